@@ -1,0 +1,95 @@
+/**
+ * The errors of Patchwise. Each is a tagged class that says what was expected, what came and, where the choice
+ * is closed, what is allowed. Catch them with `isPatchwiseError(error, 'InvalidArgument')`.
+ */
+export abstract class PatchwiseError extends Error {
+  abstract readonly tag: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** True for an error of ours; with a tag, for that error alone. */
+export function isPatchwiseError(error: unknown, tag?: string): error is PatchwiseError {
+  return error instanceof PatchwiseError && (tag === undefined || error.tag === tag);
+}
+
+/** A value a caller passed cannot be used. */
+export class InvalidArgument extends PatchwiseError {
+  readonly tag = 'InvalidArgument';
+
+  constructor(
+    readonly argument: string,
+    readonly expected: string,
+    readonly received: unknown,
+    readonly allowed?: readonly unknown[],
+  ) {
+    const choices = allowed ? `; allowed: ${allowed.join(', ')}` : '';
+    super(`${argument}: expected ${expected}, received ${print(received)}${choices}`);
+  }
+}
+
+/** A file is not what its name or its place says it is. */
+export class UnreadableFile extends PatchwiseError {
+  readonly tag = 'UnreadableFile';
+
+  constructor(
+    readonly path: string,
+    readonly expected: string,
+    readonly received: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${path}: expected ${expected}, found ${received}`, options);
+  }
+}
+
+/** A tensor backend asked for by name cannot be had on this machine. */
+export class UnavailableBackend extends PatchwiseError {
+  readonly tag = 'UnavailableBackend';
+
+  constructor(
+    readonly backend: string,
+    readonly reason: string,
+    readonly cure: string,
+    options?: ErrorOptions,
+  ) {
+    super(`backend ${backend} is not available: ${reason}. ${cure}`, options);
+  }
+}
+
+/** A collective operation ended on every rank because one of them died, disagreed or was too late. */
+export class CollectiveFailed extends PatchwiseError {
+  readonly tag = 'CollectiveFailed';
+
+  constructor(
+    readonly rank: number,
+    readonly operation: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`rank ${rank}: ${operation} failed: ${reason}`, options);
+  }
+}
+
+/** A training run ended without being done. */
+export class RunFailed extends PatchwiseError {
+  readonly tag = 'RunFailed';
+
+  constructor(
+    readonly run: string,
+    readonly state: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`run ${run} ${state}: ${reason}`, options);
+  }
+}
+
+function print(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(print).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'object';
+  return String(value);
+}
