@@ -1,0 +1,71 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = resolve(__dirname, '..');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  dependencies: Record<string, string>;
+};
+
+/** Every dependency is a decision. Adding one means saying here what it is for. */
+const chosen: Record<string, string> = {
+  '@tensorflow/tfjs-backend-cpu': 'the reference backend the others are checked against',
+  '@tensorflow/tfjs-backend-wasm': 'the embedded backend: XNNPACK from npm alone',
+  '@tensorflow/tfjs-core': 'the tensor API that model, gradients and optimisers are written on',
+  commander: 'the command line',
+  marked: 'markdown cells in the HTML report',
+  ndarray: 'the view of a volume in notebooks',
+  'nifti-reader-js': 'NIfTI headers',
+  'plotly.js-dist-min': 'the figures, in JupyterLab and in the HTML report',
+  tslab: 'TypeScript cells: converter and executor',
+  yaml: 'run configurations as files',
+  zeromq: "Jupyter's sockets",
+  zod: 'validation of run configurations',
+};
+
+describe('dependencies', () => {
+  it('are the chosen ones', () => {
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(Object.keys(chosen).sort());
+  });
+
+  it('are pinned exactly', () => {
+    for (const [name, version] of Object.entries(manifest.dependencies))
+      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+
+  it('are all that the sources import', () => {
+    const imported = new Set(
+      sourceTexts()
+        .flatMap((text) => [
+          ...text.matchAll(
+            /^(?:import|export)[^'"]*['"]([^.'"][^'"]*)['"]|(?:import|require)\(['"]([^.'"][^'"]*)['"]\)/gm,
+          ),
+        ])
+        .map((match) => packageName(match[1] ?? match[2]!)),
+    );
+    const undeclared = [...imported].filter(
+      (name) =>
+        !name.startsWith('node:') &&
+        !builtinModules.includes(name) &&
+        !(name in chosen) &&
+        !name.startsWith('@tslab/'),
+    );
+    expect(undeclared).toEqual([]);
+  });
+});
+
+function packageName(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+function sourceTexts(): string[] {
+  return ['src', 'kernels'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(root, folder, name), 'utf8')),
+  );
+}

@@ -1,0 +1,80 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = resolve(__dirname, '..');
+
+/** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
+const allowed: Record<string, readonly string[]> = {
+  errors: [],
+  random: [],
+  progress: [],
+  volume: ['errors', 'random', 'progress'],
+  patch: ['errors', 'random', 'progress', 'volume'],
+  compute: ['errors', 'random', 'progress'],
+  model: ['errors', 'random', 'progress', 'compute'],
+  train: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model'],
+  evaluate: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model', 'train'],
+  plot: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model', 'train', 'evaluate'],
+  index: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'plot'],
+  cli: ['index', 'kernels', 'bench'],
+  kernels: ['index'],
+  bench: ['index'],
+  data: ['index'],
+};
+
+interface ImportLine {
+  readonly from: string;
+  readonly to: string;
+  readonly file: string;
+  readonly specifier: string;
+}
+
+describe('the layout is the data flow', () => {
+  const imports = sourceFiles().flatMap(importsOf);
+
+  it('reads the import lines of every part', () => {
+    expect(new Set(imports.map((line) => line.from))).toEqual(new Set(Object.keys(allowed).filter(hasFiles)));
+  });
+
+  it('imports point one way', () => {
+    const wrong = imports
+      .filter((line) => line.to !== line.from && !allowed[line.from]?.includes(line.to))
+      .map((line) => `${line.file} imports ${line.specifier}`);
+    expect(wrong).toEqual([]);
+  });
+
+  it('only one file touches tslab', () => {
+    const touching = sourceFiles().filter((file) => /['"](tslab|@tslab)\b/.test(readFileSync(file, 'utf8')));
+    expect(touching.map((file) => relative(root, file))).toEqual([join('kernels', 'tslab.ts')]);
+  });
+});
+
+function hasFiles(part: string): boolean {
+  return sourceFiles().some((file) => partOf(file) === part && importsOf(file).length > 0);
+}
+
+function sourceFiles(): string[] {
+  return ['src', 'kernels', 'bench', 'data'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(root, folder, name)),
+  );
+}
+
+/** `src/volume/nifti.ts` belongs to `volume`, `src/cli.ts` to `cli`, `kernels/wire.ts` to `kernels`. */
+function partOf(file: string): string {
+  const [top, second] = relative(root, file).split(sep) as [string, string];
+  return top === 'src' ? second.replace(/\.ts$/, '') : top;
+}
+
+function importsOf(file: string): ImportLine[] {
+  const text = readFileSync(file, 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import|import\(|require\()\s*['"](\.[^'"]*)['"]/g)];
+  return specifiers.map(([, specifier]) => ({
+    from: partOf(file),
+    to: partOf(`${resolve(dirname(file), specifier!)}.ts`),
+    file: relative(root, file),
+    specifier: specifier!,
+  }));
+}
