@@ -87,6 +87,27 @@ export class RunFailed extends PatchwiseError {
   }
 }
 
+/** One thing wrong with a config: the key as a dotted path, what it takes, what came. */
+export interface ConfigProblem {
+  readonly key: string;
+  readonly expected: string;
+  readonly received: unknown;
+  readonly allowed?: readonly unknown[];
+}
+
+/** A training config cannot be used; `problems` lists everything that is wrong with it, not the first thing alone. */
+export class InvalidConfig extends PatchwiseError {
+  readonly tag = 'InvalidConfig';
+
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    const lines = problems.map(({ key, expected, received, allowed }) => {
+      const choices = allowed ? `; allowed: ${allowed.join(', ')}` : '';
+      return `${key}: expected ${expected}, received ${print(received)}${choices}`;
+    });
+    super(`config: ${lines.join('\n        ')}`);
+  }
+}
+
 function print(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(print).join(', ')}]`;
