@@ -1,0 +1,230 @@
+/**
+ * The differentiable operations of 3D models, on whatever backend is current. Tensors are [n, d, h, w, channels];
+ * weights [kd, kh, kw, in, out], of the transposed convolution too. Each has its own gradient and relies on none
+ * of tfjs's for convolution, padding or gather, which are wrong or missing on some backends.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { InvalidArgument } from '../errors';
+import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 } from './geometry';
+import { type GroupNorm, type Pads, runKernel } from './kernels';
+import { unpaddedShape } from './reference';
+
+/**
+ * 3D convolution with "same" padding by replication; the output is floor(size / stride).
+ *
+ * @param x [n, d, h, w, in]
+ * @param w [kd, kh, kw, in, out], any odd or even kernel
+ * @param bias [out] or null
+ * @throws InvalidArgument where the shapes do not fit.
+ */
+export function conv3d(
+  x: tf.Tensor5D,
+  w: tf.Tensor5D,
+  bias: tf.Tensor1D | null = null,
+  options: ConvolutionOptions = {},
+): tf.Tensor5D {
+  return convolve(x, w, bias, planConvolution(x.shape, w.shape, false, options));
+}
+
+/**
+ * Transposed 3D convolution that makes every axis exactly `stride` times as long. Along an axis of stride 2 the
+ * kernel must be 4; the input is padded by replication, then transposed and cropped (SamePadConvTranspose3d).
+ *
+ * @param x [n, d, h, w, in]
+ * @param w [kd, kh, kw, in, out]; PyTorch's weight [in, out, kd, kh, kw] by `permute(2, 3, 4, 0, 1)`
+ * @param bias [out] or null
+ * @throws InvalidArgument where the shapes do not fit.
+ */
+export function conv3dTranspose(
+  x: tf.Tensor5D,
+  w: tf.Tensor5D,
+  bias: tf.Tensor1D | null = null,
+  options: ConvolutionOptions = {},
+): tf.Tensor5D {
+  return convolve(x, w, bias, planConvolution(x.shape, w.shape, true, options));
+}
+
+function convolve(x: tf.Tensor5D, w: tf.Tensor5D, bias: tf.Tensor1D | null, plan: Convolution): tf.Tensor5D {
+  if (bias && (bias.shape.length !== 1 || bias.shape[0] !== plan.outChannels)) {
+    throw new InvalidArgument('bias', `[${plan.outChannels}], one for each output channel`, bias.shape);
+  }
+  requireFloat({ x, w, ...(bias && { bias }) });
+  return runKernel('PatchwiseConvolve', bias ? { x, w, bias } : { x, w }, plan);
+}
+
+/**
+ * Repeats the border voxels: `before[axis]` times in front, `after[axis]` times behind, axes [d, h, w].
+ *
+ * @throws InvalidArgument for another rank, or pads that are negative or not whole.
+ */
+export function replicatePad(x: tf.Tensor5D, before: Size3, after: Size3 = before): tf.Tensor5D {
+  requireRank('x', x, 5);
+  requireFloat({ x });
+  for (const [name, pads] of Object.entries({ before, after })) {
+    if (pads.length !== 3 || pads.some((pad) => !Number.isInteger(pad) || pad < 0)) {
+      throw new InvalidArgument(name, 'three whole numbers from 0', pads);
+    }
+  }
+  const pads: Pads = { before, after };
+  if (unpaddedShape(x.shape, pads).includes(0)) throw new InvalidArgument('x', 'voxels to repeat', x.shape);
+  return runKernel('PatchwiseReplicatePad', { x }, pads);
+}
+
+export interface GroupNormOptions {
+  readonly groups: number;
+  /** Added to the variance; default 1e-6. */
+  readonly eps?: number;
+  /** Follow the norm by SiLU in the same pass; default false. */
+  readonly silu?: boolean;
+}
+
+/**
+ * Group normalisation over all voxels and the channels of each group of a sample, then `gamma * y + beta`.
+ *
+ * @param x [n, d, h, w, channels]
+ * @param gamma [channels]
+ * @param beta [channels]
+ * @throws InvalidArgument where the groups do not divide the channels.
+ */
+export function groupNorm(
+  x: tf.Tensor5D,
+  gamma: tf.Tensor1D,
+  beta: tf.Tensor1D,
+  { groups, eps = 1e-6, silu: withSilu = false }: GroupNormOptions,
+): tf.Tensor5D {
+  requireRank('x', x, 5);
+  const channels = x.shape[4];
+  for (const [name, parameter] of Object.entries({ gamma, beta })) {
+    if (parameter.shape.length !== 1 || parameter.shape[0] !== channels) {
+      throw new InvalidArgument(name, `[${channels}], one for each channel of x`, parameter.shape);
+    }
+  }
+  if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0) {
+    throw new InvalidArgument('groups', `a divisor of the ${channels} channels`, groups);
+  }
+  requireFloat({ x, gamma, beta });
+  const norm: GroupNorm = { groups, eps, silu: withSilu };
+  const [y, mean, scale] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
+  tf.dispose([mean!, scale!]);
+  return y as tf.Tensor5D;
+}
+
+/** x * sigmoid(x). */
+export function silu<T extends tf.Tensor>(x: T): T {
+  return tf.customGrad((...inputs) => {
+    const [value, save] = inputs as unknown as [tf.Tensor, tf.GradSaveFunc];
+    save([value]);
+    return {
+      value: tf.mul(value, tf.sigmoid(value)),
+      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
+        const s = tf.sigmoid(saved!);
+        return tf.mul(dy, tf.mul(s, tf.add(1, tf.mul(saved!, tf.sub(1, s)))));
+      },
+    };
+  })(x) as T;
+}
+
+/** a + b of one shape, as a residual connection; unlike tf.add it keeps neither for the gradient. */
+export function residual<T extends tf.Tensor>(a: T, b: T): T {
+  requireSameShape('b', b, a);
+  return tf.customGrad((...inputs) => {
+    const [left, right] = inputs as [tf.Tensor, tf.Tensor];
+    return {
+      value: tf.add(left, right),
+      gradFunc: (dy: tf.Tensor) => [tf.clone(dy), tf.clone(dy)],
+    };
+  })(a, b) as T;
+}
+
+/**
+ * The nearest code of every latent by Euclidean distance, without the [m, k] matrix of distances; the lower code
+ * where two are as near. No gradient flows through it.
+ *
+ * @param z [m, d]
+ * @param codebook [k, d]
+ * @returns int32 [m]
+ */
+export function nearestCode(z: tf.Tensor2D, codebook: tf.Tensor2D): tf.Tensor1D {
+  requireRank('z', z, 2);
+  requireRank('codebook', codebook, 2);
+  if (codebook.shape[0] < 1 || z.shape[1] !== codebook.shape[1]) {
+    throw new InvalidArgument('codebook', `[k, ${z.shape[1]}], as wide as z`, codebook.shape);
+  }
+  requireFloat({ z, codebook });
+  return offTape(() => runKernel<tf.Tensor1D>('PatchwiseNearestCode', { z, codebook }));
+}
+
+/** The rows of codebook [k, d] that `codes` [m] name, as [m, d]. No gradient flows to either. */
+export function gatherCodes(codebook: tf.Tensor2D, codes: tf.Tensor1D): tf.Tensor2D {
+  requireRank('codebook', codebook, 2);
+  requireRank('codes', codes, 1);
+  return offTape(() => tf.gather(codebook, codes));
+}
+
+/** The value of `quantised` with the gradient of `z`: what lets a decoder train its encoder across a codebook. */
+export function straightThrough<T extends tf.Tensor>(z: T, quantised: T): T {
+  requireSameShape('quantised', quantised, z);
+  return tf.customGrad(() => ({
+    value: tf.clone(quantised),
+    gradFunc: (dy: tf.Tensor) => tf.clone(dy),
+  }))(z) as T;
+}
+
+/** The value of x as a constant: no gradient flows back from it. */
+export function stopGradient<T extends tf.Tensor>(x: T): T {
+  return offTape(() => tf.clone(x));
+}
+
+/** Mean of |prediction - target|, a scalar; the gradient flows to both. */
+export function l1Loss(prediction: tf.Tensor, target: tf.Tensor): tf.Scalar {
+  return meanOf(prediction, target, tf.abs, tf.sign);
+}
+
+/** Mean of (prediction - target)^2, a scalar; the gradient flows to both. */
+export function mse(prediction: tf.Tensor, target: tf.Tensor): tf.Scalar {
+  return meanOf(prediction, target, tf.square, (difference) => tf.mul(difference, 2));
+}
+
+/** Mean over all elements of a function of the difference, given the function's derivative. */
+function meanOf(
+  prediction: tf.Tensor,
+  target: tf.Tensor,
+  value: (difference: tf.Tensor) => tf.Tensor,
+  derivative: (difference: tf.Tensor) => tf.Tensor,
+): tf.Scalar {
+  requireSameShape('target', target, prediction);
+  return tf.customGrad((...inputs) => {
+    const [a, b, save] = inputs as unknown as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
+    save([a, b]);
+    return {
+      value: tf.mean(value(tf.sub(a, b))),
+      gradFunc: (dy: tf.Tensor, [left, right]: tf.Tensor[]) => {
+        const da = tf.mul(derivative(tf.sub(left!, right!)), tf.div(dy, left!.size));
+        return [da, tf.neg(da)];
+      },
+    };
+  })(prediction, target) as tf.Scalar;
+}
+
+/** Runs `compute` where the tape does not see it; what it returns is a constant to every gradient. */
+function offTape<T extends tf.Tensor>(compute: () => T): T {
+  return tf.customGrad(() => ({ value: compute(), gradFunc: () => [] }))() as T;
+}
+
+function requireRank(argument: string, tensor: tf.Tensor, rank: number): void {
+  if (tensor.shape.length !== rank) {
+    throw new InvalidArgument(argument, `a tensor of rank ${rank}`, tensor.shape);
+  }
+}
+
+function requireFloat(tensors: Record<string, tf.Tensor>): void {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (tensor.dtype !== 'float32') throw new InvalidArgument(name, 'a float32 tensor', tensor.dtype);
+  }
+}
+
+function requireSameShape(argument: string, tensor: tf.Tensor, like: tf.Tensor): void {
+  if (!tf.util.arraysEqual(tensor.shape, like.shape)) {
+    throw new InvalidArgument(argument, `the shape [${like.shape.join(', ')}]`, tensor.shape);
+  }
+}
