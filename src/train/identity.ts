@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** A process that cannot be mistaken for a later one with the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** When it started, in the words of the operating system: clock ticks after boot on Linux, a date elsewhere. */
+  readonly started: string;
+}
+
+/** The identity of a living process; undefined if there is none with this pid. A zombie counts as dead. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const started = process.platform === 'linux' ? startFromProc(pid) : startFromPs(pid);
+  return started === undefined ? undefined : { pid, started };
+}
+
+/** True while that very process lives, false once its pid is free or somebody else's. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identify(identity.pid)?.started === identity.started;
+}
+
+/** Signals that very process, or with `group` everything in the process group that it leads. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, group = false): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    return process.kill(group ? -identity.pid : identity.pid, signal);
+  } catch {
+    return false; // It ended in between.
+  }
+}
+
+function startFromProc(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name (field 2) is in brackets and may itself hold blanks and brackets.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, started] = [fields[0], fields[22 - 3]];
+    return state === 'Z' || state === 'X' ? undefined : started;
+  } catch {
+    return undefined;
+  }
+}
+
+function startFromPs(pid: number): string | undefined {
+  try {
+    const [state, ...started] = execFileSync('ps', ['-o', 'state=,lstart=', '-p', String(pid)], {
+      encoding: 'utf8',
+    })
+      .trim()
+      .split(/\s+/);
+    return !state || state.startsWith('Z') ? undefined : started.join(' ');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,129 @@
+import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { UnreadableFile } from '../errors';
+import { changed } from './watch';
+
+/** One line of `metrics.jsonl`. Losses are means over the global batch, or over the validation voxels. */
+export interface MetricRecord {
+  /** Optimiser steps done when this was measured. */
+  readonly step: number;
+  readonly epoch: number;
+  /** ISO time of writing. */
+  readonly time: string;
+  readonly split: 'train' | 'validation';
+  readonly loss?: number;
+  readonly reconstruction?: number;
+  readonly commitment?: number;
+  /** dB, data range 2 (the model's [-1, 1]). */
+  readonly psnr?: number;
+  readonly mae?: number;
+  readonly ssim?: number;
+  /** exp(entropy) of the code frequencies. */
+  readonly perplexity?: number;
+  /** Distinct codes used / codebook size. */
+  readonly usage?: number;
+  readonly learningRate?: number;
+  /** Norm of the averaged gradient before clipping. */
+  readonly gradientNorm?: number;
+  /** Over all ranks. */
+  readonly patchesPerSecond?: number;
+  /** Time every rank spent on data, forward and backward of this step: where it differs, work is not balanced. */
+  readonly secondsByRank?: readonly number[];
+  /** Patches that were measured, each counted once. */
+  readonly patches?: number;
+}
+
+/** The writer of `metrics.jsonl`; rank 0 holds the only one. Records that are already there are not written twice. */
+export class MetricsLog {
+  private readonly lastStep = { train: -1, validation: -1 };
+
+  /** Opens or creates the log; what a dead writer left of a torn last line is cut off. */
+  constructor(readonly path: string) {
+    if (!existsSync(path)) return;
+    const bytes = readFileSync(path);
+    truncateSync(path, bytes.lastIndexOf(newline) + 1);
+    for (const record of parseLines(bytes, path)) this.remember(record);
+  }
+
+  /**
+   * Appends one line. A run that restarted from a checkpoint repeats the steps after it to the bit, so a record of
+   * a step that the log has seen is dropped: none is lost and none doubled.
+   */
+  append(record: MetricRecord): void {
+    if (record.step <= this.lastStep[record.split]) return;
+    appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+    this.remember(record);
+  }
+
+  private remember(record: MetricRecord): void {
+    this.lastStep[record.split] = Math.max(this.lastStep[record.split], record.step);
+  }
+}
+
+/** All records so far; a torn last line is ignored. No file yet means no records. */
+export async function readMetrics(path: string): Promise<MetricRecord[]> {
+  if (!existsSync(path)) return [];
+  return parseLines(await readFile(path), path);
+}
+
+/**
+ * Every record from the first, then new ones as they are written, until `ended` says that nothing more will come.
+ * @throws the signal's reason when it is aborted.
+ */
+export async function* followMetrics(
+  path: string,
+  options: { ended: () => Promise<boolean>; signal?: AbortSignal },
+): AsyncGenerator<MetricRecord, void, undefined> {
+  let offset = 0;
+  let line = 0;
+  for (;;) {
+    options.signal?.throwIfAborted();
+    // Asked before reading: what was written before the end is then read for sure.
+    const ended = await options.ended();
+    const bytes = await readFrom(path, offset);
+    const whole = bytes.lastIndexOf(newline) + 1;
+    for (const record of parseLines(bytes.subarray(0, whole), path, line)) {
+      line++;
+      yield record;
+    }
+    offset += whole;
+    if (ended) return;
+    await changed(path, 250, options.signal);
+  }
+}
+
+const newline = 0x0a;
+
+function parseLines(bytes: Buffer, path: string, linesBefore = 0): MetricRecord[] {
+  const whole = bytes.subarray(0, bytes.lastIndexOf(newline) + 1).toString('utf8');
+  return whole
+    .split('\n')
+    .slice(0, -1)
+    .map((text, i) => {
+      try {
+        return JSON.parse(text) as MetricRecord;
+      } catch (cause) {
+        throw new UnreadableFile(
+          path,
+          'one JSON record a line',
+          `line ${linesBefore + i + 1}: ${text.slice(0, 80)}`,
+          {
+            cause,
+          },
+        );
+      }
+    });
+}
+
+async function readFrom(path: string, offset: number): Promise<Buffer> {
+  if (!existsSync(path)) return Buffer.alloc(0);
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const bytes = Buffer.alloc(Math.max(0, size - offset));
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, offset);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
