@@ -1,0 +1,121 @@
+import type { Vec3 } from './vec3';
+
+/**
+ * Affines are 16 numbers in row-major order that take a voxel's index [i, j, k, 1] to its centre in world mm,
+ * in NIfTI's world: x to the patient's right, y to the front, z to the head.
+ */
+export type Affine = readonly number[];
+
+/** Voxel [0, 0, 0] at the world's origin, the axes along the world's. */
+export function scalingAffine(spacing: Vec3): Affine {
+  return affineOf([spacing[0], 0, 0, 0, spacing[1], 0, 0, 0, spacing[2]], [0, 0, 0]);
+}
+
+/** The affine with this 3 x 3 matrix (row-major) and this position of voxel [0, 0, 0]. */
+export function affineOf(matrix: readonly number[], offset: Vec3): Affine {
+  const [a, b, c, d, e, f, g, h, i] = matrix as number[];
+  return [a!, b!, c!, offset[0], d!, e!, f!, offset[1], g!, h!, i!, offset[2], 0, 0, 0, 1];
+}
+
+/** The affine's 3 x 3 part, row-major. */
+export function matrixOf(affine: Affine): number[] {
+  return [0, 1, 2, 4, 5, 6, 8, 9, 10].map((at) => affine[at]!);
+}
+
+/** Lengths in mm of one voxel step along x, y and z: the norms of the affine's columns. */
+export function affineSpacing(affine: Affine): Vec3 {
+  const norm = (axis: number) => Math.hypot(affine[axis]!, affine[axis + 4]!, affine[axis + 8]!);
+  return [norm(0), norm(1), norm(2)];
+}
+
+export function determinant(matrix: readonly number[]): number {
+  const [a, b, c, d, e, f, g, h, i] = matrix as number[];
+  return a! * (e! * i! - f! * h!) - b! * (d! * i! - f! * g!) + c! * (d! * h! - e! * g!);
+}
+
+/** Inverse of a 3 x 3 matrix, by its adjugate; of a singular one, infinities or NaN. */
+export function inverse(matrix: readonly number[]): number[] {
+  const [a, b, c, d, e, f, g, h, i] = matrix as number[];
+  const scale = 1 / determinant(matrix);
+  return [
+    e! * i! - f! * h!,
+    c! * h! - b! * i!,
+    b! * f! - c! * e!,
+    f! * g! - d! * i!,
+    a! * i! - c! * g!,
+    c! * d! - a! * f!,
+    d! * h! - e! * g!,
+    b! * g! - a! * h!,
+    a! * e! - b! * d!,
+  ].map((cofactor) => cofactor * scale);
+}
+
+/**
+ * The orthogonal matrix nearest to a 3 x 3 one: the limit of X -> (X + X^-T) / 2 (Higham, "Computing the polar
+ * decomposition", 1986). Undefined for a singular or non-finite one.
+ */
+export function nearestOrthogonal(matrix: readonly number[]): number[] | undefined {
+  let x = [...matrix];
+  for (let step = 0; step < 100; step++) {
+    const back = inverse(x);
+    const next = x.map((value, at) => (value + back[(at % 3) * 3 + Math.floor(at / 3)]!) / 2);
+    if (!next.every(Number.isFinite)) return undefined;
+    const change = Math.max(...next.map((value, at) => Math.abs(value - x[at]!)));
+    x = next;
+    if (change < 1e-14) break;
+  }
+  return x;
+}
+
+/**
+ * The affine of a NIfTI qform: a unit quaternion's vector part, voxel sizes, position, handedness (nifti1.h).
+ * A vector longer than 1 is taken as a half turn about it, as nifti1_io.c does.
+ */
+export function quaternionAffine(quaternion: Vec3, spacing: Vec3, offset: Vec3, qfac: 1 | -1): Affine {
+  const length = Math.hypot(...quaternion);
+  const [b, c, d] = length > 1 ? (quaternion.map((q) => q / length) as [number, number, number]) : quaternion;
+  const a = Math.sqrt(Math.max(0, 1 - (b * b + c * c + d * d)));
+  const rotation = [
+    a * a + b * b - c * c - d * d,
+    2 * (b * c - a * d),
+    2 * (b * d + a * c),
+    2 * (b * c + a * d),
+    a * a + c * c - b * b - d * d,
+    2 * (c * d - a * b),
+    2 * (b * d - a * c),
+    2 * (c * d + a * b),
+    a * a + d * d - b * b - c * c,
+  ];
+  const scale = [spacing[0], spacing[1], spacing[2] * qfac];
+  return affineOf(
+    rotation.map((value, at) => value * scale[at % 3]!),
+    offset,
+  );
+}
+
+/** The qform that comes nearest to an affine; undefined where the affine is singular. */
+export function affineQuaternion(affine: Affine): { quaternion: Vec3; qfac: 1 | -1 } | undefined {
+  const spacing = affineSpacing(affine);
+  const r = nearestOrthogonal(matrixOf(affine).map((value, at) => value / spacing[at % 3]!));
+  if (!r) return undefined;
+  const qfac = determinant(r) < 0 ? -1 : 1;
+  for (const at of [2, 5, 8]) r[at]! *= qfac;
+  return { quaternion: rotationQuaternion(r), qfac };
+}
+
+/** Vector part of the unit quaternion of a rotation, with a >= 0; the largest component first, for precision. */
+function rotationQuaternion(r: readonly number[]): Vec3 {
+  const [xx, xy, xz, yx, yy, yz, zx, zy, zz] = r as number[];
+  const squares = [1 + xx! + yy! + zz!, 1 + xx! - yy! - zz!, 1 + yy! - xx! - zz!, 1 + zz! - xx! - yy!];
+  const largest = squares.indexOf(Math.max(...squares));
+  const s = 2 * Math.sqrt(squares[largest]!);
+  const candidates: readonly (readonly number[])[] = [
+    [s / 4, (zy! - yz!) / s, (xz! - zx!) / s, (yx! - xy!) / s],
+    [(zy! - yz!) / s, s / 4, (xy! + yx!) / s, (xz! + zx!) / s],
+    [(xz! - zx!) / s, (xy! + yx!) / s, s / 4, (yz! + zy!) / s],
+    [(yx! - xy!) / s, (xz! + zx!) / s, (yz! + zy!) / s, s / 4],
+  ];
+  const [a, b, c, d] = candidates[largest]! as number[];
+  const sign = a! < 0 ? -1 : 1;
+  return [b! * sign, c! * sign, d! * sign];
+}

@@ -1,0 +1,157 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { createGunzip, type Gunzip } from 'node:zlib';
+import { UnreadableFile } from '../errors';
+
+/** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits), so a bound on what a small file can hold. */
+const mostExpansion = 1032;
+const inputChunk = 2 ** 18;
+const outputChunk = 2 ** 20;
+
+/**
+ * A file's content from its start to its end, decompressed where its first two bytes are gzip's 1f 8b, whatever
+ * its name says. Memory stays at a few chunks.
+ */
+export abstract class ByteReader {
+  constructor(
+    readonly path: string,
+    protected readonly handle: FileHandle,
+    readonly fileBytes: number,
+  ) {}
+
+  /** Opens a file. Throws UnreadableFile where there is none, or it is a folder or a device. */
+  static async open(path: string): Promise<ByteReader> {
+    const handle = await openFile(path);
+    try {
+      const stat = await handle.stat();
+      if (!stat.isFile()) {
+        throw new UnreadableFile(path, 'a file', stat.isDirectory() ? 'a folder' : 'no regular file');
+      }
+      const magic = Buffer.alloc(2);
+      await handle.read(magic, 0, 2, 0);
+      const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
+      return new (gzip ? GzipReader : PlainReader)(path, handle, stat.size);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The most bytes the content can have. */
+  abstract get atMost(): number;
+
+  /** Fills `target` and returns its length; fewer bytes only at the content's end. */
+  abstract read(target: Uint8Array): Promise<number>;
+
+  /** Leaves out the next `count` bytes, or what is left of them. */
+  abstract skip(count: number): Promise<void>;
+
+  /** Reads on to the end, so that a checksum there is checked. */
+  abstract finish(): Promise<void>;
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+class PlainReader extends ByteReader {
+  private position = 0;
+
+  get atMost(): number {
+    return this.fileBytes;
+  }
+
+  async read(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < target.length) {
+      const { bytesRead } = await this.handle.read(target, filled, target.length - filled, this.position);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+      this.position += bytesRead;
+    }
+    return filled;
+  }
+
+  async skip(count: number): Promise<void> {
+    this.position += count;
+  }
+
+  async finish(): Promise<void> {}
+}
+
+class GzipReader extends ByteReader {
+  private gunzip: Gunzip | undefined;
+  private chunks: AsyncIterator<Uint8Array> | undefined;
+  private rest: Uint8Array = new Uint8Array(0);
+
+  get atMost(): number {
+    return this.fileBytes * mostExpansion;
+  }
+
+  async read(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < target.length && (await this.more())) {
+      const part = this.rest.subarray(0, target.length - filled);
+      target.set(part, filled);
+      filled += part.length;
+      this.rest = this.rest.subarray(part.length);
+    }
+    return filled;
+  }
+
+  async skip(count: number): Promise<void> {
+    let left = count;
+    while (left > 0 && (await this.more())) {
+      const part = Math.min(left, this.rest.length);
+      left -= part;
+      this.rest = this.rest.subarray(part);
+    }
+  }
+
+  async finish(): Promise<void> {
+    await this.skip(Number.POSITIVE_INFINITY);
+  }
+
+  override async close(): Promise<void> {
+    this.gunzip?.destroy();
+    await super.close();
+  }
+
+  /** True while there are bytes in `rest`; decompresses the next chunk when it is used up. */
+  private async more(): Promise<boolean> {
+    while (this.rest.length === 0) {
+      this.chunks ??= this.start();
+      try {
+        const next = await this.chunks.next();
+        if (next.done) return false;
+        this.rest = next.value;
+      } catch (error) {
+        throw new UnreadableFile(this.path, 'an intact gzip stream', String((error as Error).message), {
+          cause: error,
+        });
+      }
+    }
+    return true;
+  }
+
+  private start(): AsyncIterator<Uint8Array> {
+    const gunzip = createGunzip({ chunkSize: outputChunk });
+    this.gunzip = gunzip;
+    const { fd } = this.handle;
+    const input = createReadStream('', { fd, start: 0, autoClose: false, highWaterMark: inputChunk });
+    input.on('error', (error) => gunzip.destroy(error));
+    gunzip.on('close', () => input.destroy());
+    return Readable.prototype[Symbol.asyncIterator].call(input.pipe(gunzip));
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'an error';
+    const found = code === 'ENOENT' ? 'none there' : `one that cannot be opened (${code})`;
+    throw new UnreadableFile(path, 'a file', found, { cause: error });
+  }
+}

@@ -1,0 +1,99 @@
+import { InvalidArgument } from '../errors';
+import type { Volume } from './volume';
+
+/**
+ * How a file's values become the model's: a window by name, the file's own range ('minmax'), a pair [low, high], or
+ * 'auto', which takes the CTPA window where the values look like Hounsfield units, else the file's range.
+ */
+export type IntensitySpec = 'auto' | WindowPreset | 'minmax' | readonly [number, number];
+export type WindowPreset = 'ctpa' | 'lung' | 'mediastinum';
+
+/** A linear map from [low, high] to [-1, 1], clipped outside. */
+export interface Intensity {
+  /** What was chosen; where 'auto' chose it, also why. */
+  readonly name: string;
+  readonly low: number;
+  readonly high: number;
+  readonly units: 'HU' | 'file';
+}
+
+/** Hounsfield windows [low, high]; CTPA's is that of X-ray-to-CTPA, the others radiology's usual ones. */
+export const windowPresets: Readonly<Record<WindowPreset, readonly [number, number]>> = {
+  ctpa: [-200, 500],
+  lung: [-1350, 150], // level -600, width 1500
+  mediastinum: [-160, 240], // level 40, width 400
+};
+
+/** Air is -1000 HU and no display range starts below 0, so a minimum under this means Hounsfield units. */
+const hounsfieldBelow = -200;
+
+/** The intensity map that `spec` means for this volume. Throws InvalidArgument for an unknown or empty window. */
+export function resolveIntensity(spec: IntensitySpec, volume: Pick<Volume, 'data'>): Intensity {
+  if (spec === 'minmax') return { name: 'minmax', ...fileRange(volume.data), units: 'file' };
+  if (spec === 'auto') {
+    const { low, high } = fileRange(volume.data);
+    if (low < hounsfieldBelow) {
+      return {
+        ...preset('ctpa'),
+        name: `ctpa (auto: minimum ${low} < ${hounsfieldBelow}, Hounsfield units)`,
+      };
+    }
+    const name = `minmax (auto: minimum ${low} >= ${hounsfieldBelow}, no Hounsfield units)`;
+    return { name, low, high, units: 'file' };
+  }
+  if (typeof spec === 'string') return preset(spec);
+  const [low, high] = spec;
+  if (!(Number.isFinite(low) && Number.isFinite(high) && low < high)) {
+    throw new InvalidArgument('intensity', 'two finite numbers [low, high], low below high', spec);
+  }
+  return { name: `[${low}, ${high}]`, low, high, units: 'file' };
+}
+
+/** Values to the model's: low to -1, high to 1, clipped; NaN to -1, so that no bad voxel poisons a loss. */
+export function toModel(
+  data: Float32Array,
+  intensity: Intensity,
+  out: Float32Array = new Float32Array(data.length),
+): Float32Array {
+  const { low, high } = intensity;
+  const scale = 2 / (high - low);
+  for (let n = 0; n < data.length; n++) {
+    const value = (data[n]! - low) * scale - 1;
+    out[n] = value > -1 ? Math.min(value, 1) : -1;
+  }
+  return out;
+}
+
+/** The model's values back to the file's: -1 to low, 1 to high, not clipped. */
+export function fromModel(
+  data: Float32Array,
+  intensity: Intensity,
+  out: Float32Array = new Float32Array(data.length),
+): Float32Array {
+  const { low, high } = intensity;
+  const scale = (high - low) / 2;
+  for (let n = 0; n < data.length; n++) out[n] = (data[n]! + 1) * scale + low;
+  return out;
+}
+
+function preset(name: WindowPreset): Intensity {
+  const window = Object.hasOwn(windowPresets, name) ? windowPresets[name] : undefined;
+  if (!window) {
+    const allowed = ['auto', ...Object.keys(windowPresets), 'minmax', '[low, high]'];
+    throw new InvalidArgument('intensity', 'a window', name, allowed);
+  }
+  return { name, low: window[0], high: window[1], units: 'HU' };
+}
+
+/** Least and greatest finite value; one apart where the file is constant or has none. */
+function fileRange(data: Float32Array): { low: number; high: number } {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let n = 0; n < data.length; n++) {
+    const value = data[n]!;
+    if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
+    if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
+  }
+  if (low > high) return { low: 0, high: 1 };
+  return low < high ? { low, high } : { low, high: low + 1 };
+}

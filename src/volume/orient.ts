@@ -1,0 +1,106 @@
+import { InvalidArgument } from '../errors';
+import { type Affine, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
+import type { VoxelArray } from './datatypes';
+import type { Vec3 } from './vec3';
+
+/** For each axis of the result, the axis it is taken from, and whether it runs the other way. */
+export interface AxisMap {
+  readonly from: Vec3;
+  readonly flip: readonly [boolean, boolean, boolean];
+}
+
+interface Oriented<T> {
+  readonly shape: Vec3;
+  readonly data: T;
+  readonly spacing: Vec3;
+  readonly affine: Affine;
+}
+
+/**
+ * The map that brings a volume nearest to RAS+ without resampling, as nibabel's `as_closest_canonical` does: each
+ * of its axes, the most decided first, goes to the world axis it runs along most. Throws InvalidArgument for a
+ * singular affine.
+ */
+export function canonicalAxes(affine: Affine): AxisMap {
+  const spacing = affineSpacing(affine);
+  const rotation = nearestOrthogonal(matrixOf(affine).map((value, at) => value / spacing[at % 3]!));
+  if (!rotation) throw new InvalidArgument('affine', 'one that can be inverted', affine);
+  const along = (world: number, axis: number) => rotation[world * 3 + axis]!;
+  const from: [number, number, number] = [0, 0, 0];
+  const flip: [boolean, boolean, boolean] = [false, false, false];
+  const decided = (axis: number) => Math.max(...[0, 1, 2].map((world) => along(world, axis) ** 2));
+  const free = new Set([0, 1, 2]);
+  for (const axis of [0, 1, 2].sort((a, b) => decided(b) - decided(a))) {
+    const world = [...free].reduce((best, w) =>
+      Math.abs(along(w, axis)) > Math.abs(along(best, axis)) ? w : best,
+    );
+    free.delete(world);
+    from[world] = axis;
+    flip[world] = along(world, axis) < 0;
+  }
+  return { from, flip };
+}
+
+/** Permutes and flips axes: voxels, spacing and affine together. Copies the voxels unless the map changes nothing. */
+export function reorient<T extends VoxelArray>(image: Oriented<T>, { from, flip }: AxisMap): Oriented<T> {
+  const { shape, spacing, affine } = image;
+  if (from.every((axis, to) => axis === to) && !flip.includes(true)) return image;
+  const strides: Vec3 = [1, shape[0], shape[0] * shape[1]];
+  const size = pick(shape, from);
+  const step = [0, 1, 2].map((to) => (flip[to] ? -1 : 1) * strides[from[to]!]!);
+  const start = [0, 1, 2].map((to) => (flip[to] ? (size[to]! - 1) * strides[from[to]!]! : 0));
+  const data = image.data.slice() as T;
+  copyVoxels(
+    cells(image.data),
+    cells(data),
+    size,
+    step as unknown as Vec3,
+    start[0]! + start[1]! + start[2]!,
+  );
+  return {
+    shape: size,
+    spacing: pick(spacing, from),
+    affine: movedAffine(affine, size, { from, flip }),
+    data,
+  };
+}
+
+function copyVoxels(source: Cells, target: Cells, size: Vec3, step: Vec3, start: number): void {
+  let to = 0;
+  for (let z = 0; z < size[2]; z++) {
+    for (let y = 0; y < size[1]; y++) {
+      let at = start + z * step[2] + y * step[1];
+      for (let x = 0; x < size[0]; x++, at += step[0]) target[to++] = source[at]!;
+    }
+  }
+}
+
+/** new affine = old affine x (new index -> old index). */
+function movedAffine(affine: Affine, size: Vec3, { from, flip }: AxisMap): Affine {
+  const moved = new Array<number>(16).fill(0);
+  moved[15] = 1;
+  for (let row = 0; row < 3; row++) {
+    moved[row * 4 + 3] = affine[row * 4 + 3]!;
+    for (let to = 0; to < 3; to++) {
+      const step = affine[row * 4 + from[to]!]!;
+      moved[row * 4 + to] = flip[to] ? -step : step;
+      if (flip[to]) moved[row * 4 + 3]! += step * (size[to]! - 1);
+    }
+  }
+  return moved;
+}
+
+type Cells = Uint8Array | Uint16Array | Uint32Array | Float64Array;
+
+/** The same memory as cells of the same size: four kinds of array keep the copying loop fast. */
+function cells(data: VoxelArray): Cells {
+  const { buffer, byteOffset, length } = data;
+  if (data.BYTES_PER_ELEMENT === 1) return new Uint8Array(buffer, byteOffset, length);
+  if (data.BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
+  if (data.BYTES_PER_ELEMENT === 4) return new Uint32Array(buffer, byteOffset, length);
+  return new Float64Array(buffer, byteOffset, length);
+}
+
+function pick(values: Vec3, from: Vec3): Vec3 {
+  return [values[from[0]]!, values[from[1]]!, values[from[2]]!];
+}

@@ -1,0 +1,214 @@
+import { InvalidArgument, UnreadableFile } from '../errors';
+import type { LongCall } from '../progress';
+import type { Affine } from './affine';
+import { ByteReader } from './bytes';
+import { convert, type Layout, voxelLayout } from './convert';
+import { allocate, componentBytes, componentsOf, swapBytes, type VoxelArray } from './datatypes';
+import { headerSpacing, interpretHeader, type NiftiHeader } from './header';
+import { headerLength, nifti1Bytes, nifti2Bytes, parseHeader } from './header-bytes';
+import { imagePath, pairPaths } from './names';
+import { canonicalAxes, reorient } from './orient';
+import { type Vec3, voxelCount } from './vec3';
+import { Volume } from './volume';
+
+export interface ReadOptions extends LongCall {
+  /** Which volume of a 4D (or 5D to 7D) file, counted from 0, the fourth axis fastest. */
+  readonly index?: number;
+  /** Which component of a complex or colour voxel: real, imaginary, red, green, blue or alpha. */
+  readonly channel?: string;
+  /** Permute and flip the axes so that x runs to the patient's right, y to the front, z to the head (RAS+). */
+  readonly canonical?: boolean;
+}
+
+/** Voxels as the file stores them, unscaled: `value = stored * slope + intercept`. */
+export interface Voxels {
+  readonly shape: Vec3;
+  readonly data: VoxelArray; // [z * y * x], x fastest
+  readonly slope: number;
+  readonly intercept: number;
+  readonly spacing: Vec3;
+  readonly affine: Affine;
+  readonly header: NiftiHeader;
+}
+
+/** Voxels between two looks at the signal and the listener. */
+const pieceBytes = 2 ** 20;
+
+/**
+ * Reads a volume of a NIfTI-1, NIfTI-2 or ANALYZE 7.5 file (.nii, .hdr + .img, each plain or gzipped), scaled to
+ * real values. Compressed voxels are converted as they come, so memory is the volume's and little more. Throws
+ * UnreadableFile for what is no such file, is cut short or damaged; InvalidArgument where `index` or `channel` is
+ * needed or wrong; the signal's reason on abort.
+ */
+export async function readVolume(path: string, options: ReadOptions = {}): Promise<Volume> {
+  return withImage(path, options, async (header, layout, reader) => {
+    const data = reserve(path, () => new Float32Array(voxelCount(header.shape)));
+    const direct = layout.type === 'float32' && layout.channels === 1;
+    if (direct) await readInto(reader, bytesOf(data), header, layout, options);
+    else await convertInto(reader, data, header, layout, options);
+    if (direct) convert(data, data, 0, layout, header);
+    const volume = new Volume({
+      shape: header.shape,
+      data,
+      spacing: headerSpacing(header),
+      affine: header.affine,
+      source: path,
+      header,
+    });
+    if (!options.canonical) return volume;
+    const axes = canonicalAxes(volume.affine);
+    return new Volume({ ...reorient(volume, axes), source: path });
+  });
+}
+
+/**
+ * Reads a volume without conversion: an int16 file gives an Int16Array, and so on; 64-bit integers come as
+ * doubles. Errors are those of `readVolume`.
+ */
+export async function readVoxels(path: string, options: ReadOptions = {}): Promise<Voxels> {
+  return withImage(path, options, async (header, layout, reader) => {
+    const data = reserve(path, () => allocate(layout.type, voxelCount(header.shape)));
+    const wide = layout.type === 'int64' || layout.type === 'uint64';
+    if (wide || layout.channels > 1) {
+      await convertInto(reader, data, { ...header, slope: 1, intercept: 0 }, layout, options);
+    } else await readInto(reader, bytesOf(data), header, layout, options);
+    const { shape, affine, slope, intercept } = header;
+    const stored = { shape, data, affine, spacing: headerSpacing(header) };
+    const oriented = options.canonical ? reorient(stored, canonicalAxes(affine)) : stored;
+    return { ...oriented, slope, intercept, header };
+  });
+}
+
+/** A file's header, without its voxels. Errors are those of `readVolume`. */
+export async function readHeader(path: string): Promise<NiftiHeader> {
+  const reader = await ByteReader.open(pairPaths(path)?.header ?? path);
+  try {
+    return (await headerOf(reader)).header;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Opens the image, hands its reader over at the first wanted voxel, and closes it whatever happens. */
+async function withImage<T>(
+  path: string,
+  options: ReadOptions,
+  use: (header: NiftiHeader, layout: Layout, reader: ByteReader) => Promise<T>,
+): Promise<T> {
+  options.signal?.throwIfAborted();
+  const pair = pairPaths(path);
+  const first = await ByteReader.open(pair?.header ?? path);
+  let reader = first;
+  try {
+    const { header, consumed } = await headerOf(first);
+    const layout = voxelLayout(header, path, options.channel);
+    const skipped = header.voxelOffset + volumeIndex(header, options.index) * volumeBytes(header, layout);
+    if (header.pair) reader = await ByteReader.open(await imagePath(path, pair));
+    const needed = skipped + volumeBytes(header, layout);
+    // Checked before the volume is allocated, so that a header's lie costs nothing.
+    if (needed > reader.atMost) throw cutShort(reader.path, needed, reader.atMost);
+    await reader.skip(skipped - (header.pair ? 0 : consumed));
+    const result = await use(header, layout, reader);
+    // The last volume of the file is followed by gzip's checksum; an earlier one need not be read past.
+    if (isLast(header, options.index)) await reader.finish();
+    return result;
+  } finally {
+    await first.close();
+    if (reader !== first) await reader.close();
+  }
+}
+
+async function headerOf(reader: ByteReader): Promise<{ header: NiftiHeader; consumed: number }> {
+  const bytes = new Uint8Array(nifti2Bytes);
+  let consumed = await reader.read(bytes.subarray(0, nifti1Bytes));
+  // Only as far as the header goes: a NIfTI-1 file's voxels may start at byte 352.
+  if (headerLength(bytes) === nifti2Bytes) consumed += await reader.read(bytes.subarray(nifti1Bytes));
+  const raw = await parseHeader(bytes.subarray(0, consumed), reader.path);
+  return { header: interpretHeader(raw, reader.path), consumed };
+}
+
+/** Reads the voxels as they are stored, in this machine's byte order. */
+async function readInto(
+  reader: ByteReader,
+  target: Uint8Array,
+  header: NiftiHeader,
+  layout: Layout,
+  options: ReadOptions,
+): Promise<void> {
+  for (let at = 0; at < target.length; at += pieceBytes) {
+    const piece = target.subarray(at, at + pieceBytes);
+    await fill(reader, piece, at, target.length, options);
+    if (!header.littleEndian) swapBytes(piece, componentBytes[layout.type]);
+  }
+}
+
+/** Reads the voxels piece by piece through a small buffer, scaling them into `target`. */
+async function convertInto(
+  reader: ByteReader,
+  target: VoxelArray,
+  header: NiftiHeader,
+  layout: Layout,
+  options: ReadOptions,
+): Promise<void> {
+  const total = target.length * layout.voxelBytes;
+  const voxelsAtOnce = Math.floor(pieceBytes / layout.voxelBytes);
+  const buffer = new Uint8Array(voxelsAtOnce * layout.voxelBytes);
+  for (let voxel = 0; voxel < target.length; voxel += voxelsAtOnce) {
+    const at = voxel * layout.voxelBytes;
+    const piece = buffer.subarray(0, Math.min(buffer.length, total - at));
+    await fill(reader, piece, at, total, options);
+    if (!header.littleEndian) swapBytes(piece, componentBytes[layout.type]);
+    convert(componentsOf(layout.type, piece), target, voxel, layout, header);
+  }
+}
+
+async function fill(
+  reader: ByteReader,
+  piece: Uint8Array,
+  at: number,
+  total: number,
+  options: ReadOptions,
+): Promise<void> {
+  options.signal?.throwIfAborted();
+  const length = await reader.read(piece);
+  if (length < piece.length) throw cutShort(reader.path, total, at + length);
+  options.onProgress?.({ done: at + length, total, what: 'bytes' });
+}
+
+function volumeBytes(header: NiftiHeader, layout: Layout): number {
+  return voxelCount(header.shape) * layout.voxelBytes;
+}
+
+/** The wanted volume's number. Throws InvalidArgument where there are several and none was chosen. */
+function volumeIndex(header: NiftiHeader, index: number | undefined): number {
+  const volumes = seriesLength(header);
+  if (index === undefined && volumes === 1) return 0;
+  if (index !== undefined && Number.isInteger(index) && index >= 0 && index < volumes) return index;
+  const axes = [...header.shape, ...header.series].join(' x ');
+  throw new InvalidArgument('index', `0 to ${volumes - 1}, for the file is ${axes}`, index);
+}
+
+function isLast(header: NiftiHeader, index = 0): boolean {
+  return index === seriesLength(header) - 1;
+}
+
+function seriesLength(header: NiftiHeader): number {
+  return header.series.reduce((a, b) => a * b, 1);
+}
+
+function cutShort(path: string, expected: number, received: number): UnreadableFile {
+  return new UnreadableFile(path, `${expected} bytes of voxels`, `a file that ends after ${received}`);
+}
+
+/** Allocates, or says in our words that the machine cannot. */
+function reserve<T>(path: string, allocate: () => T): T {
+  try {
+    return allocate();
+  } catch (error) {
+    throw new UnreadableFile(path, 'a volume that fits into memory', 'a larger one', { cause: error });
+  }
+}
+
+function bytesOf(data: VoxelArray): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}

@@ -1,0 +1,68 @@
+import ndarray from 'ndarray';
+import { InvalidArgument } from '../errors';
+import { type Affine, affineSpacing, scalingAffine } from './affine';
+import type { NiftiHeader } from './header';
+import { checkShape, checkSpacing, type Vec3, voxelCount } from './vec3';
+
+/** An ndarray (scijs) of shape [x, y, z] over a volume's own voxels: what is set in it is set in the volume. */
+export type NdArray<T extends ndarray.TypedArray> = ndarray.NdArray<T>;
+
+export interface VolumeInit {
+  /** Voxels along x, y and z. */
+  readonly shape: readonly number[];
+  /** Values, x fastest, then y, then z. */
+  readonly data: Float32Array;
+  /** Voxel size in mm. By default the affine's, or 1. */
+  readonly spacing?: readonly number[];
+  /** Voxel index to world mm, 16 numbers, row-major. By default the spacing alone. */
+  readonly affine?: Affine;
+  /** Where the volume came from: a path, or how it was made. */
+  readonly source?: string;
+  /** The header it was read with, so that writing it keeps its forms. */
+  readonly header?: NiftiHeader;
+}
+
+/** A 3D image: real values (Hounsfield units for CT) with its place in the patient. */
+export class Volume {
+  readonly shape: Vec3;
+  readonly data: Float32Array; // [z * y * x], x fastest
+  readonly spacing: Vec3;
+  readonly affine: Affine;
+  readonly source?: string;
+  readonly header?: NiftiHeader;
+
+  /** Keeps `data`, does not copy it. Throws InvalidArgument where the parts do not fit together. */
+  constructor(init: VolumeInit) {
+    this.shape = checkShape('shape', init.shape);
+    const voxels = voxelCount(this.shape);
+    if (init.data.length !== voxels) {
+      throw new InvalidArgument('data', `${voxels} values for ${this.shape.join(' x ')}`, init.data.length);
+    }
+    if (init.affine && (init.affine.length !== 16 || !init.affine.every(Number.isFinite))) {
+      throw new InvalidArgument('affine', '16 finite numbers, row-major', init.affine);
+    }
+    this.data = init.data;
+    this.spacing = checkSpacing('spacing', init.spacing ?? spacingOf(init.affine));
+    this.affine = init.affine ?? scalingAffine(this.spacing);
+    this.source = init.source;
+    this.header = init.header;
+  }
+
+  /** The voxels as an ndarray of shape [x, y, z], strides [1, nx, nx * ny]; no copy. */
+  view(): NdArray<Float32Array> {
+    const [nx, ny, nz] = this.shape;
+    return ndarray(this.data, [nx, ny, nz], [1, nx, nx * ny]);
+  }
+
+  /** A volume of the same place and size with other values. */
+  with(data: Float32Array, source?: string): Volume {
+    const { shape, spacing, affine, header } = this;
+    return new Volume({ shape, spacing, affine, header, data, source });
+  }
+}
+
+function spacingOf(affine: Affine | undefined): Vec3 {
+  if (!affine) return [1, 1, 1];
+  const [x, y, z] = affineSpacing(affine).map((step) => step || 1);
+  return [x!, y!, z!];
+}

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { InvalidArgument } from '../errors';
+import type { LongCall } from '../progress';
+import { allocate, type StoredType } from './datatypes';
+import { encodeHeader, type NewHeader, storedTypes } from './header-encode';
+import { pairPaths } from './names';
+import { type Vec3, voxelCount } from './vec3';
+import type { Volume } from './volume';
+
+export interface WriteOptions extends LongCall {
+  /** How voxels are stored; default float32, which keeps every value. */
+  readonly dtype?: StoredType;
+  /** Stored numbers are `(value - intercept) / slope`, rounded where the type is whole; default 1 and 0. */
+  readonly slope?: number;
+  readonly intercept?: number;
+  /** zlib's level for .gz files, 1 (default, fast) to 9 (small). */
+  readonly level?: number;
+  /** NIfTI version; default 1, or 2 where an axis is longer than 32767. */
+  readonly version?: 1 | 2;
+}
+
+const pieceVoxels = 2 ** 18;
+
+/**
+ * Writes a volume as .nii, .nii.gz, or .hdr + .img (each .gz too), with its orientation. The file appears complete
+ * or not at all: it is written beside its place and renamed. Throws InvalidArgument for an unknown extension, and
+ * for values that a whole-number type cannot hold.
+ */
+export async function writeVolume(path: string, volume: Volume, options: WriteOptions = {}): Promise<void> {
+  options.signal?.throwIfAborted();
+  const pair = pairPaths(path);
+  if (!pair && !/\.nii(\.gz)?$/i.test(path)) {
+    throw new InvalidArgument('path', 'a NIfTI file name', path, ['.nii', '.nii.gz', '.hdr', '.img']);
+  }
+  const { dtype = 'float32', slope = 1, intercept = 0, level = 1 } = options;
+  if (!storedTypes.includes(dtype)) throw new InvalidArgument('dtype', 'a data type', dtype, storedTypes);
+  if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
+  if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
+  const header: NewHeader = { dtype, slope, intercept, version: options.version, pair: pair !== undefined };
+  const head = encodeHeader(volume, header);
+  const voxels = () => storedPieces(volume, header, options);
+  if (!pair) return writeAtomically(path, level, concatenate(head, voxels()));
+  // The image first: a header that can be seen has its voxels.
+  await writeAtomically(pair.images[0]!, level, voxels());
+  await writeAtomically(pair.header, level, concatenate(head, []));
+}
+
+/** Writes `content` under a name of its own in the same folder, gzipped where `path` says so, then renames it. */
+async function writeAtomically(
+  path: string,
+  level: number,
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.part`);
+  const handle = await open(temporary, 'wx').catch((error: NodeJS.ErrnoException) => {
+    throw new InvalidArgument('path', `a place in a folder that can be written (${error.code})`, path);
+  });
+  try {
+    if (/\.gz$/i.test(path)) {
+      const sink = handle.createWriteStream({ autoClose: false });
+      await pipeline(content, createGzip({ level, chunkSize: 2 ** 18 }), sink);
+    } else for await (const piece of content) await writeWhole(handle, piece);
+    await handle.sync();
+    await handle.close();
+    await rename(temporary, path);
+  } catch (error) {
+    await handle.close().catch(() => {});
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function writeWhole(handle: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let at = 0; at < piece.length; ) at += (await handle.write(piece, at)).bytesWritten;
+}
+
+async function* concatenate(
+  head: Uint8Array,
+  voxels: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield head;
+  yield* voxels;
+}
+
+/** The voxels as they are stored, little-endian as every machine that Node runs on is. */
+async function* storedPieces(
+  volume: Volume,
+  { dtype, slope, intercept }: NewHeader,
+  options: LongCall,
+): AsyncGenerator<Uint8Array> {
+  const { data } = volume;
+  const exact = dtype === 'float32' && slope === 1 && intercept === 0;
+  for (let at = 0; at < data.length; at += pieceVoxels) {
+    options.signal?.throwIfAborted();
+    const values = data.subarray(at, at + pieceVoxels);
+    const stored = exact ? values : encode(values, dtype, slope, intercept, at, volume.shape);
+    // Bytes of their own (encode allocates each piece): a stream may still hold the one before.
+    yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    options.onProgress?.({ done: at + values.length, total: voxelCount(volume.shape), what: 'voxels' });
+  }
+}
+
+const ranges: Readonly<Partial<Record<StoredType, readonly [number, number]>>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+  uint16: [0, 65535],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
+};
+
+function encode(
+  values: Float32Array,
+  dtype: StoredType,
+  slope: number,
+  intercept: number,
+  first: number,
+  shape: Vec3,
+): ReturnType<typeof allocate> {
+  const stored = allocate(dtype, values.length);
+  const range = ranges[dtype];
+  if (!range) {
+    for (let n = 0; n < values.length; n++) stored[n] = (values[n]! - intercept) / slope;
+    return stored;
+  }
+  const [least, greatest] = range;
+  for (let n = 0; n < values.length; n++) {
+    const whole = Math.round((values[n]! - intercept) / slope);
+    if (!(whole >= least && whole <= greatest)) throw unstorable(dtype, range, values[n]!, first + n, shape);
+    stored[n] = whole;
+  }
+  return stored;
+}
+
+function unstorable(
+  dtype: StoredType,
+  [least, greatest]: readonly [number, number],
+  value: number,
+  at: number,
+  [nx, ny]: Vec3,
+): InvalidArgument {
+  const voxel = `[${at % nx}, ${Math.floor(at / nx) % ny}, ${Math.floor(at / (nx * ny))}]`;
+  return new InvalidArgument(
+    `value at voxel ${voxel}`,
+    `${least} to ${greatest} to be stored as ${dtype} (or give slope and intercept, or dtype float32)`,
+    value,
+  );
+}
