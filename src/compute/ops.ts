@@ -7,7 +7,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../errors';
 import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 } from './geometry';
 import { type GroupNorm, type Pads, runKernel } from './kernels';
-import { unpaddedShape } from './reference';
 
 /**
  * 3D convolution with "same" padding by replication; the output is floor(size / stride).
@@ -66,7 +65,7 @@ export function replicatePad(x: tf.Tensor5D, before: Size3, after: Size3 = befor
     }
   }
   const pads: Pads = { before, after };
-  if (unpaddedShape(x.shape, pads).includes(0)) throw new InvalidArgument('x', 'voxels to repeat', x.shape);
+  if (x.size === 0) throw new InvalidArgument('x', 'voxels to repeat', x.shape);
   return runKernel('PatchwiseReplicatePad', { x }, pads);
 }
 
