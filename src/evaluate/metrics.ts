@@ -1,0 +1,81 @@
+import { InvalidArgument } from '../errors';
+import type { VoxelSource } from '../patch/extract';
+
+/** What the values of a metric refer to. */
+export interface RangeOption {
+  /** Greatest minus least value the data can have: 2 for [-1, 1], 1,000 for a window of 1,000 HU. Never guessed. */
+  readonly dataRange: number;
+}
+
+/**
+ * Errors between a reference and a candidate, summed in double precision piece by piece (a slab, a patch), so that
+ * volumes need not be in memory whole.
+ */
+export class ErrorSums {
+  private absolute = 0;
+  private squared = 0;
+  private values = 0;
+
+  /** Adds the errors of two arrays of the same places. */
+  add(reference: VoxelSource, candidate: VoxelSource): this {
+    expectSameLength(reference, candidate);
+    let absolute = 0;
+    let squared = 0;
+    for (let i = 0; i < reference.length; i++) {
+      const error = candidate[i]! - reference[i]!;
+      absolute += Math.abs(error);
+      squared += error * error;
+    }
+    this.absolute += absolute;
+    this.squared += squared;
+    this.values += reference.length;
+    return this;
+  }
+
+  get count(): number {
+    return this.values;
+  }
+
+  get mae(): number {
+    return this.absolute / this.values;
+  }
+
+  get mse(): number {
+    return this.squared / this.values;
+  }
+
+  get rmse(): number {
+    return Math.sqrt(this.mse);
+  }
+
+  /** In dB; Infinity for equal data. */
+  psnr({ dataRange }: RangeOption): number {
+    return 10 * Math.log10(expectRange(dataRange) ** 2 / this.mse);
+  }
+}
+
+/** Peak signal-to-noise ratio in dB, Infinity for equal data, as scikit-image's `peak_signal_noise_ratio`. */
+export function psnr(reference: VoxelSource, candidate: VoxelSource, options: RangeOption): number {
+  return new ErrorSums().add(reference, candidate).psnr(options);
+}
+
+/** Mean absolute error in the data's own units: Hounsfield units for a volume as read. */
+export function mae(reference: VoxelSource, candidate: VoxelSource): number {
+  return new ErrorSums().add(reference, candidate).mae;
+}
+
+/** Root mean squared error in the data's own units: Hounsfield units for a volume as read. */
+export function rmse(reference: VoxelSource, candidate: VoxelSource): number {
+  return new ErrorSums().add(reference, candidate).rmse;
+}
+
+export function expectSameLength(reference: VoxelSource, candidate: VoxelSource): void {
+  if (reference.length === 0) throw new InvalidArgument('reference', 'at least one value', 'none');
+  if (reference.length === candidate.length) return;
+  throw new InvalidArgument('candidate', `${reference.length} values, as the reference`, candidate.length);
+}
+
+export function expectRange(dataRange: number): number {
+  if (dataRange > 0 && dataRange < Infinity) return dataRange;
+  throw new InvalidArgument('dataRange', 'a positive number', dataRange);
+}

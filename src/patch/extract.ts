@@ -1,0 +1,138 @@
+import { InvalidArgument } from '../errors';
+import { type Axis, type Grid, patchStart, perAxis } from './grid';
+
+/** What fills a patch outside the volume: its border voxel, its mirror image (border not repeated), its other end, or a constant. */
+export type PadMode = 'edge' | 'reflect' | 'wrap' | 'constant';
+
+export const PAD_MODES: readonly PadMode[] = ['edge', 'reflect', 'wrap', 'constant'];
+
+/** Voxels to read a patch from; other types than float32 are converted on the way. */
+export type VoxelSource =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
+
+export interface ExtractOptions {
+  /** Values of a voxel, running fastest; default 1. */
+  readonly channels?: number;
+  /** Default `edge`. */
+  readonly pad?: PadMode;
+  /** The value of `pad: 'constant'`; default 0. */
+  readonly padValue?: number;
+}
+
+/**
+ * Copies a patch out of a volume.
+ *
+ * @param data the volume, `[z, y, x, channels]`, x (then channels) running fastest
+ * @param out where to put the patch; a new array where it is left out
+ * @returns the patch, `[pz, py, px, channels]`
+ */
+export function extractPatch(
+  data: VoxelSource,
+  grid: Grid,
+  index: number,
+  out?: Float32Array,
+  options: ExtractOptions = {},
+): Float32Array {
+  const { channels = 1, pad = 'edge', padValue = 0 } = options;
+  const [vx, vy, vz] = grid.volume;
+  const [px, py, pz] = grid.patch;
+  expectLength('data', data, vx * vy * vz * channels, 'the volume of the grid');
+  const patch = out ?? new Float32Array(px * py * pz * channels);
+  expectLength('out', patch, px * py * pz * channels, 'a patch of the grid');
+
+  const start = patchStart(grid, index);
+  const inside = perAxis((axis) => clip(grid, axis, start[axis]));
+  const source = perAxis((axis) => sourceVoxels(grid, axis, start[axis], pad));
+  const row = px * channels;
+  const [x0, x1] = inside[0];
+  for (let z = 0, to = 0; z < pz; z++) {
+    for (let y = 0; y < py; y++, to += row) {
+      const sy = source[1][y]!;
+      const sz = source[2][z]!;
+      if (sy < 0 || sz < 0) {
+        patch.fill(padValue, to, to + row);
+        continue;
+      }
+      const from = (sz * vy + sy) * vx;
+      const first = from + start[0] + x0;
+      patch.set(data.subarray(first * channels, (first + x1 - x0) * channels), to + x0 * channels);
+      for (let x = 0; x < x0; x++) padVoxel(data, from, source[0][x]!, patch, to, x, channels, padValue);
+      for (let x = x1; x < px; x++) padVoxel(data, from, source[0][x]!, patch, to, x, channels, padValue);
+    }
+  }
+  return patch;
+}
+
+/** All patches of a volume in the grid's order, as `blendSlabs` takes them. */
+export function* extractPatches(
+  data: VoxelSource,
+  grid: Grid,
+  options: ExtractOptions = {},
+): Generator<{ readonly index: number; readonly data: Float32Array }, void, undefined> {
+  for (let index = 0; index < grid.patches; index++) {
+    yield { index, data: extractPatch(data, grid, index, undefined, options) };
+  }
+}
+
+/** The voxels of a patch that lie inside the volume along an axis, [first, end) counted in the patch. */
+export function clip(grid: Grid, axis: Axis, start: number): readonly [number, number] {
+  return [Math.max(0, -start), Math.min(grid.patch[axis], grid.volume[axis] - start)];
+}
+
+/** For each voxel of a patch along an axis the voxel of the volume to read, -1 for the padding value. */
+function sourceVoxels(grid: Grid, axis: Axis, start: number, pad: PadMode): Int32Array {
+  const size = grid.volume[axis];
+  const map = PAD_MAPS[pad];
+  if (map === undefined) throw new InvalidArgument('pad', 'a padding mode', pad, PAD_MODES);
+  return Int32Array.from({ length: grid.patch[axis] }, (_, i) => {
+    const voxel = start + i;
+    return voxel >= 0 && voxel < size ? voxel : map(voxel, size);
+  });
+}
+
+const PAD_MAPS: Record<PadMode, (voxel: number, size: number) => number> = {
+  edge: (voxel, size) => Math.min(Math.max(voxel, 0), size - 1),
+  reflect: (voxel, size) => {
+    const period = Math.max(1, 2 * (size - 1));
+    const phase = modulo(voxel, period);
+    return Math.min(phase, period - phase) % size;
+  },
+  wrap: (voxel, size) => modulo(voxel, size),
+  constant: () => -1,
+};
+
+function modulo(value: number, period: number): number {
+  return ((value % period) + period) % period;
+}
+
+function padVoxel(
+  data: VoxelSource,
+  from: number,
+  source: number,
+  patch: Float32Array,
+  to: number,
+  x: number,
+  channels: number,
+  padValue: number,
+): void {
+  for (let c = 0; c < channels; c++) {
+    patch[to + x * channels + c] = source < 0 ? padValue : data[(from + source) * channels + c]!;
+  }
+}
+
+export function expectLength(
+  argument: string,
+  array: { readonly length: number },
+  length: number,
+  of: string,
+): void {
+  if (array.length === length) return;
+  throw new InvalidArgument(argument, `${length} values, ${of}`, `${array.length} values`);
+}

@@ -1,0 +1,206 @@
+import { InvalidArgument } from '../errors';
+import type { Vec3 } from '../volume/vec3';
+
+/** One value for each axis, in the order x, y, z. */
+export type PerAxis<T> = readonly [T, T, T];
+
+/** Where the last patch of an axis goes: moved back to the border, or all patches spaced anew between the borders. */
+export type GridLayout = 'snapped' | 'even';
+
+export interface GridOptions {
+  /** Size of a patch in voxels. */
+  readonly patch: Vec3;
+  /** Distance between neighbouring patches in voxels; give this or `overlap`, the default is an overlap of 0.25. */
+  readonly stride?: Vec3;
+  /** What neighbours share: a fraction of the patch (under 1) or a number of voxels (1 and more). */
+  readonly overlap?: number | Vec3;
+  readonly layout?: GridLayout;
+}
+
+/**
+ * The positions of all patches of a volume: a frozen value that extracting, training, blending and planning share.
+ * Positions are voxels of the volume; where the volume is smaller than the patch they are negative, and what lies
+ * outside the volume is padding.
+ */
+export interface Grid {
+  readonly volume: Vec3;
+  readonly patch: Vec3;
+  /** The distance asked for; the last one on an axis is shorter where the grid does not divide the volume. */
+  readonly stride: Vec3;
+  readonly layout: GridLayout;
+  /** Number of patches along each axis. */
+  readonly counts: Vec3;
+  /** Number of patches in all. */
+  readonly patches: number;
+  /** First voxel of each patch along each axis, ascending. */
+  readonly starts: PerAxis<readonly number[]>;
+  /** Voxels shared by each pair of neighbours along each axis, in the order of `starts`. */
+  readonly overlap: PerAxis<readonly number[]>;
+  /** Voxels added on either side where the volume is smaller than the patch; blending crops them again. */
+  readonly padding: { readonly before: Vec3; readonly after: Vec3 };
+  /** The part of the volume's voxels that patches cover, counted from `starts`: 1. */
+  readonly coverage: number;
+}
+
+const AXES = ['x', 'y', 'z'] as const;
+const LAYOUTS: readonly GridLayout[] = ['snapped', 'even'];
+
+/**
+ * Plans the patches of a volume so that they cover every voxel.
+ *
+ * @throws InvalidArgument where a size is not a positive integer or where neighbours would leave a gap.
+ */
+export function planGrid(volume: Vec3, options: GridOptions): Grid {
+  const size = vec3('volume', volume);
+  const patch = vec3('patch', options.patch);
+  const stride = strideOf(patch, options);
+  const layout = options.layout ?? 'snapped';
+  if (!LAYOUTS.includes(layout)) throw new InvalidArgument('layout', 'a grid layout', layout, LAYOUTS);
+
+  const starts = perAxis((axis) => axisStarts(size[axis], patch[axis], stride[axis], layout));
+  const before = perAxis((axis) => Math.max(0, -starts[axis][0]!));
+  const after = perAxis((axis) => Math.max(0, starts[axis].at(-1)! + patch[axis] - size[axis]));
+  return freezeGrid({ volume: size, patch, stride, layout, starts, padding: { before, after } });
+}
+
+/**
+ * The same grid on volumes and patches `factor` times as large: the grid to blend on where a model's output has
+ * another size than its input.
+ *
+ * @throws InvalidArgument where the factor moves a border to a fraction of a voxel.
+ */
+export function scaleGrid(grid: Grid, factor: number | Vec3): Grid {
+  const factors: Vec3 = typeof factor === 'number' ? [factor, factor, factor] : factor;
+  const scale = (value: number, axis: Axis, what: string): number => {
+    const scaled = value * factors[axis];
+    if (Number.isInteger(scaled)) return scaled + 0; // + 0 turns the -0 of a scaled start into 0
+    throw new InvalidArgument(
+      `factor[${axis}]`,
+      `a factor that keeps the ${AXES[axis]} ${what} ${value} whole`,
+      factors[axis],
+    );
+  };
+  for (const axis of [0, 1, 2] as const) {
+    if (!(factors[axis] > 0))
+      throw new InvalidArgument(`factor[${axis}]`, 'a positive number', factors[axis]);
+  }
+  return freezeGrid({
+    layout: grid.layout,
+    volume: perAxis((axis) => scale(grid.volume[axis], axis, 'volume size')),
+    patch: perAxis((axis) => scale(grid.patch[axis], axis, 'patch size')),
+    stride: perAxis((axis) => scale(grid.stride[axis], axis, 'stride')),
+    starts: perAxis((axis) => grid.starts[axis].map((start) => scale(start, axis, 'patch start'))),
+    padding: {
+      before: perAxis((axis) => scale(grid.padding.before[axis], axis, 'padding')),
+      after: perAxis((axis) => scale(grid.padding.after[axis], axis, 'padding')),
+    },
+  });
+}
+
+/** The place of a patch along each axis; the index of a patch counts x fastest, then y, then z. */
+export function patchPlace(grid: Grid, index: number): Vec3 {
+  if (!Number.isInteger(index) || index < 0 || index >= grid.patches) {
+    throw new InvalidArgument('index', `a patch of the grid, 0 to ${grid.patches - 1}`, index);
+  }
+  const [nx, ny] = grid.counts;
+  return [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))];
+}
+
+/** The first voxel of a patch, negative where the patch begins in the padding. */
+export function patchStart(grid: Grid, index: number): Vec3 {
+  const place = patchPlace(grid, index);
+  return perAxis((axis) => grid.starts[axis][place[axis]]!);
+}
+
+/** An axis of a volume: 0 is x, 1 is y, 2 is z. */
+export type Axis = 0 | 1 | 2;
+
+/** Builds one value for each axis. */
+export function perAxis<T>(value: (axis: Axis) => T): PerAxis<T> {
+  return [value(0), value(1), value(2)];
+}
+
+function axisStarts(volume: number, patch: number, stride: number, layout: GridLayout): number[] {
+  const room = volume - patch;
+  if (room <= 0) return [0 - Math.floor(-room / 2)];
+  const count = Math.ceil(room / stride) + 1;
+  const step = layout === 'even' ? room / (count - 1) : stride;
+  return Array.from({ length: count }, (_, i) => Math.min(Math.round(i * step), room));
+}
+
+function strideOf(patch: Vec3, { stride, overlap }: GridOptions): Vec3 {
+  if (stride !== undefined && overlap !== undefined) {
+    throw new InvalidArgument('overlap', 'either a stride or an overlap, not both', overlap);
+  }
+  const wanted = stride === undefined ? strideFromOverlap(patch, overlap ?? 0.25) : vec3('stride', stride);
+  for (const axis of [0, 1, 2] as const) {
+    if (wanted[axis] > patch[axis]) {
+      const expected = `at most the patch size ${patch[axis]}, so that neighbours leave no gap`;
+      throw new InvalidArgument(`stride[${axis}]`, expected, wanted[axis]);
+    }
+  }
+  return wanted;
+}
+
+function strideFromOverlap(patch: Vec3, overlap: number | Vec3): Vec3 {
+  return perAxis((axis) => {
+    const value = typeof overlap === 'number' ? overlap : overlap[axis];
+    const size = patch[axis];
+    const whole = value >= 1 && Number.isInteger(value) && value < size;
+    if (!whole && !(value >= 0 && value < 1)) {
+      const expected = `a fraction in [0, 1) or whole voxels below the patch size ${size}`;
+      throw new InvalidArgument(
+        typeof overlap === 'number' ? 'overlap' : `overlap[${axis}]`,
+        expected,
+        value,
+      );
+    }
+    return whole ? size - value : Math.max(1, Math.floor(size * (1 - value)));
+  });
+}
+
+function vec3(argument: string, value: Vec3): Vec3 {
+  if (!Array.isArray(value) || value.length !== 3) {
+    throw new InvalidArgument(argument, 'three numbers [x, y, z]', value);
+  }
+  for (const axis of [0, 1, 2] as const) {
+    const n: unknown = value[axis];
+    if (!Number.isSafeInteger(n) || (n as number) < 1) {
+      throw new InvalidArgument(`${argument}[${axis}]`, 'a positive integer', n);
+    }
+  }
+  return [value[0], value[1], value[2]];
+}
+
+type Placed = Pick<Grid, 'volume' | 'patch' | 'stride' | 'layout' | 'starts' | 'padding'>;
+
+function freezeGrid(placed: Placed): Grid {
+  const { volume, patch, starts, padding } = placed;
+  const counts = perAxis((axis) => starts[axis].length);
+  const overlap = perAxis((axis) => starts[axis].slice(1).map((s, i) => starts[axis][i]! + patch[axis] - s));
+  const covered = perAxis((axis) => coveredVoxels(volume[axis], patch[axis], starts[axis]) / volume[axis]);
+  for (const list of [volume, patch, placed.stride, counts, ...starts, ...overlap, starts, overlap]) {
+    Object.freeze(list);
+  }
+  Object.freeze(padding.before);
+  Object.freeze(padding.after);
+  Object.freeze(padding);
+  return Object.freeze({
+    ...placed,
+    counts,
+    patches: counts[0] * counts[1] * counts[2],
+    overlap,
+    coverage: covered[0] * covered[1] * covered[2],
+  });
+}
+
+function coveredVoxels(volume: number, patch: number, starts: readonly number[]): number {
+  let covered = 0;
+  let end = 0;
+  for (const start of starts) {
+    const from = Math.max(start, end);
+    end = Math.min(volume, Math.max(end, start + patch));
+    covered += Math.max(0, end - from);
+  }
+  return covered;
+}

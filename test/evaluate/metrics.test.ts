@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { InvalidArgument } from '../../src/errors';
+import { ErrorSums, mae, psnr, rmse } from '../../src/evaluate/metrics';
+import { SsimSums, ssim } from '../../src/evaluate/ssim';
+import type { Vec3 } from '../../src/volume/vec3';
+
+interface Case {
+  readonly name: string;
+  readonly shape: Vec3;
+  readonly low: number;
+  readonly high: number;
+  readonly noise: number;
+  readonly checksum: readonly [number, number];
+  readonly psnr: number;
+  readonly ssim: number;
+  readonly mae: number;
+  readonly rmse: number;
+}
+
+const fixture = join(__dirname, '../fixtures/metrics/metrics.json');
+const { cases } = JSON.parse(readFileSync(fixture, 'utf8')) as { cases: readonly Case[] };
+
+/** The volumes of test/fixtures/metrics/generate.py. */
+function pair({ shape, low, high, noise }: Case): [Float32Array, Float32Array] {
+  const [nx, ny, nz] = shape;
+  const reference = new Float32Array(nx * ny * nz);
+  const candidate = new Float32Array(nx * ny * nz);
+  for (let z = 0, i = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++)
+      for (let x = 0; x < nx; x++, i++) {
+        const smooth = 0.5 + 0.25 * Math.sin(0.37 * x + 0.11 * z) + 0.25 * Math.cos(0.23 * y - 0.19 * z);
+        const rough = (((x * 73 + y * 179 + z * 283) * 2654435761) % 4294967296) / 4294967296 - 0.5;
+        const value = low + (high - low) * smooth;
+        reference[i] = value;
+        candidate[i] = value + (high - low) * noise * (rough + 0.2 * Math.sin(0.9 * y));
+      }
+  return [reference, candidate];
+}
+
+const total = (data: Float32Array) => data.reduce((sum, value) => sum + value, 0);
+
+describe.each(cases)('as scikit-image: $name', (one) => {
+  const [a, b] = pair(one);
+  const dataRange = one.high - one.low;
+
+  test('the test sees the volumes that scikit-image saw', () => {
+    expect(Math.abs(total(a) - one.checksum[0])).toBeLessThan(1e-6 * dataRange * a.length);
+    expect(Math.abs(total(b) - one.checksum[1])).toBeLessThan(1e-6 * dataRange * a.length);
+  });
+
+  test('PSNR, SSIM, MAE, RMSE', () => {
+    expect(Math.abs(psnr(a, b, { dataRange }) - one.psnr)).toBeLessThan(1e-5);
+    expect(Math.abs(ssim(a, b, { shape: one.shape, dataRange }) - one.ssim)).toBeLessThan(1e-5);
+    expect(Math.abs(mae(a, b) / one.mae - 1)).toBeLessThan(1e-5);
+    expect(Math.abs(rmse(a, b) / one.rmse - 1)).toBeLessThan(1e-5);
+  });
+});
+
+test('equal volumes: Infinity dB, SSIM 1, no error', () => {
+  const [a] = pair(cases[0]!);
+  expect(psnr(a, a, { dataRange: 2 })).toBe(Infinity);
+  expect(ssim(a, a, { shape: cases[0]!.shape, dataRange: 2 })).toBeCloseTo(1, 12);
+  expect(mae(a, a)).toBe(0);
+});
+
+test('sums over pieces are those of the whole', () => {
+  const [a, b] = pair(cases[1]!);
+  const sums = new ErrorSums();
+  for (let i = 0; i < a.length; i += 1000) sums.add(a.subarray(i, i + 1000), b.subarray(i, i + 1000));
+  expect(sums.count).toBe(a.length);
+  expect(sums.mae).toBeCloseTo(mae(a, b), 9);
+  expect(sums.psnr({ dataRange: 1400 })).toBeCloseTo(psnr(a, b, { dataRange: 1400 }), 9);
+});
+
+test('integers are measured as they are', () => {
+  expect(mae(Int16Array.of(-1000, 0), Int16Array.of(-990, 20))).toBe(15);
+  expect(rmse(Int16Array.of(-1000, 0), Float32Array.of(-990, 20))).toBeCloseTo(Math.sqrt(250), 12);
+});
+
+test('what cannot be measured is refused', () => {
+  const a = new Float32Array(1331);
+  expect(() => psnr(a, new Float32Array(5), { dataRange: 1 })).toThrow(InvalidArgument);
+  expect(() => psnr(new Float32Array(0), new Float32Array(0), { dataRange: 1 })).toThrow(InvalidArgument);
+  for (const dataRange of [0, -1, Number.NaN, Infinity]) {
+    expect(() => psnr(a, a, { dataRange })).toThrow(InvalidArgument);
+    expect(() => ssim(a, a, { dataRange, shape: [11, 11, 11] })).toThrow(InvalidArgument);
+  }
+  expect(() => ssim(a, a, { dataRange: 1, shape: [11, 121, 1] })).toThrow('at least 11 voxels');
+  expect(() => ssim(a, a, { dataRange: 1, shape: [11, 11, 12] })).toThrow(InvalidArgument);
+  const sums = new SsimSums({ dataRange: 1, shape: [11, 11, 11] });
+  expect(() => sums.addPlane(a.subarray(0, 120), a.subarray(0, 121))).toThrow(InvalidArgument);
+});
+
+test('a call that is aborted ends', () => {
+  const [a, b] = pair(cases[0]!);
+  const abort = new AbortController();
+  const onProgress = ({ done }: { done: number }) => done === 4 && abort.abort();
+  const options = { shape: cases[0]!.shape, dataRange: 2, signal: abort.signal, onProgress };
+  expect(() => ssim(a, b, options)).toThrow('abort');
+});
