@@ -87,6 +87,23 @@ export class RunFailed extends PatchwiseError {
   }
 }
 
+/** A notebook stopped at a cell that failed, took too long or was aborted; what had run is in `path`. */
+export class NotebookFailed extends PatchwiseError {
+  readonly tag = 'NotebookFailed';
+
+  constructor(
+    readonly path: string,
+    /** Code cells count from 1. */
+    readonly cell: number,
+    readonly reason: string,
+    /** As the kernel sent it, with the cell's own line numbers; may be empty. */
+    readonly traceback: readonly string[],
+    options?: ErrorOptions,
+  ) {
+    super(`${path}: code cell ${cell}: ${reason}`, options);
+  }
+}
+
 /** One thing wrong with a config: the key as a dotted path, what it takes, what came. */
 export interface ConfigProblem {
   readonly key: string;

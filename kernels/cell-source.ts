@@ -1,0 +1,60 @@
+/**
+ * From positions in the JavaScript of a cell back to the lines that the user wrote. tslab compiles twice (TypeScript
+ * to ES modules, those to CommonJS); each step leaves a source map, and a position is sent back through both.
+ */
+import { SourceMap, type SourceMapPayload } from 'node:module';
+
+const NAME = /cell-(\d+)\.ts:(\d+):(\d+)/g;
+
+/** The name V8 prints in the stack frames of a cell's code; it holds no blank, which a sourceURL must not. */
+export function cellFileName(cell: number): string {
+  return `cell-${cell}.ts`;
+}
+
+interface CellSource {
+  readonly code: string;
+  /** From what runs back to what was written. */
+  readonly maps: readonly SourceMapPayload[];
+  /** Lines that the compiler's input has above the user's first. */
+  readonly linesAbove: number;
+}
+
+export class CellSources {
+  readonly #cells = new Map<number, CellSource>();
+
+  add(cell: number, source: CellSource): void {
+    this.#cells.set(cell, source);
+  }
+
+  /** A stack with every cell position rewritten as `Cell [3]:line:column` of the cell's own text. */
+  rewrite(stack: string): string {
+    return stack.replace(NAME, (_, cell: string, line: string, column: string) => {
+      const position = this.#original(Number(cell), Number(line), Number(column));
+      return `Cell [${cell}]:${position.line}:${position.column}`;
+    });
+  }
+
+  /** The lines of the cell around the first frame that lies in one, with an arrow at the frame's line. */
+  excerpt(rewritten: string): string | undefined {
+    const frame = /Cell \[(\d+)\]:(\d+):\d+/.exec(rewritten);
+    const code = frame && this.#cells.get(Number(frame[1]))?.code.split('\n');
+    if (!frame || !code) return undefined;
+    const at = Number(frame[2]);
+    const rows: string[] = [];
+    for (let line = Math.max(1, at - 2); line <= Math.min(code.length, at + 2); line++) {
+      rows.push(`${line === at ? '----> ' : '      '}${String(line).padStart(3)} ${code[line - 1]}`);
+    }
+    return rows.join('\n');
+  }
+
+  #original(cell: number, line: number, column: number): { line: number; column: number } {
+    const source = this.#cells.get(cell);
+    let position = { line, column };
+    for (const payload of source?.maps ?? []) {
+      const entry = new SourceMap(payload).findEntry(position.line - 1, position.column - 1);
+      if (!('originalLine' in entry)) break;
+      position = { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+    }
+    return { line: Math.max(1, position.line - (source?.linesAbove ?? 0)), column: position.column };
+  }
+}

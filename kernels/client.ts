@@ -1,0 +1,209 @@
+/** A small Jupyter client: starts our kernel as a child process on loopback and talks to it over the wire. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Dealer, Subscriber } from 'zeromq';
+import { addressOf, CHANNELS, type Channel, type Connection, connectionFile } from './connection';
+import { packageRoot } from './package-types';
+import { isDropped, type Json, type Message, Wire } from './wire';
+
+export interface KernelClientOptions {
+  /** The kernel's working directory: a notebook's folder. */
+  readonly cwd: string;
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Instead of our own kernel; the connection file's path is appended. */
+  readonly command?: readonly string[];
+  /** How long the kernel may take to answer for the first time. */
+  readonly startTimeoutMs?: number;
+}
+
+/** How the kernel's process ended, once it has. */
+export interface KernelExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+type RequestSocket = 'shell' | 'control' | 'stdin';
+
+const START_TIMEOUT_MS = 30_000;
+const SHUTDOWN_TIMEOUT_MS = 4000;
+const STDERR_CHARACTERS = 20_000;
+
+export class KernelClient {
+  /** Every message on iopub goes through here. */
+  onOutput: (message: Message) => void = () => {};
+  /** A question of the kernel; resolves with the answer. */
+  onInput: ((prompt: string, password: boolean) => Promise<string>) | undefined;
+  readonly exited: Promise<KernelExit>;
+  readonly #wire: Wire;
+  readonly #sockets: Record<RequestSocket, Dealer>;
+  readonly #iopub = new Subscriber();
+  readonly #replies = new Map<string, (reply: Message) => void>();
+  readonly #idle = new Map<string, () => void>();
+
+  private constructor(
+    readonly connection: Connection,
+    readonly child: ChildProcess,
+    private readonly folder: string,
+  ) {
+    this.#wire = new Wire(connection.key, 'patchwise');
+    const routingId = this.#wire.session; // the kernel asks on stdin whom it knows from shell
+    const socket = (): Dealer => new Dealer({ routingId, linger: 0 });
+    this.#sockets = { shell: socket(), control: socket(), stdin: socket() };
+    let stderr = '';
+    child.stderr?.on('data', (text: Buffer) => {
+      stderr = (stderr + text.toString()).slice(-STDERR_CHARACTERS);
+    });
+    this.exited = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr }) as KernelExit);
+  }
+
+  /** Starts a kernel and returns once it answers. Fails where it ends or stays silent for `startTimeoutMs`. */
+  static async start(options: KernelClientOptions): Promise<KernelClient> {
+    const connection = await freeConnection();
+    const folder = await mkdtemp(join(tmpdir(), 'patchwise-kernel-'));
+    const file = join(folder, 'connection.json');
+    await writeFile(file, connectionFile(connection), { mode: 0o600 });
+    const kernel = join(packageRoot(), 'dist', 'kernels', 'main.js');
+    const [program, ...args] = options.command ?? [process.execPath, kernel];
+    const child = spawn(program!, [...args, file], {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.environment, JPY_PARENT_PID: String(process.pid) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true, // its own process group, as Jupyter starts kernels: a Ctrl+C at our terminal is ours to pass on
+    });
+    const client = new KernelClient(connection, child, folder);
+    await client.#connect(options.startTimeoutMs ?? START_TIMEOUT_MS);
+    return client;
+  }
+
+  /** Sends a request and resolves with its reply. Fails where the kernel ends first. */
+  async request(
+    type: string,
+    content: Json = {},
+    channel: 'shell' | 'control' = 'shell',
+    buffers: readonly Uint8Array[] = [],
+  ): Promise<Message> {
+    const id = this.send(type, content, channel, buffers);
+    return this.#orDeath(new Promise((resolve) => this.#replies.set(id, resolve)));
+  }
+
+  /** Runs code and resolves with the reply, once all output of the cell itself has been through `onOutput`. */
+  async execute(
+    code: string,
+    options: { onSent?: (id: string) => void; content?: Json } = {},
+  ): Promise<Message> {
+    const allow_stdin = this.onInput !== undefined;
+    const id = this.send(
+      'execute_request',
+      { code, silent: false, allow_stdin, ...options.content },
+      'shell',
+    );
+    options.onSent?.(id);
+    const idle = new Promise<void>((resolve) => this.#idle.set(id, resolve));
+    const reply = new Promise<Message>((resolve) => this.#replies.set(id, resolve));
+    const [message] = await this.#orDeath(Promise.all([reply, idle]));
+    return message;
+  }
+
+  /** Sends a message and returns its id. */
+  send(type: string, content: Json, channel: RequestSocket, buffers: readonly Uint8Array[] = []): string {
+    const frames = this.#wire.encode({ type, content, buffers });
+    const header = JSON.parse(Buffer.from(frames[2]!).toString()) as { msg_id: string };
+    void this.#sockets[channel].send(frames);
+    return header.msg_id;
+  }
+
+  interrupt(): Promise<Message> {
+    return this.request('interrupt_request', {}, 'control');
+  }
+
+  /** Asks the kernel to leave, kills it where it does not, and removes the connection file. */
+  async close(): Promise<KernelExit> {
+    this.send('shutdown_request', { restart: false }, 'control');
+    const late = setTimeout(() => this.child.kill('SIGKILL'), SHUTDOWN_TIMEOUT_MS);
+    const exit = await this.exited;
+    clearTimeout(late);
+    for (const socket of [...Object.values(this.#sockets), this.#iopub]) socket.close();
+    await rm(this.folder, { recursive: true, force: true });
+    return exit;
+  }
+
+  async #connect(timeoutMs: number): Promise<void> {
+    for (const channel of ['shell', 'control', 'stdin'] as const) {
+      this.#sockets[channel].connect(addressOf(this.connection, channel));
+    }
+    this.#iopub.connect(addressOf(this.connection, 'iopub'));
+    this.#iopub.subscribe();
+    void this.#listen(this.#sockets.shell, (message) => this.#settle(message));
+    void this.#listen(this.#sockets.control, (message) => this.#settle(message));
+    void this.#listen(this.#sockets.stdin, (message) => void this.#answerInput(message));
+    let heard = false; // a subscription takes a moment; the first status that comes through proves it
+    void this.#listen(this.#iopub, (message) => {
+      heard = true;
+      this.#hear(message);
+    });
+    try {
+      const deadline = Date.now() + timeoutMs;
+      const answered = this.request('kernel_info_request');
+      answered.catch(() => {}); // reported by the loop below
+      await Promise.race([answered, sleep(timeoutMs, undefined, { ref: false })]);
+      while (!heard && Date.now() < deadline) await this.request('kernel_info_request').then(() => sleep(5));
+      if (!heard) throw new Error(`the kernel did not answer within ${timeoutMs} ms`);
+    } catch (error) {
+      this.child.kill('SIGKILL');
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #listen(socket: Dealer | Subscriber, receive: (message: Message) => void): Promise<void> {
+    for await (const frames of socket) {
+      const message = this.#wire.decode(frames);
+      if (!isDropped(message)) receive(message);
+    }
+  }
+
+  #settle(reply: Message): void {
+    const id = reply.parent.msg_id ?? '';
+    this.#replies.get(id)?.(reply);
+    this.#replies.delete(id);
+  }
+
+  #hear(message: Message): void {
+    this.onOutput(message);
+    const id = message.parent.msg_id ?? '';
+    if (message.header.msg_type === 'status' && message.content.execution_state === 'idle') {
+      this.#idle.get(id)?.();
+      this.#idle.delete(id);
+    }
+  }
+
+  async #answerInput({ content }: Message): Promise<void> {
+    const value = await this.onInput?.(String(content.prompt), content.password === true);
+    this.send('input_reply', { value: value ?? '', status: 'ok' }, 'stdin');
+  }
+
+  #orDeath<T>(work: Promise<T>): Promise<T> {
+    const death = this.exited.then(({ code, signal, stderr }): never => {
+      throw new Error(`the kernel ended (${signal ?? `exit code ${code}`})${stderr ? `:\n${stderr}` : ''}`);
+    });
+    return Promise.race([work, death]);
+  }
+}
+
+/** A connection on loopback with five ports that were free a moment ago and a new key. */
+async function freeConnection(): Promise<Connection> {
+  const servers = CHANNELS.map(() => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  const byChannel = Object.fromEntries(CHANNELS.map((channel, at) => [channel, ports[at]!]));
+  const key = randomBytes(32).toString('hex');
+  return { transport: 'tcp', ip: '127.0.0.1', key, ports: byChannel as Record<Channel, number> };
+}

@@ -1,0 +1,54 @@
+/** The connection file: where the five sockets of a kernel are, and the key that signs its messages. */
+import { readFileSync } from 'node:fs';
+
+export type Channel = 'shell' | 'iopub' | 'stdin' | 'control' | 'hb';
+export const CHANNELS: readonly Channel[] = ['shell', 'iopub', 'stdin', 'control', 'hb'];
+
+export interface Connection {
+  readonly transport: 'tcp' | 'ipc';
+  readonly ip: string;
+  readonly key: string;
+  readonly ports: Readonly<Record<Channel, number>>;
+}
+
+/** Reads and checks a connection file. Fails where a field is missing or unknown. */
+export function readConnection(path: string): Connection {
+  const file: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  if (typeof file !== 'object' || file === null) throw malformed(path, 'a JSON object', typeof file);
+  const fields = file as Record<string, unknown>;
+  const scheme = fields.signature_scheme ?? 'hmac-sha256';
+  if (scheme !== 'hmac-sha256') {
+    throw malformed(path, 'signature_scheme hmac-sha256', scheme);
+  }
+  const transport = fields.transport ?? 'tcp';
+  if (transport !== 'tcp' && transport !== 'ipc') {
+    throw malformed(path, 'transport tcp or ipc', transport);
+  }
+  const port = (channel: Channel): number => {
+    const value = fields[`${channel}_port`];
+    if (typeof value !== 'number') throw malformed(path, `a number ${channel}_port`, value);
+    return value;
+  };
+  const ports = Object.fromEntries(CHANNELS.map((channel) => [channel, port(channel)]));
+  const ip = typeof fields.ip === 'string' ? fields.ip : '127.0.0.1';
+  const key = typeof fields.key === 'string' ? fields.key : '';
+  return { transport, ip, key, ports: ports as Record<Channel, number> };
+}
+
+/** The connection file's JSON, as Jupyter writes it. */
+export function connectionFile(connection: Connection): string {
+  const ports = Object.fromEntries(CHANNELS.map((channel) => [`${channel}_port`, connection.ports[channel]]));
+  const { transport, ip, key } = connection;
+  const fields = { ...ports, ip, key, transport, signature_scheme: 'hmac-sha256', kernel_name: 'patchwise' };
+  return `${JSON.stringify(fields, null, 2)}\n`;
+}
+
+export function addressOf(connection: Connection, channel: Channel): string {
+  const { transport, ip, ports } = connection;
+  return transport === 'ipc' ? `ipc://${ip}-${ports[channel]}` : `tcp://${ip}:${ports[channel]}`;
+}
+
+// Not one of src/errors: the kernel loads nothing of the library before a cell asks for it.
+function malformed(path: string, expected: string, found: unknown): Error {
+  return new Error(`${path}: expected ${expected}, found ${String(found)}`);
+}

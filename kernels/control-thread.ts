@@ -1,0 +1,57 @@
+/**
+ * Worker thread of the kernel: the control and heartbeat sockets and the watch over the parent process. It goes on
+ * while a cell keeps the main thread busy: an interrupt request becomes a SIGINT to our own process (V8 then stops
+ * the running script), a shutdown request a SIGINT and, where the main thread does not leave, the end of the process.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Reply, Router } from 'zeromq';
+import { watchParent } from './parent-watch';
+import { isDropped, Wire } from './wire';
+
+export type FromControl = { ready: true } | { received: Uint8Array[] };
+export type ToControl = { send: Uint8Array[] } | { close: true };
+
+interface ControlData {
+  readonly key: string;
+  readonly control: string;
+  readonly heartbeat: string;
+}
+
+/** How long the main thread may take to leave after a shutdown request before the process is killed. */
+const SHUTDOWN_GRACE_MS = 3000;
+
+async function serveControl(): Promise<void> {
+  const port = parentPort!;
+  const { key, control: controlAddress, heartbeat: heartbeatAddress } = workerData as ControlData;
+  const control = new Router({ sendTimeout: 0, sendHighWaterMark: 0 });
+  const heartbeat = new Reply();
+  const urgent = new Wire(key, 'kernel');
+  await control.bind(controlAddress);
+  await heartbeat.bind(heartbeatAddress);
+
+  port.on('message', (message: ToControl) => {
+    if ('send' in message) void control.send(message.send.map((frame) => Buffer.from(frame)));
+    else for (const socket of [control, heartbeat]) socket.close();
+  });
+  watchParent(() => process.kill(process.pid, 'SIGKILL'));
+  void echo(heartbeat);
+  port.postMessage({ ready: true } satisfies FromControl);
+
+  for await (const frames of control) {
+    const message = urgent.decode(frames);
+    if (!isDropped(message)) {
+      const type = message.header.msg_type;
+      if (type === 'interrupt_request' || type === 'shutdown_request') process.kill(process.pid, 'SIGINT');
+      if (type === 'shutdown_request') {
+        setTimeout(() => process.kill(process.pid, 'SIGKILL'), SHUTDOWN_GRACE_MS).unref();
+      }
+    }
+    port.postMessage({ received: frames } satisfies FromControl);
+  }
+}
+
+async function echo(heartbeat: Reply): Promise<void> {
+  for await (const ping of heartbeat) await heartbeat.send(ping);
+}
+
+void serveControl();

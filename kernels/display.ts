@@ -1,0 +1,93 @@
+/** Values as MIME bundles, and the display hooks through which code in cells reaches its kernel. */
+import { inspect } from 'node:util';
+import type { Output, Parent, Publish } from './output';
+import type { Json } from './wire';
+
+export type MimeBundle = Record<string, unknown>;
+
+/** How values of the library show themselves; undefined for a value that is none of its own. */
+export type Present = (value: unknown) => MimeBundle | undefined;
+
+/** The method by which any object can show itself in Jupyter (deno's convention). */
+const SHOWS_ITSELF = Symbol.for('Jupyter.display');
+
+/** The bundle of any value: its own, the library's, or its text. A promise only where its own method returns one. */
+export function toMimeBundle(value: unknown, present: Present): MimeBundle | Promise<MimeBundle> {
+  const own = callOwnMethod(value);
+  if (own instanceof Promise) return own.then((bundle: unknown) => withText(bundle ?? present(value), value));
+  return withText(own ?? present(value), value);
+}
+
+function callOwnMethod(value: unknown): unknown {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
+  const method = (value as Record<symbol, unknown>)[SHOWS_ITSELF];
+  return typeof method === 'function' ? method.call(value) : undefined;
+}
+
+function withText(bundle: unknown, value: unknown): MimeBundle {
+  const shown = typeof bundle === 'object' && bundle !== null ? (bundle as MimeBundle) : {};
+  return 'text/plain' in shown ? shown : { ...shown, 'text/plain': inspect(value) };
+}
+
+export interface DisplayOptions {
+  /** Names the display so that it can be replaced. A name shown before in the same cell is replaced. */
+  readonly id?: string;
+  /** Replace every display of this name, in whichever cell it is, instead of showing a new one. */
+  readonly update?: boolean;
+  /** The cell it belongs to; the one whose code runs, if not given. */
+  readonly parent?: Parent;
+  readonly metadata?: Json;
+}
+
+export class Displays {
+  /** For each cell execution, the names it has shown: running a cell again shows them anew. */
+  readonly #shown = new Map<string, Set<string>>();
+
+  constructor(
+    private readonly publish: Publish,
+    private readonly output: Output,
+  ) {}
+
+  show(data: MimeBundle, parent: Parent, { id, update, metadata = {} }: DisplayOptions = {}): void {
+    const content = { data, metadata, transient: id === undefined ? {} : { display_id: id } };
+    if (id !== undefined && (update ?? this.#isShown(id, parent))) {
+      this.output.update(id, content, parent);
+      return;
+    }
+    if (id !== undefined) this.#remember(id, parent);
+    this.output.flush();
+    this.publish('display_data', content, parent);
+  }
+
+  clear(wait: boolean, parent: Parent): void {
+    this.output.flush();
+    this.publish('clear_output', { wait }, parent);
+  }
+
+  #isShown(id: string, parent: Parent): boolean {
+    return this.#shown.get(parent.msg_id ?? '')?.has(id) ?? false;
+  }
+
+  #remember(id: string, parent: Parent): void {
+    const cell = parent.msg_id ?? '';
+    const ids = this.#shown.get(cell) ?? new Set();
+    this.#shown.set(cell, ids.add(id));
+  }
+}
+
+/** What the kernel offers to code that does not import it (src/plot/display.ts, cells), by registered symbols. */
+export interface KernelHooks {
+  /** Shows a value in the running cell; with the same id again, in its place. */
+  readonly display: (value: unknown, options?: DisplayOptions) => void;
+  readonly clearOutput: (options?: { wait?: boolean }) => void;
+  /** Asks the person at the front end for a line of text. */
+  readonly input: (prompt?: string, options?: { password?: boolean }) => Promise<string>;
+}
+
+export function installHooks(hooks: KernelHooks): void {
+  const global = globalThis as Record<symbol, unknown>;
+  global[Symbol.for('patchwise.display')] = hooks.display;
+  global[Symbol.for('patchwise.clearOutput')] = hooks.clearOutput;
+  global[Symbol.for('patchwise.input')] = hooks.input;
+  console.clear = () => hooks.clearOutput();
+}

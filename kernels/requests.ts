@@ -1,0 +1,95 @@
+/** The answers to requests that run no cell, one function a message type. */
+import { codePointsBefore, utf16Offset } from './cursor';
+import type { KernelServer } from './server';
+import { type Json, type Message, PROTOCOL_VERSION } from './wire';
+
+type Answer = (message: Message, kernel: KernelServer) => Json | undefined;
+
+const ANSWERS: Readonly<Record<string, Answer>> = {
+  kernel_info_request: () => KERNEL_INFO,
+  connect_request: () => ({ status: 'ok' }),
+  complete_request: ({ content }, { engine }) => complete(content, engine),
+  inspect_request: ({ content }, { engine }) => inspect(content, engine),
+  is_complete_request: ({ content }, { engine }) => ({ ...engine.isComplete(codeOf(content)) }),
+  history_request: ({ content }, { history }) => ({ status: 'ok', history: history.answer(content) }),
+  comm_info_request: ({ content }, { comms }) => {
+    const target = typeof content.target_name === 'string' ? content.target_name : undefined;
+    return { status: 'ok', comms: comms.info(target) };
+  },
+  comm_open: (message, { comms }) => void comms.handleOpen(message),
+  comm_msg: (message, { comms }) => void comms.handleMessage(message),
+  comm_close: (message, { comms }) => void comms.handleClose(message),
+  interrupt_request: (_, kernel) => {
+    kernel.interrupt();
+    return { status: 'ok' };
+  },
+  shutdown_request: ({ content }) => ({ status: 'ok', restart: content.restart === true }),
+  debug_request: ({ content }) => ({
+    type: 'response',
+    request_seq: content.seq ?? 0,
+    success: false,
+    command: content.command ?? '',
+    message: 'this kernel has no debugger',
+    body: {},
+  }),
+};
+
+/** The content of the reply to `message`; undefined for one-way messages and for unknown ones. */
+export async function answer(message: Message, kernel: KernelServer): Promise<Json | undefined> {
+  const type = message.header.msg_type;
+  return Object.hasOwn(ANSWERS, type) ? ANSWERS[type]!(message, kernel) : undefined;
+}
+
+const KERNEL_INFO: Json = {
+  status: 'ok',
+  protocol_version: PROTOCOL_VERSION,
+  implementation: 'patchwise',
+  implementation_version: '0.1.0',
+  language_info: {
+    name: 'typescript',
+    version: '5.0.4',
+    mimetype: 'text/typescript',
+    file_extension: '.ts',
+    pygments_lexer: 'typescript',
+    codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
+    nbconvert_exporter: 'script',
+  },
+  banner: 'Patchwise: 3D VQ-GANs on full-resolution CT, in TypeScript',
+  debugger: false,
+  supported_features: [],
+  help_links: [{ text: 'TypeScript', url: 'https://www.typescriptlang.org/docs/' }],
+};
+
+function complete(content: Json, engine: KernelServer['engine']): Json {
+  const code = codeOf(content);
+  const { matches, kinds, start, end } = engine.complete(code, cursorOf(content, code));
+  const [cursor_start, cursor_end] = [codePointsBefore(code, start), codePointsBefore(code, end)];
+  const types = matches
+    .slice(0, TYPED_MATCHES)
+    .map((text, at) => ({ start: cursor_start, end: cursor_end, text, type: kinds[at] ?? '' }));
+  const metadata = { _jupyter_types_experimental: types };
+  return { status: 'ok', matches, cursor_start, cursor_end, metadata };
+}
+
+/** The front end draws a kind beside a match; nobody reads further down than this, and the reply stays small. */
+const TYPED_MATCHES = 200;
+
+function inspect(content: Json, engine: KernelServer['engine']): Json {
+  const code = codeOf(content);
+  const found = engine.inspect(code, cursorOf(content, code));
+  if (!found) return { status: 'ok', found: false, data: {}, metadata: {} };
+  const { signature, documentation } = found;
+  const data = {
+    'text/plain': documentation ? `${signature}\n\n${documentation}` : signature,
+    'text/markdown': `\`\`\`typescript\n${signature}\n\`\`\`\n\n${documentation}`,
+  };
+  return { status: 'ok', found: true, data, metadata: {} };
+}
+
+function codeOf(content: Json): string {
+  return typeof content.code === 'string' ? content.code : '';
+}
+
+function cursorOf(content: Json, code: string): number {
+  return typeof content.cursor_pos === 'number' ? utf16Offset(code, content.cursor_pos) : code.length;
+}
