@@ -1,0 +1,191 @@
+import { decimate, type Points } from './decimate';
+import { short } from './encode';
+import { Figure, type Layout, type Trace } from './figure';
+import { axisId, axisKey } from './panels';
+import type { ShownRecord, ShownStatus } from './shown';
+import { baseLayout, color, graphAxis, heading } from './theme';
+
+/** The panels of a run's figure, row after row. */
+export const runPanels = [
+  { key: 'loss', title: 'loss' },
+  { key: 'psnr', title: 'PSNR, dB' },
+  { key: 'perplexity', title: 'perplexity' },
+  { key: 'usage', title: 'codes in use, %' },
+  { key: 'patchesPerSecond', title: 'patches per second' },
+  { key: 'secondsByRank', title: 'step time by rank, s' },
+] as const;
+type PanelKey = (typeof runPanels)[number]['key'];
+
+/** One line of the figure. `key` stays the same while the run goes on: a live figure appends to it. */
+export interface Series {
+  readonly key: string;
+  readonly panel: PanelKey;
+  readonly name: string;
+  readonly x: number[];
+  readonly y: (number | null)[];
+}
+
+export interface RunFigureOptions {
+  readonly title?: string;
+  /** Points a line is thinned to; spikes stay. */
+  readonly points?: number;
+}
+
+/**
+ * The course of a run: loss, PSNR, perplexity, codebook usage, throughput and the step time of every rank, against
+ * the optimiser step. Validation is drawn with markers over the thinner line of training.
+ */
+export function runFigure(
+  records: readonly ShownRecord[],
+  status?: ShownStatus,
+  options: RunFigureOptions = {},
+): Figure {
+  const series = seriesOf(records);
+  const drawn = new Set<string>(series.map(({ panel }) => panel));
+  const title = runTitle(status, options.title);
+  const columns = 3;
+  const [gapX, gapY] = [0.065, 0.2];
+  const width = (1 - gapX * (columns - 1)) / columns;
+  const height = (1 - gapY) / 2;
+  const axes: Layout[] = [];
+  const annotations: Layout[] = [];
+  runPanels.forEach((panel, i) => {
+    const x0 = (i % columns) * (width + gapX);
+    const y0 = i < columns ? height + gapY : 0;
+    const lines = series.filter((line) => line.panel === panel.key);
+    const number = i + 1;
+    const xTitle = i < columns ? '' : 'step';
+    axes.push({
+      [axisKey('x', number)]: graphAxis(xTitle, {
+        domain: [x0, x0 + width],
+        anchor: axisId('y', number),
+        nticks: 5,
+        ...(number > 1 ? { matches: 'x' } : {}),
+        ...(records.length === 0 ? { range: [0, status?.steps || 1] } : {}),
+      }),
+      [axisKey('y', number)]: graphAxis('', {
+        domain: [y0, y0 + height],
+        anchor: axisId('x', number),
+        nticks: 5,
+        ...(lines.length === 0 ? { range: [0, 1], showticklabels: false } : scaleOf(panel.key, lines)),
+      }),
+    });
+    annotations.push(heading(panel.title, x0 + width / 2, y0 + height));
+  });
+  const layout = Object.assign(baseLayout(title, 460), ...axes, {
+    annotations,
+    margin: { l: 44, r: 16, t: 66, b: 66 },
+    legend: { orientation: 'h', x: 0, y: -0.13, yanchor: 'top', font: { size: 11 } },
+  });
+  const data = series.map((line) => runTrace(line, options.points ?? 2000));
+  for (const [i, { key }] of runPanels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
+  return new Figure(data, layout, `${title} · ${records.length} records`);
+}
+
+/** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
+function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
+  if (panel !== 'loss') return { rangemode: panel === 'psnr' ? 'normal' : 'tozero' };
+  const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
+  const [low, high] = values.reduce(
+    ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
+    [Number.POSITIVE_INFINITY, 0],
+  );
+  if (!(high >= 8 * low)) return {};
+  const marks = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) =>
+    [1, 2, 5].map((digit) => digit * 10 ** power),
+  );
+  return {
+    type: 'log',
+    tickmode: 'array',
+    tickvals: marks,
+    ticktext: marks.map((mark) => String(Number(mark.toPrecision(1)))),
+  };
+}
+
+/** Plotly draws no axes where there is no trace, so a panel without data gets an empty one. */
+function emptyPanel(panel: number): Trace {
+  return {
+    type: 'scatter',
+    uid: `empty-${panel}`,
+    x: [],
+    y: [],
+    xaxis: axisId('x', panel),
+    yaxis: axisId('y', panel),
+    showlegend: false,
+  };
+}
+
+/** What the title says while the run goes on: its name, state and step. */
+export function runTitle(status: ShownStatus | undefined, name = 'run'): string {
+  if (!status) return name;
+  const of = status.steps ? ` of ${status.steps}` : '';
+  const parts = [name, status.state, ...(status.step === undefined ? [] : [`step ${status.step}${of}`])];
+  if (status.backend) parts.push(status.backend);
+  if (status.state === 'failed' && status.error) parts.push(String(status.error).slice(0, 80));
+  return parts.join(' · ');
+}
+
+/** The lines of a run's records, each in the order of its steps. */
+export function seriesOf(records: readonly ShownRecord[]): Series[] {
+  const lines = new Map<string, Series>();
+  for (const record of records) appendTo(lines, record);
+  return [...lines.values()];
+}
+
+/** Adds one record to its lines, and makes the lines that are new; returns what was added. */
+export function appendTo(
+  lines: Map<string, Series>,
+  record: ShownRecord,
+): { key: string; x: number; y: number | null }[] {
+  const added: { key: string; x: number; y: number | null }[] = [];
+  const add = (panel: PanelKey, name: string, value: unknown): void => {
+    if (typeof value !== 'number') return;
+    const key = `${panel}-${name.replace(' ', '-')}`; // Plotly makes a CSS selector of it
+    let line = lines.get(key);
+    if (!line) {
+      line = { key, panel, name, x: [], y: [] };
+      lines.set(key, line);
+    }
+    const y = short(value);
+    line.x.push(record.step);
+    line.y.push(y);
+    added.push({ key, x: record.step, y });
+  };
+  add('loss', record.split, record.loss);
+  add('psnr', record.split, record.psnr);
+  add('perplexity', record.split, record.perplexity);
+  const usage = record.usage;
+  add('usage', record.split, typeof usage === 'number' ? usage * 100 : undefined);
+  if (record.split === 'train') add('patchesPerSecond', 'train', record.patchesPerSecond);
+  for (const [rank, seconds] of record.secondsByRank?.entries() ?? [])
+    add('secondsByRank', `rank ${rank}`, seconds);
+  return added;
+}
+
+/** A line as a Plotly trace; `uid` is its key. */
+export function runTrace(line: Series, points: number): Trace {
+  const panel = runPanels.findIndex(({ key }) => key === line.panel) + 1;
+  const { x, y }: Points = decimate(line, points);
+  const validation = line.name === 'validation';
+  const rank = /^rank (\d+)$/.exec(line.name)?.[1];
+  return {
+    type: 'scatter',
+    uid: line.key,
+    name: line.name,
+    legendgroup: line.name,
+    showlegend: line.panel === 'loss' || rank !== undefined,
+    mode: validation ? 'lines+markers' : 'lines',
+    x,
+    y,
+    xaxis: axisId('x', panel),
+    yaxis: axisId('y', panel),
+    line: { width: validation ? 2 : 1.25, color: colorOf(line.name, rank) },
+    ...(validation ? { marker: { size: 5 } } : {}),
+    hovertemplate: `step %{x}<br><b>%{y}</b><extra>${line.name}</extra>`,
+  };
+}
+
+function colorOf(name: string, rank: string | undefined): string {
+  if (rank !== undefined) return color(2 + Number(rank));
+  return color(name === 'validation' ? 1 : 0);
+}

@@ -1,0 +1,66 @@
+import { comparisonFigure } from './comparison';
+import { Figure } from './figure';
+import { gridFigure, gridTable } from './grid';
+import { runFigure } from './run';
+import { isComparison, isGrid, isLiveView, isRun, isVolume, type ShownRun } from './shown';
+import { figureToSvg } from './svg';
+import { Table } from './table';
+import { volumeFigure } from './volume';
+
+/** Our own figure type; JupyterLab draws it with the extension in `kernels/labextension`. */
+export const FIGURE_MIME = 'application/vnd.patchwise.figure+json';
+/** Plotly's type, which VS Code draws. */
+export const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
+
+/** What one value looks like, by MIME type, as Jupyter's `display_data` carries it. */
+export type MimeBundle = Record<string, unknown>;
+
+/**
+ * The pictures of a value of ours (Volume, Grid, Run, its live view, Comparison, Figure, Table); undefined for
+ * everything else. A run comes as an empty figure that names the run: the front end asks the kernel for the rest.
+ */
+export function toBundle(value: unknown): MimeBundle | undefined {
+  if (isFigure(value)) return figureBundle(value);
+  if (isTable(value)) return { 'text/html': value.toHtml(), 'text/plain': value.toText() };
+  if (isLiveView(value)) return runBundle(value.run);
+  if (isRun(value)) return runBundle(value);
+  if (isComparison(value)) return figureBundle(comparisonFigure(value));
+  if (isVolume(value)) return figureBundle(volumeFigure(value));
+  if (isGrid(value)) {
+    const figure = gridFigure(value);
+    return { ...figureBundle(figure), 'text/plain': `${figure.summary}\n${gridTable(value).toText()}` };
+  }
+  return undefined;
+}
+
+/**
+ * A figure in every form a front end may know, best first; with `run` the figure follows that run wherever our
+ * extension draws it.
+ */
+export function figureBundle(figure: Figure, run?: ShownRun): MimeBundle {
+  const plain = { data: figure.data, layout: figure.layout };
+  return {
+    [FIGURE_MIME]: { figure: plain, ...(run ? { run: { id: run.id, dir: run.dir } } : {}) },
+    [PLOTLY_MIME]: plain,
+    'image/svg+xml': figureToSvg(figure),
+    'text/plain': figure.summary,
+  };
+}
+
+function runBundle(run: ShownRun): MimeBundle {
+  return figureBundle(runFigure([], undefined, { title: run.id }), run);
+}
+
+function isFigure(value: unknown): value is Figure {
+  return value instanceof Figure || named(value, 'Figure', 'data', 'layout', 'summary');
+}
+
+function isTable(value: unknown): value is Table {
+  return value instanceof Table || named(value, 'Table', 'columns', 'rows', 'toHtml', 'toText');
+}
+
+/** Known by name and shape where another copy of the package made it. */
+function named(value: unknown, name: string, ...keys: string[]): boolean {
+  if (typeof value !== 'object' || value === null || value.constructor?.name !== name) return false;
+  return keys.every((key) => key in value);
+}

@@ -1,0 +1,88 @@
+import type { Grid } from '../patch/grid';
+import type { Vec3 } from '../volume/vec3';
+
+/*
+ * What the figures need of the things they show. Values are known by their shape, not by their class: a notebook's
+ * own copy of the package and the kernel's copy have different classes and the same shapes.
+ */
+
+export interface ShownVolume {
+  readonly shape: Vec3;
+  readonly data: Float32Array;
+  readonly spacing: Vec3;
+  readonly affine: readonly number[];
+  readonly source?: string | undefined;
+}
+
+export interface ShownRecord {
+  readonly step: number;
+  readonly split: string;
+  readonly secondsByRank?: readonly number[];
+  readonly [measure: string]: unknown;
+}
+
+export interface ShownStatus {
+  readonly state: string;
+  readonly step?: number;
+  readonly steps?: number;
+  readonly backend?: string;
+  readonly error?: unknown;
+}
+
+export interface ShownRun {
+  readonly id: string;
+  readonly dir: string;
+}
+
+export interface ShownMetrics {
+  readonly name: string;
+  readonly [metric: string]: unknown;
+}
+
+export interface SeamProfile {
+  readonly name: string;
+  readonly axis: 'x' | 'y' | 'z';
+  /** Voxels from the border of a patch. */
+  readonly offsets: readonly number[];
+  /** Mean absolute step between neighbouring voxels at that offset. */
+  readonly jump: readonly number[];
+}
+
+export interface ShownComparison {
+  readonly reference: ShownVolume;
+  readonly candidates: readonly { readonly name: string; readonly volume: ShownVolume }[];
+  readonly metrics: readonly ShownMetrics[];
+  readonly intensity: {
+    readonly name: string;
+    readonly low: number;
+    readonly high: number;
+    readonly units: string;
+  };
+  readonly grid?: Grid | undefined;
+  readonly seamProfiles: readonly SeamProfile[];
+}
+
+export function isVolume(value: unknown): value is ShownVolume {
+  return has(value, 'shape', 'data', 'spacing', 'affine') && value.data instanceof Float32Array;
+}
+
+export function isGrid(value: unknown): value is Grid {
+  return has(value, 'volume', 'patch', 'stride', 'counts', 'starts', 'patches', 'overlap');
+}
+
+export function isComparison(value: unknown): value is ShownComparison {
+  return has(value, 'reference', 'candidates', 'metrics', 'seamProfiles') && isVolume(value.reference);
+}
+
+export function isRun(value: unknown): value is ShownRun {
+  return has(value, 'id', 'dir', 'metrics', 'status') && typeof value.metrics === 'function';
+}
+
+/** A run's live view: what `run.live()` gives. */
+export function isLiveView(value: unknown): value is { readonly run: ShownRun } {
+  return has(value, 'run') && isRun(value.run);
+}
+
+function has<K extends string>(value: unknown, ...keys: K[]): value is Record<K, unknown> {
+  return typeof value === 'object' && value !== null && keys.every((key) => key in value);
+}

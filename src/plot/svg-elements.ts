@@ -1,0 +1,37 @@
+/** An SVG element; attributes that are undefined are left out, numbers are written to a tenth of a pixel. */
+export function element(name: string, attributes: Record<string, unknown>, content = ''): string {
+  const written = Object.entries(attributes)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(
+      ([key, value]) => ` ${key}="${typeof value === 'number' ? number(value) : escapeXml(String(value))}"`,
+    )
+    .join('');
+  return content ? `<${name}${written}>${content}</${name}>` : `<${name}${written}/>`;
+}
+
+export function text(
+  content: string,
+  x: number,
+  y: number,
+  attributes: Record<string, unknown> = {},
+): string {
+  return element('text', { x, y, ...attributes }, escapeXml(content));
+}
+
+export function number(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}
+
+/** Plotly's labels may hold a little HTML; the words of it. */
+export function plainText(value: unknown): string {
+  return String(value ?? '')
+    .replace(/<br\s*\/?>/g, ' ')
+    .replace(/<\/?(b|i|sub|sup|span)[^>]*>/g, '');
+}
+
+export function escapeXml(value: string): string {
+  // XML 1.0 has no way to write most control characters, so they go.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+  const printable = value.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '');
+  return printable.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

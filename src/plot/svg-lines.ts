@@ -1,0 +1,114 @@
+import type { Layout, Trace } from './figure';
+import type { AxisPair, Box } from './svg-axes';
+import { element, number, plainText, text } from './svg-elements';
+
+const DASHES: Record<string, string> = { dash: '6 4', dot: '2 3', dashdot: '6 3 2 3' };
+
+/** A scatter trace: its line, broken at gaps, and its markers, each drawn as the mode says. */
+export function linesSvg(trace: Trace, pair: AxisPair): string {
+  const xs = (trace.x ?? []) as readonly unknown[];
+  const ys = (trace.y ?? []) as readonly unknown[];
+  const points = ys.map((y, i) =>
+    y === null || y === undefined ? undefined : ([pair.px(xs[i] ?? i), pair.py(y)] as const),
+  );
+  const drawn = points.map((point) => (point?.every(Number.isFinite) ? point : undefined));
+  const mode = String(trace.mode ?? 'lines');
+  const line = (trace.line ?? {}) as { color?: string; width?: number; dash?: string };
+  const marker = (trace.marker ?? {}) as { color?: string; size?: number };
+  const color = line.color ?? marker.color ?? '#0072b2';
+  const path = drawn
+    .map((point, i) => (point ? `${drawn[i - 1] ? 'L' : 'M'}${number(point[0])} ${number(point[1])}` : ''))
+    .join('');
+  const look = {
+    stroke: color,
+    'stroke-width': line.width ?? 2,
+    'stroke-dasharray': DASHES[line.dash ?? ''],
+  };
+  const stroke =
+    mode.includes('lines') && path
+      ? element('path', { d: path, fill: 'none', 'stroke-linejoin': 'round', ...look })
+      : '';
+  const dots = mode.includes('markers')
+    ? drawn
+        .map((point) =>
+          point
+            ? element('circle', {
+                cx: point[0],
+                cy: point[1],
+                r: (marker.size ?? 6) / 2,
+                fill: marker.color ?? color,
+              })
+            : '',
+        )
+        .join('')
+    : '';
+  return stroke + dots;
+}
+
+/** A bar trace, upright bars side by side at their categories or values. */
+export function barsSvg(trace: Trace, pair: AxisPair): string {
+  const xs = (trace.x ?? []) as readonly unknown[];
+  const ys = (trace.y ?? []) as readonly unknown[];
+  const fill = (trace.marker as { color?: string } | undefined)?.color ?? '#0072b2';
+  const width = 0.8 * (xs.length > 1 ? Math.abs(pair.px(xs[1]) - pair.px(xs[0])) : pair.box.width / 2);
+  const zero = pair.py(0);
+  return xs
+    .map((x, i) => {
+      const y = pair.py(ys[i] ?? 0);
+      if (!Number.isFinite(y)) return '';
+      return element('rect', {
+        x: pair.px(x) - width / 2,
+        y: Math.min(y, zero),
+        width,
+        height: Math.abs(zero - y),
+        fill,
+      });
+    })
+    .join('');
+}
+
+/** One entry for each legend group, in a row (`orientation: 'h'`) or a column. */
+export function legendSvg(traces: readonly Trace[], layout: Layout, paper: Box): string {
+  if (layout.showlegend === false) return '';
+  const lines = traces.filter(
+    ({ type, showlegend }) => (type === 'scatter' || type === 'bar') && showlegend !== false,
+  );
+  const entries = [
+    ...new Map(lines.map((trace) => [String(trace.legendgroup ?? trace.name), trace])).values(),
+  ].filter(({ name }) => name);
+  if (entries.length < 2) return '';
+  const legend = (layout.legend ?? {}) as {
+    orientation?: string;
+    x?: number;
+    y?: number;
+    xanchor?: string;
+    yanchor?: string;
+  };
+  const across = legend.orientation === 'h';
+  const sizes = entries.map(({ name }) => plainText(name).length * 6.4 + 40);
+  const total = across ? sizes.reduce((a, b) => a + b) : Math.max(...sizes);
+  let x = paper.left + (legend.x ?? 1.02) * paper.width - (legend.xanchor === 'right' ? total : 0);
+  let y = paper.top + (1 - (legend.y ?? 1)) * paper.height + (legend.yanchor === 'bottom' ? -6 : 12);
+  return entries
+    .map((trace, i) => {
+      const line = {
+        color: (trace.marker as { color?: string } | undefined)?.color ?? '#0072b2',
+        width: 2,
+        ...(trace.line as object),
+      } as { color: string; width: number; dash?: string };
+      const swatch = element('line', {
+        x1: x,
+        x2: x + 22,
+        y1: y - 4,
+        y2: y - 4,
+        stroke: line.color,
+        'stroke-width': line.width,
+        'stroke-dasharray': DASHES[line.dash ?? ''],
+      });
+      const label = text(plainText(trace.name), x + 27, y, { 'font-size': 11 });
+      if (across) x += sizes[i]!;
+      else y += 18;
+      return swatch + label;
+    })
+    .join('');
+}
