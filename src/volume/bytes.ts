@@ -1,6 +1,5 @@
-import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { UnreadableFile } from '../errors';
 
@@ -136,13 +135,20 @@ class GzipReader extends ByteReader {
   }
 
   private start(): AsyncIterator<Uint8Array> {
-    const gunzip = createGunzip({ chunkSize: outputChunk });
-    this.gunzip = gunzip;
-    const { fd } = this.handle;
-    const input = createReadStream('', { fd, start: 0, autoClose: false, highWaterMark: inputChunk });
-    input.on('error', (error) => gunzip.destroy(error));
-    gunzip.on('close', () => input.destroy());
-    return Readable.prototype[Symbol.asyncIterator].call(input.pipe(gunzip));
+    this.gunzip = createGunzip({ chunkSize: outputChunk });
+    // Errors of either stream come out of the gunzip's iterator, so the callback has nothing to add.
+    pipeline(Readable.from(filePieces(this.handle), { objectMode: false }), this.gunzip, () => {});
+    return this.gunzip[Symbol.asyncIterator]();
+  }
+}
+
+/** The file's bytes as they are. A read stream would close the handle when it is destroyed. */
+async function* filePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  for (let position = 0; ; ) {
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(inputChunk), 0, inputChunk, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

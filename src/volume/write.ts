@@ -61,9 +61,10 @@ async function writeAtomically(
   });
   try {
     if (/\.gz$/i.test(path)) {
-      const sink = handle.createWriteStream({ autoClose: false });
-      await pipeline(content, createGzip({ level, chunkSize: 2 ** 18 }), sink);
-    } else for await (const piece of content) await writeWhole(handle, piece);
+      await pipeline(content, createGzip({ level, chunkSize: 2 ** 18 }), (gzipped) =>
+        writePieces(handle, gzipped),
+      );
+    } else await writePieces(handle, content);
     await handle.sync();
     await handle.close();
     await rename(temporary, path);
@@ -74,8 +75,13 @@ async function writeAtomically(
   }
 }
 
-async function writeWhole(handle: FileHandle, piece: Uint8Array): Promise<void> {
-  for (let at = 0; at < piece.length; ) at += (await handle.write(piece, at)).bytesWritten;
+async function writePieces(
+  handle: FileHandle,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) at += (await handle.write(piece, at)).bytesWritten;
+  }
 }
 
 async function* concatenate(
