@@ -1,0 +1,189 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { gatherCodes, nearestCode } from '../compute/ops';
+import { InvalidArgument } from '../errors';
+import { Random } from '../random';
+import { drawRows } from './rows';
+
+/** What ranks sum over all of them before `apply`: plain sums, so any number of ranks gives the same codebook. */
+export interface CodebookStatistics {
+  /** Latents per code, [codes]. */
+  readonly counts: Float32Array;
+  /** Sum of the latents of each code, [codes * codeDim]. */
+  readonly sums: Float32Array;
+  /** For every code the latent it would restart from, on the rank that owns it; zero on the others. */
+  readonly candidates: Float32Array;
+}
+
+/** Which rows of the global batch's latents are this rank's: [offset, offset + m) of `total`. */
+export interface RowRange {
+  readonly offset: number;
+  readonly total: number;
+  readonly seed: number;
+}
+
+export interface CodebookOptions {
+  readonly codes: number;
+  readonly codeDim: number;
+  readonly decay: number;
+  readonly restartBelow: number;
+}
+
+/** Keeps a code that no latent has chosen from dividing by zero (the value of the original implementation). */
+const SMOOTHING = 1e-7;
+
+/**
+ * The vector-quantisation codebook, learnt by exponential moving averages (van den Oord et al., "Neural Discrete
+ * Representation Learning", 2017, appendix A.1): each code is the average of the latents that chose it. A code
+ * that is hardly chosen is dead and restarts from a latent of the current global batch.
+ *
+ * `statistics` and `initialisation` give what one rank adds to a sum over all ranks; `apply` and `initialise` take
+ * the sum, and leave bit-identical codebooks wherever the sum is. Both run in plain arrays, in one fixed order.
+ */
+export class Codebook {
+  readonly codes: number;
+  readonly codeDim: number;
+  private readonly decay: number;
+  private readonly restartBelow: number;
+  private embedding: Float32Array; // [codes * codeDim]
+  private counts: Float32Array; // moving average of latents per code, [codes]
+  private sums: Float32Array; // moving average of the sum of those latents, [codes * codeDim]
+  private ready = false;
+  private tensor: tf.Tensor2D | undefined;
+
+  constructor({ codes, codeDim, decay, restartBelow }: CodebookOptions) {
+    this.codes = codes;
+    this.codeDim = codeDim;
+    this.decay = decay;
+    this.restartBelow = restartBelow;
+    this.embedding = new Float32Array(codes * codeDim);
+    this.counts = new Float32Array(codes);
+    this.sums = new Float32Array(codes * codeDim);
+  }
+
+  /** Whether the codes have been set, from latents or from a saved state. Until then nothing can be quantised. */
+  get initialised(): boolean {
+    return this.ready;
+  }
+
+  /** Nearest code of each latent [m, codeDim] as int32 [m], and those codes' embeddings [m, codeDim]. */
+  quantise(latents: tf.Tensor2D): { codes: tf.Tensor1D; embeddings: tf.Tensor2D } {
+    if (!this.ready)
+      throw new InvalidArgument('codebook', 'codes initialised from latents or loaded', 'neither');
+    this.tensor ??= tf.keep(tf.tensor2d(this.embedding, [this.codes, this.codeDim]));
+    const codes = nearestCode(latents, this.tensor);
+    return { codes, embeddings: gatherCodes(this.tensor, codes) };
+  }
+
+  /** What this rank's latents [m, codeDim] and their codes [m] add to the sum that `apply` takes. */
+  statistics(
+    latents: tf.Tensor2D,
+    codes: tf.Tensor1D,
+    rows: RowRange & { readonly step: number },
+  ): CodebookStatistics {
+    const { codeDim } = this;
+    const vectors = latents.dataSync<'float32'>();
+    const chosen = codes.dataSync<'int32'>();
+    const counts = new Float32Array(this.codes);
+    const sums = new Float64Array(this.codes * codeDim); // doubles: a split over ranks then rounds almost alike
+    for (let row = 0; row < chosen.length; row++) {
+      const code = chosen[row]!;
+      counts[code]!++;
+      for (let c = 0; c < codeDim; c++) sums[code * codeDim + c]! += vectors[row * codeDim + c]!;
+    }
+    const random = new Random(rows.seed, 'codebook restart', rows.step);
+    const candidates = drawRows(vectors, codeDim, this.codes, rows, random);
+    return { counts, sums: Float32Array.from(sums), candidates };
+  }
+
+  /** Moves the averages by one step's statistics, summed over all ranks, then restarts the dead codes. */
+  apply({ counts, sums, candidates }: CodebookStatistics): void {
+    const { codeDim, decay } = this;
+    for (let code = 0; code < this.codes; code++) {
+      this.counts[code] = decay * this.counts[code]! + (1 - decay) * counts[code]!;
+      for (let i = code * codeDim; i < (code + 1) * codeDim; i++)
+        this.sums[i] = decay * this.sums[i]! + (1 - decay) * sums[i]!;
+    }
+    const total = this.counts.reduce((sum, count) => sum + count, 0);
+    for (let code = 0; code < this.codes; code++) {
+      if (this.counts[code]! < this.restartBelow) {
+        this.restart(code, candidates);
+        continue;
+      }
+      const count = ((this.counts[code]! + SMOOTHING) / (total + this.codes * SMOOTHING)) * total;
+      for (let i = code * codeDim; i < (code + 1) * codeDim; i++) this.embedding[i] = this.sums[i]! / count;
+    }
+    this.changed();
+  }
+
+  /** The rows this rank owns of the latents the codes start from; zero elsewhere. Sum over ranks, then `initialise`. */
+  initialisation(latents: tf.Tensor2D, rows: RowRange): Float32Array {
+    const random = new Random(rows.seed, 'codebook initialisation');
+    return drawRows(latents.dataSync<'float32'>(), this.codeDim, this.codes, rows, random);
+  }
+
+  /** Starts every code from the summed `initialisation`, as if one latent had chosen it. */
+  initialise(embedding: Float32Array): void {
+    this.embedding = embedding.slice();
+    this.sums = embedding.slice();
+    this.counts = new Float32Array(this.codes).fill(1);
+    this.ready = true;
+    this.changed();
+  }
+
+  /** How many codes are in effective use: exp of the entropy of the code frequencies; 1 to `codes`. */
+  perplexity(counts: ArrayLike<number>): number {
+    const total = Array.from(counts).reduce((sum, count) => sum + count, 0);
+    let entropy = 0;
+    for (let code = 0; code < counts.length; code++) {
+      const frequency = counts[code]! / total;
+      if (frequency > 0) entropy -= frequency * Math.log(frequency);
+    }
+    return Math.exp(entropy);
+  }
+
+  /** Fraction of the codes that were chosen at all. */
+  usage(counts: ArrayLike<number>): number {
+    return Array.from(counts).filter((count) => count > 0).length / this.codes;
+  }
+
+  /** Everything a resumed run needs, by PyTorch's buffer names and the flag its checkpoints lack. */
+  state(): Map<string, { shape: number[]; data: Float32Array }> {
+    return new Map([
+      ['codebook.embeddings', { shape: [this.codes, this.codeDim], data: this.embedding.slice() }],
+      ['codebook.N', { shape: [this.codes], data: this.counts.slice() }],
+      ['codebook.z_avg', { shape: [this.codes, this.codeDim], data: this.sums.slice() }],
+      ['codebook.initialised', { shape: [1], data: new Float32Array([this.ready ? 1 : 0]) }],
+    ]);
+  }
+
+  /** Takes a state of the same sizes, already checked by the model. */
+  load(state: ReadonlyMap<string, { readonly data: Float32Array }>): void {
+    this.embedding = state.get('codebook.embeddings')!.data.slice();
+    this.counts = state.get('codebook.N')!.data.slice();
+    this.sums = state.get('codebook.z_avg')!.data.slice();
+    this.ready = state.get('codebook.initialised')!.data[0] === 1;
+    this.changed();
+  }
+
+  dispose(): void {
+    this.changed();
+  }
+
+  /**
+   * Count and sum restart with the code: kept, they would pull it back and declare it dead again at the next step.
+   */
+  private restart(code: number, candidates: Float32Array): void {
+    const count = Math.max(1, this.restartBelow);
+    this.counts[code] = count;
+    for (let i = code * this.codeDim; i < (code + 1) * this.codeDim; i++) {
+      this.embedding[i] = candidates[i]!;
+      this.sums[i] = candidates[i]! * count;
+    }
+  }
+
+  /** Drops the tensor copy of the embedding; `quantise` makes it anew. */
+  private changed(): void {
+    this.tensor?.dispose();
+    this.tensor = undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type ModelConfig, type Stride, stages, topChannels } from './config';
+import { conv, convTranspose, convTransposeWeights, convWeights, normSilu, normWeights } from './layers';
+import { resBlock, resBlockWeights } from './resblock';
+import type { WeightShape, Weights } from './weights';
+
+/** The weights of the 1x1x1 convolution out of the codebook's space, and the decoder's. */
+export function decoderWeights(config: ModelConfig): WeightShape[] {
+  return [
+    ...convWeights('post_vq_conv', 1, config.codeDim, topChannels(config)),
+    ...normWeights('decoder.final_block.0', topChannels(config)),
+    ...decoderStages(config).flatMap(({ inputs, outputs }, i) => [
+      ...convTransposeWeights(upName(i), 4, inputs, outputs),
+      ...decoderBlockNames(config, i).flatMap((name) => resBlockWeights(name, outputs)),
+    ]),
+    ...convWeights('decoder.conv_last', 3, decoderStages(config).at(-1)!.outputs, 1),
+  ];
+}
+
+/** Quantised latents [n, d', h', w', codeDim] to patches [n, d, h, w, 1]. */
+export function decode(q: tf.Tensor5D, weights: Weights, config: ModelConfig): tf.Tensor5D {
+  return tf.tidy(() => {
+    let h = conv(q, weights, 'post_vq_conv'); // [n, d', h', w', top]
+    h = normSilu(h, weights, 'decoder.final_block.0', config);
+    decoderStages(config).forEach(({ stride }, i) => {
+      h = convTranspose(h, weights, upName(i), stride); // twice the size, channels as decoderStages says
+      for (const name of decoderBlockNames(config, i)) h = resBlock(h, weights, name, config);
+    });
+    return conv(h, weights, 'decoder.conv_last'); // [n, d, h, w, 1]
+  });
+}
+
+/**
+ * The encoder's stages upwards. The model keeps a stage's low-resolution channels after upsampling, so with 64
+ * hidden channels it goes 256 -> 256 -> 128, not 256 -> 128 -> 64.
+ */
+export function decoderStages(config: ModelConfig): { inputs: number; outputs: number; stride: Stride }[] {
+  return stages(config)
+    .reverse()
+    .map(({ below, stride }, i) => ({ inputs: i === 0 ? below : 2 * below, outputs: below, stride }));
+}
+
+const upName = (stage: number): string => `decoder.conv_blocks.${stage}.up`;
+
+function decoderBlockNames(config: ModelConfig, stage: number): string[] {
+  return Array.from({ length: config.decoderBlocks }, (_, b) => `decoder.conv_blocks.${stage}.res${b + 1}`);
+}

@@ -1,0 +1,109 @@
+import { InvalidArgument } from '../errors';
+import type { ModelConfig } from './config';
+
+/** A named starting point: a model, the patches it is trained on, and the training defaults that suit it. */
+export interface Preset {
+  readonly description: string;
+  readonly model: ModelConfig;
+  /** Voxels [x, y, z]. */
+  readonly patch: readonly [number, number, number];
+  readonly stride: readonly [number, number, number];
+  /** Name of the intensity mapping to [-1, 1]. */
+  readonly intensity: 'auto' | 'ctpa' | 'minmax';
+  /** Of Adam, whose betas are 0.5 and 0.9 in every preset. */
+  readonly learningRate: number;
+  /** Largest norm of all gradients together. */
+  readonly clip: number;
+  /** Patches per rank and optimiser step. */
+  readonly batch: number;
+  /** Optimiser steps. */
+  readonly steps: number;
+}
+
+export type PresetName = 'guide' | 'upstream' | 'baseline' | 'toy';
+
+const GUIDE_MODEL: ModelConfig = {
+  hidden: 64,
+  codeDim: 64,
+  codes: 512,
+  downsample: [4, 4, 4],
+  groups: 32,
+  encoderBlocks: 1,
+  decoderBlocks: 2,
+  commitment: 2,
+  decay: 0.99,
+  restartBelow: 1,
+  reconstruction: 1,
+};
+
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  guide: {
+    description: 'the guide: 22.2 M parameters on overlapping patches of the full-resolution volume',
+    model: GUIDE_MODEL,
+    patch: [256, 256, 128],
+    stride: [192, 192, 96],
+    intensity: 'minmax',
+    learningRate: 3e-4,
+    clip: 1,
+    batch: 1,
+    steps: 50_000,
+  },
+  upstream: {
+    description: 'the recipe of the original README: few channels, short codes, a large codebook',
+    model: {
+      ...GUIDE_MODEL,
+      hidden: 16,
+      codeDim: 8,
+      codes: 16384,
+      commitment: 0.25,
+      reconstruction: 4,
+    },
+    patch: [128, 128, 128],
+    stride: [96, 96, 96],
+    intensity: 'ctpa',
+    learningRate: 3e-4,
+    clip: 1,
+    batch: 2,
+    steps: 100_000,
+  },
+  baseline: {
+    description: 'the single-GPU baseline the guide compares with: the same model on 256 x 256 x 64 voxels',
+    model: GUIDE_MODEL,
+    patch: [256, 256, 64],
+    stride: [256, 256, 64],
+    intensity: 'minmax',
+    learningRate: 3e-4,
+    clip: 1,
+    batch: 2,
+    steps: 50_000,
+  },
+  toy: {
+    description: 'small enough to learn something in a minute on two CPU cores',
+    model: {
+      ...GUIDE_MODEL,
+      hidden: 8,
+      codeDim: 4,
+      codes: 64,
+      downsample: [2, 2, 2],
+      groups: 1,
+      encoderBlocks: 0,
+      decoderBlocks: 0,
+      commitment: 1,
+      decay: 0.9,
+    },
+    patch: [32, 32, 16],
+    stride: [24, 24, 12],
+    intensity: 'auto',
+    learningRate: 2e-3,
+    clip: 1,
+    batch: 1,
+    steps: 150,
+  },
+};
+
+/** The preset of that name. Throws InvalidArgument, with the names there are, for another. */
+export function presetNamed(name: string): Preset {
+  if (!Object.hasOwn(PRESETS, name))
+    throw new InvalidArgument('preset', 'the name of a preset', name, Object.keys(PRESETS));
+  return PRESETS[name as PresetName];
+}

@@ -1,0 +1,36 @@
+import type { Random } from '../random';
+import type { RowRange } from './codebook';
+
+/**
+ * Draws `count` rows of the global batch without replacement and returns [count * width] with those that this rank
+ * holds and zeros for the rest, so that the sum over ranks is the drawn rows. `random` must be equal on all ranks.
+ *
+ * Where the batch has fewer rows than are drawn, rows repeat with a little noise, so that no two are equal
+ * (standard deviation 0.01 / sqrt(width), as in VideoGPT).
+ */
+export function drawRows(
+  rows: Float32Array,
+  width: number,
+  count: number,
+  { offset, total }: RowRange,
+  random: Random,
+): Float32Array {
+  const owned = rows.length / width;
+  const noise = 0.01 / Math.sqrt(width);
+  const drawn = new Float32Array(count * width);
+  let moved = new Map<number, number>();
+  for (let i = 0; i < count; i++) {
+    const pass = i % total;
+    if (pass === 0) moved = new Map();
+    // Fisher-Yates of which only the touched positions are stored: the batch may have a million rows.
+    const pick = pass + random.below(total - pass);
+    const row = (moved.get(pick) ?? pick) - offset;
+    moved.set(pick, moved.get(pass) ?? pass);
+    const repeats = i >= total;
+    for (let c = 0; c < width; c++) {
+      const jitter = repeats ? noise * random.normal() : 0;
+      if (row >= 0 && row < owned) drawn[i * width + c] = rows[row * width + c]! + jitter;
+    }
+  }
+  return drawn;
+}

@@ -1,0 +1,42 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { Random } from '../random';
+
+/**
+ * One trainable array. The name is the PyTorch module's (medicaldiffusion's `vq_gan_3d`); the shape is the layout
+ * of `compute/ops`: `[kd, kh, kw, in, out]`, which is PyTorch's Conv3d weight with axes (2, 3, 4, 1, 0) and its
+ * ConvTranspose3d weight with axes (2, 3, 4, 0, 1).
+ */
+export interface WeightShape {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** A weight starts uniform within plus or minus this number, or as this constant. */
+  readonly start: { readonly uniform: number } | { readonly constant: number };
+}
+
+/** The trainable weights by name, in construction order. */
+export type Weights = ReadonlyMap<string, tf.Variable>;
+
+/** Allocates weights; each draws from a random stream of its own name, so its start does not depend on others. */
+export function createWeights(shapes: readonly WeightShape[], seed: number): Map<string, tf.Variable> {
+  return new Map(
+    shapes.map((spec) => {
+      const start = tf.tensor(startValues(spec, seed), [...spec.shape]);
+      // Unnamed: tfjs registers variable names globally, and two models may live in one process.
+      const weight = tf.variable(start);
+      start.dispose();
+      return [spec.name, weight];
+    }),
+  );
+}
+
+/** Elements of an array of this shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+function startValues({ name, shape, start }: WeightShape, seed: number): Float32Array {
+  const values = new Float32Array(sizeOf(shape));
+  if ('constant' in start) return values.fill(start.constant);
+  const random = new Random(seed, 'weights', name);
+  return values.map(() => (2 * random.next() - 1) * start.uniform);
+}
