@@ -40,7 +40,7 @@ export function pagesOf(comparison: ShownComparison, plane: Plane, options: Page
   const found = windowsFor(middle);
   const units = intensity.units === 'HU' ? 'HU' : found.units;
   const windows = [
-    { label: intensity.name, low: intensity.low, high: intensity.high },
+    { label: intensity.name.split(' (')[0]!, low: intensity.low, high: intensity.high },
     ...found.windows.filter(({ low, high }) => low !== intensity.low || high !== intensity.high),
   ];
   const columns = candidates.length + 1;

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { type MimeBundle, toBundle } from './show';
+import { toBundle } from './show';
 
 export interface DisplayOptions {
   /** A later display with the same id replaces this one in place. */
@@ -7,7 +7,7 @@ export interface DisplayOptions {
 }
 
 /** What a kernel puts at `globalThis[DISPLAY_HOOK]` to receive what is displayed. */
-export type DisplayHook = (value: unknown, bundle: MimeBundle, options: DisplayOptions) => void;
+export type DisplayHook = (value: unknown, options: DisplayOptions) => void;
 
 export const DISPLAY_HOOK: unique symbol = Symbol.for('patchwise.display');
 
@@ -16,8 +16,7 @@ export const DISPLAY_HOOK: unique symbol = Symbol.for('patchwise.display');
  * is printed.
  */
 export function display(value: unknown, options: DisplayOptions = {}): void {
-  const bundle = toBundle(value) ?? { 'text/plain': inspect(value) };
   const hook = (globalThis as { [DISPLAY_HOOK]?: DisplayHook })[DISPLAY_HOOK];
-  if (hook) hook(value, bundle, options);
-  else process.stdout.write(`${bundle['text/plain']}\n`);
+  if (hook) hook(value, options);
+  else process.stdout.write(`${toBundle(value)?.['text/plain'] ?? inspect(value)}\n`);
 }

@@ -1,3 +1,4 @@
+import { windowPresets } from '../volume/intensity';
 import { encodePicture } from './encode';
 import type { Layout, Trace } from './figure';
 import type { ShownVolume } from './shown';
@@ -152,11 +153,12 @@ export function windowsFor(samples: Float32Array): { windows: readonly DisplayWi
   return { windows: differs ? [robust, all] : [all], units: '' };
 }
 
-const hounsfieldWindows: readonly DisplayWindow[] = [
-  { label: 'CTPA', low: -200, high: 500 },
-  { label: 'mediastinum', low: -160, high: 240 },
-  { label: 'lung', low: -1350, high: 150 },
-];
+const hounsfieldWindows: readonly DisplayWindow[] = (['ctpa', 'mediastinum', 'lung'] as const).map(
+  (label) => {
+    const [low, high] = windowPresets[label];
+    return { label, low, high };
+  },
+);
 
 function extent(count: number, reversed: boolean): [number, number] {
   return reversed ? [count - 0.5, -0.5] : [-0.5, count - 0.5];

@@ -60,6 +60,7 @@ export function runFigure(
         domain: [x0, x0 + width],
         anchor: axisId('y', number),
         nticks: 5,
+        type: 'linear',
         ...(number > 1 ? { matches: 'x' } : {}),
         ...(records.length === 0 ? { range: [0, status?.steps || 1] } : {}),
       }),
@@ -67,7 +68,9 @@ export function runFigure(
         domain: [y0, y0 + height],
         anchor: axisId('x', number),
         nticks: 5,
-        ...(lines.length === 0 ? { range: [0, 1], showticklabels: false } : scaleOf(panel.key, lines)),
+        ...(lines.length === 0
+          ? { type: 'linear', range: [0, 1], showticklabels: false }
+          : scaleOf(panel.key, lines)),
       }),
     });
     annotations.push(heading(panel.title, x0 + width / 2, y0 + height));
@@ -84,13 +87,13 @@ export function runFigure(
 
 /** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
 function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
-  if (panel !== 'loss') return { rangemode: panel === 'psnr' ? 'normal' : 'tozero' };
+  if (panel !== 'loss') return { type: 'linear', rangemode: panel === 'psnr' ? 'normal' : 'tozero' };
   const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
   const [low, high] = values.reduce(
     ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
     [Number.POSITIVE_INFINITY, 0],
   );
-  if (!(high >= 8 * low)) return {};
+  if (!(high >= 8 * low)) return { type: 'linear' };
   const marks = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) =>
     [1, 2, 5].map((digit) => digit * 10 ** power),
   );
@@ -107,8 +110,8 @@ function emptyPanel(panel: number): Trace {
   return {
     type: 'scatter',
     uid: `empty-${panel}`,
-    x: [],
-    y: [],
+    x: [null], // Plotly draws a path of NaN for an empty list
+    y: [null],
     xaxis: axisId('x', panel),
     yaxis: axisId('y', panel),
     showlegend: false,
