@@ -30,7 +30,7 @@ export interface BackendInfo {
 }
 
 /** The backends `useBackend` can load, fastest first. */
-export const BACKENDS: readonly BackendName[] = ['wasm', 'cpu'];
+export const backendNames: readonly BackendName[] = ['wasm', 'cpu'];
 
 /** Backends of the design that this version does not have yet, and what to do meanwhile. */
 const PLANNED: Record<string, string> = {
@@ -62,7 +62,7 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
     return activate(requireBackend(wish, 'PATCHWISE_BACKEND'), 'asked for by PATCHWISE_BACKEND');
   }
   const failures: string[] = [];
-  for (const candidate of BACKENDS) {
+  for (const candidate of backendNames) {
     try {
       const why = failures.length ? failures.join('; ') : 'the fastest backend of this version';
       return await activate(candidate, why);
@@ -74,10 +74,10 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
 }
 
 function requireBackend(name: string, argument: string): BackendName {
-  const known = BACKENDS.find((backend) => backend === name);
+  const known = backendNames.find((backend) => backend === name);
   if (known) return known;
   if (PLANNED[name]) throw new UnavailableBackend(name, 'it is not part of this version', PLANNED[name]);
-  throw new InvalidArgument(argument, 'the name of a backend', name, ['auto', ...BACKENDS]);
+  throw new InvalidArgument(argument, 'the name of a backend', name, ['auto', ...backendNames]);
 }
 
 async function activate(name: BackendName, reason: string): Promise<BackendInfo> {

@@ -3,14 +3,16 @@ import { dirname, join, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { registerKernels } from './kernels';
 import { referenceKernels } from './reference';
+import { SharedWasm } from './shared-wasm';
+import { simdConvolutions } from './simd';
 
-/** Loads tfjs's wasm backend from its npm package and adds our kernels. */
+/** Loads tfjs's wasm backend from its npm package, with our SIMD kernels on its memory. */
 export async function loadWasm(): Promise<void> {
   const wasm = await import('@tensorflow/tfjs-backend-wasm');
   const folder = dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'));
   wasm.setWasmPaths(join(folder, 'dist') + sep);
-  registerKernels(
-    'wasm',
-    referenceKernels(() => tf.backend()),
-  );
+  if (!(await tf.setBackend('wasm'))) throw new Error('tfjs could not initialise it');
+  await tf.ready();
+  const shared = new SharedWasm(tf.backend());
+  registerKernels('wasm', { ...referenceKernels(() => tf.backend()), ...simdConvolutions(shared) });
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { BACKENDS, useBackend } from '../../src/compute/backend';
+import { backendNames, useBackend } from '../../src/compute/backend';
 import {
   conv3d,
   conv3dTranspose,
@@ -57,7 +57,7 @@ const fixtures = JSON.parse(readFileSync(join(__dirname, '../fixtures/ops/ops.js
   groupNorms: GroupNormFixture[];
 };
 
-describe.each(BACKENDS)('backend %s', (name) => {
+describe.each(backendNames)('backend %s', (name) => {
   beforeAll(async () => {
     await useBackend(name);
   });
@@ -309,11 +309,15 @@ describe.each(BACKENDS)('backend %s', (name) => {
 
   describe('refuses', () => {
     const x = () => tf.zeros([1, 4, 4, 4, 2]) as tf.Tensor5D;
-    const w = (...shape: number[]) => tf.zeros(shape) as tf.Tensor5D;
+    const w = (...shape: number[]) => tf.zeros(shape as never) as tf.Tensor as tf.Tensor5D;
     const vector = (size: number) => tf.zeros([size]) as tf.Tensor1D;
     it.each<[string, () => unknown, string]>([
       ['other channels', () => conv3d(x(), w(3, 3, 3, 3, 4)), 'w'],
-      ['another rank of x', () => conv3d(tf.zeros([4, 4, 4, 2]) as tf.Tensor5D, w(3, 3, 3, 2, 4)), 'x'],
+      [
+        'another rank of x',
+        () => conv3d(tf.zeros([4, 4, 4, 2]) as tf.Tensor as tf.Tensor5D, w(3, 3, 3, 2, 4)),
+        'x',
+      ],
       ['another rank of w', () => conv3d(x(), w(3, 3, 2, 4)), 'w'],
       ['a bias of another size', () => conv3d(x(), w(3, 3, 3, 2, 4), vector(3)), 'bias'],
       ['stride 3', () => conv3d(x(), w(3, 3, 3, 2, 4), null, { stride: 3 }), 'stride'],

@@ -38,7 +38,7 @@ export function expectGradients(
   const weights = tf.tidy(() => normal(99, f(...build()).shape));
   const loss = () => {
     const y = tf.tidy(() => f(...build()));
-    const array = y.dataSync();
+    const array = y.dataSync() as Float32Array;
     y.dispose();
     return array.reduce((sum, value, i) => sum + value * weights[i]!, 0);
   };
