@@ -48,7 +48,7 @@ function gather(options: LocalOptions): Promise<Hub> {
     );
     const abort = () => fail('stopped');
     const greet = (socket: Socket) => {
-      const channel = new FrameChannel(socket, {
+      const channel: FrameChannel = new FrameChannel(socket, {
         onFrame: ({ header }) => {
           if (header.kind !== 'hello') return hub.take(header, channel);
           if (header.session !== session) {

@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { InvalidArgument, UnreadableFile } from '../errors';
+import type { Intensity } from '../volume/intensity';
+import { replaceFile } from './atomic-file';
+import type { RunConfig } from './config';
+import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
+
+/** `state.json` of a checkpoint: everything but the tensors that the next step depends on. */
+export interface CheckpointState {
+  /** Optimiser steps done. */
+  readonly step: number;
+  readonly epoch: number;
+  /** Patches of this epoch that are done, over all ranks. */
+  readonly position: number;
+  readonly adamSteps: number;
+  readonly best?: { readonly metric: 'psnr'; readonly value: number; readonly step: number };
+  readonly config: RunConfig;
+  /** By volume, as the config names it. */
+  readonly intensities: Readonly<Record<string, Intensity>>;
+  readonly patchwise: string;
+}
+
+export interface Checkpoint {
+  readonly dir: string;
+  readonly state: CheckpointState;
+  /** Weights, codebook and its flags, as `VqGan.state()` names them. */
+  readonly model: ReadonlyMap<string, StoredTensor>;
+  /** Adam's moments. */
+  readonly optimiser: ReadonlyMap<string, StoredTensor>;
+}
+
+export interface StateFile extends CheckpointState {
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+}
+
+const tensorFiles = { model: 'model.safetensors', optimiser: 'optimiser.safetensors' } as const;
+
+/**
+ * Writes `checkpoints/step-…` complete or not at all: everything goes into a folder beside it, reaches the disk and
+ * is then renamed into place. Moves `last` (and `best`, if it is one) and removes what neither they nor the
+ * `keep` newest need. Returns the folder.
+ */
+export function saveCheckpoint(
+  runDir: string,
+  checkpoint: Omit<Checkpoint, 'dir'>,
+  options: { best: boolean; keep: number },
+): string {
+  const root = join(runDir, 'checkpoints');
+  const name = stepName(checkpoint.state.step);
+  const dir = join(root, name);
+  const temporary = join(root, `.${name}.${process.pid}.tmp`);
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  try {
+    const files: Record<string, { bytes: number; sha256: string }> = {};
+    for (const [part, file] of Object.entries(tensorFiles)) {
+      writeSafetensors(join(temporary, file), checkpoint[part as keyof typeof tensorFiles]);
+      files[file] = fingerprint(join(temporary, file));
+    }
+    const state: StateFile = { ...checkpoint.state, files };
+    replaceFile(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`, { durable: true });
+    syncFolder(temporary);
+    // The one in the way is an earlier life's of the same step: the same to the bit, or damaged.
+    rmSync(dir, { recursive: true, force: true });
+    renameSync(temporary, dir);
+    syncFolder(root);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  pointTo(root, 'last', name);
+  if (options.best) pointTo(root, 'best', name);
+  removeOld(root, options.keep);
+  return dir;
+}
+
+/** Folder of a run's `last` or `best` checkpoint. @throws InvalidArgument if there is none yet. */
+export function findCheckpoint(runDir: string, which: 'last' | 'best' = 'last'): string {
+  const root = join(runDir, 'checkpoints');
+  const target = linked(root, which) ?? (which === 'last' ? stepFolders(root).at(-1) : undefined);
+  if (target === undefined || !existsSync(join(root, target, 'state.json')))
+    throw new InvalidArgument('checkpoint', `a ${which} checkpoint in ${root}`, 'none yet');
+  return join(root, target);
+}
+
+/** Reads a checkpoint. @throws UnreadableFile if a file of it is missing, cut short or changed. */
+export function readCheckpoint(dir: string): Checkpoint {
+  const { files, ...state } = readState(dir);
+  for (const [file, expected] of Object.entries(files)) {
+    const path = join(dir, file);
+    if (!existsSync(path)) throw new UnreadableFile(path, `${expected.bytes} bytes`, 'nothing');
+    const found = fingerprint(path);
+    if (found.bytes !== expected.bytes || found.sha256 !== expected.sha256)
+      throw new UnreadableFile(
+        path,
+        `${expected.bytes} bytes as written`,
+        `${found.bytes} bytes, another content`,
+      );
+  }
+  const [model, optimiser] = [tensorFiles.model, tensorFiles.optimiser].map((file) =>
+    readSafetensors(join(dir, file)),
+  );
+  return { dir, state, model: model!, optimiser: optimiser! };
+}
+
+/** The newest checkpoint that is whole. Damaged ones are passed over, and `warn` is told which and why. */
+export function newestCheckpoint(runDir: string, warn: (message: string) => void): Checkpoint | undefined {
+  const root = join(runDir, 'checkpoints');
+  for (const name of stepFolders(root).reverse()) {
+    try {
+      return readCheckpoint(join(root, name));
+    } catch (error) {
+      if (!(error instanceof UnreadableFile)) throw error;
+      warn(`checkpoint ${name} passed over: ${error.message}`);
+    }
+  }
+  return undefined;
+}
+
+export function checkpointDir(runDir: string, step: number): string {
+  return join(runDir, 'checkpoints', stepName(step));
+}
+
+/** Removes what a killed rank left half-written. */
+export function removeHalfWritten(runDir: string): void {
+  const root = join(runDir, 'checkpoints');
+  if (!existsSync(root)) return;
+  for (const name of readdirSync(root))
+    if (name.endsWith('.tmp')) rmSync(join(root, name), { recursive: true, force: true });
+}
+
+/** `state.json` of a checkpoint. @throws UnreadableFile */
+export function readState(dir: string): StateFile {
+  const path = join(dir, 'state.json');
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as StateFile;
+  } catch (cause) {
+    throw new UnreadableFile(path, 'the state of a checkpoint', existsSync(path) ? 'not JSON' : 'nothing', {
+      cause,
+    });
+  }
+}
+
+function stepName(step: number): string {
+  return `step-${String(step).padStart(8, '0')}`;
+}
+
+/** Names of the checkpoints in a folder, oldest first. */
+function stepFolders(root: string): string[] {
+  if (!existsSync(root)) return [];
+  return readdirSync(root)
+    .filter((name) => /^step-\d+$/.test(name))
+    .sort();
+}
+
+function pointTo(root: string, link: string, target: string): void {
+  const temporary = join(root, `.${link}.${process.pid}.tmp`);
+  rmSync(temporary, { force: true });
+  symlinkSync(target, temporary, 'dir');
+  renameSync(temporary, join(root, link));
+}
+
+function linked(root: string, link: string): string | undefined {
+  try {
+    return readlinkSync(join(root, link));
+  } catch {
+    return undefined;
+  }
+}
+
+function removeOld(root: string, keep: number): void {
+  const needed = new Set([linked(root, 'last'), linked(root, 'best'), ...stepFolders(root).slice(-keep)]);
+  for (const name of stepFolders(root))
+    if (!needed.has(name)) rmSync(join(root, name), { recursive: true, force: true });
+}
+
+function fingerprint(path: string): { bytes: number; sha256: string } {
+  const bytes = readFileSync(path);
+  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+function syncFolder(dir: string): void {
+  const folder = openSync(dir, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { InvalidConfig, UnreadableFile } from '../errors';
+import type { TrainOptions } from './config';
+
+/**
+ * The options of a run from a YAML file (or none), with overrides such as `model.codes=1024` on top. Values are
+ * checked when the run starts.
+ * @throws UnreadableFile if the file is not a YAML mapping; InvalidConfig for an override that is not `key=value`.
+ */
+export async function readConfig(
+  file: string | undefined,
+  options: { overrides?: readonly string[]; data?: string | readonly string[] } = {},
+): Promise<TrainOptions> {
+  const config = file === undefined ? {} : await readYaml(file);
+  for (const override of options.overrides ?? []) applyOverride(config, override);
+  if (options.data !== undefined) config.data = options.data;
+  return config as TrainOptions;
+}
+
+type Mapping = Record<string, unknown>;
+
+async function readYaml(file: string): Promise<Mapping> {
+  let parsed: unknown;
+  try {
+    parsed = parse(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new UnreadableFile(file, 'a YAML file', (cause as Error).message, { cause });
+  }
+  if (parsed === null) return {};
+  if (!isMapping(parsed)) throw new UnreadableFile(file, 'a mapping of settings', typeof parsed);
+  return parsed;
+}
+
+function applyOverride(config: Mapping, override: string): void {
+  const equals = override.indexOf('=');
+  const path = override.slice(0, Math.max(0, equals)).trim().split('.');
+  if (equals < 0 || path.some((part) => part === '' || part === '__proto__'))
+    throw new InvalidConfig([
+      { key: override, expected: 'key=value, such as model.codes=1024', received: override },
+    ]);
+  let at = config;
+  for (const part of path.slice(0, -1)) {
+    if (!isMapping(at[part])) at[part] = {};
+    at = at[part] as Mapping;
+  }
+  at[path.at(-1)!] = parseValue(override.slice(equals + 1));
+}
+
+/** YAML's scalars and lists; `64,64,32` and `64x64x32` are lists of numbers too. */
+function parseValue(text: string): unknown {
+  if (/^\s*-?[\d.]+(e-?\d+)?(\s*[,x]\s*-?[\d.]+)+\s*$/.test(text)) return text.split(/[,x]/).map(Number);
+  try {
+    return parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

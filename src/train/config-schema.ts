@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { type ConfigProblem, InvalidArgument, InvalidConfig } from '../errors';
+import { checkModelConfig, checkPatch } from '../model/config';
+import { PRESETS } from '../model/presets';
+import { windowPresets } from '../volume/intensity';
+import type { RunConfig } from './config';
+
+/** One setting: what it must be, in the words of the error, and as a schema. */
+interface Field {
+  readonly expected: string;
+  readonly schema: z.ZodType;
+  readonly allowed?: readonly unknown[];
+}
+
+const INTENSITIES = ['auto', ...Object.keys(windowPresets), 'minmax'];
+
+const count: Field = { expected: 'a whole number above 0', schema: z.int().min(1) };
+const whole: Field = { expected: 'a whole number, 0 or more', schema: z.int().min(0) };
+const amount: Field = { expected: 'a number, 0 or more', schema: z.number().min(0) };
+const positive: Field = { expected: 'a number above 0', schema: z.number().positive() };
+const fraction: Field = { expected: 'a number in [0, 1)', schema: z.number().min(0).lt(1) };
+const size: Field = {
+  expected: 'three whole numbers [x, y, z]',
+  schema: z.tuple([z.int().min(1), z.int().min(1), z.int().min(1)]),
+};
+const optional = (field: Field): Field => ({ ...field, schema: field.schema.optional() });
+const oneOf = (expected: string, allowed: readonly string[]): Field => ({
+  expected,
+  allowed,
+  schema: z.enum([...allowed]),
+});
+
+const modelFields: Record<keyof RunConfig['model'], Field> = {
+  hidden: count,
+  codeDim: count,
+  codes: count,
+  downsample: { ...size, expected: 'three powers of two [x, y, z]' },
+  groups: count,
+  encoderBlocks: whole,
+  decoderBlocks: whole,
+  commitment: amount,
+  decay: fraction,
+  restartBelow: amount,
+  reconstruction: amount,
+};
+
+const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
+  preset: oneOf('a preset', Object.keys(PRESETS)),
+  data: { expected: 'at least one volume', schema: z.array(z.string()).min(1) },
+  validation: fraction,
+  validationPatches: count,
+  intensity: {
+    expected: 'an intensity window, or [low, high] with low < high',
+    allowed: [...INTENSITIES, '[low, high]'],
+    schema: z.union([
+      z.enum([...INTENSITIES]),
+      z.tuple([z.number(), z.number()]).refine(([low, high]) => low < high),
+    ]),
+  },
+  patch: size,
+  stride: size,
+  ranks: count,
+  // Whether the backend can be had is for the machine that trains to say.
+  backend: { expected: "'auto' or a backend", schema: z.string().min(1) },
+  seed: whole,
+  steps: optional(count),
+  epochs: optional(count),
+  batch: count,
+  tail: oneOf('what to do with the tail', ['pad', 'drop', 'uneven']),
+  learningRate: positive,
+  betas: { expected: 'two numbers in [0, 1)', schema: z.tuple([fraction.schema, fraction.schema]) },
+  clip: amount,
+  logEvery: count,
+  validateEvery: whole,
+  checkpointEvery: whole,
+  compareEvery: whole,
+  keep: count,
+  restarts: whole,
+  timeout: positive,
+  grace: positive,
+};
+
+const modelSchema = z.strictObject(schemas(modelFields));
+const schema = z.strictObject({ ...schemas(fields), model: modelSchema });
+
+/** @throws InvalidConfig naming every setting that is unknown or is not what it must be. */
+export function checkFields(config: unknown): void {
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return;
+  const problems = parsed.error.issues.flatMap((issue) => problemsOf(issue, config));
+  // A tuple has an issue for each wrong part, a reader needs one for each setting.
+  throw new InvalidConfig(problems.filter((a, i) => problems.findIndex((b) => b.key === a.key) === i));
+}
+
+/** What no single setting shows. @throws InvalidConfig */
+export function checkTogether(config: RunConfig): void {
+  const problems: ConfigProblem[] = [];
+  for (const check of [() => checkModelConfig(config.model), () => checkPatch(config.model, config.patch)]) {
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof InvalidArgument)) throw error;
+      const { argument: key, expected, received, allowed } = error;
+      problems.push({ key, expected, received, ...(allowed && { allowed }) });
+    }
+  }
+  if (config.stride.some((stride, axis) => stride > config.patch[axis]!))
+    problems.push({
+      key: 'stride',
+      expected: `at most the patch [${config.patch.join(', ')}] on every axis, so that no voxel is left out`,
+      received: config.stride,
+    });
+  if ((config.steps === undefined) === (config.epochs === undefined))
+    problems.push({ key: 'steps', expected: 'either steps or epochs', received: config.steps });
+  if (problems.length > 0) throw new InvalidConfig(problems);
+}
+
+function problemsOf(issue: z.core.$ZodIssue, config: unknown): ConfigProblem[] {
+  const inModel = issue.path[0] === 'model';
+  const known: Record<string, Field> = inModel ? modelFields : fields;
+  const prefix = inModel ? 'model.' : '';
+  if (issue.code === 'unrecognized_keys') {
+    const allowed = inModel ? Object.keys(modelFields) : [...Object.keys(fields), 'model'];
+    return issue.keys.map((key) => ({
+      key: `${prefix}${key}`,
+      expected: 'a known setting',
+      received: valueAt(config, [...issue.path, key]),
+      allowed,
+    }));
+  }
+  const path = issue.path.slice(0, inModel ? 2 : 1);
+  const field = known[String(path.at(-1))];
+  const { expected = 'an object of settings', allowed } = field ?? {};
+  return [{ key: path.join('.'), expected, received: valueAt(config, path), ...(allowed && { allowed }) }];
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
+function schemas(of: Record<string, Field>): Record<string, z.ZodType> {
+  return Object.fromEntries(Object.entries(of).map(([key, field]) => [key, field.schema]));
+}

@@ -1,0 +1,138 @@
+import { InvalidConfig } from '../errors';
+import type { ModelConfig } from '../model/config';
+import { PRESETS, type PresetName } from '../model/presets';
+import type { IntensitySpec } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
+import type { Volume } from '../volume/volume';
+import { checkFields, checkTogether } from './config-schema';
+
+/** Everything that decides what a run computes. Sizes are `[x, y, z]` in voxels. */
+export interface RunConfig {
+  /** Where the settings started from. */
+  readonly preset: PresetName;
+  /** NIfTI files, or generated phantoms `phantom:64x64x76` (`phantom:64x64x76#2` for one of another seed). */
+  readonly data: readonly string[];
+  /**
+   * Fraction held out for validation, 0 for none: whole volumes where there are two or more, else a slab at the
+   * upper z end of the only volume, which no training patch overlaps.
+   */
+  readonly validation: number;
+  /** At most so many validation patches are measured, spread evenly over what is held out. */
+  readonly validationPatches: number;
+  readonly intensity: IntensitySpec;
+  readonly patch: Vec3;
+  readonly stride: Vec3;
+  readonly model: ModelConfig;
+  /** Processes that train together. */
+  readonly ranks: number;
+  /** `auto` or a backend's name. */
+  readonly backend: string;
+  readonly seed: number;
+  /** Optimiser steps; either this or `epochs`. */
+  readonly steps?: number;
+  readonly epochs?: number;
+  /** Patches per rank and step. */
+  readonly batch: number;
+  /** What to do with the patches of an epoch that do not fill a step: begin again with the first, leave them out, or a smaller step. */
+  readonly tail: Tail;
+  readonly learningRate: number;
+  /** Adam's decay rates of the first and the second moment. */
+  readonly betas: readonly [number, number];
+  /** Largest norm of the gradient over all weights; 0 does not clip. */
+  readonly clip: number;
+  /** Steps between records, validations, checkpoints and comparisons of the ranks' state; 0 for never. */
+  readonly logEvery: number;
+  readonly validateEvery: number;
+  readonly checkpointEvery: number;
+  readonly compareEvery: number;
+  /** Newest checkpoints to keep, beside the best. */
+  readonly keep: number;
+  /** How often a group that lost a rank starts again from the last checkpoint. */
+  readonly restarts: number;
+  /** Seconds that ranks wait for one another before they give up. */
+  readonly timeout: number;
+  /** Seconds that ranks get to end in good order when the run is stopped. */
+  readonly grace: number;
+}
+
+export type Tail = 'pad' | 'drop' | 'uneven';
+
+/** What `train` takes: any setting of `RunConfig`, over those of the preset. */
+export interface TrainOptions extends Partial<Omit<RunConfig, 'data' | 'model'>> {
+  /** NIfTI files, folders of them, `phantom:64x64x76`, or volumes at hand. */
+  readonly data?: string | Volume | readonly (string | Volume)[];
+  readonly model?: Partial<ModelConfig>;
+  /** Part of the run's id; the preset's name by default. */
+  readonly name?: string;
+}
+
+/** Settings that a preset need not name. */
+const defaults = {
+  validation: 0.15,
+  validationPatches: 64,
+  intensity: 'auto',
+  ranks: 1,
+  backend: 'auto',
+  seed: 0,
+  batch: 1,
+  tail: 'pad',
+  learningRate: 3e-4,
+  betas: [0.5, 0.9],
+  clip: 1,
+  logEvery: 1,
+  validateEvery: 100,
+  checkpointEvery: 100,
+  compareEvery: 25,
+  keep: 2,
+  restarts: 3,
+  timeout: 600,
+  grace: 15,
+} as const;
+
+/**
+ * The whole config of a run: the defaults, under the preset, under the options.
+ * @throws InvalidConfig with everything that is wrong: the key, what was expected, what came, what is allowed.
+ */
+export function resolveConfig(
+  options: Omit<TrainOptions, 'data'> & { readonly data: readonly string[] },
+): RunConfig {
+  const { name: _, ...given } = withoutUndefined(options);
+  const presetName = given.preset ?? 'toy';
+  const preset = Object.hasOwn(PRESETS, presetName) ? PRESETS[presetName] : undefined;
+  if (!preset) {
+    const allowed = Object.keys(PRESETS);
+    throw new InvalidConfig([{ key: 'preset', expected: 'a preset', received: presetName, allowed }]);
+  }
+  // A run has one length: whoever asks for epochs does not want the preset's steps.
+  const { steps, description: _description, ...rest } = preset;
+  const length = given.epochs === undefined && given.steps === undefined ? { steps } : {};
+  const model = isPlainObject(given.model)
+    ? { ...preset.model, ...withoutUndefined(given.model) }
+    : given.model;
+  // A patch of one's own does not go with the preset's stride.
+  const stride = given.patch && !given.stride ? { stride: threeQuarters(given.patch) } : {};
+  const config: unknown = {
+    ...defaults,
+    ...rest,
+    ...length,
+    ...stride,
+    ...given,
+    model: model ?? preset.model,
+    preset: presetName,
+  };
+  checkFields(config);
+  checkTogether(config as RunConfig);
+  return config as RunConfig;
+}
+
+function threeQuarters(patch: unknown): unknown {
+  return Array.isArray(patch) ? patch.map((size) => Math.max(1, Math.floor(0.75 * Number(size)))) : patch;
+}
+
+function withoutUndefined<T extends object>(object: T): T {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { compiledFile } from '../package';
+import { identify } from './identity';
+import type { RankMessage } from './reporter';
+import type { RankStatus } from './status';
+import { worldEnvironment } from './world';
+
+/** How one life of a group ended. */
+export type GroupEnd =
+  | { readonly outcome: 'done' | 'stopped' }
+  | {
+      readonly outcome: 'failed';
+      readonly reason: string;
+      readonly permanent: boolean;
+      readonly portTaken: boolean;
+    };
+
+export interface GroupOptions {
+  readonly runDir: string;
+  readonly ranks: number;
+  readonly port: number;
+  /** Seconds without a sign of life after which a rank counts as dead. */
+  readonly silence: number;
+  readonly onMessage: (rank: number, message: RankMessage) => void;
+}
+
+/** Time that the other ranks get to find out for themselves, and to log, that one of them is gone. */
+const farewell = 3000;
+
+interface Member {
+  readonly rank: number;
+  readonly child: ChildProcess;
+  lastSeen: number;
+  message: RankMessage | undefined;
+  exit: string | undefined;
+}
+
+/** All ranks of a run, as child processes in this process's group. */
+export class RankGroup {
+  readonly ended: Promise<GroupEnd>;
+  private readonly members: Member[];
+  private readonly timers: NodeJS.Timeout[] = [];
+  private silent: string | undefined;
+
+  constructor(private readonly options: GroupOptions) {
+    this.members = Array.from({ length: options.ranks }, (_, rank) => this.start(rank));
+    const exits = this.members.map((member) => this.exitOf(member));
+    this.timers.push(setInterval(() => this.lookForSilence(), 1000));
+    this.ended = Promise.all(exits).then(() => {
+      for (const timer of this.timers) clearTimeout(timer);
+      return this.verdict();
+    });
+  }
+
+  /** Pids with start times of the ranks that live. */
+  get identities(): RankStatus[] {
+    return this.members.flatMap(({ rank, child }) => {
+      const identity = child.pid === undefined ? undefined : identify(child.pid);
+      return identity ? [{ rank, ...identity }] : [];
+    });
+  }
+
+  /** Asks every rank to end in good order, and kills those that have not after `grace` seconds. */
+  stop(grace: number): void {
+    this.signal('SIGTERM');
+    this.timers.push(setTimeout(() => this.signal('SIGKILL'), grace * 1000));
+  }
+
+  private signal(signal: NodeJS.Signals): void {
+    for (const { child, exit } of this.members) if (exit === undefined) child.kill(signal);
+  }
+
+  private start(rank: number): Member {
+    const { runDir, ranks, port } = this.options;
+    const log = openSync(join(runDir, 'logs', `rank-${rank}.log`), 'a');
+    writeSync(log, `--- ${new Date().toISOString()} rank ${rank} of ${ranks} starts\n`);
+    const world = { rank, worldSize: ranks, localRank: rank, address: '127.0.0.1', port };
+    const child = spawn(process.execPath, [compiledFile('src', 'cli.js'), 'rank', '--run', runDir], {
+      stdio: ['ignore', log, log, 'ipc'],
+      env: { ...process.env, ...worldEnvironment(world) },
+    });
+    closeSync(log);
+    const member: Member = { rank, child, lastSeen: Date.now(), message: undefined, exit: undefined };
+    child.on('message', (message: RankMessage) => {
+      member.lastSeen = Date.now();
+      if (message.type === 'ended' || message.type === 'failed') member.message = message;
+      this.options.onMessage(rank, message);
+    });
+    return member;
+  }
+
+  private exitOf(member: Member): Promise<void> {
+    return new Promise((resolve) => {
+      const gone = (how: string) => {
+        if (member.exit !== undefined) return;
+        member.exit = how;
+        // The others cannot go on without it.
+        if (!endedWell(member)) this.timers.push(setTimeout(() => this.signal('SIGKILL'), farewell));
+        resolve();
+      };
+      member.child.on('error', (error) => gone(`could not be started: ${error.message}`));
+      // 'close' comes after the last message has been read, 'exit' may not.
+      member.child.on('close', (code, signal) =>
+        gone(signal ? `was ended by ${signal}` : `ended with code ${code}`),
+      );
+    });
+  }
+
+  private lookForSilence(): void {
+    const late = this.members.find(
+      ({ lastSeen, exit }) => exit === undefined && Date.now() - lastSeen > this.options.silence * 1000,
+    );
+    if (!late || this.silent) return;
+    this.silent = `rank ${late.rank} gave no sign of life for ${this.options.silence} s`;
+    this.signal('SIGKILL');
+  }
+
+  private verdict(): GroupEnd {
+    if (this.members.every(endedWell)) {
+      const done = this.members.every(
+        ({ message }) => message?.type === 'ended' && message.outcome === 'done',
+      );
+      return { outcome: done ? 'done' : 'stopped' };
+    }
+    const failures = this.members.flatMap(({ message }) => (message?.type === 'failed' ? [message] : []));
+    const first = failures.find((failure) => !failure.secondary);
+    // A rank that died without a word is the cause of what the others say.
+    const mute = this.members.find((member) => member.message === undefined && !endedWell(member));
+    const reason =
+      this.silent ?? first?.message ?? (mute ? `rank ${mute.rank} ${mute.exit}` : failures[0]?.message);
+    return {
+      outcome: 'failed',
+      reason: reason ?? 'a rank failed',
+      permanent: first?.permanent ?? false,
+      portTaken: failures.some((failure) => failure.portTaken),
+    };
+  }
+}
+
+function endedWell({ message }: Member): boolean {
+  return message?.type === 'ended';
+}

@@ -1,0 +1,58 @@
+import { InvalidConfig } from '../errors';
+import type { LongCall } from '../progress';
+import { type Intensity, resolveIntensity } from '../volume/intensity';
+import { phantom } from '../volume/phantom';
+import { readVolume } from '../volume/read';
+import type { Volume } from '../volume/volume';
+import type { RunConfig } from './config';
+import { PatchSet } from './patch-set';
+import { planSplit } from './split';
+
+/** What a rank trains and validates on. */
+export interface TrainingData {
+  readonly train: PatchSet;
+  readonly validation: PatchSet;
+  /** By volume, as the config names it. */
+  readonly intensities: Readonly<Record<string, Intensity>>;
+}
+
+/** Reads every volume of a run once, maps its intensities and splits it. All ranks come to the same. */
+export async function loadData(config: RunConfig, call: LongCall = {}): Promise<TrainingData> {
+  const volumes: Volume[] = [];
+  for (const source of config.data) {
+    call.onProgress?.({ done: volumes.length, total: config.data.length, what: 'volumes' });
+    volumes.push(parsePhantom(source) ?? (await readVolume(source, { signal: call.signal })));
+  }
+  const intensities = volumes.map((volume) => resolveIntensity(config.intensity, volume));
+  const split = planSplit(
+    volumes.map((volume) => volume.shape),
+    config,
+  );
+  return {
+    train: new PatchSet(split.train, volumes, intensities),
+    validation: new PatchSet(split.validation, volumes, intensities),
+    intensities: Object.fromEntries(config.data.map((source, i) => [source, intensities[i]!])),
+  };
+}
+
+/** The phantom that `phantom:64x64x76` or `phantom:64x64x76#2` (seed 2) stands for; undefined for anything else. */
+function parsePhantom(source: string): Volume | undefined {
+  if (!isPhantom(source)) return undefined;
+  const [, x, y, z, seed = '0'] = phantomPattern.exec(source) ?? [];
+  if (!x || !y || !z)
+    throw new InvalidConfig([
+      { key: 'data', expected: 'phantom:XxYxZ or phantom:XxYxZ#seed', received: source },
+    ]);
+  return phantom({ shape: [Number(x), Number(y), Number(z)], seed: Number(seed) });
+}
+
+const phantomPattern = /^phantom:(\d+)x(\d+)x(\d+)(?:#(\d+))?$/;
+
+export function isPhantom(source: string): boolean {
+  return source.startsWith('phantom:');
+}
+
+/** Whether a phantom's name can be understood. */
+export function isWellFormedPhantom(source: string): boolean {
+  return phantomPattern.test(source);
+}

@@ -1,0 +1,169 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
+import { findCheckpoint } from './checkpoint';
+import { isAlive, type ProcessIdentity, signalProcess } from './identity';
+import { launchSupervisor } from './launch';
+import { followMetrics, type MetricRecord, readMetrics } from './metrics-log';
+import { metricsPath, readStoredConfig, runsRoot, type StoredConfig, writeStoredConfig } from './run-folder';
+import { hasEnded, type RunStatus, readStatus, writeStatus } from './status';
+import { changed } from './watch';
+
+/** A training run: a folder, which any process that can read it can follow. Get one from `train` or `attach`. */
+export class Run {
+  readonly id: string;
+  private end: Promise<RunStatus> | undefined;
+
+  constructor(readonly dir: string) {
+    this.id = basename(dir);
+  }
+
+  /** The whole resolved config, as stored. */
+  async config(): Promise<StoredConfig> {
+    return readStoredConfig(this.dir);
+  }
+
+  async status(): Promise<RunStatus> {
+    return readStatus(this.dir);
+  }
+
+  /** All metrics so far. */
+  async records(): Promise<MetricRecord[]> {
+    return readMetrics(metricsPath(this.dir));
+  }
+
+  /** Every metric from the first, then the new ones as they come, until the run ends or the signal is aborted. */
+  metrics(options: { signal?: AbortSignal } = {}): AsyncIterable<MetricRecord> {
+    const ended = async () => hasEnded(readStatus(this.dir));
+    return followMetrics(metricsPath(this.dir), { ended, ...(options.signal && { signal: options.signal }) });
+  }
+
+  /** Settles when the run ends: with its status if it is done or was stopped, else it rejects with `RunFailed`. */
+  get done(): Promise<RunStatus> {
+    if (!this.end) {
+      this.end = this.waitForEnd();
+      // Looking at `done` and waiting for it later must not count as an unhandled rejection.
+      this.end.catch(() => {});
+    }
+    return this.end;
+  }
+
+  /**
+   * Ends the run and everything that belongs to it: asks, then kills what is still there when its time is over.
+   * The ranks leave a checkpoint, so the run can be resumed. A run that has ended stays as it is.
+   */
+  async stop(): Promise<RunStatus> {
+    const before = readStatus(this.dir);
+    const { supervisor } = before.pids;
+    const processes = [...(supervisor ? [supervisor] : []), ...before.pids.ranks];
+    if (hasEnded(before) && !processes.some(isAlive)) return before;
+    // A supervisor leads a process group that its ranks are in; ranks of torchrun stop together on their own.
+    if (supervisor) signalProcess(supervisor, 'SIGTERM', true);
+    else for (const rank of before.pids.ranks) signalProcess(rank, 'SIGTERM');
+    const { grace } = readStoredConfig(this.dir);
+    if (!(await this.allGone(processes, (grace + 5) * 1000))) {
+      if (supervisor) signalProcess(supervisor, 'SIGKILL', true);
+      for (const each of this.processes(processes)) signalProcess(each, 'SIGKILL');
+      await this.allGone(processes, 5000);
+    }
+    const after = readStatus(this.dir);
+    if (after.state === 'done' || after.state === 'stopped') return after;
+    // Nobody else is left to write it down.
+    const stopped: RunStatus = { ...after, state: 'stopped', updated: new Date().toISOString() };
+    writeStatus(this.dir, stopped);
+    return stopped;
+  }
+
+  /**
+   * Goes on with a run that has ended, from its newest checkpoint. `steps` sets a new end.
+   * @throws InvalidArgument if it has not ended
+   */
+  async resume(options: { steps?: number } = {}): Promise<this> {
+    const status = readStatus(this.dir);
+    if (!hasEnded(status)) throw new InvalidArgument('run', 'a run that has ended', status.state);
+    if (options.steps !== undefined) {
+      const { epochs: _, ...config } = readStoredConfig(this.dir);
+      if (!Number.isInteger(options.steps) || options.steps < 1)
+        throw new InvalidConfig([
+          { key: 'steps', expected: 'a whole number above 0', received: options.steps },
+        ]);
+      writeStoredConfig(this.dir, { ...config, steps: options.steps });
+    }
+    const { error: _, ...rest } = status;
+    writeStatus(this.dir, { ...rest, state: 'starting', pids: { ranks: [] } });
+    this.end = undefined;
+    await launchSupervisor(this.dir, this.id);
+    return this;
+  }
+
+  /** This run as a figure that keeps moving: shows itself where figures can be shown. */
+  live(): LiveView {
+    return new LiveView(this);
+  }
+
+  /** Folder of the newest checkpoint, or of the one with the best validation PSNR. */
+  async checkpoint(which: 'last' | 'best' = 'last'): Promise<string> {
+    return findCheckpoint(this.dir, which);
+  }
+
+  /** What the supervisor and the ranks wrote, by name: `supervisor`, `rank-0`, … */
+  async logs(): Promise<Record<string, string>> {
+    const folder = join(this.dir, 'logs');
+    if (!existsSync(folder)) return {};
+    const names = readdirSync(folder).filter((name) => name.endsWith('.log'));
+    const order = (name: string) => (name === 'supervisor.log' ? -1 : Number(/\d+/.exec(name)?.[0] ?? 0));
+    names.sort((a, b) => order(a) - order(b));
+    return Object.fromEntries(
+      names.map((name) => [name.slice(0, -4), readFileSync(join(folder, name), 'utf8')]),
+    );
+  }
+
+  private async waitForEnd(): Promise<RunStatus> {
+    for (;;) {
+      const status = readStatus(this.dir);
+      if (status.state === 'failed')
+        throw new RunFailed(this.id, 'failed', status.error ?? 'for an unknown reason');
+      if (hasEnded(status)) return status;
+      await changed(join(this.dir, 'status.json'), 500);
+    }
+  }
+
+  private async allGone(known: readonly ProcessIdentity[], patience: number): Promise<boolean> {
+    for (const deadline = Date.now() + patience; Date.now() < deadline; ) {
+      if (!this.processes(known).some(isAlive)) return true;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    return false;
+  }
+
+  /** The run's processes: those known and those the status names by now. */
+  private processes(known: readonly ProcessIdentity[]): ProcessIdentity[] {
+    const { supervisor, ranks } = readStatus(this.dir).pids;
+    return [...known, ...(supervisor ? [supervisor] : []), ...ranks];
+  }
+}
+
+/** A run to look at while it moves. Data only: `plot` and the kernel make the figure. */
+export class LiveView {
+  constructor(readonly run: Run) {}
+}
+
+/** A run by its id, in the folder of runs, or by its own folder. @throws InvalidArgument naming the latest runs */
+export async function attach(idOrDir: string): Promise<Run> {
+  for (const dir of [join(runsRoot(), idOrDir), resolve(idOrDir)])
+    if (existsSync(join(dir, 'config.json')) && existsSync(join(dir, 'status.json'))) return new Run(dir);
+  const latest = (await listRuns()).slice(0, 10).map((run) => run.id);
+  throw new InvalidArgument('run', `the id of a run in ${runsRoot()}, or a run's folder`, idOrDir, latest);
+}
+
+/** All runs of a folder, newest first. */
+export async function listRuns(root: string = runsRoot()): Promise<Run[]> {
+  if (!existsSync(root)) return [];
+  return readdirSync(root)
+    .filter(
+      (name) => existsSync(join(root, name, 'config.json')) && existsSync(join(root, name, 'status.json')),
+    )
+    .sort()
+    .reverse()
+    .map((name) => new Run(join(root, name)));
+}

@@ -1,0 +1,91 @@
+import { randomInt } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { InvalidConfig } from '../errors';
+import { version } from '../package';
+import type { LongCall } from '../progress';
+import { Volume } from '../volume/volume';
+import { writeVolume } from '../volume/write';
+import { resolveConfig, type TrainOptions } from './config';
+import { launchSupervisor } from './launch';
+import { isPhantom, isWellFormedPhantom } from './loader';
+import { Run } from './run';
+import { runsRoot, writeStoredConfig } from './run-folder';
+import { initialStatus, writeStatus } from './status';
+
+/**
+ * Starts a training run in the background and returns at once: when its folder is there and its supervisor runs.
+ * The run does not need this process any more.
+ *
+ * ```ts
+ * const run = await train({ preset: 'toy', data: 'ct.nii.gz', ranks: 4 });
+ * for await (const record of run.metrics()) console.log(record.step, record.loss);
+ * ```
+ * @throws InvalidConfig with everything that is wrong in the options; RunFailed if the supervisor does not come up
+ */
+export async function train(options: TrainOptions, call: LongCall = {}): Promise<Run> {
+  call.signal?.throwIfAborted();
+  const given = options.data === undefined ? [] : [options.data].flat();
+  const volumes = given.filter((entry): entry is Volume => entry instanceof Volume);
+  const created = new Date();
+  const id = runId(created, options.name ?? options.preset ?? 'toy');
+  const dir = join(runsRoot(), id);
+  // Checked before anything is written: bad options leave no folder behind.
+  const data = given.flatMap((entry) =>
+    entry instanceof Volume
+      ? [join(dir, 'data', `volume-${volumes.indexOf(entry)}.nii`)]
+      : findVolumes(entry),
+  );
+  const config = resolveConfig({ ...options, data });
+
+  mkdirSync(join(dir, 'logs'), { recursive: true });
+  try {
+    if (volumes.length > 0) mkdirSync(join(dir, 'data'));
+    for (const [i, volume] of volumes.entries()) {
+      call.onProgress?.({ done: i, total: volumes.length, what: 'volumes' });
+      await writeVolume(join(dir, 'data', `volume-${i}.nii`), volume, {
+        dtype: 'float32',
+        signal: call.signal,
+      });
+    }
+    const versions = { patchwise: version(), node: process.version };
+    writeStoredConfig(dir, { id, created: created.toISOString(), versions, ...config });
+    writeStatus(dir, initialStatus(config.steps ?? 0));
+    call.signal?.throwIfAborted();
+  } catch (error) {
+    rmSync(dir, { recursive: true, force: true });
+    throw error;
+  }
+  await launchSupervisor(dir, id);
+  return new Run(dir);
+}
+
+/** Sorts by time: `2026-11-24-203512-toy-k3f9`, in UTC. */
+function runId(time: Date, name: string): string {
+  const [date, clock] = time.toISOString().slice(0, 19).split('T') as [string, string];
+  const random = Array.from({ length: 4 }, () => alphabet[randomInt(alphabet.length)]).join('');
+  const plain = name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+  return [date, clock.replaceAll(':', ''), plain || 'run', random].join('-');
+}
+
+const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
+
+/** The volumes that an entry of `data` stands for, with absolute paths. */
+function findVolumes(entry: string): string[] {
+  const fail = (expected: string) => new InvalidConfig([{ key: 'data', expected, received: entry }]);
+  if (isPhantom(entry)) {
+    if (!isWellFormedPhantom(entry)) throw fail('phantom:XxYxZ or phantom:XxYxZ#seed');
+    return [entry];
+  }
+  const path = resolve(entry);
+  if (!existsSync(path)) throw fail('a NIfTI file, a folder of them or phantom:XxYxZ');
+  if (!statSync(path).isDirectory()) return [path];
+  const found = readdirSync(path)
+    .filter((name) => /\.nii(\.gz)?$/.test(name))
+    .sort();
+  if (found.length === 0) throw fail('a folder with .nii or .nii.gz files');
+  return found.map((name) => join(path, name));
+}

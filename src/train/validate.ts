@@ -1,0 +1,93 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { VqGan } from '../model/vqgan';
+import type { Collective } from './collective/collective';
+import type { RunConfig } from './config';
+import type { OwnVoxels, PatchSet } from './patch-set';
+
+/** Over all validation voxels that were measured, each once; the same on every rank. */
+export interface ValidationResult {
+  readonly loss: number;
+  readonly reconstruction: number;
+  readonly commitment: number;
+  readonly psnr: number;
+  readonly mae: number;
+  readonly perplexity: number;
+  readonly usage: number;
+  readonly patches: number;
+}
+
+/** The model's range is [-1, 1]. */
+const dataRange = 2;
+
+/**
+ * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
+ * added up in patch order on every rank, so the result does not depend on the number of ranks.
+ */
+export async function validate(
+  { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
+  set: PatchSet,
+): Promise<ValidationResult> {
+  const chosen = spread(set.count, config.validationPatches);
+  const counts = new Float32Array(model.codebook.codes);
+  const rows: number[] = [];
+  for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
+    const { figures, codes } = measure(model, set.read(chosen[i]!), set.own(chosen[i]!), config);
+    for (const code of codes) counts[code]!++;
+    rows.push(i, ...figures);
+    // Lets the heartbeat and the sockets in between two patches.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
+  await collective.allReduce([counts], 'validation codes');
+
+  const byPatch = gathered.flatMap((array) => chunks([...array], 5)).sort((a, b) => a[0]! - b[0]!);
+  const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
+  const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
+  const [mse, mae, commitment] = [mean(2), mean(3), mean(4)];
+  return {
+    loss: config.model.reconstruction * mae + config.model.commitment * commitment,
+    reconstruction: mae,
+    commitment,
+    psnr: 10 * Math.log10(dataRange ** 2 / mse),
+    mae,
+    perplexity: model.codebook.perplexity(counts),
+    usage: model.codebook.usage(counts),
+    patches: byPatch.length,
+  };
+}
+
+/** Own voxels, mean squared and absolute error over them, commitment loss; and the codes of the patch. */
+function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunConfig) {
+  const [px, py, pz] = config.patch;
+  const [y, commitment, codes] = tf.tidy(() => {
+    const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
+    const z = model.encode(x);
+    const { codes, quantised } = model.quantise(z);
+    return [model.decode(quantised), tf.mean(tf.squaredDifference(z, quantised)), codes] as const;
+  });
+  const [decoded, used] = [y.dataSync<'float32'>(), codes.dataSync<'int32'>()];
+  let [voxels, squared, absolute] = [0, 0, 0];
+  for (let z = own.from[2]; z < own.to[2]; z++)
+    for (let row = own.from[1]; row < own.to[1]; row++) {
+      const start = (z * py + row) * px;
+      for (let i = start + own.from[0]; i < start + own.to[0]; i++) {
+        const difference = decoded[i]! - patch[i]!;
+        squared += difference * difference;
+        absolute += Math.abs(difference);
+        voxels++;
+      }
+    }
+  const figures = [voxels, squared / voxels, absolute / voxels, commitment.dataSync()[0]!];
+  tf.dispose([y, commitment, codes]);
+  return { figures, codes: used };
+}
+
+/** At most `most` of the numbers 0 to count - 1, evenly spread. */
+export function spread(count: number, most: number): number[] {
+  const n = Math.min(count, most);
+  return Array.from({ length: n }, (_, i) => Math.floor(((i + 0.5) * count) / n));
+}
+
+function chunks(values: readonly number[], size: number): number[][] {
+  return Array.from({ length: values.length / size }, (_, i) => values.slice(i * size, (i + 1) * size));
+}
