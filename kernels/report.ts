@@ -1,0 +1,135 @@
+/** An executed notebook as one HTML file: readable, interactive, offline, complete in itself. */
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import { version } from '../src/index';
+import { highlight } from './highlight';
+import { type Notebook, readNotebook, sourceOf } from './notebook';
+import { figureMark, type Markdown, OutputWriter, pre, type ReportFigure } from './report-outputs';
+import { DRAW, POLICY, STYLE } from './report-page';
+import { escapeHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from './safe-html';
+
+export interface ReportOptions {
+  /** Default: the first heading of the notebook, else "Notebook". */
+  readonly title?: string;
+  /** Most bytes of the page; the largest figures become still pictures until it fits. Default 10 million. */
+  readonly maxBytes?: number;
+}
+
+/**
+ * The HTML of an executed notebook. Figures are interactive, with one copy of Plotly for all of them and none where
+ * there is no figure. Nothing in it is fetched: its own content policy forbids that. What the outputs hold is
+ * escaped; their HTML stays HTML only where it is harmless.
+ */
+export async function notebookToHtml(notebook: Notebook, options: ReportOptions = {}): Promise<string> {
+  const markdown = await markdownWriter();
+  const outputs = new OutputWriter(markdown);
+  const cells = notebook.cells.map((cell) => {
+    const source = sourceOf(cell);
+    if (cell.cell_type === 'markdown') return `<section>${markdown(source)}</section>`;
+    if (cell.cell_type === 'raw') return pre('output', source);
+    const code = source.trim() === '' ? '' : `<pre class="code">${highlight(source)}</pre>`;
+    return `<section>${code}${(cell.outputs ?? []).map((output) => outputs.write(output)).join('\n')}</section>`;
+  });
+  const title = options.title ?? firstHeading(notebook) ?? 'Notebook';
+  const plotly = outputs.figures.length > 0 ? await plotlySource() : '';
+  const body = cells.join('\n');
+  const room =
+    (options.maxBytes ?? 10_000_000) - Buffer.byteLength(body) - Buffer.byteLength(plotly) - 20_000;
+  const drawn = figuresThatFit(outputs.figures, room);
+  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? plotly : '');
+}
+
+/** Writes the report of an executed notebook file, replacing an older one in one step. @throws UnreadableFile */
+export async function writeReport(
+  notebookPath: string,
+  htmlPath: string,
+  options: ReportOptions = {},
+): Promise<void> {
+  const notebook = await readNotebook(notebookPath);
+  const title = options.title ?? firstHeading(notebook) ?? basename(notebookPath, extname(notebookPath));
+  const temporary = `${htmlPath}.${process.pid}.tmp`;
+  await writeFile(temporary, await notebookToHtml(notebook, { ...options, title }));
+  await rename(temporary, htmlPath);
+}
+
+function page(title: string, body: string, plotly: string): string {
+  const scripts = plotly ? `<script>${plotly}</script>\n<script>${DRAW}</script>` : '';
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+${body}
+</main>
+<footer>Made by Patchwise ${escapeHtml(version())}. This file is complete: it needs no network.</footer>
+${scripts}
+</body>
+</html>
+`;
+}
+
+/** All figures where they fit; else the largest are left out first. */
+function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<string> {
+  const size = ({ json }: ReportFigure): number => Buffer.byteLength(json);
+  const smallestFirst = [...figures].sort((a, b) => size(a) - size(b));
+  const drawn = new Set<string>();
+  let left = room - figures.reduce((sum, { still }) => sum + still.length, 0);
+  for (const figure of smallestFirst) {
+    left += figure.still.length - size(figure);
+    if (left < 0) break;
+    drawn.add(figure.id);
+  }
+  return drawn;
+}
+
+function placeFigures(body: string, figures: readonly ReportFigure[], drawn: ReadonlySet<string>): string {
+  let html = body;
+  for (const figure of figures) {
+    const { id, json, still, text } = figure;
+    const interactive =
+      `<div class="figure" data-figure="${id}">${pre('output', text)}</div>` +
+      `<script type="application/json" id="${id}">${json}</script>`;
+    const placed = drawn.has(id) ? interactive : still || pre('output', text);
+    html = html.replace(figureMark(id), () => placed);
+  }
+  return html;
+}
+
+async function plotlySource(): Promise<string> {
+  const source = await readFile(require.resolve('plotly.js-dist-min/plotly.min.js'), 'utf8');
+  return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
+}
+
+/** Markdown with its own HTML held to the harmless, pictures to those in the page, links to those one may follow. */
+async function markdownWriter(): Promise<Markdown> {
+  const { Marked } = await import('marked');
+  const marked = new Marked({ gfm: true });
+  marked.use({
+    renderer: {
+      html: ({ text }) => (isHarmlessHtml(text) ? text : escapeHtml(text)),
+      image: ({ href, text }) =>
+        isEmbeddedPicture(href)
+          ? `<img src="${escapeHtml(href)}" alt="${escapeHtml(text)}">`
+          : escapeHtml(text || href),
+      link(token) {
+        const label = this.parser.parseInline(token.tokens);
+        return isHarmlessLink(token.href) ? `<a href="${escapeHtml(token.href)}">${label}</a>` : label;
+      },
+    },
+  });
+  return (source) => marked.parse(source, { async: false });
+}
+
+function firstHeading(notebook: Notebook): string | undefined {
+  for (const cell of notebook.cells) {
+    const heading = cell.cell_type === 'markdown' ? /^#\s+(.+)$/m.exec(sourceOf(cell))?.[1] : undefined;
+    if (heading) return heading.trim();
+  }
+  return undefined;
+}

@@ -1,0 +1,54 @@
+/** HTML of others inside our page: what is made of harmless tags alone may stay, the rest is shown as text. */
+
+const TAGS = new Set(
+  (
+    'a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 ' +
+    'h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th ' +
+    'thead tr u ul var wbr'
+  ).split(' '),
+);
+const ATTRIBUTES = new Set(
+  'align alt border cellpadding cellspacing class colspan height href open rowspan scope src style title valign width'.split(
+    ' ',
+  ),
+);
+const TAG = /<\/?([a-zA-Z][\w-]*)((?:\s+[\w:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=`]+))?)*)\s*\/?>/g;
+const ATTRIBUTE = /([\w:-]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=`]+))?/g;
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/**
+ * True where the text is made of tags and attributes that can neither run anything nor fetch anything: no scripts,
+ * handlers, frames or forms, pictures from `data:` alone, links to http(s), mail and places in the page.
+ */
+export function isHarmlessHtml(html: string): boolean {
+  for (const [, name, attributes] of html.matchAll(TAG)) {
+    if (!TAGS.has(name!.toLowerCase()) || !harmlessAttributes(attributes ?? '')) return false;
+  }
+  return !html.replace(TAG, '').includes('<'); // what the pattern could not read may be anything
+}
+
+/** True for a link that a reader may follow. */
+export function isHarmlessLink(url: string): boolean {
+  return /^(https?:|mailto:|#)/i.test(url) || !/^[^/?#]*:/.test(url);
+}
+
+/** True for a picture that is in the page itself. */
+export function isEmbeddedPicture(url: string): boolean {
+  return /^data:image\/(png|jpeg|gif|webp|svg\+xml)[;,]/i.test(url);
+}
+
+function harmlessAttributes(text: string): boolean {
+  for (const [, name, quoted] of text.matchAll(ATTRIBUTE)) {
+    const value = (quoted ?? '').replace(/^["']|["']$/g, '');
+    const key = name!.toLowerCase();
+    if (!ATTRIBUTES.has(key)) return false;
+    if (key === 'style' && /url\(|expression|@import|\\/i.test(value)) return false;
+    if (key === 'src' && !isEmbeddedPicture(value)) return false;
+    if (key === 'href' && (value.includes('&') ? !/^https?:/i.test(value) : !isHarmlessLink(value)))
+      return false;
+  }
+  return true;
+}
