@@ -9,6 +9,9 @@ export interface SimdModule {
   correlate(...numbers: number[]): void;
   channelSums(...numbers: number[]): void;
   padRows(...numbers: number[]): void;
+  groupNorm(...numbers: number[]): void;
+  groupNormGradient(...numbers: number[]): void;
+  nearestCodes(...numbers: number[]): void;
 }
 
 /** The part of the WebAssembly interface that is used; Node has it, TypeScript declares it for browsers only. */

@@ -4,7 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { registerKernels } from './kernels';
 import { referenceKernels } from './reference';
 import { SharedWasm } from './shared-wasm';
-import { simdConvolutions } from './simd';
+import { simdCodes, simdNorms } from './simd';
+import { simdConvolutions } from './simd-convolution';
 
 /** Loads tfjs's wasm backend from its npm package, with our SIMD kernels on its memory. */
 export async function loadWasm(): Promise<void> {
@@ -14,5 +15,10 @@ export async function loadWasm(): Promise<void> {
   if (!(await tf.setBackend('wasm'))) throw new Error('tfjs could not initialise it');
   await tf.ready();
   const shared = new SharedWasm(tf.backend());
-  registerKernels('wasm', { ...referenceKernels(() => tf.backend()), ...simdConvolutions(shared) });
+  registerKernels('wasm', {
+    ...referenceKernels(() => tf.backend()),
+    ...simdConvolutions(shared),
+    ...simdNorms(shared),
+    ...simdCodes(shared),
+  });
 }

@@ -4,4 +4,6 @@
  */
 export { convolve } from './convolve';
 export { correlate } from './correlate';
+export { nearestCodes } from './codes';
+export { groupNorm, groupNormGradient } from './norm';
 export { channelSums, padRows } from './rows';
