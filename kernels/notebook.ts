@@ -1,6 +1,7 @@
 /** Notebook files (nbformat 4): reading, papermill's parameters, writing as valid 4.5. */
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { InvalidArgument, UnreadableFile } from '../src/index';
 
 /** nbformat allows a text as one string or as its lines. */
@@ -59,6 +60,7 @@ export async function writeNotebook(path: string, notebook: Notebook): Promise<v
   const cells = notebook.cells.map(validCell);
   const text = `${JSON.stringify({ ...notebook, cells, nbformat: 4, nbformat_minor: 5 }, null, 1)}\n`;
   const temporary = `${path}.${process.pid}.tmp`;
+  await mkdir(dirname(path), { recursive: true });
   await writeFile(temporary, text);
   await rename(temporary, path);
 }

@@ -1,3 +1,73 @@
-/** The public names of Patchwise, written by hand. */
-export * from './errors';
+/** The public names of Patchwise. */
+export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
+export {
+  CollectiveFailed,
+  InvalidArgument,
+  InvalidConfig,
+  isPatchwiseError,
+  NotebookFailed,
+  PatchwiseError,
+  RunFailed,
+  UnavailableBackend,
+  UnreadableFile,
+} from './errors';
+export {
+  type CompareOptions,
+  Comparison,
+  type ComparisonRow,
+  compareVolumes,
+  type NamedSeamProfile,
+} from './evaluate/compare';
+export { mae, psnr, rmse } from './evaluate/metrics';
+export {
+  type ModelSource,
+  type ReconstructOptions,
+  reconstruct,
+  reconstructWindows,
+} from './evaluate/reconstruct';
+export { Reconstruction } from './evaluate/reconstruction';
+export { patchBorders, seamEnergy, seamProfile } from './evaluate/seam';
+export { type SsimOptions, ssim } from './evaluate/ssim';
+export type { ModelConfig } from './model/config';
+export { forecastMemory, type MemoryForecast } from './model/forecast';
+export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
+export { VqGan } from './model/vqgan';
+export { compiledFile, packageRoot, version } from './package';
+export {
+  type BlendOptions,
+  blendPatches,
+  blendSlabs,
+  type Patch,
+  type Patches,
+  type Slab,
+} from './patch/blend';
+export { type ExtractOptions, extractPatch, extractPatches, type PadMode } from './patch/extract';
+export { type Grid, type GridOptions, patchStart, planGrid, scaleGrid } from './patch/grid';
+export { axisWindows, type WindowName, type WindowOptions, windowNames } from './patch/windows';
+export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison';
+export { comparisonTable } from './plot/comparison-panels';
+export { type DisplayOptions, display } from './plot/display';
+export { Figure } from './plot/figure';
+export { gridFigure } from './plot/grid';
+export { runFigure, seriesFigure } from './plot/run';
+export { appendRecord, type Series } from './plot/run-series';
+export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, toBundle } from './plot/show';
+export { shownRun } from './plot/shown';
+export { Table } from './plot/table';
+export { volumeFigure } from './plot/volume';
 export type { LongCall, Progress } from './progress';
+export type { RunConfig, TrainOptions } from './train/config';
+export { readConfig } from './train/config-file';
+export type { MetricRecord } from './train/metrics-log';
+export { runRank } from './train/rank';
+export { attach, LiveView, listRuns, Run } from './train/run';
+export { runsRoot, type StoredConfig } from './train/run-folder';
+export type { RunStatus } from './train/status';
+export { supervise } from './train/supervisor';
+export { train } from './train/train';
+export { fromModel, type Intensity, type IntensitySpec, resolveIntensity, toModel } from './volume/intensity';
+export { type PhantomOptions, phantom } from './volume/phantom';
+export { type ReadOptions, readVolume } from './volume/read';
+export type { Vec3 } from './volume/vec3';
+export { type NdArray, Volume } from './volume/volume';
+export { type WriteOptions, writeVolume } from './volume/write';

@@ -5,18 +5,14 @@ import { describe, expect, it } from 'vitest';
 const root = resolve(__dirname, '..');
 
 /** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
+const ground = ['errors', 'random', 'progress', 'package'];
+const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'plot'];
 const allowed: Record<string, readonly string[]> = {
-  errors: [],
-  random: [],
-  progress: [],
-  volume: ['errors', 'random', 'progress'],
-  patch: ['errors', 'random', 'progress', 'volume'],
-  compute: ['errors', 'random', 'progress'],
-  model: ['errors', 'random', 'progress', 'compute'],
-  train: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model'],
-  evaluate: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model', 'train'],
-  plot: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model', 'train', 'evaluate'],
-  index: ['errors', 'random', 'progress', 'volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'plot'],
+  ...Object.fromEntries(ground.map((part) => [part, []])),
+  ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),
+  compute: ground,
+  model: [...ground, 'compute'],
+  index: [...ground, ...flow],
   cli: ['index', 'kernels', 'bench'],
   kernels: ['index'],
   bench: ['index'],

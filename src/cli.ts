@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { addDoctor } from './cli/doctor';
+import { addEvaluate } from './cli/evaluate';
+import { addNotebook } from './cli/notebook';
+import { addPlan } from './cli/plan';
+import { addTrain } from './cli/train';
+import { isPatchwiseError } from './index';
+
+/** Exit codes: 0 done, 1 the work failed, 2 wrong usage. */
+async function main(): Promise<void> {
+  const program = new Command('patchwise')
+    .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
+    .exitOverride()
+    .showHelpAfterError('(add --help for what is allowed)');
+  for (const add of [addPlan, addTrain, addEvaluate, addNotebook, addDoctor]) add(program);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const wrongUsage = isPatchwiseError(error, 'InvalidArgument') || isPatchwiseError(error, 'InvalidConfig');
+  const message = isPatchwiseError(error) ? error.message : error instanceof Error ? error.stack : error;
+  process.stderr.write(`patchwise: ${message}\n`);
+  return wrongUsage ? 2 : 1;
+}
+
+void main();

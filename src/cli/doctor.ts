@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process';
+import { availableParallelism, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+import type { Command } from 'commander';
+import { backendNames, useBackend } from '../index';
+import { answer, columns, formatBytes } from './terminal';
+
+const run = promisify(execFile);
+
+/** What is on this machine, and the command for what is missing. `required` parts decide the exit code. */
+interface Finding {
+  readonly part: string;
+  readonly found: string | undefined;
+  readonly required: boolean;
+  readonly cure?: string;
+}
+
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description(
+      'what is on this machine: Node, backends, GPUs, Jupyter; and the command for what is missing',
+    )
+    .option('--json', 'print one JSON value')
+    .action(async (options: { json?: boolean }) => {
+      const findings = [
+        node(),
+        machine(),
+        ...(await backends()),
+        ...(await Promise.all([gpus(), jupyter(), kernel()])),
+      ];
+      answer(options.json, findings, () =>
+        columns(
+          findings.map(({ part, found, required, cure }) => [
+            found ? 'ok' : required ? 'MISSING' : '-',
+            part,
+            found ?? cure ?? 'not here',
+          ]),
+        ),
+      );
+      if (findings.some(({ required, found }) => required && !found)) process.exitCode = 1;
+    });
+}
+
+function node(): Finding {
+  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
+  const newEnough = major > 20 || (major === 20 && minor >= 19);
+  return {
+    part: 'Node',
+    found: newEnough ? process.version : undefined,
+    required: true,
+    cure: `this is ${process.version}; Patchwise needs Node 20.19 or newer: https://nodejs.org`,
+  };
+}
+
+function machine(): Finding {
+  return {
+    part: 'machine',
+    found: `${availableParallelism()} cores, ${formatBytes(totalmem())} of memory, ${process.platform} ${process.arch}`,
+    required: false,
+  };
+}
+
+/** Tries each backend for real, one after the other, since only one is current at a time. */
+async function backends(): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const name of backendNames) {
+    const required = name === 'wasm';
+    try {
+      const info = await useBackend(name);
+      findings.push({
+        part: `backend ${name}`,
+        found: `${info.version}, ${info.device}, ${info.threads} thread(s)`,
+        required,
+      });
+    } catch (error) {
+      findings.push({ part: `backend ${name}`, found: undefined, required, cure: (error as Error).message });
+    }
+  }
+  return findings;
+}
+
+async function gpus(): Promise<Finding> {
+  const query = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'];
+  const found = await output('nvidia-smi', query);
+  return {
+    part: 'GPUs',
+    found,
+    required: false,
+    cure: 'no NVIDIA driver answers nvidia-smi; training runs on the CPU',
+  };
+}
+
+async function jupyter(): Promise<Finding> {
+  const found = await output('jupyter', ['lab', '--version']);
+  return {
+    part: 'JupyterLab',
+    found: found && `JupyterLab ${found}`,
+    required: false,
+    cure: 'python3 -m venv .venv && .venv/bin/pip install jupyterlab (only to open notebooks in a browser)',
+  };
+}
+
+async function kernel(): Promise<Finding> {
+  const { listKernels } = await import('../../kernels/install.js');
+  const kernels = await listKernels();
+  return {
+    part: 'Jupyter kernel',
+    found: kernels.map(({ dir }) => dir).join(', ') || undefined,
+    required: false,
+    cure: 'npx patchwise kernel install',
+  };
+}
+
+/** First lines a program prints, or undefined where it is absent, fails or hangs. */
+async function output(program: string, args: readonly string[]): Promise<string | undefined> {
+  try {
+    const { stdout } = await run(program, args, { timeout: 10_000 });
+    return stdout.trim().split('\n').join('; ') || undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { NotebookEvent } from '../../kernels/run-notebook';
+import { answer, interruptible } from './terminal';
+
+export function addNotebook(program: Command): void {
+  const notebook = program.command('notebook').description('run notebooks without a browser');
+  notebook
+    .command('run')
+    .description('execute a notebook on our kernel, without Python')
+    .argument('<file>', '.ipynb')
+    .option('-p, --parameter <name=value...>', 'set a variable of the cell tagged "parameters"')
+    .option('--volume <file>', 'a CT as NIfTI: short for -p volume=<file>')
+    .option('--output <file>', 'executed notebook (default: reports/<name>.ipynb)')
+    .option('--html [file]', 'also write one self-contained HTML report (default: reports/<name>.html)')
+    .option('--timeout <seconds>', 'longest time for one cell', Number, 3600)
+    .option('--json', 'print one JSON value')
+    .action(async (file: string, options: NotebookOptions) => {
+      const { runNotebook } = await import('../../kernels/run-notebook.js');
+      const parameters = Object.fromEntries((options.parameter ?? []).map(parseParameter));
+      if (options.volume) parameters.volume = resolve(options.volume);
+      const name = basename(file, '.ipynb');
+      const output = resolve(options.output ?? join('reports', `${name}.ipynb`));
+      const html =
+        typeof options.html === 'string' ? resolve(options.html) : output.replace(/(\.ipynb)?$/, '.html');
+      const executed = runNotebook({
+        path: file,
+        output,
+        parameters,
+        cellTimeout: options.timeout,
+        signal: interruptible(name).signal,
+        onEvent: narrate,
+      });
+      try {
+        await executed;
+      } finally {
+        // A report of a failed notebook shows where it failed.
+        if (options.html && existsSync(output)) {
+          const { writeReport } = await import('../../kernels/report.js');
+          await writeReport(output, html);
+        }
+      }
+      const written = { notebook: output, ...(options.html && { html }), seconds: (await executed).seconds };
+      answer(options.json, written, () => [
+        `executed notebook  ${written.notebook}`,
+        ...(options.html ? [`report             ${html}`] : []),
+      ]);
+    });
+
+  const kernel = program.command('kernel').description('the Jupyter kernel and its JupyterLab extension');
+  kernel
+    .command('install')
+    .description('make the kernel and the figures known to Jupyter')
+    .option('--user', 'for this user (the default)')
+    .option('--sys-prefix', 'into the Python environment on the path')
+    .option('--prefix <dir>', 'into share/jupyter below a folder')
+    .option('--json', 'print one JSON value')
+    .action(async (options: KernelOptions) => {
+      const { installKernel } = await import('../../kernels/install.js');
+      const installed = await installKernel(options);
+      answer(options.json, installed, () => Object.values(installed).map((path) => `installed ${path}`));
+    });
+  kernel
+    .command('uninstall')
+    .description('take them away again')
+    .option('--user', 'for this user (the default)')
+    .option('--sys-prefix', 'from the Python environment on the path')
+    .option('--prefix <dir>', 'from share/jupyter below a folder')
+    .option('--json', 'print one JSON value')
+    .action(async (options: KernelOptions) => {
+      const { uninstallKernel } = await import('../../kernels/install.js');
+      const removed = await uninstallKernel(options);
+      answer(options.json, removed, () => removed.map((path) => `removed ${path}`));
+    });
+  kernel
+    .command('list')
+    .description('where the kernel is installed')
+    .option('--json', 'print one JSON value')
+    .action(async (options: { json?: boolean }) => {
+      const { listKernels } = await import('../../kernels/install.js');
+      const found = await listKernels();
+      answer(options.json, found, () => (found.length ? found.map((kernel) => kernel.dir) : 'not installed'));
+    });
+}
+
+/** Tells on stderr what the notebook does; stdout is the command's answer. */
+function narrate(event: NotebookEvent): void {
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  if (event.type === 'kernel-ready') say(`kernel ready, ${event.cells} cells`);
+  if (event.type === 'cell-started')
+    say(`[${event.cell}/${event.cells}] ${event.source.trim().split('\n')[0]!.slice(0, 100)}`);
+  if (event.type === 'text') process.stderr.write(event.text.replace(/^(?=.)/gm, '    '));
+  if (event.type === 'cell-ended')
+    say(`    ${event.ok ? 'done' : 'FAILED'} in ${event.seconds.toFixed(1)} s`);
+}
+
+/** `name=value`: JSON where the value is JSON, else a string. */
+function parseParameter(text: string): [string, unknown] {
+  const [, name, value] = /^([A-Za-z_$][\w$]*)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined)
+    throw new InvalidArgumentError(`-p expects name=value, received ${text}`);
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    return [name, value];
+  }
+}
+
+interface NotebookOptions {
+  parameter?: string[];
+  volume?: string;
+  output?: string;
+  html?: boolean | string;
+  timeout: number;
+  json?: boolean;
+}
+
+interface KernelOptions {
+  user?: boolean;
+  sysPrefix?: boolean;
+  prefix?: string;
+  json?: boolean;
+}

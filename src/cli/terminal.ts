@@ -1,0 +1,63 @@
+import { InvalidArgument, type LongCall, type Progress, type Vec3 } from '../index';
+
+/** What a command prints: JSON alone on stdout where it was asked for, else lines for a person. */
+export function answer(
+  json: boolean | undefined,
+  value: unknown,
+  lines: () => string | readonly string[],
+): void {
+  if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  else process.stdout.write(`${[lines()].flat().join('\n')}\n`);
+}
+
+/** A progress bar on stderr that redraws one line on a terminal and prints every tenth elsewhere. */
+export function progressBar(label: string): (progress: Progress) => void {
+  let last = -1;
+  return ({ done, total, what }) => {
+    const tenth = Math.floor((10 * done) / Math.max(1, total));
+    if (process.stderr.isTTY) {
+      const bar = '#'.repeat(Math.round((24 * done) / Math.max(1, total))).padEnd(24, '.');
+      process.stderr.write(`\r${label} [${bar}] ${done}/${total} ${what}${done >= total ? '\n' : ' '}`);
+    } else if (tenth !== last) process.stderr.write(`${label} ${done}/${total} ${what}\n`);
+    last = tenth;
+  };
+}
+
+/** Ctrl-C ends a long call through its signal; a second one ends the process. */
+export function interruptible(label: string): LongCall {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  return { signal: controller.signal, onProgress: progressBar(label) };
+}
+
+/** `256,256,128` or `256x256x128` as [x, y, z]. */
+export function parseVec3(text: string): Vec3 {
+  const parts = text.split(/[,x]/).map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (parts.length !== 3 || parts.some((part) => !Number.isFinite(part)))
+    throw new InvalidArgument('size', 'three numbers, x,y,z', text);
+  return parts as unknown as Vec3;
+}
+
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgument('count', 'a whole number above 0', text);
+  return value;
+}
+
+/** Rows of cells as aligned columns. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]!.length))) ?? [];
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${(bytes / 2 ** (10 * power)).toFixed(power ? 1 : 0)} ${units[power]}`;
+}

@@ -1,0 +1,114 @@
+import { InvalidArgument } from '../errors';
+import type { Grid } from '../patch/grid';
+import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
+import type { Volume } from '../volume/volume';
+import { mae, psnr, rmse } from './metrics';
+import { Reconstruction } from './reconstruction';
+import { seamEnergy, seamProfile } from './seam';
+import { ssim } from './ssim';
+
+/** How far one candidate is from the reference. */
+export interface ComparisonRow {
+  readonly name: string;
+  /** dB, over the intensity window. */
+  readonly psnr: number;
+  /** 3D, Gaussian window, as scikit-image defines it, over the intensity window. */
+  readonly ssim: number;
+  /** In the volume's own units, clipped to the intensity window. */
+  readonly mae: number;
+  readonly rmse: number;
+  /** Mean jump across patch borders over the mean jump elsewhere; 1 is seamless. */
+  readonly seamEnergy?: number;
+  /** exp(entropy) of the codes the volume used. */
+  readonly perplexity?: number;
+  /** Part of the codebook the volume used. */
+  readonly usage?: number;
+}
+
+/** How one volume jumps around the patch borders of an axis. */
+export interface NamedSeamProfile {
+  readonly name: string;
+  readonly axis: 'x' | 'y' | 'z';
+  /** Voxels from a border, 0 for the jump across it. */
+  readonly offsets: readonly number[];
+  /** Mean absolute jump between neighbouring voxels there, in the volume's own units. */
+  readonly jump: readonly number[];
+}
+
+export interface CompareOptions {
+  /** Default: that of the first reconstruction among the candidates, else `auto` for the reference. */
+  readonly intensity?: IntensitySpec;
+  /** Where the patch borders are; default: that of the first reconstruction among the candidates. */
+  readonly grid?: Grid;
+}
+
+/** A reference volume beside what others made of it. It is data; figures are made from it. */
+export class Comparison {
+  constructor(
+    readonly reference: Volume,
+    readonly candidates: readonly { readonly name: string; readonly volume: Volume }[],
+    readonly intensity: Intensity,
+    readonly grid: Grid | undefined,
+    readonly metrics: readonly ComparisonRow[],
+    readonly seamProfiles: readonly NamedSeamProfile[],
+  ) {}
+}
+
+/**
+ * Measures candidates against a reference of the same shape, both clipped to the intensity window, and follows the
+ * jumps of each across the patch borders of the grid.
+ *
+ * @throws InvalidArgument where there is no candidate or one has another shape.
+ */
+export function compareVolumes(
+  reference: Volume,
+  candidates: Readonly<Record<string, Volume>>,
+  options: CompareOptions = {},
+): Comparison {
+  const named = Object.entries(candidates).map(([name, volume]) => ({ name, volume }));
+  if (named.length === 0) throw new InvalidArgument('candidates', 'at least one volume', {});
+  for (const { name, volume } of named)
+    if (volume.shape.some((size, axis) => size !== reference.shape[axis]))
+      throw new InvalidArgument(
+        `candidates.${name}`,
+        `the reference's shape ${reference.shape.join(' x ')}`,
+        [...volume.shape],
+      );
+
+  const first = named.map(({ volume }) => volume).find((volume) => volume instanceof Reconstruction);
+  const grid = options.grid ?? first?.grid;
+  const intensity = options.intensity
+    ? resolveIntensity(options.intensity, reference)
+    : (first?.intensity ?? resolveIntensity('auto', reference));
+  const expected = clip(reference.data, intensity);
+  const rows: ComparisonRow[] = [];
+  const profiles: NamedSeamProfile[] = grid ? profilesOf('original', expected, grid) : [];
+  for (const { name, volume } of named) {
+    const data = clip(volume.data, intensity);
+    const dataRange = intensity.high - intensity.low;
+    rows.push({
+      name,
+      psnr: psnr(expected, data, { dataRange }),
+      ssim: ssim(expected, data, { shape: reference.shape, dataRange }),
+      mae: mae(expected, data),
+      rmse: rmse(expected, data),
+      ...(grid && { seamEnergy: seamEnergy(data, grid) }),
+      ...(volume instanceof Reconstruction && { perplexity: volume.perplexity, usage: volume.usage }),
+    });
+    if (grid) profiles.push(...profilesOf(name, data, grid));
+  }
+  return new Comparison(reference, named, intensity, grid, rows, profiles);
+}
+
+function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProfile[] {
+  return ([0, 1, 2] as const)
+    .filter((axis) => grid.counts[axis] > 1)
+    .map((axis) => {
+      const { offsets, jumps } = seamProfile(data, grid, axis);
+      return { name, axis: (['x', 'y', 'z'] as const)[axis], offsets, jump: jumps };
+    });
+}
+
+function clip(data: Float32Array, { low, high }: Intensity): Float32Array {
+  return data.map((value) => Math.min(high, Math.max(low, value)));
+}

@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { compiledFile } from '../package';
+import type { Intensity } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
+
+/** What a worker needs to know before its first patch. */
+export interface DecoderSetup {
+  readonly checkpoint: string;
+  readonly backend: string;
+  readonly intensity: Intensity;
+  readonly patch: Vec3;
+}
+
+/** A patch on its way through the model: file values in, file values out. */
+export interface DecoderPatch {
+  readonly index: number;
+  readonly data: Float32Array; // [pz * py * px]
+}
+
+export type DecoderReply =
+  | {
+      readonly kind: 'patch';
+      readonly index: number;
+      readonly data: Float32Array;
+      readonly counts: Float32Array;
+    }
+  | { readonly kind: 'error'; readonly message: string };
+
+/** A decoded patch, and how often it used each code. */
+export interface DecodedPatch extends DecoderPatch {
+  readonly counts: Float32Array;
+}
+
+/**
+ * Sends patches through a model on worker threads, so that the thread that asks stays free for a notebook's live
+ * figures. Patches come back in the order they were given, at most two a worker under way at once.
+ */
+export async function* decodePatches(
+  setup: DecoderSetup,
+  patches: Iterable<DecoderPatch>,
+  options: { readonly workers?: number; readonly signal?: AbortSignal } = {},
+): AsyncGenerator<DecodedPatch, void, undefined> {
+  const count = options.workers ?? availableParallelism();
+  const workers = Array.from({ length: count }, () => new DecoderWorker(setup));
+  const source = patches[Symbol.iterator]();
+  const underWay: Promise<DecodedPatch>[] = [];
+  let sent = 0;
+  const send = (): void => {
+    const next = source.next();
+    if (next.done) return;
+    const decoded = workers[sent++ % count]!.decode(next.value);
+    decoded.catch(() => {}); // awaited below; until then a failure must not count as unhandled
+    underWay.push(decoded);
+  };
+  try {
+    for (let i = 0; i < 2 * count; i++) send();
+    while (underWay.length > 0) {
+      options.signal?.throwIfAborted();
+      yield await underWay.shift()!;
+      send();
+    }
+  } finally {
+    await Promise.all(workers.map((worker) => worker.close()));
+  }
+}
+
+class DecoderWorker {
+  private readonly thread: Worker;
+  private readonly waiting = new Map<
+    number,
+    { resolve(patch: DecodedPatch): void; reject(error: Error): void }
+  >();
+  private failure: Error | undefined;
+
+  constructor(setup: DecoderSetup) {
+    this.thread = new Worker(compiledFile('src', 'evaluate', 'decoder-thread.js'), { workerData: setup });
+    this.thread.on('message', (reply: DecoderReply) => this.receive(reply));
+    this.thread.on('error', (error) => this.fail(error));
+    this.thread.on('exit', (code) => this.fail(new Error(`a decoder thread ended with code ${code}`)));
+  }
+
+  decode({ index, data }: DecoderPatch): Promise<DecodedPatch> {
+    return new Promise((resolve, reject) => {
+      if (this.failure) return reject(this.failure);
+      this.waiting.set(index, { resolve, reject });
+      this.thread.postMessage({ index, data }, [data.buffer as ArrayBuffer]);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.thread.terminate();
+  }
+
+  private receive(reply: DecoderReply): void {
+    if (reply.kind === 'error') {
+      this.fail(new Error(reply.message));
+      return;
+    }
+    const { index, data, counts } = reply;
+    this.waiting.get(index)?.resolve({ index, data, counts });
+    this.waiting.delete(index);
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    for (const { reject } of this.waiting.values()) reject(this.failure);
+    this.waiting.clear();
+  }
+}

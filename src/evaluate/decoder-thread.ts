@@ -1,0 +1,46 @@
+/** A worker thread of `decodePatches`: loads the model once, then answers every patch with its reconstruction. */
+import { parentPort, workerData } from 'node:worker_threads';
+import * as tf from '@tensorflow/tfjs-core';
+import { useBackend } from '../compute/backend';
+import { VqGan } from '../model/vqgan';
+import { readCheckpoint } from '../train/checkpoint';
+import { fromModel, toModel } from '../volume/intensity';
+import type { DecodedPatch, DecoderPatch, DecoderReply, DecoderSetup } from './decoder-pool';
+
+const setup = workerData as DecoderSetup;
+const port = parentPort!;
+const model = load();
+model.catch((error: Error) => reply({ kind: 'error', message: error.message }));
+
+port.on('message', async (patch: DecoderPatch) => {
+  try {
+    const decoded = decode(await model, patch);
+    reply({ kind: 'patch', ...decoded }, [decoded.data.buffer as ArrayBuffer]);
+  } catch (error) {
+    reply({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+  }
+});
+
+async function load(): Promise<VqGan> {
+  await useBackend(setup.backend);
+  const { state, model: weights } = readCheckpoint(setup.checkpoint);
+  const vqgan = new VqGan(state.config.model, 0);
+  vqgan.load(weights);
+  return vqgan;
+}
+
+function decode(vqgan: VqGan, { index, data }: DecoderPatch): DecodedPatch {
+  const [width, height, depth] = setup.patch;
+  const counts = new Float32Array(vqgan.config.codes);
+  const values = tf.tidy(() => {
+    const x = tf.tensor5d(toModel(data, setup.intensity), [1, depth, height, width, 1]); // [1, d, h, w, 1]
+    const { codes, quantised } = vqgan.quantise(vqgan.encode(x));
+    for (const code of codes.dataSync<'int32'>()) counts[code]!++;
+    return vqgan.decode(quantised).dataSync<'float32'>();
+  });
+  return { index, data: fromModel(values, setup.intensity), counts };
+}
+
+function reply(message: DecoderReply, transfer: readonly ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}

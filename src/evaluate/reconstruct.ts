@@ -1,0 +1,111 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { InvalidArgument } from '../errors';
+import { blendPatches, type Patch } from '../patch/blend';
+import { extractPatch } from '../patch/extract';
+import { type Grid, planGrid } from '../patch/grid';
+import type { WindowName } from '../patch/windows';
+import type { LongCall } from '../progress';
+import { type CheckpointState, readState } from '../train/checkpoint';
+import { attach, Run } from '../train/run';
+import { type Intensity, resolveIntensity } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
+import type { Volume } from '../volume/volume';
+import { decodePatches } from './decoder-pool';
+import { Reconstruction } from './reconstruction';
+import { share } from './share';
+
+export interface ReconstructOptions extends LongCall {
+  /** Distance of neighbouring patches in voxels; default: that of the training. */
+  readonly stride?: Vec3;
+  /** Which checkpoint of a run; default `best`, where there is one, else `last`. */
+  readonly checkpoint?: 'last' | 'best';
+  /** Default: the one the run was trained with. */
+  readonly backend?: string;
+  /** Threads that decode patches; default: one a core. */
+  readonly workers?: number;
+}
+
+/** A trained model: a run, a run's id or folder, or the folder of a checkpoint. */
+export type ModelSource = Run | string;
+
+/** Passes a volume through a trained model, patch by patch, and blends the patches. */
+export async function reconstruct(
+  model: ModelSource,
+  volume: Volume,
+  options: ReconstructOptions & { readonly window?: WindowName } = {},
+): Promise<Reconstruction> {
+  const { window = 'gaussian', ...rest } = options;
+  return (await reconstructWindows(model, volume, { ...rest, windows: [window] }))[window]!;
+}
+
+/** One pass through the model, blended with several windows. @throws InvalidArgument for a model without a checkpoint. */
+export async function reconstructWindows<W extends WindowName>(
+  model: ModelSource,
+  volume: Volume,
+  options: ReconstructOptions & { readonly windows: readonly W[] },
+): Promise<Record<W, Reconstruction>> {
+  const started = performance.now();
+  const checkpoint = await checkpointOf(model, options.checkpoint);
+  const { config, intensities } = readState(checkpoint) as CheckpointState;
+  const intensity = intensityOf(volume, config.intensity, intensities);
+  const grid = planGrid(volume.shape, { patch: config.patch, stride: options.stride ?? config.stride });
+  const counts = new Float64Array(config.model.codes);
+  const setup = { checkpoint, backend: options.backend ?? config.backend, intensity, patch: grid.patch };
+  const decoded = async function* (): AsyncGenerator<Patch> {
+    let done = 0;
+    for await (const patch of decodePatches(setup, patchesOf(volume, grid), options)) {
+      patch.counts.forEach((count, code) => {
+        counts[code]! += count;
+      });
+      yield patch;
+      options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
+    }
+  };
+  const copies = share(decoded(), options.windows.length);
+  const blended = await Promise.all(
+    options.windows.map((window, i) => blendPatches(grid, copies[i]!, { window, signal: options.signal })),
+  );
+  const seconds = (performance.now() - started) / 1000;
+  const how = { grid, intensity, seconds, ...codeStatistics(counts) };
+  const entries = options.windows.map((window, i) => {
+    const { shape, spacing, affine } = volume;
+    const source = `reconstruction (${window}) of ${volume.source ?? 'a volume'}`;
+    return [
+      window,
+      new Reconstruction({ shape, spacing, affine, data: blended[i]!, source }, { window, ...how }),
+    ];
+  });
+  return Object.fromEntries(entries) as Record<W, Reconstruction>;
+}
+
+function* patchesOf(volume: Volume, grid: Grid): Generator<Patch> {
+  for (let index = 0; index < grid.patches; index++)
+    yield { index, data: extractPatch(volume.data, grid, index) };
+}
+
+/** A volume of the training keeps its map; another gets its own by the same rule. */
+function intensityOf(
+  volume: Volume,
+  spec: CheckpointState['config']['intensity'],
+  known: CheckpointState['intensities'],
+): Intensity {
+  return (volume.source && known[volume.source]) || resolveIntensity(spec, volume);
+}
+
+/** exp(entropy) of the code frequencies, and the part of the codebook that was used at all. */
+function codeStatistics(counts: Float64Array): { perplexity: number; usage: number } {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  let entropy = 0;
+  for (const count of counts) if (count > 0) entropy -= (count / total) * Math.log(count / total);
+  return { perplexity: Math.exp(entropy), usage: counts.filter((count) => count > 0).length / counts.length };
+}
+
+async function checkpointOf(model: ModelSource, which: 'last' | 'best' | undefined): Promise<string> {
+  if (typeof model === 'string' && existsSync(join(model, 'state.json'))) return model;
+  if (typeof model === 'string' && statSync(model, { throwIfNoEntry: false })?.isFile())
+    throw new InvalidArgument('model', 'a run or the folder of a checkpoint', model);
+  const run = model instanceof Run ? model : await attach(model);
+  if (which) return run.checkpoint(which);
+  return run.checkpoint('best').catch(() => run.checkpoint('last'));
+}
