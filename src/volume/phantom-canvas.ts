@@ -71,12 +71,7 @@ export class Canvas {
           const q = wx + wy - square * wx * wy + wz; // 1 on the surface
           if (q >= outer) continue;
           if (q <= inner) this.data[row + x] = value;
-          else
-            this.blend(
-              row + x,
-              value,
-              (Math.hypot(dx, dy, flat ? 0 : dz) * (1 - Math.sqrt(q))) / Math.sqrt(q),
-            );
+          else this.blend(row + x, value, length(dx, dy, flat ? 0 : dz) * (1 / Math.sqrt(q) - 1));
         }
       }
     }
@@ -100,7 +95,7 @@ export class Canvas {
           const dx = this.position(0, x) - from[0];
           const dot = (dx * along[0] + dy * along[1] + dz * along[2]) / lengthSquared;
           const t = Math.max(0, Math.min(1, dot));
-          const distance = Math.hypot(dx - t * along[0], dy - t * along[1], dz - t * along[2]);
+          const distance = length(dx - t * along[0], dy - t * along[1], dz - t * along[2]);
           const radius = radii[0] + t * (radii[1] - radii[0]);
           this.blend(row + x, value, radius - distance, share);
         }
@@ -114,4 +109,9 @@ export class Canvas {
     if (cover <= 0) return;
     this.data[at]! += (value - this.data[at]!) * Math.min(1, cover) * share;
   }
+}
+
+/** Math.hypot guards against overflow, at ten times the price. */
+function length(x: number, y: number, z: number): number {
+  return Math.sqrt(x * x + y * y + z * z);
 }

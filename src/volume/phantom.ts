@@ -12,7 +12,7 @@ import {
   tubesAlong,
 } from './phantom-anatomy';
 import { type Branch, emboli, growTree, type Root } from './phantom-arteries';
-import { Canvas } from './phantom-canvas';
+import { Canvas, type Tube } from './phantom-canvas';
 import { checkShape, checkSpacing, type Vec3 } from './vec3';
 import { Volume } from './volume';
 
@@ -26,7 +26,7 @@ export interface PhantomOptions {
 }
 
 const thinnestVessel = 0.6; // mm, radius
-const clots = 8;
+const clotCount = 8;
 const noiseDeviation = 20; // HU
 const leastValue = -1024; // scanners store nothing below
 
@@ -80,13 +80,27 @@ const veinRoots: readonly Root[] = [
   { at: [40, 22, -30], towards: [70, 30, -60], radius: 4.5, lung: leftLung },
 ];
 
+/** The pulmonary arteries of a phantom's lungs in mm about its middle, and the clots in them. */
+export function phantomArteries(seed: number): {
+  readonly arteries: readonly Branch[];
+  readonly clots: readonly Tube[];
+} {
+  const arteries = growTrees(arteryRoots, seed, 'arteries');
+  return { arteries, clots: emboli(arteries, clotCount, new Random(seed, 'phantom', 'emboli')) };
+}
+
+function growTrees(roots: readonly Root[], seed: number, name: string): Branch[] {
+  return roots.flatMap((root, n) => growTree(root, thinnestVessel, new Random(seed, 'phantom', name, n)));
+}
+
 function paintLungVessels(canvas: Canvas, seed: number): void {
-  const tree = (roots: readonly Root[], name: string): Branch[] =>
-    roots.flatMap((root, n) => growTree(root, thinnestVessel, new Random(seed, 'phantom', name, n)));
-  for (const { pieces } of tree(veinRoots, 'veins')) for (const piece of pieces) canvas.tube(piece, 210);
-  const arteries = tree(arteryRoots, 'arteries');
-  for (const { pieces } of arteries) for (const piece of pieces) canvas.tube(piece, contrast);
-  for (const tube of emboli(arteries, clots, new Random(seed, 'phantom', 'emboli'))) canvas.tube(tube, clot);
+  const { arteries, clots } = phantomArteries(seed);
+  const paint = (branches: readonly Branch[], value: number) => {
+    for (const { pieces } of branches) for (const piece of pieces) canvas.tube(piece, value);
+  };
+  paint(growTrees(veinRoots, seed, 'veins'), 210);
+  paint(arteries, contrast);
+  for (const tube of clots) canvas.tube(tube, clot);
 }
 
 /** From the right ventricle up to the bifurcation, and on to both lungs' roots. */

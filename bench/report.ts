@@ -1,0 +1,44 @@
+import { cpus, totalmem } from 'node:os';
+
+/** One comparison: medians of interleaved runs. Under 1, `ratio` says that ours is ahead. */
+export interface BenchRow {
+  readonly case: string;
+  readonly metric: string;
+  readonly unit: string;
+  readonly ours: number;
+  /** Null where the peer cannot be imported. */
+  readonly peer: number | null;
+  readonly peerName: string;
+  readonly ratio: number | null;
+}
+
+export interface BenchReport {
+  readonly bench: string;
+  readonly machine: string;
+  readonly rows: readonly BenchRow[];
+}
+
+/** The machine in words, so that figures are not compared across machines by mistake. */
+export function machine(): string {
+  const processors = cpus();
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return `${processors[0]?.model.trim() || 'unknown CPU'}, ${processors.length} threads, ${memory} GiB, Node ${process.version}`;
+}
+
+/** A row from the runs of both sides. */
+export function row(
+  name: Pick<BenchRow, 'case' | 'metric' | 'unit' | 'peerName'>,
+  ours: readonly number[],
+  peer: readonly number[],
+): BenchRow {
+  const own = median(ours);
+  const other = peer.length > 0 ? median(peer) : null;
+  const { case: what, metric, unit, peerName } = name;
+  return { case: what, metric, unit, ours: own, peer: other, peerName, ratio: other && own / other };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { isPatchwiseError } from '../../src/errors';
+import type { Progress } from '../../src/progress';
+import { readHeader, readVolume, readVoxels } from '../../src/volume/read';
+import { fixture, temporaryFolder } from './folder';
+
+interface Expectation {
+  readonly file: string;
+  readonly options?: { index?: number; channel?: string; canonical?: boolean };
+  readonly error?: string;
+  readonly shape?: number[];
+  readonly affine?: number[];
+  readonly spacing?: number[];
+  readonly sha256?: string;
+  readonly first?: string[];
+}
+
+const expectations = JSON.parse(readFileSync(fixture('expected.json'), 'utf8')) as Expectation[];
+
+describe('readVolume against nibabel', () => {
+  it.each(
+    expectations.map((entry) => [`${entry.file} ${JSON.stringify(entry.options ?? {})}`, entry] as const),
+  )('%s', async (_name, { file, options, error, ...facts }) => {
+    const reading = readVolume(fixture(file), options);
+    if (error !== undefined) {
+      const failure = await reading.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(isPatchwiseError(failure), `${failure}`).toBe(true);
+      expect((failure as Error).message).toContain(error);
+      return;
+    }
+    const volume = await reading;
+    expect(volume.shape).toEqual(facts.shape);
+    expect([...volume.data.subarray(0, facts.first!.length)]).toEqual(facts.first!.map(pythonFloat));
+    const bytes = new Uint8Array(volume.data.buffer, volume.data.byteOffset, volume.data.byteLength);
+    expect(createHash('sha256').update(bytes).digest('hex').slice(0, 16)).toBe(facts.sha256);
+    for (const [at, value] of facts.affine!.entries()) expect(volume.affine[at]).toBeCloseTo(value, 4);
+    for (const [at, value] of facts.spacing!.entries()) {
+      expect(volume.spacing[at]! / value).toBeCloseTo(1, 4);
+    }
+  });
+});
+
+function pythonFloat(text: string): number {
+  return text.endsWith('inf') ? (text.startsWith('-') ? -Infinity : Infinity) : Number(text);
+}
+
+describe('readVoxels', () => {
+  it('gives the stored numbers in an array of their own type, with the scaling beside them', async () => {
+    const voxels = await readVoxels(fixture('slope-usual.nii'));
+    const volume = await readVolume(fixture('slope-usual.nii'));
+    expect(voxels.data).toBeInstanceOf(Int16Array);
+    expect([voxels.slope, voxels.intercept]).toEqual([1, -1024]);
+    expect([...voxels.data].map((stored) => stored - 1024)).toEqual([...volume.data]);
+  });
+
+  it.each(['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'float32', 'float64'])(
+    '%s is the same whatever the byte order',
+    async (type) => {
+      const little = await readVoxels(fixture(`${type}-1-little.nii`));
+      const swapped = await readVoxels(fixture(`${type}-2-big.nii`));
+      expect(little.data).toEqual(swapped.data);
+      expect(little.data.constructor.name.toLowerCase()).toBe(`${type}array`);
+    },
+  );
+
+  it('gives 64-bit integers as doubles', async () => {
+    const { data } = await readVoxels(fixture('int64-1-little.nii'));
+    expect(data).toBeInstanceOf(Float64Array);
+    expect(data[0]).toBe(-(2 ** 63));
+    expect(data.at(-1)).toBe(2 ** 63);
+  });
+
+  it('turns to RAS+ as readVolume does', async () => {
+    const voxels = await readVoxels(fixture('forms-permuted.nii'), { canonical: true });
+    const volume = await readVolume(fixture('forms-permuted.nii'), { canonical: true });
+    expect(voxels.shape).toEqual(volume.shape);
+    expect([...voxels.data]).toEqual([...volume.data]);
+  });
+});
+
+describe('the header', () => {
+  it('is read alone, without its image', async () => {
+    const header = await readHeader(fixture('nibabel-nifti2.hdr'));
+    expect(header.format).toBe('nifti-2');
+    expect(header.pair).toBe(true);
+  });
+
+  it('keeps both forms', async () => {
+    const { qform, sform, qfac } = await readHeader(fixture('forms-disagree.nii'));
+    expect([qform.code, sform.code, qfac]).toEqual([3, 1, -1]);
+    expect(sform.rows[3]).toBe(99.5);
+    expect(qform.offset[0]).toBe(30);
+  });
+});
+
+describe('what is no volume', () => {
+  const folder = temporaryFolder();
+
+  it.each([
+    ['a missing file', 'missing.nii', 'none there'],
+    ['a folder', '.', 'a folder'],
+  ])('%s', async (_what, name, message) => {
+    const failure = await readVolume(join(folder(), name)).catch((reason: unknown) => reason);
+    expect(isPatchwiseError(failure, 'UnreadableFile')).toBe(true);
+    expect((failure as Error).message).toContain(message);
+  });
+});
+
+describe('files past 4 GiB', () => {
+  const folder = temporaryFolder();
+
+  it('gives a volume behind the 4 GiB mark without reading what is before it', async () => {
+    const path = join(folder(), 'large.nii');
+    const small = readFileSync(fixture('dim-4d.nii'));
+    // 256 x 256 x 64 x 1024 int16 voxels: 8 GiB, of which the file system stores only what is written.
+    for (const [n, size] of [4, 256, 256, 64, 1024].entries()) small.writeInt16LE(size, 40 + 2 * n);
+    await writeFile(path, small.subarray(0, 352));
+    const volumeBytes = 256 * 256 * 64 * 2;
+    await truncate(path, 352 + 1023 * volumeBytes);
+    const last = new Int16Array(volumeBytes / 2).map((_, n) => n % 1000);
+    await writeFile(path, new Uint8Array(last.buffer), { flag: 'a' });
+    const volume = await readVolume(path, { index: 1023 });
+    expect(volume.data.every((value, n) => value === n % 1000)).toBe(true);
+    expect((await readVolume(path, { index: 512 })).data.every((value) => value === 0)).toBe(true);
+  });
+});
+
+describe('a long read', () => {
+  it('reports its bytes up to the total', async () => {
+    const seen: Progress[] = [];
+    await readVolume(fixture('nibabel-example_nifti2.nii.gz'), {
+      index: 0,
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(seen.at(-1)!.done).toBe(seen.at(-1)!.total);
+    expect(seen.at(-1)!.what).toBe('bytes');
+  });
+
+  it('ends with the signal’s reason', async () => {
+    const control = new AbortController();
+    const reading = readVolume(fixture('float32-1-little.nii'), {
+      signal: control.signal,
+      onProgress: () => control.abort(new Error('enough')),
+    });
+    // One piece is read before the listener is told, so abort before the start too.
+    await reading.catch(() => {});
+    await expect(readVolume(fixture('float32-1-little.nii'), { signal: control.signal })).rejects.toThrow(
+      'enough',
+    );
+  });
+});
