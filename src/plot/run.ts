@@ -1,29 +1,9 @@
 import { decimate, type Points } from './decimate';
-import { short } from './encode';
 import { Figure, type Layout, type Trace } from './figure';
 import { axisId, axisKey } from './panels';
+import { type PanelKey, runPanels, type Series, seriesOf } from './run-series';
 import type { ShownRecord, ShownStatus } from './shown';
 import { baseLayout, color, graphAxis, heading } from './theme';
-
-/** The panels of a run's figure, row after row. */
-export const runPanels = [
-  { key: 'loss', title: 'loss' },
-  { key: 'psnr', title: 'PSNR, dB' },
-  { key: 'perplexity', title: 'perplexity' },
-  { key: 'usage', title: 'codes in use, %' },
-  { key: 'patchesPerSecond', title: 'patches per second' },
-  { key: 'secondsByRank', title: 'step time by rank, s' },
-] as const;
-type PanelKey = (typeof runPanels)[number]['key'];
-
-/** One line of the figure. `key` stays the same while the run goes on: a live figure appends to it. */
-export interface Series {
-  readonly key: string;
-  readonly panel: PanelKey;
-  readonly name: string;
-  readonly x: number[];
-  readonly y: (number | null)[];
-}
 
 export interface RunFigureOptions {
   readonly title?: string;
@@ -40,7 +20,15 @@ export function runFigure(
   status?: ShownStatus,
   options: RunFigureOptions = {},
 ): Figure {
-  const series = seriesOf(records);
+  return seriesFigure(seriesOf(records), status, options);
+}
+
+/** The same from the lines of the records: what a live figure has, which sees each record once. */
+export function seriesFigure(
+  series: readonly Series[],
+  status?: ShownStatus,
+  options: RunFigureOptions = {},
+): Figure {
   const drawn = new Set<string>(series.map(({ panel }) => panel));
   const title = runTitle(status, options.title);
   const columns = 3;
@@ -62,7 +50,7 @@ export function runFigure(
         nticks: 5,
         type: 'linear',
         ...(number > 1 ? { matches: 'x' } : {}),
-        ...(records.length === 0 ? { range: [0, status?.steps || 1] } : {}),
+        ...(series.length === 0 ? { range: [0, status?.steps || 1] } : {}),
       }),
       [axisKey('y', number)]: graphAxis('', {
         domain: [y0, y0 + height],
@@ -82,7 +70,16 @@ export function runFigure(
   });
   const data = series.map((line) => runTrace(line, options.points ?? 2000));
   for (const [i, { key }] of runPanels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
-  return new Figure(data, layout, `${title} · ${records.length} records`);
+  return new Figure(data, layout, [title, ...lastValues(series)].join(' · '));
+}
+
+/** The latest value of each panel, of validation where it was measured. */
+function lastValues(series: readonly Series[]): string[] {
+  return runPanels.slice(0, 5).flatMap(({ key, title }) => {
+    const lines = series.filter(({ panel }) => panel === key);
+    const value = (lines.find(({ name }) => name === 'validation') ?? lines[0])?.y.at(-1);
+    return typeof value === 'number' ? [`${title} ${Number(value.toPrecision(4))}`] : [];
+  });
 }
 
 /** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
@@ -126,43 +123,6 @@ export function runTitle(status: ShownStatus | undefined, name = 'run'): string 
   if (status.backend) parts.push(status.backend);
   if (status.state === 'failed' && status.error) parts.push(String(status.error).slice(0, 80));
   return parts.join(' · ');
-}
-
-/** The lines of a run's records, each in the order of its steps. */
-export function seriesOf(records: readonly ShownRecord[]): Series[] {
-  const lines = new Map<string, Series>();
-  for (const record of records) appendTo(lines, record);
-  return [...lines.values()];
-}
-
-/** Adds one record to its lines, and makes the lines that are new; returns what was added. */
-export function appendTo(
-  lines: Map<string, Series>,
-  record: ShownRecord,
-): { key: string; x: number; y: number | null }[] {
-  const added: { key: string; x: number; y: number | null }[] = [];
-  const add = (panel: PanelKey, name: string, value: unknown): void => {
-    if (typeof value !== 'number') return;
-    const key = `${panel}-${name.replace(' ', '-')}`; // Plotly makes a CSS selector of it
-    let line = lines.get(key);
-    if (!line) {
-      line = { key, panel, name, x: [], y: [] };
-      lines.set(key, line);
-    }
-    const y = short(value);
-    line.x.push(record.step);
-    line.y.push(y);
-    added.push({ key, x: record.step, y });
-  };
-  add('loss', record.split, record.loss);
-  add('psnr', record.split, record.psnr);
-  add('perplexity', record.split, record.perplexity);
-  const usage = record.usage;
-  add('usage', record.split, typeof usage === 'number' ? usage * 100 : undefined);
-  if (record.split === 'train') add('patchesPerSecond', 'train', record.patchesPerSecond);
-  for (const [rank, seconds] of record.secondsByRank?.entries() ?? [])
-    add('secondsByRank', `rank ${rank}`, seconds);
-  return added;
 }
 
 /** A line as a Plotly trace; `uid` is its key. */

@@ -2,7 +2,7 @@ import { comparisonFigure } from './comparison';
 import { Figure } from './figure';
 import { gridFigure, gridTable } from './grid';
 import { runFigure } from './run';
-import { isComparison, isGrid, isLiveView, isRun, isVolume, type ShownRun } from './shown';
+import { isComparison, isGrid, isVolume, type ShownRun, shownRun } from './shown';
 import { figureToSvg } from './svg';
 import { Table } from './table';
 import { volumeFigure } from './volume';
@@ -22,8 +22,8 @@ export type MimeBundle = Record<string, unknown>;
 export function toBundle(value: unknown): MimeBundle | undefined {
   if (isFigure(value)) return figureBundle(value);
   if (isTable(value)) return { 'text/html': value.toHtml(), 'text/plain': value.toText() };
-  if (isLiveView(value)) return runBundle(value.run);
-  if (isRun(value)) return runBundle(value);
+  const run = shownRun(value);
+  if (run) return figureBundle(runFigure([], undefined, { title: run.id }), run);
   if (isComparison(value)) return figureBundle(comparisonFigure(value));
   if (isVolume(value)) return figureBundle(volumeFigure(value));
   if (isGrid(value)) {
@@ -45,10 +45,6 @@ export function figureBundle(figure: Figure, run?: ShownRun): MimeBundle {
     'image/svg+xml': figureToSvg(figure),
     'text/plain': figure.summary,
   };
-}
-
-function runBundle(run: ShownRun): MimeBundle {
-  return figureBundle(runFigure([], undefined, { title: run.id }), run);
 }
 
 function isFigure(value: unknown): value is Figure {

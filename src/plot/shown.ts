@@ -1,4 +1,5 @@
 import type { Grid } from '../patch/grid';
+import type { MetricRecord } from '../train/metrics-log';
 import type { Vec3 } from '../volume/vec3';
 
 /*
@@ -14,12 +15,7 @@ export interface ShownVolume {
   readonly source?: string | undefined;
 }
 
-export interface ShownRecord {
-  readonly step: number;
-  readonly split: string;
-  readonly secondsByRank?: readonly number[];
-  readonly [measure: string]: unknown;
-}
+export type ShownRecord = Pick<MetricRecord, 'step' | 'split'> & Partial<MetricRecord>;
 
 export interface ShownStatus {
   readonly state: string;
@@ -81,6 +77,12 @@ export function isRun(value: unknown): value is ShownRun {
 /** A run's live view: what `run.live()` gives. */
 export function isLiveView(value: unknown): value is { readonly run: ShownRun } {
   return has(value, 'run') && isRun(value.run);
+}
+
+/** The run that a live view or a run itself shows; undefined for every other value. */
+export function shownRun(value: unknown): ShownRun | undefined {
+  if (isLiveView(value)) return value.run;
+  return isRun(value) ? value : undefined;
 }
 
 function has<K extends string>(value: unknown, ...keys: K[]): value is Record<K, unknown> {

@@ -1,0 +1,269 @@
+/*
+ * Figures of Patchwise in JupyterLab. This file is a module-federation container written by hand: JupyterLab loads it
+ * as a script, calls `init` with the packages it shares and `get` for the module that package.json names. There is
+ * nothing to build. plotly.min.js lies beside it, copied there by `patchwise kernel install`.
+ */
+(() => {
+  const MIME = 'application/vnd.patchwise.figure+json';
+  const base = new URL('.', document.currentScript.src).href;
+  const config = { responsive: true, displaylogo: false };
+  let shared;
+
+  /** A package of JupyterLab's own, in the version it runs. */
+  async function packageOf(name) {
+    const versions = shared[name];
+    const version = Object.keys(versions).find((key) => versions[key].loaded) ?? Object.keys(versions)[0];
+    return (await versions[version].get())();
+  }
+
+  let plotly;
+  /** Our Plotly, loaded once; another extension's `window.Plotly` stays what it was. */
+  function loadPlotly() {
+    plotly ??= new Promise((resolve, reject) => {
+      const before = { Plotly: window.Plotly, define: window.define };
+      window.define = undefined; // with an AMD loader on the page Plotly would register there instead
+      const script = document.createElement('script');
+      const restore = () => {
+        window.define = before.define;
+        const ours = window.Plotly;
+        if (before.Plotly) window.Plotly = before.Plotly;
+        return ours;
+      };
+      script.src = `${base}plotly.min.js`;
+      script.onload = () => resolve(restore());
+      script.onerror = () => {
+        restore();
+        plotly = undefined;
+        reject(new Error(`${script.src} could not be loaded: run "patchwise kernel install" again`));
+      };
+      document.head.appendChild(script);
+    });
+    return plotly;
+  }
+
+  /** The layout in the colours of the present theme. */
+  function themed(layout) {
+    const style = getComputedStyle(document.body);
+    const ink = style.getPropertyValue('--jp-content-font-color1').trim() || '#767f8c';
+    return { ...layout, font: { ...layout.font, color: ink } };
+  }
+
+  const arrays = {
+    i1: Int8Array,
+    u1: Uint8Array,
+    i2: Int16Array,
+    u2: Uint16Array,
+    i4: Int32Array,
+    f4: Float32Array,
+    f8: Float64Array,
+  };
+
+  /** A list of numbers as Plotly may have it in JSON: an array, or base64 of a typed one. */
+  function listOf(values) {
+    if (!values || values.bdata === undefined) return Array.from(values ?? []);
+    const bytes = Uint8Array.from(atob(values.bdata), (character) => character.charCodeAt(0));
+    return Array.from(new arrays[values.dtype](bytes.buffer));
+  }
+
+  /** The data with new points at the end of their lines. */
+  function appended(data, points) {
+    return data.map((trace) => {
+      const added = points[trace.uid];
+      return added
+        ? { ...trace, x: [...listOf(trace.x), ...added.x], y: [...listOf(trace.y), ...added.y] }
+        : trace;
+    });
+  }
+
+  /**
+   * Follows a run by a comm of its own to the notebook's kernel: opened when the figure is first drawn, and again when
+   * the kernel has restarted or the connection came back. What is stored in the notebook is only the last picture.
+   */
+  class LiveLink {
+    constructor(session, run, onMessage) {
+      this.session = session;
+      this.run = run;
+      this.onMessage = onMessage;
+      this.reopen = this.reopen.bind(this);
+      this.onStatus = this.onStatus.bind(this);
+      session.kernelChanged.connect(this.reopen);
+      session.statusChanged.connect(this.onStatus);
+      session.connectionStatusChanged.connect(this.onStatus);
+      this.reopen();
+    }
+
+    get connected() {
+      return this.comm !== undefined && !this.comm.isDisposed && this.heard;
+    }
+
+    onStatus() {
+      const kernel = this.session.session?.kernel;
+      if (kernel?.connectionStatus !== 'connected') return;
+      if (
+        kernel.status === 'restarting' ||
+        kernel.status === 'autorestarting' ||
+        kernel.status === 'starting'
+      ) {
+        this.comm = undefined; // the restarted kernel knows nothing of the comms before
+      } else if (!this.comm || this.comm.isDisposed) this.reopen();
+    }
+
+    async reopen() {
+      if (this.over) return;
+      await this.session.ready;
+      const kernel = this.session.session?.kernel;
+      if (!kernel || this.over || (this.kernel === kernel && this.comm && !this.comm.isDisposed)) return;
+      this.kernel = kernel;
+      this.heard = false;
+      const comm = kernel.createComm('patchwise.live');
+      this.comm = comm;
+      comm.onMsg = (message) => {
+        if (this.comm !== comm) return;
+        this.heard = true;
+        this.onMessage(message.content.data);
+        if (message.content.data.type === 'ended') this.close();
+      };
+      comm.onClose = () => {
+        if (this.comm === comm) this.comm = undefined;
+      };
+      comm.open({ id: this.run.id, dir: this.run.dir });
+    }
+
+    close() {
+      this.over = true;
+      this.session.kernelChanged.disconnect(this.reopen);
+      this.session.statusChanged.disconnect(this.onStatus);
+      this.session.connectionStatusChanged.disconnect(this.onStatus);
+      const comm = this.comm;
+      this.comm = undefined;
+      try {
+        if (comm && !comm.isDisposed) comm.close();
+      } catch {
+        // The kernel is gone, and the comm with it.
+      }
+    }
+  }
+
+  function rendererClass(Widget) {
+    return class FigureRenderer extends Widget {
+      constructor(session, themes) {
+        super();
+        this.session = session;
+        this.themes = themes;
+        this.addClass('patchwise-figure');
+        this.node.style.minHeight = '2em';
+        this.redraw = this.redraw.bind(this);
+        themes?.themeChanged.connect(this.redraw);
+      }
+
+      async renderModel(model) {
+        const { figure, run } = model.data[MIME];
+        this.model = model;
+        // The kernel also replaces the stored figure once a second; the link has newer data than that.
+        if (!this.link?.connected) this.figure = figure;
+        await this.draw();
+        if (run && this.session && !this.link) {
+          this.link = new LiveLink(this.session, run, (message) => this.receive(message));
+        }
+      }
+
+      receive(message) {
+        if (message.type === 'figure') this.figure = message.figure;
+        else if (message.type === 'points') {
+          const layout = message.layout ?? this.figure.layout;
+          this.figure = { data: appended(this.figure.data, message.points), layout };
+        } else if (message.type === 'ended') this.keep();
+        this.redraw();
+      }
+
+      /** Puts the last picture into the notebook, where a page that was reloaded meanwhile has an older one. */
+      keep() {
+        const stored = this.model?.data[MIME];
+        if (!stored || JSON.stringify(stored.figure) === JSON.stringify(this.figure)) return;
+        const { figure } = this;
+        const plotlyMime = 'application/vnd.plotly.v1+json';
+        const data = { ...this.model.data, [MIME]: { ...stored, figure } };
+        if (data[plotlyMime]) data[plotlyMime] = figure;
+        this.model.setData({ data });
+      }
+
+      /** Draws at the next frame, once for however many messages came before it. */
+      redraw() {
+        if (this.frame || this.isDisposed) return;
+        this.frame = requestAnimationFrame(() => {
+          this.frame = undefined;
+          void this.draw();
+        });
+      }
+
+      async draw() {
+        try {
+          const Plotly = await loadPlotly();
+          if (this.isDisposed || !this.figure) return;
+          if (this.trouble) this.node.textContent = this.trouble = '';
+          await Plotly.react(this.node, this.figure.data, themed(this.figure.layout), config);
+          this.plotly = Plotly;
+        } catch (error) {
+          this.trouble = `This figure cannot be drawn: ${error.message ?? error}`;
+          this.node.textContent = this.trouble;
+        }
+      }
+
+      onResize() {
+        if (this.plotly && this.node.data && this.isVisible) this.plotly.Plots.resize(this.node);
+      }
+
+      onAfterShow() {
+        this.onResize();
+      }
+
+      dispose() {
+        if (this.isDisposed) return;
+        this.link?.close();
+        this.themes?.themeChanged.disconnect(this.redraw);
+        if (this.frame) cancelAnimationFrame(this.frame);
+        if (this.plotly) this.plotly.purge(this.node);
+        super.dispose();
+      }
+    };
+  }
+
+  async function plugin() {
+    const { Widget } = await packageOf('@lumino/widgets');
+    const { INotebookTracker } = await packageOf('@jupyterlab/notebook');
+    const { IRenderMimeRegistry } = await packageOf('@jupyterlab/rendermime');
+    const { IThemeManager } = await packageOf('@jupyterlab/apputils');
+    const FigureRenderer = rendererClass(Widget);
+    return {
+      id: 'patchwise:figures',
+      description: 'Draws the figures of Patchwise, live while a run goes on.',
+      autoStart: true,
+      requires: [INotebookTracker, IRenderMimeRegistry],
+      optional: [IThemeManager],
+      activate: (_app, notebooks, rendermime, themes) => {
+        const factory = (session) => ({
+          safe: true, // data for Plotly: nothing in it runs, so untrusted notebooks may show it too
+          mimeTypes: [MIME],
+          defaultRank: 0,
+          createRenderer: () => new FigureRenderer(session, themes),
+        });
+        rendermime.addFactory(factory(undefined), 0); // where there is no notebook and so no kernel: still pictures
+        const attend = (panel) => panel.content.rendermime.addFactory(factory(panel.sessionContext), 0);
+        notebooks.forEach(attend);
+        notebooks.widgetAdded.connect((_, panel) => attend(panel));
+      },
+    };
+  }
+
+  window._JUPYTERLAB = window._JUPYTERLAB || {};
+  window._JUPYTERLAB.patchwise = {
+    init(scope) {
+      shared = scope;
+    },
+    async get(module) {
+      if (module !== './extension') throw new Error(`patchwise has no module ${module}`);
+      const extension = await plugin();
+      return () => ({ __esModule: true, default: extension });
+    },
+  };
+})();

@@ -1,0 +1,123 @@
+/**
+ * Live figures: a run's metric stream in a cell. Front ends with our extension open a comm to `patchwise.live` and get
+ * a whole figure, then only what is new, three times a second; all others, and the saved notebook, see the same
+ * display replaced once a second. Both go on for as long as the run does, whichever cell runs meanwhile.
+ *
+ * Messages to the front end: `{type: 'figure', figure: {data, layout}}`, `{type: 'points', points: {uid: {x, y}},
+ * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}`, then `{type: 'figure'}` to
+ * ask for a whole figure again.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { attach, type Figure, figureBundle, type Run } from '../src/index';
+import type { Comm } from './comms';
+import type { DisplayOptions, MimeBundle } from './display';
+import { RunFollower, type Tick } from './run-follower';
+
+/** A line that has grown by more than this since the last whole figure is sent anew, thinned. */
+const MOST_POINTS = 1000;
+const DISPLAY_MS = 1000;
+
+/** What live figures need of the kernel. */
+export interface LiveOutlet {
+  display(bundle: MimeBundle, options: DisplayOptions): void;
+}
+
+export class LiveFigures {
+  readonly #followers = new Map<string, Promise<RunFollower>>();
+  /** Made outside of every cell: updates belong to no cell, so the kernel sends them with the one that runs. */
+  readonly #outside = new AsyncResource('patchwise.live');
+  #displays = 0;
+
+  constructor(private readonly outlet: LiveOutlet) {}
+
+  /** Shows a run in the running cell and keeps that display up to date until the run ends. */
+  async show(run: Run, options: DisplayOptions = {}): Promise<void> {
+    const follower = await this.#follow(run);
+    const id = options.id ?? `patchwise-live-${process.pid}-${++this.#displays}`;
+    const bundle = (figure: Figure): MimeBundle => figureBundle(figure, { id: run.id, dir: run.dir });
+    this.outlet.display(bundle(follower.figure()), { ...options, id });
+    if (follower.ended) return;
+
+    const update = (figure: Figure): void =>
+      this.#outside.runInAsyncScope(() => this.outlet.display(bundle(figure), { id, update: true }));
+    let waiting: Figure | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    follower.view(({ figure, ended }) => {
+      waiting = figure;
+      if (ended) {
+        clearTimeout(timer);
+        update(figure);
+      } else {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          if (waiting) update(waiting);
+        }, DISPLAY_MS).unref();
+      }
+    });
+  }
+
+  /** Serves one comm of a front end. */
+  async open(comm: Comm, data: { readonly dir?: unknown; readonly id?: unknown }): Promise<void> {
+    let follower: RunFollower;
+    try {
+      follower = await this.#follow(await attach(String(data.dir ?? data.id)));
+    } catch (error) {
+      comm.send({ type: 'error', message: (error as Error).message });
+      comm.close();
+      return;
+    }
+    const stream = new FigureStream((message) => comm.send(message));
+    const viewer = (tick: Tick): void => stream.send(tick);
+    comm.onMessage(() => stream.sendWhole(follower.figure()));
+    comm.onClose(() => follower.leave(viewer));
+    stream.sendWhole(follower.figure());
+    if (follower.ended) comm.send({ type: 'ended' });
+    else follower.view(viewer);
+  }
+
+  /** The follower of the run's folder, started where there is none. */
+  #follow(run: Run): Promise<RunFollower> {
+    const known = this.#followers.get(run.dir);
+    if (known) return known;
+    const started = this.#outside.runInAsyncScope(async () => {
+      const follower = new RunFollower(run, () => this.#followers.delete(run.dir));
+      await follower.start();
+      return follower;
+    });
+    this.#followers.set(run.dir, started);
+    started.catch(() => this.#followers.delete(run.dir));
+    return started;
+  }
+}
+
+/** What one front end has got so far, and so what it still needs. */
+class FigureStream {
+  #sent = new Map<string, number>();
+  #layout = '';
+
+  constructor(private readonly post: (message: Record<string, unknown>) => void) {}
+
+  sendWhole(figure: Figure): void {
+    this.#sent = new Map(figure.data.map((trace) => [String(trace.uid), 0]));
+    this.#layout = JSON.stringify(figure.layout);
+    this.post({ type: 'figure', figure: figure.toJSON() });
+  }
+
+  send({ figure, added, ended }: Tick): void {
+    const points: Record<string, unknown> = {};
+    let whole = figure.data.length !== this.#sent.size;
+    for (const [key, line] of added) {
+      const sent = this.#sent.get(key);
+      if (sent === undefined || sent + line.x.length > MOST_POINTS) whole = true;
+      this.#sent.set(key, (sent ?? 0) + line.x.length);
+      points[key] = line;
+    }
+    if (whole || ended) this.sendWhole(figure);
+    else {
+      const layout = JSON.stringify(figure.layout);
+      this.post({ type: 'points', points, ...(layout === this.#layout ? {} : { layout: figure.layout }) });
+      this.#layout = layout;
+    }
+    if (ended) this.post({ type: 'ended' });
+  }
+}
