@@ -110,7 +110,8 @@ export function resolveConfig(
     ? { ...preset.model, ...withoutUndefined(given.model) }
     : given.model;
   // A patch of one's own does not go with the preset's stride.
-  const stride = given.patch && !given.stride ? { stride: threeQuarters(given.patch) } : {};
+  const fits = Array.isArray(given.patch) && given.patch.length === 3 && !given.stride;
+  const stride = fits ? { stride: given.patch!.map((size) => Math.max(1, Math.floor(0.75 * size))) } : {};
   const config: unknown = {
     ...defaults,
     ...rest,
@@ -123,10 +124,6 @@ export function resolveConfig(
   checkFields(config);
   checkTogether(config as RunConfig);
   return config as RunConfig;
-}
-
-function threeQuarters(patch: unknown): unknown {
-  return Array.isArray(patch) ? patch.map((size) => Math.max(1, Math.floor(0.75 * Number(size)))) : patch;
 }
 
 function withoutUndefined<T extends object>(object: T): T {

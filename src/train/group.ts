@@ -77,10 +77,14 @@ export class RankGroup {
     const log = openSync(join(runDir, 'logs', `rank-${rank}.log`), 'a');
     writeSync(log, `--- ${new Date().toISOString()} rank ${rank} of ${ranks} starts\n`);
     const world = { rank, worldSize: ranks, localRank: rank, address: '127.0.0.1', port };
-    const child = spawn(process.execPath, [compiledFile('src', 'cli.js'), 'rank', '--run', runDir], {
-      stdio: ['ignore', log, log, 'ipc'],
-      env: { ...process.env, ...worldEnvironment(world) },
-    });
+    const child = spawn(
+      process.execPath,
+      [compiledFile('src', 'train', 'process.js'), 'rank', '--run', runDir],
+      {
+        stdio: ['ignore', log, log, 'ipc'],
+        env: { ...process.env, ...worldEnvironment(world) },
+      },
+    );
     closeSync(log);
     const member: Member = { rank, child, lastSeen: Date.now(), message: undefined, exit: undefined };
     child.on('message', (message: RankMessage) => {

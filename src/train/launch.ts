@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RunFailed } from '../errors';
 import { compiledFile } from '../package';
-import { hasEnded, readStatus } from './status';
+import { hasEnded, readStatus, writeStatus } from './status';
 
 /**
  * Starts a run's supervisor as a process that does not depend on this one: a session of its own, its output in the
@@ -14,10 +14,14 @@ export async function launchSupervisor(runDir: string, id: string): Promise<void
   mkdirSync(join(runDir, 'logs'), { recursive: true });
   const logPath = join(runDir, 'logs', 'supervisor.log');
   const log = openSync(logPath, 'a');
-  const supervisor = spawn(process.execPath, [compiledFile('src', 'cli.js'), 'supervise', '--run', runDir], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  });
+  const supervisor = spawn(
+    process.execPath,
+    [compiledFile('src', 'train', 'process.js'), 'supervise', '--run', runDir],
+    {
+      detached: true,
+      stdio: ['ignore', log, log],
+    },
+  );
   closeSync(log);
   let gone: string | undefined;
   supervisor.on('error', (error) => {
@@ -33,7 +37,9 @@ export async function launchSupervisor(runDir: string, id: string): Promise<void
     if (gone !== undefined || Date.now() > deadline) {
       if (hasEnded(readStatus(runDir)) && gone === 'exit code 0') return;
       const said = readFileSync(logPath, 'utf8').trim().split('\n').slice(-5).join('\n');
-      throw new RunFailed(id, 'failed', `its supervisor did not come up (${gone ?? 'no answer'}): ${said}`);
+      const error = `its supervisor did not come up (${gone ?? 'no answer'}): ${said}`;
+      writeStatus(runDir, { ...readStatus(runDir), state: 'failed', error });
+      throw new RunFailed(id, 'failed', error);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

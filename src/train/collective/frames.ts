@@ -32,6 +32,7 @@ export class FrameChannel {
   private filled = 0;
   private readonly frames: Frame[] = [];
   private waiting: { resolve: (frame: Frame) => void; reject: (error: Error) => void } | undefined;
+  private finished: Error | undefined;
   private closed: Error | undefined;
 
   constructor(
@@ -67,10 +68,18 @@ export class FrameChannel {
   receive(): Promise<Frame> {
     const frame = this.frames.shift();
     if (frame) return Promise.resolve(frame);
-    if (this.closed) return Promise.reject(this.closed);
+    const over = this.finished ?? this.closed;
+    if (over) return Promise.reject(over);
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
     });
+  }
+
+  /** The other end will send nothing more: who waits for a frame now, or after those that are here, gets the error. */
+  finish(error: Error): void {
+    this.finished = error;
+    this.waiting?.reject(error);
+    this.waiting = undefined;
   }
 
   private take(chunk: Buffer): void {

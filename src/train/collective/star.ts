@@ -78,10 +78,10 @@ abstract class Star implements Collective {
     this.fail(this.current, reason);
   }
 
-  /** A rank went in good order. That is a failure only for those who still want something of it. */
-  protected someoneLeft(rank: number): void {
+  /** A rank went in good order: a failure only for those who still wait for a frame of it, or begin something new. */
+  protected someoneLeft(rank: number, channel: FrameChannel | undefined): void {
     this.left ??= `rank ${rank} has left`;
-    if (this.rejectCurrent) this.failCurrent(this.left);
+    channel?.finish(new Error(this.left));
   }
 
   protected someoneDied(rank: number, error: Error): void {
@@ -152,7 +152,7 @@ export class Hub extends Star {
   take(header: FrameHeader, from: FrameChannel): boolean {
     const rank = this.channels.indexOf(from);
     if (header.kind === 'abort') this.failCurrent(`rank ${rank}: ${header.reason}`);
-    else if (header.kind === 'bye') this.someoneLeft(rank);
+    else if (header.kind === 'bye') this.someoneLeft(rank, from);
     else return false;
     return true;
   }
@@ -226,7 +226,7 @@ export class Spoke extends Star {
 
   take(header: FrameHeader): boolean {
     if (header.kind === 'abort') this.failCurrent(header.reason ?? 'rank 0 gave up');
-    else if (header.kind === 'bye') this.someoneLeft(0);
+    else if (header.kind === 'bye') this.someoneLeft(0, this.channel);
     else return false;
     return true;
   }

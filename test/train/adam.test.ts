@@ -1,0 +1,55 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { useBackend } from '../../src/compute/backend';
+import { Adam, clipByGlobalNorm } from '../../src/train/adam';
+
+beforeAll(async () => {
+  await useBackend('cpu');
+});
+
+describe('Adam', () => {
+  it('moves weights as torch.optim.Adam(lr=0.1, betas=(0.5, 0.9)) does', () => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const adam = new Adam(weights, { learningRate: 0.1, betas: [0.5, 0.9] });
+    for (const g of torchGradients) adam.step(new Map([['w', Float32Array.from(g)]]));
+    [...weights.get('w')!.dataSync()].forEach((w, i) => {
+      expect(w).toBeCloseTo(torchWeights[i]!, 6);
+    });
+  });
+
+  it('goes on to the bit from its state', () => {
+    const start = () => new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const [whole, first] = [start(), start()];
+    const options = { learningRate: 0.1, betas: [0.5, 0.9] as const };
+    const adam = new Adam(whole, options);
+    const before = new Adam(first, options);
+    for (const g of torchGradients) adam.step(new Map([['w', Float32Array.from(g)]]));
+    before.step(new Map([['w', Float32Array.from(torchGradients[0]!)]]));
+    const after = new Adam(first, options);
+    after.load(before.state(), before.steps);
+    for (const g of torchGradients.slice(1)) after.step(new Map([['w', Float32Array.from(g)]]));
+    expect(first.get('w')!.dataSync()).toEqual(whole.get('w')!.dataSync());
+    expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
+  });
+});
+
+describe('clipping', () => {
+  it('scales to the limit over all arrays, and leaves smaller gradients alone', () => {
+    const gradients = [Float32Array.of(3), Float32Array.of(0, 4)];
+    expect(clipByGlobalNorm(gradients, 10)).toBe(5);
+    expect(gradients).toEqual([Float32Array.of(3), Float32Array.of(0, 4)]);
+    expect(clipByGlobalNorm(gradients, 0)).toBe(5);
+    expect(clipByGlobalNorm(gradients, 1)).toBe(5);
+    expect(gradients[0]![0]).toBeCloseTo(0.6, 5);
+    expect(gradients[1]![1]).toBeCloseTo(0.8, 5);
+  });
+});
+
+const torchGradients = [
+  [0.3, -1.2, 0],
+  [0.1, 0.4, 2],
+  [-0.7, 0.05, 1e-4],
+];
+
+/** PyTorch 2.13.0+cpu, after these three steps. */
+const torchWeights = [0.89536828, -1.8806639, 0.35852265];

@@ -1,0 +1,136 @@
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { InvalidArgument, UnreadableFile } from '../../src/errors';
+import { Random } from '../../src/random';
+import {
+  type CheckpointState,
+  findCheckpoint,
+  newestCheckpoint,
+  readCheckpoint,
+  removeHalfWritten,
+  saveCheckpoint,
+} from '../../src/train/checkpoint';
+import { resolveConfig } from '../../src/train/config';
+import { readSafetensors, writeSafetensors } from '../../src/train/safetensors';
+
+const folder = mkdtempSync(join(tmpdir(), 'patchwise-checkpoint-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+let run = '';
+beforeEach(() => {
+  run = mkdtempSync(join(folder, 'run-'));
+});
+
+const config = resolveConfig({ data: ['phantom:32x32x32'] });
+const tensors = (seed: number) => {
+  const random = new Random(seed, 'tensors');
+  const data = Float32Array.from({ length: 24 }, () => random.normal());
+  return new Map([
+    ['encoder.weight', { shape: [2, 3, 4], data }],
+    ['a flag', { shape: [1], data: Float32Array.of(1) }],
+    ['nothing', { shape: [0], data: new Float32Array(0) }],
+  ]);
+};
+const state = (step: number): CheckpointState => ({
+  step,
+  epoch: 1,
+  position: 3,
+  adamSteps: step,
+  config,
+  intensities: { 'phantom:32x32x32': { name: 'ctpa', low: -200, high: 500, units: 'HU' } },
+  patchwise: '0',
+});
+const save = (step: number, options: { best?: boolean; keep?: number } = {}) =>
+  saveCheckpoint(
+    run,
+    { state: state(step), model: tensors(step), optimiser: tensors(step + 1000) },
+    { best: false, keep: 2, ...options },
+  );
+const names = () => readdirSync(join(run, 'checkpoints')).sort();
+
+describe('checkpoints', () => {
+  it('give back every bit and the whole state', () => {
+    const read = readCheckpoint(save(5));
+    expect(read.model).toEqual(tensors(5));
+    expect(read.optimiser).toEqual(tensors(1005));
+    expect(read.state).toEqual(state(5));
+  });
+
+  it('last and best point to theirs; old ones go, those two stay', () => {
+    save(1);
+    save(2, { best: true });
+    for (const step of [3, 4, 5]) save(step);
+    expect(names()).toEqual(['best', 'last', 'step-00000002', 'step-00000004', 'step-00000005']);
+    expect(readCheckpoint(findCheckpoint(run, 'best')).state.step).toBe(2);
+    expect(readCheckpoint(findCheckpoint(run)).state.step).toBe(5);
+    expect(() => findCheckpoint(folder)).toThrow(InvalidArgument);
+  });
+
+  it('a truncated, changed or incomplete one is passed over, with the reason', () => {
+    const [first, second, third, fourth] = [1, 2, 3, 4].map((step) => save(step, { keep: 9 })) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    truncateSync(join(fourth, 'model.safetensors'), 40);
+    const bytes = readFileSync(join(third, 'optimiser.safetensors'));
+    bytes[bytes.length - 3]! ^= 1;
+    writeFileSync(join(third, 'optimiser.safetensors'), bytes);
+    rmSync(join(second, 'state.json'));
+    const warnings: string[] = [];
+    expect(newestCheckpoint(run, (warning) => warnings.push(warning))?.dir).toBe(first);
+    expect(warnings.map((warning) => warning.split(' ')[1])).toEqual([
+      'step-00000004',
+      'step-00000003',
+      'step-00000002',
+    ]);
+    expect(() => readCheckpoint(fourth)).toThrow(UnreadableFile);
+  });
+
+  it('a half-written one is invisible and is cleared away', () => {
+    save(1);
+    const half = join(run, 'checkpoints', '.step-00000002.123.tmp');
+    writeFileSync(half, 'x');
+    expect(newestCheckpoint(run, () => {})?.state.step).toBe(1);
+    removeHalfWritten(run);
+    expect(existsSync(half)).toBe(false);
+  });
+
+  it('a step that is saved again takes the place of the damaged one', () => {
+    truncateSync(join(save(1), 'model.safetensors'), 10);
+    expect(readCheckpoint(save(1)).model).toEqual(tensors(1));
+  });
+});
+
+describe('safetensors', () => {
+  it('reads what the reference implementation lays down', () => {
+    // {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} after an 8-byte length, as in the format's description.
+    const header = Buffer.from(
+      '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+    );
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    const path = join(folder, 'reference.safetensors');
+    writeFileSync(path, Buffer.concat([length, header, Buffer.from(Float32Array.of(1.5, -2).buffer)]));
+    expect(readSafetensors(path)).toEqual(new Map([['a', { shape: [2], data: Float32Array.of(1.5, -2) }]]));
+  });
+
+  it('says what is wrong with a file', () => {
+    const path = join(folder, 'broken.safetensors');
+    writeSafetensors(path, tensors(1));
+    truncateSync(path, readFileSync(path).length - 4);
+    expect(() => readSafetensors(path)).toThrow('cut short');
+    writeFileSync(path, 'text');
+    expect(() => readSafetensors(path)).toThrow(UnreadableFile);
+  });
+});

@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
+import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
+import { train } from '../../src/train/train';
+import { phantom } from '../../src/volume/phantom';
+import { curve, lastState, processesOf, reach, tiny, until, useTemporaryRuns } from './tiny';
+
+let removeRuns: () => void;
+beforeAll(() => {
+  removeRuns = useTemporaryRuns();
+});
+afterAll(() => removeRuns());
+
+const long = { ...tiny, ranks: 2, steps: 2000, validateEvery: 0, checkpointEvery: 10, compareEvery: 0 };
+
+describe('a run', () => {
+  it('returns at once, stores its config, follows its metrics and ends', async () => {
+    const before = Date.now();
+    const volume = phantom({ shape: [16, 16, 32], seed: 0 });
+    const run = await train({ ...tiny, ranks: 2, data: volume });
+    expect(Date.now() - before).toBeLessThan(5000);
+    expect(run.id).toMatch(/^\d{4}-\d\d-\d\d-\d{6}-toy-[a-z0-9]{4}$/);
+    const steps: string[] = [];
+    for await (const record of run.metrics()) steps.push(`${record.split} ${record.step}`);
+    expect(steps).toEqual([...[1, 2, 3, 4, 5].map((step) => `train ${step}`), 'validation 5']);
+    const status = await run.done;
+    expect(status).toMatchObject({ state: 'done', step: 5, steps: 5, restarts: 0 });
+    const config = await run.config();
+    expect(config).toMatchObject({ seed: 11, ranks: 2, model: { codes: 16 } });
+    expect(config.resolved).toMatchObject({
+      steps: 5,
+      backend: { name: status.backend, reason: status.reason },
+    });
+    expect(Object.values(config.resolved!.intensities)[0]).toMatchObject({ low: -200, high: 500 });
+    expect((await run.records())[0]!.secondsByRank).toHaveLength(2);
+    expect(run.live()).toBeInstanceOf(LiveView);
+    expect((await listRuns()).map(({ id }) => id)).toContain(run.id);
+    expect(Object.keys(await run.logs())).toEqual(['supervisor', 'rank-0', 'rank-1']);
+    expect(processesOf(run)).toEqual([]);
+  });
+
+  it('refuses bad options before it writes anything', async () => {
+    const runs = () =>
+      existsSync(process.env.PATCHWISE_RUNS!) ? readdirSync(process.env.PATCHWISE_RUNS!) : [];
+    const before = runs();
+    await expect(train({ ...tiny, ranks: 0 })).rejects.toThrow(InvalidConfig);
+    await expect(train({ ...tiny, data: 'nowhere.nii.gz' })).rejects.toThrow('data: expected a NIfTI file');
+    await expect(train({ ...tiny, data: 'phantom:16' })).rejects.toThrow('phantom:XxYxZ');
+    await expect(attach('no-such-run')).rejects.toThrow(InvalidArgument);
+    expect(runs()).toEqual(before);
+  });
+
+  it('fails for good, and says why, where starting again would not help', async () => {
+    const run = await train({ ...tiny, ranks: 2, backend: 'libtorch' });
+    const error = await run.done.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RunFailed);
+    expect((error as RunFailed).message).toContain('libtorch');
+    expect(await run.status()).toMatchObject({ state: 'failed', restarts: 0 });
+    await expect(run.resume({ steps: -1 })).rejects.toThrow(InvalidConfig);
+  });
+
+  it('outlives the process that started it; attach follows it and stop leaves no process behind', async () => {
+    const script = `
+      const { train } = require(${JSON.stringify(resolve('dist/src/train/train.js'))});
+      train(${JSON.stringify(long)}).then((run) => { console.log(run.dir); setInterval(() => {}, 1000); });`;
+    const starter = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const dir = await new Promise<string>((found) => {
+      starter.stdout.on('data', (text: Buffer) => found(text.toString().trim()));
+    });
+    starter.kill('SIGKILL');
+    await new Promise((ended) => starter.on('exit', ended));
+    const run = await attach(dir.split('/').at(-1)!);
+    await reach(run, 25);
+    expect(await run.status()).toMatchObject({ state: 'running' });
+    expect(processesOf(run)).toHaveLength(3);
+
+    const status = await run.stop();
+    expect(status).toMatchObject({ state: 'stopped' });
+    expect(processesOf(run)).toEqual([]);
+    // The last step is in a checkpoint, so that nothing is lost.
+    expect(await run.checkpoint('last')).toContain(String(status.step).padStart(8, '0'));
+    expect((await run.records()).at(-1)!.step).toBe(status.step);
+    expect(await run.stop()).toEqual(status);
+    await expect(run.done).resolves.toMatchObject({ state: 'stopped' });
+  });
+
+  it('starts again from the last checkpoint when a rank is killed, and ends as if nothing had been', async () => {
+    const options = {
+      ...tiny,
+      ranks: 3,
+      steps: 120,
+      validateEvery: 40,
+      checkpointEvery: 20,
+      compareEvery: 0,
+    };
+    const undisturbed = await train(options);
+    await undisturbed.done;
+    for (const victim of [0, 2]) {
+      const run = await train(options);
+      await reach(run, 30);
+      process.kill((await run.status()).pids.ranks.find(({ rank }) => rank === victim)!.pid, 'SIGKILL');
+      const status = await run.done;
+      expect(status).toMatchObject({ state: 'done', step: 120, restarts: 1 });
+      expect(status.restartReason).toBe(`rank ${victim} was ended by SIGKILL`);
+      expect(curve(await run.records())).toEqual(curve(await undisturbed.records()));
+      expect(await lastState(run)).toEqual(await lastState(undisturbed));
+      expect(processesOf(run)).toEqual([]);
+    }
+  });
+
+  it('gives up after the restarts that it has, with the reason', async () => {
+    const run = await train({ ...long, restarts: 0 });
+    await reach(run, 3);
+    process.kill((await run.status()).pids.ranks[1]!.pid, 'SIGKILL');
+    await expect(run.done).rejects.toThrow('rank 1 was ended by SIGKILL');
+    expect(processesOf(run)).toEqual([]);
+  });
+
+  it('its ranks end when the supervisor is killed, its status says so, and it can be resumed', async () => {
+    const run = await train(long);
+    await reach(run, 15);
+    process.kill((await run.status()).pids.supervisor!.pid, 'SIGKILL');
+    await expect(run.done).rejects.toThrow('the supervisor was killed');
+    await until(() => processesOf(run).length === 0, 5);
+    await run.resume();
+    await reach(run, 20);
+    await expectAlive(run);
+    expect(await run.stop()).toMatchObject({ state: 'stopped' });
+    expect(processesOf(run)).toEqual([]);
+  });
+});
+
+async function expectAlive(run: Run): Promise<void> {
+  await until(async () => (await run.status()).state === 'running');
+  expect((await run.logs())['rank-0']).toContain('goes on from the checkpoint of step');
+  expect(existsSync(join(run.dir, 'checkpoints', 'last'))).toBe(true);
+}
