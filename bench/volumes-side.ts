@@ -1,0 +1,19 @@
+import { readVolume, readVoxels, writeVolume } from '../src/index';
+
+/** One run of our side in a process of its own: `node volumes-side.js WHAT PATH [OUT]`; prints seconds and peak MiB. */
+async function main(): Promise<void> {
+  const [what, path, out] = process.argv.slice(2);
+  const volume = what === 'write' ? await readVolume(path!) : undefined;
+  const start = performance.now();
+  if (what === 'voxels') await readVoxels(path!);
+  else if (volume) await writeVolume(out!, volume, { dtype: 'int16' });
+  else await readVolume(path!);
+  const seconds = (performance.now() - start) / 1000;
+  const mebibytes = process.resourceUsage().maxRSS / 1024;
+  process.stdout.write(JSON.stringify({ seconds, mebibytes }));
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error}\n`);
+  process.exitCode = 1;
+});
