@@ -59,6 +59,25 @@ export class UnavailableBackend extends PatchwiseError {
   }
 }
 
+/** A tensor does not fit what its backend can hold. */
+export class OutOfMemory extends PatchwiseError {
+  readonly tag = 'OutOfMemory';
+
+  constructor(
+    readonly backend: string,
+    readonly bytes: number,
+    readonly limit: number,
+    options?: ErrorOptions,
+  ) {
+    const megabytes = (size: number) => `${Math.ceil(size / 2 ** 20)} MiB`;
+    super(
+      `backend ${backend} has no room for ${megabytes(bytes)} more (its limit is ${megabytes(limit)} in all); ` +
+        'use a smaller patch or batch',
+      options,
+    );
+  }
+}
+
 /** A collective operation ended on every rank because one of them died, disagreed or was too late. */
 export class CollectiveFailed extends PatchwiseError {
   readonly tag = 'CollectiveFailed';

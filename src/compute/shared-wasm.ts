@@ -1,7 +1,8 @@
 /** Our SIMD module on the memory of tfjs's wasm backend: addresses of tensors, scratch memory, the functions. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { OutOfMemory } from '../errors';
 
 /** The functions of `simd/index.ts`; every argument is an address or a number. */
 export interface SimdModule {
@@ -41,6 +42,9 @@ export interface Scratch {
   integers(values: ArrayLike<number>): number;
 }
 
+/** What tfjs's module lets its memory grow to. */
+const MEMORY_LIMIT = 4_294_901_760;
+
 export class SharedWasm {
   readonly module: SimdModule;
   private readonly backend: TfjsWasm;
@@ -62,7 +66,14 @@ export class SharedWasm {
   }
 
   output(shape: number[], dtype: 'float32' | 'int32' = 'float32'): tf.TensorInfo {
-    return this.backend.makeOutput(shape, dtype);
+    const bytes = tf.util.sizeFromShape(shape) * 4;
+    requireAddressable(bytes);
+    const made = this.backend.makeOutput(shape, dtype);
+    if (bytes > 0 && this.address(made) === 0) {
+      this.backend.disposeData(made.dataId);
+      throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
+    }
+    return made;
   }
 
   /** A view that is good until something is allocated. */
@@ -73,8 +84,9 @@ export class SharedWasm {
   withScratch<T>(use: (scratch: Scratch) => T): T {
     const taken: number[] = [];
     const allocate = (bytes: number): number => {
+      requireAddressable(bytes);
       const address = this.backend.wasm._malloc(bytes) >>> 0;
-      if (address === 0) throw new Error(`out of WebAssembly memory: ${bytes} bytes more`);
+      if (address === 0) throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
       taken.push(address);
       return address;
     };
@@ -95,6 +107,11 @@ export class SharedWasm {
       for (const address of taken) this.backend.wasm._free(address);
     }
   }
+}
+
+/** A size of 2^32 bytes and more would reach the module's allocator as its remainder, and succeed. */
+function requireAddressable(bytes: number): void {
+  if (bytes > MEMORY_LIMIT) throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
 }
 
 /** Where the build puts the module, seen from the sources and from `dist`. */
