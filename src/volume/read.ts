@@ -103,14 +103,15 @@ async function withImage<T>(
     const { header, consumed } = await headerOf(first);
     const layout = voxelLayout(header, path, options.channel);
     const skipped = header.voxelOffset + volumeIndex(header, options.index) * volumeBytes(header, layout);
+    if (header.pair) await first.finish();
     if (header.pair) reader = await ByteReader.open(await imagePath(path, pair));
     const needed = skipped + volumeBytes(header, layout);
     // Checked before the volume is allocated, so that a header's lie costs nothing.
     if (needed > reader.atMost) throw cutShort(reader.path, needed, reader.atMost);
     await reader.skip(skipped - (header.pair ? 0 : consumed));
     const result = await use(header, layout, reader);
-    // The last volume of the file is followed by gzip's checksum; an earlier one need not be read past.
-    if (isLast(header, options.index)) await reader.finish();
+    // Gzip's checksum comes last: without it, a damaged stream could pass for voxels.
+    await reader.finish();
     return result;
   } finally {
     await first.close();
@@ -186,10 +187,6 @@ function volumeIndex(header: NiftiHeader, index: number | undefined): number {
   if (index !== undefined && Number.isInteger(index) && index >= 0 && index < volumes) return index;
   const axes = [...header.shape, ...header.series].join(' x ');
   throw new InvalidArgument('index', `0 to ${volumes - 1}, for the file is ${axes}`, index);
-}
-
-function isLast(header: NiftiHeader, index = 0): boolean {
-  return index === seriesLength(header) - 1;
 }
 
 function seriesLength(header: NiftiHeader): number {

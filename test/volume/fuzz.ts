@@ -183,7 +183,10 @@ for line in sys.stdin:
         raw = open(path, 'rb').read()
         if raw[:2] == b'\\x1f\\x8b': raw = gzip.decompress(raw)
         kind = nibabel.Nifti2Image if 540 in (int.from_bytes(raw[:4], o) for o in ('little', 'big')) else nibabel.Nifti1Image
-        values = kind.from_bytes(raw).get_fdata()
+        image = kind.from_bytes(raw)
+        # An unset offset means the first place after the header; nibabel reads the header itself as voxels.
+        if int(image.dataobj.offset) == 0: raise ValueError
+        values = image.get_fdata()
         values = values.reshape((tuple(values.shape) + (1, 1, 1))[:3] + (-1,), order='F')
         values = values[..., index if values.shape[3] > 1 else 0].astype(numpy.float32)
         print(json.dumps([list(values.shape), values.ravel(order='F').tobytes().hex()]), flush=True)
