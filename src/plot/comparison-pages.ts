@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../errors';
+import type { Intensity } from '../volume/intensity';
 import { encodePicture } from './encode';
 import type { Layout, Trace } from './figure';
 import { type DisplayWindow, picture, windowsFor } from './panels';
@@ -51,7 +52,7 @@ export function pagesOf(comparison: ShownComparison, plane: Plane, options: Page
     const traces = [picture(base, plane, index, { ...show, panel: 1, name: 'reference' })];
     candidates.forEach(({ name, volume }, i) => {
       const values = sliceOf(volume, plane, index);
-      const difference = values.map((value, at) => value - base[at]!);
+      const difference = differenceOf(values, base, intensity);
       differences.push(difference);
       traces.push(picture(values, plane, index, { ...show, panel: i + 2, name }));
       const panel = columns + i + 1;
@@ -100,15 +101,25 @@ export function slider(pages: Pages, plane: Plane, pictures: number, y: number):
   };
 }
 
+/** candidate - reference, both clipped to the intensity window as the metrics see them. */
+function differenceOf(
+  candidate: Float32Array,
+  reference: Float32Array,
+  { low, high }: Intensity,
+): Float32Array {
+  const clip = (value: number): number => Math.min(high, Math.max(low, value));
+  return candidate.map((value, at) => clip(value) - clip(reference[at]!));
+}
+
 /** Slices spread over the volume, an odd number so that the middle one is among them. */
-function slicesThatFit({ reference, candidates }: ShownComparison, plane: Plane): number[] {
+function slicesThatFit({ reference, candidates, intensity }: ShownComparison, plane: Plane): number[] {
   const middle = Math.floor(plane.count / 2);
   const bytesOf = (values: Float32Array): number =>
     encodePicture(values, plane.rows, plane.columns).bdata.length;
   const base = sliceOf(reference, plane, middle);
   const pageBytes = candidates.reduce((sum, { volume }) => {
     const values = sliceOf(volume, plane, middle);
-    return sum + bytesOf(values) + bytesOf(values.map((value, at) => value - base[at]!));
+    return sum + bytesOf(values) + bytesOf(differenceOf(values, base, intensity));
   }, bytesOf(base));
   const count = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(PICTURE_BYTES / pageBytes)));
   return spread(plane.count, count % 2 === 0 ? count - 1 : count);

@@ -1,7 +1,7 @@
 import { short } from './encode';
 import { Figure, type Layout, type Trace } from './figure';
 import { axisId, axisKey } from './panels';
-import type { SeamProfile, ShownComparison } from './shown';
+import type { SeamProfile, ShownComparison, ShownMetrics } from './shown';
 import { Table } from './table';
 import { baseLayout, color, graphAxis, heading, ink } from './theme';
 
@@ -12,13 +12,15 @@ export function comparisonTable({
   metrics,
   intensity,
 }: Pick<ShownComparison, 'metrics' | 'intensity'>): Table {
+  const measure = (row: ShownMetrics, key: string): unknown =>
+    (row as unknown as Record<string, unknown>)[key];
   const measured = new Set(
-    metrics.flatMap((row) => Object.keys(row).filter((key) => typeof row[key] === 'number')),
+    metrics.flatMap((row) => Object.keys(row).filter((key) => typeof measure(row, key) === 'number')),
   );
   const keys = [...new Set([...Object.keys(labels), ...measured])].filter((key) => measured.has(key));
   return new Table({
     columns: ['candidate', ...keys.map((key) => label(key, intensity.units))],
-    rows: metrics.map((row) => [row.name, ...keys.map((key) => row[key] as number | undefined)]),
+    rows: metrics.map((row) => [row.name, ...keys.map((key) => measure(row, key) as number | undefined)]),
   });
 }
 

@@ -16,7 +16,8 @@ export interface ComparisonFigureOptions extends PageOptions {
 
 /**
  * A comparison in one figure: the reference and every candidate side by side under one zoom and one slider, the
- * differences (candidate - reference) below them on one symmetric scale, the seam profiles and the table of metrics.
+ * differences (candidate - reference, within the intensity window as the metrics have it) below them on one symmetric
+ * scale, the seam profiles and the table of metrics.
  *
  * @throws InvalidArgument where there is no candidate or its shape is not the reference's
  */

@@ -78,7 +78,9 @@ function lastValues(series: readonly Series[]): string[] {
   return runPanels.slice(0, 5).flatMap(({ key, title }) => {
     const lines = series.filter(({ panel }) => panel === key);
     const value = (lines.find(({ name }) => name === 'validation') ?? lines[0])?.y.at(-1);
-    return typeof value === 'number' ? [`${title} ${Number(value.toPrecision(4))}`] : [];
+    if (typeof value !== 'number') return [];
+    const [name, unit] = title.split(', ');
+    return [[name, Number(value.toPrecision(4)), ...(unit ? [unit] : [])].join(' ')];
   });
 }
 

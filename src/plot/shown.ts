@@ -1,5 +1,7 @@
+import type { ComparisonRow, NamedSeamProfile } from '../evaluate/compare';
 import type { Grid } from '../patch/grid';
 import type { MetricRecord } from '../train/metrics-log';
+import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 
 /*
@@ -30,30 +32,14 @@ export interface ShownRun {
   readonly dir: string;
 }
 
-export interface ShownMetrics {
-  readonly name: string;
-  readonly [metric: string]: unknown;
-}
-
-export interface SeamProfile {
-  readonly name: string;
-  readonly axis: 'x' | 'y' | 'z';
-  /** Voxels from the border of a patch. */
-  readonly offsets: readonly number[];
-  /** Mean absolute step between neighbouring voxels at that offset. */
-  readonly jump: readonly number[];
-}
+export type ShownMetrics = Pick<ComparisonRow, 'name'> & Partial<ComparisonRow>;
+export type SeamProfile = NamedSeamProfile;
 
 export interface ShownComparison {
   readonly reference: ShownVolume;
   readonly candidates: readonly { readonly name: string; readonly volume: ShownVolume }[];
   readonly metrics: readonly ShownMetrics[];
-  readonly intensity: {
-    readonly name: string;
-    readonly low: number;
-    readonly high: number;
-    readonly units: string;
-  };
+  readonly intensity: Intensity;
   readonly grid?: Grid | undefined;
   readonly seamProfiles: readonly SeamProfile[];
 }
