@@ -17,6 +17,8 @@ export interface ExecutionOutlet {
   /** Runs `work` so that all output it causes, now or later, belongs to `request`'s cell. */
   within<T>(request: Message, work: () => Promise<T>): Promise<T>;
   bundle(value: unknown): Promise<Json>;
+  /** Shows a value that keeps moving by a display of its own; false for every other value. */
+  showLive(value: unknown): Promise<boolean>;
 }
 
 /** While requests that a client sent in one go are still arriving, the gap between two is shorter than this. */
@@ -75,6 +77,7 @@ export class ExecutionQueue {
   }
 
   async #showResult(request: Message, value: unknown): Promise<void> {
+    if (await this.outlet.within(request, () => this.outlet.showLive(value))) return;
     const data = await this.outlet.within(request, () => this.outlet.bundle(value));
     this.outlet.flush();
     this.outlet.publish('execute_result', { execution_count: this.#count, data, metadata: {} }, request);

@@ -7,7 +7,7 @@
  * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}`, then `{type: 'figure'}` to
  * ask for a whole figure again.
  */
-import { AsyncResource } from 'node:async_hooks';
+import type { AsyncResource } from 'node:async_hooks';
 import { attach, type Figure, figureBundle, type Run } from '../src/index';
 import type { Comm } from './comms';
 import type { DisplayOptions, MimeBundle } from './display';
@@ -24,11 +24,16 @@ export interface LiveOutlet {
 
 export class LiveFigures {
   readonly #followers = new Map<string, Promise<RunFollower>>();
-  /** Made outside of every cell: updates belong to no cell, so the kernel sends them with the one that runs. */
-  readonly #outside = new AsyncResource('patchwise.live');
   #displays = 0;
 
-  constructor(private readonly outlet: LiveOutlet) {}
+  /**
+   * @param outside made outside of every cell: updates belong to none, so the kernel sends them with the cell that
+   * runs at that time, where clients that listen to nothing else (nbclient) hear them
+   */
+  constructor(
+    private readonly outlet: LiveOutlet,
+    private readonly outside: AsyncResource,
+  ) {}
 
   /** Shows a run in the running cell and keeps that display up to date until the run ends. */
   async show(run: Run, options: DisplayOptions = {}): Promise<void> {
@@ -39,7 +44,7 @@ export class LiveFigures {
     if (follower.ended) return;
 
     const update = (figure: Figure): void =>
-      this.#outside.runInAsyncScope(() => this.outlet.display(bundle(figure), { id, update: true }));
+      this.outside.runInAsyncScope(() => this.outlet.display(bundle(figure), { id, update: true }));
     let waiting: Figure | undefined;
     let timer: NodeJS.Timeout | undefined;
     follower.view(({ figure, ended }) => {
@@ -79,7 +84,7 @@ export class LiveFigures {
   #follow(run: Run): Promise<RunFollower> {
     const known = this.#followers.get(run.dir);
     if (known) return known;
-    const started = this.#outside.runInAsyncScope(async () => {
+    const started = this.outside.runInAsyncScope(async () => {
       const follower = new RunFollower(run, () => this.#followers.delete(run.dir));
       await follower.start();
       return follower;

@@ -1,8 +1,12 @@
 /** The kernel process: `node dist/kernels/main.js <connection file>`. Started by Jupyter or by our own client. */
+import { AsyncResource } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as Library from '../src/index';
+import type { Run } from '../src/index';
 import { readConnection } from './connection';
-import type { MimeBundle } from './display';
+import type { DisplayOptions, MimeBundle } from './display';
+import type { LiveFigures } from './live';
 import { packageRoot } from './package-types';
 import { KernelServer } from './server';
 import { createTslabEngine } from './tslab';
@@ -15,19 +19,35 @@ async function main(): Promise<void> {
   }
   const connection = readConnection(connectionPath);
   const engine = createTslabEngine(process.cwd());
-  const kernel = new KernelServer({ connection, engine, present, onShutdown: leave });
+  const outside = new AsyncResource('patchwise.live');
+  let figures: Promise<LiveFigures> | undefined;
+  // Live figures load the library: not before the first one, which after a restart a front end asks for by itself.
+  const live = (): Promise<LiveFigures> => {
+    figures ??= import('./live.js').then(({ LiveFigures }) => new LiveFigures(kernel, outside));
+    return figures;
+  };
+  const showLive = (value: unknown, options: DisplayOptions): Promise<void> | undefined => {
+    const run = library()?.shownRun(value);
+    return run && live().then((figures) => figures.show(run as Run, options));
+  };
+  const kernel = new KernelServer({ connection, engine, present, showLive, onShutdown: leave });
+  kernel.comms.register('patchwise.live', (comm, { data }) => {
+    void live().then((figures) => figures.open(comm, data));
+  });
   await kernel.start();
 }
 
-/**
- * The library's own way of showing values. Asked only once a cell has loaded the library: no value of its classes
- * can exist before, and the kernel starts without its weight.
- */
+/** The library's own way of showing values. */
 function present(value: unknown): MimeBundle | undefined {
-  const library = require.cache[join(packageRoot(), 'dist', 'src', 'index.js')]?.exports as
-    | { toBundle?: (value: unknown) => MimeBundle | undefined }
-    | undefined;
-  return library?.toBundle?.(value);
+  return library()?.toBundle(value);
+}
+
+/**
+ * The library once a cell has loaded it: no value of its classes can exist before, and the kernel starts without its
+ * weight.
+ */
+function library(): typeof Library | undefined {
+  return require.cache[join(packageRoot(), 'dist', 'src', 'index.js')]?.exports as typeof Library | undefined;
 }
 
 /** Ends the process together with what cells left running in its process group; detached runs are in their own. */

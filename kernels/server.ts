@@ -27,7 +27,9 @@ export interface KernelOptions {
   readonly engine: CellEngine;
   /** How the library's values show themselves. */
   readonly present?: Present;
-  /** Called once the kernel has said goodbye; ends the process. */
+  /** Shows a value that keeps moving (a run) by a display of its own; undefined for a value that does not move. */
+  readonly showLive?: (value: unknown, options: DisplayOptions) => Promise<void> | undefined;
+  /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
 
@@ -88,13 +90,16 @@ export class KernelServer {
 
   /** Shows any value. */
   displayValue(value: unknown, options: DisplayOptions = {}): void {
-    const parent = options.parent ?? this.#parent();
-    const bundle = this.#bundle(value);
-    if (!(bundle instanceof Promise)) {
-      this.display(bundle, { ...options, parent });
-      return;
-    }
-    const shown = bundle.then((ready) => this.display(ready, { ...options, parent }));
+    const placed = { ...options, parent: options.parent ?? this.#parent() };
+    const live = this.options.showLive?.(value, placed);
+    const bundle = live ? undefined : this.#bundle(value);
+    if (live) this.#expect(live);
+    else if (bundle instanceof Promise) this.#expect(bundle.then((ready) => this.display(ready, placed)));
+    else if (bundle) this.display(bundle, placed);
+  }
+
+  /** The running cell ends when this display is there. */
+  #expect(shown: Promise<void>): void {
     this.#pendingDisplays.add(shown);
     void shown.finally(() => this.#pendingDisplays.delete(shown));
   }
@@ -158,6 +163,11 @@ export class KernelServer {
         return result;
       },
       bundle: async (value) => this.#bundle(value),
+      showLive: async (value) => {
+        const shown = this.options.showLive?.(value, {});
+        await shown;
+        return shown !== undefined;
+      },
     };
   }
 
