@@ -28,7 +28,9 @@ export class CellSources {
 
   /** A stack with every cell position rewritten as `Cell [3]:line:column` of the cell's own text. */
   rewrite(stack: string): string {
-    return stack.replace(NAME, (_, cell: string, line: string, column: string) => {
+    // tslab keeps what cells declare on a proxy, which V8 names as the receiver of their functions.
+    const named = stack.replace(/^(\s+at (?:async )?)Proxy\.(?=\S+ \(cell-)/gm, '$1');
+    return named.replace(NAME, (_, cell: string, line: string, column: string) => {
       const position = this.#original(Number(cell), Number(line), Number(column));
       return `Cell [${cell}]:${position.line}:${position.column}`;
     });

@@ -9,7 +9,7 @@ import { watchParent } from './parent-watch';
 import { isDropped, Wire } from './wire';
 
 export type FromControl = { ready: true } | { received: Uint8Array[] };
-export type ToControl = { send: Uint8Array[] } | { close: true };
+export type ToControl = { send: Uint8Array[] } | { close: Int32Array };
 
 interface ControlData {
   readonly key: string;
@@ -29,9 +29,14 @@ async function serveControl(): Promise<void> {
   await control.bind(controlAddress);
   await heartbeat.bind(heartbeatAddress);
 
+  const close = (closed: Int32Array): void => {
+    for (const socket of [control, heartbeat]) socket.close();
+    Atomics.store(closed, 0, 1);
+    Atomics.notify(closed, 0);
+  };
   port.on('message', (message: ToControl) => {
     if ('send' in message) void control.send(message.send.map((frame) => Buffer.from(frame)));
-    else for (const socket of [control, heartbeat]) socket.close();
+    else close(message.close);
   });
   watchParent(() => process.kill(process.pid, 'SIGKILL'));
   void echo(heartbeat);

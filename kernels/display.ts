@@ -1,5 +1,6 @@
 /** Values as MIME bundles, and the display hooks through which code in cells reaches its kernel. */
 import { inspect } from 'node:util';
+import type { CommRegistry } from './comms';
 import type { Output, Parent, Publish } from './output';
 import type { Json } from './wire';
 
@@ -82,6 +83,7 @@ export interface KernelHooks {
   readonly clearOutput: (options?: { wait?: boolean }) => void;
   /** Asks the person at the front end for a line of text. */
   readonly input: (prompt?: string, options?: { password?: boolean }) => Promise<string>;
+  readonly comms: CommRegistry;
 }
 
 export function installHooks(hooks: KernelHooks): void {
@@ -89,5 +91,6 @@ export function installHooks(hooks: KernelHooks): void {
   global[Symbol.for('patchwise.display')] = hooks.display;
   global[Symbol.for('patchwise.clearOutput')] = hooks.clearOutput;
   global[Symbol.for('patchwise.input')] = hooks.input;
+  global[Symbol.for('patchwise.comms')] = hooks.comms;
   console.clear = () => hooks.clearOutput();
 }

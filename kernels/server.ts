@@ -75,8 +75,10 @@ export class KernelServer {
         this.#output.flush();
         return this.#prompts.ask(prompt, password, this.#cell());
       },
+      comms: this.comms,
     });
     process.on('SIGINT', () => this.interrupt());
+    process.on('exit', () => this.#end()); // after a shutdown request, but also where a cell calls process.exit
     process.on('uncaughtException', (error) => this.#reportStray('Uncaught', error));
     process.on('unhandledRejection', (error) => this.#reportStray('Unhandled rejection:', error));
     await this.#sockets.bind(this.options.connection, (channel, message) => this.#receive(channel, message));
@@ -114,11 +116,10 @@ export class KernelServer {
     this.engine.interrupt();
   }
 
-  async shutdown(): Promise<void> {
+  /** The last thing the process does. */
+  #end(): void {
     this.#output.flush();
-    this.engine.close();
-    await this.#sockets.close();
-    this.options.onShutdown();
+    this.#sockets.close();
   }
 
   #receive(channel: RequestChannel, message: Message): void {
@@ -143,7 +144,7 @@ export class KernelServer {
     } finally {
       this.#status('idle', message);
     }
-    if (message.header.msg_type === 'shutdown_request') await this.shutdown();
+    if (message.header.msg_type === 'shutdown_request') this.options.onShutdown();
   }
 
   #outlet(): ExecutionOutlet {

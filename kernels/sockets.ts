@@ -18,6 +18,9 @@ export type RequestChannel = 'shell' | 'control' | 'stdin';
  */
 const NEVER_WAIT = { sendTimeout: 0, sendHighWaterMark: 0 };
 
+/** How long the end of the process waits for the control thread. */
+const CONTROL_CLOSE_MS = 500;
+
 export class Sockets {
   readonly #iopub = new Publisher(NEVER_WAIT);
   readonly #shell = new Router(NEVER_WAIT);
@@ -58,9 +61,14 @@ export class Sockets {
     else this.#send(channel === 'shell' ? this.#shell : this.#stdin, frames);
   }
 
-  /** Tells the control thread that the kernel is about to leave: it answers what is queued and ends the process if the main thread cannot. */
-  async close(): Promise<void> {
-    this.#control?.postMessage({ close: true } satisfies ToControl);
+  /**
+   * Closes every socket, at the very end of the process and so without awaiting anything. The control thread closes
+   * its own: zeromq aborts the process if a thread is stopped while one of its sockets waits for messages.
+   */
+  close(): void {
+    const closed = new Int32Array(new SharedArrayBuffer(4));
+    this.#control?.postMessage({ close: closed } satisfies ToControl);
+    if (this.#control) Atomics.wait(closed, 0, 0, CONTROL_CLOSE_MS);
     for (const socket of [this.#shell, this.#stdin, this.#iopub]) socket.close();
   }
 

@@ -7,11 +7,12 @@ import { createRequire } from 'node:module';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter } from 'tslab/dist/converter';
 import type { Executor } from 'tslab/dist/executor';
-import { describeError, INTERRUPTED } from './cell-error';
+import { describeError } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
 import type { CellEngine, CellError, CellOutcome, Completeness, Completion, Inspection } from './engine';
 import { forwardRequire, forwardTypes, hasOwnPackage } from './package-types';
 import { callBefore, documentationOf, openBracket } from './signature';
+import { prepareCell } from './tslab-prepare';
 import { withSourceMaps } from './tslab-source-maps';
 
 /** The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. */
@@ -40,7 +41,9 @@ export function createTslabEngine(notebookFolder: string): CellEngine {
   const converter: Converter = {
     ...node,
     convert(previous, code) {
-      const converted = node.convert(previous, code);
+      const prepared = prepareCell(typescript, code);
+      const converted = node.convert(previous, prepared.code);
+      converted.hasToplevelAwait ||= prepared.hasTopLevelForAwait;
       ended.diagnostics = converted.diagnostics.map(
         ({ fileName, start, messageText }) =>
           `${fileName ?? `Cell [${running}]`}:${start.line + 1}:${start.character + 1} - ${messageText}`,
@@ -139,5 +142,3 @@ function keepWatchersFew(typescript: typeof TypeScript): void {
       ? { close: () => {} }
       : watchFile(path, ...rest);
 }
-
-export { INTERRUPTED };
