@@ -64,7 +64,7 @@ export { attach, LiveView, listRuns, Run } from './train/run';
 export { runsRoot, type StoredConfig } from './train/run-folder';
 export type { RunStatus } from './train/status';
 export { supervise } from './train/supervisor';
-export { train } from './train/train';
+export { prepareRun, train } from './train/train';
 export type { NiftiHeader } from './volume/header';
 export { fromModel, type Intensity, type IntensitySpec, resolveIntensity, toModel } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom';

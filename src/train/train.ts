@@ -24,6 +24,17 @@ import { initialStatus, writeStatus } from './status';
  * @throws InvalidConfig with everything that is wrong in the options; RunFailed if the supervisor does not come up
  */
 export async function train(options: TrainOptions, call: LongCall = {}): Promise<Run> {
+  const run = await prepareRun(options, call);
+  await launchSupervisor(run.dir, run.id);
+  return run;
+}
+
+/**
+ * The folder of a run whose ranks somebody else starts, such as torchrun:
+ * `torchrun --no-python --nproc-per-node=4 -- npx patchwise rank --run DIR`.
+ * @throws InvalidConfig with everything that is wrong in the options
+ */
+export async function prepareRun(options: TrainOptions, call: LongCall = {}): Promise<Run> {
   call.signal?.throwIfAborted();
   const given = options.data === undefined ? [] : [options.data].flat();
   const volumes = given.filter((entry): entry is Volume => entry instanceof Volume);
@@ -56,7 +67,6 @@ export async function train(options: TrainOptions, call: LongCall = {}): Promise
     rmSync(dir, { recursive: true, force: true });
     throw error;
   }
-  await launchSupervisor(dir, id);
   return new Run(dir);
 }
 

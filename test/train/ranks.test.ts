@@ -17,7 +17,8 @@ async function finished(options: object): Promise<Run> {
   return run;
 }
 
-describe('ranks', () => {
+// Processes start slowly where other tests have the cores.
+describe('ranks', { timeout: 180_000 }, () => {
   it('N ranks equal one rank on the concatenated batch, over an uneven tail too', async () => {
     // 36 training patches in global batches of 16: the third step has 4, one for each of 4 ranks.
     const shapes = [

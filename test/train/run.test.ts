@@ -16,7 +16,8 @@ afterAll(() => removeRuns());
 
 const long = { ...tiny, ranks: 2, steps: 2000, validateEvery: 0, checkpointEvery: 10, compareEvery: 0 };
 
-describe('a run', () => {
+// Processes start slowly where other tests have the cores.
+describe('a run', { timeout: 180_000 }, () => {
   it('returns at once, stores its config, follows its metrics and ends', async () => {
     const before = Date.now();
     const volume = phantom({ shape: [16, 16, 32], seed: 0 });
@@ -39,7 +40,7 @@ describe('a run', () => {
     expect(run.live()).toBeInstanceOf(LiveView);
     expect((await listRuns()).map(({ id }) => id)).toContain(run.id);
     expect(Object.keys(await run.logs())).toEqual(['supervisor', 'rank-0', 'rank-1']);
-    expect(processesOf(run)).toEqual([]);
+    await until(() => processesOf(run).length === 0);
   });
 
   it('refuses bad options before it writes anything', async () => {
@@ -88,26 +89,19 @@ describe('a run', () => {
   });
 
   it('starts again from the last checkpoint when a rank is killed, and ends as if nothing had been', async () => {
-    const options = {
-      ...tiny,
-      ranks: 3,
-      steps: 120,
-      validateEvery: 40,
-      checkpointEvery: 20,
-      compareEvery: 0,
-    };
+    const options = { ...tiny, ranks: 2, steps: 50, validateEvery: 20, checkpointEvery: 10, compareEvery: 0 };
     const undisturbed = await train(options);
     await undisturbed.done;
-    for (const victim of [0, 2]) {
+    for (const victim of [0, 1]) {
       const run = await train(options);
-      await reach(run, 30);
+      await reach(run, 15);
       process.kill((await run.status()).pids.ranks.find(({ rank }) => rank === victim)!.pid, 'SIGKILL');
       const status = await run.done;
-      expect(status).toMatchObject({ state: 'done', step: 120, restarts: 1 });
+      expect(status).toMatchObject({ state: 'done', step: 50, restarts: 1 });
       expect(status.restartReason).toBe(`rank ${victim} was ended by SIGKILL`);
       expect(curve(await run.records())).toEqual(curve(await undisturbed.records()));
       expect(await lastState(run)).toEqual(await lastState(undisturbed));
-      expect(processesOf(run)).toEqual([]);
+      await until(() => processesOf(run).length === 0);
     }
   });
 
@@ -116,7 +110,7 @@ describe('a run', () => {
     await reach(run, 3);
     process.kill((await run.status()).pids.ranks[1]!.pid, 'SIGKILL');
     await expect(run.done).rejects.toThrow('rank 1 was ended by SIGKILL');
-    expect(processesOf(run)).toEqual([]);
+    await until(() => processesOf(run).length === 0);
   });
 
   it('its ranks end when the supervisor is killed, its status says so, and it can be resumed', async () => {

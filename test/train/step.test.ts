@@ -1,0 +1,99 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { useBackend } from '../../src/compute/backend';
+import { VqGan } from '../../src/model/vqgan';
+import { Adam } from '../../src/train/adam';
+import { Alone } from '../../src/train/collective/star';
+import { resolveConfig } from '../../src/train/config';
+import { loadData } from '../../src/train/loader';
+import { type Cursor, Sampler } from '../../src/train/sampler';
+import { type Training, trainStep } from '../../src/train/step';
+import { spread, validate } from '../../src/train/validate';
+import { tiny } from './tiny';
+
+beforeAll(async () => {
+  await useBackend('cpu');
+});
+const models: VqGan[] = [];
+afterEach(() => {
+  for (const model of models.splice(0)) model.dispose();
+});
+
+async function prepare(options: object = {}) {
+  const config = resolveConfig({ ...tiny, data: ['phantom:16x16x32'], ...options });
+  const data = await loadData(config);
+  const model = new VqGan(config.model, config.seed);
+  models.push(model);
+  const collective = new Alone();
+  const training: Training = {
+    model,
+    adam: new Adam(model.weights, config),
+    collective,
+    config,
+    patches: data.train,
+  };
+  const sampler = new Sampler({ ...config, patches: data.train.count });
+  return { training, data, sampler };
+}
+
+describe('training step', () => {
+  it('learns, and leaves no tensor behind', async () => {
+    const { training, data, sampler } = await prepare({ batch: 2 });
+    let cursor: Cursor = { epoch: 0, position: 0 };
+    const losses: number[] = [];
+    let tensors = 0;
+    for (let step = 0; step < 20; step++) {
+      const share = sampler.share(cursor, 0);
+      losses.push((await trainStep(training, share, step, false)).loss);
+      cursor = share.next;
+      if (step === 1) {
+        await validate(training, data.validation);
+        tensors = tf.memory().numTensors;
+      }
+    }
+    await validate(training, data.validation);
+    expect(tf.memory().numTensors).toBe(tensors);
+    const mean = (part: readonly number[]) => part.reduce((sum, loss) => sum + loss, 0) / part.length;
+    expect(mean(losses.slice(-5))).toBeLessThan(0.7 * mean(losses.slice(0, 5)));
+  });
+
+  it('tells all ranks that one wants to stop', async () => {
+    const { training, sampler } = await prepare();
+    const share = sampler.share({ epoch: 0, position: 0 }, 0);
+    expect((await trainStep(training, share, 0, false)).stop).toBe(false);
+    expect((await trainStep(training, share, 1, true)).stop).toBe(true);
+  });
+});
+
+describe('validation', () => {
+  it('is the mean over voxels of what the model makes of them', async () => {
+    const { training, data, sampler } = await prepare();
+    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, false);
+    const measured = await validate(training, data.validation);
+    let [squared, absolute, voxels] = [0, 0, 0];
+    for (let i = 0; i < data.validation.count; i++) {
+      const patch = data.validation.read(i);
+      const decoded = tf.tidy(() =>
+        training.model.reconstruct(tf.tensor5d(patch, [1, 8, 8, 8, 1])).dataSync(),
+      );
+      // The grid of 16 x 16 x 8 voxels in patches of 8 x 8 x 8 has no overlap.
+      for (const [v, value] of patch.entries()) {
+        squared += (decoded[v]! - value) ** 2;
+        absolute += Math.abs(decoded[v]! - value);
+        voxels++;
+      }
+    }
+    expect(voxels).toBe(16 * 16 * 8);
+    expect(measured.patches).toBe(4);
+    expect(measured.mae).toBeCloseTo(absolute / voxels, 5);
+    expect(measured.psnr).toBeCloseTo(10 * Math.log10(4 / (squared / voxels)), 4);
+    expect(measured.usage).toBeGreaterThan(0);
+    expect(measured.perplexity).toBeLessThanOrEqual(16);
+  });
+
+  it('takes patches from all over where there are more than it may measure', () => {
+    expect(spread(3, 10)).toEqual([0, 1, 2]);
+    expect(spread(100, 4)).toEqual([12, 37, 62, 87]);
+    expect(spread(0, 4)).toEqual([]);
+  });
+});
