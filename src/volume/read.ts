@@ -107,7 +107,7 @@ async function withImage<T>(
     if (header.pair) reader = await ByteReader.open(await imagePath(path, pair));
     const needed = skipped + volumeBytes(header, layout);
     // Checked before the volume is allocated, so that a header's lie costs nothing.
-    if (needed > reader.atMost) throw cutShort(reader.path, needed, reader.atMost);
+    if (needed > reader.atMost) throw tooSmall(reader, needed);
     await reader.skip(skipped - (header.pair ? 0 : consumed));
     const result = await use(header, layout, reader);
     // Gzip's checksum comes last: without it, a damaged stream could pass for voxels.
@@ -191,6 +191,14 @@ function volumeIndex(header: NiftiHeader, index: number | undefined): number {
 
 function seriesLength(header: NiftiHeader): number {
   return header.series.reduce((a, b) => a * b, 1);
+}
+
+function tooSmall({ path, fileBytes }: ByteReader, needed: number): UnreadableFile {
+  return new UnreadableFile(
+    path,
+    `${needed} bytes up to the last voxel`,
+    `a file of ${fileBytes}, which cannot hold them`,
+  );
 }
 
 function cutShort(path: string, expected: number, received: number): UnreadableFile {
