@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const cli = resolve(__dirname, '..', 'dist', 'src', 'cli.js');
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'patchwise-cli-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('patchwise plan', () => {
+  it('plans the full-resolution grid with its true overlaps, coverage and a memory forecast', async () => {
+    const plan = await json(
+      ...'plan --volume 512,512,604 --patch 256,256,128 --stride 192,192,96'.split(' '),
+    );
+    expect(plan).toMatchObject({
+      patches: 54,
+      grid: [3, 3, 6],
+      coverage: 1,
+      overlap: { x: [64, 192], y: [64, 192], z: [32, 32, 32, 32, 36] },
+    });
+    expect(plan.memory.total).toBeGreaterThan(plan.memory.weights);
+  });
+
+  it.each([
+    [['--volume', '512,512'], 'three numbers'],
+    [['--volume', '64,64,64', '--patch', '32,32,32', '--stride', '48,32,32'], 'stride'],
+    [['--volume', '64,64,64', '--preset', 'huge'], 'guide, upstream, baseline, toy'],
+    [['--volume', '64,64,64', '--batch', '0'], 'a whole number above 0'],
+    [[], '--volume'],
+    [['--volume', '64,64,64', '--colour', 'red'], '--colour'],
+  ])('refuses %j as wrong usage and says what is allowed', async (args, told) => {
+    const { code, stderr, stdout } = await patchwise('plan', ...args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(told);
+    expect(stdout).toBe('');
+  });
+});
+
+describe('patchwise --help', () => {
+  it.each([
+    'plan',
+    'phantom',
+    'train',
+    'runs',
+    'runs list',
+    'runs show',
+    'runs stop',
+    'runs logs',
+    'reconstruct',
+    'evaluate',
+    'notebook run',
+    'kernel install',
+    'doctor',
+  ])('%s has help', async (command) => {
+    const { code, stdout } = await patchwise(...command.split(' '), '--help');
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: patchwise ${command}`);
+  });
+
+  it('says so when a command does not exist', async () => {
+    const { code, stderr } = await patchwise('trian');
+    expect(code).toBe(2);
+    expect(stderr).toContain("unknown command 'trian'");
+  });
+});
+
+describe('patchwise doctor', () => {
+  it('names what is here, and the cure for each part that is not', async () => {
+    const findings = (await json('doctor')) as { part: string; found?: string; cure?: string }[];
+    expect(findings.find(({ part }) => part === 'backend wasm')?.found).toContain('tfjs');
+    for (const { part, found, cure } of findings) expect(found ?? cure, part).toBeTruthy();
+  });
+});
+
+describe('a run from the shell', () => {
+  it('generates a phantom, trains on it, reconstructs and evaluates it', async () => {
+    const ct = join(folder, 'ct.nii.gz');
+    await json('phantom', ct, '--shape', '32x32x32', '--seed', '3');
+    const small = 'model.hidden=4 model.groups=1 model.codes=16 patch=16,16,16 validateEvery=4'.split(' ');
+    const started = await json('train', '--data', ct, '--ranks', '2', '--steps', '4', '--set', ...small);
+    expect(started.status).toMatchObject({ state: 'done', step: 4 });
+
+    const listed = (await json('runs')) as { id: string; state: string }[];
+    expect(listed).toEqual([expect.objectContaining({ id: started.id, state: 'done' })]);
+    const shown = await json('runs', 'show', started.id);
+    expect(shown.validation.psnr).toBeGreaterThan(0);
+    expect(Object.keys(await json('runs', 'logs', started.id))).toContain('rank-1');
+
+    const output = join(folder, 'reconstructed.nii');
+    const result = await json('reconstruct', started.id, ct, output, '--window', 'hann');
+    expect(result.patches).toBe(27);
+    expect(readFileSync(output).length).toBeGreaterThan(4 * 32 ** 3);
+
+    const [linear, gaussian] = await json('evaluate', started.id, ct);
+    expect([linear.name, gaussian.name]).toEqual(['linear', 'gaussian']);
+    for (const key of ['psnr', 'ssim', 'mae', 'perplexity', 'usage', 'seamEnergy'])
+      expect(Number.isFinite(linear[key]), key).toBe(true);
+  });
+
+  it('detaches, and stops what it started', async () => {
+    const started = await json('train', '--data', 'phantom:32x32x32', '--steps', '100000', '--detach');
+    const stopped = await json('runs', 'stop', started.id);
+    expect(stopped.status.state).toBe('stopped');
+    for (const { pid } of [stopped.status.pids.supervisor, ...stopped.status.pids.ranks].filter(Boolean))
+      expect(hasEnded(pid), `process ${pid}`).toBe(true);
+  });
+
+  it('fails with 1 when the work cannot be done, and leaves stdout empty', async () => {
+    const { code, stdout, stderr } = await patchwise(
+      'reconstruct',
+      'no-such-run',
+      'no.nii',
+      'out.nii',
+      '--json',
+    );
+    expect([1, 2]).toContain(code);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^patchwise: /);
+  });
+});
+
+/** Gone, or a zombie that the machine's init has not collected. */
+function hasEnded(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what JSON says is what the tests are about
+async function json(...args: string[]): Promise<any> {
+  const { code, stdout, stderr } = await patchwise(...args, '--json');
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout);
+}
+
+function patchwise(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [cli, ...args], {
+    cwd: folder,
+    env: { ...process.env, PATCHWISE_RUNS: join(folder, 'runs') },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  return new Promise((done) => child.on('close', (code) => done({ code, stdout, stderr })));
+}
