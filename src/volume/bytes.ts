@@ -17,10 +17,11 @@ export abstract class ByteReader {
     readonly path: string,
     protected readonly handle: FileHandle,
     readonly fileBytes: number,
+    protected readonly signal: AbortSignal | undefined,
   ) {}
 
   /** Opens a file. Throws UnreadableFile where there is none, or it is a folder or a device. */
-  static async open(path: string): Promise<ByteReader> {
+  static async open(path: string, signal?: AbortSignal): Promise<ByteReader> {
     const handle = await openFile(path);
     try {
       const stat = await handle.stat();
@@ -30,7 +31,7 @@ export abstract class ByteReader {
       const magic = Buffer.alloc(2);
       await handle.read(magic, 0, 2, 0);
       const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
-      return new (gzip ? GzipReader : PlainReader)(path, handle, stat.size);
+      return new (gzip ? GzipReader : PlainReader)(path, handle, stat.size, signal);
     } catch (error) {
       await handle.close();
       throw error;
@@ -120,6 +121,7 @@ class GzipReader extends ByteReader {
   /** True while there are bytes in `rest`; decompresses the next chunk when it is used up. */
   private async more(): Promise<boolean> {
     while (this.rest.length === 0) {
+      this.signal?.throwIfAborted();
       this.chunks ??= this.start();
       try {
         const next = await this.chunks.next();

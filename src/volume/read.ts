@@ -56,8 +56,7 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
       header,
     });
     if (!options.canonical) return volume;
-    const axes = canonicalAxes(volume.affine);
-    return new Volume({ ...reorient(volume, axes), source: path });
+    return new Volume({ ...reorient(volume, canonicalAxes(volume.affine)), source: path, header });
   });
 }
 
@@ -97,14 +96,14 @@ async function withImage<T>(
 ): Promise<T> {
   options.signal?.throwIfAborted();
   const pair = pairPaths(path);
-  const first = await ByteReader.open(pair?.header ?? path);
+  const first = await ByteReader.open(pair?.header ?? path, options.signal);
   let reader = first;
   try {
     const { header, consumed } = await headerOf(first);
     const layout = voxelLayout(header, path, options.channel);
     const skipped = header.voxelOffset + volumeIndex(header, options.index) * volumeBytes(header, layout);
     if (header.pair) await first.finish();
-    if (header.pair) reader = await ByteReader.open(await imagePath(path, pair));
+    if (header.pair) reader = await ByteReader.open(await imagePath(path, pair), options.signal);
     const needed = skipped + volumeBytes(header, layout);
     // Checked before the volume is allocated, so that a header's lie costs nothing.
     if (needed > reader.atMost) throw tooSmall(reader, needed);

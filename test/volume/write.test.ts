@@ -90,6 +90,7 @@ describe('writeVolume', () => {
     const back = await readVolume(path);
     for (const [at, value] of turned.affine.entries()) expect(back.affine[at]).toBeCloseTo(value, 4);
     expect(back.data).toEqual(turned.data);
+    expect(back.header!.qform.code).toBe(1);
   });
 
   it('refuses values that the type cannot hold, says where, and leaves what was there', async () => {
