@@ -1,5 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
+import { simdLoops } from '../patch/simd';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
 import { expectRange, expectSameLength, type RangeOption } from './metrics';
@@ -13,6 +14,21 @@ const K2 = 0.03;
 /** The four local means that SSIM needs: of a, of b, of a² + b², of ab. */
 const FIELDS = 4;
 
+/** The functions of simd/index.ts; addresses are in bytes. */
+interface SsimLoops {
+  filterZ(planes: number, size: number, kernel: number, fields: number): void;
+  sumPlane(
+    fields: number,
+    size: number,
+    nx: number,
+    ny: number,
+    kernel: number,
+    rows: number,
+    c1: number,
+    c2: number,
+  ): number;
+}
+
 export interface SsimOptions extends RangeOption, LongCall {
   /** Size of the volumes in voxels, at least 11 on every axis. */
   readonly shape: Vec3;
@@ -21,7 +37,7 @@ export interface SsimOptions extends RangeOption, LongCall {
 /**
  * Mean structural similarity of two volumes over 3D gaussian windows. It is scikit-image's
  * `structural_similarity(gaussian_weights=True, use_sample_covariance=False)`: windows that would reach over the
- * border are left out of the mean. Computed plane by plane in memory of 11 planes.
+ * border are left out of the mean. Computed plane by plane in double precision, in memory of about 30 planes.
  */
 export function ssim(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): number {
   const [nx, ny, nz] = options.shape;
@@ -41,13 +57,15 @@ export function ssim(reference: VoxelSource, candidate: VoxelSource, options: Ss
 export class SsimSums {
   private readonly nx: number;
   private readonly ny: number;
-  private readonly kernel = gaussian();
   private readonly c1: number;
   private readonly c2: number;
-  /** The last 11 planes of every field, filtered along x and y, [TAPS][FIELDS][ny - 10][nx - 10]. */
-  private readonly recent: Float64Array[];
-  private readonly products: Float64Array;
-  private readonly rows: Float64Array;
+  private readonly kernel = gaussian();
+  private readonly loops: SsimLoops;
+  private readonly layout: Layout;
+  /** The last 11 planes of the reference, then of the candidate; plane z is at z modulo 11. */
+  private readonly recent: Float32Array;
+  /** The weights of the planes in `recent`. */
+  private readonly rotated: Float64Array;
   private planes = 0;
   private sum = 0;
 
@@ -59,103 +77,50 @@ export class SsimSums {
     this.ny = shape[1];
     this.c1 = (K1 * expectRange(dataRange)) ** 2;
     this.c2 = (K2 * dataRange) ** 2;
-    const filtered = (this.nx - 2 * RADIUS) * (this.ny - 2 * RADIUS);
-    this.recent = Array.from({ length: TAPS }, () => new Float64Array(FIELDS * filtered));
-    this.products = new Float64Array(FIELDS * this.nx);
-    this.rows = new Float64Array(FIELDS * this.ny * (this.nx - 2 * RADIUS));
+    this.layout = layOut(this.nx, this.ny);
+    const simd = simdLoops<SsimLoops>('evaluate', this.layout.bytes);
+    if (!simd) throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
+    this.loops = simd.loops;
+    const { buffer } = simd.memory;
+    this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
+    this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);
+    new Float64Array(buffer, this.layout.kernel, RADIUS + 1).set(this.kernel.subarray(RADIUS));
   }
 
   addPlane(reference: VoxelSource, candidate: VoxelSource): void {
+    const { size } = this.layout;
     expectLength('reference', reference, this.nx * this.ny, 'a plane of the shape');
     expectLength('candidate', candidate, this.nx * this.ny, 'a plane of the shape');
-    this.filterX(reference, candidate);
-    this.filterY(this.recent[this.planes % TAPS]!);
-    this.planes++;
-    if (this.planes >= TAPS) this.sum += this.filterZ();
+    const slot = this.planes++ % TAPS;
+    this.recent.set(reference, slot * size);
+    this.recent.set(candidate, (TAPS + slot) * size);
+    if (this.planes < TAPS) return;
+
+    for (let k = 0; k < TAPS; k++) this.rotated[(this.planes + k) % TAPS] = this.kernel[k]!;
+    const { recent, rotated, kernel, fields, rows } = this.layout;
+    this.loops.filterZ(recent, size, rotated, fields);
+    this.sum += this.loops.sumPlane(fields, size, this.nx, this.ny, kernel, rows, this.c1, this.c2);
   }
 
-  /** The mean over the planes so far. */
+  /** The mean over the planes so far; NaN before the eleventh. */
   get ssim(): number {
     const windows = (this.nx - 2 * RADIUS) * (this.ny - 2 * RADIUS) * (this.planes - 2 * RADIUS);
-    return this.sum / windows;
-  }
-
-  private filterX(reference: VoxelSource, candidate: VoxelSource): void {
-    const { nx, ny, products, rows, kernel } = this;
-    const mx = nx - 2 * RADIUS;
-    for (let y = 0; y < ny; y++) {
-      for (let x = 0; x < nx; x++) {
-        const a = reference[y * nx + x]!;
-        const b = candidate[y * nx + x]!;
-        products[x] = a;
-        products[nx + x] = b;
-        products[2 * nx + x] = a * a + b * b;
-        products[3 * nx + x] = a * b;
-      }
-      for (let field = 0; field < FIELDS; field++) {
-        filterLine(products, field * nx, 1, rows, (field * ny + y) * mx, mx, kernel);
-      }
-    }
-  }
-
-  private filterY(out: Float64Array): void {
-    const { nx, ny, rows, kernel } = this;
-    const mx = nx - 2 * RADIUS;
-    const my = ny - 2 * RADIUS;
-    for (let field = 0; field < FIELDS; field++) {
-      for (let y = 0; y < my; y++) {
-        filterLine(rows, (field * ny + y) * mx, mx, out, (field * my + y) * mx, mx, kernel);
-      }
-    }
-  }
-
-  private filterZ(): number {
-    const { kernel, c1, c2, recent, planes } = this;
-    const window = (this.nx - 2 * RADIUS) * (this.ny - 2 * RADIUS);
-    const ordered = recent.map((_, k) => recent[(planes + k) % TAPS]!);
-    let sum = 0;
-    for (let i = 0; i < window; i++) {
-      let ux = 0;
-      let uy = 0;
-      let squares = 0;
-      let product = 0;
-      for (let k = 0; k < TAPS; k++) {
-        const plane = ordered[k]!;
-        const g = kernel[k]!;
-        ux += g * plane[i]!;
-        uy += g * plane[window + i]!;
-        squares += g * plane[2 * window + i]!;
-        product += g * plane[3 * window + i]!;
-      }
-      const means = ux * uy;
-      const power = ux * ux + uy * uy;
-      sum += ((2 * means + c1) * (2 * (product - means) + c2)) / ((power + c1) * (squares - power + c2));
-    }
-    return sum;
+    return this.planes < TAPS ? Number.NaN : this.sum / windows;
   }
 }
 
-/** `n` sums of 11 values `step` apart, weighted by a symmetric kernel. */
-function filterLine(
-  from: Float64Array,
-  first: number,
-  step: number,
-  to: Float64Array,
-  target: number,
-  n: number,
-  kernel: Float64Array,
-): void {
-  const [g5, g4, g3, g2, g1, g0] = kernel as unknown as [number, number, number, number, number, number];
-  for (let i = 0; i < n; i++) {
-    const at = first + i;
-    to[target + i] =
-      g5 * (from[at]! + from[at + 10 * step]!) +
-      g4 * (from[at + step]! + from[at + 9 * step]!) +
-      g3 * (from[at + 2 * step]! + from[at + 8 * step]!) +
-      g2 * (from[at + 3 * step]! + from[at + 7 * step]!) +
-      g1 * (from[at + 4 * step]! + from[at + 6 * step]!) +
-      g0 * from[at + 5 * step]!;
-  }
+/** Where things are in the memory of the loops, in bytes; `size` is a plane in values, rounded up to an even number. */
+type Layout = Readonly<
+  Record<'kernel' | 'rotated' | 'fields' | 'rows' | 'recent' | 'bytes' | 'size', number>
+>;
+
+function layOut(nx: number, ny: number): Layout {
+  const size = nx * ny + ((nx * ny) % 2);
+  const rotated = (RADIUS + 1) * 8;
+  const fields = rotated + TAPS * 8;
+  const rows = fields + FIELDS * size * 8;
+  const recent = rows + 2 * FIELDS * (nx + 2) * 8;
+  return { kernel: 0, rotated, fields, rows, recent, bytes: recent + 2 * TAPS * size * 4, size };
 }
 
 function gaussian(): Float64Array {

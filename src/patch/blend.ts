@@ -1,8 +1,9 @@
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
-import { addRow, type RowWindow, rowWindow } from './accumulate';
+import type { Vec3 } from '../volume/vec3';
 import { clip, expectLength } from './extract';
 import { type Grid, patchPlace } from './grid';
+import { type SlabBuffer, SlabBuffers } from './slab-buffer';
 import { planSlabs, type SlabPlan } from './slabs';
 import { axisWindows, type WindowName, type WindowOptions } from './windows';
 
@@ -12,7 +13,7 @@ export interface Patch {
   readonly data: Float32Array;
 }
 
-/** Finished planes of a volume, `[depth, y, x, channels]`, from plane z on. */
+/** Finished planes of a volume, `[depth, y, x, channels]`, from plane z on; the array is the taker's to keep. */
 export interface Slab {
   readonly z: number;
   readonly depth: number;
@@ -32,15 +33,22 @@ export interface BlendOptions extends LongCall, WindowOptions {
   readonly mask?: Uint8Array;
   /** Give slabs in ascending z, kept back until then; otherwise each comes as soon as it is final. */
   readonly ordered?: boolean;
+  /** Lend a slab's array only until the next slab is asked for: no copy, and less memory. */
+  readonly reuse?: boolean;
+  /** How many threads blend, this one included, in WebAssembly; default 1. 0 blends in plain JavaScript. */
+  readonly threads?: number;
 }
+
+/** Slabs are cut to about this many bytes, so that what waits to be read stays small beside what is being blended. */
+const SLAB_BYTES = 2 ** 24;
 
 /** Patches in any order, from memory or as they are computed. */
 export type Patches = AsyncIterable<Patch> | Iterable<Patch>;
 
 /**
- * Blends the patches of a grid to a volume, plane by plane. A slab comes out as soon as the last patch that covers it
+ * Blends the patches of a grid to a volume, slab by slab. A slab comes out as soon as the last patch that covers it
  * has come in, so in the grid's order memory is that of one patch's depth of planes, however deep the volume is.
- * A slab's array belongs to whoever takes it; a patch's array is not kept after the next one is asked for.
+ * A patch's array is not kept after the next one is asked for.
  *
  * @throws InvalidArgument for a patch that is not of the grid, comes twice or has another size, and at the end of
  * `patches` when some are missing.
@@ -51,19 +59,23 @@ export async function* blendSlabs(
   options: BlendOptions = {},
 ): AsyncGenerator<Slab, void, undefined> {
   const blend = new Blend(grid, options);
-  let done = 0;
-  const arrived = (): void => options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
-  for (const index of options.skip ?? []) {
-    options.signal?.throwIfAborted();
-    yield* blend.add(index, undefined);
-    arrived();
+  try {
+    let done = 0;
+    const arrived = (): void => options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
+    for (const index of options.skip ?? []) {
+      options.signal?.throwIfAborted();
+      yield* blend.add(index, undefined);
+      arrived();
+    }
+    for await (const { index, data } of patches) {
+      options.signal?.throwIfAborted();
+      yield* blend.add(index, data);
+      arrived();
+    }
+    blend.finish();
+  } finally {
+    blend.end();
   }
-  for await (const { index, data } of patches) {
-    options.signal?.throwIfAborted();
-    yield* blend.add(index, data);
-    arrived();
-  }
-  blend.finish();
 }
 
 /** Blends the patches of a grid to one array, `[z, y, x, channels]`. Errors are those of `blendSlabs`. */
@@ -75,37 +87,48 @@ export async function blendPatches(
   const plane = grid.volume[0] * grid.volume[1] * (options.channels ?? 1);
   const volume = options.out ?? new Float32Array(plane * grid.volume[2]);
   expectLength('out', volume, plane * grid.volume[2], 'the volume of the grid');
-  for await (const slab of blendSlabs(grid, patches, options)) volume.set(slab.data, slab.z * plane);
+  const slabs = blendSlabs(grid, patches, { ...options, reuse: true });
+  for await (const slab of slabs) volume.set(slab.data, slab.z * plane);
   return volume;
 }
 
 /** A blend under way: the slabs that some but not all of their patches have reached. */
 class Blend {
   private readonly plan: readonly SlabPlan[];
-  private readonly slabs: (Float32Array | undefined)[];
+  private readonly open: (SlabBuffer | undefined)[];
   private readonly waiting: number[];
   private readonly arrived: Uint8Array;
-  private readonly rows: readonly RowWindow[];
   private readonly windows;
+  private readonly buffers: SlabBuffers;
   private readonly channels: number;
   private readonly fill: number;
+  /** Values of a plane of the volume. */
+  private readonly plane: number;
   private nextInOrder = 0;
 
   constructor(
     private readonly grid: Grid,
     private readonly options: BlendOptions,
   ) {
-    this.channels = options.channels ?? 1;
-    if (!Number.isInteger(this.channels) || this.channels < 1) {
-      throw new InvalidArgument('channels', 'a positive integer', this.channels);
+    const { channels = 1, window = 'gaussian', mask, threads = 1 } = options;
+    if (!Number.isInteger(channels) || channels < 1) {
+      throw new InvalidArgument('channels', 'a positive integer', channels);
     }
+    if (!Number.isInteger(threads) || threads < 0) {
+      throw new InvalidArgument('threads', 'a whole number, 0 or more', threads);
+    }
+    const [vx, vy, vz] = grid.volume;
+    if (mask) expectLength('mask', mask, vx * vy * vz, 'one a voxel of the volume');
+    this.channels = channels;
     this.fill = options.fill ?? 0;
-    const voxels = grid.volume[0] * grid.volume[1] * grid.volume[2];
-    if (options.mask) expectLength('mask', options.mask, voxels, 'one a voxel of the volume');
-    this.windows = axisWindows(grid, options.window ?? 'gaussian', options);
-    this.rows = this.windows[0].map((w, i) => rowWindow(w, clip(grid, 0, grid.starts[0][i]!), this.channels));
-    this.plan = planSlabs(grid);
-    this.slabs = this.plan.map(() => undefined);
+    this.plane = vx * vy * channels;
+    this.windows = axisWindows(grid, window, options);
+    this.plan = planSlabs(grid, Math.max(1, Math.floor(SLAB_BYTES / (4 * this.plane))));
+    const weights = { x: this.windows[0].map((w) => repeat(w, channels)), y: this.windows[1] };
+    const most = Math.max(...this.plan.map(({ depth }) => depth)) * this.plane;
+    const patchPlane = grid.patch[0] * grid.patch[1] * channels;
+    this.buffers = new SlabBuffers(weights, patchPlane, most, threads);
+    this.open = this.plan.map(() => undefined);
     this.waiting = this.plan.map((slab) => slab.patches);
     this.arrived = new Uint8Array(grid.patches);
   }
@@ -122,12 +145,12 @@ class Blend {
     for (let i = 0; i < this.plan.length; i++) {
       const slab = this.plan[i]!;
       if (place[2] < slab.firstLayer || place[2] > slab.lastLayer) continue;
-      this.slabs[i] ??= this.newSlab(slab);
-      this.accumulate(this.slabs[i]!, slab, place, source, data ? px * py * this.channels : 0);
+      this.open[i] ??= this.buffers.open(this.plane * slab.depth);
+      this.accumulate(this.open[i]!, slab, place, source, data ? px * py * this.channels : 0);
       this.waiting[i]!--;
-      if (!this.options.ordered && this.waiting[i] === 0) yield this.take(i);
+      if (!this.options.ordered && this.waiting[i] === 0) yield* this.give(i);
     }
-    while (this.options.ordered && this.waiting[this.nextInOrder] === 0) yield this.take(this.nextInOrder++);
+    while (this.options.ordered && this.waiting[this.nextInOrder] === 0) yield* this.give(this.nextInOrder++);
   }
 
   /** Fails where patches are missing. */
@@ -139,40 +162,59 @@ class Blend {
     throw new InvalidArgument('patches', expected, `${missing} missing, the first is ${first}`);
   }
 
-  private newSlab(slab: SlabPlan): Float32Array {
-    return new Float32Array(this.grid.volume[0] * this.grid.volume[1] * slab.depth * this.channels);
+  /** Ends the threads. */
+  end(): void {
+    this.buffers.end();
   }
 
   private accumulate(
-    out: Float32Array,
+    buffer: SlabBuffer,
     slab: SlabPlan,
-    place: readonly [number, number, number],
-    source: Float32Array,
-    sourcePlane: number,
+    place: Vec3,
+    patch: Float32Array,
+    patchPlane: number,
   ): void {
-    const { starts, volume, patch } = this.grid;
-    const [sx, sy, sz] = [starts[0][place[0]]!, starts[1][place[1]]!, starts[2][place[2]]!];
-    const row = this.rows[place[0]]!;
-    const wy = this.windows[1][place[1]]!;
-    const wz = this.windows[2][place[2]]!;
-    const [y0, y1] = clip(this.grid, 1, sy);
+    const { channels, grid, plane } = this;
+    const [sx, sy, sz] = [grid.starts[0][place[0]]!, grid.starts[1][place[1]]!, grid.starts[2][place[2]]!];
+    const [x0, x1] = clip(grid, 0, sx);
+    const [y0, y1] = clip(grid, 1, sy);
+    const toRow = grid.volume[0] * channels;
+    const fromRow = grid.patch[0] * channels;
+    const weightsZ = this.windows[2][place[2]]!;
     for (let z = 0; z < slab.depth; z++) {
       const pz = slab.z + z - sz;
-      for (let y = y0; y < y1; y++) {
-        const to = ((z * volume[1] + sy + y) * volume[0] + sx) * this.channels;
-        const from = pz * sourcePlane + y * patch[0] * this.channels;
-        addRow(out, to, source, from, wz[pz]! * wy[y]!, row);
-      }
+      buffer.add({
+        patch,
+        from: pz * patchPlane + y0 * fromRow + x0 * channels,
+        fromRow,
+        to: z * plane + (sy + y0) * toRow + (sx + x0) * channels,
+        toRow,
+        rows: y1 - y0,
+        width: (x1 - x0) * channels,
+        placeX: place[0],
+        firstX: x0 * channels,
+        placeY: place[1],
+        firstY: y0,
+        weightZ: weightsZ[pz]!,
+        z: slab.z + z,
+      });
     }
   }
 
-  private take(i: number): Slab {
+  private *give(i: number): Generator<Slab, void, undefined> {
     const { z, depth } = this.plan[i]!;
-    const data = this.slabs[i]!;
-    this.slabs[i] = undefined;
-    if (this.options.mask)
-      this.applyMask(this.options.mask, data, z * this.grid.volume[0] * this.grid.volume[1]);
-    return { z, depth, data };
+    const buffer = this.open[i]!;
+    this.open[i] = undefined;
+    const values = buffer.values();
+    if (this.options.mask) this.applyMask(this.options.mask, values, (z * this.plane) / this.channels);
+    if (this.options.reuse) {
+      yield { z, depth, data: values };
+      buffer.close();
+    } else {
+      const data = values.slice();
+      buffer.close();
+      yield { z, depth, data };
+    }
   }
 
   private applyMask(mask: Uint8Array, data: Float32Array, firstVoxel: number): void {
@@ -180,4 +222,12 @@ class Blend {
       if (mask[firstVoxel + Math.floor(i / this.channels)] === 0) data[i] = this.fill;
     }
   }
+}
+
+function repeat(weights: Float32Array, channels: number): Float32Array {
+  if (channels === 1) return weights;
+  return Float32Array.from(
+    { length: weights.length * channels },
+    (_, i) => weights[Math.floor(i / channels)]!,
+  );
 }

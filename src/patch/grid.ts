@@ -155,7 +155,8 @@ function strideFromOverlap(patch: Vec3, overlap: number | Vec3): Vec3 {
         value,
       );
     }
-    return whole ? size - value : Math.max(1, Math.floor(size * (1 - value)));
+    // The small term keeps 100 * (1 - 0.9) = 9.999… from becoming 9.
+    return whole ? size - value : Math.max(1, Math.floor(size * (1 - value) + 1e-9));
   });
 }
 

@@ -5,7 +5,7 @@ import { type Axis, type Grid, type PerAxis, perAxis } from './grid';
 /** The shape of the blending weight over a patch. */
 export type WindowName = 'constant' | 'linear' | 'gaussian' | 'hann' | 'seed-linear';
 
-export const WINDOW_NAMES: readonly WindowName[] = ['constant', 'linear', 'gaussian', 'hann', 'seed-linear'];
+export const windowNames: readonly WindowName[] = ['constant', 'linear', 'gaussian', 'hann', 'seed-linear'];
 
 /** Standard deviation of the gaussian window as a fraction of the patch: MONAI's and nnU-Net's choice. */
 const SIGMA = 0.125;
@@ -34,7 +34,7 @@ export function axisWindows(
   window: WindowName,
   options: WindowOptions = {},
 ): PerAxis<readonly Float32Array[]> {
-  if (!WINDOW_NAMES.includes(window)) throw new InvalidArgument('window', 'a window', window, WINDOW_NAMES);
+  if (!windowNames.includes(window)) throw new InvalidArgument('window', 'a window', window, windowNames);
   return perAxis((axis) => {
     const shape = patchWindow(grid.patch[axis], window, sigmaOf(options.sigma ?? SIGMA, axis));
     return normalise(grid, axis, shape);

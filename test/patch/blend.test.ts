@@ -3,12 +3,12 @@ import { InvalidArgument } from '../../src/errors';
 import { type BlendOptions, blendPatches, blendSlabs, type Patch, type Slab } from '../../src/patch/blend';
 import { extractPatches } from '../../src/patch/extract';
 import { type Grid, planGrid, scaleGrid } from '../../src/patch/grid';
-import { WINDOW_NAMES } from '../../src/patch/windows';
+import { windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/volume/vec3';
 import { greatestDifference, noise, randomGrid } from './volumes';
 
-const proper = WINDOW_NAMES.filter((name) => name !== 'seed-linear');
+const proper = windowNames.filter((name) => name !== 'seed-linear');
 
 function shuffled(grid: Grid, data: Float32Array, seed: number, channels = 1): Patch[] {
   const patches = [...extractPatches(data, grid, { channels })];
@@ -238,4 +238,67 @@ test('progress counts the patches', async () => {
   });
   expect(seen).toHaveLength(8);
   expect(seen.at(-1)).toBe('8/8 patches');
+});
+
+describe.each([0, 1, 2, 3])('with %i threads (0: plain JavaScript)', (threads) => {
+  test('the volume is the same to rounding, patches in any order', async () => {
+    const grid = planGrid([37, 29, 41], { patch: [16, 12, 10], stride: [12, 9, 7] });
+    const patches = Array.from({ length: grid.patches }, (_, index) => ({
+      index,
+      data: noise(grid.patch, index),
+    }));
+    const expected = await blendPatches(grid, patches, { threads: 1 });
+    expect(greatestDifference(await blendPatches(grid, patches, { threads }), expected)).toBeLessThan(1e-6);
+  });
+
+  test('padding, channels and rows that do not fill a vector come back', async () => {
+    const random = new Random(9, threads);
+    for (let i = 0; i < (threads > 1 ? 8 : 40); i++) {
+      const grid = randomGrid(random);
+      const channels = 1 + random.below(3);
+      const data = noise(grid.volume, i, channels);
+      const blended = await blendPatches(grid, shuffled(grid, data, i, channels), { threads, channels });
+      expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
+    }
+  });
+});
+
+test('two blends at a time do not disturb each other, and the result is the same each time', async () => {
+  const grid = planGrid([40, 40, 40], { patch: [16, 16, 16], stride: [12, 12, 12] });
+  const patches = (seed: number) =>
+    Array.from({ length: grid.patches }, (_, index) => ({ index, data: noise(grid.patch, seed + index) }));
+  const one = () => blendPatches(grid, patches(0), { threads: 2 });
+  const [a, b, other] = await Promise.all([
+    one(),
+    one(),
+    blendPatches(grid, patches(500), { threads: 2, window: 'hann' }),
+  ]);
+  expect(a).toEqual(b);
+  expect(greatestDifference(a, other)).toBeGreaterThan(0.1);
+});
+
+test('slabs that are lent hold their values until the next is asked for', async () => {
+  const grid = planGrid([10, 9, 40], { patch: [6, 6, 8], stride: [4, 4, 6] });
+  const data = noise(grid.volume, 2);
+  let planes = 0;
+  for await (const slab of blendSlabs(grid, extractPatches(data, grid), { reuse: true })) {
+    const part = data.subarray(slab.z * 90, (slab.z + slab.depth) * 90);
+    expect(greatestDifference(slab.data, part)).toBeLessThanOrEqual(1e-6);
+    planes += slab.depth;
+  }
+  expect(planes).toBe(40);
+});
+
+test('a reader that stops early ends the threads and closes the source', async () => {
+  const grid = planGrid([10, 9, 40], { patch: [6, 6, 8], stride: [4, 4, 6] });
+  let closed = false;
+  const source = function* (): Generator<Patch> {
+    try {
+      yield* extractPatches(noise(grid.volume, 2), grid);
+    } finally {
+      closed = true;
+    }
+  };
+  for await (const _ of blendSlabs(grid, source(), { threads: 2 })) break;
+  expect(closed).toBe(true);
 });

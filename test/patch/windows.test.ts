@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { type Axis, type Grid, planGrid } from '../../src/patch/grid';
-import { axisWindows, patchWindow, WINDOW_NAMES } from '../../src/patch/windows';
+import { axisWindows, patchWindow, windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
 import { randomGrid } from './volumes';
 
 const guide = planGrid([512, 512, 604], { patch: [256, 256, 128], stride: [192, 192, 96] });
-const proper = WINDOW_NAMES.filter((name) => name !== 'seed-linear');
+const proper = windowNames.filter((name) => name !== 'seed-linear');
 
 /** The sum of the weights at every voxel of an axis, in single precision, in the patches' order. */
 function weightSums(grid: Grid, axis: Axis, weights: readonly Float32Array[]): Float32Array {

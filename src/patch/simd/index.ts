@@ -1,0 +1,43 @@
+/**
+ * Adds a plane of a patch to a plane of a slab: slab[y, x] += weightZ * weightsY[y] * weightsX[x] * patch[y, x].
+ *
+ * All addresses are in bytes; `width` and the rows' lengths are in values, so that channels count as more voxels.
+ */
+export function addPlane(
+  slab: usize,
+  slabRow: usize,
+  patch: usize,
+  patchRow: usize,
+  rows: i32,
+  width: i32,
+  weightsX: usize,
+  weightsY: usize,
+  weightZ: f32,
+): void {
+  const body = width & ~7;
+  for (let y = 0; y < rows; y++) {
+    const scalar = weightZ * load<f32>(weightsY + ((<usize>y) << 2));
+    const four = f32x4.splat(scalar);
+    let to = slab + <usize>y * (slabRow << 2);
+    let from = patch + <usize>y * (patchRow << 2);
+    let weights = weightsX;
+    let x = 0;
+    for (; x < body; x += 8) {
+      v128.store(to, weighted(to, from, four, weights));
+      v128.store(to + 16, weighted(to + 16, from + 16, four, weights + 16));
+      to += 32;
+      from += 32;
+      weights += 32;
+    }
+    for (; x < width; x++) {
+      store<f32>(to, load<f32>(to) + scalar * load<f32>(weights) * load<f32>(from));
+      to += 4;
+      from += 4;
+      weights += 4;
+    }
+  }
+}
+
+function weighted(to: usize, from: usize, scalar: v128, weights: usize): v128 {
+  return f32x4.add(v128.load(to), f32x4.mul(f32x4.mul(scalar, v128.load(weights)), v128.load(from)));
+}
