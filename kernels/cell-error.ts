@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import type { CellSources } from './cell-source';
 import type { CellError } from './engine';
+import { CellInterrupted } from './interrupts';
 
 export const INTERRUPTED = 'Interrupted';
 const RED = '\u001b[31m';
@@ -52,6 +53,7 @@ function isErrorLike(value: unknown): value is Error {
 }
 
 function isInterruption(thrown: unknown): boolean {
+  if (thrown instanceof CellInterrupted) return true;
   if (!isErrorLike(thrown)) return false;
   const code = (thrown as NodeJS.ErrnoException).code;
   return code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' || thrown.message === 'Interrupted asynchronously';

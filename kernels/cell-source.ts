@@ -3,6 +3,7 @@
  * to ES modules, those to CommonJS); each step leaves a source map, and a position is sent back through both.
  */
 import { SourceMap, type SourceMapPayload } from 'node:module';
+import { columnWithout, type Insertion } from './loop-checks';
 
 const NAME = /cell-(\d+)\.ts:(\d+):(\d+)/g;
 
@@ -13,7 +14,9 @@ export function cellFileName(cell: number): string {
 
 interface CellSource {
   readonly code: string;
-  /** From what runs back to what was written. */
+  /** What was put into the compiled code afterwards. */
+  readonly insertions: readonly Insertion[];
+  /** From what was compiled back to what was written. */
   readonly maps: readonly SourceMapPayload[];
   /** Lines that the compiler's input has above the user's first. */
   readonly linesAbove: number;
@@ -51,7 +54,7 @@ export class CellSources {
 
   #original(cell: number, line: number, column: number): { line: number; column: number } {
     const source = this.#cells.get(cell);
-    let position = { line, column };
+    let position = { line, column: columnWithout(source?.insertions ?? [], line, column) };
     for (const payload of source?.maps ?? []) {
       const entry = new SourceMap(payload).findEntry(position.line - 1, position.column - 1);
       if (!('originalLine' in entry)) break;

@@ -5,6 +5,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Reply, Router } from 'zeromq';
+import { Interrupts } from './interrupts';
 import { watchParent } from './parent-watch';
 import { isDropped, Wire } from './wire';
 
@@ -15,6 +16,7 @@ interface ControlData {
   readonly key: string;
   readonly control: string;
   readonly heartbeat: string;
+  readonly interrupts: Int32Array;
 }
 
 /** How long the main thread may take to leave after a shutdown request before the process is killed. */
@@ -22,12 +24,13 @@ const SHUTDOWN_GRACE_MS = 3000;
 
 async function serveControl(): Promise<void> {
   const port = parentPort!;
-  const { key, control: controlAddress, heartbeat: heartbeatAddress } = workerData as ControlData;
+  const data = workerData as ControlData;
+  const interrupts = new Interrupts(data.interrupts);
   const control = new Router({ sendTimeout: 0, sendHighWaterMark: 0 });
   const heartbeat = new Reply();
-  const urgent = new Wire(key, 'kernel');
-  await control.bind(controlAddress);
-  await heartbeat.bind(heartbeatAddress);
+  const urgent = new Wire(data.key, 'kernel');
+  await control.bind(data.control);
+  await heartbeat.bind(data.heartbeat);
 
   const close = (closed: Int32Array): void => {
     for (const socket of [control, heartbeat]) socket.close();
@@ -44,12 +47,13 @@ async function serveControl(): Promise<void> {
 
   for await (const frames of control) {
     const message = urgent.decode(frames);
-    if (!isDropped(message)) {
-      const type = message.header.msg_type;
-      if (type === 'interrupt_request' || type === 'shutdown_request') process.kill(process.pid, 'SIGINT');
-      if (type === 'shutdown_request') {
-        setTimeout(() => process.kill(process.pid, 'SIGKILL'), SHUTDOWN_GRACE_MS).unref();
-      }
+    const type = isDropped(message) ? undefined : message.header.msg_type;
+    if (type === 'interrupt_request' || type === 'shutdown_request') {
+      interrupts.mark();
+      process.kill(process.pid, 'SIGINT');
+    }
+    if (type === 'shutdown_request') {
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), SHUTDOWN_GRACE_MS).unref();
     }
     port.postMessage({ received: frames } satisfies FromControl);
   }

@@ -34,6 +34,8 @@ export type Completeness =
 
 /** Positions are UTF-16 offsets into `code`. Nothing here is called while the engine is closed. */
 export interface CellEngine {
+  /** Does ahead of the first cell what would make it wait; blocks meanwhile. */
+  prepare(): void;
   /** Compiles and runs `code` as cell number `cell`, resolving once its top-level awaits have; never rejects. */
   execute(code: string, cell: number): Promise<CellOutcome>;
   complete(code: string, position: number): Completion;

@@ -6,6 +6,8 @@ import type * as Library from '../src/index';
 import type { Run } from '../src/index';
 import { readConnection } from './connection';
 import type { DisplayOptions, MimeBundle } from './display';
+import { Interrupts } from './interrupts';
+import { lazyEngine } from './lazy-engine';
 import type { LiveFigures } from './live';
 import { packageRoot } from './package-types';
 import { KernelServer } from './server';
@@ -18,7 +20,8 @@ async function main(): Promise<void> {
     process.exit(2);
   }
   const connection = readConnection(connectionPath);
-  const engine = createTslabEngine(process.cwd());
+  const interrupts = new Interrupts();
+  const engine = lazyEngine(() => createTslabEngine(process.cwd(), interrupts));
   const outside = new AsyncResource('patchwise.live');
   let figures: Promise<LiveFigures> | undefined;
   // Live figures load the library: not before the first one, which after a restart a front end asks for by itself.
@@ -30,7 +33,7 @@ async function main(): Promise<void> {
     const run = library()?.shownRun(value);
     return run && live().then((figures) => figures.show(run as Run, options));
   };
-  const kernel = new KernelServer({ connection, engine, present, showLive, onShutdown: leave });
+  const kernel = new KernelServer({ connection, engine, interrupts, present, showLive, onShutdown: leave });
   kernel.comms.register('patchwise.live', (comm, { data }) => {
     void live().then((figures) => figures.open(comm, data));
   });

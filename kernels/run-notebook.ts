@@ -66,6 +66,8 @@ export async function runNotebook(options: RunNotebookOptions): Promise<Notebook
   });
   let failure: NotebookFailed | undefined;
   try {
+    // The compiler loads with the first question to it: before the first cell, whose time it is not.
+    await client.request('is_complete_request', { code: '' });
     failure = await runCells(client, notebook, output, options);
   } finally {
     await client.close();

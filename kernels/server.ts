@@ -17,6 +17,7 @@ import type { CellEngine } from './engine';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import { History } from './history';
 import { InputPrompts } from './input';
+import { CellInterrupted, type Interrupts } from './interrupts';
 import { captureStreams, Output, type Parent, type StreamName } from './output';
 import { answer } from './requests';
 import { type RequestChannel, Sockets } from './sockets';
@@ -25,6 +26,7 @@ import { type Json, type Message, Wire } from './wire';
 export interface KernelOptions {
   readonly connection: Connection;
   readonly engine: CellEngine;
+  readonly interrupts: Interrupts;
   /** How the library's values show themselves. */
   readonly present?: Present;
   /** Shows a value that keeps moving (a run) by a display of its own; undefined for a value that does not move. */
@@ -32,6 +34,12 @@ export interface KernelOptions {
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
+
+/**
+ * The compiler takes a second or two to load. It is loaded once a front end has had its first answer, and the answer
+ * to a repeated question (clients ask again until they hear iopub).
+ */
+const PREPARE_AFTER_MS = 50;
 
 export class KernelServer {
   /** Register a target here to be told of the comms that the front end opens. */
@@ -47,6 +55,7 @@ export class KernelServer {
   /** The request whose code runs in the present asynchronous context: background work keeps that of its cell. */
   readonly #cells = new AsyncLocalStorage<Message>();
   readonly #pendingDisplays = new Set<Promise<void>>();
+  #introduced = false;
   /** What has no context of its own (an uncaught error, a library's global timer) goes to the latest cell. */
   #latest: Message | undefined;
 
@@ -55,7 +64,9 @@ export class KernelServer {
     const { connection } = options;
     this.#wire = new Wire(connection.key, 'kernel');
     const log = captureStreams((name, text) => this.#output.write(name, text, this.#parent()));
-    this.#sockets = new Sockets(this.#wire, (line) => log(`[patchwise kernel] ${line}\n`));
+    this.#sockets = new Sockets(this.#wire, options.interrupts, (line) =>
+      log(`[patchwise kernel] ${line}\n`),
+    );
     const publish = (type: string, content: Json, parent: Parent): void =>
       this.#sockets.publish({ type, content, parent });
     this.#output = new Output(publish);
@@ -144,7 +155,12 @@ export class KernelServer {
     } finally {
       this.#status('idle', message);
     }
-    if (message.header.msg_type === 'shutdown_request') this.options.onShutdown();
+    const type = message.header.msg_type;
+    if (type === 'shutdown_request') this.options.onShutdown();
+    if (type === 'kernel_info_request' && !this.#introduced) {
+      this.#introduced = true;
+      setTimeout(() => this.engine.prepare(), PREPARE_AFTER_MS);
+    }
   }
 
   #outlet(): ExecutionOutlet {
@@ -190,6 +206,7 @@ export class KernelServer {
   }
 
   #reportStray(what: string, error: unknown): void {
+    if (error instanceof CellInterrupted) return; // work that an interrupted cell left running has ended, as asked
     const text = this.engine.describe(error).traceback.join('\n');
     this.#output.write('stderr' satisfies StreamName, `${what} ${text}\n`, this.#parent());
   }

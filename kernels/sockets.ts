@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { Publisher, Router } from 'zeromq';
 import { addressOf, type Connection } from './connection';
 import type { FromControl, ToControl } from './control-thread';
+import type { Interrupts } from './interrupts';
 import { isDropped, type Message, type Outgoing, type Wire } from './wire';
 
 export type RequestChannel = 'shell' | 'control' | 'stdin';
@@ -29,6 +30,7 @@ export class Sockets {
 
   constructor(
     readonly wire: Wire,
+    private readonly interrupts: Interrupts,
     private readonly log: (line: string) => void,
   ) {}
 
@@ -86,6 +88,7 @@ export class Sockets {
         key: connection.key,
         control: addressOf(connection, 'control'),
         heartbeat: addressOf(connection, 'hb'),
+        interrupts: this.interrupts.flags,
       },
       stdout: true, // a worker's streams pass through the main thread's, which belong to cells
       stderr: true,
@@ -100,7 +103,6 @@ export class Sockets {
         this.log(`the control thread failed: ${error.message}`);
         reject(error);
       });
-      control.unref();
     });
   }
 }

@@ -10,13 +10,16 @@ import type { Executor } from 'tslab/dist/executor';
 import { describeError } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
 import type { CellEngine, CellError, CellOutcome, Completeness, Completion, Inspection } from './engine';
+import { Interrupts } from './interrupts';
+import { withLoopChecks } from './loop-checks';
 import { forwardRequire, forwardTypes, hasOwnPackage } from './package-types';
 import { callBefore, documentationOf, openBracket } from './signature';
 import { prepareCell } from './tslab-prepare';
 import { withSourceMaps } from './tslab-source-maps';
 
 /** The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. */
-export function createTslabEngine(notebookFolder: string): CellEngine {
+export function createTslabEngine(notebookFolder: string, interrupts = new Interrupts()): CellEngine {
+  interrupts.expose();
   const tslab = createRequire(require.resolve('tslab/package.json'));
   const typescriptPath = tslab.resolve('@tslab/typescript-for-tslab');
   const typescript = tslab(typescriptPath) as typeof TypeScript;
@@ -49,8 +52,10 @@ export function createTslabEngine(notebookFolder: string): CellEngine {
           `${fileName ?? `Cell [${running}]`}:${start.line + 1}:${start.character + 1} - ${messageText}`,
       );
       if (converted.output) {
-        sources.add(running, { code, maps: maps.of(converted.output), linesAbove: 1 });
-        converted.output += `\n//# sourceURL=${cellFileName(running)}`;
+        const checked = withLoopChecks(typescript, converted.output, converted.hasToplevelAwait ?? false);
+        const { insertions } = checked;
+        sources.add(running, { code, insertions, maps: maps.of(converted.output), linesAbove: 1 });
+        converted.output = `${checked.code}\n//# sourceURL=${cellFileName(running)}`;
       }
       return converted;
     },
@@ -75,7 +80,8 @@ export function createTslabEngine(notebookFolder: string): CellEngine {
     ended = { diagnostics: [] };
     const end = ended;
     try {
-      if (await executor.execute(code)) return { status: 'ok', value: end.value };
+      if (await interrupts.within(cell, () => executor.execute(code)))
+        return { status: 'ok', value: end.value };
     } catch (error) {
       return { status: 'error', error: describe(error) }; // the compiler itself failed
     }
@@ -110,12 +116,16 @@ export function createTslabEngine(notebookFolder: string): CellEngine {
   }
 
   return {
+    prepare: () => {},
     execute,
     complete,
     inspect,
     isComplete,
     describe,
-    interrupt: () => executor.interrupt(),
+    interrupt: () => {
+      interrupts.mark();
+      executor.interrupt();
+    },
     close: () => executor.close(),
   };
 }

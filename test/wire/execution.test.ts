@@ -222,6 +222,40 @@ test('interrupt_request and SIGINT stop a top-level await', async () => {
   }
 });
 
+test('interrupt_request stops a loop after an await, in the cell or in an async function of an earlier one', async () => {
+  await kernel.execute('async function spins() { await 0; for (let i = 0; ; i++) if (i < 0) break; }');
+  for (const code of ['await 0; while (true);', 'await spins()', 'await 0; do { await null } while (true)']) {
+    const id = kernel.begin(code);
+    await sleep(500);
+    kernel.send('control', 'interrupt_request', {});
+    const { reply } = await kernel.finished(id);
+    expect(reply).toMatchObject({ status: 'error', ename: 'Interrupted' });
+  }
+});
+
+test('an interrupted loop does not go on in the background, and the work of other cells does', async () => {
+  await kernel.execute(
+    'let mine = 0, others = 0; const pause = (ms: number) => new Promise((r) => setTimeout(r, ms));',
+  );
+  await kernel.execute('(async () => { for (;;) { others++; await pause(20); } })(); void 0');
+  const id = kernel.begin('for (;;) { mine++; await pause(20); }');
+  await sleep(400);
+  kernel.send('control', 'interrupt_request', {});
+  await kernel.finished(id);
+  await kernel.execute('await pause(50)');
+  const { outputs } = await kernel.execute(
+    'const before = [mine, others]; await pause(200); [mine - before[0], others > before[1]]',
+  );
+  expect(outputs[0]?.content.data['text/plain']).toBe('[ 0, true ]');
+  expect(kernel.textOf(id)).toBe('');
+});
+
+test('the checks in loops leave the positions of errors alone', async () => {
+  const { reply } = await kernel.execute(`await 0; for (const x of [1]) { if (x) throw new Error('here') }`);
+  const traceback = stripVTControlCharacters(reply.traceback.join('\n'));
+  expect(traceback).toMatch(/at (async )?Cell \[\d+\]:1:46/);
+});
+
 test('top-level await, redeclaration and imports of Node modules', async () => {
   await kernel.execute(`import { join } from 'node:path';\nlet again = 1;`);
   const { outputs } = await kernel.execute(`let again = await Promise.resolve('two');\njoin('a', again)`);

@@ -38,7 +38,7 @@ test('a notebook runs headless with parameters, and is written as valid nbformat
     { cell_type: 'markdown', source: '# Three cells', metadata: {} },
     code(['let patches: number = 1;\n', "const name = 'default';"], 'parameters'),
     code(
-      'for (let i = 0; i < patches; i++) console.log(name, i);\nsetTimeout(() => console.log("late"), 100);',
+      'for (let i = 0; i < patches; i++) console.log(name, i);\nvoid setTimeout(() => console.log("late"), 100);',
     ),
     code('await new Promise((r) => setTimeout(r, 250));\n({ patches, folder: process.cwd() })'),
   );

@@ -89,7 +89,7 @@ export class RawKernel {
       kernel.send('shell', 'kernel_info_request', {});
       await sleep(100);
     }
-    await sleep(100);
+    await kernel.request('is_complete_request', { code: '' }); // the compiler is there from here on
     return kernel;
   }
 

@@ -1,0 +1,66 @@
+/** Puts the interrupt check into the loops of a cell's asynchronous code (see interrupts.ts). */
+import type * as TypeScript from '@tslab/typescript-for-tslab';
+
+/** Text put into a line, so that positions after it can be taken back. Lines and columns count from 1. */
+export interface Insertion {
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
+}
+
+export interface CheckedCode {
+  readonly code: string;
+  readonly insertions: readonly Insertion[];
+}
+
+const PRELUDE = 'const __stop = globalThis[Symbol.for("patchwise.interrupts")]; ';
+const CHECK = ' if (__stop.flags[0]) __stop.check(); ';
+
+/**
+ * The JavaScript of a cell with a check at the start of every turn of a loop that lies in an async function or, where
+ * `asyncCell`, at the top. Loops of synchronous functions stay as they are: SIGINT ends them, and they may be hot.
+ */
+export function withLoopChecks(typescript: typeof TypeScript, code: string, asyncCell: boolean): CheckedCode {
+  if (!asyncCell && !code.includes('async')) return { code, insertions: [] };
+  const file = typescript.createSourceFile('cell.js', code, typescript.ScriptTarget.Latest, false);
+  const puts: { at: number; text: string }[] = [];
+  const visit = (node: TypeScript.Node, isAsync: boolean): void => {
+    if (isAsync && typescript.isIterationStatement(node, false)) {
+      const { statement } = node as TypeScript.IterationStatement;
+      const start = statement.getStart(file);
+      if (typescript.isBlock(statement)) puts.push({ at: start + 1, text: CHECK });
+      else puts.push({ at: start, text: `{${CHECK}` }, { at: statement.end, text: ' }' });
+    }
+    const inside = typescript.isFunctionLike(node) ? isAsyncFunction(typescript, node) : isAsync;
+    typescript.forEachChild(node, (child) => visit(child, inside));
+  };
+  visit(file, asyncCell);
+  if (puts.length === 0) return { code, insertions: [] };
+  puts.push({ at: 0, text: PRELUDE });
+  puts.sort((a, b) => a.at - b.at);
+  let checked = '';
+  let from = 0;
+  for (const { at, text } of puts) {
+    checked += code.slice(from, at) + text;
+    from = at;
+  }
+  const insertions = puts.map(({ at, text }) => {
+    const { line, character } = file.getLineAndCharacterOfPosition(at);
+    return { line: line + 1, column: character + 1, length: text.length };
+  });
+  return { code: checked + code.slice(from), insertions };
+}
+
+/** The column that a position of the checked code has in the code before the checks. */
+export function columnWithout(insertions: readonly Insertion[], line: number, column: number): number {
+  let before = column;
+  for (const insertion of insertions) {
+    if (insertion.line === line && insertion.column < before) before -= insertion.length;
+  }
+  return Math.max(1, before);
+}
+
+function isAsyncFunction(typescript: typeof TypeScript, node: TypeScript.Node): boolean {
+  const modifiers = typescript.canHaveModifiers(node) ? typescript.getModifiers(node) : undefined;
+  return (modifiers ?? []).some(({ kind }) => kind === typescript.SyntaxKind.AsyncKeyword);
+}
