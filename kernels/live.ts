@@ -4,8 +4,8 @@
  * display replaced once a second. Both go on for as long as the run does, whichever cell runs meanwhile.
  *
  * Messages to the front end: `{type: 'figure', figure: {data, layout}}`, `{type: 'points', points: {uid: {x, y}},
- * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}`, then `{type: 'figure'}` to
- * ask for a whole figure again.
+ * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}`, then `{type: 'alive'}` now
+ * and then, and `{type: 'figure'}` to ask for a whole figure again.
  */
 import type { AsyncResource } from 'node:async_hooks';
 import { attach, type Figure, figureBundle, type Run } from '../src/index';
@@ -16,6 +16,8 @@ import { RunFollower, type Tick } from './run-follower';
 /** A line that has grown by more than this since the last whole figure is sent anew, thinned. */
 const MOST_POINTS = 1000;
 const DISPLAY_MS = 1000;
+/** A page that has said nothing for so long is gone: a reload closes no comm. Hidden pages speak once a minute. */
+const SILENCE_MS = 150_000;
 
 /** What live figures need of the kernel. */
 export interface LiveOutlet {
@@ -72,8 +74,18 @@ export class LiveFigures {
       return;
     }
     const stream = new FigureStream((message) => comm.send(message));
-    const viewer = (tick: Tick): void => stream.send(tick);
-    comm.onMessage(() => stream.sendWhole(follower.figure()));
+    let heard = Date.now();
+    const viewer = (tick: Tick): void => {
+      if (Date.now() - heard < SILENCE_MS) stream.send(tick);
+      else {
+        follower.leave(viewer);
+        comm.close();
+      }
+    };
+    comm.onMessage(({ data }) => {
+      heard = Date.now();
+      if (data.type === 'figure') stream.sendWhole(follower.figure());
+    });
     comm.onClose(() => follower.leave(viewer));
     stream.sendWhole(follower.figure());
     if (follower.ended) comm.send({ type: 'ended' });

@@ -34,7 +34,7 @@ footer { margin-top: 4rem; padding-top: 0.8rem; border-top: 1px solid var(--rule
 /** Draws every figure in the page's colours, and again in the others when the reader's theme or the medium changes. */
 export const DRAW = `
 (() => {
-  const config = { responsive: true, displaylogo: false };
+  const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: '' };
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const figures = [...document.querySelectorAll('.figure[data-figure]')].map((node) => ({
     node,

@@ -92,12 +92,13 @@ function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
     ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
     [Number.POSITIVE_INFINITY, 0],
   );
-  if (!(high >= 8 * low)) return { type: 'linear' };
+  if (!(high >= 8 * low)) return { type: 'linear', uirevision: 'linear' };
   const marks = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) =>
     [1, 2, 5].map((digit) => digit * 10 ** power),
   );
   return {
     type: 'log',
+    uirevision: 'log', // a zoom on the linear axis means nothing here
     tickmode: 'array',
     tickvals: marks,
     ticktext: marks.map((mark) => String(Number(mark.toPrecision(1)))),

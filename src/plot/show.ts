@@ -39,9 +39,10 @@ export function toBundle(value: unknown): MimeBundle | undefined {
  */
 export function figureBundle(figure: Figure, run?: ShownRun): MimeBundle {
   const plain = { data: figure.data, layout: figure.layout };
+  const config = { responsive: true, displaylogo: false, showSendToCloud: false };
   return {
     [FIGURE_MIME]: { figure: plain, ...(run ? { run: { id: run.id, dir: run.dir } } : {}) },
-    [PLOTLY_MIME]: plain,
+    [PLOTLY_MIME]: { ...plain, config },
     'image/svg+xml': figureToSvg(figure),
     'text/plain': figure.summary,
   };

@@ -54,6 +54,13 @@ export function baseLayout(title: string, height: number): Layout {
     margin: { l: 56, r: 24, t: 56, b: 44 },
     hovermode: 'closest',
     uirevision: 'keep',
+    // Plotly would offer to upload the figure to its maker's server: not a patient's CT.
+    modebar: {
+      bgcolor: clear,
+      color: ink,
+      activecolor: palette[0],
+      remove: ['sendChartToCloud', 'select2d', 'lasso2d'],
+    },
   };
 }
 

@@ -6,7 +6,8 @@
 (() => {
   const MIME = 'application/vnd.patchwise.figure+json';
   const base = new URL('.', document.currentScript.src).href;
-  const config = { responsive: true, displaylogo: false };
+  // Nothing leaves this machine: without the last two Plotly offers to upload the figure to its maker's server.
+  const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: '' };
   let shared;
 
   /** A package of JupyterLab's own, in the version it runs. */
@@ -75,6 +76,11 @@
     });
   }
 
+  /** How long to wait for the first word of the kernel before asking again; it may have been restarting. */
+  const PATIENCE_MS = 5000;
+  /** How often the kernel hears that this page is still there. */
+  const ALIVE_MS = 10_000;
+
   /**
    * Follows a run by a comm of its own to the notebook's kernel: opened when the figure is first drawn, and again when
    * the kernel has restarted or the connection came back. What is stored in the notebook is only the last picture.
@@ -117,16 +123,28 @@
       this.heard = false;
       const comm = kernel.createComm('patchwise.live');
       this.comm = comm;
-      comm.onMsg = (message) => {
+      comm.onMsg = ({ content: { data } }) => {
         if (this.comm !== comm) return;
         this.heard = true;
-        this.onMessage(message.content.data);
-        if (message.content.data.type === 'ended') this.close();
+        this.onMessage(data);
+        if (data.type === 'ended' || data.type === 'error') this.close();
       };
       comm.onClose = () => {
-        if (this.comm === comm) this.comm = undefined;
+        if (this.comm !== comm) return;
+        this.comm = undefined;
+        if (this.heard) this.reopen(); // the kernel took us for gone; one that has never answered is not ours
       };
       comm.open({ id: this.run.id, dir: this.run.dir });
+      clearTimeout(this.doubt);
+      this.doubt = setTimeout(() => {
+        if (this.comm !== comm || this.heard) return;
+        this.drop();
+        this.reopen();
+      }, PATIENCE_MS);
+      clearInterval(this.pulse);
+      this.pulse = setInterval(() => {
+        if (this.comm && !this.comm.isDisposed && this.heard) this.comm.send({ type: 'alive' });
+      }, ALIVE_MS);
     }
 
     close() {
@@ -134,6 +152,12 @@
       this.session.kernelChanged.disconnect(this.reopen);
       this.session.statusChanged.disconnect(this.onStatus);
       this.session.connectionStatusChanged.disconnect(this.onStatus);
+      clearTimeout(this.doubt);
+      clearInterval(this.pulse);
+      this.drop();
+    }
+
+    drop() {
       const comm = this.comm;
       this.comm = undefined;
       try {
@@ -153,6 +177,9 @@
         this.addClass('patchwise-figure');
         this.node.style.minHeight = '2em';
         this.redraw = this.redraw.bind(this);
+        this.hold = this.hold.bind(this);
+        this.release = this.release.bind(this);
+        this.node.addEventListener('mousedown', this.hold, true);
         themes?.themeChanged.connect(this.redraw);
       }
 
@@ -161,7 +188,8 @@
         this.model = model;
         // The kernel also replaces the stored figure once a second; the link has newer data than that.
         if (!this.link?.connected) this.figure = figure;
-        await this.draw();
+        if (this.held) this.late = true;
+        else await this.draw();
         if (run && this.session && !this.link) {
           this.link = new LiveLink(this.session, run, (message) => this.receive(message));
         }
@@ -189,11 +217,27 @@
 
       /** Draws at the next frame, once for however many messages came before it. */
       redraw() {
-        if (this.frame || this.isDisposed) return;
+        if (this.held) this.late = true;
+        if (this.frame || this.held || this.isDisposed) return;
         this.frame = requestAnimationFrame(() => {
           this.frame = undefined;
-          void this.draw();
+          if (this.held) this.late = true;
+          else void this.draw();
         });
+      }
+
+      /** Drawing anew would end a drag (a zoom, a slider): while a button is down the figure stands still. */
+      hold() {
+        this.held = true;
+        window.addEventListener('mouseup', this.release, { once: true });
+      }
+
+      release() {
+        setTimeout(() => {
+          this.held = false;
+          if (this.late) this.redraw();
+          this.late = false;
+        }, 100); // Plotly takes the new range over after the event
       }
 
       async draw() {
@@ -201,7 +245,11 @@
           const Plotly = await loadPlotly();
           if (this.isDisposed || !this.figure) return;
           if (this.trouble) this.node.textContent = this.trouble = '';
-          await Plotly.react(this.node, this.figure.data, themed(this.figure.layout), config);
+          // Plotly writes what the reader does (zoom, buttons, slider) into the layout that it is given. A still figure
+          // keeps it there over a change of theme; a live one gets layouts without it, which must be compared with
+          // what the kernel sent, or `uirevision` takes the zoom for a new range.
+          const layout = this.link ? structuredClone(this.figure.layout) : this.figure.layout;
+          await Plotly.react(this.node, this.figure.data, themed(layout), config);
           this.plotly = Plotly;
         } catch (error) {
           this.trouble = `This figure cannot be drawn: ${error.message ?? error}`;
@@ -220,6 +268,7 @@
       dispose() {
         if (this.isDisposed) return;
         this.link?.close();
+        window.removeEventListener('mouseup', this.release);
         this.themes?.themeChanged.disconnect(this.redraw);
         if (this.frame) cancelAnimationFrame(this.frame);
         if (this.plotly) this.plotly.purge(this.node);
