@@ -1,14 +1,12 @@
 /** A small Jupyter client: starts our kernel as a child process on loopback and talks to it over the wire. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Dealer, Subscriber } from 'zeromq';
-import { addressOf, CHANNELS, type Channel, type Connection, connectionFile } from './connection';
+import { addressOf, type Connection, connectionFile, freeConnection } from './connection';
 import { packageRoot } from './package-types';
 import { isDropped, type Json, type Message, Wire } from './wire';
 
@@ -195,15 +193,4 @@ export class KernelClient {
     });
     return Promise.race([work, death]);
   }
-}
-
-/** A connection on loopback with five ports that were free a moment ago and a new key. */
-async function freeConnection(): Promise<Connection> {
-  const servers = CHANNELS.map(() => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  const byChannel = Object.fromEntries(CHANNELS.map((channel, at) => [channel, ports[at]!]));
-  const key = randomBytes(32).toString('hex');
-  return { transport: 'tcp', ip: '127.0.0.1', key, ports: byChannel as Record<Channel, number> };
 }

@@ -1,5 +1,8 @@
 /** The connection file: where the five sockets of a kernel are, and the key that signs its messages. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 
 export type Channel = 'shell' | 'iopub' | 'stdin' | 'control' | 'hb';
 export const CHANNELS: readonly Channel[] = ['shell', 'iopub', 'stdin', 'control', 'hb'];
@@ -46,6 +49,17 @@ export function connectionFile(connection: Connection): string {
 export function addressOf(connection: Connection, channel: Channel): string {
   const { transport, ip, ports } = connection;
   return transport === 'ipc' ? `ipc://${ip}-${ports[channel]}` : `tcp://${ip}:${ports[channel]}`;
+}
+
+/** A connection on loopback with five ports that were free a moment ago and a new key. */
+export async function freeConnection(): Promise<Connection> {
+  const servers = CHANNELS.map(() => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  const byChannel = Object.fromEntries(CHANNELS.map((channel, at) => [channel, ports[at]!]));
+  const key = randomBytes(32).toString('hex');
+  return { transport: 'tcp', ip: '127.0.0.1', key, ports: byChannel as Record<Channel, number> };
 }
 
 // Not one of src/errors: the kernel loads nothing of the library before a cell asks for it.

@@ -1,7 +1,7 @@
 /** Values as MIME bundles, and the display hooks through which code in cells reaches its kernel. */
 import { inspect } from 'node:util';
 import type { CommRegistry } from './comms';
-import type { Output, Parent, Publish } from './output';
+import type { Parent } from './output';
 import type { Json } from './wire';
 
 export type MimeBundle = Record<string, unknown>;
@@ -38,42 +38,6 @@ export interface DisplayOptions {
   /** The cell it belongs to; the one whose code runs, if not given. */
   readonly parent?: Parent;
   readonly metadata?: Json;
-}
-
-export class Displays {
-  /** For each cell execution, the names it has shown: running a cell again shows them anew. */
-  readonly #shown = new Map<string, Set<string>>();
-
-  constructor(
-    private readonly publish: Publish,
-    private readonly output: Output,
-  ) {}
-
-  show(data: MimeBundle, parent: Parent, { id, update, metadata = {} }: DisplayOptions = {}): void {
-    const content = { data, metadata, transient: id === undefined ? {} : { display_id: id } };
-    if (id !== undefined && (update ?? this.#isShown(id, parent))) {
-      this.output.update(id, content, parent);
-      return;
-    }
-    if (id !== undefined) this.#remember(id, parent);
-    this.output.flush();
-    this.publish('display_data', content, parent);
-  }
-
-  clear(wait: boolean, parent: Parent): void {
-    this.output.flush();
-    this.publish('clear_output', { wait }, parent);
-  }
-
-  #isShown(id: string, parent: Parent): boolean {
-    return this.#shown.get(parent.msg_id ?? '')?.has(id) ?? false;
-  }
-
-  #remember(id: string, parent: Parent): void {
-    const cell = parent.msg_id ?? '';
-    const ids = this.#shown.get(cell) ?? new Set();
-    this.#shown.set(cell, ids.add(id));
-  }
 }
 
 /** What the kernel offers to code that does not import it (src/plot/display.ts, cells), by registered symbols. */

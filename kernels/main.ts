@@ -1,6 +1,7 @@
 /** The kernel process: `node dist/kernels/main.js <connection file>`. Started by Jupyter or by our own client. */
 import { AsyncResource } from 'node:async_hooks';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../src/index';
 import type { Run } from '../src/index';
@@ -9,7 +10,7 @@ import type { DisplayOptions, MimeBundle } from './display';
 import { Interrupts } from './interrupts';
 import { lazyEngine } from './lazy-engine';
 import type { LiveFigures } from './live';
-import { packageRoot } from './package-types';
+import { PACKAGE } from './package-types';
 import { KernelServer } from './server';
 import { createTslabEngine } from './tslab';
 
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
     return figures;
   };
   const showLive = (value: unknown, options: DisplayOptions): Promise<void> | undefined => {
-    const run = library()?.shownRun(value);
+    const run = library()?.shownRun?.(value);
     return run && live().then((figures) => figures.show(run as Run, options));
   };
   const kernel = new KernelServer({ connection, engine, interrupts, present, showLive, onShutdown: leave });
@@ -42,15 +43,20 @@ async function main(): Promise<void> {
 
 /** The library's own way of showing values. */
 function present(value: unknown): MimeBundle | undefined {
-  return library()?.toBundle(value);
+  return library()?.toBundle?.(value);
 }
 
 /**
  * The library once a cell has loaded it: no value of its classes can exist before, and the kernel starts without its
- * weight.
+ * weight. It is the notebook's own copy where there is one, of whatever version.
  */
-function library(): typeof Library | undefined {
-  return require.cache[join(packageRoot(), 'dist', 'src', 'index.js')]?.exports as typeof Library | undefined;
+function library(): Partial<typeof Library> | undefined {
+  try {
+    const path = createRequire(join(process.cwd(), 'cell.js')).resolve(PACKAGE);
+    return require.cache[path]?.exports as Partial<typeof Library> | undefined;
+  } catch {
+    return undefined; // nothing of that name can be found, so nothing of it is loaded
+  }
 }
 
 /** Ends the process together with what cells left running in its process group; detached runs are in their own. */

@@ -5,32 +5,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { CommRegistry } from './comms';
 import type { Connection } from './connection';
-import {
-  type DisplayOptions,
-  Displays,
-  installHooks,
-  type MimeBundle,
-  type Present,
-  toMimeBundle,
-} from './display';
+import { type DisplayOptions, installHooks, type MimeBundle } from './display';
+import { Displays, type Presentation } from './displays';
 import type { CellEngine } from './engine';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import { History } from './history';
 import { InputPrompts } from './input';
 import { CellInterrupted, type Interrupts } from './interrupts';
-import { captureStreams, Output, type Parent, type StreamName } from './output';
+import { captureStreams, Output, type Parent } from './output';
 import { answer } from './requests';
 import { type RequestChannel, Sockets } from './sockets';
 import { type Json, type Message, Wire } from './wire';
 
-export interface KernelOptions {
+export interface KernelOptions extends Presentation {
   readonly connection: Connection;
   readonly engine: CellEngine;
   readonly interrupts: Interrupts;
-  /** How the library's values show themselves. */
-  readonly present?: Present;
-  /** Shows a value that keeps moving (a run) by a display of its own; undefined for a value that does not move. */
-  readonly showLive?: (value: unknown, options: DisplayOptions) => Promise<void> | undefined;
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
@@ -54,7 +44,6 @@ export class KernelServer {
   readonly #queue: ExecutionQueue;
   /** The request whose code runs in the present asynchronous context: background work keeps that of its cell. */
   readonly #cells = new AsyncLocalStorage<Message>();
-  readonly #pendingDisplays = new Set<Promise<void>>();
   #introduced = false;
   /** What has no context of its own (an uncaught error, a library's global timer) goes to the latest cell. */
   #latest: Message | undefined;
@@ -63,25 +52,25 @@ export class KernelServer {
     this.engine = options.engine;
     const { connection } = options;
     this.#wire = new Wire(connection.key, 'kernel');
-    const log = captureStreams((name, text) => this.#output.write(name, text, this.#parent()));
+    const log = captureStreams((name, text) => this.#output.write(name, text, this.currentParent()));
     this.#sockets = new Sockets(this.#wire, options.interrupts, (line) =>
       log(`[patchwise kernel] ${line}\n`),
     );
     const publish = (type: string, content: Json, parent: Parent): void =>
       this.#sockets.publish({ type, content, parent });
     this.#output = new Output(publish);
-    this.#displays = new Displays(publish, this.#output);
+    this.#displays = new Displays(options, this.#output, publish, () => this.currentParent());
     this.#prompts = new InputPrompts((message) => this.#sockets.send('stdin', message));
     this.comms = new CommRegistry((type, content, buffers) =>
-      this.#sockets.publish({ type, content, buffers, parent: this.#parent() }),
+      this.#sockets.publish({ type, content, buffers, parent: this.currentParent() }),
     );
     this.#queue = new ExecutionQueue(this.engine, this.history, this.#outlet());
   }
 
   async start(): Promise<void> {
     installHooks({
-      display: (value, options) => this.displayValue(value, options),
-      clearOutput: ({ wait = false } = {}) => this.#displays.clear(wait, this.#parent()),
+      display: (value, options) => this.#displays.showValue(value, options),
+      clearOutput: ({ wait = false } = {}) => this.#displays.clear(wait),
       input: (prompt = '', { password = false } = {}) => {
         this.#output.flush();
         return this.#prompts.ask(prompt, password, this.#cell());
@@ -98,28 +87,12 @@ export class KernelServer {
 
   /** Shows a ready bundle in the cell whose code runs, or in `parent`. */
   display(bundle: MimeBundle, options: DisplayOptions = {}): void {
-    this.#displays.show(bundle, options.parent ?? this.#parent(), options);
-  }
-
-  /** Shows any value. */
-  displayValue(value: unknown, options: DisplayOptions = {}): void {
-    const placed = { ...options, parent: options.parent ?? this.#parent() };
-    const live = this.options.showLive?.(value, placed);
-    const bundle = live ? undefined : this.#bundle(value);
-    if (live) this.#expect(live);
-    else if (bundle instanceof Promise) this.#expect(bundle.then((ready) => this.display(ready, placed)));
-    else if (bundle) this.display(bundle, placed);
-  }
-
-  /** The running cell ends when this display is there. */
-  #expect(shown: Promise<void>): void {
-    this.#pendingDisplays.add(shown);
-    void shown.finally(() => this.#pendingDisplays.delete(shown));
+    this.#displays.show(bundle, options);
   }
 
   /** The header of the request whose code runs now: pass it to `display` from code that runs outside of any cell. */
   currentParent(): Parent {
-    return this.#parent();
+    return this.#cell()?.header ?? {};
   }
 
   interrupt(): void {
@@ -176,20 +149,12 @@ export class KernelServer {
       within: async (request, work) => {
         this.#latest = request;
         const result = await this.#cells.run(request, work);
-        await Promise.allSettled(this.#pendingDisplays);
+        await this.#displays.settled();
         return result;
       },
-      bundle: async (value) => this.#bundle(value),
-      showLive: async (value) => {
-        const shown = this.options.showLive?.(value, {});
-        await shown;
-        return shown !== undefined;
-      },
+      bundle: async (value) => this.#displays.bundle(value),
+      showLive: (value) => this.#displays.showLive(value),
     };
-  }
-
-  #bundle(value: unknown): MimeBundle | Promise<MimeBundle> {
-    return toMimeBundle(value, this.options.present ?? (() => undefined));
   }
 
   #status(execution_state: 'busy' | 'idle', { header }: Message): void {
@@ -201,13 +166,9 @@ export class KernelServer {
     return this.#cells.getStore() ?? this.#latest;
   }
 
-  #parent(): Parent {
-    return this.#cell()?.header ?? {};
-  }
-
   #reportStray(what: string, error: unknown): void {
     if (error instanceof CellInterrupted) return; // work that an interrupted cell left running has ended, as asked
     const text = this.engine.describe(error).traceback.join('\n');
-    this.#output.write('stderr' satisfies StreamName, `${what} ${text}\n`, this.#parent());
+    this.#output.write('stderr', `${what} ${text}\n`, this.currentParent());
   }
 }
