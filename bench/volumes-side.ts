@@ -1,8 +1,16 @@
-import { readHeader, readVolume, readVoxels, writeVolume } from '../src/index';
+import { phantom, readHeader, readVolume, readVoxels, writeVolume } from '../src/index';
 
-/** One run of our side in a process of its own: `node volumes-side.js WHAT PATH [OUT]`; prints seconds and peak MiB. */
+/**
+ * One run of our side in a process of its own: `node volumes-side.js WHAT PATH [OUT]`; prints seconds and peak MiB.
+ * `make STEM SHAPE` writes the phantom that the others read.
+ */
 async function main(): Promise<void> {
   const [what, path, out] = process.argv.slice(2);
+  if (what === 'make') {
+    const volume = phantom({ shape: out!.split('x').map(Number) });
+    await writeVolume(`${path}.nii`, volume, { dtype: 'int16' });
+    return writeVolume(`${path}.nii.gz`, volume, { dtype: 'int16' });
+  }
   const volume = what === 'write' ? await readVolume(path!) : undefined;
   // What is imported at the first header is loaded before the clock starts, as nibabel's own imports are.
   await readHeader(path!);
