@@ -8,7 +8,7 @@ import { expectRange, expectSameLength, type RangeOption } from './metrics';
 /** Wang et al. 2004: an 11-tap gaussian of standard deviation 1.5 and the two stabilising constants. */
 const SIGMA = 1.5;
 const RADIUS = 5;
-const TAPS = 2 * RADIUS + 1;
+export const TAPS = 2 * RADIUS + 1;
 const K1 = 0.01;
 const K2 = 0.03;
 /** The four local means that SSIM needs: of a, of b, of a² + b², of ab. */
@@ -26,7 +26,8 @@ interface SsimLoops {
     rows: number,
     c1: number,
     c2: number,
-  ): number;
+    sums: number,
+  ): void;
 }
 
 export interface SsimOptions extends RangeOption, LongCall {
@@ -66,8 +67,9 @@ export class SsimSums {
   private readonly recent: Float32Array;
   /** The weights of the planes in `recent`. */
   private readonly rotated: Float64Array;
+  /** Sums over all windows: SSIM, and its contrast and structure alone. */
+  private readonly sums: Float64Array;
   private planes = 0;
-  private sum = 0;
 
   constructor({ shape, dataRange }: { readonly shape: Vec3; readonly dataRange: number }) {
     if (shape.some((n) => !Number.isInteger(n) || n < TAPS)) {
@@ -84,6 +86,7 @@ export class SsimSums {
     const { buffer } = simd.memory;
     this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
     this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);
+    this.sums = new Float64Array(buffer, this.layout.sums, 2);
     new Float64Array(buffer, this.layout.kernel, RADIUS + 1).set(this.kernel.subarray(RADIUS));
   }
 
@@ -97,30 +100,40 @@ export class SsimSums {
     if (this.planes < TAPS) return;
 
     for (let k = 0; k < TAPS; k++) this.rotated[(this.planes + k) % TAPS] = this.kernel[k]!;
-    const { recent, rotated, kernel, fields, rows } = this.layout;
+    const { recent, rotated, kernel, fields, rows, sums } = this.layout;
     this.loops.filterZ(recent, size, rotated, fields);
-    this.sum += this.loops.sumPlane(fields, size, this.nx, this.ny, kernel, rows, this.c1, this.c2);
+    this.loops.sumPlane(fields, size, this.nx, this.ny, kernel, rows, this.c1, this.c2, sums);
   }
 
   /** The mean over the planes so far; NaN before the eleventh. */
   get ssim(): number {
+    return this.mean(0);
+  }
+
+  /** The mean of contrast and structure alone, which MS-SSIM takes from the finer scales. */
+  get structure(): number {
+    return this.mean(1);
+  }
+
+  private mean(sum: 0 | 1): number {
     const windows = (this.nx - 2 * RADIUS) * (this.ny - 2 * RADIUS) * (this.planes - 2 * RADIUS);
-    return this.planes < TAPS ? Number.NaN : this.sum / windows;
+    return this.planes < TAPS ? Number.NaN : this.sums[sum]! / windows;
   }
 }
 
 /** Where things are in the memory of the loops, in bytes; `size` is a plane in values, rounded up to an even number. */
 type Layout = Readonly<
-  Record<'kernel' | 'rotated' | 'fields' | 'rows' | 'recent' | 'bytes' | 'size', number>
+  Record<'kernel' | 'rotated' | 'sums' | 'fields' | 'rows' | 'recent' | 'bytes' | 'size', number>
 >;
 
 function layOut(nx: number, ny: number): Layout {
   const size = nx * ny + ((nx * ny) % 2);
   const rotated = (RADIUS + 1) * 8;
-  const fields = rotated + TAPS * 8;
+  const sums = rotated + TAPS * 8;
+  const fields = sums + 2 * 8;
   const rows = fields + FIELDS * size * 8;
   const recent = rows + 2 * FIELDS * (nx + 2) * 8;
-  return { kernel: 0, rotated, fields, rows, recent, bytes: recent + 2 * TAPS * size * 4, size };
+  return { kernel: 0, rotated, sums, fields, rows, recent, bytes: recent + 2 * TAPS * size * 4, size };
 }
 
 function gaussian(): Float64Array {

@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
+import { confidenceInterval } from '../../src/evaluate/confidence';
 import { ErrorSums, mae, psnr, rmse } from '../../src/evaluate/metrics';
+import { msSsim } from '../../src/evaluate/ms-ssim';
 import { SsimSums, ssim } from '../../src/evaluate/ssim';
+import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/volume/vec3';
 
 interface Case {
@@ -15,6 +18,7 @@ interface Case {
   readonly checksum: readonly [number, number];
   readonly psnr: number;
   readonly ssim: number;
+  readonly msSsim: number;
   readonly mae: number;
   readonly rmse: number;
 }
@@ -50,9 +54,10 @@ describe.each(cases)('as scikit-image: $name', (one) => {
     expect(Math.abs(total(b) - one.checksum[1])).toBeLessThan(1e-6 * dataRange * a.length);
   });
 
-  test('PSNR, SSIM, MAE, RMSE', () => {
+  test('PSNR, SSIM, MS-SSIM, MAE, RMSE', () => {
     expect(Math.abs(psnr(a, b, { dataRange }) - one.psnr)).toBeLessThan(1e-5);
     expect(Math.abs(ssim(a, b, { shape: one.shape, dataRange }) - one.ssim)).toBeLessThan(1e-5);
+    expect(Math.abs(msSsim(a, b, { shape: one.shape, dataRange }) - one.msSsim)).toBeLessThan(1e-5);
     expect(Math.abs(mae(a, b) / one.mae - 1)).toBeLessThan(1e-5);
     expect(Math.abs(rmse(a, b) / one.rmse - 1)).toBeLessThan(1e-5);
   });
@@ -89,6 +94,10 @@ test('what cannot be measured is refused', () => {
   }
   expect(() => ssim(a, a, { dataRange: 1, shape: [11, 121, 1] })).toThrow('at least 11 voxels');
   expect(() => ssim(a, a, { dataRange: 1, shape: [11, 11, 12] })).toThrow(InvalidArgument);
+  for (const scales of [0, 6, 1.5]) {
+    expect(() => msSsim(a, a, { dataRange: 1, shape: [11, 11, 11], scales })).toThrow(InvalidArgument);
+  }
+  expect(() => msSsim(a, a, { dataRange: 1, shape: [11, 11, 11], scales: 2 })).toThrow('at least 11 voxels');
   const sums = new SsimSums({ dataRange: 1, shape: [11, 11, 11] });
   expect(() => sums.addPlane(a.subarray(0, 120), a.subarray(0, 121))).toThrow(InvalidArgument);
 });
@@ -99,4 +108,41 @@ test('a call that is aborted ends', () => {
   const onProgress = ({ done }: { done: number }) => done === 4 && abort.abort();
   const options = { shape: cases[0]!.shape, dataRange: 2, signal: abort.signal, onProgress };
   expect(() => ssim(a, b, options)).toThrow('abort');
+});
+
+test('MS-SSIM of opposites is 0, not NaN', () => {
+  const [a] = pair(cases[0]!);
+  const [up, down] = [a.map((value) => 2 + value), a.map((value) => 2 - value)];
+  expect(msSsim(up, down, { shape: cases[0]!.shape, dataRange: 2 })).toBe(0);
+});
+
+describe('confidence intervals', () => {
+  const random = new Random(1, 'volumes');
+  const values = Array.from({ length: 200 }, () => 30 + 2 * random.normal());
+
+  test('are near 1.96 standard errors, and the same for the same seed', () => {
+    const interval = confidenceInterval(values, { seed: 3 });
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1));
+    const half = (1.96 * deviation) / Math.sqrt(values.length);
+    expect(interval.mean).toBeCloseTo(mean, 12);
+    expect(Math.abs(interval.high - mean - half)).toBeLessThan(0.15 * half);
+    expect(Math.abs(mean - interval.low - half)).toBeLessThan(0.15 * half);
+    expect(confidenceInterval(values, { seed: 3 })).toEqual(interval);
+    expect(confidenceInterval(values, { seed: 4 })).not.toEqual(interval);
+  });
+
+  test('grow with the level; one volume has no spread', () => {
+    const narrow = confidenceInterval(values, { level: 0.5 });
+    const wide = confidenceInterval(values, { level: 0.99 });
+    expect(wide.high - wide.low).toBeGreaterThan(2 * (narrow.high - narrow.low));
+    expect(confidenceInterval([31])).toEqual({ mean: 31, low: 31, high: 31, count: 1 });
+  });
+
+  test('refuse what has no mean', () => {
+    expect(() => confidenceInterval([])).toThrow(InvalidArgument);
+    expect(() => confidenceInterval([30, Infinity])).toThrow(InvalidArgument);
+    expect(() => confidenceInterval([30], { level: 1 })).toThrow(InvalidArgument);
+    expect(() => confidenceInterval([30], { resamples: 0 })).toThrow(InvalidArgument);
+  });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { type BlendOptions, blendPatches, blendSlabs, type Patch, type Slab } from '../../src/patch/blend';
-import { extractPatches } from '../../src/patch/extract';
+import { extractPatch, extractPatches } from '../../src/patch/extract';
 import { type Grid, planGrid, scaleGrid } from '../../src/patch/grid';
+import { selectForeground } from '../../src/patch/select';
 import { windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/volume/vec3';
@@ -171,7 +172,23 @@ describe('patches that are left out', () => {
     expect(row[7]).toBeCloseTo(0.5 / 4 - 3.5 / 4, 6);
   });
 
-  test('are what foreground and mask select', async () => {
+  test('are those without foreground, and the model is not asked for them', async () => {
+    const volume: Vec3 = [40, 12, 12];
+    const sparse = new Float32Array(40 * 12 * 12).fill(-1000);
+    sparse[5] = 40;
+    const wide = planGrid(volume, { patch: [12, 12, 12], stride: [10, 12, 12] });
+    const { keep, skip } = selectForeground(sparse, wide, { above: -200 });
+    expect([keep, skip]).toEqual([[0], [1, 2, 3]]);
+    const patches = keep.map((index) => ({ index, data: extractPatch(sparse, wide, index) }));
+    const blended = await blendPatches(wide, patches, { skip, fill: -1000 });
+    expect(greatestDifference(blended, sparse)).toBeLessThan(1e-3);
+    expect(selectForeground(sparse, wide, { above: -200, part: 0.01 }).keep).toEqual([]);
+    expect(selectForeground(sparse, wide, { above: -1001, part: 0.99 }).keep).toEqual([0, 1, 2, 3]);
+    expect(() => selectForeground(sparse, wide, { above: Number.NaN })).toThrow(InvalidArgument);
+    expect(() => selectForeground(sparse, wide, { above: 0, part: 1 })).toThrow(InvalidArgument);
+  });
+
+  test('and voxels outside a mask are filled', async () => {
     const mask = new Uint8Array(data.length);
     mask[3] = 1;
     const blended = await blendPatches(grid, extractPatches(data, grid), { mask, fill: -5 });

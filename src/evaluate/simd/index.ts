@@ -44,11 +44,13 @@ export function filterZ(planes: usize, size: i32, kernel: usize, fields: usize):
 }
 
 /**
- * Filters the fields along y and x and sums the SSIM of all windows that lie in the plane.
+ * Filters the fields along y and x and sums, over all windows that lie in the plane, their SSIM and its second factor
+ * alone (contrast and structure, which MS-SSIM takes from the finer scales).
  *
  * @param fields 4 planes of `size` float64 values, rows of `nx`
  * @param kernel the weights from the middle outwards, 6 float64 values
  * @param rows room for 8 rows of nx + 2 float64 values
+ * @param sums where the two sums are added, float64
  */
 export function sumPlane(
   fields: usize,
@@ -59,11 +61,11 @@ export function sumPlane(
   rows: usize,
   c1: f64,
   c2: f64,
-): f64 {
+  sums: usize,
+): void {
   const windows = nx - TAPS + 1;
   const row = (<usize>(nx + 2)) << 3;
   const filtered = rows + 4 * row;
-  let sum: f64 = 0;
   for (let y = 0; y <= ny - TAPS; y++) {
     for (let f = 0; f < 4; f++) {
       const from = fields + ((<usize>(f * size + y * nx)) << 3);
@@ -71,9 +73,8 @@ export function sumPlane(
       filterRow(from, (<usize>nx) << 3, between, nx, kernel);
       filterRow(between, 8, filtered + <usize>f * row, windows, kernel);
     }
-    sum += sumRow(filtered, row, windows, c1, c2);
+    sumRow(filtered, row, windows, c1, c2, sums);
   }
-  return sum;
 }
 
 /** Writes `n` weighted sums of 11 values that lie `step` bytes apart; an odd last one comes with one too many. */
@@ -96,12 +97,13 @@ function filterRow(from: usize, step: usize, to: usize, n: i32, kernel: usize): 
   }
 }
 
-/** The sum of the SSIM of `n` windows whose fields are rows `row` bytes apart. */
-function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64): f64 {
+/** Adds the sums over `n` windows whose fields are rows `row` bytes apart. */
+function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64, sums: usize): void {
   const two = f64x2.splat(2);
   const low = f64x2.splat(c1);
   const high = f64x2.splat(c2);
-  let sum = f64x2.splat(0);
+  let whole = f64x2.splat(0);
+  let structures = f64x2.splat(0);
   for (let i = 0; i < n; i += 2) {
     const at = fields + ((<usize>i) << 3);
     const meanA = v128.load(at);
@@ -110,14 +112,16 @@ function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64): f64 {
     const power = f64x2.add(f64x2.mul(meanA, meanA), f64x2.mul(meanB, meanB));
     const covariance = f64x2.sub(v128.load(at + 3 * row), means);
     const variances = f64x2.sub(v128.load(at + 2 * row), power);
-    const above = f64x2.mul(
-      f64x2.add(f64x2.mul(two, means), low),
-      f64x2.add(f64x2.mul(two, covariance), high),
-    );
-    const below = f64x2.mul(f64x2.add(power, low), f64x2.add(variances, high));
-    const similarity = f64x2.div(above, below);
-    if (i + 1 < n) sum = f64x2.add(sum, similarity);
-    else sum = f64x2.replace_lane(sum, 0, f64x2.extract_lane(sum, 0) + f64x2.extract_lane(similarity, 0));
+    let structure = f64x2.div(f64x2.add(f64x2.mul(two, covariance), high), f64x2.add(variances, high));
+    // An odd last window comes with a neighbour that is none.
+    if (i + 1 === n) structure = f64x2.replace_lane(structure, 1, 0);
+    const luminance = f64x2.div(f64x2.add(f64x2.mul(two, means), low), f64x2.add(power, low));
+    structures = f64x2.add(structures, structure);
+    whole = f64x2.add(whole, f64x2.mul(luminance, structure));
   }
-  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+  store<f64>(sums, load<f64>(sums) + f64x2.extract_lane(whole, 0) + f64x2.extract_lane(whole, 1));
+  store<f64>(
+    sums + 8,
+    load<f64>(sums + 8) + f64x2.extract_lane(structures, 0) + f64x2.extract_lane(structures, 1),
+  );
 }

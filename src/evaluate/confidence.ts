@@ -1,0 +1,61 @@
+import { InvalidArgument } from '../errors';
+import { Random } from '../random';
+
+export interface ConfidenceOptions {
+  /** Part of the resampled means that the interval holds; default 0.95. */
+  readonly level?: number;
+  /** Default 2,000. */
+  readonly resamples?: number;
+  readonly seed?: number;
+}
+
+/** A mean over volumes and the interval that bootstrapping gives for it. */
+export interface ConfidenceInterval {
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+  /** Number of volumes. */
+  readonly count: number;
+}
+
+/**
+ * The mean of a metric over volumes (one value a volume, so that large volumes do not count for more) with its
+ * percentile bootstrap interval (Efron 1979). The same seed gives the same interval.
+ *
+ * @throws InvalidArgument where there is no value or one is not finite: an infinite PSNR has no mean.
+ */
+export function confidenceInterval(
+  values: readonly number[],
+  options: ConfidenceOptions = {},
+): ConfidenceInterval {
+  const { level = 0.95, resamples = 2000, seed = 0 } = options;
+  if (values.length === 0) throw new InvalidArgument('values', 'at least one value', values);
+  const bad = values.find((value) => !Number.isFinite(value));
+  if (bad !== undefined) throw new InvalidArgument('values', 'finite numbers', bad);
+  if (!(level > 0 && level < 1)) throw new InvalidArgument('level', 'a number between 0 and 1', level);
+  if (!Number.isInteger(resamples) || resamples < 1) {
+    throw new InvalidArgument('resamples', 'a positive integer', resamples);
+  }
+  const random = new Random(seed, 'bootstrap');
+  const means = new Float64Array(resamples).map(() => {
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) sum += values[random.below(values.length)]!;
+    return sum / values.length;
+  });
+  means.sort();
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  return {
+    mean,
+    low: quantile(means, (1 - level) / 2),
+    high: quantile(means, (1 + level) / 2),
+    count: values.length,
+  };
+}
+
+/** Linear between neighbours, as numpy.quantile. */
+function quantile(sorted: Float64Array, part: number): number {
+  const place = part * (sorted.length - 1);
+  const below = Math.floor(place);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below]! + (place - below) * (sorted[above]! - sorted[below]!);
+}
