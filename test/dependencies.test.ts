@@ -13,6 +13,7 @@ const chosen: Record<string, string> = {
   '@tensorflow/tfjs-backend-cpu': 'the reference backend the others are checked against',
   '@tensorflow/tfjs-backend-wasm': 'the embedded backend: XNNPACK from npm alone',
   '@tensorflow/tfjs-core': 'the tensor API that model, gradients and optimisers are written on',
+  '@types/ndarray': 'the types of ndarray, which our declarations name',
   commander: 'the command line',
   marked: 'markdown cells in the HTML report',
   ndarray: 'the view of a volume in notebooks',
