@@ -29,9 +29,9 @@ export class Adam {
     }
   }
 
-  /** Moves every weight by its gradient, given row-major. */
-  step(gradients: ReadonlyMap<string, Float32Array>): void {
-    const { learningRate, epsilon = 1e-8 } = this.options;
+  /** Moves every weight by its gradient, given row-major; at another learning rate where one is given. */
+  step(gradients: ReadonlyMap<string, Float32Array>, learningRate: number = this.options.learningRate): void {
+    const { epsilon = 1e-8 } = this.options;
     const [beta1, beta2] = this.options.betas;
     this.steps++;
     const rate = learningRate / (1 - beta1 ** this.steps);

@@ -68,6 +68,7 @@ const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
   batch: count,
   tail: oneOf('what to do with the tail', ['pad', 'drop', 'uneven']),
   learningRate: positive,
+  schedule: oneOf('how the learning rate goes', ['constant', 'cosine']),
   betas: { expected: 'two numbers in [0, 1)', schema: z.tuple([fraction.schema, fraction.schema]) },
   clip: amount,
   logEvery: count,

@@ -17,7 +17,7 @@ export interface RunConfig {
    * upper z end of the only volume, which no training patch overlaps.
    */
   readonly validation: number;
-  /** At most so many validation patches are measured, spread evenly over what is held out. */
+  /** At most so many validation patches are measured, always the same, drawn by the seed. */
   readonly validationPatches: number;
   readonly intensity: IntensitySpec;
   readonly patch: Vec3;
@@ -36,6 +36,8 @@ export interface RunConfig {
   /** What to do with the patches of an epoch that do not fill a step: begin again with the first, leave them out, or a smaller step. */
   readonly tail: Tail;
   readonly learningRate: number;
+  /** `cosine` lets the learning rate fall to nearly nothing at the last step, so a run that is prolonged is another run. */
+  readonly schedule: Schedule;
   /** Adam's decay rates of the first and the second moment. */
   readonly betas: readonly [number, number];
   /** Largest norm of the gradient over all weights; 0 does not clip. */
@@ -57,6 +59,8 @@ export interface RunConfig {
 
 export type Tail = 'pad' | 'drop' | 'uneven';
 
+export type Schedule = 'constant' | 'cosine';
+
 /** What `train` takes: any setting of `RunConfig`, over those of the preset. */
 export interface TrainOptions extends Partial<Omit<RunConfig, 'data' | 'model'>> {
   /** NIfTI files, folders of them, `phantom:64x64x76`, or volumes at hand. */
@@ -77,6 +81,7 @@ const defaults = {
   batch: 1,
   tail: 'pad',
   learningRate: 3e-4,
+  schedule: 'constant',
   betas: [0.5, 0.9],
   clip: 1,
   logEvery: 1,

@@ -5,6 +5,7 @@ import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
 import type { PatchSet } from './patch-set';
 import type { Share } from './sampler';
+import { learningRateAt } from './schedule';
 
 /** What one optimiser step did, the same on every rank. */
 export interface StepResult {
@@ -14,6 +15,7 @@ export interface StepResult {
   readonly perplexity: number;
   readonly usage: number;
   readonly gradientNorm: number;
+  readonly learningRate: number;
   readonly secondsByRank: readonly number[];
   /** True if any rank was asked to stop. */
   readonly stop: boolean;
@@ -26,6 +28,8 @@ export interface Training {
   readonly collective: Collective;
   readonly config: RunConfig;
   readonly patches: PatchSet;
+  /** Optimiser steps of the whole run. */
+  readonly steps: number;
 }
 
 /** What a rank adds to the one sum of a step. */
@@ -65,7 +69,8 @@ export async function trainStep(
   );
 
   const gradientNorm = clipByGlobalNorm(gradients.values(), config.clip);
-  adam.step(gradients);
+  const learningRate = learningRateAt(config, step, training.steps);
+  adam.step(gradients, learningRate);
   model.codebook.apply(statistics);
   return {
     loss: losses[0]!,
@@ -74,6 +79,7 @@ export async function trainStep(
     perplexity: model.codebook.perplexity(statistics.counts),
     usage: model.codebook.usage(statistics.counts),
     gradientNorm,
+    learningRate,
     secondsByRank: [...seconds],
     stop: stop[0]! > 0,
   };

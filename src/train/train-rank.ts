@@ -47,7 +47,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const steps = config.steps ?? config.epochs! * sampler.stepsPerEpoch;
   const model = new VqGan(config.model, config.seed);
   const adam = new Adam(model.weights, config);
-  const training = { model, adam, collective, config, patches: data.train };
+  const training = { model, adam, collective, config, patches: data.train, steps };
 
   const resumed = await resume(options, model, adam);
   let [step, cursor, best]: [number, Cursor, Best] = [
@@ -165,7 +165,6 @@ class RunWriter {
       step,
       epoch,
       split: 'train',
-      learningRate: this.stored.learningRate,
       patchesPerSecond,
     });
   }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { VqGan } from '../model/vqgan';
+import { Random } from '../random';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
 import type { OwnVoxels, PatchSet } from './patch-set';
@@ -27,7 +28,7 @@ export async function validate(
   { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
   set: PatchSet,
 ): Promise<ValidationResult> {
-  const chosen = spread(set.count, config.validationPatches);
+  const chosen = sample(set.count, config.validationPatches, config.seed);
   const counts = new Float32Array(model.codebook.codes);
   const rows: number[] = [];
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
@@ -82,10 +83,13 @@ function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunC
   return { figures, codes: used };
 }
 
-/** At most `most` of the numbers 0 to count - 1, evenly spread. */
-export function spread(count: number, most: number): number[] {
-  const n = Math.min(count, most);
-  return Array.from({ length: n }, (_, i) => Math.floor(((i + 0.5) * count) / n));
+/**
+ * At most `most` of the numbers 0 to count - 1, drawn by the seed, in ascending order. Drawn, because equal steps
+ * through a grid of patches can fall on the same border column every time.
+ */
+export function sample(count: number, most: number, seed: number): number[] {
+  const drawn = new Random(seed, 'validation patches').permutation(count).slice(0, most);
+  return drawn.sort((a, b) => a - b);
 }
 
 function chunks(values: readonly number[], size: number): number[][] {

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { Adam, clipByGlobalNorm } from '../../src/train/adam';
+import { learningRateAt } from '../../src/train/schedule';
 
 beforeAll(async () => {
   await useBackend('cpu');
@@ -30,6 +31,18 @@ describe('Adam', () => {
     for (const g of torchGradients.slice(1)) after.step(new Map([['w', Float32Array.from(g)]]));
     expect(first.get('w')!.dataSync()).toEqual(whole.get('w')!.dataSync());
     expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
+  });
+});
+
+describe('learning rate', () => {
+  it('stays, or falls along half a cosine', () => {
+    const at = (schedule: 'constant' | 'cosine') =>
+      [0, 50, 100].map((step) => learningRateAt({ learningRate: 2, schedule }, step, 100));
+    expect(at('constant')).toEqual([2, 2, 2]);
+    const [first, middle, last] = at('cosine');
+    expect(first).toBe(2);
+    expect(middle).toBeCloseTo(1.02, 9);
+    expect(last).toBeCloseTo(0.04, 9);
   });
 });
 

@@ -8,7 +8,7 @@ import { resolveConfig } from '../../src/train/config';
 import { loadData } from '../../src/train/loader';
 import { type Cursor, Sampler } from '../../src/train/sampler';
 import { type Training, trainStep } from '../../src/train/step';
-import { spread, validate } from '../../src/train/validate';
+import { sample, validate } from '../../src/train/validate';
 import { tiny } from './tiny';
 
 beforeAll(async () => {
@@ -31,6 +31,7 @@ async function prepare(options: object = {}) {
     collective,
     config,
     patches: data.train,
+    steps: config.steps!,
   };
   const sampler = new Sampler({ ...config, patches: data.train.count });
   return { training, data, sampler };
@@ -91,9 +92,13 @@ describe('validation', () => {
     expect(measured.perplexity).toBeLessThanOrEqual(16);
   });
 
-  it('takes patches from all over where there are more than it may measure', () => {
-    expect(spread(3, 10)).toEqual([0, 1, 2]);
-    expect(spread(100, 4)).toEqual([12, 37, 62, 87]);
-    expect(spread(0, 4)).toEqual([]);
+  it('draws patches from all over where there are more than it may measure, the same every time', () => {
+    expect(sample(3, 10, 1)).toEqual([0, 1, 2]);
+    expect(sample(0, 4, 1)).toEqual([]);
+    const drawn = sample(128, 16, 1);
+    expect(sample(128, 16, 1)).toEqual(drawn);
+    expect(new Set(drawn).size).toBe(16);
+    // A grid of 8 x 8 x 2: equal steps of 8 would only ever measure its first column.
+    expect(new Set(drawn.map((patch) => patch % 8)).size).toBeGreaterThan(4);
   });
 });
