@@ -1,83 +1,52 @@
 /** A small Jupyter client: starts our kernel as a child process on loopback and talks to it over the wire. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Dealer, Subscriber } from 'zeromq';
-import { addressOf, type Connection, connectionFile, freeConnection } from './connection';
-import { packageRoot } from './package-types';
+import { ADDRESS_IN_USE, addressOf } from './connection';
+import { type KernelExit, KernelProcess, type KernelProcessOptions } from './kernel-process';
 import { isDropped, type Json, type Message, Wire } from './wire';
 
-export interface KernelClientOptions {
-  /** The kernel's working directory: a notebook's folder. */
-  readonly cwd: string;
-  readonly environment?: NodeJS.ProcessEnv;
-  /** Instead of our own kernel; the connection file's path is appended. */
-  readonly command?: readonly string[];
+export interface KernelClientOptions extends KernelProcessOptions {
   /** How long the kernel may take to answer for the first time. */
   readonly startTimeoutMs?: number;
-}
-
-/** How the kernel's process ended, once it has. */
-export interface KernelExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stderr: string;
 }
 
 type RequestSocket = 'shell' | 'control' | 'stdin';
 
 const START_TIMEOUT_MS = 30_000;
 const SHUTDOWN_TIMEOUT_MS = 4000;
-const STDERR_CHARACTERS = 20_000;
+/** Between our finding free ports and the kernel's binding them another process may take one. */
+const START_ATTEMPTS = 3;
 
 export class KernelClient {
   /** Every message on iopub goes through here. */
   onOutput: (message: Message) => void = () => {};
   /** A question of the kernel; resolves with the answer. */
   onInput: ((prompt: string, password: boolean) => Promise<string>) | undefined;
-  readonly exited: Promise<KernelExit>;
   readonly #wire: Wire;
   readonly #sockets: Record<RequestSocket, Dealer>;
   readonly #iopub = new Subscriber();
   readonly #replies = new Map<string, (reply: Message) => void>();
   readonly #idle = new Map<string, () => void>();
 
-  private constructor(
-    readonly connection: Connection,
-    readonly child: ChildProcess,
-    private readonly folder: string,
-  ) {
-    this.#wire = new Wire(connection.key, 'patchwise');
+  private constructor(readonly process: KernelProcess) {
+    this.#wire = new Wire(process.connection.key, 'patchwise');
     const routingId = this.#wire.session; // the kernel asks on stdin whom it knows from shell
-    const socket = (): Dealer => new Dealer({ routingId, linger: 0 });
+    const socket = (): Dealer => new Dealer({ routingId, linger: 0, sendTimeout: 0, sendHighWaterMark: 0 });
     this.#sockets = { shell: socket(), control: socket(), stdin: socket() };
-    let stderr = '';
-    child.stderr?.on('data', (text: Buffer) => {
-      stderr = (stderr + text.toString()).slice(-STDERR_CHARACTERS);
-    });
-    this.exited = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr }) as KernelExit);
   }
 
   /** Starts a kernel and returns once it answers. Fails where it ends or stays silent for `startTimeoutMs`. */
   static async start(options: KernelClientOptions): Promise<KernelClient> {
-    const connection = await freeConnection();
-    const folder = await mkdtemp(join(tmpdir(), 'patchwise-kernel-'));
-    const file = join(folder, 'connection.json');
-    await writeFile(file, connectionFile(connection), { mode: 0o600 });
-    const kernel = join(packageRoot(), 'dist', 'kernels', 'main.js');
-    const [program, ...args] = options.command ?? [process.execPath, kernel];
-    const child = spawn(program!, [...args, file], {
-      cwd: options.cwd,
-      env: { ...process.env, ...options.environment, JPY_PARENT_PID: String(process.pid) },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      detached: true, // its own process group, as Jupyter starts kernels: a Ctrl+C at our terminal is ours to pass on
-    });
-    const client = new KernelClient(connection, child, folder);
-    await client.#connect(options.startTimeoutMs ?? START_TIMEOUT_MS);
-    return client;
+    for (let attempt = 1; ; attempt++) {
+      const client = new KernelClient(await KernelProcess.start(options));
+      try {
+        await client.#connect(options.startTimeoutMs ?? START_TIMEOUT_MS);
+        return client;
+      } catch (error) {
+        const { code } = await client.process.exited;
+        if (code !== ADDRESS_IN_USE || attempt === START_ATTEMPTS) throw error;
+      }
+    }
   }
 
   /** Sends a request and resolves with its reply. Fails where the kernel ends first. */
@@ -113,7 +82,7 @@ export class KernelClient {
   send(type: string, content: Json, channel: RequestSocket, buffers: readonly Uint8Array[] = []): string {
     const frames = this.#wire.encode({ type, content, buffers });
     const header = JSON.parse(Buffer.from(frames[2]!).toString()) as { msg_id: string };
-    void this.#sockets[channel].send(frames);
+    this.#sockets[channel].send(frames).catch(() => {}); // a closed socket: who waits hears of the kernel's end
     return header.msg_id;
   }
 
@@ -124,19 +93,17 @@ export class KernelClient {
   /** Asks the kernel to leave, kills it where it does not, and removes the connection file. */
   async close(): Promise<KernelExit> {
     this.send('shutdown_request', { restart: false }, 'control');
-    const late = setTimeout(() => this.child.kill('SIGKILL'), SHUTDOWN_TIMEOUT_MS);
-    const exit = await this.exited;
-    clearTimeout(late);
+    const exit = await this.process.end(SHUTDOWN_TIMEOUT_MS);
     for (const socket of [...Object.values(this.#sockets), this.#iopub]) socket.close();
-    await rm(this.folder, { recursive: true, force: true });
     return exit;
   }
 
   async #connect(timeoutMs: number): Promise<void> {
+    const { connection } = this.process;
     for (const channel of ['shell', 'control', 'stdin'] as const) {
-      this.#sockets[channel].connect(addressOf(this.connection, channel));
+      this.#sockets[channel].connect(addressOf(connection, channel));
     }
-    this.#iopub.connect(addressOf(this.connection, 'iopub'));
+    this.#iopub.connect(addressOf(connection, 'iopub'));
     this.#iopub.subscribe();
     void this.#listen(this.#sockets.shell, (message) => this.#settle(message));
     void this.#listen(this.#sockets.control, (message) => this.#settle(message));
@@ -154,7 +121,7 @@ export class KernelClient {
       while (!heard && Date.now() < deadline) await this.request('kernel_info_request').then(() => sleep(5));
       if (!heard) throw new Error(`the kernel did not answer within ${timeoutMs} ms`);
     } catch (error) {
-      this.child.kill('SIGKILL');
+      this.process.kill();
       await this.close();
       throw error;
     }
@@ -188,7 +155,7 @@ export class KernelClient {
   }
 
   #orDeath<T>(work: Promise<T>): Promise<T> {
-    const death = this.exited.then(({ code, signal, stderr }): never => {
+    const death = this.process.exited.then(({ code, signal, stderr }): never => {
       throw new Error(`the kernel ended (${signal ?? `exit code ${code}`})${stderr ? `:\n${stderr}` : ''}`);
     });
     return Promise.race([work, death]);

@@ -7,6 +7,9 @@ import { createServer } from 'node:net';
 export type Channel = 'shell' | 'iopub' | 'stdin' | 'control' | 'hb';
 export const CHANNELS: readonly Channel[] = ['shell', 'iopub', 'stdin', 'control', 'hb'];
 
+/** The exit code of a kernel that found one of its ports taken. */
+export const ADDRESS_IN_USE = 98;
+
 export interface Connection {
   readonly transport: 'tcp' | 'ipc';
   readonly ip: string;

@@ -1,11 +1,11 @@
 /** The kernel process: `node dist/kernels/main.js <connection file>`. Started by Jupyter or by our own client. */
 import { AsyncResource } from 'node:async_hooks';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../src/index';
 import type { Run } from '../src/index';
-import { readConnection } from './connection';
+import { ADDRESS_IN_USE, readConnection } from './connection';
 import type { DisplayOptions, MimeBundle } from './display';
 import { Interrupts } from './interrupts';
 import { lazyEngine } from './lazy-engine';
@@ -74,4 +74,7 @@ function leadsItsGroup(): boolean {
   return Number(afterName[2]) === process.pid; // state, parent, group
 }
 
-void main();
+main().catch((error: Error) => {
+  writeSync(2, `the kernel could not start: ${error.stack}\n`); // process.stderr may already belong to cells
+  process.exit((error as NodeJS.ErrnoException).code === 'EADDRINUSE' ? ADDRESS_IN_USE : 1);
+});

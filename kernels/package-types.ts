@@ -2,7 +2,7 @@
  * `import * as pw from 'patchwise'` in a cell, wherever the notebook lies. Unless a node_modules around the notebook
  * has the package, Node and the compiler are pointed at the package that this kernel belongs to.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 
@@ -17,6 +17,11 @@ export function packageRoot(from = __dirname): string {
     folder = parent;
   }
   return folder;
+}
+
+export function packageVersion(): string {
+  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** True if the notebook's own node_modules has the package. */

@@ -1,12 +1,13 @@
 /** The answers to requests that run no cell, one function a message type. */
 import { codePointsBefore, utf16Offset } from './cursor';
+import { packageVersion } from './package-types';
 import type { KernelServer } from './server';
 import { type Json, type Message, PROTOCOL_VERSION } from './wire';
 
 type Answer = (message: Message, kernel: KernelServer) => Json | undefined;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  kernel_info_request: () => KERNEL_INFO,
+  kernel_info_request: () => ({ ...KERNEL_INFO, implementation_version: packageVersion() }),
   connect_request: () => ({ status: 'ok' }),
   complete_request: ({ content }, { engine }) => complete(content, engine),
   inspect_request: ({ content }, { engine }) => inspect(content, engine),
@@ -41,7 +42,6 @@ const KERNEL_INFO: Json = {
   status: 'ok',
   protocol_version: PROTOCOL_VERSION,
   implementation: 'patchwise',
-  implementation_version: '0.1.0',
   language_info: {
     name: 'typescript',
     version: '5.0.4',

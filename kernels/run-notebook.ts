@@ -152,7 +152,7 @@ function limitOf(
     reason ??= why;
     client.send('interrupt_request', {}, 'control');
     // Code that is not at an await of the cell cannot be interrupted: the kernel goes instead.
-    patience ??= setTimeout(() => client.child.kill('SIGKILL'), 10_000);
+    patience ??= setTimeout(() => client.process.kill(), 10_000);
   };
   const onAbort = (): void => stop('aborted');
   const timer =
