@@ -18,6 +18,7 @@ const chosen: Record<string, string> = {
   marked: 'markdown cells in the HTML report',
   ndarray: 'the view of a volume in notebooks',
   'nifti-reader-js': 'NIfTI headers',
+  numcodecs: 'blosc, which the prepared store is compressed with; WebAssembly, no install script',
   'plotly.js-dist-min': 'the figures, in JupyterLab and in the HTML report',
   tslab: 'TypeScript cells: converter and executor',
   yaml: 'run configurations as files',
