@@ -45,7 +45,7 @@ export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions =
 
   const height = Math.min(420, Math.max(150, width * (WIDTH - 130) * tallest));
   const header = describeVolume(volume, units);
-  const layout = Object.assign(baseLayout(options.title ?? header, height + 124), ...axes, {
+  const layout = Object.assign(baseLayout(options.title ?? header, Math.round(height) + 124), ...axes, {
     margin: { l: 10, r: 70, t: 62, b: 62 },
     annotations,
     coloraxis: grayScale(windows[0]!, units, { x: 1.005, len: 1 }),

@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+
+const executable = [
+  process.env.CHROMIUM,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+].find((path) => path !== undefined && existsSync(path));
+
+/** Whether a browser test can run; says so where it cannot. */
+export function hasChromium(what: string): boolean {
+  if (!executable) console.warn(`skipped: ${what} needs Chromium (set CHROMIUM to its path)`);
+  return executable !== undefined;
+}
+
+/** A headless browser with a fresh profile and no network but this machine; `errors` gathers what its pages complain of. */
+export async function openBrowser(options: { dark?: boolean } = {}): Promise<{
+  page: Page;
+  context: BrowserContext;
+  errors: string[];
+  requests: string[];
+  close(): Promise<void>;
+}> {
+  const profile = await mkdtemp(join(tmpdir(), 'patchwise-chromium-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: executable!,
+    headless: true,
+    colorScheme: options.dark ? 'dark' : 'light',
+    viewport: { width: 1100, height: 900 },
+    args: [
+      ...[
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+      ],
+      ...['--disable-component-update', '--disable-sync'],
+    ],
+  });
+  const page = await context.newPage();
+  const errors: string[] = [];
+  const requests: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  page.on('pageerror', (error) => errors.push(error.message));
+  page.on('request', (request) => requests.push(request.url()));
+  const close = async (): Promise<void> => {
+    await context.close();
+    await rm(profile, { recursive: true, force: true });
+  };
+  return { page, context, errors, requests, close };
+}

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { decimate } from '../../src/plot/decimate';
+import { Random } from '../../src/random';
+
+describe('decimate', () => {
+  it('leaves a short line as it is', () => {
+    const line = { x: [1, 2, 3], y: [4, null, 6] };
+    expect(decimate(line, 3)).toEqual(line);
+  });
+
+  it('keeps every spike, the ends and the order, within the limit', () => {
+    const random = new Random(3, 'decimate');
+    const n = 50_000;
+    const y = Array.from({ length: n }, () => random.next());
+    const spikes = [1, 777, 25_000, 25_001, 49_998];
+    spikes.forEach((at, i) => {
+      y[at] = i % 2 === 0 ? 100 + i : -100 - i;
+    });
+    const x = y.map((_, i) => i * 10);
+    const thin = decimate({ x, y }, 2000);
+    expect(thin.x.length).toBeLessThanOrEqual(2000);
+    expect(thin.x.length).toBeGreaterThan(1500);
+    for (const at of spikes) expect(thin.y[thin.x.indexOf(at * 10)]).toBe(y[at]);
+    expect([thin.x[0], thin.x.at(-1)]).toEqual([0, (n - 1) * 10]);
+    expect([...thin.x].sort((a, b) => a - b)).toEqual(thin.x);
+  });
+
+  it('keeps gaps and does not take them for values', () => {
+    const y = Array.from({ length: 1000 }, (_, i) => (i === 500 ? null : i === 501 ? Number.NaN : 1));
+    const thin = decimate({ x: y.map((_, i) => i), y }, 100);
+    expect(thin.y.some((value) => value === null || Number.isNaN(value))).toBe(true);
+    expect(thin.y.filter((value) => value === 1).length).toBeGreaterThan(40);
+  });
+});

@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest';
+import { planGrid } from '../../src/patch/grid';
+import { comparisonFigure } from '../../src/plot/comparison';
+import { comparisonTable } from '../../src/plot/comparison-panels';
+import { decodePicture, type EncodedArray } from '../../src/plot/encode';
+import type { Figure, Layout, Trace } from '../../src/plot/figure';
+import { gridFigure } from '../../src/plot/grid';
+import { runFigure } from '../../src/plot/run';
+import { planesOf, sliceOf } from '../../src/plot/slices';
+import { volumeFigure } from '../../src/plot/volume';
+import { body, comparisonOf, recordsOf, volumeOf } from './samples';
+
+const heatmaps = (figure: Figure): Trace[] => figure.data.filter(({ type }) => type === 'heatmap');
+const valuesOf = (trace: Trace): Float32Array => decodePicture(trace.z as EncodedArray).values;
+
+describe('a volume', () => {
+  const figure = volumeFigure(body);
+
+  it('is three slices through its middle, with the voxels of the volume', () => {
+    const planes = planesOf(body);
+    expect(heatmaps(figure).map(({ name }) => name)).toEqual(['axial', 'coronal', 'sagittal']);
+    const rounded = (values: Float32Array): number[] => [...values].map(Math.round);
+    expect([...valuesOf(heatmaps(figure)[0]!)]).toEqual(rounded(sliceOf(body, planes.axial, 6)));
+    expect([...valuesOf(heatmaps(figure)[2]!)]).toEqual(rounded(sliceOf(body, planes.sagittal, 12)));
+  });
+
+  it('keeps the proportions of its spacing and the side of the patient', () => {
+    expect(figure.layout.yaxis).toMatchObject({ scaleanchor: 'x', scaleratio: 1 });
+    expect(figure.layout.yaxis2).toMatchObject({ scaleanchor: 'x2', scaleratio: 2 });
+    expect((figure.layout.xaxis as Layout).range).toEqual([23.5, -0.5]);
+  });
+
+  it('offers windows in HU where the values look like HU, else a range', () => {
+    const labels = (shown: Figure): string[] =>
+      ((shown.layout.updatemenus as { buttons: { label: string }[] }[])[0]?.buttons ?? []).map(
+        ({ label }) => label,
+      );
+    expect(labels(figure)).toEqual(['ctpa', 'mediastinum', 'lung', 'full range']);
+    expect(figure.layout.coloraxis).toMatchObject({ cmin: -200, cmax: 500 });
+    const levels = volumeFigure(volumeOf([24, 20, 12], (x, y) => (x + y === 0 ? 255 : x)));
+    expect(labels(levels)).toEqual(['middle 99 %', 'full range']);
+  });
+
+  it('says in words what it is', () => {
+    expect(figure.summary).toBe('sample.nii.gz · 24 × 20 × 12 voxels · 1 × 1 × 2 mm · -1000 to 311 HU');
+  });
+});
+
+describe('a comparison', () => {
+  const comparison = comparisonOf(body, ['linear', 'gaussian']);
+  const figure = comparisonFigure(comparison, { slices: [2, 6, 9] });
+
+  it('shows any number of candidates and their differences, one page visible', () => {
+    expect(heatmaps(figure)).toHaveLength(3 * 5);
+    const visible = heatmaps(figure).filter((trace) => trace.visible === true);
+    expect(visible.map(({ name }) => name)).toEqual([
+      'reference',
+      'linear',
+      'linear - reference',
+      'gaussian',
+      'gaussian - reference',
+    ]);
+    expect(
+      heatmaps(comparisonFigure(comparisonOf(body, ['a', 'b', 'c', 'd']), { slices: [3] })),
+    ).toHaveLength(9);
+  });
+
+  it('subtracts within the intensity window, on one symmetric scale', () => {
+    const difference = heatmaps(figure).find(({ name }) => name === 'gaussian - reference')!;
+    const values = valuesOf(difference);
+    expect(values[0]).toBe(0); // air on both sides of the window's lower end
+    expect(Math.max(...values)).toBe(7); // at % 7 + 1
+    const { cmin, cmax } = figure.layout.coloraxis2 as { cmin: number; cmax: number };
+    expect(cmin).toBe(-cmax);
+    expect(cmax).toBeGreaterThan(5);
+    expect(difference.coloraxis).toBe('coloraxis2');
+  });
+
+  it('zooms all panels as one', () => {
+    for (const panel of [2, 3, 4, 5]) {
+      expect(figure.layout[`xaxis${panel}`]).toMatchObject({ matches: 'x' });
+      expect(figure.layout[`yaxis${panel}`]).toMatchObject({ matches: 'y' });
+    }
+  });
+
+  it('has a slider whose stops each show one slice of every picture', () => {
+    const [slider] = figure.layout.sliders as {
+      steps: { label: string; args: [{ visible: boolean[] }, number[]] }[];
+    }[];
+    expect(slider!.steps.map(({ label }) => label)).toEqual(['2', '6', '9']);
+    slider!.steps.forEach(({ args: [{ visible }, indices] }, page) => {
+      expect(indices).toEqual(Array.from({ length: 15 }, (_, i) => i));
+      expect(visible.map((shown, i) => (shown ? i : -1)).filter((i) => i >= 0)).toEqual(
+        [0, 1, 2, 3, 4].map((i) => 5 * page + i),
+      );
+    });
+  });
+
+  it('takes as many slices as a few MB hold', () => {
+    const small = comparisonFigure(comparison);
+    expect((small.layout.sliders as { steps: unknown[] }[])[0]!.steps).toHaveLength(11); // of 12, an odd number
+    const large = volumeOf([256, 256, 3], (x, y, z) => 40 + x * y + z);
+    expect(JSON.stringify(comparisonFigure(comparisonOf(large, ['a', 'b', 'c', 'd']))).length).toBeLessThan(
+      4e6,
+    );
+  });
+
+  it('has the seam profiles, the original dashed, and the metrics in their units', () => {
+    const lines = figure.data.filter(({ type }) => type === 'scatter');
+    expect(lines).toHaveLength(9);
+    expect((lines[0]!.line as Layout).dash).toBe('dash');
+    expect(comparisonTable(comparison).columns).toEqual([
+      'candidate',
+      'PSNR, dB',
+      'SSIM',
+      'MAE, HU',
+      'RMSE, HU',
+    ]);
+    expect(comparisonTable(comparison).rows[1]).toEqual(['gaussian', 31, 0.9, 4.25, 4]);
+  });
+
+  it('refuses what cannot be compared', () => {
+    const other = volumeOf([24, 20, 11], () => 0);
+    const wrong = { ...comparison, candidates: [{ name: 'short', volume: other }] };
+    expect(() => comparisonFigure(wrong)).toThrow(
+      /candidates.short: expected the reference's shape 24 x 20 x 12/,
+    );
+    expect(() => comparisonFigure({ ...comparison, candidates: [] })).toThrow(/at least one volume/);
+  });
+});
+
+describe('a run', () => {
+  const status = { state: 'running', step: 40, steps: 100, backend: 'wasm' };
+
+  it('has a line for every measure, split and rank', () => {
+    const figure = runFigure(recordsOf(40), status, { title: 'toy' });
+    const keys = figure.data.map(({ uid }) => uid);
+    for (const key of [
+      'loss-train',
+      'loss-validation',
+      'psnr-validation',
+      'usage-train',
+      'secondsByRank-rank-1',
+    ]) {
+      expect(keys).toContain(key);
+    }
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(figure.summary).toMatch(/^toy · running · step 40 of 100 · wasm · loss 0\.1.* · PSNR 24 dB/);
+    const psnr = figure.data.find(({ uid }) => uid === 'psnr-validation')!;
+    expect([psnr.x, psnr.y]).toEqual([
+      [10, 20, 30, 40],
+      [21, 22, 23, 24],
+    ]);
+  });
+
+  it('turns the loss axis logarithmic once it has fallen to an eighth', () => {
+    expect((runFigure(recordsOf(5), status).layout.yaxis as Layout).type).toBe('linear');
+    expect((runFigure(recordsOf(100), status).layout.yaxis as Layout).type).toBe('log');
+  });
+
+  it('draws all panels before there is anything to draw', () => {
+    const figure = runFigure([], { state: 'starting', step: 0, steps: 50 });
+    expect(figure.data).toHaveLength(6);
+    expect((figure.layout.xaxis as Layout).range).toEqual([0, 50]);
+  });
+
+  it('names the reason of a failure', () => {
+    expect(runFigure([], { state: 'failed', step: 3, error: 'rank 2 died' }).summary).toContain(
+      'rank 2 died',
+    );
+  });
+
+  it('thins long lines', () => {
+    const long = runFigure(recordsOf(20_000), status);
+    for (const { x } of long.data) expect((x as unknown[]).length).toBeLessThanOrEqual(2000);
+  });
+});
+
+describe('a grid', () => {
+  const figure = gridFigure(planGrid([512, 512, 604], { patch: [256, 256, 128], stride: [192, 192, 96] }));
+
+  it('is its facts and three views with every patch in them', () => {
+    expect(figure.summary).toContain('54 patches (3 × 3 × 6)');
+    expect((figure.layout.shapes as unknown[]).length).toBe(9 + 18 + 18 + 3);
+    const [table] = figure.data;
+    const rows = (table!.cells as { values: string[][] }).values;
+    expect(rows[0]).toEqual(['volume', 'patch', 'stride', 'patches', 'overlap']);
+    expect(rows.map((column) => column[4])).toEqual(['overlap', '64 to 192', '64 to 192', '32 to 36']);
+  });
+
+  it('names the padding where the volume is smaller than the patch', () => {
+    const padded = gridFigure(planGrid([20, 64, 64], { patch: [32, 32, 32], stride: [24, 24, 24] }));
+    const rows = (padded.data[0]!.cells as { values: string[][] }).values;
+    expect(rows.map((column) => column.at(-1))).toEqual(['padding', '12', '0', '0']);
+  });
+});

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { Table } from '../../src/plot/table';
+
+const table = new Table({
+  columns: ['candidate', 'PSNR, dB', 'note'],
+  rows: [
+    ['<linear>', 31.23456, null],
+    ['gaussian', 9, 'a & b'],
+  ],
+});
+
+describe('Table', () => {
+  it('prints aligned text', () => {
+    expect(table.toText().split('\n')).toEqual([
+      'candidate  PSNR, dB  note',
+      '---------  --------  -----',
+      '<linear>      31.23',
+      'gaussian          9  a & b',
+    ]);
+  });
+
+  it('escapes its HTML and aligns numbers to the right', () => {
+    const html = table.toHtml();
+    expect(html).toContain('<td style="text-align:left">&#60;linear&#62;</td>');
+    expect(html).toContain('<td style="text-align:right">31.23</td>');
+    expect(html).toContain('a &#38; b');
+  });
+
+  it('refuses ragged rows', () => {
+    expect(() => new Table({ columns: ['a', 'b'], rows: [[1]] })).toThrow(/rows\[0\]: expected 2 cells/);
+  });
+});
