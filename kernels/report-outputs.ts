@@ -40,7 +40,7 @@ export class OutputWriter {
     const text = terminalText(textOf(data['text/plain']) ?? '');
     const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
     if (isPlotly(figure)) return this.#figure(figure, stillOf(data, text), text);
-    const still = stillOf(data, '');
+    const still = stillOf(data, text);
     if (still) return still;
     const html = textOf(data['text/html']);
     if (html !== undefined && isHarmlessHtml(html)) return `<div class="output">${html}</div>`;

@@ -74,16 +74,16 @@ ${scripts}
 `;
 }
 
-/** All figures where they fit; else the largest are left out first. */
+/** All figures where they fit; else those whose still picture saves the most are left out first. */
 function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<string> {
-  const size = ({ json }: ReportFigure): number => Buffer.byteLength(json);
-  const smallestFirst = [...figures].sort((a, b) => size(a) - size(b));
-  const drawn = new Set<string>();
-  let left = room - figures.reduce((sum, { still }) => sum + still.length, 0);
-  for (const figure of smallestFirst) {
-    left += figure.still.length - size(figure);
-    if (left < 0) break;
-    drawn.add(figure.id);
+  const drawn = new Set(figures.map(({ id }) => id));
+  const saving = ({ json, still }: ReportFigure): number =>
+    Buffer.byteLength(json) - Buffer.byteLength(still);
+  let left = room - figures.reduce((sum, { json }) => sum + Buffer.byteLength(json), 0);
+  for (const figure of [...figures].sort((a, b) => saving(b) - saving(a))) {
+    if (left >= 0 || saving(figure) <= 0) break;
+    drawn.delete(figure.id);
+    left += saving(figure);
   }
   return drawn;
 }

@@ -1,0 +1,170 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Cell, Notebook, Output } from '../../kernels/notebook';
+import { notebookToHtml, writeReport } from '../../kernels/report';
+import { isHarmlessHtml, isHarmlessLink } from '../../kernels/safe-html';
+import { Figure, figureBundle, phantom, Table, toBundle } from '../../src/index';
+import { encodePicture } from '../../src/plot/encode';
+import { hasChromium, openBrowser } from '../chromium';
+
+const markdown = (source: string): Cell => ({ cell_type: 'markdown', source, metadata: {} });
+const code = (source: string, ...outputs: Output[]): Cell => ({
+  cell_type: 'code',
+  source,
+  metadata: {},
+  outputs,
+});
+const shown = (data: Record<string, unknown>): Output => ({
+  output_type: 'display_data',
+  data,
+  metadata: {},
+});
+const notebook = (...cells: Cell[]): Notebook => ({ cells, metadata: {}, nbformat: 4, nbformat_minor: 5 });
+const points = new Figure(
+  [{ type: 'scatter', name: '</script><b>', x: [1, 2], y: [3, 4] }],
+  { height: 300 },
+  'two points',
+);
+
+const executed = notebook(
+  markdown(
+    '# A study <of> seams\n\n**bold**, <script>alert(1)</script>, [out](https://example.org), [bad](javascript:alert(1)), ![far](https://example.org/x.png)',
+  ),
+  code("const a = '<b>'; // a comment", shown(figureBundle(points))),
+  code('ct', shown(toBundle(phantom({ shape: [24, 24, 20] }))!)),
+  code(
+    'loud()',
+    { output_type: 'stream', name: 'stdout', text: '\u001b[31mred\u001b[0m <i>\nstep 1\rstep 2\n' },
+    shown({ 'text/html': '<table><tr><td>kept</td></tr></table>', 'text/plain': 'unused' }),
+    shown({ 'text/html': '<img src=x onerror="alert(1)">', 'text/plain': 'fallback <1>' }),
+    shown({
+      'image/svg+xml': '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+      'text/plain': 'picture',
+    }),
+    {
+      output_type: 'error',
+      ename: 'Error',
+      evalue: 'x',
+      traceback: ['Error: <broken>', '\u001b[2m  at cell 4\u001b[0m'],
+    },
+  ),
+);
+
+describe('notebookToHtml', () => {
+  let html = '';
+  beforeAll(async () => {
+    html = await notebookToHtml(executed);
+  });
+
+  /** The page without what is Plotly's own. */
+  const ours = (): string => html.replace(/<script>[\s\S]*?<\/script>/g, '');
+
+  it('has one copy of Plotly for all figures, and none without a figure', async () => {
+    expect(html.match(/\* plotly\.js v/g)).toHaveLength(1);
+    expect(html.match(/data-figure="/g)).toHaveLength(2);
+    const plain = await notebookToHtml(
+      notebook(markdown('# Words'), code('1', shown(toBundle(new Table({ columns: ['a'], rows: [[1]] }))!))),
+    );
+    expect(plain).not.toContain('<script');
+    expect(plain.length).toBeLessThan(20_000);
+  });
+
+  it('fetches nothing', () => {
+    expect(html).toContain(`content="default-src 'none'; script-src 'unsafe-inline'`);
+    expect(ours()).not.toMatch(/(src|srcset|poster|data)\s*=\s*["']?(https?:)?\/\//i);
+    expect(ours()).not.toMatch(/<link|@import|url\(/i);
+  });
+
+  it('escapes what the notebook holds', () => {
+    expect(ours()).toContain('<title>A study &#60;of&#62; seams</title>');
+    expect(ours()).toContain('&#60;script&#62;alert(1)&#60;/script&#62;');
+    expect(ours()).toContain('<span class="string">&#39;&#60;b&#62;&#39;</span>');
+    expect(ours()).not.toMatch(/<script>alert|javascript:|onerror="/);
+    expect(html).toContain('\\u003c/script>\\u003cb>'); // within the figure's JSON
+    expect(ours()).toContain('<a href="https://example.org">out</a>');
+  });
+
+  it('shows each output in its best harmless form', () => {
+    expect(ours()).toContain('red &#60;i&#62;\nstep 2');
+    expect(ours()).toContain('<td>kept</td>');
+    expect(ours()).toContain('fallback &#60;1&#62;');
+    expect(ours()).toMatch(/<img src="data:image\/svg\+xml;base64,[^"]+" alt="picture">/);
+    expect(ours()).toContain('<pre class="output error">Error: &#60;broken&#62;\n  at cell 4</pre>');
+  });
+
+  it('makes still pictures of the largest figures where the page would be too large', async () => {
+    const z = encodePicture(
+      Float32Array.from({ length: 900 * 900 }, (_, i) => (i * 7919) % 30_000),
+      900,
+      900,
+    );
+    const large = new Figure([{ type: 'heatmap', z }], { height: 300 }, 'large');
+    const two = notebook(code('1', shown(figureBundle(points))), code('2', shown(figureBundle(large))));
+    const whole = await notebookToHtml(two);
+    const small = await notebookToHtml(two, { maxBytes: whole.length - 100_000 });
+    const interactive = (html: string): string[] =>
+      [...html.matchAll(/data-figure="([^"]+)"/g)].map(([, id]) => id!);
+    expect(interactive(whole)).toEqual(['figure-1', 'figure-2']);
+    expect(interactive(small)).toEqual(['figure-1']);
+    expect(small.length).toBeLessThan(whole.length - 100_000);
+    expect(small.includes('alt="large"')).toBe(true);
+  });
+});
+
+describe('harmless HTML', () => {
+  it.each([
+    ['<p class="a">x <br/> <b>y</b></p>', true],
+    ['<img src="data:image/png;base64,AA==" alt="">', true],
+    ['<a href="#top">up</a>', true],
+    ['<td style="text-align:right">1</td>', true],
+    ['a < b', false],
+    ['<script>1</script>', false],
+    ['<svg onload=alert(1)>', false],
+    ['<b onclick="x">', false],
+    ['<img src="https://example.org/x.png">', false],
+    ['<img src=data:text/html,x>', false],
+    ['<a href="java&#115;cript:alert(1)">', false],
+    ['<p style="background:url(//example.org)">', false],
+    ['<b/onclick=alert(1)>', false],
+    ['<iframe srcdoc="x"></iframe>', false],
+    ['<p', false],
+  ])('%s', (html, harmless) => expect(isHarmlessHtml(html)).toBe(harmless));
+
+  it('links', () => {
+    for (const url of ['https://a.b', 'mailto:a@b.c', '#x', 'file.html', './a/b.ipynb'])
+      expect(isHarmlessLink(url)).toBe(true);
+    for (const url of ['javascript:x', 'JAVASCRIPT:x', ' javascript:x', 'java\nscript:x', 'data:text/html,x'])
+      expect(isHarmlessLink(url)).toBe(false);
+  });
+});
+
+describe.skipIf(!hasChromium('opening a report'))('a report in a browser', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patchwise-report-'));
+    await writeFile(join(folder, 'study.ipynb'), JSON.stringify(executed));
+    await writeReport(join(folder, 'study.ipynb'), join(folder, 'study.html'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it.each([false, true])('draws its figures offline, dark: %s', async (dark) => {
+    expect((await readFile(join(folder, 'study.html'))).length).toBeLessThan(10e6);
+    const { page, context, errors, requests, close } = await openBrowser({ dark });
+    try {
+      await context.setOffline(true);
+      await page.goto(`file://${join(folder, 'study.html')}`);
+      await page.waitForFunction(() => document.querySelectorAll('.figure .main-svg').length >= 2);
+      const fill = await page
+        .locator('.figure .xtick text')
+        .first()
+        .evaluate((node) => getComputedStyle(node).fill);
+      expect(fill).toBe(dark ? 'rgb(228, 231, 234)' : 'rgb(28, 33, 38)');
+      expect(errors).toEqual([]);
+      expect(requests.filter((url) => !/^(file|data|blob):/.test(url))).toEqual([]);
+    } finally {
+      await close();
+    }
+  });
+});
