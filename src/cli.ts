@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addBench } from './cli/bench';
 import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
 import { addNotebook } from './cli/notebook';
@@ -13,7 +14,7 @@ async function main(): Promise<void> {
     .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
     .exitOverride()
     .showHelpAfterError('(add --help for what is allowed)');
-  for (const add of [addPlan, addTrain, addEvaluate, addNotebook, addDoctor]) add(program);
+  for (const add of [addPlan, addTrain, addEvaluate, addNotebook, addBench, addDoctor]) add(program);
   try {
     await program.parseAsync();
   } catch (error) {

@@ -50,6 +50,7 @@ describe('patchwise --help', () => {
     'runs list',
     'runs show',
     'runs stop',
+    'runs resume',
     'runs logs',
     'reconstruct',
     'evaluate',

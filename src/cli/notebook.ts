@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { NotebookEvent } from '../../kernels/run-notebook';
+import { InvalidArgument } from '../index';
 import { answer, interruptible } from './terminal';
 
 export function addNotebook(program: Command): void {
@@ -98,8 +99,7 @@ function narrate(event: NotebookEvent): void {
 /** `name=value`: JSON where the value is JSON, else a string. */
 function parseParameter(text: string): [string, unknown] {
   const [, name, value] = /^([A-Za-z_$][\w$]*)=(.*)$/s.exec(text) ?? [];
-  if (name === undefined || value === undefined)
-    throw new InvalidArgumentError(`-p expects name=value, received ${text}`);
+  if (name === undefined || value === undefined) throw new InvalidArgument('-p', 'name=value', text);
   try {
     return [name, JSON.parse(value)];
   } catch {

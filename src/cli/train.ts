@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import {
   attach,
+  InvalidArgument,
   listRuns,
   presets,
   type Run,
@@ -46,8 +47,13 @@ export function addTrain(program: Command): void {
   program
     .command('rank', { hidden: true })
     .description('one rank of a run; RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT come from the environment')
-    .requiredOption('--run <dir>', 'folder of the run')
-    .action(async (options: { run: string }) => runRank({ runDir: options.run }));
+    .argument('[dir]', 'folder of the run')
+    .option('--run <dir>', 'the same, for launchers that pass options through')
+    .action(async (dir: string | undefined, options: { run?: string }) => {
+      const runDir = dir ?? options.run;
+      if (!runDir) throw new InvalidArgument('run', 'the folder of a run', runDir);
+      await runRank({ runDir });
+    });
 
   program
     .command('supervise', { hidden: true })
@@ -116,6 +122,18 @@ function addRuns(program: Command): void {
     .action(async (id: string, options: { json?: boolean }) => {
       const run = await attach(id);
       const status = await run.stop();
+      answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
+    });
+
+  runs
+    .command('resume')
+    .description('go on with a run that has ended, from its newest checkpoint')
+    .argument('<run>', 'id or folder')
+    .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
+    .option('--json', 'print one JSON value')
+    .action(async (id: string, options: { steps?: number; json?: boolean }) => {
+      const run = await (await attach(id)).resume({ steps: options.steps });
+      const status = await run.status();
       answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
     });
 
