@@ -3,13 +3,19 @@
  * to ES modules, those to CommonJS); each step leaves a source map, and a position is sent back through both.
  */
 import { SourceMap, type SourceMapPayload } from 'node:module';
-import { columnWithout, type Insertion } from './loop-checks';
 
 const NAME = /cell-(\d+)\.ts:(\d+):(\d+)/g;
 
 /** The name V8 prints in the stack frames of a cell's code; it holds no blank, which a sourceURL must not. */
 export function cellFileName(cell: number): string {
   return `cell-${cell}.ts`;
+}
+
+/** Text put into a line, so that positions after it can be taken back. Lines and columns count from 1. */
+export interface Insertion {
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
 }
 
 interface CellSource {
@@ -62,4 +68,13 @@ export class CellSources {
     }
     return { line: Math.max(1, position.line - (source?.linesAbove ?? 0)), column: position.column };
   }
+}
+
+/** The column that a position of the checked code has in the code before the checks. */
+function columnWithout(insertions: readonly Insertion[], line: number, column: number): number {
+  let before = column;
+  for (const insertion of insertions) {
+    if (insertion.line === line && insertion.column < before) before -= insertion.length;
+  }
+  return Math.max(1, before);
 }

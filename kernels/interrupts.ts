@@ -1,7 +1,7 @@
 /**
  * Interrupting loops that no signal reaches. V8 stops the synchronous part of a cell on SIGINT, but a loop after an
  * await runs outside of it, and after the await is given up the loop would go on unseen. So every loop in
- * asynchronous code of a cell asks, once a turn, whether its cell was interrupted (see loop-checks.ts).
+ * asynchronous code of a cell asks, once a turn, whether its cell was interrupted (see tslab-loop-checks.ts).
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 

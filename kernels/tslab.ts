@@ -11,9 +11,9 @@ import { describeError } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
 import type { CellEngine, CellError, CellOutcome, Completeness, Completion, Inspection } from './engine';
 import { Interrupts } from './interrupts';
-import { withLoopChecks } from './loop-checks';
 import { forwardRequire, forwardTypes, hasOwnPackage } from './package-types';
 import { callBefore, documentationOf, openBracket } from './signature';
+import { withLoopChecks } from './tslab-loop-checks';
 import { prepareCell } from './tslab-prepare';
 import { withSourceMaps } from './tslab-source-maps';
 

@@ -53,7 +53,6 @@ export class RawKernel {
     environment: NodeJS.ProcessEnv = {},
     program = [process.execPath, KERNEL],
   ): Promise<RawKernel> {
-    requireFreshBuild();
     const folder = mkdtempSync(join(tmpdir(), 'patchwise-wire-'));
     const ports = await freePorts(5);
     const [shell, control, stdin, iopub, hb] = ports;
@@ -194,7 +193,7 @@ export async function until<T>(probe: () => T | undefined | false, timeoutMs = 2
 }
 
 /** The kernel that runs is the built one: a test against yesterday's build would prove nothing. */
-export function requireFreshBuild(): void {
+function requireFreshBuild(): void {
   const folder = join(ROOT, 'kernels');
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.ts'))) {
     const built = statSync(join(ROOT, 'dist/kernels', name.replace(/\.ts$/, '.js')), {
@@ -213,3 +212,5 @@ async function freePorts(count: number): Promise<number[]> {
   for (const server of servers) server.close();
   return ports;
 }
+
+requireFreshBuild();

@@ -1,12 +1,6 @@
 /** Puts the interrupt check into the loops of a cell's asynchronous code (see interrupts.ts). */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
-
-/** Text put into a line, so that positions after it can be taken back. Lines and columns count from 1. */
-export interface Insertion {
-  readonly line: number;
-  readonly column: number;
-  readonly length: number;
-}
+import type { Insertion } from './cell-source';
 
 export interface CheckedCode {
   readonly code: string;
@@ -49,15 +43,6 @@ export function withLoopChecks(typescript: typeof TypeScript, code: string, asyn
     return { line: line + 1, column: character + 1, length: text.length };
   });
   return { code: checked + code.slice(from), insertions };
-}
-
-/** The column that a position of the checked code has in the code before the checks. */
-export function columnWithout(insertions: readonly Insertion[], line: number, column: number): number {
-  let before = column;
-  for (const insertion of insertions) {
-    if (insertion.line === line && insertion.column < before) before -= insertion.length;
-  }
-  return Math.max(1, before);
 }
 
 function isAsyncFunction(typescript: typeof TypeScript, node: TypeScript.Node): boolean {
