@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { UnreadableFile } from '../../errors';
+import { compiledFile } from '../../package';
+import { readJson } from './files';
+import { type DatasetIndex, formatVersion, indexFile, type LeftOut, type SplitName } from './format';
+import { type ReadThreads, StoredVolume } from './stored-image';
+import { Threads } from './threads';
+
+export interface OpenDatasetOptions {
+  /** Threads that read and decode; default one a core, at most 4. They start with the first patch. */
+  readonly threads?: number;
+}
+
+/** A prepared dataset, opened for reading. Any number of processes and threads may have it open. */
+export class Dataset {
+  readonly volumes: readonly StoredVolume[];
+  /** Files that could not be prepared. */
+  readonly leftOut: readonly LeftOut[];
+
+  constructor(
+    readonly dir: string,
+    index: DatasetIndex,
+    private readonly threads: ReadThreads,
+  ) {
+    this.volumes = index.volumes.map((entry) => new StoredVolume(join(dir, entry.name), entry, threads));
+    this.leftOut = index.leftOut;
+  }
+
+  /** The volumes of one side of the split. */
+  side(split: SplitName): readonly StoredVolume[] {
+    return this.volumes.filter((volume) => volume.split === split);
+  }
+
+  /** Ends the threads. A process may also end without it: they do not keep it alive. */
+  async close(): Promise<void> {
+    await this.threads.close();
+  }
+}
+
+/** Whether a folder is a prepared dataset. */
+export function isDataset(dir: string): boolean {
+  return existsSync(join(dir, indexFile));
+}
+
+/**
+ * Opens a dataset that `prepareDataset` made.
+ * @throws UnreadableFile if the folder is none, or one of another version
+ */
+export function openDataset(dir: string, options: OpenDatasetOptions = {}): Dataset {
+  const path = join(dir, indexFile);
+  const index = readJson(path) as Partial<DatasetIndex> | undefined;
+  if (index?.format !== 'patchwise dataset' || !Array.isArray(index.volumes)) {
+    const found = existsSync(path) ? 'something else' : 'none';
+    throw new UnreadableFile(path, 'the index of a prepared dataset (see `patchwise prepare`)', found);
+  }
+  if (index.version !== formatVersion)
+    throw new UnreadableFile(path, `format version ${formatVersion}`, `version ${index.version}`);
+  const most = options.threads ?? Math.min(4, availableParallelism());
+  const worker = compiledFile('src', 'volume', 'store', 'read-worker.js');
+  return new Dataset(dir, index as DatasetIndex, new Threads(worker, Math.max(1, most)));
+}

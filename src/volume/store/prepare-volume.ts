@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type IntensitySpec, resolveIntensity } from '../intensity';
+import { readVoxels } from '../read';
+import { unfinished, writeJson } from './files';
+import { groupMetadata, type SourceRecord, type VolumeRecord, type VoxelSettings } from './format';
+import { writeImage } from './image-writer';
+import { cropToShape, resampleToShape, resampleToSpacing, type VoxelImage } from './resample';
+import { filesOf, type Source, stateOf } from './sources';
+
+/** One volume to prepare. */
+export interface VolumeJob {
+  readonly source: Source;
+  readonly output: string;
+  readonly settings: VoxelSettings;
+  readonly intensity: IntensitySpec;
+}
+
+/**
+ * Prepares one volume: its folder appears whole or not at all. Throws UnreadableFile or InvalidArgument for a file
+ * that cannot be prepared.
+ */
+export async function prepareVolume({
+  source,
+  output,
+  settings,
+  intensity,
+}: VolumeJob): Promise<VolumeRecord> {
+  const folder = join(output, source.name);
+  const temporary = unfinished(folder);
+  rmSync(temporary, { recursive: true, force: true });
+  try {
+    const voxels = await readVoxels(source.path, { canonical: settings.canonical });
+    const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing) : voxels;
+    const range = valueRange(image, voxels);
+    mkdirSync(temporary, { recursive: true });
+    const record: VolumeRecord = {
+      source: await sourceRecord(source),
+      settings,
+      range,
+      intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
+      image: await writeImage(join(temporary, 'image'), image, scalingOf(voxels)),
+      baseline: settings.baseline
+        ? await writeImage(join(temporary, 'baseline'), baselineOf(image, settings), scalingOf(voxels))
+        : null,
+    };
+    writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
+    replaceFolder(temporary, folder);
+    return record;
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function baselineOf(image: VoxelImage, { baseline }: VoxelSettings): VoxelImage {
+  return baseline!.how === 'crop'
+    ? cropToShape(image, baseline!.shape)
+    : resampleToShape(image, baseline!.shape);
+}
+
+function scalingOf({ slope, intercept }: { slope: number; intercept: number }) {
+  return { slope, intercept };
+}
+
+/** Least and greatest finite value; [0, 0] where there is none. */
+function valueRange(
+  { data }: VoxelImage,
+  { slope, intercept }: { slope: number; intercept: number },
+): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let n = 0; n < data.length; n++) {
+    const value = data[n]!;
+    if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
+    if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
+  }
+  if (low > high) return [0, 0];
+  const ends = [low, high].map((stored) => Math.fround(stored * slope + intercept));
+  return [Math.min(...ends), Math.max(...ends)];
+}
+
+export async function sourceRecord(source: Source): Promise<SourceRecord> {
+  return { file: source.file, ...stateOf(source), sha256: await checksum(source) };
+}
+
+/** SHA-256 of a source's files, one after the other. */
+export async function checksum(source: Pick<Source, 'path'>): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of filesOf(source))
+    for await (const piece of createReadStream(file, { highWaterMark: 2 ** 20 }))
+      hash.update(piece as Buffer);
+  return hash.digest('hex');
+}
+
+/** A folder cannot be renamed over another: the old one goes aside first, so that at worst there is none. */
+function replaceFolder(temporary: string, folder: string): void {
+  const old = unfinished(`${folder}.old`);
+  rmSync(old, { recursive: true, force: true });
+  if (existsSync(folder)) renameSync(folder, old);
+  renameSync(temporary, folder);
+  rmSync(old, { recursive: true, force: true });
+}

@@ -1,0 +1,137 @@
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { UnreadableFile } from '../../errors';
+import { crc32c } from './crc32c';
+
+/**
+ * A shard is the chunks one after the other and then, for each, its offset and length as uint64, and a checksum of
+ * those (Zarr v3, codec sharding_indexed). Calls block: they are made where nothing else waits, in worker threads.
+ */
+const entryBytes = 16;
+const checksumBytes = 4;
+/** Offset and length of a chunk that is not there and reads as the fill value. */
+const missing = 2n ** 64n - 1n;
+
+/** Writes a shard front to back. */
+export class ShardWriter {
+  private readonly file: number;
+  private readonly index: BigUint64Array;
+  private offset = 0;
+
+  constructor(path: string, chunks: number) {
+    this.file = openSync(path, 'wx');
+    this.index = new BigUint64Array(2 * chunks).fill(missing);
+  }
+
+  append(chunk: number, bytes: Uint8Array): void {
+    this.index[2 * chunk] = BigInt(this.offset);
+    this.index[2 * chunk + 1] = BigInt(bytes.length);
+    this.write(bytes);
+  }
+
+  /** Writes the index and waits until all is on the disk. */
+  finish(): void {
+    const entries = new Uint8Array(this.index.buffer);
+    this.write(entries);
+    const checksum = new DataView(new ArrayBuffer(checksumBytes));
+    checksum.setUint32(0, crc32c(entries), true);
+    this.write(new Uint8Array(checksum.buffer));
+    fsyncSync(this.file);
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+
+  private write(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    this.offset += bytes.length;
+  }
+}
+
+/** Reads chunks of a shard, still compressed. */
+export class ShardReader {
+  /** Offset and length by chunk; an offset of -1 for a chunk that is not there. */
+  private readonly index: Float64Array;
+
+  private constructor(
+    readonly path: string,
+    private readonly file: number,
+    chunks: number,
+  ) {
+    const size = fstatSync(file).size;
+    const length = chunks * entryBytes + checksumBytes;
+    if (size < length) throw damaged(path, `an index of ${chunks} chunks`, `a file of ${size} bytes`);
+    const bytes = this.bytes(size - length, length);
+    const entries = bytes.subarray(0, -checksumBytes);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+    if (view.getUint32(length - checksumBytes, true) !== crc32c(entries))
+      throw damaged(path, 'an index of its chunks', 'one whose checksum is wrong');
+    this.index = new Float64Array(2 * chunks);
+    for (let n = 0; n < chunks; n++) {
+      const offset = view.getBigUint64(n * entryBytes, true);
+      const chunkLength = view.getBigUint64(n * entryBytes + 8, true);
+      const absent = offset === missing && chunkLength === missing;
+      this.index[2 * n] = absent ? -1 : Number(offset);
+      this.index[2 * n + 1] = absent ? 0 : Number(chunkLength);
+      if (!absent && this.index[2 * n]! + this.index[2 * n + 1]! > size - length)
+        throw damaged(path, `chunk ${n} within the file`, 'a place behind its end');
+    }
+  }
+
+  /** @throws UnreadableFile if there is no such shard or its index is damaged */
+  static open(path: string, chunks: number): ShardReader {
+    let file: number;
+    try {
+      file = openSync(path, 'r');
+    } catch (cause) {
+      throw new UnreadableFile(path, 'a file of the store', (cause as NodeJS.ErrnoException).code ?? 'none', {
+        cause,
+      });
+    }
+    try {
+      return new ShardReader(path, file, chunks);
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+  }
+
+  /**
+   * The bytes of chunks `first` to `first + count - 1`, undefined for one that is not there. Neighbours along x lie
+   * side by side in the file, and are read at once.
+   */
+  chunks(first: number, count: number): (Uint8Array | undefined)[] {
+    const places = Array.from({ length: count }, (_, i) => ({
+      offset: this.index[2 * (first + i)]!,
+      length: this.index[2 * (first + i) + 1]!,
+    }));
+    const start = places[0]!.offset;
+    const total = places.reduce((sum, place) => sum + place.length, 0);
+    const adjacent = places.every(
+      ({ offset }, i) => offset === (i === 0 ? start : places[i - 1]!.offset + places[i - 1]!.length),
+    );
+    if (adjacent && start >= 0) {
+      const bytes = this.bytes(start, total);
+      return places.map(({ offset, length }) => bytes.subarray(offset - start, offset - start + length));
+    }
+    return places.map(({ offset, length }) => (offset < 0 ? undefined : this.bytes(offset, length)));
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+
+  private bytes(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const read = readSync(this.file, bytes, at, length - at, offset + at);
+      if (read === 0) throw damaged(this.path, `${length} bytes at ${offset}`, 'the end of the file');
+      at += read;
+    }
+    return bytes;
+  }
+}
+
+export function damaged(path: string, expected: string, received: string, cause?: unknown): UnreadableFile {
+  return new UnreadableFile(path, expected, `${received}; prepare this volume again`, { cause });
+}

@@ -1,0 +1,152 @@
+import { InvalidArgument } from '../../errors';
+import type { LongCall } from '../../progress';
+import type { Affine } from '../affine';
+import type { StoredType } from '../datatypes';
+import type { Intensity } from '../intensity';
+import { checkShape, type Vec3, voxelCount } from '../vec3';
+import { Volume } from '../volume';
+import type { ImageRecord, IndexEntry, SplitName } from './format';
+import type { Box } from './image-reader';
+import type { ReadJob } from './read-worker';
+import { errorOf, type Threads } from './threads';
+
+export type ReadThreads = Threads<ReadJob, Float32Array>;
+
+export interface ReadPatchOptions extends Pick<LongCall, 'signal'> {
+  /**
+   * Threads that share the patch. By default all of the dataset's, which is soonest; a loader that reads many patches
+   * at once gives each one thread, which is least work.
+   */
+  readonly threads?: number;
+}
+
+/** An image of a store: read in boxes, never as a whole unless asked. */
+export class StoredImage {
+  readonly shape: Vec3;
+  readonly spacing: Vec3;
+  readonly affine: Affine;
+  /** How voxels are stored; they are read as float32. */
+  readonly type: StoredType;
+
+  constructor(
+    /** The Zarr array's folder. */
+    readonly folder: string,
+    private readonly record: ImageRecord,
+    private readonly threads: ReadThreads,
+  ) {
+    this.shape = record.shape;
+    this.spacing = record.spacing;
+    this.affine = record.affine;
+    this.type = record.type;
+  }
+
+  /**
+   * The voxels from `start` on, in the file's values (Hounsfield units for CT): [z * y * x], x fastest. Voxels
+   * outside the image are its nearest border voxels, as `extractPatch` has them.
+   * @param start first voxel `[x, y, z]`, may be negative
+   * @param size voxels along each axis
+   * @throws InvalidArgument for a start or size that are no whole numbers; UnreadableFile for a damaged store; the
+   *   signal's reason on abort
+   */
+  async readPatch(start: Vec3, size: Vec3, options: ReadPatchOptions = {}): Promise<Float32Array> {
+    options.signal?.throwIfAborted();
+    checkShape('size', size);
+    if (!(start.length === 3 && start.every(Number.isSafeInteger)))
+      throw new InvalidArgument('start', 'three whole numbers, [x, y, z]', start);
+    const clamp = (voxel: number, axis: 0 | 1 | 2) => Math.min(Math.max(voxel, 0), this.shape[axis] - 1);
+    const from = perAxis((axis) => clamp(start[axis], axis));
+    const inside = perAxis((axis) => clamp(start[axis] + size[axis] - 1, axis) - from[axis] + 1);
+    const box = { start: from, size: inside };
+    const voxels = await this.readBox(box, options.threads ?? this.threads.most);
+    options.signal?.throwIfAborted();
+    return inside.every((n, axis) => n === size[axis]) ? voxels : spread(voxels, box, start, size);
+  }
+
+  /** The whole image. Errors are those of `readPatch`. */
+  async read(options: ReadPatchOptions = {}): Promise<Volume> {
+    const data = await this.readPatch([0, 0, 0], this.shape, options);
+    const { shape, spacing, affine, folder } = this;
+    return new Volume({ shape, spacing, affine, data, source: folder });
+  }
+
+  /** A box within the image, cut along z between threads. */
+  private async readBox(box: Box, threads: number): Promise<Float32Array> {
+    const boxes = cutAlongZ(box, this.record.chunk[2], Math.max(1, Math.min(threads, this.threads.most)));
+    const { folder, record } = this;
+    const answers = await Promise.all(boxes.map((box) => this.threads.run({ folder, record, box })));
+    const parts = answers.map((answer) => {
+      if ('failed' in answer) throw errorOf(answer.failed);
+      return answer.result;
+    });
+    if (parts.length === 1) return parts[0]!;
+    const whole = new Float32Array(voxelCount(box.size));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+}
+
+/** A volume of a dataset. */
+export class StoredVolume extends StoredImage {
+  readonly name: string;
+  readonly patient: string;
+  readonly split: SplitName;
+  readonly intensity: Intensity;
+  /** Least and greatest finite value. */
+  readonly range: readonly [number, number];
+  /** The file it was prepared from, relative to the input. */
+  readonly source: string;
+  /** The smaller view, where one was asked for. */
+  readonly baseline?: StoredImage;
+
+  constructor(folder: string, entry: IndexEntry, threads: ReadThreads) {
+    super(`${folder}/image`, entry.image, threads);
+    this.name = entry.name;
+    this.patient = entry.patient;
+    this.split = entry.split;
+    this.intensity = entry.intensity;
+    this.range = entry.range;
+    this.source = entry.source.file;
+    if (entry.baseline) this.baseline = new StoredImage(`${folder}/baseline`, entry.baseline, threads);
+  }
+}
+
+/** At most `most` boxes that make up one, cut where chunks are, so that no chunk is decoded twice. */
+function cutAlongZ({ start, size }: Box, chunk: number, most: number): Box[] {
+  const first = Math.floor(start[2] / chunk);
+  const layers = Math.floor((start[2] + size[2] - 1) / chunk) - first + 1;
+  const count = Math.min(most, layers);
+  const cut = (n: number) => {
+    const border = (first + Math.round((n * layers) / count)) * chunk;
+    return Math.min(Math.max(border, start[2]), start[2] + size[2]);
+  };
+  return Array.from({ length: count }, (_, n) => ({
+    start: [start[0], start[1], cut(n)],
+    size: [size[0], size[1], cut(n + 1) - cut(n)],
+  }));
+}
+
+/** Repeats a box's border voxels until it fills the patch. */
+function spread(voxels: Float32Array, box: Box, start: Vec3, size: Vec3): Float32Array {
+  const [bx, by] = box.size;
+  const places = perAxis((axis) =>
+    Int32Array.from({ length: size[axis] }, (_, i) =>
+      Math.min(Math.max(start[axis] + i - box.start[axis], 0), box.size[axis] - 1),
+    ),
+  );
+  const patch = new Float32Array(voxelCount(size));
+  let to = 0;
+  for (const z of places[2])
+    for (const y of places[1]) {
+      const row = (z * by + y) * bx;
+      for (const x of places[0]) patch[to++] = voxels[row + x]!;
+    }
+  return patch;
+}
+
+function perAxis<T>(value: (axis: 0 | 1 | 2) => T): [T, T, T] {
+  return [value(0), value(1), value(2)];
+}
