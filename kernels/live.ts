@@ -67,7 +67,9 @@ export class LiveFigures {
   async open(comm: Comm, data: { readonly dir?: unknown; readonly id?: unknown }): Promise<void> {
     let follower: RunFollower;
     try {
-      follower = await this.#follow(await attach(String(data.dir ?? data.id)));
+      // A notebook that was moved with its runs names a folder that is no more: the id may still be known here.
+      const run = await attach(String(data.dir)).catch(() => attach(String(data.id)));
+      follower = await this.#follow(run);
     } catch (error) {
       comm.send({ type: 'error', message: (error as Error).message });
       comm.close();

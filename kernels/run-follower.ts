@@ -53,7 +53,7 @@ export class RunFollower {
   }
 
   figure(): Figure {
-    const status = this.#failure && this.#status ? { ...this.#status, error: this.#failure } : this.#status;
+    const status = this.#failure ? { ...this.#status, state: 'lost', error: this.#failure } : this.#status;
     return seriesFigure([...this.#lines.values()], status, { title: this.run.id });
   }
 

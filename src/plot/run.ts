@@ -124,7 +124,7 @@ export function runTitle(status: ShownStatus | undefined, name = 'run'): string 
   const of = status.steps ? ` of ${status.steps}` : '';
   const parts = [name, status.state, ...(status.step === undefined ? [] : [`step ${status.step}${of}`])];
   if (status.backend) parts.push(status.backend);
-  if (status.state === 'failed' && status.error) parts.push(String(status.error).slice(0, 80));
+  if (status.state !== 'running' && status.error) parts.push(String(status.error).slice(0, 80));
   return parts.join(' · ');
 }
 
