@@ -109,6 +109,7 @@ async function runCells(
 
   for (const [at, cell] of cells.entries()) {
     const number = at + 1;
+    if (options.signal?.aborted) return new NotebookFailed(output, number, 'aborted', []);
     const outputs: Output[] = [];
     cell.outputs = outputs;
     numberOf.set(outputs, number);
@@ -141,18 +142,26 @@ async function runCells(
   return undefined;
 }
 
+/** How a cell that should end is asked to: again and again, then its kernel is killed. */
+const ASK_AGAIN_MS = 1000;
+const PATIENCE_MS = 10_000;
+
 /** Interrupts the running cell when its time is over or the caller aborts, and remembers why. */
 function limitOf(
   client: KernelClient,
   { cellTimeout, signal }: RunNotebookOptions,
 ): { clear(): void; reason(): string | undefined } {
   let reason: string | undefined;
+  let asking: NodeJS.Timeout | undefined;
   let patience: NodeJS.Timeout | undefined;
+  const interrupt = (): void => void client.send('interrupt_request', {}, 'control');
   const stop = (why: string): void => {
-    reason ??= why;
-    client.send('interrupt_request', {}, 'control');
-    // Code that is not at an await of the cell cannot be interrupted: the kernel goes instead.
-    patience ??= setTimeout(() => client.process.kill(), 10_000);
+    if (reason !== undefined) return;
+    reason = why;
+    interrupt();
+    asking = setInterval(interrupt, ASK_AGAIN_MS); // the first may have come before the cell had begun
+    // Code that no interrupt reaches, deep in a native call for instance, goes with its kernel.
+    patience = setTimeout(() => client.process.kill(), PATIENCE_MS);
   };
   const onAbort = (): void => stop('aborted');
   const timer =
@@ -160,10 +169,10 @@ function limitOf(
       ? undefined
       : setTimeout(() => stop(`took longer than ${cellTimeout} s`), cellTimeout * 1000);
   signal?.addEventListener('abort', onAbort, { once: true });
-  if (signal?.aborted) onAbort();
   return {
     clear() {
       clearTimeout(timer);
+      clearInterval(asking);
       clearTimeout(patience);
       signal?.removeEventListener('abort', onAbort);
     },
