@@ -2,8 +2,9 @@ import { Worker } from 'node:worker_threads';
 import { type AddPlane, ARGUMENTS } from './add-plane';
 import { builtFile, type SimdMemory } from './simd';
 
-/** How many planes may wait for the thread; each has a place in the memory to wait in. */
-export const QUEUE = 16;
+/** How many planes may wait for the thread, and how many of them may wait in the places that memory has for them. */
+export const QUEUE = 1024;
+export const PLACES = 16;
 
 /** The words that both threads watch: how many planes were sent, how many are added, whether to end, whether it broke. */
 export const SENT = 0;
@@ -36,23 +37,29 @@ export class BlendThread {
     new Worker(builtFile('patch', 'blend-worker.js'), { workerData }).unref();
   }
 
-  /** Waits for a place in the queue and gives its number. */
+  /** Waits for a place and gives its number. */
   place(): number {
-    this.waitFor(this.sent - QUEUE + 1);
-    return this.sent % QUEUE;
+    this.waitFor(this.sent - PLACES + 1);
+    return this.sent % PLACES;
   }
 
-  /** Sends the plane that was put at the place given last. */
+  /** Sends a plane: of the place given last, or one that stays where it is until it is added. */
   send(plane: AddPlane): void {
+    this.waitFor(this.sent - QUEUE + 1);
     this.queue.set(plane, (this.sent % QUEUE) * ARGUMENTS);
     this.sent++;
     Atomics.store(this.words, SENT, this.sent);
     Atomics.notify(this.words, SENT);
   }
 
-  /** Waits until all planes are added. */
-  finish(): void {
-    this.waitFor(this.sent);
+  /** How many planes were sent. */
+  get count(): number {
+    return this.sent;
+  }
+
+  /** Waits until that many planes are added; all where the number is left out. */
+  finish(planes = this.sent): void {
+    this.waitFor(planes);
   }
 
   end(): void {

@@ -46,6 +46,12 @@ const SLAB_BYTES = 2 ** 24;
 export type Patches = AsyncIterable<Patch> | Iterable<Patch>;
 
 /**
+ * A source of patches that writes them where the blender reads them, which saves a copy: `room()` gives the array for
+ * the next patch; what an earlier call gave is not to be touched any more.
+ */
+export type PatchSource = (room: () => Float32Array) => Patches;
+
+/**
  * Blends the patches of a grid to a volume, slab by slab. A slab comes out as soon as the last patch that covers it
  * has come in, so in the grid's order memory is that of one patch's depth of planes, however deep the volume is.
  * A patch's array is not kept after the next one is asked for.
@@ -55,10 +61,10 @@ export type Patches = AsyncIterable<Patch> | Iterable<Patch>;
  */
 export async function* blendSlabs(
   grid: Grid,
-  patches: Patches,
+  patches: Patches | PatchSource,
   options: BlendOptions = {},
 ): AsyncGenerator<Slab, void, undefined> {
-  const blend = new Blend(grid, options);
+  const blend = new Blend(grid, options, typeof patches === 'function');
   try {
     let done = 0;
     const arrived = (): void => options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
@@ -67,7 +73,8 @@ export async function* blendSlabs(
       yield* blend.add(index, undefined);
       arrived();
     }
-    for await (const { index, data } of patches) {
+    const source = typeof patches === 'function' ? patches(() => blend.room()) : patches;
+    for await (const { index, data } of source) {
       options.signal?.throwIfAborted();
       yield* blend.add(index, data);
       arrived();
@@ -81,7 +88,7 @@ export async function* blendSlabs(
 /** Blends the patches of a grid to one array, `[z, y, x, channels]`. Errors are those of `blendSlabs`. */
 export async function blendPatches(
   grid: Grid,
-  patches: Patches,
+  patches: Patches | PatchSource,
   options: BlendOptions & { readonly out?: Float32Array } = {},
 ): Promise<Float32Array> {
   const plane = grid.volume[0] * grid.volume[1] * (options.channels ?? 1);
@@ -109,6 +116,7 @@ class Blend {
   constructor(
     private readonly grid: Grid,
     private readonly options: BlendOptions,
+    rooms: boolean,
   ) {
     const { channels = 1, window = 'gaussian', mask, threads = 1 } = options;
     if (!Number.isInteger(channels) || channels < 1) {
@@ -125,9 +133,15 @@ class Blend {
     this.windows = axisWindows(grid, window, options);
     this.plan = planSlabs(grid, Math.max(1, Math.floor(SLAB_BYTES / (4 * this.plane))));
     const weights = { x: this.windows[0].map((w) => repeat(w, channels)), y: this.windows[1] };
-    const most = Math.max(...this.plan.map(({ depth }) => depth)) * this.plane;
     const patchPlane = grid.patch[0] * grid.patch[1] * channels;
-    this.buffers = new SlabBuffers(weights, patchPlane, most, threads);
+    this.buffers = new SlabBuffers({
+      weights,
+      patchPlane,
+      patch: patchPlane * grid.patch[2],
+      largestSlab: Math.max(...this.plan.map(({ depth }) => depth)) * this.plane,
+      threads,
+      rooms,
+    });
     this.open = this.plan.map(() => undefined);
     this.waiting = this.plan.map((slab) => slab.patches);
     this.arrived = new Uint8Array(grid.patches);
@@ -160,6 +174,10 @@ class Blend {
     const first = this.arrived.indexOf(0);
     const expected = `all ${this.grid.patches} patches of the grid`;
     throw new InvalidArgument('patches', expected, `${missing} missing, the first is ${first}`);
+  }
+
+  room(): Float32Array {
+    return this.buffers.room();
   }
 
   /** Ends the threads. */

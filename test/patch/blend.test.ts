@@ -280,6 +280,25 @@ describe.each([0, 1, 2, 3])('with %i threads (0: plain JavaScript)', (threads) =
   });
 });
 
+test.each([0, 1, 2, 3])(
+  'patches written where the blender reads them come back, %i threads',
+  async (threads) => {
+    const random = new Random(13, threads);
+    for (let i = 0; i < 8; i++) {
+      const grid = randomGrid(random);
+      const data = noise(grid.volume, i);
+      const source = function* (room: () => Float32Array): Generator<Patch> {
+        for (const index of random.permutation(grid.patches)) {
+          yield { index, data: extractPatch(data, grid, index, room()) };
+        }
+      };
+      expect(greatestDifference(await blendPatches(grid, source, { threads }), data)).toBeLessThanOrEqual(
+        1e-6,
+      );
+    }
+  },
+);
+
 test('two blends at a time do not disturb each other, and the result is the same each time', async () => {
   const grid = planGrid([40, 40, 40], { patch: [16, 16, 16], stride: [12, 12, 12] });
   const patches = (seed: number) =>

@@ -1,0 +1,30 @@
+import { blendPatches, blendSlabs, extractPatch, type Patch, planGrid } from '../src/index';
+import { measureCall } from './side';
+
+/** One run of our side in a process of its own: `node blend-side.js slabs|array THREADS X Y Z`; prints what it measured. */
+async function main(): Promise<void> {
+  const [to, threads, x, y, z] = process.argv.slice(2);
+  const grid = planGrid([Number(x), Number(y), Number(z)], { patch: [256, 256, 128], overlap: 0.25 });
+  const volume = new Float32Array(grid.volume[0] * grid.volume[1] * grid.volume[2]);
+  for (let i = 0; i < volume.length; i++) volume[i] = (i * 2654435761) % 1000;
+
+  /** The identity network: it returns a copy of its patch of the volume. */
+  function* network(room: () => Float32Array): Generator<Patch> {
+    for (let index = 0; index < grid.patches; index++) {
+      yield { index, data: extractPatch(volume, grid, index, room()) };
+    }
+  }
+  const options = { window: 'gaussian', threads: Number(threads), reuse: true } as const;
+  const measured = await measureCall(async () => {
+    if (to === 'array') return blendPatches(grid, network, options);
+    let planes = 0;
+    for await (const slab of blendSlabs(grid, network, options)) planes += slab.depth;
+    return planes;
+  });
+  process.stdout.write(JSON.stringify(measured));
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error}\n`);
+  process.exitCode = 1;
+});

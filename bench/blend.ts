@@ -1,0 +1,60 @@
+import { compiledFile, type LongCall, type Vec3 } from '../src/index';
+import { findPython } from './python';
+import { type BenchReport, machine } from './report';
+import { type Measured, measure, measuredRows, pythonMeasured } from './side';
+
+export interface BlendBenchOptions extends LongCall {
+  /** Voxels along x, y and z; default the guide's 512 x 512 x 604. */
+  readonly shape?: Vec3;
+  /** Runs of each side; default 3. */
+  readonly repeats?: number;
+}
+
+const peerName = 'MONAI sliding_window_inference, 2 threads';
+
+/** An identity network that returns a copy, patches of 256 x 256 x 128, overlap 0.25, gaussian. */
+const peerScript = `
+import sys, warnings
+warnings.simplefilter('ignore')
+import torch
+from monai.inferers import sliding_window_inference
+torch.set_num_threads(2)
+x, y, z = map(int, sys.argv[1:])
+volume = torch.empty(1, 1, z, y, x).uniform_()  # in place, so that making it leaves no higher peak than itself
+def call():
+    with torch.no_grad():
+        sliding_window_inference(volume, (128, 256, 256), 1, lambda patch: patch.clone(), overlap=0.25, mode='gaussian')
+measured(call)
+`;
+
+const cases = [
+  { name: 'streamed in slabs, 2 threads', to: 'slabs', threads: 2 },
+  { name: 'streamed in slabs, 1 thread', to: 'slabs', threads: 1 },
+  { name: 'to one array, 2 threads', to: 'array', threads: 2 },
+] as const;
+
+/**
+ * Identity inference by patches beside MONAI's: each side copies each patch once out of the volume, as the network's
+ * output, and blends. Each run is a process of its own, the sides taking turns; MONAI's columns are null where no
+ * Python has it. Streamed slabs are dropped as they come: their consumer is not part of the bench, and neither is the
+ * output volume that MONAI must hold; `to one array` holds it too.
+ */
+export async function benchBlend(options: BlendBenchOptions = {}): Promise<BenchReport> {
+  const { shape = [512, 512, 604], repeats = 3, signal, onProgress } = options;
+  const side = compiledFile('bench', 'blend-side.js');
+  const size = shape.map(String);
+  const python = await findPython(['torch', 'monai']);
+  const ours = cases.map((): Measured[] => []);
+  const peer: Measured[] = [];
+  for (let n = 0; n < repeats; n++) {
+    if (python) peer.push(await measure(python, ['-c', pythonMeasured + peerScript, ...size], signal));
+    for (const [i, { to, threads }] of cases.entries()) {
+      ours[i]!.push(await measure(process.execPath, [side, to, String(threads), ...size], signal));
+    }
+    onProgress?.({ done: n + 1, total: repeats, what: 'rounds' });
+  }
+  const rows = cases.flatMap(({ name }, i) =>
+    measuredRows(`${name}, ${shape.join(' x ')}`, peerName, ours[i]!, peer),
+  );
+  return { bench: 'blend', machine: machine(), rows };
+}

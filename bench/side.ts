@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { type BenchRow, row } from './report';
+
+/** What one run of a side measures of itself, its input and imports left out. */
+export interface Measured {
+  readonly seconds: number;
+  /** Processor time of all threads. */
+  readonly cpu: number;
+  /** Peak memory above that with the input in place. */
+  readonly mebibytes: number;
+}
+
+/** Runs a side in a process of its own and reads the one JSON value that it prints. */
+export async function measure(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<Measured> {
+  const { stdout } = await promisify(execFile)(program, args, { signal });
+  return JSON.parse(stdout) as Measured;
+}
+
+/** Measures a call in our own process: its input must be in memory already. */
+export async function measureCall(call: () => Promise<unknown> | unknown): Promise<Measured> {
+  const before = process.resourceUsage();
+  const start = performance.now();
+  await call();
+  const seconds = (performance.now() - start) / 1000;
+  const after = process.resourceUsage();
+  const cpu = (after.userCPUTime + after.systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1e6;
+  return { seconds, cpu, mebibytes: (after.maxRSS - before.maxRSS) / 1024 };
+}
+
+/** The same for a Python side: call `measured(f)` with a function. */
+export const pythonMeasured = `
+import json, resource, time
+def measured(call):
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    start = time.perf_counter()
+    call()
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({'seconds': seconds, 'cpu': cpu, 'mebibytes': (after.ru_maxrss - before.ru_maxrss) / 1024}))
+`;
+
+/** The rows of one case: wall time, processor time, memory. */
+export function measuredRows(
+  name: string,
+  peerName: string,
+  ours: readonly Measured[],
+  peer: readonly Measured[],
+): BenchRow[] {
+  const compare = (metric: string, unit: string, of: (run: Measured) => number): BenchRow =>
+    row({ case: name, metric, unit, peerName }, ours.map(of), peer.map(of));
+  return [
+    compare('time', 's', (run) => run.seconds),
+    compare('processor time', 's', (run) => run.cpu),
+    compare('peak memory above the input', 'MiB', (run) => run.mebibytes),
+  ];
+}
