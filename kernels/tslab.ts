@@ -47,10 +47,11 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
       const prepared = prepareCell(typescript, code);
       const converted = node.convert(previous, prepared.code);
       converted.hasToplevelAwait ||= prepared.hasTopLevelForAwait;
-      ended.diagnostics = converted.diagnostics.map(
-        ({ fileName, start, messageText }) =>
-          `${fileName ?? `Cell [${running}]`}:${start.line + 1}:${start.character + 1} - ${messageText}`,
-      );
+      ended.diagnostics = converted.diagnostics.map(({ fileName, start, messageText }) => {
+        const place = `${fileName ?? `Cell [${running}]`}:${start.line + 1}:${start.character + 1}`;
+        const line = fileName ? undefined : code.split('\n')[start.line];
+        return `${place} - ${messageText}${line ? `\n${String(start.line + 1).padStart(9)} ${line}` : ''}`;
+      });
       if (converted.output) {
         const checked = withLoopChecks(typescript, converted.output, converted.hasToplevelAwait ?? false);
         const { insertions } = checked;
@@ -131,7 +132,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
 }
 
 function diagnosed(diagnostics: readonly string[]): CellError {
-  return { ename: 'TypeScriptError', evalue: diagnostics[0]!, traceback: diagnostics };
+  return { ename: 'TypeScriptError', evalue: diagnostics[0]!.split('\n')[0]!, traceback: diagnostics };
 }
 
 /** True if the code cannot be parsed, however it goes on. */
