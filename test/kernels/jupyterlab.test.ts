@@ -1,0 +1,201 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { installKernel } from '../../kernels/install';
+import { listRuns } from '../../src/index';
+import { hasChromium, openBrowser } from '../chromium';
+
+/*
+ * The whole way in a real JupyterLab: our kernel, our extension, a run in the background and its live figure. It needs
+ * a Python with JupyterLab (PATCHWISE_PYTHON, .venv/bin/python or python3) and a fresh build of the package.
+ * PATCHWISE_SCREENSHOTS names a folder for pictures to look at.
+ */
+const candidates = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3'];
+const python = candidates.find((candidate) => candidate && imports(candidate, 'jupyterlab'));
+if (!python)
+  console.warn('skipped: a live figure in JupyterLab needs a Python with jupyterlab (set PATCHWISE_PYTHON)');
+
+const sources = [
+  "import * as pw from 'patchwise';",
+  "const run = await pw.train({ preset: 'toy', data: 'phantom:48x48x48', ranks: 1, steps: 20000, seed: 1 });",
+  'run.live()',
+];
+
+describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live figure in JupyterLab', () => {
+  let folder = '';
+  let server: ChildProcess;
+  let url = '';
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patchwise-jupyterlab-'));
+    const notebooks = join(folder, 'notebooks');
+    await mkdir(notebooks);
+    await installKernel({ prefix: folder });
+    await writeFile(join(notebooks, 'live.ipynb'), JSON.stringify(notebookOf(sources)));
+    const flags = [
+      '--no-browser',
+      '--ip=127.0.0.1',
+      '--port=0',
+      '--allow-root',
+      '--IdentityProvider.token=',
+      '--ServerApp.password=',
+    ];
+    server = spawn(python!, ['-m', 'jupyterlab', ...flags], {
+      cwd: notebooks,
+      env: {
+        ...process.env,
+        HOME: folder,
+        JUPYTER_PATH: join(folder, 'share', 'jupyter'),
+        JUPYTER_DATA_DIR: join(folder, 'data'),
+        JUPYTER_CONFIG_DIR: join(folder, 'config'),
+        JUPYTER_RUNTIME_DIR: join(folder, 'runtime'),
+        PATCHWISE_RUNS: join(folder, 'runs'),
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    url = await addressOf(server);
+    browser = await openBrowser();
+  }, 120_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    for (const run of await listRuns(join(folder, 'runs'))) await run.stop();
+    if (server && server.exitCode === null) {
+      server.kill('SIGTERM');
+      await once(server, 'exit');
+    }
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }, 60_000);
+
+  it('moves, keeps its zoom, follows the theme, and goes on after a reload and a restart', async () => {
+    const { page } = browser;
+    await page.goto(`${url}/lab/tree/live.ipynb?reset`);
+    await page.waitForSelector('.jp-Notebook .jp-Cell', { timeout: 60_000 });
+    await page.waitForFunction(
+      () => document.querySelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]'),
+      null,
+      { timeout: 60_000 },
+    );
+    await menu(page, 'Run', 'Run All Cells');
+    await moves(page, 10);
+
+    await zoom(page);
+    const zoomed = await rangeOf(page);
+    expect(zoomed[1] - zoomed[0]).toBeLessThan((await stepOf(page)) * 0.7);
+    await moves(page, 5);
+    expect(await rangeOf(page)).toEqual(zoomed);
+    await picture(page, 'light');
+
+    await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+    const light = await inkOf(page);
+    await page.getByRole('menuitem', { name: 'Settings', exact: true }).first().click();
+    await page.getByText('Theme', { exact: true }).first().hover();
+    await page.getByText('JupyterLab Dark', { exact: true }).first().click();
+    await expect.poll(() => inkOf(page), { timeout: 20_000 }).not.toBe(light);
+    await picture(page, 'dark');
+
+    await menu(page, 'File', 'Save Notebook');
+    await page.waitForTimeout(1000);
+    await page.goto(`${url}/lab/tree/live.ipynb`);
+    await moves(page, 5);
+    await picture(page, 'reloaded');
+
+    await menu(page, 'Kernel', 'Restart Kernel…');
+    await page.locator('.jp-Dialog .jp-mod-accept').click();
+    await page.waitForTimeout(2000);
+    await moves(page, 5);
+    await picture(page, 'restarted');
+  }, 240_000);
+});
+
+/** Waits until the figure has come `steps` further; fails where it stands still. */
+async function moves(page: Page, steps: number): Promise<void> {
+  await page.waitForSelector('.patchwise-figure .main-svg', { timeout: 90_000 });
+  const from = await stepOf(page);
+  await expect.poll(() => stepOf(page), { timeout: 60_000 }).toBeGreaterThanOrEqual(from + steps);
+}
+
+async function zoom(page: Page): Promise<void> {
+  await page.locator('.patchwise-figure').last().scrollIntoViewIfNeeded();
+  const box = (await page.locator('.patchwise-figure .nsewdrag').first().boundingBox())!;
+  const at = (x: number, y: number): [number, number] => [box.x + box.width * x, box.y + box.height * y];
+  await page.mouse.move(...at(0.2, 0.2));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.4, 0.5), { steps: 5 });
+  await page.mouse.move(...at(0.6, 0.8), { steps: 5 });
+  await page.mouse.up();
+  await page.waitForTimeout(400);
+}
+
+type PlotNode = Element & { _fullLayout: { xaxis: { range: [number, number] }; font: { color: string } } };
+
+function stepOf(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const title = [...document.querySelectorAll('.patchwise-figure .gtitle')].at(-1)?.textContent ?? '';
+    return Number(/step (\d+)/.exec(title)?.[1] ?? 0);
+  });
+}
+
+function rangeOf(page: Page): Promise<[number, number]> {
+  return page.evaluate(
+    () => ([...document.querySelectorAll('.patchwise-figure')].at(-1) as PlotNode)._fullLayout.xaxis.range,
+  );
+}
+
+function inkOf(page: Page): Promise<string> {
+  return page.evaluate(
+    () => ([...document.querySelectorAll('.patchwise-figure')].at(-1) as PlotNode)._fullLayout.font.color,
+  );
+}
+
+async function menu(page: Page, name: string, entry: string): Promise<void> {
+  await page.getByRole('menuitem', { name, exact: true }).first().click();
+  await page.getByText(entry, { exact: true }).first().click();
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.PATCHWISE_SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `jupyterlab-${name}.png`) });
+}
+
+/** The address the server prints once it listens. */
+async function addressOf(server: ChildProcess): Promise<string> {
+  let log = '';
+  return new Promise((resolve, reject) => {
+    server.stderr!.on('data', (chunk: Buffer) => {
+      log += chunk;
+      const found = /is running at:[\s\S]*?(http:\/\/127\.0\.0\.1:\d+)\/lab/.exec(log);
+      if (found) resolve(found[1]!);
+    });
+    server.once('exit', () => reject(new Error(`JupyterLab ended: ${log.slice(-2000)}`)));
+  });
+}
+
+function notebookOf(cells: readonly string[]): object {
+  const kernelspec = { name: 'patchwise', display_name: 'Patchwise (TypeScript)', language: 'typescript' };
+  const code = (source: string, i: number) => ({
+    cell_type: 'code',
+    id: `cell-${i}`,
+    metadata: {},
+    source,
+    outputs: [],
+    execution_count: null,
+  });
+  return { nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells: cells.map(code) };
+}
+
+function imports(program: string, module: string): boolean {
+  try {
+    execFileSync(program, ['-c', `import ${module}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
