@@ -12,12 +12,16 @@ export interface Preset {
   readonly intensity: 'auto' | 'ctpa' | 'minmax';
   /** Of Adam, whose betas are 0.5 and 0.9 in every preset. */
   readonly learningRate: number;
+  /** Whether the learning rate stays or falls along half a cosine to nearly nothing at the last step. */
+  readonly schedule: 'constant' | 'cosine';
   /** Largest norm of all gradients together. */
   readonly clip: number;
   /** Patches per rank and optimiser step. */
   readonly batch: number;
   /** Optimiser steps. */
   readonly steps: number;
+  /** Steps between two validations. */
+  readonly validateEvery: number;
 }
 
 export type PresetName = 'guide' | 'upstream' | 'baseline' | 'toy';
@@ -44,9 +48,11 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     stride: [192, 192, 96],
     intensity: 'minmax',
     learningRate: 3e-4,
+    schedule: 'constant',
     clip: 1,
     batch: 1,
     steps: 50_000,
+    validateEvery: 500,
   },
   upstream: {
     description: 'the recipe of the original README: few channels, short codes, a large codebook',
@@ -62,9 +68,11 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     stride: [96, 96, 96],
     intensity: 'ctpa',
     learningRate: 3e-4,
+    schedule: 'constant',
     clip: 1,
     batch: 2,
     steps: 100_000,
+    validateEvery: 500,
   },
   baseline: {
     description: 'the single-GPU baseline the guide compares with: the same model on 256 x 256 x 64 voxels',
@@ -73,31 +81,38 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     stride: [256, 256, 64],
     intensity: 'minmax',
     learningRate: 3e-4,
+    schedule: 'constant',
     clip: 1,
     batch: 2,
     steps: 50_000,
+    validateEvery: 500,
   },
+  // One group a norm keeps a patch's brightness among its channels; short averages follow an encoder that still
+  // moves fast; the falling rate ends the wobble of brightness that a rate this large brings.
   toy: {
     description: 'small enough to learn something in a minute on two CPU cores',
     model: {
-      ...GUIDE_MODEL,
       hidden: 8,
       codeDim: 4,
-      codes: 64,
+      codes: 256,
       downsample: [2, 2, 2],
       groups: 1,
       encoderBlocks: 0,
       decoderBlocks: 0,
       commitment: 1,
       decay: 0.9,
+      restartBelow: 0.2,
+      reconstruction: 4,
     },
     patch: [32, 32, 16],
     stride: [24, 24, 12],
     intensity: 'auto',
     learningRate: 2e-3,
+    schedule: 'cosine',
     clip: 1,
     batch: 1,
-    steps: 150,
+    steps: 250,
+    validateEvery: 25,
   },
 };
 
