@@ -1,6 +1,8 @@
 /** What a reading thread runs: boxes of any images, the last images used kept open. */
+
+import { type Box, ChunkDecoder } from './chunk-decoder';
 import type { ImageRecord } from './format';
-import { type Box, ImageReader } from './image-reader';
+import { ImageReader } from './image-reader';
 import { answerJobs } from './thread-loop';
 
 /** A box to read, with all that is needed to find it. */
@@ -12,30 +14,27 @@ export interface ReadJob {
 
 /** An open image is a file descriptor and its index, some 100 KB. */
 const keptOpen = 32;
-const open = new Map<string, Promise<ImageReader>>();
+const open = new Map<string, ImageReader>();
+const decoder = new ChunkDecoder();
 
 async function readBox({ folder, record, box }: ReadJob): Promise<Float32Array> {
-  const reader = open.get(folder) ?? ImageReader.open(folder, record);
+  const reader = open.get(folder) ?? ImageReader.open(folder, record, decoder);
   // Put last again: the map's first is the one that was not used for longest.
   open.delete(folder);
   open.set(folder, reader);
+  if (open.size > keptOpen) forget([...open.keys()][0]!);
   try {
-    return await (await reader).read(box);
+    return await reader.read(box);
   } catch (error) {
     // A volume that was prepared again is another file under the same name.
-    open.delete(folder);
-    await reader.then(
-      (opened) => opened.close(),
-      () => {},
-    );
+    forget(folder);
     throw error;
-  } finally {
-    if (open.size > keptOpen) {
-      const [oldest, other] = [...open][0]!;
-      open.delete(oldest);
-      (await other).close();
-    }
   }
+}
+
+function forget(folder: string): void {
+  open.get(folder)?.close();
+  open.delete(folder);
 }
 
 answerJobs(readBox, (voxels) => [voxels.buffer as ArrayBuffer]);

@@ -5,8 +5,8 @@ import type { StoredType } from '../datatypes';
 import type { Intensity } from '../intensity';
 import { checkShape, type Vec3, voxelCount } from '../vec3';
 import { Volume } from '../volume';
+import type { Box } from './chunk-decoder';
 import type { ImageRecord, IndexEntry, SplitName } from './format';
-import type { Box } from './image-reader';
 import type { ReadJob } from './read-worker';
 import { errorOf, type Threads } from './threads';
 
@@ -14,8 +14,8 @@ export type ReadThreads = Threads<ReadJob, Float32Array>;
 
 export interface ReadPatchOptions extends Pick<LongCall, 'signal'> {
   /**
-   * Threads that share the patch. By default all of the dataset's, which is soonest; a loader that reads many patches
-   * at once gives each one thread, which is least work.
+   * Threads that share the patch; default 1, which is the least work: patches asked for at once then have a thread
+   * each. One large patch alone comes sooner with more.
    */
   readonly threads?: number;
 }
@@ -57,14 +57,14 @@ export class StoredImage {
     const from = perAxis((axis) => clamp(start[axis], axis));
     const inside = perAxis((axis) => clamp(start[axis] + size[axis] - 1, axis) - from[axis] + 1);
     const box = { start: from, size: inside };
-    const voxels = await this.readBox(box, options.threads ?? this.threads.most);
+    const voxels = await this.readBox(box, options.threads ?? 1);
     options.signal?.throwIfAborted();
     return inside.every((n, axis) => n === size[axis]) ? voxels : spread(voxels, box, start, size);
   }
 
   /** The whole image. Errors are those of `readPatch`. */
   async read(options: ReadPatchOptions = {}): Promise<Volume> {
-    const data = await this.readPatch([0, 0, 0], this.shape, options);
+    const data = await this.readPatch([0, 0, 0], this.shape, { threads: this.threads.most, ...options });
     const { shape, spacing, affine, folder } = this;
     return new Volume({ shape, spacing, affine, data, source: folder });
   }
