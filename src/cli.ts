@@ -5,6 +5,7 @@ import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
 import { addNotebook } from './cli/notebook';
 import { addPlan } from './cli/plan';
+import { addPrepare } from './cli/prepare';
 import { addTrain } from './cli/train';
 import { isPatchwiseError } from './index';
 
@@ -14,7 +15,8 @@ async function main(): Promise<void> {
     .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
     .exitOverride()
     .showHelpAfterError('(add --help for what is allowed)');
-  for (const add of [addPlan, addTrain, addEvaluate, addNotebook, addBench, addDoctor]) add(program);
+  for (const add of [addPlan, addPrepare, addTrain, addEvaluate, addNotebook, addBench, addDoctor])
+    add(program);
   try {
     await program.parseAsync();
   } catch (error) {

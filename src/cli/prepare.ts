@@ -1,0 +1,82 @@
+import type { Command } from 'commander';
+import { type BaselineView, type IntensitySpec, InvalidArgument, prepareDataset, type Vec3 } from '../index';
+import { answer, interruptible, parseCount, parseVec3 } from './terminal';
+
+export function addPrepare(program: Command): void {
+  program
+    .command('prepare')
+    .description('make a dataset of NIfTI files that training reads patches from at random (Zarr v3)')
+    .argument('<in>', 'a folder, searched through, or one file: .nii, .nii.gz, .hdr + .img')
+    .argument('<out>', 'the folder of the dataset; called again, only what is new or changed is done')
+    .option('--spacing <mm | x,y,z>', 'resample to this voxel size in mm', parseSpacing)
+    .option('--window <name | low,high>', 'auto, ctpa, lung, mediastinum, minmax, or two values', parseWindow)
+    .option('--baseline <x,y,z[:how]>', 'a smaller view too, by :resample (default) or :crop', parseBaseline)
+    .option('--canonical', 'turn every volume to RAS+')
+    .option(
+      '--split <t,v,t>',
+      'parts of the patients: train, validation, test',
+      parseFractions,
+      [0.8, 0.1, 0.1],
+    )
+    .option('--seed <n>', 'draws the split', Number, 0)
+    .option(
+      '--patient <regex>',
+      "its first group, on a file's path, is the patient; default: up to its number",
+    )
+    .option('--csv <file>', 'a table file,patient[,split]; only files in it are prepared')
+    .option('--workers <n>', 'threads; each holds a volume or two', parseCount)
+    .option('--json', 'print one JSON value')
+    .action(async (input: string, output: string, { window, json, ...options }: PrepareCommandOptions) => {
+      const prepared = await prepareDataset(input, output, {
+        ...options,
+        intensity: window,
+        ...interruptible('prepare'),
+      });
+      for (const { file, reason } of prepared.leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
+      for (const note of prepared.notes) process.stderr.write(`note: ${note}\n`);
+      const { written, kept, leftOut, split } = prepared;
+      answer(json, prepared, () => [
+        `${output}: ${written.length} volumes written, ${kept.length} unchanged, ${leftOut.length} left out`,
+        ...Object.entries(split).map(
+          ([side, { volumes, patients }]) => `${side.padEnd(10)}  ${volumes} volumes of ${patients} patients`,
+        ),
+      ]);
+    });
+}
+
+function parseSpacing(text: string): Vec3 {
+  return /[,x]/.test(text) ? parseVec3(text) : [Number(text), Number(text), Number(text)];
+}
+
+function parseWindow(text: string): IntensitySpec {
+  const [low, high, ...rest] = text.split(',');
+  if (high === undefined || rest.length > 0) return text as IntensitySpec;
+  return [Number(low), Number(high)];
+}
+
+function parseBaseline(text: string): BaselineView {
+  const [shape, how = 'resample'] = text.split(':');
+  if (how !== 'resample' && how !== 'crop')
+    throw new InvalidArgument('baseline', 'x,y,z:resample or x,y,z:crop', text);
+  return { shape: parseVec3(shape!), how };
+}
+
+function parseFractions(text: string): [number, number, number] {
+  const parts = text.split(',').map(Number);
+  if (parts.length !== 3 || !parts.every(Number.isFinite))
+    throw new InvalidArgument('split', 'three fractions, train,validation,test', text);
+  return [parts[0]!, parts[1]!, parts[2]!];
+}
+
+interface PrepareCommandOptions {
+  spacing?: Vec3;
+  window?: IntensitySpec;
+  baseline?: BaselineView;
+  canonical?: boolean;
+  split: [number, number, number];
+  seed: number;
+  patient?: string;
+  csv?: string;
+  workers?: number;
+  json?: boolean;
+}
