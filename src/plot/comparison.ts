@@ -9,6 +9,7 @@ import { baseLayout, diverging, heading } from './theme';
 
 const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const COLUMN_GAP = 0.02;
+const MOST_COLUMNS = 5; // more pictures go to further rows
 
 export interface ComparisonFigureOptions extends PageOptions {
   readonly plane?: PlaneName;
@@ -26,34 +27,34 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   const plane = planesOf(comparison.reference)[options.plane ?? 'axial'];
   const pages = pagesOf(comparison, plane, options);
   const seams = comparison.seamProfiles.length > 0;
-  const rows = pixelRows(comparison, plane, seams);
+  const count = comparison.candidates.length + 1;
+  const columns = count > MOST_COLUMNS ? 4 : count;
+  const rows = pixelRows(comparison, plane, seams, columns);
   const place = rowPlacer(rows);
 
   const data: Trace[] = [];
   const layouts: Layout[] = [];
   const annotations: Layout[] = [];
-  const columns = comparison.candidates.length + 1;
-  const columnAt = (column: number): readonly [number, number] => {
+  /** Picture number `cell` in reading order, and its difference in the row below it. */
+  const panel = (number: number, cell: number, row: 'pictures' | 'differences', title: string): void => {
     const width = (1 - COLUMN_GAP * (columns - 1)) / columns;
-    return [column * (width + COLUMN_GAP), column * (width + COLUMN_GAP) + width];
-  };
-  const panel = (number: number, column: number, row: 'pictures' | 'differences', title: string): void => {
-    const domain = { x: columnAt(column), y: place(row) };
-    layouts.push(pictureAxes(number, plane, domain, 1));
-    annotations.push(heading(title, (domain.x[0] + domain.x[1]) / 2, domain.y[1]));
+    const left = (cell % columns) * (width + COLUMN_GAP);
+    const y = place(`${row} ${Math.floor(cell / columns)}`);
+    layouts.push(pictureAxes(number, plane, { x: [left, left + width], y }, 1));
+    annotations.push(heading(title, left + width / 2, y[1]));
     if (number === 1) annotations.push(...orientationMarks(1, plane));
   };
 
   panel(1, 0, 'pictures', 'reference');
   comparison.candidates.forEach(({ name }, i) => {
     panel(i + 2, i + 1, 'pictures', name);
-    panel(columns + i + 1, i + 1, 'differences', `${name} - reference`);
+    panel(count + i + 1, i + 1, 'differences', `${name} - reference`);
   });
   for (const page of pages.pages) data.push(...page.traces);
 
   const pictures = data.length;
   if (seams) {
-    const made = seamPanels(comparison.seamProfiles, 2 * columns, place('seams'));
+    const made = seamPanels(comparison.seamProfiles, 2 * count, place('seams'));
     data.push(...made.data);
     layouts.push(made.axes);
     annotations.push(...made.annotations);
@@ -72,12 +73,12 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
       yanchor: 'bottom',
       font: { size: 11 },
     },
-    coloraxis: grayScale(pages.windows[0]!, pages.units, barAt(place('pictures'))),
+    coloraxis: grayScale(pages.windows[0]!, pages.units, barAt(place('pictures 0'))),
     coloraxis2: {
       colorscale: diverging,
       cmin: -pages.limit,
       cmax: pages.limit,
-      colorbar: { ...barLook(pages.units ? `Δ ${pages.units}` : 'Δ'), ...barAt(place('differences')) },
+      colorbar: { ...barLook(pages.units ? `Δ ${pages.units}` : 'Δ'), ...barAt(place('differences 0')) },
     },
     updatemenus: windowButtons(pages.windows, {
       x: 0,
@@ -91,36 +92,45 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   return new Figure(data, layout, `${title}\n${comparisonTable(comparison).toText()}`);
 }
 
-/** Heights in pixels, from the top; empty rows take nothing. */
-function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean) {
-  const columns = comparison.candidates.length + 1;
-  const width = (WIDTH - 116) / columns - 16;
-  const pictures = Math.min(380, Math.max(110, (width * plane.rows * plane.aspect) / plane.columns));
-  const heights = {
-    pictures,
-    differences: pictures,
-    slider: 84,
-    seams: seams ? 190 : 0,
-    table: 40 + 24 * comparison.metrics.length,
-  };
-  const gaps = { pictures: 0, differences: 28, slider: 0, seams: seams ? 40 : 0, table: seams ? 52 : 16 };
-  const [top, bottom] = [100, 8];
-  const inner = Object.values(heights).reduce((a, b) => a + b) + Object.values(gaps).reduce((a, b) => a + b);
-  return { heights, gaps, inner, top, bottom, total: Math.round(inner + top + bottom) };
+interface Row {
+  readonly name: string;
+  /** Pixels above it, for headings and axis labels. */
+  readonly gap: number;
+  readonly height: number;
 }
 
-type Rows = ReturnType<typeof pixelRows>;
+/** The rows of the figure from the top, in pixels. */
+function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, columns: number) {
+  const width = (WIDTH - 116) / columns - 16;
+  const height = Math.min(380, Math.max(110, (width * plane.rows * plane.aspect) / plane.columns));
+  const bands = Math.ceil((comparison.candidates.length + 1) / columns);
+  const list: Row[] = [
+    ...Array.from({ length: bands }, (_, band): Row[] => [
+      { name: `pictures ${band}`, gap: band === 0 ? 0 : 28, height },
+      { name: `differences ${band}`, gap: 28, height },
+    ]).flat(),
+    { name: 'slider', gap: 0, height: 84 },
+    { name: 'seams', gap: seams ? 40 : 0, height: seams ? 190 : 0 },
+    { name: 'table', gap: seams ? 52 : 16, height: 62 + 24 * comparison.metrics.length },
+  ];
+  const [top, bottom] = [100, 8];
+  const inner = list.reduce((sum, row) => sum + row.gap + row.height, 0);
+  return { list, inner, top, bottom, total: Math.round(inner + top + bottom) };
+}
 
 /** Where each row lies on the paper. */
-function rowPlacer(rows: Rows): (row: keyof Rows['heights']) => readonly [number, number] {
+function rowPlacer({
+  list,
+  inner,
+}: ReturnType<typeof pixelRows>): (name: string) => readonly [number, number] {
   const placed = new Map<string, readonly [number, number]>();
   let from = 0;
-  for (const [name, height] of Object.entries(rows.heights)) {
-    from += rows.gaps[name as keyof Rows['gaps']];
-    placed.set(name, [1 - (from + height) / rows.inner, 1 - from / rows.inner]);
+  for (const { name, gap, height } of list) {
+    from += gap;
+    placed.set(name, [1 - (from + height) / inner, 1 - from / inner]);
     from += height;
   }
-  return (row) => placed.get(row)!;
+  return (name) => placed.get(name)!;
 }
 
 function barAt([bottom, top]: readonly [number, number]): Layout {

@@ -7,6 +7,7 @@ import { baseLayout, color, graphAxis, hairline, heading, ink } from './theme';
 const AXES = ['x', 'y', 'z'] as const;
 type Axis = 0 | 1 | 2;
 const VIEW_GAP = 0.075;
+const MOST_RECTANGLES = 400; // of one view; past that a field of blue: their starts say more
 /** The three views as [across, up]. */
 const VIEWS: readonly (readonly [Axis, Axis])[] = [
   [0, 1],
@@ -73,7 +74,7 @@ function viewOf(
 ): { corners: Trace; axes: Layout; shapes: Layout[] } {
   const [xref, yref] = [axisId('x', panel), axisId('y', panel)];
   const rectangles = grid.starts[up].flatMap((y0) => grid.starts[across].map((x0) => [x0, y0] as const));
-  const shapes = rectangles.map(([x0, y0]) => ({
+  const shapes = (rectangles.length > MOST_RECTANGLES ? [] : rectangles).map(([x0, y0]) => ({
     type: 'rect',
     xref,
     yref,

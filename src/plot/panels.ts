@@ -1,8 +1,7 @@
 import { windowPresets } from '../volume/intensity';
 import { encodePicture } from './encode';
 import type { Layout, Trace } from './figure';
-import type { ShownVolume } from './shown';
-import { axisName, type Plane, sliceOf } from './slices';
+import { axisName, type Plane } from './slices';
 import { buttonRow, grays, hairline } from './theme';
 
 /** A part of the paper, in paper coordinates (0 to 1, y upwards). */
@@ -32,6 +31,8 @@ export interface PictureOptions {
   readonly units: string;
   readonly coloraxis?: string;
   readonly visible?: boolean;
+  /** `values` are of every `step`-th row and column. */
+  readonly step?: number;
 }
 
 /** A slice as a heatmap trace; hover reads the voxel and its value. */
@@ -39,10 +40,12 @@ export function picture(values: Float32Array, plane: Plane, index: number, optio
   const [h, v, t] = [plane.horizontal, plane.vertical, plane.through].map((axis) =>
     axisName(axis as 0 | 1 | 2),
   );
+  const { step = 1 } = options;
   return {
     type: 'heatmap',
     name: options.name,
-    z: encodePicture(values, plane.rows, plane.columns),
+    z: encodePicture(values, Math.ceil(plane.rows / step), Math.ceil(plane.columns / step)),
+    ...(step > 1 ? { x0: 0, dx: step, y0: 0, dy: step } : {}),
     xaxis: axisId('x', options.panel),
     yaxis: axisId('y', options.panel),
     coloraxis: options.coloraxis ?? 'coloraxis',
@@ -50,16 +53,6 @@ export function picture(values: Float32Array, plane: Plane, index: number, optio
     ...(options.visible === undefined ? {} : { visible: options.visible }),
     hovertemplate: `${h} %{x}, ${v} %{y}, ${t} ${index}<br><b>%{z:.5~g}</b> ${options.units}<extra>${options.name}</extra>`,
   };
-}
-
-/** One slice of a volume as a trace. */
-export function slicePicture(
-  volume: ShownVolume,
-  plane: Plane,
-  index: number,
-  options: PictureOptions,
-): Trace {
-  return picture(sliceOf(volume, plane, index), plane, index, options);
 }
 
 /**

@@ -54,19 +54,20 @@ export function planesOf(volume: ShownVolume): Record<PlaneName, Plane> {
   return { axial: plane('axial', 0, 1), coronal: plane('coronal', 0, 2), sagittal: plane('sagittal', 1, 2) };
 }
 
-/** The voxels of one slice, row after row. */
-export function sliceOf(volume: ShownVolume, plane: Plane, index: number): Float32Array {
+/** The voxels of one slice, row after row; of every `step`-th row and column. */
+export function sliceOf(volume: ShownVolume, plane: Plane, index: number, step = 1): Float32Array {
   if (!Number.isInteger(index) || index < 0 || index >= plane.count) {
     throw new InvalidArgument('index', `a slice of the ${plane.name} plane, 0 to ${plane.count - 1}`, index);
   }
   const [nx, ny] = volume.shape;
-  const step = [1, nx, nx * ny] as const;
-  const [across, up] = [step[plane.horizontal], step[plane.vertical]];
-  const values = new Float32Array(plane.rows * plane.columns);
+  const strides = [1, nx, nx * ny] as const;
+  const [across, up] = [step * strides[plane.horizontal], step * strides[plane.vertical]];
+  const [rows, columns] = [Math.ceil(plane.rows / step), Math.ceil(plane.columns / step)];
+  const values = new Float32Array(rows * columns);
   let at = 0;
-  for (let row = 0; row < plane.rows; row++) {
-    let from = index * step[plane.through] + row * up;
-    for (let column = 0; column < plane.columns; column++, from += across) values[at++] = volume.data[from]!;
+  for (let row = 0; row < rows; row++) {
+    let from = index * strides[plane.through] + row * up;
+    for (let column = 0; column < columns; column++, from += across) values[at++] = volume.data[from]!;
   }
   return values;
 }

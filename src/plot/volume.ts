@@ -1,11 +1,12 @@
 import { Figure, type Layout, type Trace } from './figure';
-import { grayScale, orientationMarks, pictureAxes, slicePicture, windowButtons, windowsFor } from './panels';
+import { grayScale, orientationMarks, picture, pictureAxes, windowButtons, windowsFor } from './panels';
 import type { ShownVolume } from './shown';
 import { axisName, planeNames, planesOf, sliceOf } from './slices';
 import { baseLayout, heading } from './theme';
 
 const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const GAP = 0.03;
+const LARGEST = 400; // voxels a side: a larger slice shows every second, and so on, and stays a few 100 kB
 
 export interface VolumeFigureOptions {
   readonly title?: string;
@@ -22,7 +23,12 @@ export interface VolumeFigureOptions {
 export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions = {}): Figure {
   const planes = planesOf(volume);
   const at = options.at ?? volume.shape.map((n) => Math.floor(n / 2));
-  const samples = planeNames.map((name) => sliceOf(volume, planes[name], at[planes[name].through]!));
+  const steps = planeNames.map((name) =>
+    Math.ceil(Math.max(planes[name].rows, planes[name].columns) / LARGEST),
+  );
+  const samples = planeNames.map((name, i) =>
+    sliceOf(volume, planes[name], at[planes[name].through]!, steps[i]!),
+  );
   const { windows, units } = windowsFor(concatenate(samples));
 
   const data: Trace[] = [];
@@ -37,7 +43,7 @@ export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions =
     const panel = i + 1;
     const index = at[plane.through]!;
     const x = [i * (width + GAP), i * (width + GAP) + width] as const;
-    data.push(slicePicture(volume, plane, index, { panel, name, units }));
+    data.push(picture(samples[i]!, plane, index, { panel, name, units, step: steps[i]! }));
     axes.push(pictureAxes(panel, plane, { x, y: [0, 1] }));
     annotations.push(heading(`${name} · ${axisName(plane.through)} = ${index}`, (x[0] + x[1]) / 2, 1));
     annotations.push(...orientationMarks(panel, plane));

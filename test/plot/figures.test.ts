@@ -41,6 +41,14 @@ describe('a volume', () => {
     expect(labels(levels)).toEqual(['middle 99 %', 'full range']);
   });
 
+  it('thins a large slice and still names its voxels', () => {
+    const large = volumeFigure(volumeOf([850, 6, 4], (x) => x));
+    const [axial] = heatmaps(large);
+    expect(axial).toMatchObject({ dx: 3, x0: 0 });
+    expect([...valuesOf(axial!).subarray(0, 3)]).toEqual([0, 3, 6]);
+    expect((axial!.z as EncodedArray).shape).toBe('2, 284');
+  });
+
   it('says in words what it is', () => {
     expect(figure.summary).toBe('sample.nii.gz · 24 × 20 × 12 voxels · 1 × 1 × 2 mm · -1000 to 311 HU');
   });
@@ -74,6 +82,16 @@ describe('a comparison', () => {
     expect(cmin).toBe(-cmax);
     expect(cmax).toBeGreaterThan(5);
     expect(difference.coloraxis).toBe('coloraxis2');
+  });
+
+  it('puts many candidates in rows, each difference below its candidate', () => {
+    const many = comparisonFigure(comparisonOf(body, ['a', 'b', 'c', 'd', 'e', 'f']), { slices: [3] });
+    const domain = (axis: string) => (many.layout[axis] as { domain: [number, number] }).domain;
+    // Panel 5 is the fourth candidate, the first of the second row; panel 11 is its difference.
+    expect(domain('xaxis5')).toEqual(domain('xaxis'));
+    expect(domain('xaxis11')).toEqual(domain('xaxis5'));
+    expect(domain('yaxis11')[1]).toBeLessThan(domain('yaxis5')[0]);
+    expect(domain('yaxis5')[1]).toBeLessThan(domain('yaxis8')[0]);
   });
 
   it('zooms all panels as one', () => {
