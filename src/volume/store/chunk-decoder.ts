@@ -30,6 +30,7 @@ interface Loops {
   ): void;
 }
 
+const damagedChunk = -2;
 const pageBytes = 65536;
 /** Whole vectors are written where a few bytes were wanted. */
 const slack = 128;
@@ -117,7 +118,9 @@ export class ChunkDecoder {
     const { loops, voxels, chunkBytes, scratch } = this;
     const from = this.reserve(bytes.length);
     new Uint8Array(loops.memory.buffer).set(bytes, from);
-    if (loops.decode(from, bytes.length, voxels, chunkBytes, scratch) !== chunkBytes) {
+    const result = loops.decode(from, bytes.length, voxels, chunkBytes, scratch);
+    if (result === damagedChunk) throw new Error('the bytes are not those that were written');
+    if (result !== chunkBytes) {
       const decoded = await (await blosc()).decode(bytes);
       if (decoded.length !== chunkBytes)
         throw new Error(`${decoded.length} bytes where a chunk has ${chunkBytes}`);
