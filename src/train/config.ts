@@ -10,7 +10,10 @@ import { checkFields, checkTogether } from './config-schema';
 export interface RunConfig {
   /** Where the settings started from. */
   readonly preset: PresetName;
-  /** NIfTI files, or generated phantoms `phantom:64x64x76` (`phantom:64x64x76#2` for one of another seed). */
+  /**
+   * NIfTI files, generated phantoms `phantom:64x64x76` (`phantom:64x64x76#2` for one of another seed), or prepared
+   * datasets, which bring their own split.
+   */
   readonly data: readonly string[];
   /**
    * Fraction held out for validation, 0 for none: whole volumes where there are two or more, else a slab at the
@@ -63,7 +66,7 @@ export type Schedule = 'constant' | 'cosine';
 
 /** What `train` takes: any setting of `RunConfig`, over those of the preset. */
 export interface TrainOptions extends Partial<Omit<RunConfig, 'data' | 'model'>> {
-  /** NIfTI files, folders of them, `phantom:64x64x76`, or volumes at hand. */
+  /** NIfTI files, folders of them, prepared datasets, `phantom:64x64x76`, or volumes at hand. */
   readonly data?: string | Volume | readonly (string | Volume)[];
   readonly model?: Partial<ModelConfig>;
   /** Part of the run's id; the preset's name by default. */

@@ -1,8 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { InvalidConfig } from '../errors';
 import type { LongCall } from '../progress';
 import { type Intensity, resolveIntensity } from '../volume/intensity';
 import { phantom } from '../volume/phantom';
 import { readVolume } from '../volume/read';
+import { isDataset, openDataset } from '../volume/store/dataset';
 import type { Volume } from '../volume/volume';
 import type { RunConfig } from './config';
 import { PatchSet } from './patch-set';
@@ -16,8 +18,12 @@ export interface TrainingData {
   readonly intensities: Readonly<Record<string, Intensity>>;
 }
 
-/** Reads every volume of a run once, maps its intensities and splits it. All ranks come to the same. */
+/**
+ * Reads every volume of a run once, maps its intensities and splits it; prepared datasets are opened, and their
+ * patches read when they are wanted. All ranks come to the same.
+ */
 export async function loadData(config: RunConfig, call: LongCall = {}): Promise<TrainingData> {
+  if (config.data.some(isDataset)) return openDatasets(config);
   const volumes: Volume[] = [];
   for (const source of config.data) {
     call.onProgress?.({ done: volumes.length, total: config.data.length, what: 'volumes' });
@@ -32,6 +38,34 @@ export async function loadData(config: RunConfig, call: LongCall = {}): Promise<
     train: new PatchSet(split.train, volumes, intensities),
     validation: new PatchSet(split.validation, volumes, intensities),
     intensities: Object.fromEntries(config.data.map((source, i) => [source, intensities[i]!])),
+  };
+}
+
+/** Prepared datasets keep their own split, and where the config leaves it open, their own windows. */
+function openDatasets(config: RunConfig): TrainingData {
+  const others = config.data.filter((source) => !isDataset(source));
+  if (others.length > 0) {
+    const expected = 'either prepared datasets or volumes, for their splits do not mix';
+    throw new InvalidConfig([{ key: 'data', expected, received: others }]);
+  }
+  const threads = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));
+  const volumes = config.data.flatMap((dir) =>
+    openDataset(dir, { threads }).volumes.filter(({ split }) => split !== 'test'),
+  );
+  const split = planSplit(
+    volumes.map(({ shape }) => shape),
+    config,
+    volumes.map((volume) => volume.split),
+  );
+  const intensities = volumes.map(({ intensity, range }) =>
+    config.intensity === 'auto'
+      ? intensity
+      : resolveIntensity(config.intensity, { data: Float32Array.from(range) }),
+  );
+  return {
+    train: new PatchSet(split.train, volumes, intensities),
+    validation: new PatchSet(split.validation, volumes, intensities),
+    intensities: Object.fromEntries(volumes.map(({ folder }, i) => [folder, intensities[i]!])),
   };
 }
 

@@ -1,7 +1,9 @@
 import { extractPatch } from '../patch/extract';
-import { patchPlace, patchStart } from '../patch/grid';
+import { patchPlace, patchStart, planGrid } from '../patch/grid';
 import { type Intensity, toModel } from '../volume/intensity';
-import type { Volume } from '../volume/volume';
+import type { StoredVolume } from '../volume/store/stored-image';
+import type { Vec3 } from '../volume/vec3';
+import { Volume } from '../volume/volume';
 import type { Region } from './split';
 
 /** The part of a patch that no earlier patch of its grid covers and that is no padding, as voxels of the patch. */
@@ -10,14 +12,19 @@ export interface OwnVoxels {
   readonly to: readonly [number, number, number];
 }
 
-/** All patches of some regions, counted through: x fastest, then y, then z, then the regions in their order. */
+/**
+ * All patches of some regions, counted through: x fastest, then y, then z, then the regions in their order. Volumes
+ * are in memory, or in a prepared dataset, from which each patch is read when it is wanted.
+ */
 export class PatchSet {
   readonly count: number;
   private readonly firsts: readonly number[];
+  /** Patches that are being read ahead of `read`. */
+  private readonly ahead = new Map<number, Promise<Float32Array>>();
 
   constructor(
     private readonly regions: readonly Region[],
-    private readonly volumes: readonly Volume[],
+    private readonly volumes: readonly (Volume | StoredVolume)[],
     private readonly intensities: readonly Intensity[],
   ) {
     let count = 0;
@@ -29,14 +36,34 @@ export class PatchSet {
   }
 
   /** The patch in the model's [-1, 1]: [pz * py * px], x fastest. */
-  read(index: number): Float32Array {
+  async read(index: number): Promise<Float32Array> {
+    const values = this.ahead.get(index) ?? this.values(index);
+    this.ahead.delete(index);
+    const patch = await values;
+    return toModel(patch, this.intensities[this.locate(index).region.volume]!, patch);
+  }
+
+  /** Begins to read patches that `read` will be asked for soon, in other threads, while this one computes. */
+  prefetch(indices: readonly number[]): void {
+    for (const index of indices) {
+      const { region } = this.locate(index);
+      if (this.ahead.has(index) || this.volumes[region.volume] instanceof Volume) continue;
+      const values = this.values(index);
+      // An error is for whoever reads the patch.
+      values.catch(() => {});
+      this.ahead.set(index, values);
+    }
+  }
+
+  /** The patch in the volume's own values. */
+  private async values(index: number): Promise<Float32Array> {
     const { region, at } = this.locate(index);
-    const { shape, data } = this.volumes[region.volume]!;
-    const slice = shape[0] * shape[1];
+    const volume = this.volumes[region.volume]!;
+    if (!(volume instanceof Volume)) return storedPatch(volume, region, at);
+    const slice = volume.shape[0] * volume.shape[1];
     // z is the slowest axis, so a slab is one piece of the volume.
-    const slab = data.subarray(region.from * slice, region.to * slice);
-    const patch = extractPatch(slab, region.grid, at);
-    return toModel(patch, this.intensities[region.volume]!, patch);
+    const slab = volume.data.subarray(region.from * slice, region.to * slice);
+    return extractPatch(slab, region.grid, at);
   }
 
   own(index: number): OwnVoxels {
@@ -57,4 +84,16 @@ export class PatchSet {
     while (this.firsts[i]! > index) i--;
     return { region: this.regions[i]!, at: index - this.firsts[i]! };
   }
+}
+
+/** Reads what of a patch lies in the region and repeats its border, as `extractPatch` does for one in memory. */
+async function storedPatch(volume: StoredVolume, { from, grid }: Region, at: number): Promise<Float32Array> {
+  const place = patchStart(grid, at);
+  const start: Vec3 = [Math.max(0, place[0]), Math.max(0, place[1]), Math.max(0, place[2])];
+  const end = (axis: 0 | 1 | 2) => Math.min(grid.volume[axis], place[axis] + grid.patch[axis]);
+  const size: Vec3 = [end(0) - start[0], end(1) - start[1], end(2) - start[2]];
+  const inside = await volume.readPatch([start[0], start[1], start[2] + from], size);
+  if (size.every((n, axis) => n === grid.patch[axis])) return inside;
+  // A patch reaches out only where the region is smaller, and then it is the only one along that axis.
+  return extractPatch(inside, planGrid(size, { patch: grid.patch, stride: grid.patch }), 0);
 }

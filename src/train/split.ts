@@ -1,6 +1,7 @@
 import { InvalidConfig } from '../errors';
 import { type Grid, planGrid } from '../patch/grid';
 import { Random } from '../random';
+import type { SplitName } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
 import type { RunConfig } from './config';
 
@@ -23,11 +24,14 @@ export interface Split {
  * single one the slab at its upper z end. No training patch reaches into what is held out. Validation patches stand
  * side by side without overlap, for each voxel is measured once.
  * @param shapes sizes of the volumes, `[x, y, z]`
+ * @param sides of volumes whose split is decided already, in a prepared dataset; followed where it holds out any, or
+ *   has several to train on
  * @throws InvalidConfig if there is too little to split
  */
 export function planSplit(
   shapes: readonly Vec3[],
   config: Pick<RunConfig, 'validation' | 'patch' | 'stride' | 'seed'>,
+  sides?: readonly SplitName[],
 ): Split {
   const region = (volume: number, from: number, to: number, stride: Vec3): Region => {
     const [x, y] = shapes[volume]!;
@@ -36,6 +40,14 @@ export function planSplit(
   const whole = (volume: number, stride: Vec3) => region(volume, 0, shapes[volume]![2], stride);
   const every = shapes.map((_, volume) => volume);
 
+  if (sides && shapes.length > 1) {
+    const of = (side: SplitName) => every.filter((volume) => sides[volume] === side);
+    return {
+      train: of('train').map((volume) => whole(volume, config.stride)),
+      validation:
+        config.validation === 0 ? [] : of('validation').map((volume) => whole(volume, config.patch)),
+    };
+  }
   if (config.validation === 0)
     return { train: every.map((volume) => whole(volume, config.stride)), validation: [] };
   if (shapes.length > 1) {

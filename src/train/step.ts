@@ -54,7 +54,7 @@ export async function trainStep(
 ): Promise<StepResult> {
   const { model, adam, collective, config } = training;
   const started = performance.now();
-  const x = readBatch(training.patches, share.patches, config.patch);
+  const x = await readBatch(training.patches, share.patches, config.patch);
   if (!model.codebook.initialised) await initialiseCodebook(training, x, share);
   const mine = x ? contribution(model, x, share, config.seed, step) : nothing(model);
   x?.dispose();
@@ -141,15 +141,15 @@ function rowsOf(
 }
 
 /** [n, pz, py, px, 1]; undefined for no patches. */
-function readBatch(
+async function readBatch(
   set: PatchSet,
   patches: readonly number[],
   patch: readonly number[],
-): tf.Tensor5D | undefined {
+): Promise<tf.Tensor5D | undefined> {
   if (patches.length === 0) return undefined;
   const [px, py, pz] = patch as [number, number, number];
   const voxels = px * py * pz;
   const batch = new Float32Array(patches.length * voxels);
-  for (const [i, index] of patches.entries()) batch.set(set.read(index), i * voxels);
+  for (const [i, index] of patches.entries()) batch.set(await set.read(index), i * voxels);
   return tf.tensor5d(batch, [patches.length, pz, py, px, 1]);
 }

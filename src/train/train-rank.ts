@@ -72,6 +72,8 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     const started = performance.now();
     const { epoch } = cursor;
     const share = sampler.share(cursor, collective.rank);
+    data.train.prefetch(share.patches);
+    data.train.prefetch(sampler.share(share.next, collective.rank).patches);
     const result = await trainStep(training, share, step, stop.aborted);
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm))
       throw diverged(stored, step, result);

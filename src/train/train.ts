@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { InvalidConfig } from '../errors';
 import { version } from '../package';
 import type { LongCall } from '../progress';
+import { isDataset } from '../volume/store/dataset';
 import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
 import { resolveConfig, type TrainOptions } from './config';
@@ -91,7 +92,8 @@ function findVolumes(entry: string): string[] {
     return [entry];
   }
   const path = resolve(entry);
-  if (!existsSync(path)) throw fail('a NIfTI file, a folder of them or phantom:XxYxZ');
+  if (!existsSync(path)) throw fail('a NIfTI file, a folder of them, a prepared dataset or phantom:XxYxZ');
+  if (isDataset(path)) return [path];
   if (!statSync(path).isDirectory()) return [path];
   const found = readdirSync(path)
     .filter((name) => /\.nii(\.gz)?$/.test(name))

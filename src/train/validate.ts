@@ -32,7 +32,9 @@ export async function validate(
   const counts = new Float32Array(model.codebook.codes);
   const rows: number[] = [];
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
-    const { figures, codes } = measure(model, set.read(chosen[i]!), set.own(chosen[i]!), config);
+    const patch = await set.read(chosen[i]!);
+    set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
+    const { figures, codes } = measure(model, patch, set.own(chosen[i]!), config);
     for (const code of codes) counts[code]!++;
     rows.push(i, ...figures);
     // Lets the heartbeat and the sockets in between two patches.

@@ -18,12 +18,12 @@ function numbered(shape: Vec3): Volume {
 }
 
 /** How often each voxel is in a patch's own part. */
-function ownedCounts(regions: readonly Region[], volume: Volume): Map<number, number> {
+async function ownedCounts(regions: readonly Region[], volume: Volume): Promise<Map<number, number>> {
   const set = new PatchSet(regions, [volume], [intensity]);
   const [px, py] = config.patch;
   const seen = new Map<number, number>();
   for (let i = 0; i < set.count; i++) {
-    const [patch, { from, to }] = [set.read(i), set.own(i)];
+    const [patch, { from, to }] = [await set.read(i), set.own(i)];
     for (let z = from[2]; z < to[2]; z++)
       for (let y = from[1]; y < to[1]; y++)
         for (let x = from[0]; x < to[0]; x++) {
@@ -40,7 +40,7 @@ describe('split', () => {
     [[16, 16, 40], 0.5],
     [[16, 16, 13], 0.2],
     [[5, 9, 7], 0.2],
-  ])('of a single volume %j: no training patch reaches into the slab', (shape, validation) => {
+  ])('of a single volume %j: no training patch reaches into the slab', async (shape, validation) => {
     const { train, validation: held } = planSplit([shape], { ...config, validation });
     expect(train).toHaveLength(1);
     expect(train[0]!.to).toBe(held[0]!.from);
@@ -53,7 +53,7 @@ describe('split', () => {
     const border = train[0]!.to * shape[0] * shape[1];
     const set = new PatchSet(train, [volume], [intensity]);
     for (let i = 0; i < set.count; i++)
-      expect(Math.round(((Math.max(...set.read(i)) + 1) / 2) * 100_000)).toBeLessThan(border);
+      expect(Math.round(((Math.max(...(await set.read(i))) + 1) / 2) * 100_000)).toBeLessThan(border);
   });
 
   it('of several volumes: whole ones, drawn by the seed', () => {
@@ -85,9 +85,9 @@ describe('patch set', () => {
     [5, 9, 7],
   ])(
     'validation patches own every held-out voxel of [%i, %i, %i] exactly once, and no padding',
-    (...shape) => {
+    async (...shape) => {
       const { validation } = planSplit([shape], config);
-      const counts = ownedCounts(validation, numbered(shape));
+      const counts = await ownedCounts(validation, numbered(shape));
       const slice = shape[0] * shape[1];
       const expected = Array.from(
         { length: (shape[2] - validation[0]!.from) * slice },
@@ -98,7 +98,7 @@ describe('patch set', () => {
     },
   );
 
-  it('counts patches through all volumes, each with its own intensity map', () => {
+  it('counts patches through all volumes, each with its own intensity map', async () => {
     const volumes = [numbered([8, 8, 8]), numbered([8, 8, 14])];
     const { train } = planSplit(
       volumes.map(({ shape }) => shape),
@@ -107,8 +107,8 @@ describe('patch set', () => {
     const maps = [intensity, { ...intensity, high: 1000 }];
     const set = new PatchSet(train, volumes, maps);
     expect(set.count).toBe(3);
-    const firstVoxel = (index: number) => set.read(index)[0]!;
-    expect(firstVoxel(0)).toBeCloseTo(-1, 5);
-    expect(firstVoxel(2)).toBeCloseTo((2 * 6 * 64) / 1000 - 1, 5); // z starts at 6
+    const firstVoxel = async (index: number) => (await set.read(index))[0]!;
+    expect(await firstVoxel(0)).toBeCloseTo(-1, 5);
+    expect(await firstVoxel(2)).toBeCloseTo((2 * 6 * 64) / 1000 - 1, 5); // z starts at 6
   });
 });

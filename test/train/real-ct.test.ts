@@ -58,7 +58,7 @@ async function psnrOfTheMean(): Promise<number> {
   const mean = voxels.reduce((sum, value) => sum + value, 0) / voxels.length;
   let [squares, count] = [0, 0];
   for (const index of sample(validation.count, config.validationPatches, config.seed))
-    for (const value of validation.read(index)) {
+    for (const value of await validation.read(index)) {
       squares += (value - mean) ** 2;
       count++;
     }

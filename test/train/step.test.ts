@@ -73,7 +73,7 @@ describe('validation', () => {
     const measured = await validate(training, data.validation);
     let [squared, absolute, voxels] = [0, 0, 0];
     for (let i = 0; i < data.validation.count; i++) {
-      const patch = data.validation.read(i);
+      const patch = await data.validation.read(i);
       const decoded = tf.tidy(() =>
         training.model.reconstruct(tf.tensor5d(patch, [1, 8, 8, 8, 1])).dataSync(),
       );
