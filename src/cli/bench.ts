@@ -10,6 +10,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   volumes: async () => (await import('../../bench/volumes.js')).benchVolumes,
   blend: async () => (await import('../../bench/blend.js')).benchBlend,
   metrics: async () => (await import('../../bench/metrics.js')).benchMetrics,
+  store: async () => (await import('../../bench/store.js')).benchStore,
 };
 
 export function addBench(program: Command): void {
