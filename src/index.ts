@@ -6,6 +6,7 @@ export {
   InvalidConfig,
   isPatchwiseError,
   NotebookFailed,
+  OutOfMemory,
   PatchwiseError,
   RunFailed,
   UnavailableBackend,
@@ -18,7 +19,9 @@ export {
   compareVolumes,
   type NamedSeamProfile,
 } from './evaluate/compare';
-export { mae, psnr, rmse } from './evaluate/metrics';
+export { type ConfidenceInterval, confidenceInterval } from './evaluate/confidence';
+export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
+export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export {
   type ModelSource,
   type ReconstructOptions,
@@ -27,7 +30,7 @@ export {
 } from './evaluate/reconstruct';
 export { Reconstruction } from './evaluate/reconstruction';
 export { patchBorders, seamEnergy, seamProfile } from './evaluate/seam';
-export { type SsimOptions, ssim } from './evaluate/ssim';
+export { type SsimOptions, SsimSums, ssim } from './evaluate/ssim';
 export type { ModelConfig } from './model/config';
 export { forecastMemory, type MemoryForecast } from './model/forecast';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
@@ -41,9 +44,24 @@ export {
   type Patches,
   type Slab,
 } from './patch/blend';
-export { type ExtractOptions, extractPatch, extractPatches, type PadMode } from './patch/extract';
-export { type Grid, type GridOptions, patchStart, planGrid, scaleGrid } from './patch/grid';
-export { axisWindows, type WindowName, type WindowOptions, windowNames } from './patch/windows';
+export {
+  type ExtractOptions,
+  extractPatch,
+  extractPatches,
+  type PadMode,
+  type VoxelSource,
+} from './patch/extract';
+export {
+  type Grid,
+  type GridLayout,
+  type GridOptions,
+  patchPlace,
+  patchStart,
+  planGrid,
+  scaleGrid,
+} from './patch/grid';
+export { type PatchSelection, selectForeground } from './patch/select';
+export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
 export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison';
 export { comparisonTable, seamFigure } from './plot/comparison-panels';
 export { type DisplayOptions, display } from './plot/display';
