@@ -51,8 +51,8 @@ export interface ChunkLayout {
 
 /**
  * Puts a box of scaled values together from chunks. Chunks as the store writes them go through our own SIMD loops,
- * which decompress seven times as fast as numcodecs' plain WebAssembly; any other blosc, from a store that another
- * program wrote, goes through numcodecs. The box lies in WebAssembly's memory, used again and again, for fresh memory
+ * which decompress seven times as fast as numcodecs' plain WebAssembly; what they do not know of blosc, such as an odd
+ * number of voxels, goes through numcodecs. The box lies in WebAssembly's memory, used again and again, for fresh memory
  * costs more than what is done in it.
  */
 export class ChunkDecoder {

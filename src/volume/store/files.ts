@@ -35,3 +35,8 @@ export function readJson(path: string): unknown {
     return undefined;
   }
 }
+
+/** Whether two values are written as the same JSON. */
+export function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

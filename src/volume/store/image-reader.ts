@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { UnreadableFile } from '../../errors';
 import { type Vec3, voxelCount } from '../vec3';
 import type { Box, ChunkDecoder } from './chunk-decoder';
-import { chunkCounts, type ImageRecord, shardPath } from './format';
+import { readJson, same } from './files';
+import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 import { damaged, ShardReader } from './shard';
 
 /** Reads boxes of one array of the store, in this thread. */
@@ -18,6 +20,13 @@ export class ImageReader {
    * @throws UnreadableFile if the array is not there or damaged
    */
   static open(folder: string, record: ImageRecord, decoder: ChunkDecoder): ImageReader {
+    const metadata = join(folder, 'zarr.json');
+    if (!same(readJson(metadata), arrayMetadata(record)))
+      throw new UnreadableFile(
+        metadata,
+        'what the index says of it',
+        'a volume that is prepared anew; open it again',
+      );
     const counts = chunkCounts(record);
     const shard = ShardReader.open(join(folder, shardPath), voxelCount(counts));
     return new ImageReader(record, counts, shard, decoder);

@@ -156,6 +156,26 @@ describe('prepareDataset', () => {
     }
   });
 
+  it('killed while it writes volumes anew, it leaves no index that lies, and the split stays', async () => {
+    const output = join(folder(), 'anew');
+    await prepareDataset(inputs(), output, { seed: 5 });
+    const sides = () => openDataset(output).volumes.map(({ name, split }) => [name, split]);
+    const before = sides();
+    const old = openDataset(output, { threads: 1 });
+    const controller = new AbortController();
+    const onProgress = ({ done }: { done: number }) => done === 2 && controller.abort();
+    const options = { seed: 5, spacing: [3, 3, 3] } as const;
+    await expect(
+      prepareDataset(inputs(), output, { ...options, signal: controller.signal, onProgress, workers: 1 }),
+    ).rejects.toThrow();
+    expect(() => openDataset(output)).toThrow(/found none/);
+    // Whoever had it open is told, instead of being given voxels of another grid.
+    await expect(old.volumes[0]!.readPatch([0, 0, 0], [8, 8, 8])).rejects.toThrow(/prepared anew/);
+    await prepareDataset(inputs(), output, options);
+    expect(sides()).toEqual(before);
+    expect(readdirSync(output).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
   it('does not let two calls into one folder', async () => {
     const output = join(folder(), 'locked');
     const first = prepareDataset(inputs(), output);

@@ -1,0 +1,98 @@
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { readJson, same, writeJson } from './files';
+import {
+  type DatasetIndex,
+  formatVersion,
+  groupMetadata,
+  type IndexEntry,
+  indexFile,
+  type SplitName,
+} from './format';
+import { splitPatients } from './patients';
+import type { Prepared, PrepareOptions } from './prepare';
+import type { Preparation } from './prepare-plan';
+import type { Outcome } from './prepare-volumes';
+
+/** Where the index waits while volumes that it lists are written anew: hidden, and the split is kept in it. */
+const asideFile = '.dataset.json.before';
+
+/**
+ * Takes the index away: from now on until the next `writeIndex` the folder is no dataset, for volumes come that the
+ * index does not tell of.
+ */
+export function setIndexAside(output: string): void {
+  if (existsSync(join(output, indexFile))) renameSync(join(output, indexFile), join(output, asideFile));
+}
+
+/** Splits the patients of all volumes and writes the index. */
+export function writeIndex(output: string, plan: Preparation, { records, leftOut }: Outcome): DatasetIndex {
+  const { owners, fractions, seed, settings } = plan;
+  const before = readJson(join(output, indexFile)) ?? readJson(join(output, asideFile));
+  const patients = [...records.keys()].map((source) => owners.get(source)!.patient);
+  const fixed = fixedSides(plan, before as Partial<DatasetIndex> | undefined);
+  const sides = splitPatients(patients, { fractions, seed, fixed });
+  const volumes = [...records].map(([source, record]): IndexEntry => {
+    const { patient } = owners.get(source)!;
+    return { name: source.name, patient, split: sides.get(patient)!, ...record };
+  });
+  const index: DatasetIndex = {
+    format: 'patchwise dataset',
+    version: formatVersion,
+    seed,
+    fractions,
+    settings,
+    volumes: volumes.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    leftOut: [...leftOut].sort((a, b) => (a.file < b.file ? -1 : 1)),
+  };
+  writeJson(join(output, 'zarr.json'), groupMetadata({}));
+  writeJson(join(output, indexFile), index);
+  rmSync(join(output, asideFile), { force: true });
+  return index;
+}
+
+/** Sides that are not drawn: those of a table, and those of the last call where it drew by the same rule. */
+function fixedSides(
+  { owners, fractions, seed }: Preparation,
+  before: Partial<DatasetIndex> | undefined,
+): Map<string, SplitName> {
+  const sides = new Map<string, SplitName>();
+  const comparable = before?.seed === seed && same(before.fractions, fractions);
+  if (comparable) for (const { patient, split } of before.volumes ?? []) sides.set(patient, split);
+  for (const { patient, split } of owners.values()) if (split) sides.set(patient, split);
+  return sides;
+}
+
+/** Volumes and patients on each side. */
+export function splitSummary(volumes: readonly IndexEntry[]): Prepared['split'] {
+  const side = (split: SplitName) => {
+    const own = volumes.filter((volume) => volume.split === split);
+    return { volumes: own.length, patients: new Set(own.map(({ patient }) => patient)).size };
+  };
+  return { train: side('train'), validation: side('validation'), test: side('test') };
+}
+
+/** What a person should look at. */
+export function notesOn(
+  volumes: readonly IndexEntry[],
+  output: string,
+  { patient, csv }: PrepareOptions,
+): string[] {
+  const notes: string[] = [];
+  const patients = new Set(volumes.map((volume) => volume.patient));
+  if (patients.size === 1 && volumes.length > 1 && patient === undefined && csv === undefined) {
+    const [only] = patients;
+    notes.push(
+      `by their names all files are of patient ${only}: nothing is held out. Give a pattern or a table.`,
+    );
+  }
+  const listed = new Set(volumes.map(({ name }) => name));
+  const others = readdirSync(output, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !listed.has(entry.name))
+    .map(({ name }) => name);
+  if (others.length > 0)
+    notes.push(
+      `folders of volumes that are not in the input (any more) stay, unlisted: ${others.join(', ')}`,
+    );
+  return notes;
+}

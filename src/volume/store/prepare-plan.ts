@@ -1,0 +1,41 @@
+import { InvalidArgument } from '../../errors';
+import { type IntensitySpec, resolveIntensity } from '../intensity';
+import { checkShape, checkSpacing } from '../vec3';
+import { readPatientTable } from './csv';
+import { formatVersion, type VoxelSettings } from './format';
+import { checkFractions, type Fractions, type Ownership, patientsOf } from './patients';
+import type { PrepareOptions } from './prepare';
+import { findSources, type Source } from './sources';
+
+/** Everything that is decided before a file is opened. */
+export interface Preparation {
+  readonly sources: readonly Source[];
+  readonly owners: ReadonlyMap<Source, Ownership>;
+  readonly settings: VoxelSettings;
+  readonly intensity: IntensitySpec;
+  readonly fractions: Fractions;
+  readonly seed: number;
+}
+
+/** Checks all options and finds the files. @throws InvalidArgument with what is wrong */
+export function planPreparation(input: string | readonly string[], options: PrepareOptions): Preparation {
+  const { patient, csv, baseline, intensity = 'auto', workers, seed = 0 } = options;
+  if (patient !== undefined && csv !== undefined)
+    throw new InvalidArgument('patient', 'either a pattern or a csv, not both', patient);
+  if (workers !== undefined && !(Number.isInteger(workers) && workers > 0))
+    throw new InvalidArgument('workers', 'a whole number above 0', workers);
+  if (!Number.isSafeInteger(seed)) throw new InvalidArgument('seed', 'a whole number', seed);
+  if (baseline && baseline.how !== 'resample' && baseline.how !== 'crop')
+    throw new InvalidArgument('baseline.how', 'a way to make it', baseline.how, ['resample', 'crop']);
+  const settings: VoxelSettings = {
+    format: formatVersion,
+    canonical: options.canonical ?? false,
+    spacing: options.spacing ? checkSpacing('spacing', options.spacing) : null,
+    baseline: baseline ? { shape: checkShape('baseline', baseline.shape), how: baseline.how } : null,
+  };
+  resolveIntensity(intensity, { data: new Float32Array(1) });
+  const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);
+  const table = csv === undefined ? undefined : readPatientTable(csv);
+  const owners = patientsOf(findSources(input), { pattern: patient, table });
+  return { sources: [...owners.keys()], owners, settings, intensity, fractions, seed };
+}

@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { compiledFile } from '../../package';
+import { resolveIntensity } from '../intensity';
+import { setIndexAside } from './dataset-index';
+import { readJson, same, writeJson } from './files';
+import { groupMetadata, type LeftOut, type VolumeRecord } from './format';
+import type { PrepareOptions } from './prepare';
+import type { Preparation } from './prepare-plan';
+import { checksum, type VolumeJob } from './prepare-volume';
+import { type Source, stateOf } from './sources';
+import { Threads } from './threads';
+
+/** What becomes of the files. */
+export interface Outcome {
+  readonly records: ReadonlyMap<Source, VolumeRecord>;
+  /** Names of the volumes that were there already. */
+  readonly kept: ReadonlySet<string>;
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** Prepares what is not there yet, in threads. Throws the signal's reason on abort. */
+export async function prepareVolumes(
+  { sources, settings, intensity }: Preparation,
+  output: string,
+  { signal, onProgress, workers = Math.min(4, availableParallelism()) }: PrepareOptions,
+): Promise<Outcome> {
+  const [records, kept, leftOut] = [new Map<Source, VolumeRecord>(), new Set<string>(), [] as LeftOut[]];
+  const threads = new Threads<VolumeJob, VolumeRecord>(
+    compiledFile('src', 'volume', 'store', 'prepare-worker.js'),
+    Math.min(workers, sources.length),
+  );
+  const stop = () => void threads.close();
+  signal?.addEventListener('abort', stop);
+  try {
+    let done = 0;
+    const report = () => onProgress?.({ done, total: sources.length, what: 'volumes' });
+    report();
+    const each = async (source: Source) => {
+      const job = { source, output, settings, intensity };
+      const unchanged = await unchangedRecord(job).catch(() => undefined);
+      if (unchanged) kept.add(source.name);
+      else if (existsSync(join(output, source.name))) setIndexAside(output);
+      const answer = unchanged ? { result: unchanged } : await threads.run(job);
+      if (signal?.aborted) return;
+      if ('result' in answer) records.set(source, answer.result);
+      else leftOut.push({ file: source.file, reason: answer.failed.message });
+      done++;
+      report();
+    };
+    // Batches of what threads can take, so that checksums of unchanged files do not run all at once.
+    const waiting = [...sources];
+    const lane = async () => {
+      for (let source = waiting.shift(); source && !signal?.aborted; source = waiting.shift())
+        await each(source);
+    };
+    await Promise.all(Array.from({ length: threads.most }, lane));
+    signal?.throwIfAborted();
+    return { records, kept, leftOut };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await threads.close();
+  }
+}
+
+/** What the store has of a file, if that is what would be written now. */
+async function unchangedRecord({
+  source,
+  output,
+  settings,
+  intensity,
+}: VolumeJob): Promise<VolumeRecord | undefined> {
+  const path = join(output, source.name, 'zarr.json');
+  if (!existsSync(path)) return undefined;
+  const record = (readJson(path) as { attributes?: VolumeRecord } | undefined)?.attributes;
+  if (record?.source?.file !== source.file || !same(record.settings, settings)) return undefined;
+  const state = stateOf(source);
+  const touched = record.source.modified !== state.modified;
+  if (record.source.bytes !== state.bytes) return undefined;
+  if (touched && record.source.sha256 !== (await checksum(source))) return undefined;
+  // The window is an attribute and not in the voxels, so another one rewrites a small file alone.
+  const window = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
+  const current = { ...record, source: { ...record.source, ...state }, intensity: window };
+  if (!same(current, record)) writeJson(path, groupMetadata(current));
+  return current;
+}
