@@ -7,6 +7,7 @@
  */
 import { decodeLz4 } from './lz4';
 
+export { crc32c } from './crc32c';
 export { placeInt16 } from './place';
 
 import { unshuffleBits } from './unshuffle';
@@ -18,10 +19,8 @@ const bitShuffled: i32 = 0x4;
 const unsplit: i32 = 0x10;
 const lz4: i32 = 1;
 
-/** For numcodecs, which knows all of blosc. */
+/** What a refusal is. */
 const refused: i32 = -1;
-/** For nobody. */
-const damaged: i32 = -2;
 
 /** First byte that the caller may use. */
 export function heap(): usize {
@@ -32,16 +31,16 @@ export function heap(): usize {
  * @param from the compressed chunk, `length` bytes
  * @param to where to decode to, `size` bytes
  * @param scratch room for two blocks: 2 x (size + slack)
- * @returns `size`, -1 if this is not for us, -2 if it is damaged
+ * @returns `size`, -1 if this is not for us
  */
 export function decode(from: usize, length: i32, to: usize, size: i32, scratch: usize): i32 {
   if (length < headerBytes || load<u8>(from) !== 2) return refused;
   const flags = <i32>load<u8>(from, 2);
   const typeSize = <i32>load<u8>(from, 3);
   const blockSize = load<i32>(from, 8);
-  if (load<i32>(from, 4) !== size || load<i32>(from, 12) !== length || blockSize <= 0) return damaged;
+  if (load<i32>(from, 4) !== size || load<i32>(from, 12) !== length || blockSize <= 0) return refused;
   if (flags & stored) {
-    if (length !== headerBytes + size) return damaged;
+    if (length !== headerBytes + size) return refused;
     memory.copy(to, from + headerBytes, size);
     return size;
   }
@@ -49,7 +48,7 @@ export function decode(from: usize, length: i32, to: usize, size: i32, scratch: 
   const shuffled = (flags & bitShuffled) !== 0;
   if (shuffled && typeSize !== 1 && typeSize !== 2 && typeSize !== 4) return refused;
   const blocks = (size + blockSize - 1) / blockSize;
-  if (length - headerBytes < blocks * 4) return damaged;
+  if (length - headerBytes < blocks * 4) return refused;
   for (let block = 0; block < blocks; block++) {
     const bytes = min(blockSize, size - block * blockSize);
     // Elements come in eights; blosc leaves what is odd as it is, and so do we, to numcodecs.
@@ -58,7 +57,7 @@ export function decode(from: usize, length: i32, to: usize, size: i32, scratch: 
     const target = to + <usize>(block * blockSize);
     const plain = shuffled ? scratch : target;
     const start = load<i32>(from + <usize>(headerBytes + block * 4));
-    if (!decodeBlock(from, start, length, plain, bytes, splits)) return damaged;
+    if (!decodeBlock(from, start, length, plain, bytes, splits)) return refused;
     if (shuffled) unshuffleBits(plain, target, bytes, typeSize, scratch + <usize>bytes + 64);
   }
   return size;

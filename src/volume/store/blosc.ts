@@ -1,18 +1,17 @@
 import type { Codec } from 'numcodecs';
+import type { StoredType } from '../datatypes';
 import { bloscConfiguration } from './format';
 
-let loaded: Promise<Codec> | undefined;
-
-/** The codec of chunks. It decodes every blosc there is and encodes as the store does. */
-export function blosc(): Promise<Codec> {
-  loaded ??= load();
-  return loaded;
-}
-
-async function load(): Promise<Codec> {
+/** The codec of an array's chunks. It encodes as the store does for this type, and decodes every blosc there is. */
+export async function blosc(type: StoredType): Promise<Codec> {
   // numcodecs is an ES module, which CommonJS can only import so.
   const { default: Blosc } = await import('numcodecs/blosc');
-  const { cname, clevel, blocksize } = bloscConfiguration;
-  const bitshuffle = 2;
-  return Blosc.fromConfig({ id: 'blosc', cname, clevel, blocksize, shuffle: bitshuffle });
+  const { cname, clevel, shuffle, blocksize } = bloscConfiguration(type);
+  return Blosc.fromConfig({
+    id: 'blosc',
+    cname,
+    clevel,
+    blocksize,
+    shuffle: shuffle === 'bitshuffle' ? 2 : 0,
+  });
 }

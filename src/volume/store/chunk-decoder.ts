@@ -3,6 +3,7 @@ import { compiledFile } from '../../package';
 import { componentBytes, componentsOf, type StoredType, type VoxelArray } from '../datatypes';
 import { type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
+import { checksumBytes, checksumOf } from './crc32c';
 
 /** Node has them, TypeScript declares them for browsers only. */
 declare const WebAssembly: {
@@ -14,6 +15,7 @@ declare const WebAssembly: {
 interface Loops {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   heap(): number;
+  crc32c(from: number, length: number): number;
   decode(from: number, length: number, to: number, size: number, scratch: number): number;
   placeInt16(
     from: number,
@@ -30,7 +32,6 @@ interface Loops {
   ): void;
 }
 
-const damagedChunk = -2;
 const pageBytes = 65536;
 /** Whole vectors are written where a few bytes were wanted. */
 const slack = 128;
@@ -50,9 +51,9 @@ export interface ChunkLayout {
 }
 
 /**
- * Puts a box of scaled values together from chunks. Chunks as the store writes them go through our own SIMD loops,
- * which decompress seven times as fast as numcodecs' plain WebAssembly; what they do not know of blosc, such as an odd
- * number of voxels, goes through numcodecs. The box lies in WebAssembly's memory, used again and again, for fresh memory
+ * Puts a box of scaled values together from chunks. 16-bit chunks go through our own SIMD loops,
+ * which decompress seven times as fast as numcodecs' plain WebAssembly; what they do not know of blosc, such as zstd,
+ * goes through numcodecs. The box lies in WebAssembly's memory, used again and again, for fresh memory
  * costs more than what is done in it.
  */
 export class ChunkDecoder {
@@ -118,10 +119,12 @@ export class ChunkDecoder {
     const { loops, voxels, chunkBytes, scratch } = this;
     const from = this.reserve(bytes.length);
     new Uint8Array(loops.memory.buffer).set(bytes, from);
-    const result = loops.decode(from, bytes.length, voxels, chunkBytes, scratch);
-    if (result === damagedChunk) throw new Error('the bytes are not those that were written');
-    if (result !== chunkBytes) {
-      const decoded = await (await blosc()).decode(bytes);
+    const length = bytes.length - checksumBytes;
+    // Before anything is made of it: C-blosc does not withstand what is damaged, and LZ4 would not notice.
+    if (length < 0 || loops.crc32c(from, length) >>> 0 !== checksumOf(bytes))
+      throw new Error('its checksum is wrong');
+    if (loops.decode(from, length, voxels, chunkBytes, scratch) !== chunkBytes) {
+      const decoded = await (await blosc(this.layout.type)).decode(bytes.subarray(0, length));
       if (decoded.length !== chunkBytes)
         throw new Error(`${decoded.length} bytes where a chunk has ${chunkBytes}`);
       new Uint8Array(loops.memory.buffer).set(decoded, voxels);

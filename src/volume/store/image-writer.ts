@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { allocate, type VoxelArray } from '../datatypes';
 import type { Vec3 } from '../vec3';
 import { blosc } from './blosc';
+import { withChecksum } from './crc32c';
 import { writeJson } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 import type { VoxelImage } from './resample';
@@ -28,7 +29,7 @@ export async function writeImage(
   const path = join(folder, shardPath);
   mkdirSync(dirname(path), { recursive: true });
   const counts = chunkCounts(record);
-  const codec = await blosc();
+  const codec = await blosc(record.type);
   const writer = new ShardWriter(path, counts[0] * counts[1] * counts[2]);
   try {
     let index = 0;
@@ -36,7 +37,8 @@ export async function writeImage(
       for (let y = 0; y < counts[1]; y++)
         for (let x = 0; x < counts[0]; x++) {
           const voxels = cutChunk(image, chunk, [x * chunk[0], y * chunk[1], z * chunk[2]]);
-          writer.append(index++, await codec.encode(new Uint8Array(voxels.buffer)));
+          const compressed = await codec.encode(new Uint8Array(voxels.buffer));
+          writer.append(index++, withChecksum(compressed));
         }
     writer.finish();
   } finally {

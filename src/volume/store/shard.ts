@@ -1,13 +1,12 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { UnreadableFile } from '../../errors';
-import { crc32c } from './crc32c';
+import { checksumBytes, checksumOf, crc32c, withChecksum } from './crc32c';
 
 /**
  * A shard is the chunks one after the other and then, for each, its offset and length as uint64, and a checksum of
  * those (Zarr v3, codec sharding_indexed). Calls block: they are made where nothing else waits, in worker threads.
  */
 const entryBytes = 16;
-const checksumBytes = 4;
 /** Offset and length of a chunk that is not there and reads as the fill value. */
 const missing = 2n ** 64n - 1n;
 
@@ -30,11 +29,7 @@ export class ShardWriter {
 
   /** Writes the index and waits until all is on the disk. */
   finish(): void {
-    const entries = new Uint8Array(this.index.buffer);
-    this.write(entries);
-    const checksum = new DataView(new ArrayBuffer(checksumBytes));
-    checksum.setUint32(0, crc32c(entries), true);
-    this.write(new Uint8Array(checksum.buffer));
+    this.write(withChecksum(new Uint8Array(this.index.buffer)));
     fsyncSync(this.file);
   }
 
@@ -64,7 +59,7 @@ export class ShardReader {
     const bytes = this.bytes(size - length, length);
     const entries = bytes.subarray(0, -checksumBytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-    if (view.getUint32(length - checksumBytes, true) !== crc32c(entries))
+    if (checksumOf(bytes) !== crc32c(entries))
       throw damaged(path, 'an index of its chunks', 'one whose checksum is wrong');
     this.index = new Float64Array(2 * chunks);
     for (let n = 0; n < chunks; n++) {

@@ -27,6 +27,7 @@ const volumes: Record<string, { shape: Vec3; dtype: StoredType; slope?: number; 
   s3_uint16: { shape: [40, 31, 33], dtype: 'uint16', intercept: -4000 },
   s4_float32: { shape: [50, 20, 9], dtype: 'float32' },
   s5_flat: { shape: [37, 41, 1], dtype: 'int32' },
+  s6_uint8: { shape: [40, 40, 40], dtype: 'uint8', slope: 8, intercept: -1024 },
 };
 
 beforeAll(async () => {
@@ -55,7 +56,7 @@ describe('openDataset', () => {
         given.data.reduce((a, b) => Math.max(a, b)),
       ]);
     }
-    expect(dataset.side('train')).toHaveLength(5);
+    expect(dataset.side('train')).toHaveLength(6);
     expect(dataset.side('test')).toHaveLength(0);
   });
 
@@ -124,7 +125,7 @@ describe('readPatch', () => {
     const [volume] = dataset.volumes;
     const put = (at: number, bytes: Uint8Array) =>
       writeSync(openSync(shard, 'r+'), bytes, 0, bytes.length, at);
-    put(4, Uint8Array.of(1, 2, 3)); // the first chunk's header
+    put(40, Uint8Array.of(1, 2, 3));
     await expect(volume!.readPatch([0, 0, 0], [4, 4, 4])).rejects.toThrow(
       /chunk 0.*prepare this volume again/,
     );
