@@ -19,7 +19,7 @@ export function addTrain(program: Command): void {
     .description('start a training run: in the foreground with progress, or detached')
     .argument('[config]', 'YAML file with the run configuration')
     .option('--preset <name>', `where the configuration starts: ${Object.keys(presets).join(', ')}`)
-    .option('--data <path...>', 'NIfTI files, a folder of them, or phantom:64x64x76')
+    .option('--data <path...>', 'NIfTI files, a folder of them, a prepared dataset, or phantom:64x64x76')
     .option('--nproc, --ranks <n>', 'processes that train together', parseCount)
     .option('--steps <n>', 'optimiser steps', parseCount)
     .option('--set <key=value...>', 'any other setting, such as model.codes=1024')
