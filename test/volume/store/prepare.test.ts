@@ -51,6 +51,21 @@ describe('prepareDataset', () => {
     for (const side of sides.values()) expect(side.size).toBe(1);
   });
 
+  it('follows a table: its files, its patients, its sides, and draws those it leaves open', async () => {
+    const output = join(folder(), 'table');
+    const csv = join(folder(), 'table.csv');
+    const rows = ['PAT001_a,A,test', 'PAT002_a,A,', 'PAT003_a,B,validation', 'PAT004_a,C,', 'PAT005_a,D,'];
+    writeFileSync(csv, `file,patient,split\n${rows.join('\n')}\n`);
+    await prepareDataset(inputs(), output, { csv });
+    expect(openDataset(output).volumes.map(({ name, patient, split }) => [name, patient, split])).toEqual([
+      ['PAT001_a', 'A', 'test'],
+      ['PAT002_a', 'A', 'test'],
+      ['PAT003_a', 'B', 'validation'],
+      ['PAT004_a', 'C', 'train'],
+      ['PAT005_a', 'D', 'train'],
+    ]);
+  });
+
   it('does nothing twice: unchanged volumes stay, what changed is done again', async () => {
     const input = join(folder(), 'again-in');
     const output = join(folder(), 'again');

@@ -1,0 +1,58 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { UnreadableFile } from '../../../src/errors';
+import { errorOf, Threads } from '../../../src/volume/store/threads';
+import { temporaryFolder } from '../folder';
+
+describe('Threads', () => {
+  const folder = temporaryFolder();
+  const worker = () => join(folder(), 'worker.js');
+
+  beforeAll(() => {
+    writeFileSync(
+      worker(),
+      `const { parentPort, threadId } = require('node:worker_threads');
+       parentPort.on('message', (job) => {
+         if (job === 'exit') process.exit(3);
+         if (job === 'throw') throw new Error('out of order');
+         if (job !== 'hang') setTimeout(() => parentPort.postMessage({ result: [job, threadId] }), 20);
+       });`,
+    );
+  });
+
+  it('answers every job, on no more threads than allowed', async () => {
+    const threads = new Threads<number, [number, number]>(worker(), 3);
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, job) => threads.run(job)));
+    const results = answers.map((answer) => ('result' in answer ? answer.result : undefined)!);
+    expect(results.map(([job]) => job)).toEqual(Array.from({ length: 12 }, (_, job) => job));
+    expect(new Set(results.map(([, thread]) => thread)).size).toBe(3);
+    await threads.close();
+  });
+
+  it('one that dies answers for its own job, and another takes its place', async () => {
+    const threads = new Threads<string, [string, number]>(worker(), 1);
+    const answers = await Promise.all(['a', 'exit', 'b', 'throw', 'c'].map((job) => threads.run(job)));
+    expect(answers).toEqual([
+      { result: ['a', expect.any(Number)] },
+      { failed: { message: 'the thread ended with code 3' } },
+      { result: ['b', expect.any(Number)] },
+      { failed: { message: 'out of order' } },
+      { result: ['c', expect.any(Number)] },
+    ]);
+    await threads.close();
+  });
+
+  it('closed, it answers what runs, what waits and what comes', async () => {
+    const threads = new Threads<string, unknown>(worker(), 1);
+    const answers = [threads.run('hang'), threads.run('waits')];
+    await threads.close();
+    answers.push(threads.run('late'));
+    for (const answer of answers) expect(await answer).toEqual({ failed: { message: 'closed' } });
+  });
+
+  it('an error of ours crosses threads as one', () => {
+    const failed = { message: '', unreadable: { path: 'a', expected: 'b', received: 'c' } };
+    expect(errorOf(failed)).toEqual(new UnreadableFile('a', 'b', 'c'));
+  });
+});
