@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Output } from '../../kernels/notebook';
 import type { NotebookEvent } from '../../kernels/run-notebook';
 import { InvalidArgument } from '../index';
 import { answer, interruptible } from './terminal';
@@ -31,7 +32,7 @@ export function addNotebook(program: Command): void {
         parameters,
         cellTimeout: options.timeout,
         signal: interruptible(name).signal,
-        onEvent: narrate,
+        onEvent: narrator(),
       });
       try {
         await executed;
@@ -85,15 +86,29 @@ export function addNotebook(program: Command): void {
     });
 }
 
-/** Tells on stderr what the notebook does; stdout is the command's answer. */
-function narrate(event: NotebookEvent): void {
+/** Tells on stderr what the notebook does, and how far the figure of a run has come; stdout is the command's answer. */
+function narrator(): (event: NotebookEvent) => void {
   const say = (text: string) => process.stderr.write(`${text}\n`);
-  if (event.type === 'kernel-ready') say(`kernel ready, ${event.cells} cells`);
-  if (event.type === 'cell-started')
-    say(`[${event.cell}/${event.cells}] ${event.source.trim().split('\n')[0]!.slice(0, 100)}`);
-  if (event.type === 'text') process.stderr.write(event.text.replace(/^(?=.)/gm, '    '));
-  if (event.type === 'cell-ended')
-    say(`    ${event.ok ? 'done' : 'FAILED'} in ${event.seconds.toFixed(1)} s`);
+  let spoken = Date.now();
+  return (event) => {
+    if (event.type === 'kernel-ready') say(`kernel ready, ${event.cells} cells`);
+    if (event.type === 'cell-started')
+      say(`[${event.cell}/${event.cells}] ${event.source.trim().split('\n')[0]!.slice(0, 100)}`);
+    if (event.type === 'text') process.stderr.write(event.text.replace(/^(?=.)/gm, '    '));
+    if (event.type === 'cell-ended')
+      say(`    ${event.ok ? 'done' : 'FAILED'} in ${event.seconds.toFixed(1)} s`);
+    const progress = event.type === 'outputs' && summaryOf(event.outputs);
+    if (progress && Date.now() - spoken > 5000) say(`    ${progress}`);
+    else if (event.type === 'outputs') return;
+    spoken = Date.now();
+  };
+}
+
+/** The first line of what the newest output says in plain text: for a live figure, how far its run is. */
+function summaryOf(outputs: readonly Output[]): string | undefined {
+  const last = outputs.at(-1);
+  if (last?.output_type !== 'display_data') return undefined;
+  return [last.data['text/plain']].flat().join('').split('\n')[0] || undefined;
 }
 
 /** `name=value`: JSON where the value is JSON, else a string. */

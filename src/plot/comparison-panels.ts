@@ -12,8 +12,10 @@ export function comparisonTable({
   metrics,
   intensity,
 }: Pick<ShownComparison, 'metrics' | 'intensity'>): Table {
-  const measure = (row: ShownMetrics, key: string): unknown =>
-    (row as unknown as Record<string, unknown>)[key];
+  const measure = (row: ShownMetrics, key: string): unknown => {
+    const value = (row as unknown as Record<string, unknown>)[key];
+    return key === 'usage' && typeof value === 'number' ? 100 * value : value;
+  };
   const measured = new Set(
     metrics.flatMap((row) => Object.keys(row).filter((key) => typeof measure(row, key) === 'number')),
   );
@@ -105,7 +107,7 @@ const labels: Record<string, string> = {
   mae: 'MAE',
   rmse: 'RMSE',
   perplexity: 'perplexity',
-  usage: 'codes in use',
+  usage: 'codes in use, %',
   seamEnergy: 'seam energy',
 };
 
