@@ -1,4 +1,4 @@
-/** The function of simd/index.ts. Addresses are in bytes, the distances of rows and the width in values. */
+/** The function of simd/index.ts. Addresses and `clearBytes` are in bytes, the distances of rows and the width in values. */
 export interface BlendLoops {
   addPlane(
     slab: number,
@@ -10,10 +10,12 @@ export interface BlendLoops {
     weightsX: number,
     weightsY: number,
     weightZ: number,
+    clear: number,
+    clearBytes: number,
   ): void;
 }
 
 /** Its arguments. */
 export type AddPlane = Parameters<BlendLoops['addPlane']>;
 
-export const ARGUMENTS = 9;
+export const ARGUMENTS = 11;

@@ -137,6 +137,7 @@ class Blend {
     this.buffers = new SlabBuffers({
       weights,
       patchPlane,
+      plane: this.plane,
       patch: patchPlane * grid.patch[2],
       largestSlab: Math.max(...this.plan.map(({ depth }) => depth)) * this.plane,
       threads,

@@ -17,7 +17,7 @@ export class SimdBuffers {
     private readonly simd: SimdLoops<BlendLoops>,
     private readonly threads: readonly BlendThread[],
     private readonly layout: Layout,
-    plan: BufferPlan,
+    private readonly plan: BufferPlan,
   ) {
     const { buffer } = simd.memory;
     this.floats = new Float32Array(buffer);
@@ -46,11 +46,15 @@ export class SimdBuffers {
       if (!growTo(memory, address + slotBytes)) return undefined;
       this.slots++;
       if (this.floats.buffer !== memory.buffer) this.floats = new Float32Array(memory.buffer);
-    } else {
-      this.floats.fill(0, address / 4, address / 4 + values);
     }
+    // Planes of a slot that was used before still hold another slab's values; each is cleared by its first patch.
+    const stale = new Uint8Array(values / this.plan.plane).fill(used === undefined ? 0 : 1);
     return {
-      add: (plane) => this.add(address, plane),
+      add: (plane) => {
+        const place = Math.floor(plane.to / this.plan.plane);
+        this.add(address, plane, stale[place] ? address + 4 * place * this.plan.plane : undefined);
+        stale[place] = 0;
+      },
       values: () => {
         for (const thread of this.threads) thread.finish();
         return new Float32Array(memory.buffer, address, values);
@@ -69,7 +73,8 @@ export class SimdBuffers {
     for (const thread of this.threads) thread.end();
   }
 
-  private add(slab: number, plane: WeightedPlane): void {
+  /** Adds to a slab; `stale` is the address of the plane where it must be cleared before. */
+  private add(slab: number, plane: WeightedPlane, stale: number | undefined): void {
     const { toRow, fromRow, rows, width, weightZ } = plane;
     // Always the same thread for a plane of the volume, so that no two add to it at once and the order stays.
     const number = this.threads.length > 0 ? plane.z % this.threads.length : 0;
@@ -85,6 +90,8 @@ export class SimdBuffers {
       this.layout.weightsX[plane.placeX]! + 4 * plane.firstX,
       this.layout.weightsY[plane.placeY]! + 4 * plane.firstY,
       weightZ,
+      stale ?? 0,
+      stale === undefined ? 0 : 4 * this.plan.plane,
     ];
     if (thread) thread.send(call);
     else this.simd.loops.addPlane(...call);

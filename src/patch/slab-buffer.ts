@@ -41,6 +41,8 @@ export interface PlaneWeights {
 export interface BufferPlan {
   readonly weights: PlaneWeights;
   readonly patchPlane: number;
+  /** A plane of the volume. */
+  readonly plane: number;
   readonly patch: number;
   readonly largestSlab: number;
   /** How many threads add, the caller's included; 0 for plain JavaScript. */

@@ -61,6 +61,26 @@ test('integers are converted, and a given array is filled', () => {
   ]);
 });
 
+test.each([0, 1, 2])(
+  'rows keep every bit, odd NaNs too, whatever their place in memory (%i values in)',
+  (offset) => {
+    const grid = planGrid([33, 4, 3], { patch: [16, 2, 2], stride: [8, 1, 1] });
+    const random = new Random(9, 'bits');
+    const bits = Uint32Array.from({ length: 33 * 4 * 3 + 2 }, () => random.below(2 ** 32));
+    for (let i = 0; i < bits.length; i += 3) bits[i] = 0x7ff12345 + i; // a NaN, also as the upper half of a float64
+    const data = new Float32Array(bits.buffer, 4 * offset, 33 * 4 * 3);
+    for (let index = 0; index < grid.patches; index++) {
+      const patch = new Uint32Array(extractPatch(data, grid, index).buffer);
+      const [x, y, z] = patchStart(grid, index);
+      const expected = Array.from({ length: 64 }, (_, i) => {
+        const row = ((z + (i >> 5)) * 4 + y + ((i >> 4) & 1)) * 33;
+        return bits[offset + row + x + (i & 15)];
+      });
+      expect([...patch]).toEqual(expected);
+    }
+  },
+);
+
 test('arrays of another size are refused', () => {
   const grid = planGrid([4, 4, 4], { patch: [2, 2, 2] });
   expect(() => extractPatch(new Float32Array(63), grid, 0)).toThrow(InvalidArgument);

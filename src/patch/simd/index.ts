@@ -1,7 +1,9 @@
 /**
  * Adds a plane of a patch to a plane of a slab: slab[y, x] += weightZ * weightsY[y] * weightsX[x] * patch[y, x].
  *
- * All addresses are in bytes; `width` and the rows' lengths are in values, so that channels count as more voxels.
+ * Before it, `clearBytes` from `clear` on are set to zero: a plane is about to be in the cache here, so that this costs
+ * nearly nothing. All addresses are in bytes; `width` and the rows' lengths are in values, so that channels count as
+ * more voxels.
  */
 export function addPlane(
   slab: usize,
@@ -13,7 +15,10 @@ export function addPlane(
   weightsX: usize,
   weightsY: usize,
   weightZ: f32,
+  clear: usize,
+  clearBytes: usize,
 ): void {
+  if (clearBytes > 0) memory.fill(clear, 0, clearBytes);
   const body = width & ~7;
   for (let y = 0; y < rows; y++) {
     const scalar = weightZ * load<f32>(weightsY + ((<usize>y) << 2));
