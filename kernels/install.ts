@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { packageRoot } from './package-types';
+import { packageRoot } from '../src/package';
 
 export const KERNEL_NAME = 'patchwise';
 

@@ -5,8 +5,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { packageRoot } from '../src/package';
 import { type Connection, connectionFile, freeConnection } from './connection';
-import { packageRoot } from './package-types';
 
 export interface KernelProcessOptions {
   /** The kernel's working directory: a notebook's folder. */

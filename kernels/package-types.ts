@@ -2,27 +2,12 @@
  * `import * as pw from 'patchwise'` in a cell, wherever the notebook lies. Unless a node_modules around the notebook
  * has the package, Node and the compiler are pointed at the package that this kernel belongs to.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
-import { dirname, join, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
+
+import { packageRoot } from '../src/package';
 
 export const PACKAGE = 'patchwise';
-
-/** The folder with the package.json of the package that this file belongs to, from source or from dist. */
-export function packageRoot(from = __dirname): string {
-  let folder = from;
-  while (!existsSync(join(folder, 'package.json'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error(`no package.json above ${from}`);
-    folder = parent;
-  }
-  return folder;
-}
-
-export function packageVersion(): string {
-  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
 
 /** True if the notebook's own node_modules has the package. */
 export function hasOwnPackage(notebookFolder: string): boolean {

@@ -1,13 +1,14 @@
 /** The answers to requests that run no cell, one function a message type. */
+
+import { version } from '../src/package';
 import { codePointsBefore, utf16Offset } from './cursor';
-import { packageVersion } from './package-types';
 import type { KernelServer } from './server';
 import { type Json, type Message, PROTOCOL_VERSION } from './wire';
 
 type Answer = (message: Message, kernel: KernelServer) => Json | undefined;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  kernel_info_request: () => ({ ...KERNEL_INFO, implementation_version: packageVersion() }),
+  kernel_info_request: () => ({ ...KERNEL_INFO, implementation_version: version() }),
   connect_request: () => ({ status: 'ok' }),
   complete_request: ({ content }, { engine }) => complete(content, engine),
   inspect_request: ({ content }, { engine }) => inspect(content, engine),

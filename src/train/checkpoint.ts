@@ -13,9 +13,9 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../atomic-file';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import type { Intensity } from '../volume/intensity';
-import { replaceFile } from './atomic-file';
 import type { RunConfig } from './config';
 import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
 

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { replaceFile } from '../atomic-file';
 import type { BackendInfo } from '../compute/backend';
 import { UnreadableFile } from '../errors';
 import type { Intensity } from '../volume/intensity';
-import { replaceFile } from './atomic-file';
 import type { RunConfig } from './config';
 
 /** `config.json`: the whole resolved config of a run, and from its first step on what the machine made of it. */

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { replaceFile } from '../atomic-file';
 import { UnreadableFile } from '../errors';
-import { replaceFile } from './atomic-file';
 import { isAlive, type ProcessIdentity } from './identity';
 
 export type RunState = 'starting' | 'running' | 'done' | 'failed' | 'stopped';

@@ -85,8 +85,14 @@ function preset(name: WindowPreset): Intensity {
   return { name, low: window[0], high: window[1], units: 'HU' };
 }
 
-/** Least and greatest finite value; one apart where the file is constant or has none. */
+/** The file's own range; one apart where the file is constant or has no finite value. */
 function fileRange(data: Float32Array): { low: number; high: number } {
+  const [low, high] = finiteRange(data) ?? [0, 1];
+  return low < high ? { low, high } : { low, high: low + 1 };
+}
+
+/** Least and greatest finite value; undefined where there is none. */
+export function finiteRange(data: ArrayLike<number>): [number, number] | undefined {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (let n = 0; n < data.length; n++) {
@@ -94,6 +100,5 @@ function fileRange(data: Float32Array): { low: number; high: number } {
     if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
     if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
   }
-  if (low > high) return { low: 0, high: 1 };
-  return low < high ? { low, high } : { low, high: low + 1 };
+  return low > high ? undefined : [low, high];
 }

@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { replaceFile } from '../../atomic-file';
 
 /** Names of what is still being written: hidden, and known as ours when a later call cleans up. */
 export const unfinishedName = /^\..+\.part$/;
@@ -8,23 +9,9 @@ export function unfinished(path: string): string {
   return join(dirname(path), `.${basename(path)}.part`);
 }
 
-/** Replaces a JSON file at once: readers see the old one or the new one, never a part. */
+/** Replaces a JSON file at once, on the disk when this returns. */
 export function writeJson(path: string, value: unknown): void {
-  const temporary = unfinished(path);
-  try {
-    const file = openSync(temporary, 'w');
-    try {
-      const bytes = Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  replaceFile(path, `${JSON.stringify(value, null, 2)}\n`, { durable: true });
 }
 
 /** A JSON file's value; undefined where there is none or it is no JSON. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type IntensitySpec, resolveIntensity } from '../intensity';
+import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { readVoxels } from '../read';
 import { unfinished, writeJson } from './files';
 import { groupMetadata, type SourceRecord, type VolumeRecord, type VoxelSettings } from './format';
@@ -69,15 +69,9 @@ function valueRange(
   { data }: VoxelImage,
   { slope, intercept }: { slope: number; intercept: number },
 ): [number, number] {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (let n = 0; n < data.length; n++) {
-    const value = data[n]!;
-    if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
-    if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
-  }
-  if (low > high) return [0, 0];
-  const ends = [low, high].map((stored) => Math.fround(stored * slope + intercept));
+  const range = finiteRange(data);
+  if (!range) return [0, 0];
+  const ends = range.map((stored) => Math.fround(stored * slope + intercept));
   return [Math.min(...ends), Math.max(...ends)];
 }
 

@@ -11,7 +11,8 @@ export function replaceFile(path: string, content: string, options: { durable?: 
   try {
     const file = openSync(temporary, 'w');
     try {
-      writeSync(file, content);
+      const bytes = Buffer.from(content);
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       if (options.durable) fsyncSync(file);
     } finally {
       closeSync(file);
