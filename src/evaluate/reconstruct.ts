@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidArgument } from '../errors';
+import { perplexity, usage } from '../model/codebook';
 import { blendPatches, type Patch } from '../patch/blend';
 import { extractPatch } from '../patch/extract';
 import { type Grid, planGrid } from '../patch/grid';
@@ -67,7 +68,7 @@ export async function reconstructWindows<W extends WindowName>(
     options.windows.map((window, i) => blendPatches(grid, copies[i]!, { window, signal: options.signal })),
   );
   const seconds = (performance.now() - started) / 1000;
-  const how = { grid, intensity, seconds, ...codeStatistics(counts) };
+  const how = { grid, intensity, seconds, perplexity: perplexity(counts), usage: usage(counts) };
   const entries = options.windows.map((window, i) => {
     const { shape, spacing, affine } = volume;
     const source = `reconstruction (${window}) of ${volume.source ?? 'a volume'}`;
@@ -91,14 +92,6 @@ function intensityOf(
   known: CheckpointState['intensities'],
 ): Intensity {
   return (volume.source && known[volume.source]) || resolveIntensity(spec, volume);
-}
-
-/** exp(entropy) of the code frequencies, and the part of the codebook that was used at all. */
-function codeStatistics(counts: Float64Array): { perplexity: number; usage: number } {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  let entropy = 0;
-  for (const count of counts) if (count > 0) entropy -= (count / total) * Math.log(count / total);
-  return { perplexity: Math.exp(entropy), usage: counts.filter((count) => count > 0).length / counts.length };
 }
 
 async function checkpointOf(model: ModelSource, which: 'last' | 'best' | undefined): Promise<string> {

@@ -130,22 +130,6 @@ export class Codebook {
     this.changed();
   }
 
-  /** How many codes are in effective use: exp of the entropy of the code frequencies; 1 to `codes`. */
-  perplexity(counts: ArrayLike<number>): number {
-    const total = Array.from(counts).reduce((sum, count) => sum + count, 0);
-    let entropy = 0;
-    for (let code = 0; code < counts.length; code++) {
-      const frequency = counts[code]! / total;
-      if (frequency > 0) entropy -= frequency * Math.log(frequency);
-    }
-    return Math.exp(entropy);
-  }
-
-  /** Fraction of the codes that were chosen at all. */
-  usage(counts: ArrayLike<number>): number {
-    return Array.from(counts).filter((count) => count > 0).length / this.codes;
-  }
-
   /** Everything a resumed run needs, by PyTorch's buffer names and the flag its checkpoints lack. */
   state(): Map<string, { shape: number[]; data: Float32Array }> {
     return new Map([
@@ -186,4 +170,20 @@ export class Codebook {
     this.tensor?.dispose();
     this.tensor = undefined;
   }
+}
+
+/** How many codes are in effective use: exp of the entropy of the code frequencies; 1 to the codebook's size. */
+export function perplexity(counts: ArrayLike<number>): number {
+  const total = Array.from(counts).reduce((sum, count) => sum + count, 0);
+  let entropy = 0;
+  for (let code = 0; code < counts.length; code++) {
+    const frequency = counts[code]! / total;
+    if (frequency > 0) entropy -= frequency * Math.log(frequency);
+  }
+  return Math.exp(entropy);
+}
+
+/** Fraction of the codes that were chosen at all; `counts` has one for each code. */
+export function usage(counts: ArrayLike<number>): number {
+  return Array.from(counts).filter((count) => count > 0).length / counts.length;
 }

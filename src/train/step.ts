@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { perplexity, usage } from '../model/codebook';
 import type { VqGan } from '../model/vqgan';
 import { type Adam, clipByGlobalNorm } from './adam';
 import type { Collective } from './collective/collective';
@@ -76,8 +77,8 @@ export async function trainStep(
     loss: losses[0]!,
     reconstruction: losses[1]!,
     commitment: losses[2]!,
-    perplexity: model.codebook.perplexity(statistics.counts),
-    usage: model.codebook.usage(statistics.counts),
+    perplexity: perplexity(statistics.counts),
+    usage: usage(statistics.counts),
     gradientNorm,
     learningRate,
     secondsByRank: [...seconds],

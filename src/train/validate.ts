@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { perplexity, usage } from '../model/codebook';
 import type { VqGan } from '../model/vqgan';
 import { Random } from '../random';
 import type { Collective } from './collective/collective';
@@ -53,8 +54,8 @@ export async function validate(
     commitment,
     psnr: 10 * Math.log10(dataRange ** 2 / mse),
     mae,
-    perplexity: model.codebook.perplexity(counts),
-    usage: model.codebook.usage(counts),
+    perplexity: perplexity(counts),
+    usage: usage(counts),
     patches: byPatch.length,
   };
 }

@@ -79,6 +79,19 @@ test('sums over pieces are those of the whole', () => {
   expect(sums.psnr({ dataRange: 1400 })).toBeCloseTo(psnr(a, b, { dataRange: 1400 }), 9);
 });
 
+test('the fast sums of float32 are close to those of double precision, for any length', () => {
+  const random = new Random(5, 'errors');
+  for (const length of [1, 3, 4, 7, 32768, 32769, 70001]) {
+    const a = Float32Array.from({ length }, () => random.normal() * 1000);
+    const b = Float32Array.from({ length }, () => random.normal() * 1000);
+    const plain = new ErrorSums().add(Float64Array.from(a), Float64Array.from(b));
+    const fast = new ErrorSums().add(a, b);
+    expect(Math.abs(fast.mae / plain.mae - 1)).toBeLessThan(5e-7);
+    expect(Math.abs(fast.mse / plain.mse - 1)).toBeLessThan(5e-7);
+  }
+  expect(mae(Float32Array.of(1, Number.NaN), Float32Array.of(1, 2))).toBeNaN();
+});
+
 test('integers are measured as they are', () => {
   expect(mae(Int16Array.of(-1000, 0), Int16Array.of(-990, 20))).toBe(15);
   expect(rmse(Int16Array.of(-1000, 0), Float32Array.of(-990, 20))).toBeCloseTo(Math.sqrt(250), 12);

@@ -125,3 +125,44 @@ function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64, sums: usize
     load<f64>(sums + 8) + f64x2.extract_lane(structures, 0) + f64x2.extract_lane(structures, 1),
   );
 }
+
+/** How many values each of four lanes adds in single precision before its sum goes on in double: an error under 1e-6. */
+const RUN: i32 = 16;
+
+/**
+ * Adds the absolute and the squared errors of two arrays of `n` float32 values to two float64 sums. Errors are taken
+ * and added in single precision over short runs, for a conversion of every value would take most of the time.
+ */
+export function sumErrors(a: usize, b: usize, n: i32, sums: usize): void {
+  let absolute = f64x2.splat(0);
+  let squared = f64x2.splat(0);
+  const values = 4 * RUN;
+  const body = n - (n % values);
+  for (let i = 0; i < body; i += values) {
+    let absoluteRun = f32x4.splat(0);
+    let squaredRun = f32x4.splat(0);
+    const end = a + ((<usize>values) << 2);
+    for (; a < end; a += 16, b += 16) {
+      const error = f32x4.sub(v128.load(b), v128.load(a));
+      absoluteRun = f32x4.add(absoluteRun, f32x4.abs(error));
+      squaredRun = f32x4.add(squaredRun, f32x4.mul(error, error));
+    }
+    absolute = f64x2.add(absolute, doubles(absoluteRun));
+    squared = f64x2.add(squared, doubles(squaredRun));
+  }
+  let absoluteSum = f64x2.extract_lane(absolute, 0) + f64x2.extract_lane(absolute, 1);
+  let squaredSum = f64x2.extract_lane(squared, 0) + f64x2.extract_lane(squared, 1);
+  for (let i = body; i < n; i++, a += 4, b += 4) {
+    const error = <f64>load<f32>(b) - <f64>load<f32>(a);
+    absoluteSum += abs(error);
+    squaredSum += error * error;
+  }
+  store<f64>(sums, load<f64>(sums) + absoluteSum);
+  store<f64>(sums + 8, load<f64>(sums + 8) + squaredSum);
+}
+
+/** Four float32 values as two float64 sums of two. */
+function doubles(values: v128): v128 {
+  const upper = v128.shuffle<i32>(values, values, 2, 3, 2, 3);
+  return f64x2.add(f64x2.promote_low_f32x4(values), f64x2.promote_low_f32x4(upper));
+}
