@@ -36,23 +36,27 @@ export interface MetricRecord {
 /** The writer of `metrics.jsonl`; rank 0 holds the only one. Records that are already there are not written twice. */
 export class MetricsLog {
   private readonly lastStep = { train: -1, validation: -1 };
+  /** What the log held when it was opened. */
+  readonly earlier: readonly MetricRecord[] = [];
 
   /** Opens or creates the log; what a dead writer left of a torn last line is cut off. */
   constructor(readonly path: string) {
     if (!existsSync(path)) return;
     const bytes = readFileSync(path);
     truncateSync(path, bytes.lastIndexOf(newline) + 1);
-    for (const record of parseLines(bytes, path)) this.remember(record);
+    this.earlier = parseLines(bytes, path);
+    for (const record of this.earlier) this.remember(record);
   }
 
   /**
    * Appends one line. A run that restarted from a checkpoint repeats the steps after it to the bit, so a record of
-   * a step that the log has seen is dropped: none is lost and none doubled.
+   * a step that the log has seen is dropped: none is lost and none doubled. Says whether it was written.
    */
-  append(record: MetricRecord): void {
-    if (record.step <= this.lastStep[record.split]) return;
+  append(record: MetricRecord): boolean {
+    if (record.step <= this.lastStep[record.split]) return false;
     appendFileSync(this.path, `${JSON.stringify(record)}\n`);
     this.remember(record);
+    return true;
   }
 
   private remember(record: MetricRecord): void {

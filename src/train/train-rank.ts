@@ -25,6 +25,7 @@ import {
 } from './run-folder';
 import { type Cursor, Sampler } from './sampler';
 import { type StepResult, trainStep } from './step';
+import { TensorboardEvents } from './tensorboard';
 import { validate } from './validate';
 
 export interface RankOptions {
@@ -148,6 +149,7 @@ function diverged(stored: StoredConfig, step: number, { loss, gradientNorm }: St
 /** What rank 0 writes into the run's folder. */
 class RunWriter {
   private readonly log: MetricsLog;
+  private readonly events: TensorboardEvents;
 
   constructor(
     private readonly runDir: string,
@@ -155,6 +157,7 @@ class RunWriter {
     private readonly data: TrainingData,
   ) {
     this.log = new MetricsLog(metricsPath(runDir));
+    this.events = new TensorboardEvents(runDir, this.log.earlier);
   }
 
   resolved(resolved: StoredConfig['resolved']): void {
@@ -172,7 +175,8 @@ class RunWriter {
   }
 
   record({ step, epoch, split, ...figures }: Omit<MetricRecord, 'time'>): void {
-    this.log.append({ step, epoch, time: new Date().toISOString(), split, ...figures });
+    const record = { step, epoch, time: new Date().toISOString(), split, ...figures };
+    if (this.log.append(record)) this.events.append(record);
   }
 
   checkpoint(model: VqGan, adam: Adam, at: Cursor & { step: number; best: Best }, improved: boolean): void {
