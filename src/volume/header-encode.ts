@@ -24,8 +24,10 @@ export const storedTypes: readonly StoredType[] = [
   'float64',
 ];
 
+type Placed = Pick<Volume, 'shape' | 'spacing' | 'affine' | 'header'>;
+
 /** A NIfTI header, little-endian, with the empty extension flag that comes between it and the voxels. */
-export function encodeHeader(volume: Volume, header: NewHeader): Uint8Array {
+export function encodeHeader(volume: Placed, header: NewHeader): Uint8Array {
   const longest = Math.max(...volume.shape);
   const version = header.version ?? (longest > 32767 ? 2 : 1);
   if (version === 1 && longest > 32767) {
@@ -59,7 +61,7 @@ interface Forms {
 }
 
 /** The forms the volume was read with, as long as they still say its affine; else new ones that do. */
-function formsOf(volume: Volume): Forms {
+function formsOf(volume: Placed): Forms {
   const { affine, header, spacing } = volume;
   const unchanged = header?.format !== 'analyze' && header?.affine.every((value, at) => value === affine[at]);
   if (header && unchanged) return header;
@@ -80,7 +82,7 @@ function formsOf(volume: Volume): Forms {
   };
 }
 
-function isSheared({ affine }: Volume): boolean {
+function isSheared({ affine }: Placed): boolean {
   const spacing = affineSpacing(affine);
   const unit = matrixOf(affine).map((value, at) => value / spacing[at % 3]!);
   const rotation = nearestOrthogonal(unit)!;

@@ -25,12 +25,47 @@ export interface WriteOptions extends LongCall {
 
 const pieceVoxels = 2 ** 18;
 
+/** Where an image is in the patient, and how large: what a file says of it beside its voxels. */
+export type VolumePlace = Pick<Volume, 'shape' | 'spacing' | 'affine' | 'header'>;
+
+/** Planes of a volume from plane z on, `[depth, y, x]`. */
+export interface VolumeSlab {
+  readonly z: number;
+  readonly depth: number;
+  readonly data: Float32Array;
+}
+
 /**
  * Writes a volume as .nii, .nii.gz, or .hdr + .img (each .gz too), with its orientation. The file appears complete
  * or not at all: it is written beside its place and renamed. Throws InvalidArgument for an unknown extension, and
  * for values that a whole-number type cannot hold.
  */
 export async function writeVolume(path: string, volume: Volume, options: WriteOptions = {}): Promise<void> {
+  return writeImage(path, volume, piecesOf(volume.data), options);
+}
+
+/**
+ * Writes a volume that comes slab by slab, so that it need not be in memory whole. A slab's array is not kept after
+ * the next one is asked for. Errors are those of `writeVolume`; InvalidArgument also for slabs that do not come in
+ * ascending z without a gap up to the last plane, and then there is no file.
+ */
+export async function writeSlabs(
+  path: string,
+  place: VolumePlace,
+  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
+  options: WriteOptions = {},
+): Promise<void> {
+  return writeImage(path, place, piecesInOrder(place.shape, slabs), options);
+}
+
+type Pieces<T> = AsyncIterable<T> | Iterable<T>;
+
+async function writeImage(
+  path: string,
+  place: VolumePlace,
+  values: Pieces<Float32Array>,
+  options: WriteOptions,
+): Promise<void> {
   options.signal?.throwIfAborted();
   const pair = pairPaths(path);
   if (!pair && !/\.nii(\.gz)?$/i.test(path)) {
@@ -41,20 +76,37 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
   if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
   if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
   const header: NewHeader = { dtype, slope, intercept, version: options.version, pair: pair !== undefined };
-  const head = encodeHeader(volume, header);
-  const voxels = () => storedPieces(volume, header, options);
-  if (!pair) return writeAtomically(path, level, concatenate(head, voxels()));
+  const head = encodeHeader(place, header);
+  const voxels = storedPieces(place.shape, values, header, options);
+  if (!pair) return writeAtomically(path, level, concatenate(head, voxels));
   // The image first: a header that can be seen has its voxels.
-  await writeAtomically(pair.images[0]!, level, voxels());
+  await writeAtomically(pair.images[0]!, level, voxels);
   await writeAtomically(pair.header, level, concatenate(head, []));
 }
 
+function* piecesOf(data: Float32Array): Generator<Float32Array> {
+  for (let at = 0; at < data.length; at += pieceVoxels) yield data.subarray(at, at + pieceVoxels);
+}
+
+/** Copies, for a stream may still hold a piece when the array of its slab is used again. */
+async function* piecesInOrder(shape: Vec3, slabs: Pieces<VolumeSlab>): AsyncGenerator<Float32Array> {
+  const plane = shape[0] * shape[1];
+  let next = 0;
+  for await (const { z, depth, data } of slabs) {
+    if (z !== next) throw new InvalidArgument('slabs', `plane ${next} next, in ascending z`, `plane ${z}`);
+    if (data.length !== depth * plane || z + depth > shape[2])
+      throw new InvalidArgument('slabs', `planes of ${plane} values, ${shape[2]} in all`, [
+        depth,
+        data.length,
+      ]);
+    for (const piece of piecesOf(data)) yield piece.slice();
+    next += depth;
+  }
+  if (next !== shape[2]) throw new InvalidArgument('slabs', `${shape[2]} planes`, `${next} planes`);
+}
+
 /** Writes `content` under a name of its own in the same folder, gzipped where `path` says so, then renames it. */
-async function writeAtomically(
-  path: string,
-  level: number,
-  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
+async function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.part`);
   const handle = await open(temporary, 'wx').catch((error: NodeJS.ErrnoException) => {
     throw new InvalidArgument('path', `a place in a folder that can be written (${error.code})`, path);
@@ -75,38 +127,33 @@ async function writeAtomically(
   }
 }
 
-async function writePieces(
-  handle: FileHandle,
-  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
+async function writePieces(handle: FileHandle, pieces: Pieces<Uint8Array>): Promise<void> {
   for await (const piece of pieces) {
     for (let at = 0; at < piece.length; ) at += (await handle.write(piece, at)).bytesWritten;
   }
 }
 
-async function* concatenate(
-  head: Uint8Array,
-  voxels: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
+async function* concatenate(head: Uint8Array, voxels: Pieces<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield head;
   yield* voxels;
 }
 
 /** The voxels as they are stored, little-endian as every machine that Node runs on is. */
 async function* storedPieces(
-  volume: Volume,
+  shape: Vec3,
+  pieces: Pieces<Float32Array>,
   { dtype, slope, intercept }: NewHeader,
   options: LongCall,
 ): AsyncGenerator<Uint8Array> {
-  const { data } = volume;
   const exact = dtype === 'float32' && slope === 1 && intercept === 0;
-  for (let at = 0; at < data.length; at += pieceVoxels) {
+  let done = 0;
+  for await (const values of pieces) {
     options.signal?.throwIfAborted();
-    const values = data.subarray(at, at + pieceVoxels);
-    const stored = exact ? values : encode(values, dtype, slope, intercept, at, volume.shape);
+    const stored = exact ? values : encode(values, dtype, slope, intercept, done, shape);
     // Bytes of their own (encode allocates each piece): a stream may still hold the one before.
     yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
-    options.onProgress?.({ done: at + values.length, total: voxelCount(volume.shape), what: 'voxels' });
+    done += values.length;
+    options.onProgress?.({ done, total: voxelCount(shape), what: 'voxels' });
   }
 }
 
