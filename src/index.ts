@@ -20,15 +20,27 @@ export {
   type NamedSeamProfile,
 } from './evaluate/compare';
 export { type ConfidenceInterval, confidenceInterval } from './evaluate/confidence';
+export {
+  type AggregateRow,
+  aggregateRows,
+  type EvaluatedRow,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluateFiles,
+  type MetricName,
+  metricNames,
+} from './evaluate/evaluate';
 export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
+export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export {
   type ModelSource,
   type ReconstructOptions,
   reconstruct,
+  reconstructToFile,
   reconstructWindows,
 } from './evaluate/reconstruct';
-export { Reconstruction } from './evaluate/reconstruction';
+export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
 export { patchBorders, seamEnergy, seamProfile } from './evaluate/seam';
 export { type SsimOptions, SsimSums, ssim } from './evaluate/ssim';
 export type { ModelConfig } from './model/config';
@@ -44,6 +56,7 @@ export {
   type Patches,
   type Slab,
 } from './patch/blend';
+export { type BlendToFileOptions, blendToFile } from './patch/blend-file';
 export {
   type ExtractOptions,
   extractPatch,
@@ -93,4 +106,10 @@ export { type Prepared, type PrepareOptions, prepareDataset } from './volume/sto
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
 export type { Vec3 } from './volume/vec3';
 export { type NdArray, Volume } from './volume/volume';
-export { type WriteOptions, writeVolume } from './volume/write';
+export {
+  type VolumePlace,
+  type VolumeSlab,
+  type WriteOptions,
+  writeSlabs,
+  writeVolume,
+} from './volume/write';

@@ -97,10 +97,21 @@ describe('a run from the shell', () => {
     expect(result.patches).toBe(27);
     expect(readFileSync(output).length).toBeGreaterThan(4 * 32 ** 3);
 
-    const [linear, gaussian] = await json('evaluate', started.id, ct);
+    const { rows } = await json('evaluate', started.id, ct);
+    const [linear, gaussian] = rows;
     expect([linear.name, gaussian.name]).toEqual(['linear', 'gaussian']);
-    for (const key of ['psnr', 'ssim', 'mae', 'perplexity', 'usage', 'seamEnergy'])
+    for (const key of ['psnr', 'ssim', 'mae', 'rmse', 'perplexity', 'usage', 'seamEnergy'])
       expect(Number.isFinite(linear[key]), key).toBe(true);
+
+    const other = join(folder, 'other.nii');
+    await json('phantom', other, '--shape', '32x32x32', '--seed', '4');
+    const options = '--window gaussian --mirror x,z --canonical --intensity -200,500'.split(' ');
+    const both = await json('evaluate', started.id, ct, other, ...options);
+    expect(both.rows.map((row: { file: string }) => row.file)).toEqual([ct, other]);
+    expect(both.rows[0].psnr).not.toBe(gaussian.psnr);
+    const { psnr } = both.aggregate[0].metrics;
+    expect(psnr).toMatchObject({ count: 2, mean: (both.rows[0].psnr + both.rows[1].psnr) / 2 });
+    expect((await patchwise('evaluate', started.id, ct, '--mirror', 'w')).code).toBe(2);
   });
 
   it('detaches, and stops what it started', async () => {

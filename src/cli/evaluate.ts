@@ -1,59 +1,107 @@
 import type { Command } from 'commander';
 import {
-  compareVolumes,
-  type Reconstruction,
+  type AggregateRow,
+  evaluateFiles,
+  type IntensitySpec,
+  type MetricName,
+  type MirrorAxis,
+  metricNames,
+  mirrorAxes,
   readVolume,
-  reconstruct,
+  reconstructToFile,
   type Vec3,
   type WindowName,
   windowNames,
-  writeVolume,
 } from '../index';
-import { answer, columns, interruptible, parseVec3 } from './terminal';
+import { answer, columns, interruptible, parseVec3, parseWindow } from './terminal';
 
 export function addEvaluate(program: Command): void {
-  program
-    .command('reconstruct')
-    .description('pass a volume through a trained model, patch by patch, and blend')
-    .argument('<run>', 'run id, run folder or checkpoint folder')
-    .argument('<volume>', 'NIfTI file')
-    .argument('<output>', 'where to write: .nii or .nii.gz')
-    .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
-    .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
-    .option('--json', 'print one JSON value')
-    .action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
-      const volume = await readVolume(file);
-      const { window, stride } = options;
-      const result = await reconstruct(run, volume, { window, stride, ...interruptible('reconstruct') });
-      await writeVolume(output, result);
-      const { patches } = result.grid;
-      answer(options.json, { output, window, patches, seconds: result.seconds }, () => `wrote ${output}`);
-    });
+  modelOptions(
+    program
+      .command('reconstruct')
+      .description('pass a volume through a trained model, patch by patch, and blend')
+      .argument('<run>', 'run id, run folder or checkpoint folder')
+      .argument('<volume>', 'NIfTI file')
+      .argument('<output>', 'where to write: .nii or .nii.gz')
+      .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian'),
+  ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
+    const { canonical, json, ...rest } = options;
+    const volume = await readVolume(file, { canonical });
+    const result = await reconstructToFile(run, volume, output, { ...rest, ...interruptible('reconstruct') });
+    const { window, grid, seconds } = result;
+    answer(json, { output, window, patches: grid.patches, seconds }, () => `wrote ${output}`);
+  });
 
-  program
-    .command('evaluate')
-    .description('reconstruct a volume with one or more windows and measure the result')
-    .argument('<run>', 'run id, run folder or checkpoint folder')
-    .argument('<volume>', 'NIfTI file')
-    .option('--window <name...>', `blending windows: ${windowNames.join(', ')}`, ['linear', 'gaussian'])
-    .option('--json', 'print one JSON value')
-    .action(async (run: string, file: string, options: { window: WindowName[]; json?: boolean }) => {
-      const volume = await readVolume(file);
-      const candidates: Record<string, Reconstruction> = {};
-      for (const window of options.window)
-        candidates[window] = await reconstruct(run, volume, { window, ...interruptible(window) });
-      const { metrics } = compareVolumes(volume, candidates);
-      answer(options.json, metrics, () => {
-        const names = Object.keys(metrics[0]!) as (keyof (typeof metrics)[0])[];
-        const cell = (value: unknown) =>
-          typeof value === 'number' ? value.toPrecision(5) : String(value ?? '-');
-        return columns([names, ...metrics.map((row) => names.map((name) => cell(row[name])))]);
-      });
+  modelOptions(
+    program
+      .command('evaluate')
+      .description('reconstruct volumes with one or more windows and measure the results')
+      .argument('<run>', 'run id, run folder or checkpoint folder')
+      .argument('<volumes...>', 'NIfTI files; several also give means with 95 % bootstrap intervals')
+      .option('--window <name...>', `blending windows: ${windowNames.join(', ')}`, ['linear', 'gaussian']),
+  ).action(async (run: string, files: string[], options: EvaluateCommandOptions) => {
+    const { window, json, ...rest } = options;
+    const { rows, aggregate } = await evaluateFiles(run, files, {
+      ...rest,
+      windows: window,
+      ...interruptible('evaluate'),
     });
+    answer(json, { rows, aggregate }, () => {
+      const names = metricNames(rows);
+      const table = rows.map((row) => [row.file, row.name, ...names.map((name) => figure(row[name]))]);
+      const means = files.length > 1 ? aggregate.map((row) => aggregateLine(row, names)) : [];
+      return columns([['volume', 'window', ...names], ...table, ...means]);
+    });
+  });
 }
 
-interface ReconstructCommandOptions {
-  window: WindowName;
+/** The options that both commands share. */
+function modelOptions(command: Command): Command {
+  return command
+    .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
+    .option(
+      '--intensity <name | low,high>',
+      'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
+      parseWindow,
+    )
+    .option('--mirror <axes>', `take the mean over mirrored patches too: some of ${mirrorAxes}`, parseAxes)
+    .option('--canonical', 'turn the volume to RAS+ first')
+    .option('--json', 'print one JSON value');
+}
+
+function aggregateLine({ name, metrics }: AggregateRow, names: readonly MetricName[]): string[] {
+  return [
+    'mean [95 %]',
+    name,
+    ...names.map((metric) => {
+      const interval = metrics[metric];
+      return interval
+        ? `${figure(interval.mean)} [${figure(interval.low)}, ${figure(interval.high)}]`
+        : figure(undefined);
+    }),
+  ];
+}
+
+function figure(value: number | undefined): string {
+  return value === undefined ? '-' : value.toPrecision(5);
+}
+
+function parseAxes(text: string): MirrorAxis[] {
+  return text.split(',') as MirrorAxis[]; // checked where they are used
+}
+
+interface ModelCommandOptions {
   stride?: Vec3;
+  intensity?: IntensitySpec;
+  mirror?: MirrorAxis[];
+  canonical?: boolean;
   json?: boolean;
+}
+
+interface ReconstructCommandOptions extends ModelCommandOptions {
+  window: WindowName;
+}
+
+interface EvaluateCommandOptions extends ModelCommandOptions {
+  window: WindowName[];
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type BaselineView, type IntensitySpec, InvalidArgument, prepareDataset, type Vec3 } from '../index';
-import { answer, interruptible, parseCount, parseVec3 } from './terminal';
+import { answer, interruptible, parseCount, parseVec3, parseWindow } from './terminal';
 
 export function addPrepare(program: Command): void {
   program
@@ -46,12 +46,6 @@ export function addPrepare(program: Command): void {
 
 function parseSpacing(text: string): Vec3 {
   return /[,x]/.test(text) ? parseVec3(text) : [Number(text), Number(text), Number(text)];
-}
-
-function parseWindow(text: string): IntensitySpec {
-  const [low, high, ...rest] = text.split(',');
-  if (high === undefined || rest.length > 0) return text as IntensitySpec;
-  return [Number(low), Number(high)];
 }
 
 function parseBaseline(text: string): BaselineView {

@@ -1,4 +1,4 @@
-import { InvalidArgument, type LongCall, type Progress, type Vec3 } from '../index';
+import { type IntensitySpec, InvalidArgument, type LongCall, type Progress, type Vec3 } from '../index';
 
 /** What a command prints: JSON alone on stdout where it was asked for, else lines for a person. */
 export function answer(
@@ -36,6 +36,13 @@ export function parseVec3(text: string): Vec3 {
   if (parts.length !== 3 || parts.some((part) => !Number.isFinite(part)))
     throw new InvalidArgument('size', 'three numbers, x,y,z', text);
   return parts as unknown as Vec3;
+}
+
+/** An intensity window: a name, or its two ends as `low,high`. */
+export function parseWindow(text: string): IntensitySpec {
+  const [low, high, ...rest] = text.split(',');
+  if (high === undefined || rest.length > 0) return text as IntensitySpec;
+  return [Number(low), Number(high)];
 }
 
 export function parseCount(text: string): number {

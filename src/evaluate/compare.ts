@@ -3,6 +3,7 @@ import type { Grid } from '../patch/grid';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
 import { mae, psnr, rmse } from './metrics';
+import { fitsMsSsim, msSsim } from './ms-ssim';
 import { Reconstruction } from './reconstruction';
 import { seamEnergy, seamProfile } from './seam';
 import { ssim } from './ssim';
@@ -14,6 +15,8 @@ export interface ComparisonRow {
   readonly psnr: number;
   /** 3D, Gaussian window, as scikit-image defines it, over the intensity window. */
   readonly ssim: number;
+  /** Multi-scale SSIM, where all five scales fit: 176 voxels on every axis. */
+  readonly msSsim?: number;
   /** In the volume's own units, clipped to the intensity window. */
   readonly mae: number;
   readonly rmse: number;
@@ -86,10 +89,12 @@ export function compareVolumes(
   for (const { name, volume } of named) {
     const data = clip(volume.data, intensity);
     const dataRange = intensity.high - intensity.low;
+    const { shape } = reference;
     rows.push({
       name,
       psnr: psnr(expected, data, { dataRange }),
-      ssim: ssim(expected, data, { shape: reference.shape, dataRange }),
+      ssim: ssim(expected, data, { shape, dataRange }),
+      ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, { shape, dataRange }) }),
       mae: mae(expected, data),
       rmse: rmse(expected, data),
       ...(grid && { seamEnergy: seamEnergy(data, grid) }),

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { compiledFile } from '../package';
 import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
+import type { MirrorAxis } from './mirror';
 
 /** What a worker needs to know before its first patch. */
 export interface DecoderSetup {
@@ -10,6 +11,8 @@ export interface DecoderSetup {
   readonly backend: string;
   readonly intensity: Intensity;
   readonly patch: Vec3;
+  /** Axes along which each patch is mirrored too, its output being the mean. */
+  readonly mirror: readonly MirrorAxis[];
 }
 
 /** A patch on its way through the model: file values in, file values out. */

@@ -6,6 +6,7 @@ import { VqGan } from '../model/vqgan';
 import { readCheckpoint } from '../train/checkpoint';
 import { fromModel, toModel } from '../volume/intensity';
 import type { DecodedPatch, DecoderPatch, DecoderReply, DecoderSetup } from './decoder-pool';
+import { meanOverMirrors } from './mirror';
 
 const setup = workerData as DecoderSetup;
 const port = parentPort!;
@@ -32,12 +33,15 @@ async function load(): Promise<VqGan> {
 function decode(vqgan: VqGan, { index, data }: DecoderPatch): DecodedPatch {
   const [width, height, depth] = setup.patch;
   const counts = new Float32Array(vqgan.config.codes);
-  const values = tf.tidy(() => {
-    const x = tf.tensor5d(toModel(data, setup.intensity), [1, depth, height, width, 1]); // [1, d, h, w, 1]
-    const { codes, quantised } = vqgan.quantise(vqgan.encode(x));
-    for (const code of codes.dataSync<'int32'>()) counts[code]!++;
-    return vqgan.decode(quantised).dataSync<'float32'>();
-  });
+  const pass = (input: Float32Array, number: number): Float32Array =>
+    tf.tidy(() => {
+      const x = tf.tensor5d(input, [1, depth, height, width, 1]); // [1, d, h, w, 1]
+      const { codes, quantised } = vqgan.quantise(vqgan.encode(x));
+      // The codes of the patch as it is; those of its mirror images would count it several times.
+      if (number === 0) for (const code of codes.dataSync<'int32'>()) counts[code]!++;
+      return vqgan.decode(quantised).dataSync<'float32'>();
+    });
+  const values = meanOverMirrors(toModel(data, setup.intensity), setup.patch, setup.mirror, pass);
   return { index, data: fromModel(values, setup.intensity), counts };
 }
 

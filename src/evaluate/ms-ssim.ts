@@ -38,6 +38,11 @@ export function msSsim(reference: VoxelSource, candidate: VoxelSource, options: 
   return finest.factors().reduce((product, f, i) => product * Math.max(0, f) ** (weights[i]! / total), 1);
 }
 
+/** Whether the published five scales fit, so that values of different volumes can be compared. */
+export function fitsMsSsim(shape: Vec3): boolean {
+  return mostScales(shape) === WEIGHTS.length;
+}
+
 /** How many scales leave at least the 11 voxels of a window on every axis. */
 function mostScales(shape: Vec3): number {
   return Math.min(WEIGHTS.length, 1 + Math.floor(Math.log2(Math.min(...shape) / TAPS)));

@@ -3,17 +3,20 @@ import { join } from 'node:path';
 import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import { blendPatches, type Patch } from '../patch/blend';
+import { blendToFile } from '../patch/blend-file';
 import { extractPatch } from '../patch/extract';
 import { type Grid, planGrid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
 import { attach, Run } from '../train/run';
-import { type Intensity, resolveIntensity } from '../volume/intensity';
+import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
+import type { WriteOptions } from '../volume/write';
 import { decodePatches } from './decoder-pool';
-import { Reconstruction } from './reconstruction';
+import { checkMirror, type MirrorAxis } from './mirror';
+import { Reconstruction, type ReconstructionDetails } from './reconstruction';
 import { share } from './share';
 
 export interface ReconstructOptions extends LongCall {
@@ -25,6 +28,10 @@ export interface ReconstructOptions extends LongCall {
   readonly backend?: string;
   /** Threads that decode patches; default: one a core. */
   readonly workers?: number;
+  /** How the volume's values become the model's; default: as in the training. */
+  readonly intensity?: IntensitySpec;
+  /** Also mirror each patch along these axes and take the mean of the outputs: n axes take 2^n times as long. */
+  readonly mirror?: readonly MirrorAxis[];
 }
 
 /** A trained model: a run, a run's id or folder, or the folder of a checkpoint. */
@@ -46,13 +53,58 @@ export async function reconstructWindows<W extends WindowName>(
   volume: Volume,
   options: ReconstructOptions & { readonly windows: readonly W[] },
 ): Promise<Record<W, Reconstruction>> {
+  const { grid, decoded, how } = await decode(model, volume, options);
+  const copies = share(decoded, options.windows.length);
+  const blended = await Promise.all(
+    options.windows.map((window, i) => blendPatches(grid, copies[i]!, { window, signal: options.signal })),
+  );
+  const entries = options.windows.map((window, i) => {
+    const { shape, spacing, affine } = volume;
+    const source = `reconstruction (${window}) of ${volume.source ?? 'a volume'}`;
+    return [
+      window,
+      new Reconstruction({ shape, spacing, affine, data: blended[i]!, source }, { window, ...how() }),
+    ];
+  });
+  return Object.fromEntries(entries) as Record<W, Reconstruction>;
+}
+
+/**
+ * Reconstructs a volume straight into a NIfTI file, with the volume's place and without holding the output: memory
+ * above the input is that of a slab. Errors are those of `reconstructWindows` and `writeVolume`.
+ */
+export async function reconstructToFile(
+  model: ModelSource,
+  volume: Volume,
+  path: string,
+  options: ReconstructOptions & Pick<WriteOptions, 'dtype'> & { readonly window?: WindowName } = {},
+): Promise<ReconstructionDetails> {
+  const { window = 'gaussian', dtype, signal } = options;
+  const { grid, decoded, how } = await decode(model, volume, options);
+  await blendToFile(grid, decoded, path, { window, dtype, signal, like: volume });
+  return { window, ...how() };
+}
+
+interface Decoding {
+  readonly grid: Grid;
+  readonly decoded: AsyncGenerator<Patch>;
+  /** What is known once all patches are decoded. */
+  how(): Omit<ReconstructionDetails, 'window'>;
+}
+
+/** Sends the patches of a volume through the model as they are asked for. */
+async function decode(model: ModelSource, volume: Volume, options: ReconstructOptions): Promise<Decoding> {
   const started = performance.now();
+  const mirror = checkMirror(options.mirror ?? []);
   const checkpoint = await checkpointOf(model, options.checkpoint);
   const { config, intensities } = readState(checkpoint) as CheckpointState;
-  const intensity = intensityOf(volume, config.intensity, intensities);
+  const intensity = options.intensity
+    ? resolveIntensity(options.intensity, volume)
+    : intensityOf(volume, config.intensity, intensities);
   const grid = planGrid(volume.shape, { patch: config.patch, stride: options.stride ?? config.stride });
   const counts = new Float64Array(config.model.codes);
-  const setup = { checkpoint, backend: options.backend ?? config.backend, intensity, patch: grid.patch };
+  const backend = options.backend ?? config.backend;
+  const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };
   const decoded = async function* (): AsyncGenerator<Patch> {
     let done = 0;
     for await (const patch of decodePatches(setup, patchesOf(volume, grid), options)) {
@@ -63,21 +115,14 @@ export async function reconstructWindows<W extends WindowName>(
       options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
     }
   };
-  const copies = share(decoded(), options.windows.length);
-  const blended = await Promise.all(
-    options.windows.map((window, i) => blendPatches(grid, copies[i]!, { window, signal: options.signal })),
-  );
-  const seconds = (performance.now() - started) / 1000;
-  const how = { grid, intensity, seconds, perplexity: perplexity(counts), usage: usage(counts) };
-  const entries = options.windows.map((window, i) => {
-    const { shape, spacing, affine } = volume;
-    const source = `reconstruction (${window}) of ${volume.source ?? 'a volume'}`;
-    return [
-      window,
-      new Reconstruction({ shape, spacing, affine, data: blended[i]!, source }, { window, ...how }),
-    ];
+  const how = () => ({
+    grid,
+    intensity,
+    seconds: (performance.now() - started) / 1000,
+    perplexity: perplexity(counts),
+    usage: usage(counts),
   });
-  return Object.fromEntries(entries) as Record<W, Reconstruction>;
+  return { grid, decoded: decoded(), how };
 }
 
 function* patchesOf(volume: Volume, grid: Grid): Generator<Patch> {

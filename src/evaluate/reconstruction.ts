@@ -3,8 +3,8 @@ import type { WindowName } from '../patch/windows';
 import type { Intensity } from '../volume/intensity';
 import { Volume } from '../volume/volume';
 
-/** What a model made of a volume, patch by patch, and how. */
-export class Reconstruction extends Volume {
+/** How a model made something of a volume, patch by patch. */
+export interface ReconstructionDetails {
   readonly grid: Grid;
   readonly window: WindowName;
   readonly intensity: Intensity;
@@ -14,11 +14,18 @@ export class Reconstruction extends Volume {
   readonly usage: number;
   /** Wall time from the first patch to the last voxel. */
   readonly seconds: number;
+}
 
-  constructor(
-    init: ConstructorParameters<typeof Volume>[0],
-    how: Pick<Reconstruction, 'grid' | 'window' | 'intensity' | 'perplexity' | 'usage' | 'seconds'>,
-  ) {
+/** What a model made of a volume, and how. */
+export class Reconstruction extends Volume implements ReconstructionDetails {
+  readonly grid: Grid;
+  readonly window: WindowName;
+  readonly intensity: Intensity;
+  readonly perplexity: number;
+  readonly usage: number;
+  readonly seconds: number;
+
+  constructor(init: ConstructorParameters<typeof Volume>[0], how: ReconstructionDetails) {
     super(init);
     this.grid = how.grid;
     this.window = how.window;

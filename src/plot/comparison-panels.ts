@@ -104,6 +104,7 @@ function lineOf(name: string, names: readonly string[]): Layout {
 const labels: Record<string, string> = {
   psnr: 'PSNR, dB',
   ssim: 'SSIM',
+  msSsim: 'MS-SSIM',
   mae: 'MAE',
   rmse: 'RMSE',
   perplexity: 'perplexity',

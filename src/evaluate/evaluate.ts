@@ -1,0 +1,86 @@
+import { InvalidArgument } from '../errors';
+import type { WindowName } from '../patch/windows';
+import { readVolume } from '../volume/read';
+import { type ComparisonRow, compareVolumes } from './compare';
+import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
+import { type ModelSource, type ReconstructOptions, reconstructWindows } from './reconstruct';
+
+export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
+  /** Default `linear` and `gaussian`. */
+  readonly windows?: readonly WindowName[];
+  /** Turn each volume to RAS+ first. */
+  readonly canonical?: boolean;
+}
+
+/** How far one window's reconstruction of one file is from it. */
+export interface EvaluatedRow extends ComparisonRow {
+  readonly file: string;
+}
+
+export type MetricName = Exclude<keyof ComparisonRow, 'name'>;
+
+/** The mean of every metric over the volumes, with its confidence interval. */
+export interface AggregateRow {
+  /** The window. */
+  readonly name: string;
+  /** Only metrics that every volume has a finite value of. */
+  readonly metrics: Readonly<Partial<Record<MetricName, ConfidenceInterval>>>;
+}
+
+/** What an evaluation found: a row for each volume and window, and one for each window over all volumes. */
+export interface Evaluation {
+  readonly rows: readonly EvaluatedRow[];
+  readonly aggregate: readonly AggregateRow[];
+}
+
+/**
+ * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. Errors
+ * are those of `readVolume` and `reconstructWindows`.
+ */
+export async function evaluateFiles(
+  model: ModelSource,
+  files: readonly string[],
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const { windows = ['linear', 'gaussian'], canonical, onProgress, signal, intensity } = options;
+  if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
+  const rows: EvaluatedRow[] = [];
+  for (const [i, file] of files.entries()) {
+    const volume = await readVolume(file, { canonical, signal });
+    const candidates = await reconstructWindows(model, volume, {
+      ...options,
+      windows,
+      onProgress:
+        onProgress &&
+        (({ done, total, what }) =>
+          onProgress({ done: i * total + done, total: files.length * total, what: `${what} (${file})` })),
+    });
+    const { metrics } = compareVolumes(volume, candidates, { intensity });
+    rows.push(...metrics.map((row) => ({ file, ...row })));
+  }
+  return { rows, aggregate: aggregateRows(rows, options) };
+}
+
+/** Means over volumes, each volume counting once, with bootstrap confidence intervals, by the rows' names. */
+export function aggregateRows(
+  rows: readonly ComparisonRow[],
+  { level, resamples, seed }: ConfidenceOptions = {},
+): AggregateRow[] {
+  return [...new Set(rows.map((row) => row.name))].map((name) => {
+    const own = rows.filter((row) => row.name === name);
+    const metrics: Partial<Record<MetricName, ConfidenceInterval>> = {};
+    for (const metric of metricNames(own)) {
+      const values = own.map((row) => row[metric] ?? Number.NaN);
+      // An infinite PSNR, or an MS-SSIM that only the larger volumes have, has no mean over all of them.
+      if (values.every(Number.isFinite))
+        metrics[metric] = confidenceInterval(values, { level, resamples, seed });
+    }
+    return { name, metrics };
+  });
+}
+
+/** The metrics that rows have, in the order of the first row that has them. */
+export function metricNames(rows: readonly ComparisonRow[]): MetricName[] {
+  const names = rows.flatMap((row) => Object.keys(row)).filter((key) => key !== 'name' && key !== 'file');
+  return [...new Set(names)] as MetricName[];
+}
