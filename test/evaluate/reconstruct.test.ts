@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { useBackend } from '../../src/compute/backend';
+import { InvalidArgument } from '../../src/errors';
+import { mirror } from '../../src/evaluate/mirror';
+import { reconstruct, reconstructToFile } from '../../src/evaluate/reconstruct';
+import { VqGan } from '../../src/model/vqgan';
+import { Random } from '../../src/random';
+import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint';
+import { resolveConfig } from '../../src/train/config';
+import { phantom } from '../../src/volume/phantom';
+import { readVolume } from '../../src/volume/read';
+import { greatestDifference } from '../patch/volumes';
+import { tiny } from '../train/tiny';
+
+const folder = mkdtempSync(join(tmpdir(), 'patchwise-reconstruct-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Three patches on every axis, mirrored onto each other. */
+const volume = phantom({ shape: [20, 20, 20], seed: 5 });
+const options = { backend: 'cpu', workers: 1, intensity: 'ctpa' } as const;
+let checkpoint = '';
+
+/** An untrained model is as good as a trained one here: its output depends on all of its input, and no axis is alike. */
+beforeAll(async () => {
+  await useBackend('cpu');
+  const config = resolveConfig({ ...tiny, data: ['phantom:20x20x20'] });
+  const model = new VqGan(config.model, 3);
+  const random = new Random(4, 'codes');
+  model.codebook.initialise(
+    Float32Array.from({ length: config.model.codes * config.model.codeDim }, () => random.normal()),
+  );
+  const state = { step: 1, epoch: 0, position: 0, adamSteps: 1, config, intensities: {}, patchwise: '0' };
+  saveCheckpoint(folder, { state, model: model.state(), optimiser: new Map() }, { best: false, keep: 1 });
+  model.dispose();
+  checkpoint = findCheckpoint(folder);
+});
+
+describe('reconstructing', () => {
+  it('writes into a file what it gives as a volume, with the place of the original', async () => {
+    const path = join(folder, 'out.nii.gz');
+    const inMemory = await reconstruct(checkpoint, volume, { ...options, window: 'hann' });
+    const written = await reconstructToFile(checkpoint, volume, path, { ...options, window: 'hann' });
+    const back = await readVolume(path);
+    expect(back.data).toEqual(inMemory.data);
+    expect(greatestDifference(Float32Array.from(back.affine), Float32Array.from(volume.affine))).toBeLessThan(
+      1e-5,
+    );
+    expect(written).toMatchObject({
+      window: 'hann',
+      perplexity: inMemory.perplexity,
+      usage: inMemory.usage,
+      intensity: { low: -200, high: 500 },
+    });
+    expect(new Set(back.data).size).toBeGreaterThan(1000);
+  });
+
+  it('with mirrors is the mean of the reconstructions of the mirrored volumes, mirrored back', async () => {
+    const flips = [[], ['x'], ['z'], ['x', 'z']] as const;
+    const outputs: Float32Array[] = [];
+    for (const axes of flips) {
+      const flipped = volume.with(mirror(volume.data, volume.shape, axes));
+      const { data } = await reconstruct(checkpoint, flipped, options);
+      outputs.push(mirror(data, volume.shape, axes));
+    }
+    const mean = outputs[0]!.map(
+      (_, i) => outputs.reduce((sum, output) => sum + output[i]!, 0) / flips.length,
+    );
+    const mirrored = await reconstruct(checkpoint, volume, { ...options, mirror: ['x', 'z'] });
+    expect(greatestDifference(mirrored.data, mean)).toBeLessThan(0.01); // HU
+    expect(greatestDifference(mirrored.data, outputs[0]!)).toBeGreaterThan(1);
+  });
+
+  it('refuses an unknown axis before anything is read', async () => {
+    const mirrorW = { ...options, mirror: ['w' as 'x'] };
+    await expect(reconstruct('no model', volume, mirrorW)).rejects.toThrow(InvalidArgument);
+  });
+});
