@@ -47,8 +47,9 @@ export class SimdBuffers {
       this.slots++;
       if (this.floats.buffer !== memory.buffer) this.floats = new Float32Array(memory.buffer);
     }
-    // Planes of a slot that was used before still hold another slab's values; each is cleared by its first patch.
-    const stale = new Uint8Array(values / this.plan.plane).fill(used === undefined ? 0 : 1);
+    // Each plane is cleared by its first patch, whether its slot was used before or is new: reading a new page before
+    // it is written to would have the machine map it twice.
+    const stale = new Uint8Array(values / this.plan.plane).fill(1);
     return {
       add: (plane) => {
         const place = Math.floor(plane.to / this.plan.plane);
