@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { addBackend } from './cli/backend';
 import { addBench } from './cli/bench';
 import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
@@ -15,7 +16,16 @@ async function main(): Promise<void> {
     .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
     .exitOverride()
     .showHelpAfterError('(add --help for what is allowed)');
-  for (const add of [addPlan, addPrepare, addTrain, addEvaluate, addNotebook, addBench, addDoctor])
+  for (const add of [
+    addPlan,
+    addPrepare,
+    addTrain,
+    addEvaluate,
+    addNotebook,
+    addBackend,
+    addBench,
+    addDoctor,
+  ])
     add(program);
   try {
     await program.parseAsync();

@@ -1,5 +1,6 @@
 /** The public names of Patchwise. */
 export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
+export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
 export {
   CollectiveFailed,
   InvalidArgument,

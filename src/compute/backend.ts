@@ -10,11 +10,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument, UnavailableBackend } from '../errors';
 import { registerStockGradients } from './gradients';
 import { registerKernelGradients, registerKernels } from './kernels';
+import { loadLibtorch } from './libtorch/backend';
+import { buildCommand, isBuilt } from './libtorch/built';
 import { referenceKernels } from './reference';
 import { loadWasm } from './wasm';
 
 /** The backends of this version. */
-export type BackendName = 'wasm' | 'cpu';
+export type BackendName = 'libtorch' | 'wasm' | 'cpu';
 
 export interface BackendInfo {
   readonly name: BackendName;
@@ -29,16 +31,28 @@ export interface BackendInfo {
   readonly missing: readonly string[];
 }
 
-/** The backends `useBackend` can load, fastest first. */
-export const backendNames: readonly BackendName[] = ['wasm', 'cpu'];
+const allBackends: readonly BackendName[] = ['libtorch', 'wasm', 'cpu'];
+
+/** The backends `useBackend` can load, fastest first: `libtorch` where it is built. */
+export const backendNames: readonly BackendName[] = allBackends.filter(
+  (name) => name !== 'libtorch' || isBuilt(),
+);
 
 /** Backends of the design that this version does not have yet, and what to do meanwhile. */
 const PLANNED: Record<string, string> = {
-  libtorch: 'Patchwise 0.1 has no libtorch backend yet. Use backend "wasm", or "auto"',
   tensorflow: 'Patchwise 0.1 has no TensorFlow backend yet. Use backend "wasm", or "auto"',
 };
 
-const LOADERS: Record<BackendName, () => Promise<void>> = { wasm: loadWasm, cpu: loadCpu };
+/** What computes, as the backend says of itself when it is loaded. */
+type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'>;
+
+const LOADERS: Record<BackendName, () => Promise<Facts>> = {
+  libtorch: loadLibtorch,
+  wasm: () => loadWasm().then(javaScript),
+  cpu: () => loadCpu().then(javaScript),
+};
+
+const javaScript = (): Facts => ({ device: 'CPU', threads: 1, version: `tfjs ${tf.version_core}` });
 
 /** Stock kernels that the model, its losses, its codebook and the optimiser are written with. */
 const STOCK_KERNELS = (
@@ -47,7 +61,7 @@ const STOCK_KERNELS = (
   'Transpose ZerosLike'
 ).split(' ');
 
-const loaded = new Map<BackendName, Promise<void>>();
+const loaded = new Map<BackendName, Promise<Facts>>();
 
 /**
  * Loads a backend and makes it current. `auto`, or nothing, takes PATCHWISE_BACKEND where it is set, and else the
@@ -62,7 +76,11 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
     return activate(requireBackend(wish, 'PATCHWISE_BACKEND'), 'asked for by PATCHWISE_BACKEND');
   }
   const failures: string[] = [];
-  for (const candidate of backendNames) {
+  for (const candidate of allBackends) {
+    if (candidate === 'libtorch' && !isBuilt()) {
+      failures.push(`the fastest that is here (libtorch is not built: \`${buildCommand}\`)`);
+      continue;
+    }
     try {
       const why = failures.length ? failures.join('; ') : 'the fastest backend of this version';
       return await activate(candidate, why);
@@ -74,7 +92,7 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
 }
 
 function requireBackend(name: string, argument: string): BackendName {
-  const known = backendNames.find((backend) => backend === name);
+  const known = allBackends.find((backend) => backend === name);
   if (known) return known;
   if (PLANNED[name]) throw new UnavailableBackend(name, 'it is not part of this version', PLANNED[name]);
   throw new InvalidArgument(argument, 'the name of a backend', name, ['auto', ...backendNames]);
@@ -83,22 +101,23 @@ function requireBackend(name: string, argument: string): BackendName {
 async function activate(name: BackendName, reason: string): Promise<BackendInfo> {
   if (loaded.size === 0) prepareTfjs();
   if (!loaded.has(name)) loaded.set(name, LOADERS[name]());
+  let facts: Facts;
   try {
-    await loaded.get(name);
+    facts = await loaded.get(name)!;
     if (!(await tf.setBackend(name))) throw new Error('tfjs could not initialise it');
     await tf.ready();
   } catch (error) {
     loaded.delete(name);
+    if (error instanceof UnavailableBackend || error instanceof InvalidArgument) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new UnavailableBackend(name, why, 'Run `npm ci` in the Patchwise folder', { cause: error });
+    const cure = name === 'libtorch' ? `Run \`${buildCommand}\`` : 'Run `npm ci` in the Patchwise folder';
+    throw new UnavailableBackend(name, why, cure, { cause: error });
   }
   return {
     name,
     reason,
-    device: 'CPU',
-    threads: 1,
+    ...facts,
     precision: 'float32',
-    version: `tfjs ${tf.version_core}`,
     missing: STOCK_KERNELS.filter((kernel) => !tf.getKernel(kernel, name)),
   };
 }

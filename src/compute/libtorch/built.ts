@@ -1,0 +1,59 @@
+/** Where the built addon is, and whether it belongs to these sources and this machine. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { UnavailableBackend } from '../../errors';
+import { packageRoot } from '../../package';
+
+/** Written beside the addon when it has passed its test. */
+export interface BuildRecord {
+  readonly libtorch: string;
+  /** How libtorch was found. */
+  readonly from: string;
+  readonly cuda: boolean;
+  /** What the addon depends on beside libtorch: sources and processor. */
+  readonly key: string;
+  readonly seconds: number;
+}
+
+export const buildCommand = 'npx patchwise backend build libtorch';
+
+export function nativeSources(): string {
+  return join(packageRoot(), 'src', 'compute', 'libtorch', 'native');
+}
+
+export function buildFolder(): string {
+  return join(packageRoot(), 'node_modules', '.cache', 'patchwise', 'libtorch');
+}
+
+export function addonPath(folder: string = buildFolder()): string {
+  return join(folder, 'patchwise.node');
+}
+
+const recordPath = () => join(buildFolder(), 'build.json');
+
+/** Whether an addon was built here, fitting or not. */
+export function isBuilt(): boolean {
+  return existsSync(recordPath()) && existsSync(addonPath());
+}
+
+/** A digest of what makes a build stale: the sources, and the processor whose instructions it uses. */
+export function buildKey(): string {
+  const hash = createHash('sha256').update(`${process.arch} ${cpus()[0]?.model}`);
+  const folder = nativeSources();
+  for (const name of readdirSync(folder).sort()) hash.update(name).update(readFileSync(join(folder, name)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The record of the build. @throws UnavailableBackend, with the command, where there is none or it is stale. */
+export function requireBuild(): BuildRecord {
+  const cure = `Run \`${buildCommand}\``;
+  if (!isBuilt()) throw new UnavailableBackend('libtorch', 'its native part is not built', cure);
+  const record = JSON.parse(readFileSync(recordPath(), 'utf8')) as BuildRecord;
+  if (record.key !== buildKey()) {
+    const why = 'its native part was built from other sources or on another processor';
+    throw new UnavailableBackend('libtorch', why, cure);
+  }
+  return record;
+}

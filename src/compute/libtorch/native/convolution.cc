@@ -1,0 +1,132 @@
+// 3D convolutions, plain and transposed, with the replicated border of `geometry.ts`. oneDNN (CPU) and cuDNN (CUDA)
+// read our [n, d, h, w, c] as channels_last_3d without a copy.
+#include <ATen/Context.h>
+#include "pad.h"
+#include "table.h"
+#include "thin.h"
+#include "views.h"
+
+namespace patchwise {
+namespace {
+
+struct Plan {
+  bool transposed;
+  Size3 stride;
+  Border border;
+  Sizes strides() const { return {stride.begin(), stride.end()}; }
+};
+
+// Arguments from `at` on: transposed, stride, before, after.
+Plan planOf(Call& call, size_t at) {
+  return {call.flag(at), call.size3(at + 1), {call.size3(at + 2), call.size3(at + 3)}};
+}
+
+const Sizes kOnes{1, 1, 1};
+const Sizes kZeros{0, 0, 0};
+
+const Tensor& filterIn(Slot& slot, bool transposed) {
+  if (!slot.filter.defined())
+    slot.filter = filterOf(valueOf(slot), transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
+  return slot.filter;
+}
+
+// ATen sends small convolutions to a slow path of its own; on the CPU oneDNN is asked directly.
+Tensor plainConvolution(const Tensor& x, const Tensor& filter, const Tensor& bias, const Sizes& stride) {
+  c10::optional<Tensor> b = bias.defined() ? c10::optional<Tensor>(bias) : c10::nullopt;
+  if (x.device().is_cpu() && at::hasMKLDNN() && x.numel() > 0)
+    return at::mkldnn_convolution(x, filter, b, kZeros, stride, kOnes, 1);
+  return at::convolution(x, filter, b, stride, kZeros, kOnes, false, kZeros, 1);
+}
+
+Tensor gradientOf(const Tensor& dy, const Tensor& x, const Tensor& filter, const Sizes& stride, bool ofWeights) {
+  auto gradients = at::convolution_backward(dy, x, filter, c10::nullopt, stride, kZeros, kOnes, false, kZeros, 1,
+                                            {!ofWeights, ofWeights, false});
+  return ofWeights ? std::get<1>(gradients) : std::get<0>(gradients);
+}
+
+// What a transposed convolution crops is put back as zeros: then its gradients are a plain convolution's forward pass
+// and weight gradient, for which oneDNN has fast code at padding 0.
+Tensor uncropped(const Tensor& dy, const Tensor& filter) {
+  Sizes pads{0, 0};
+  for (int axis = 2; axis >= 0; axis--) pads.insert(pads.end(), 2, filter.size(2 + axis) - 1);
+  return channelsFirst(at::constant_pad_nd(dy, pads));
+}
+
+// (x, w, bias | -1, plan...) -> y
+void convolve(Call& call) {
+  Plan plan = planOf(call, 3);
+  Tensor w = call.tensor(1), bias = call.tensorOr(2);
+  Tensor x = borderedOf(call.slot(0), plan.border);
+  TORCH_CHECK(x.dim() == 5 && w.dim() == 5 && x.size(4) == w.size(3), "x [n, d, h, w, in] and w [..., in, out] expected");
+  Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(w, plan.stride) : Thin::kNo;
+  if (thin != Thin::kNo) return call.result(thinConvolve(x.contiguous(), w, bias, thin));
+  const Tensor& filter = filterIn(call.slot(1), plan.transposed);
+  Tensor y;
+  if (plan.transposed) {
+    Sizes crop;
+    for (int axis = 0; axis < 3; axis++) crop.push_back(filter.size(2 + axis) - 1);
+    y = at::convolution(channelsFirst(x), filter, bias.defined() ? c10::optional<Tensor>(bias) : c10::nullopt,
+                        plan.strides(), crop, kOnes, true, kZeros, 1);
+  } else {
+    y = plainConvolution(channelsFirst(x), filter, bias, plan.strides());
+  }
+  call.result(channelsLast(y).contiguous());
+}
+
+// (dy, w, plan..., input size) -> dx, its border folded when somebody reads it
+void convolveInput(Call& call) {
+  Plan plan = planOf(call, 2);
+  Size3 size = call.size3(6);
+  Tensor dy = call.tensor(0).contiguous(), w = call.tensor(1);
+  Sizes shape{dy.size(0), size[0], size[1], size[2], w.size(3)};
+  for (int axis = 0; axis < 3; axis++) shape[1 + axis] += plan.border.before[axis] + plan.border.after[axis];
+  Tensor gradient;
+  if (call.environment.ownLoops && !plan.transposed && thinKind(w, plan.stride) == Thin::kOut) {
+    gradient = thinInputGradient(dy, w);
+  } else {
+    const Tensor& filter = filterIn(call.slot(1), plan.transposed);
+    if (plan.transposed) {
+      gradient = plainConvolution(uncropped(dy, filter), filter, Tensor(), plan.strides());
+    } else {
+      Tensor like = channelsFirst(at::empty(shape, dy.options())); // its shape alone is read
+      gradient = gradientOf(channelsFirst(dy), like, filter, plan.strides(), false);
+    }
+    gradient = channelsLast(gradient).contiguous();
+  }
+  if (plan.border.empty()) return call.result(gradient);
+  Slot slot;
+  slot.gradient = gradient;
+  slot.border = plan.border;
+  call.result(std::move(slot));
+}
+
+// (x, dy, plan..., weights' shape) -> dw, in libtorch's order in memory
+void convolveWeight(Call& call) {
+  Plan plan = planOf(call, 2);
+  Sizes shape = call.sizes(6);
+  Tensor dy = call.tensor(1).contiguous();
+  Tensor x = borderedOf(call.slot(0), plan.border).contiguous();
+  Tensor weights = at::empty(shape, dy.options()); // its shape alone is read
+  Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(weights, plan.stride) : Thin::kNo;
+  if (thin != Thin::kNo) return call.result(thinWeightGradient(x, dy, weights, thin));
+  Tensor filter = filterOf(weights, plan.transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
+  Tensor gradient = plan.transposed
+                        ? gradientOf(channelsFirst(x), uncropped(dy, filter), filter, plan.strides(), true)
+                        : gradientOf(channelsFirst(dy), channelsFirst(x), filter, plan.strides(), true);
+  call.result(weightsOf(gradient, plan.transposed));
+}
+
+} // namespace
+
+void addConvolutions(Exports& exports) {
+  exports.push_back({"", "convolve", convolve});
+  exports.push_back({"", "convolveInput", convolveInput});
+  exports.push_back({"", "convolveWeight", convolveWeight});
+  exports.push_back({"", "channelSums", [](Call& call) {
+    Tensor dy = call.tensor(0);
+    bool loops = call.environment.ownLoops;
+    call.result(loops ? channelSums(dy.contiguous()) : dy.reshape({-1, dy.size(-1)}).sum(0));
+  }});
+}
+
+} // namespace patchwise

@@ -1,0 +1,223 @@
+// GroupNorm + SiLU in one pass over memory, writing the border that the next convolution needs; and the gradient, which
+// reads the bordered gradient of that convolution as it is. Statistics are float32 sums by row, double over rows.
+#include <ATen/Parallel.h>
+#include <cmath>
+#include "norm_rows.h"
+#include "pad.h"
+#include "table.h"
+#include "views.h"
+
+namespace patchwise {
+namespace {
+
+// Partial sums are taken over this many shares of a volume, however many threads there are: the same result on all.
+constexpr int64_t kShares = 64;
+
+struct Shape {
+  int64_t n, rows, width, channels, groups; // rows = d * h
+  Row row;
+  int64_t perGroup() const { return channels / groups; }
+};
+
+Shape shapeOf(const Tensor& x, int64_t groups) {
+  TORCH_CHECK(x.dim() == 5 && groups > 0 && x.size(4) % groups == 0, "x [n, d, h, w, c], c divisible by ", groups);
+  return {x.size(0), x.size(1) * x.size(2), x.size(3), x.size(4), groups, {x.size(3) * x.size(4), periodOf(x.size(4))}};
+}
+
+// Runs body(row, two accumulators [period]) over the rows of a sample and gives the sums by channel.
+template <typename Body>
+std::array<std::vector<double>, 2> sumRows(const Shape& s, Body body) {
+  int64_t period = s.row.period;
+  std::vector<double> parts(kShares * 2 * period, 0.0);
+  at::parallel_for(0, kShares, 1, [&](int64_t from, int64_t to) {
+    for (int64_t share = from; share < to; share++)
+      body(s.rows * share / kShares, s.rows * (share + 1) / kShares, &parts[share * 2 * period],
+           &parts[(share * 2 + 1) * period]);
+  });
+  std::array<std::vector<double>, 2> sums{std::vector<double>(s.channels, 0.0), std::vector<double>(s.channels, 0.0)};
+  for (int64_t share = 0; share < kShares; share++)
+    for (int which = 0; which < 2; which++)
+      for (int64_t i = 0; i < period; i++) sums[which][i % s.channels] += parts[(share * 2 + which) * period + i];
+  return sums;
+}
+
+void statistics(const Shape& s, const float* x, double eps, float* mean, float* scale) {
+  // Values are taken from the first voxel's, or the variance of a bright volume would drown in its mean.
+  std::vector<float> first(x, x + s.channels);
+  std::vector<float> shift = repeated(first);
+  auto [sums, squares] = sumRows(s, [&](int64_t from, int64_t to, double* sum, double* square) {
+    for (int64_t row = from; row < to; row++) rowSums(x + row * s.row.size, shift.data(), s.row, sum, square);
+  });
+  double voxels = (double)s.rows * s.width;
+  for (int64_t group = 0; group < s.groups; group++) {
+    double center = 0, variance = 0;
+    int64_t start = group * s.perGroup(), end = start + s.perGroup();
+    for (int64_t c = start; c < end; c++) center += (first[c] + sums[c] / voxels) / s.perGroup();
+    for (int64_t c = start; c < end; c++) {
+      double own = sums[c] / voxels, away = first[c] + own - center;
+      variance += (squares[c] / voxels - own * own + away * away) / s.perGroup();
+    }
+    mean[group] = (float)center;
+    scale[group] = (float)(1 / std::sqrt(variance + eps));
+  }
+}
+
+struct Coefficients {
+  std::vector<float> a, b, mean, scale;
+};
+
+Coefficients coefficientsOf(const Shape& s, const float* gamma, const float* beta, const float* mean,
+                            const float* scale) {
+  std::vector<float> a(s.channels), b(s.channels), m(s.channels), r(s.channels);
+  for (int64_t c = 0; c < s.channels; c++) {
+    m[c] = mean[c / s.perGroup()];
+    r[c] = scale[c / s.perGroup()];
+    a[c] = gamma[c] * r[c];
+    b[c] = beta[c] - m[c] * a[c];
+  }
+  return {repeated(a), repeated(b), repeated(m), repeated(r)};
+}
+
+// Writes each row inside the border and copies it to where the border repeats it.
+void apply(const Shape& s, const Tensor& x, const Coefficients& by, bool silu, int64_t n, const Border& border,
+           Tensor& out) {
+  int64_t depth = x.size(1), height = x.size(2), full = out.size(3) * s.channels, left = border.before[2];
+  at::parallel_for(0, s.rows, 16, [&](int64_t from, int64_t to) {
+    std::vector<const float*> copies;
+    for (int64_t row = from; row < to; row++) {
+      rowsOf(out.data_ptr<float>(), x.sizes(), border, n, row / height, row % height, copies);
+      float* target = const_cast<float*>(copies[0]);
+      float* inside = target + left * s.channels;
+      const float* source = x.data_ptr<float>() + (n * depth * height + row) * s.row.size;
+      if (silu) rowApply<true>(source, by.a.data(), by.b.data(), s.row, inside);
+      else rowApply<false>(source, by.a.data(), by.b.data(), s.row, inside);
+      size_t voxel = s.channels * sizeof(float);
+      for (int64_t i = 0; i < left; i++) std::memcpy(target + i * s.channels, inside, voxel);
+      for (int64_t i = 0; i < border.after[2]; i++)
+        std::memcpy(inside + (s.width + i) * s.channels, inside + (s.width - 1) * s.channels, voxel);
+      for (size_t i = 1; i < copies.size(); i++) std::memcpy(const_cast<float*>(copies[i]), target, full * sizeof(float));
+    }
+  });
+}
+
+// (x, gamma, beta, groups, eps, silu) -> y, mean [n, groups], reciprocal standard deviation [n, groups]
+void groupNorm(Call& call) {
+  Tensor x = call.tensor(0).contiguous(), gamma = call.tensor(1).contiguous(), beta = call.tensor(2).contiguous();
+  int64_t groups = call.integer(3);
+  double eps = call.number(4);
+  bool silu = call.flag(5);
+  Shape s = shapeOf(x, groups);
+  if (!call.environment.ownLoops || x.numel() == 0) {
+    auto [y, mean, scale] = at::native_group_norm(channelsFirst(x), gamma, beta, s.n, s.channels, s.rows * s.width,
+                                                  groups, eps);
+    y = channelsLast(y);
+    call.result((silu ? at::silu(y) : y).contiguous());
+    call.result(mean);
+    call.result(scale);
+    return;
+  }
+  Slot slot;
+  slot.border = {{1, 1, 1}, {1, 1, 1}}; // what the 3x3x3 convolution that follows asks for
+  Tensor mean = at::empty({s.n, groups}, x.options()), scale = at::empty({s.n, groups}, x.options());
+  slot.bordered = at::empty({s.n, x.size(1) + 2, x.size(2) + 2, x.size(3) + 2, s.channels}, x.options());
+  for (int64_t n = 0; n < s.n; n++) {
+    float *m = mean.data_ptr<float>() + n * groups, *r = scale.data_ptr<float>() + n * groups;
+    statistics(s, x.data_ptr<float>() + n * s.rows * s.row.size, eps, m, r);
+    Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
+    apply(s, x, by, silu, n, slot.border, slot.bordered);
+  }
+  slot.value = insideOf(slot.bordered, slot.border);
+  call.result(std::move(slot));
+  call.result(mean);
+  call.result(scale);
+}
+
+void groupNormGradientByTorch(Call& call, const Shape& s) {
+  Tensor dy = channelsFirst(call.tensor(0).contiguous()), x = channelsFirst(call.tensor(1).contiguous());
+  Tensor gamma = call.tensor(2), beta = call.tensor(3), mean = call.tensor(4), scale = call.tensor(5);
+  if (call.flag(7)) {
+    // The value before SiLU is computed anew: kept, it would double what a norm holds until the gradient.
+    Sizes byGroup{s.n, s.groups, 1}, byChannel{1, s.groups, s.perGroup()}, wide{s.n, s.channels, 1, 1, 1};
+    Tensor factor = scale.reshape(byGroup) * gamma.reshape(byChannel);
+    Tensor offset = beta.reshape(byChannel) - mean.reshape(byGroup) * factor;
+    dy = at::silu_backward(dy, at::addcmul(offset.reshape(wide), x, factor.reshape(wide)));
+  }
+  auto [dx, dgamma, dbeta] = at::native_group_norm_backward(dy, x, mean, scale, gamma, s.n, s.channels,
+                                                            s.rows * s.width, s.groups, {true, true, true});
+  call.result(channelsLast(dx).contiguous());
+  call.result(dgamma);
+  call.result(dbeta);
+}
+
+// (dy, x, gamma, beta, mean, scale, groups, silu) -> dx, dgamma, dbeta
+void groupNormGradient(Call& call) {
+  Slot& given = call.slot(0);
+  Tensor x = call.tensor(1).contiguous(), gamma = call.tensor(2).contiguous(), beta = call.tensor(3).contiguous();
+  Tensor mean = call.tensor(4).contiguous(), scale = call.tensor(5).contiguous();
+  Shape s = shapeOf(x, call.integer(6));
+  bool silu = call.flag(7);
+  if (!call.environment.ownLoops || x.numel() == 0) return groupNormGradientByTorch(call, s);
+
+  bool folded = given.value.defined();
+  Tensor dy = (folded ? given.value : given.gradient).contiguous();
+  Border border = folded ? Border{} : given.border;
+  Tensor dx = at::empty(x.sizes(), x.options());
+  Tensor dgamma = at::zeros({s.channels}, x.options()), dbeta = at::zeros({s.channels}, x.options());
+  int64_t height = x.size(2);
+  for (int64_t n = 0; n < s.n; n++) {
+    const float *m = mean.data_ptr<float>() + n * s.groups, *r = scale.data_ptr<float>() + n * s.groups;
+    Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
+    GradientRow coefficients{by.a.data(), by.b.data(), by.mean.data(), by.scale.data()};
+    const float* from = x.data_ptr<float>() + n * s.rows * s.row.size;
+    float* to = dx.data_ptr<float>() + n * s.rows * s.row.size;
+    auto [sums, products] = sumRows(s, [&](int64_t start, int64_t end, double* sum, double* product) {
+      std::vector<float> row(s.row.size);
+      std::vector<const float*> copies;
+      for (int64_t i = start; i < end; i++) {
+        rowsOf(dy.data_ptr<float>(), x.sizes(), border, n, i / height, i % height, copies);
+        const float* g = copies[0];
+        if (!border.empty()) {
+          foldRow(copies, border.before[2], border.after[2], s.width, s.channels, row.data());
+          g = row.data();
+        }
+        auto compute = silu ? rowGradient<true> : rowGradient<false>;
+        compute(g, from + i * s.row.size, coefficients, s.row, to + i * s.row.size, sum, product);
+      }
+    });
+    std::vector<float> p(s.channels), q(s.channels), offset(s.channels);
+    double count = (double)s.rows * s.width * s.perGroup();
+    for (int64_t group = 0; group < s.groups; group++) {
+      double sum = 0, product = 0; // over the group, of the gradient after gamma
+      int64_t start = group * s.perGroup(), end = start + s.perGroup();
+      for (int64_t c = start; c < end; c++) {
+        sum += gamma.data_ptr<float>()[c] * sums[c];
+        product += gamma.data_ptr<float>()[c] * products[c];
+      }
+      double along = (double)r[group] * r[group] * product / count;
+      for (int64_t c = start; c < end; c++) {
+        dgamma.data_ptr<float>()[c] += (float)products[c];
+        dbeta.data_ptr<float>()[c] += (float)sums[c];
+        p[c] = gamma.data_ptr<float>()[c] * r[group];
+        q[c] = (float)-along;
+        offset[c] = (float)(m[group] * along - r[group] * sum / count);
+      }
+    }
+    std::vector<float> ps = repeated(p), qs = repeated(q), offsets = repeated(offset);
+    at::parallel_for(0, s.rows, 16, [&](int64_t start, int64_t end) {
+      for (int64_t i = start; i < end; i++)
+        rowInputGradient(from + i * s.row.size, ps.data(), qs.data(), offsets.data(), s.row, to + i * s.row.size);
+    });
+  }
+  call.result(dx);
+  call.result(dgamma);
+  call.result(dbeta);
+}
+
+} // namespace
+
+void addNorms(Exports& exports) {
+  exports.push_back({"", "groupNorm", groupNorm});
+  exports.push_back({"", "groupNormGradient", groupNormGradient});
+}
+
+} // namespace patchwise
