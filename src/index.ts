@@ -88,6 +88,7 @@ export { shownRun } from './plot/shown';
 export { Table } from './plot/table';
 export { volumeFigure } from './plot/volume';
 export type { LongCall, Progress } from './progress';
+export { Adam, clipByGlobalNorm } from './train/adam';
 export type { RunConfig, TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';
 export type { MetricRecord } from './train/metrics-log';

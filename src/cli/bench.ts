@@ -1,15 +1,26 @@
 import type { Command } from 'commander';
 import type { BenchReport } from '../../bench/report';
-import { InvalidArgument, type LongCall } from '../index';
-import { answer, columns, interruptible, parseCount } from './terminal';
+import { InvalidArgument, type LongCall, type Vec3 } from '../index';
+import { answer, columns, interruptible, parseCount, parseVec3 } from './terminal';
 
-type Bench = (options: LongCall & { readonly repeats?: number }) => Promise<BenchReport>;
+interface BenchOptions {
+  readonly repeats?: number;
+  readonly preset?: string;
+  readonly hidden?: number;
+  readonly size?: Vec3;
+  readonly steps?: number;
+  readonly threads?: number;
+  readonly backends?: readonly string[];
+}
+
+type Bench = (options: LongCall & BenchOptions) => Promise<BenchReport>;
 
 /** Loaded when asked for: what a bench imports is not what the other commands need. */
 const benches: Record<string, () => Promise<Bench>> = {
   volumes: async () => (await import('../../bench/volumes.js')).benchVolumes,
   blend: async () => (await import('../../bench/blend.js')).benchBlend,
-  metrics: async () => (await import('../../bench/metrics.js')).benchMetrics,
+  metrics: async () => async ({ size: _size, ...options }) => (await import("../../bench/metrics.js")).benchMetrics(options),
+  step: async () => (await import('../../bench/step.js')).benchStep,
   store: async () => (await import('../../bench/store.js')).benchStore,
 };
 
@@ -20,12 +31,18 @@ export function addBench(program: Command): void {
     .description('measure us beside our peers, interleaved, each run in a process of its own')
     .argument('<name>', names)
     .option('--repeats <n>', 'runs of each side', parseCount)
+    .option('--preset <name>', "step: the preset whose model is trained; default 'upstream'")
+    .option('--hidden <n>', "step: hidden channels, where other than the preset's", parseCount)
+    .option('--size <x,y,z>', 'step: voxels of the patch; default 64,64,32', parseVec3)
+    .option('--steps <n>', 'step: steps a turn; default 5', parseCount)
+    .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
+    .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
     .option('--json', 'print one JSON value')
-    .action(async (name: string, options: { repeats?: number; json?: boolean }) => {
+    .action(async (name: string, { json, ...options }: BenchOptions & { json?: boolean }) => {
       const load = benches[name];
       if (!load) throw new InvalidArgument('bench', 'the name of a bench', name, Object.keys(benches));
-      const report = await (await load())({ ...interruptible(name), repeats: options.repeats });
-      answer(options.json, report, () => [
+      const report = await (await load())({ ...interruptible(name), ...options });
+      answer(json, report, () => [
         `${report.bench} on ${report.machine}`,
         ...columns([
           ['case', 'metric', 'unit', 'ours', 'peer', 'ratio', 'peer is'],

@@ -75,9 +75,11 @@ function inFolder(folder: string, from: string): Libtorch | undefined {
 
 function describe(include: string, libraries: string, from: string): Libtorch | undefined {
   const api = join(include, 'torch', 'csrc', 'api', 'include');
-  const header = join(api, 'torch', 'version.h');
+  // Where the numbers are since torch 2.8, and where they were before.
+  const headers = [join(include, 'torch', 'headeronly', 'version.h'), join(api, 'torch', 'version.h')];
+  const header = headers.find((file) => existsSync(file));
   const core = join(libraries, 'libc10.so');
-  if (![header, core, join(include, 'ATen', 'ATen.h')].every((file) => existsSync(file))) return undefined;
+  if (!header || ![core, join(include, 'ATen', 'ATen.h')].every((file) => existsSync(file))) return undefined;
   const number = (part: string) =>
     readFileSync(header, 'utf8').match(new RegExp(`#define TORCH_VERSION_${part} (\\d+)`))?.[1];
   return {

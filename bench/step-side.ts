@@ -1,0 +1,71 @@
+/**
+ * Our side of `bench step`: a process that trains on one batch. Arguments: one JSON value; a line with n on stdin runs
+ * n steps and answers with one JSON line {ms, losses, peak}.
+ */
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import * as tf from '@tensorflow/tfjs-core';
+import { Adam, clipByGlobalNorm, useBackend, VqGan } from '../src/index';
+import type { StepSetup } from './step';
+
+interface Entry {
+  readonly name: string;
+  readonly shape: number[];
+  readonly offset: number;
+}
+
+async function main(): Promise<void> {
+  const setup = JSON.parse(process.argv[2]!) as StepSetup & { readonly backend: string };
+  process.env.PATCHWISE_THREADS = String(setup.threads);
+  const info = await useBackend(setup.backend);
+  const bytes = readFileSync(`${setup.state}.bin`);
+  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const entries = JSON.parse(readFileSync(`${setup.state}.json`, 'utf8')) as Entry[];
+  const state = new Map(
+    entries.map(({ name, shape, offset }) => [
+      name,
+      { shape, data: values.slice(offset, offset + tf.util.sizeFromShape(shape)) },
+    ]),
+  );
+  const patch = state.get('x')!;
+  const x = tf.tensor(patch.data, patch.shape) as tf.Tensor as tf.Tensor5D;
+  const model = new VqGan(setup.config, 0);
+  model.load(state);
+  const adam = new Adam(model.weights, { learningRate: setup.learningRate, betas: [0.5, 0.9] });
+  const start = process.resourceUsage().maxRSS;
+  console.log(JSON.stringify({ version: info.version }));
+  let step = 0;
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [ms, losses]: number[][] = [[], []];
+    for (let i = 0; i < Number(line); i++) {
+      const begun = performance.now();
+      losses!.push(trainStep(model, adam, x, step++, setup.clip));
+      ms!.push(performance.now() - begun);
+    }
+    console.log(
+      JSON.stringify({
+        ms,
+        losses,
+        peak: (process.resourceUsage().maxRSS - start) / 1024,
+        native: tf.memory(),
+      }),
+    );
+  }
+}
+
+/** As a rank of one trains: gradients to arrays, clipping, Adam, codebook. */
+function trainStep(model: VqGan, adam: Adam, x: tf.Tensor5D, step: number, clip: number): number {
+  const { losses, gradients, latents, codes } = model.lossAndGradients(x);
+  const arrays = new Map(
+    Object.entries(gradients).map(([name, gradient]) => [name, gradient.dataSync<'float32'>().slice()]),
+  );
+  const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
+  const statistics = model.codebook.statistics(latents, codes, rows);
+  tf.dispose([gradients, latents, codes]);
+  clipByGlobalNorm(arrays.values(), clip);
+  adam.step(arrays);
+  model.codebook.apply(statistics);
+  return losses.total;
+}
+
+void main();
