@@ -26,7 +26,7 @@ export interface StepBenchOptions extends LongCall {
   /** Its hidden channels, where other than the preset's. */
   readonly hidden?: number;
   /** Voxels [x, y, z]; default 64 x 64 x 32. */
-  readonly size?: Vec3;
+  readonly shape?: Vec3;
   /** Rounds, in which every side takes its turn; default 4. */
   readonly repeats?: number;
   /** Steps of a turn; default 5, so that 20 losses are compared. */
@@ -61,7 +61,7 @@ const WARM_UP = 2;
  * Each side is a process that stays; they take turns, so that what else the machine does meets all of them.
  */
 export async function benchStep(options: StepBenchOptions = {}): Promise<BenchReport> {
-  const { preset = 'upstream', size = [64, 64, 32], repeats = 4, steps = 5, threads = 2 } = options;
+  const { preset = 'upstream', shape: size = [64, 64, 32], repeats = 4, steps = 5, threads = 2 } = options;
   const { backends = [backendNames[0] === 'libtorch' ? 'libtorch' : 'wasm'], signal, onProgress } = options;
   const base = presetNamed(preset);
   // No restarts of codes: they draw random rows, and PyTorch's generator draws others.

@@ -7,7 +7,7 @@ interface BenchOptions {
   readonly repeats?: number;
   readonly preset?: string;
   readonly hidden?: number;
-  readonly size?: Vec3;
+  readonly shape?: Vec3;
   readonly steps?: number;
   readonly threads?: number;
   readonly backends?: readonly string[];
@@ -18,8 +18,8 @@ type Bench = (options: LongCall & BenchOptions) => Promise<BenchReport>;
 /** Loaded when asked for: what a bench imports is not what the other commands need. */
 const benches: Record<string, () => Promise<Bench>> = {
   volumes: async () => (await import('../../bench/volumes.js')).benchVolumes,
+  metrics: async () => (await import('../../bench/metrics.js')).benchMetrics,
   blend: async () => (await import('../../bench/blend.js')).benchBlend,
-  metrics: async () => async ({ size: _size, ...options }) => (await import("../../bench/metrics.js")).benchMetrics(options),
   step: async () => (await import('../../bench/step.js')).benchStep,
   store: async () => (await import('../../bench/store.js')).benchStore,
 };
@@ -33,7 +33,7 @@ export function addBench(program: Command): void {
     .option('--repeats <n>', 'runs of each side', parseCount)
     .option('--preset <name>', "step: the preset whose model is trained; default 'upstream'")
     .option('--hidden <n>', "step: hidden channels, where other than the preset's", parseCount)
-    .option('--size <x,y,z>', 'step: voxels of the patch; default 64,64,32', parseVec3)
+    .option('--shape <x,y,z>', 'volumes, blend, step: voxels of the volume or the patch', parseVec3)
     .option('--steps <n>', 'step: steps a turn; default 5', parseCount)
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
