@@ -13,6 +13,7 @@ import { registerKernelGradients, registerKernels } from './kernels';
 import { loadLibtorch } from './libtorch/backend';
 import { buildCommand, isBuilt } from './libtorch/built';
 import { referenceKernels } from './reference';
+import { freeGradientsEarly } from './tape';
 import { loadWasm } from './wasm';
 
 /** The backends of this version. */
@@ -131,6 +132,7 @@ function prepareTfjs(): void {
   tf.enableProdMode();
   registerStockGradients();
   registerKernelGradients();
+  freeGradientsEarly();
 }
 
 async function loadCpu(): Promise<void> {

@@ -57,9 +57,22 @@ const fixtures = JSON.parse(readFileSync(join(__dirname, '../fixtures/ops/ops.js
   groupNorms: GroupNormFixture[];
 };
 
+const required = (process.env.PATCHWISE_REQUIRE_BACKENDS ?? '').split(',').filter(Boolean);
+
+describe('the backends under test', () => {
+  it.each(required)('%s is here, as PATCHWISE_REQUIRE_BACKENDS requires', (name) => {
+    expect(backendNames).toContain(name);
+  });
+
+  it.skipIf(backendNames.includes('libtorch'))('include libtorch', (context) => {
+    console.log('skipped: backend libtorch is not built (npx patchwise backend build libtorch)');
+    context.skip();
+  });
+});
+
 describe.each(backendNames)('backend %s', (name) => {
   beforeAll(async () => {
-    await useBackend(name);
+    expect((await useBackend(name)).missing).toEqual([]);
   });
 
   describe('agrees with PyTorch, gradients included', () => {

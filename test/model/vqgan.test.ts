@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { backendNames, useBackend } from '../../src/compute/backend';
 import { activationBytes } from '../../src/model/forecast';
 import { generatorLosses } from '../../src/model/losses';
 import { VqGan } from '../../src/model/vqgan';
@@ -28,7 +28,10 @@ function randomBatch(patches: number, seed: number): tf.Tensor5D {
   );
 }
 
-describe('against PyTorch', () => {
+describe.each(backendNames)('against PyTorch, backend %s', (name) => {
+  beforeAll(() => useBackend(name));
+  afterAll(() => useBackend('cpu'));
+
   test('latents, codes and reconstruction are the reference’s', () => {
     const model = referenceModel();
     const x = referenceBatch(reference, 0);

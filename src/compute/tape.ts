@@ -1,0 +1,139 @@
+/**
+ * Gradients that free memory as they go. tfjs keeps what the forward pass saved and every gradient until the last one
+ * is computed, which is twice what a training step needs; this walk lets go of both after their last use.
+ *
+ * It replaces `gradients` of tfjs's engine, so `tf.grads`, `tf.variableGrads` and the rest use it. Gradients of
+ * gradients are left to tfjs.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+
+/** A recorded operation, as tfjs keeps it. */
+interface TapeNode {
+  readonly kernelName: string;
+  readonly inputs: Record<string, tf.Tensor>;
+  readonly outputs: readonly tf.Tensor[];
+  readonly saved: readonly tf.Tensor[];
+  readonly gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
+}
+
+interface Gradients {
+  value: tf.Tensor;
+  grads: tf.Tensor[];
+}
+
+/** What this file touches of the engine; tfjs declares parts of it private. */
+interface Engine {
+  readonly state: { activeTape: TapeNode[] | null; readonly gradientDepth: number };
+  startTape(): void;
+  endTape(): void;
+  scopedRun<T>(start: () => void, end: () => void, run: () => T): T;
+  gradients(
+    f: () => tf.Tensor,
+    xs: readonly tf.Tensor[],
+    dy?: tf.Tensor | null,
+    allowNone?: boolean,
+  ): Gradients;
+}
+
+/** Makes the engine of this process compute its gradients by the walk of this file. */
+export function freeGradientsEarly(): void {
+  const engine = tf.engine() as unknown as Engine;
+  const stock = engine.gradients.bind(engine);
+  engine.gradients = (f, xs, dy, allowNone = false) => {
+    if (engine.state.gradientDepth > 0 || (dy && dy.dtype !== 'float32')) return stock(f, xs, dy, allowNone);
+    const y = engine.scopedRun(
+      () => engine.startTape(),
+      () => engine.endTape(),
+      () => tf.tidy('forward', f),
+    );
+    const path = pathBetween(engine.state.activeTape!, xs, y);
+    engine.state.activeTape = null;
+    if (path.length === 0 && !allowNone) {
+      throw new Error('Cannot compute gradient of y=f(x) with respect to x: no operation leads from x to y');
+    }
+    return tf.tidy('backward', () => ({ value: y, grads: walk(path, xs, y, dy ?? undefined) }));
+  };
+}
+
+interface Step {
+  readonly node: TapeNode;
+  /** Names of the inputs that depend on an x. */
+  readonly wanted: readonly string[];
+}
+
+/** The operations from xs to y, the last first; what the others saved is let go. */
+function pathBetween(tape: readonly TapeNode[], xs: readonly tf.Tensor[], y: tf.Tensor): Step[] {
+  const fromX = new Set(xs.map((x) => x.id));
+  const steps = tape.map((node): Step => {
+    const wanted = Object.keys(node.inputs).filter((name) => fromX.has(node.inputs[name]!.id));
+    if (wanted.length > 0) for (const output of node.outputs) fromX.add(output.id);
+    return { node, wanted };
+  });
+  const toY = new Set([y.id]);
+  const path: Step[] = [];
+  for (const step of steps.reverse()) {
+    const { node, wanted } = step;
+    if (wanted.length > 0 && node.outputs.some((output) => toY.has(output.id))) {
+      for (const name of wanted) toY.add(node.inputs[name]!.id);
+      path.push(step);
+    } else {
+      tf.dispose([...node.saved]);
+    }
+  }
+  return path;
+}
+
+function walk(
+  path: readonly Step[],
+  xs: readonly tf.Tensor[],
+  y: tf.Tensor,
+  given: tf.Tensor | undefined,
+): tf.Tensor[] {
+  const results = new Set(xs.map((x) => x.id));
+  const gradients = new Map<number, tf.Tensor>([[y.id, given ?? tf.ones(y.shape)]]);
+  for (const { node, wanted } of path) {
+    const made = inputGradients(node, wanted, gradients);
+    tf.dispose([...node.saved]);
+    for (const output of node.outputs) {
+      const spent = gradients.get(output.id);
+      if (!spent || results.has(output.id)) continue;
+      gradients.delete(output.id);
+      if (spent !== given) spent.dispose();
+    }
+    wanted.forEach((name, i) => {
+      const { id } = node.inputs[name]!;
+      const before = gradients.get(id);
+      gradients.set(id, before ? tf.add(before, made[i]!) : made[i]!);
+      if (before) tf.dispose([made[i]!, ...(before === given ? [] : [before])]);
+    });
+  }
+  return xs.map((x) => gradients.get(x.id)!);
+}
+
+/** The gradients of the wanted inputs, each a tensor of its own. */
+function inputGradients(
+  node: TapeNode,
+  wanted: readonly string[],
+  gradients: ReadonlyMap<number, tf.Tensor>,
+): tf.Tensor[] {
+  const dys = node.outputs.map((output) => gradients.get(output.id) ?? null);
+  if (!node.gradient)
+    throw new Error(`Cannot compute gradient: gradient function not found for ${node.kernelName}.`);
+  const { gradient } = node;
+  return tf.tidy(() => {
+    const rules = gradient(dys);
+    const taken = new Set<tf.Tensor | null>([...dys, ...node.saved]);
+    return wanted.map((name) => {
+      const rule = rules[name];
+      if (!rule) throw new Error(`Cannot compute gradient: no gradient of ${node.kernelName} for ${name}.`);
+      let dx = tf.tidy(rule);
+      // A rule may hand on what is freed next, or the same tensor twice.
+      if (taken.has(dx)) dx = tf.clone(dx);
+      taken.add(dx);
+      const { shape } = node.inputs[name]!;
+      if (!tf.util.arraysEqual(dx.shape, shape))
+        throw new Error(`The gradient of ${node.kernelName} for ${name} is [${dx.shape}], not [${shape}].`);
+      return dx;
+    });
+  });
+}

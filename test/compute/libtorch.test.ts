@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { backendNames, useBackend } from '../../src/compute/backend';
+import { findLibtorch } from '../../src/compute/libtorch/locate';
+import type { LibtorchTensors } from '../../src/compute/libtorch/tensors';
+import { conv3d, conv3dTranspose, groupNorm, nearestCode, replicatePad } from '../../src/compute/ops';
+import { InvalidArgument, OutOfMemory } from '../../src/errors';
+import { tensor, worstError } from '../conformance/tensors';
+
+const built = backendNames.includes('libtorch');
+if (!built) console.log('skipped: backend libtorch is not built (npx patchwise backend build libtorch)');
+
+describe('finding libtorch', () => {
+  it('refuses a folder without it, by name', async () => {
+    const empty = mkdtempSync(join(tmpdir(), 'patchwise-libtorch-'));
+    await expect(findLibtorch(empty)).rejects.toThrow(InvalidArgument);
+    await expect(findLibtorch(empty)).rejects.toThrow(/include\/ATen/);
+    rmSync(empty, { recursive: true });
+  });
+});
+
+describe.skipIf(!built)('the native part of libtorch', () => {
+  let backend: LibtorchTensors;
+  beforeAll(async () => {
+    await useBackend('libtorch');
+    backend = tf.backend() as LibtorchTensors;
+  });
+  afterAll(() => backend.addon.ownLoops(true));
+
+  it('frees at once on dispose', () => {
+    const before = backend.memory();
+    const x = tf.zeros([64, 64, 64, 16]);
+    expect(backend.memory().live - before.live).toBe(x.size * 4);
+    const view = tf.reshape(x, [64, -1]);
+    x.dispose();
+    expect(backend.memory().live - before.live).toBe(x.size * 4);
+    view.dispose();
+    expect(backend.memory()).toMatchObject({ live: before.live, handles: before.handles });
+  });
+
+  it('keeps nothing over 1,000 ops', () => {
+    const [x, w] = [tensor<tf.Tensor5D>(1, [1, 4, 4, 8, 4]), tensor<tf.Tensor5D>(2, [3, 3, 3, 4, 4])];
+    const ops = [
+      () => tf.add(x, 1),
+      () => tf.sum(tf.mul(x, x), [1, 2]),
+      () => conv3d(x, w),
+      () => tf.grad((y) => tf.sum(conv3d(y as tf.Tensor5D, w)))(x),
+      () => tf.concat([tf.slice(x, [0, 0, 0, 0, 0], [1, 2, 4, 8, 4]), x], 1),
+      () => groupNorm(x, tf.ones([4]), tf.zeros([4]), { groups: 2, silu: true }),
+      () => tf.matMul(tf.reshape(x, [-1, 4]), tf.reshape(x, [4, -1])),
+    ];
+    const round = () => {
+      for (const op of ops) tf.tidy(() => void op().dataSync());
+    };
+    round();
+    const before = backend.memory();
+    for (let i = 0; i < 1000 / ops.length; i++) round();
+    const after = backend.memory();
+    expect(after).toEqual({ ...before, cached: after.cached });
+    tf.dispose([x, w]);
+  });
+
+  it('turns bad shapes, freed handles and lack of memory into errors, and goes on', () => {
+    const [a, b] = [tf.ones([2, 3]), tf.ones([4])];
+    expect(() => tf.engine().runKernel('Add', { a, b })).toThrow(/Add: The size of tensor/);
+    expect(() => tf.gather(a, tf.tensor1d([7], 'int32'))).toThrow(/gather/);
+    const handle = backend.handle(b);
+    b.dispose();
+    const other = tf.ones([5]);
+    expect(() => backend.addon.unary.Neg!(handle)).toThrow(/freed tensor/);
+    expect(() => backend.addon.unary.Neg!(1e6)).toThrow(/no such tensor handle/);
+    const before = backend.memory();
+    expect(() => tf.fill([1 << 20, 1 << 20], 1)).toThrow(OutOfMemory);
+    expect(backend.memory().live).toBe(before.live);
+    expect([...tf.add(a, 1).dataSync()]).toEqual([2, 2, 2, 2, 2, 2]);
+    tf.dispose([a, other]);
+  });
+
+  it('gives the same with ATen alone, as on devices that our loops are not for', () => {
+    const x = tensor<tf.Tensor5D>(1, [2, 4, 6, 5, 16]);
+    const [thin, wide] = [tensor<tf.Tensor5D>(2, [3, 3, 3, 16, 1]), tensor<tf.Tensor5D>(3, [4, 4, 4, 16, 8])];
+    const [gamma, beta] = [tensor<tf.Tensor1D>(4, [16]), tensor<tf.Tensor1D>(5, [16])];
+    const z = tensor<tf.Tensor2D>(6, [33, 4]);
+    const compute = () =>
+      [
+        ...tf.grads((...[y, g, b, w, v]: tf.Tensor[]) => {
+          const norm = groupNorm(y as tf.Tensor5D, g as tf.Tensor1D, b as tf.Tensor1D, {
+            groups: 4,
+            silu: true,
+          });
+          const up = conv3dTranspose(norm, v as tf.Tensor5D);
+          return tf.add(tf.sum(tf.square(conv3d(norm, w as tf.Tensor5D))), tf.sum(tf.square(up)));
+        })([x, gamma, beta, thin, wide]),
+        replicatePad(x, [1, 0, 2]),
+        nearestCode(z, tensor<tf.Tensor2D>(7, [50, 4])),
+      ].map((y) => y.dataSync());
+    const ours = compute();
+    backend.addon.ownLoops(false);
+    const theirs = compute();
+    backend.addon.ownLoops(true);
+    ours.forEach((values, i) => {
+      expect(worstError(values, theirs[i]!)).toBeLessThan(1e-5);
+    });
+  });
+});
+
+describe.skipIf(!built)('libtorch in worker_threads', () => {
+  const program = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const tf = require('@tensorflow/tfjs-core');
+    const { useBackend } = require(workerData + '/compute/backend.js');
+    const { conv3d } = require(workerData + '/compute/ops.js');
+    useBackend('libtorch').then(() => {
+      const w = tf.variable(tf.ones([3, 3, 3, 16, 16]));
+      const { grads } = tf.variableGrads(() => tf.mean(conv3d(tf.ones([1, 8, 8, 8, 16]), w)));
+      parentPort.postMessage(Object.values(grads)[0].dataSync()[0]);
+    });`;
+
+  it('each has tensors of its own, and ends by itself with tensors alive', async () => {
+    const work = () =>
+      new Promise<{ value: unknown; code: number }>((resolve, reject) => {
+        const worker = new Worker(program, { eval: true, workerData: join(__dirname, '../../dist/src') });
+        let value: unknown;
+        worker.on('message', (message) => {
+          value = message;
+        });
+        worker.on('error', reject);
+        worker.on('exit', (code) => resolve({ value, code }));
+      });
+    const ended = [await work(), ...(await Promise.all([work(), work()])), await work()];
+    for (const { value, code } of ended) {
+      expect(value).toBeCloseTo(1 / 16, 5);
+      expect(code).toBe(0);
+    }
+  });
+});
