@@ -18,6 +18,7 @@ import {
   VqGan,
 } from '../src/index';
 import { findPython } from './python';
+import { quiet } from './quiet';
 import { type BenchReport, type BenchRow, machine, median, row } from './report';
 
 export interface StepBenchOptions extends LongCall {
@@ -80,6 +81,8 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
     for (let round = 0; round < repeats; round++) {
       for (const [i, side] of sides.entries()) {
         signal?.throwIfAborted();
+        // Threads that wait for one another lose far more to a busy neighbour than its share of the processors.
+        await quiet(20, signal);
         side.turns.push(await side.take(steps));
         onProgress?.({ done: round * sides.length + i + 1, total: repeats * sides.length, what: 'turns' });
       }

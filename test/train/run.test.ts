@@ -55,10 +55,10 @@ describe('a run', { timeout: 180_000 }, () => {
   });
 
   it('fails for good, and says why, where starting again would not help', async () => {
-    const run = await train({ ...tiny, ranks: 2, backend: 'libtorch' });
+    const run = await train({ ...tiny, ranks: 2, backend: 'tensorflow' });
     const error = await run.done.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RunFailed);
-    expect((error as RunFailed).message).toContain('libtorch');
+    expect((error as RunFailed).message).toContain('tensorflow');
     expect(await run.status()).toMatchObject({ state: 'failed', restarts: 0 });
     await expect(run.resume({ steps: -1 })).rejects.toThrow(InvalidConfig);
   });
