@@ -36,6 +36,8 @@ export interface StepBenchOptions extends LongCall {
   readonly backends?: readonly string[];
   /** Threads of each side; default 2. */
   readonly threads?: number;
+  /** Seconds to wait before a turn for other programs to be quiet; default 20. */
+  readonly patience?: number;
 }
 
 /** What every side is given. */
@@ -62,7 +64,14 @@ const WARM_UP = 2;
  * Each side is a process that stays; they take turns, so that what else the machine does meets all of them.
  */
 export async function benchStep(options: StepBenchOptions = {}): Promise<BenchReport> {
-  const { preset = 'upstream', shape: size = [64, 64, 32], repeats = 4, steps = 5, threads = 2 } = options;
+  const {
+    preset = 'upstream',
+    shape: size = [64, 64, 32],
+    repeats = 4,
+    steps = 5,
+    threads = 2,
+    patience = 20,
+  } = options;
   const { backends = [backendNames[0] === 'libtorch' ? 'libtorch' : 'wasm'], signal, onProgress } = options;
   const base = presetNamed(preset);
   // No restarts of codes: they draw random rows, and PyTorch's generator draws others.
@@ -82,7 +91,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
       for (const [i, side] of sides.entries()) {
         signal?.throwIfAborted();
         // Threads that wait for one another lose far more to a busy neighbour than its share of the processors.
-        await quiet(20, signal);
+        await quiet(patience, signal);
         side.turns.push(await side.take(steps));
         onProgress?.({ done: round * sides.length + i + 1, total: repeats * sides.length, what: 'turns' });
       }

@@ -64,7 +64,7 @@ function machine(): Finding {
 /** Tries each backend for real, one after the other, since only one is current at a time. */
 async function backends(): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const name of backendNames) {
+  for (const name of new Set(['libtorch', ...backendNames])) {
     const required = name === 'wasm';
     try {
       const info = await useBackend(name);
@@ -77,6 +77,13 @@ async function backends(): Promise<Finding[]> {
       findings.push({ part: `backend ${name}`, found: undefined, required, cure: (error as Error).message });
     }
   }
+  const taken = await useBackend().catch((error: Error) => error);
+  findings.push({
+    part: 'backend of runs',
+    found: taken instanceof Error ? undefined : `${taken.name}: ${taken.reason}`,
+    required: true,
+    cure: taken instanceof Error ? taken.message : undefined,
+  });
   return findings;
 }
 

@@ -100,6 +100,12 @@ void apply(const Shape& s, const Tensor& x, const Coefficients& by, bool silu, i
   });
 }
 
+// What torch's own norm takes: on the CPU our order of memory as it is, on GPUs its own alone.
+Tensor forTorch(const Tensor& x) {
+  Tensor first = channelsFirst(x.contiguous());
+  return x.device().is_cpu() ? first : first.contiguous();
+}
+
 // (x, gamma, beta, groups, eps, silu) -> y, mean [n, groups], reciprocal standard deviation [n, groups]
 void groupNorm(Call& call) {
   Tensor x = call.tensor(0).contiguous(), gamma = call.tensor(1).contiguous(), beta = call.tensor(2).contiguous();
@@ -108,7 +114,7 @@ void groupNorm(Call& call) {
   bool silu = call.flag(5);
   Shape s = shapeOf(x, groups);
   if (!call.environment.ownLoops || x.numel() == 0) {
-    auto [y, mean, scale] = at::native_group_norm(channelsFirst(x), gamma, beta, s.n, s.channels, s.rows * s.width,
+    auto [y, mean, scale] = at::native_group_norm(forTorch(x), gamma, beta, s.n, s.channels, s.rows * s.width,
                                                   groups, eps);
     y = channelsLast(y);
     call.result((silu ? at::silu(y) : y).contiguous());
@@ -133,7 +139,7 @@ void groupNorm(Call& call) {
 }
 
 void groupNormGradientByTorch(Call& call, const Shape& s) {
-  Tensor dy = channelsFirst(call.tensor(0).contiguous()), x = channelsFirst(call.tensor(1).contiguous());
+  Tensor dy = forTorch(call.tensor(0)), x = forTorch(call.tensor(1));
   Tensor gamma = call.tensor(2), beta = call.tensor(3), mean = call.tensor(4), scale = call.tensor(5);
   if (call.flag(7)) {
     // The value before SiLU is computed anew: kept, it would double what a norm holds until the gradient.
