@@ -6,6 +6,7 @@
  * gradients are left to tfjs.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { timePasses } from './pass-times';
 
 /** A recorded operation, as tfjs keeps it. */
 interface TapeNode {
@@ -41,17 +42,24 @@ export function freeGradientsEarly(): void {
   const stock = engine.gradients.bind(engine);
   engine.gradients = (f, xs, dy, allowNone = false) => {
     if (engine.state.gradientDepth > 0 || (dy && dy.dtype !== 'float32')) return stock(f, xs, dy, allowNone);
-    const y = engine.scopedRun(
-      () => engine.startTape(),
-      () => engine.endTape(),
-      () => tf.tidy('forward', f),
+    return timePasses(
+      () =>
+        engine.scopedRun(
+          () => engine.startTape(),
+          () => engine.endTape(),
+          () => tf.tidy('forward', f),
+        ),
+      (y) => {
+        const path = pathBetween(engine.state.activeTape!, xs, y);
+        engine.state.activeTape = null;
+        if (path.length === 0 && !allowNone) {
+          throw new Error(
+            'Cannot compute gradient of y=f(x) with respect to x: no operation leads from x to y',
+          );
+        }
+        return tf.tidy('backward', () => ({ value: y, grads: walk(path, xs, y, dy ?? undefined) }));
+      },
     );
-    const path = pathBetween(engine.state.activeTape!, xs, y);
-    engine.state.activeTape = null;
-    if (path.length === 0 && !allowNone) {
-      throw new Error('Cannot compute gradient of y=f(x) with respect to x: no operation leads from x to y');
-    }
-    return tf.tidy('backward', () => ({ value: y, grads: walk(path, xs, y, dy ?? undefined) }));
   };
 }
 

@@ -66,6 +66,7 @@ const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
   steps: optional(count),
   epochs: optional(count),
   batch: count,
+  accumulate: count,
   tail: oneOf('what to do with the tail', ['pad', 'drop', 'uneven']),
   learningRate: positive,
   schedule: oneOf('how the learning rate goes', ['constant', 'cosine']),

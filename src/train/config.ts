@@ -34,8 +34,10 @@ export interface RunConfig {
   /** Optimiser steps; either this or `epochs`. */
   readonly steps?: number;
   readonly epochs?: number;
-  /** Patches per rank and step. */
+  /** Patches per rank and pass through the model. */
   readonly batch: number;
+  /** Passes whose gradients are added up before the ranks meet, once a step: a step has batch x accumulate x ranks patches. */
+  readonly accumulate: number;
   /** What to do with the patches of an epoch that do not fill a step: begin again with the first, leave them out, or a smaller step. */
   readonly tail: Tail;
   readonly learningRate: number;
@@ -82,6 +84,7 @@ const defaults = {
   backend: 'auto',
   seed: 0,
   batch: 1,
+  accumulate: 1,
   tail: 'pad',
   learningRate: 3e-4,
   schedule: 'constant',

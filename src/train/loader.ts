@@ -14,6 +14,8 @@ import { planSplit } from './split';
 export interface TrainingData {
   readonly train: PatchSet;
   readonly validation: PatchSet;
+  /** Volumes, whole or in part, that are trained on. */
+  readonly volumes: number;
   /** By volume, as the config names it. */
   readonly intensities: Readonly<Record<string, Intensity>>;
 }
@@ -37,6 +39,7 @@ export async function loadData(config: RunConfig, call: LongCall = {}): Promise<
   return {
     train: new PatchSet(split.train, volumes, intensities),
     validation: new PatchSet(split.validation, volumes, intensities),
+    volumes: split.train.length,
     intensities: Object.fromEntries(config.data.map((source, i) => [source, intensities[i]!])),
   };
 }
@@ -65,6 +68,7 @@ function openDatasets(config: RunConfig): TrainingData {
   return {
     train: new PatchSet(split.train, volumes, intensities),
     validation: new PatchSet(split.validation, volumes, intensities),
+    volumes: split.train.length,
     intensities: Object.fromEntries(volumes.map(({ folder }, i) => [folder, intensities[i]!])),
   };
 }

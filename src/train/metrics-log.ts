@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { UnreadableFile } from '../errors';
+import type { StepSeconds } from './step';
 import { changed } from './watch';
 
 /** One line of `metrics.jsonl`. Losses are means over the global batch, or over the validation voxels. */
@@ -27,11 +28,30 @@ export interface MetricRecord {
   readonly gradientNorm?: number;
   /** Over all ranks. */
   readonly patchesPerSecond?: number;
+  /** The same in whole training volumes. */
+  readonly volumesPerSecond?: number;
+  /** Where the time of a step went, on rank 0: all of it, and its parts. */
+  readonly seconds?: StepSeconds & { readonly step: number };
   /** Time every rank spent on data, forward and backward of this step: where it differs, work is not balanced. */
   readonly secondsByRank?: readonly number[];
   /** Patches that were measured, each counted once. */
   readonly patches?: number;
 }
+
+/** What a record says of the training alone: the same in two runs of one seed, whatever the machine was doing. */
+export function withoutClock(record: MetricRecord): Omit<MetricRecord, ClockField> {
+  const {
+    time: _,
+    patchesPerSecond: _p,
+    volumesPerSecond: _v,
+    seconds: _s,
+    secondsByRank: _r,
+    ...rest
+  } = record;
+  return rest;
+}
+
+type ClockField = 'time' | 'patchesPerSecond' | 'volumesPerSecond' | 'seconds' | 'secondsByRank';
 
 /** The writer of `metrics.jsonl`; rank 0 holds the only one. Records that are already there are not written twice. */
 export class MetricsLog {

@@ -25,8 +25,10 @@ export interface SamplerOptions {
   /** Patches to draw from. */
   readonly patches: number;
   readonly seed: number;
-  /** Patches per rank and step. */
+  /** Patches per rank and pass through the model. */
   readonly batch: number;
+  /** Passes per step; 1 by default. */
+  readonly accumulate?: number;
   readonly ranks: number;
   readonly tail: Tail;
 }
@@ -39,15 +41,17 @@ export interface SamplerOptions {
 export class Sampler {
   private order: { readonly epoch: number; readonly patches: readonly number[] } | undefined;
   private readonly globalBatch: number;
+  private readonly rankBatch: number;
 
   constructor(private readonly options: SamplerOptions) {
-    const { patches, batch, ranks, tail } = options;
-    this.globalBatch = batch * ranks;
+    const { patches, batch, accumulate = 1, ranks, tail } = options;
+    this.rankBatch = batch * accumulate;
+    this.globalBatch = this.rankBatch * ranks;
     if (patches < 1) throw new InvalidArgument('data', 'at least one training patch', patches);
     if (tail === 'drop' && patches < this.globalBatch)
       throw new InvalidArgument(
         'tail',
-        `at least ${this.globalBatch} training patches (batch x ranks) where the tail is dropped`,
+        `at least ${this.globalBatch} training patches (batch x accumulate x ranks) where the tail is dropped`,
         patches,
         ['pad', 'uneven'],
       );
@@ -60,12 +64,12 @@ export class Sampler {
 
   /** What `rank` does in the step that begins at `cursor`. */
   share(cursor: Cursor, rank: number): Share {
-    const { batch, ranks, tail } = this.options;
+    const { ranks, tail } = this.options;
     const global = this.globalPatches(cursor);
     const next = this.after(cursor);
     const whole = tail !== 'uneven' || global.length === this.globalBatch;
     const [from, to] = whole
-      ? [rank * batch, (rank + 1) * batch]
+      ? [rank * this.rankBatch, (rank + 1) * this.rankBatch]
       : [rank, rank + 1].map((r) => Math.floor((r * global.length) / ranks));
     return { patches: global.slice(from, to), offset: from!, total: global.length, next };
   }

@@ -1,14 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { takePassTimes } from '../compute/pass-times';
 import { perplexity, usage } from '../model/codebook';
 import type { VqGan } from '../model/vqgan';
 import { type Adam, clipByGlobalNorm } from './adam';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
+import { Contribution, type Pass, passesOf, rowsOf } from './contribution';
 import type { PatchSet } from './patch-set';
 import type { Share } from './sampler';
 import { learningRateAt } from './schedule';
 
-/** What one optimiser step did, the same on every rank. */
+/** What one optimiser step did, the same on every rank but for the clock. */
 export interface StepResult {
   readonly loss: number;
   readonly reconstruction: number;
@@ -18,8 +20,22 @@ export interface StepResult {
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly secondsByRank: readonly number[];
+  /** Where this rank's time went. */
+  readonly seconds: StepSeconds;
   /** True if any rank was asked to stop. */
   readonly stop: boolean;
+}
+
+export interface StepSeconds {
+  /** Waiting for patches. */
+  readonly data: number;
+  readonly forward: number;
+  /** The backward pass, and the way of its gradients out of the backend. */
+  readonly backward: number;
+  /** Sums over the ranks, and waiting for the slowest of them. */
+  readonly communication: number;
+  /** Clipping, the optimiser, the codebook. */
+  readonly optimiser: number;
 }
 
 /** What a step works on. */
@@ -33,18 +49,9 @@ export interface Training {
   readonly steps: number;
 }
 
-/** What a rank adds to the one sum of a step. */
-interface Contribution {
-  readonly gradients: ReadonlyMap<string, Float32Array>;
-  readonly losses: Float32Array; // total, reconstruction, commitment, each times its share of the batch
-  readonly counts: Float32Array;
-  readonly sums: Float32Array;
-  readonly candidates: Float32Array;
-}
-
 /**
- * One optimiser step of all ranks: losses and gradients of the local patches, one all-reduce of everything that
- * must agree, then the same clipping, Adam and codebook update everywhere.
+ * One optimiser step of all ranks: losses and gradients of the local patches, in one pass or several; one all-reduce
+ * of everything that must agree; then the same clipping, Adam and codebook update everywhere.
  * @param step optimiser steps done before this one
  */
 export async function trainStep(
@@ -54,103 +61,96 @@ export async function trainStep(
   wantsToStop: boolean,
 ): Promise<StepResult> {
   const { model, adam, collective, config } = training;
-  const started = performance.now();
-  const x = await readBatch(training.patches, share.patches, config.patch);
-  if (!model.codebook.initialised) await initialiseCodebook(training, x, share);
-  const mine = x ? contribution(model, x, share, config.seed, step) : nothing(model);
-  x?.dispose();
+  const clock = new Clock();
+  const passes = passesOf(share, config.batch);
+  if (!model.codebook.initialised) await initialiseCodebook(training, passes, clock);
+  const sum = new Contribution(model);
+  for (const pass of passes) {
+    const x = await readBatch(training.patches, pass.patches, config.patch);
+    clock.lap('data');
+    takePassTimes();
+    sum.add(x, pass, config.seed, step);
+    x.dispose();
+    const { forward } = takePassTimes();
+    clock.lap('backward');
+    clock.move('backward', 'forward', forward);
+  }
 
   const seconds = new Float32Array(collective.worldSize);
-  seconds[collective.rank] = (performance.now() - started) / 1000;
+  seconds[collective.rank] = clock.spent.data + clock.spent.forward + clock.spent.backward;
   const stop = Float32Array.of(wantsToStop ? 1 : 0);
-  const { gradients, losses, ...statistics } = mine;
-  await collective.allReduce(
-    [...gradients.values(), losses, ...Object.values(statistics), seconds, stop],
-    'step',
-  );
+  await collective.allReduce([...sum.arrays, seconds, stop], 'step');
+  clock.lap('communication');
 
-  const gradientNorm = clipByGlobalNorm(gradients.values(), config.clip);
+  const gradientNorm = clipByGlobalNorm(sum.gradients.values(), config.clip);
   const learningRate = learningRateAt(config, step, training.steps);
-  adam.step(gradients, learningRate);
-  model.codebook.apply(statistics);
+  adam.step(sum.gradients, learningRate);
+  model.codebook.apply(sum);
+  clock.lap('optimiser');
+  const [loss, reconstruction, commitment] = sum.losses as unknown as [number, number, number];
   return {
-    loss: losses[0]!,
-    reconstruction: losses[1]!,
-    commitment: losses[2]!,
-    perplexity: perplexity(statistics.counts),
-    usage: usage(statistics.counts),
+    loss,
+    reconstruction,
+    commitment,
+    perplexity: perplexity(sum.counts),
+    usage: usage(sum.counts),
     gradientNorm,
     learningRate,
     secondsByRank: [...seconds],
+    seconds: clock.spent,
     stop: stop[0]! > 0,
   };
 }
 
 /** The codes start from latents of the first global batch, whichever rank holds them. */
 async function initialiseCodebook(
-  { model, collective, config }: Training,
-  x: tf.Tensor5D | undefined,
-  share: Share,
+  { model, collective, config, patches }: Training,
+  passes: readonly Pass[],
+  clock: Clock,
 ) {
   const { codes, codeDim } = model.codebook;
-  let codebook: Float32Array = new Float32Array(codes * codeDim);
-  if (x) {
+  const codebook = new Float32Array(codes * codeDim);
+  for (const pass of passes) {
+    const x = await readBatch(patches, pass.patches, config.patch);
+    clock.lap('data');
     const latents = tf.tidy(() => tf.reshape(model.encode(x), [-1, codeDim]) as tf.Tensor2D);
-    codebook = model.codebook.initialisation(latents, rowsOf(latents, share, config.seed));
-    latents.dispose();
+    const rows = model.codebook.initialisation(latents, rowsOf(latents, pass, config.seed));
+    for (let i = 0; i < rows.length; i++) codebook[i]! += rows[i]!;
+    tf.dispose([latents, x]);
+    clock.lap('forward');
   }
   await collective.allReduce([codebook], 'codebook initialisation');
+  clock.lap('communication');
   model.codebook.initialise(codebook);
 }
 
-function contribution(model: VqGan, x: tf.Tensor5D, share: Share, seed: number, step: number): Contribution {
-  const { losses, gradients, latents, codes } = model.lossAndGradients(x);
-  const weight = share.patches.length / share.total;
-  const scaled = new Map(
-    [...model.weights.keys()].map((name) => {
-      const gradient = gradients[name]!.dataSync<'float32'>();
-      return [name, gradient.map((g) => g * weight)] as const;
-    }),
-  );
-  const rows = rowsOf(latents, share, seed);
-  const statistics = model.codebook.statistics(latents, codes, { ...rows, step });
-  tf.dispose([gradients, latents, codes]);
-  const parts = [losses.total, losses.reconstruction, losses.commitment];
-  return { gradients: scaled, losses: Float32Array.from(parts, (part) => part * weight), ...statistics };
-}
-
-/** A rank that an uneven tail leaves without patches still takes part in the sum. */
-function nothing(model: VqGan): Contribution {
-  const { codes, codeDim } = model.codebook;
-  return {
-    gradients: new Map([...model.weights].map(([name, weight]) => [name, new Float32Array(weight.size)])),
-    losses: new Float32Array(3),
-    counts: new Float32Array(codes),
-    sums: new Float32Array(codes * codeDim),
-    candidates: new Float32Array(codes * codeDim),
-  };
-}
-
-/** Which rows of the global batch's latents these are. */
-function rowsOf(
-  latents: tf.Tensor2D,
-  share: Share,
-  seed: number,
-): { offset: number; total: number; seed: number } {
-  const perPatch = latents.shape[0] / share.patches.length;
-  return { offset: share.offset * perPatch, total: share.total * perPatch, seed };
-}
-
-/** [n, pz, py, px, 1]; undefined for no patches. */
+/** [n, pz, py, px, 1] */
 async function readBatch(
   set: PatchSet,
   patches: readonly number[],
   patch: readonly number[],
-): Promise<tf.Tensor5D | undefined> {
-  if (patches.length === 0) return undefined;
+): Promise<tf.Tensor5D> {
   const [px, py, pz] = patch as [number, number, number];
   const voxels = px * py * pz;
   const batch = new Float32Array(patches.length * voxels);
   for (const [i, index] of patches.entries()) batch.set(await set.read(index), i * voxels);
   return tf.tensor5d(batch, [patches.length, pz, py, px, 1]);
+}
+
+/** Shares the time of a step out. */
+class Clock {
+  readonly spent = { data: 0, forward: 0, backward: 0, communication: 0, optimiser: 0 };
+  private last = performance.now();
+
+  /** The time since the last lap was spent on this. */
+  lap(what: keyof StepSeconds): void {
+    const now = performance.now();
+    this.spent[what] += (now - this.last) / 1000;
+    this.last = now;
+  }
+
+  move(from: keyof StepSeconds, to: keyof StepSeconds, seconds: number): void {
+    this.spent[from] -= seconds;
+    this.spent[to] += seconds;
+  }
 }

@@ -30,13 +30,14 @@ export class TensorboardEvents {
   }
 }
 
-/** One event with a scalar for every measure of a record; one for every rank where a measure has a value a rank. */
+/** One event with a scalar for every measure of a record; one for every rank or part where a measure has several. */
 function eventOf({ step, epoch, time, split, ...measures }: MetricRecord): Buffer {
-  const scalars = Object.entries({ ...measures, epoch }).flatMap(([name, value]) =>
-    typeof value === 'number'
-      ? [scalar(`${split}/${name}`, value)]
-      : (value ?? []).map((each, rank) => scalar(`${split}/${name}/rank${rank}`, each)),
-  );
+  const scalars = Object.entries({ ...measures, epoch }).flatMap(([name, value]) => {
+    const tag = `${split}/${name}`;
+    if (typeof value === 'number') return [scalar(tag, value)];
+    if (Array.isArray(value)) return value.map((each: number, rank) => scalar(`${tag}/rank${rank}`, each));
+    return Object.entries(value ?? {}).map(([part, each]) => scalar(`${tag}/${part}`, each as number));
+  });
   return framed(
     message(double(1, Date.parse(time) / 1000), integer(2, step), bytes(5, Buffer.concat(scalars))),
   );

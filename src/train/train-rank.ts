@@ -82,9 +82,10 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     cursor = share.next;
     progress.step = step;
     stopped = result.stop;
-    const patchesPerSecond = (1000 * share.total) / (performance.now() - started);
+    const seconds = (performance.now() - started) / 1000;
     const last = step === steps;
-    if (step % config.logEvery === 0 || last || stopped) writer?.train(step, epoch, result, patchesPerSecond);
+    if (step % config.logEvery === 0 || last || stopped)
+      writer?.train(step, epoch, result, share.total, seconds);
 
     let improved = false;
     if (data.validation.count > 0 && (isDue(step, config.validateEvery) || last)) {
@@ -164,13 +165,22 @@ class RunWriter {
     writeStoredConfig(this.runDir, { ...this.stored, resolved });
   }
 
-  train(step: number, epoch: number, { stop: _, ...result }: StepResult, patchesPerSecond: number): void {
+  train(
+    step: number,
+    epoch: number,
+    { stop: _, seconds, ...result }: StepResult,
+    patches: number,
+    wholeStep: number,
+  ): void {
+    const patchesPerSecond = patches / wholeStep;
     this.record({
       ...result,
       step,
       epoch,
       split: 'train',
       patchesPerSecond,
+      volumesPerSecond: (patchesPerSecond * this.data.volumes) / this.data.train.count,
+      seconds: { step: wholeStep, ...seconds },
     });
   }
 

@@ -19,32 +19,6 @@ async function finished(options: object): Promise<Run> {
 
 // Processes start slowly where other tests have the cores.
 describe('ranks', { timeout: 180_000 }, () => {
-  it('N ranks equal one rank on the concatenated batch, over an uneven tail too', async () => {
-    // 36 training patches in global batches of 16: the third step has 4, one for each of 4 ranks.
-    const shapes = [
-      { ranks: 1, batch: 16 },
-      { ranks: 2, batch: 8 },
-      { ranks: 4, batch: 4 },
-    ];
-    const runs = [];
-    for (const shape of shapes) runs.push(await finished({ ...shape, tail: 'uneven' }));
-    const [one, ...others] = runs as [Run, ...Run[]];
-    const [records, state] = [await one.records(), await lastState(one)];
-    expect(records.filter(({ split }) => split === 'train')).toHaveLength(5);
-    expect(records.at(-1)).toMatchObject({ split: 'validation', step: 5 });
-    for (const other of others) {
-      const theirs = await other.records();
-      for (const [i, record] of records.entries())
-        for (const key of ['loss', 'reconstruction', 'commitment', 'perplexity', 'psnr'] as const)
-          expect
-            .soft(difference(record[key], theirs[i]![key]), `${key} of step ${record.step}`)
-            .toBeLessThan(1e-5);
-      const otherState = await lastState(other);
-      for (const [name, data] of state)
-        expect.soft(largestDifference(data, otherState.get(name)!), name).toBeLessThan(1e-5);
-    }
-  });
-
   it('the same seed gives the same curve and weights to the bit, another seed does not', async () => {
     const [a, b, c] = [
       await finished({ ranks: 2 }),
@@ -76,12 +50,3 @@ describe('ranks', { timeout: 180_000 }, () => {
     rmSync(resumed.dir, { recursive: true });
   });
 });
-
-function difference(a: number | undefined, b: number | undefined): number {
-  if (a === undefined && b === undefined) return 0;
-  return Math.abs(a! - b!) / Math.max(1, Math.abs(a!));
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  return a.reduce((most, value, i) => Math.max(most, difference(value, b[i])), 0);
-}

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint } from '../../src/train/checkpoint';
 import type { TrainOptions } from '../../src/train/config';
-import type { MetricRecord } from '../../src/train/metrics-log';
+import { type MetricRecord, withoutClock } from '../../src/train/metrics-log';
 import type { Run } from '../../src/train/run';
 
 /** A run that takes a second or two: 8 x 8 x 8 patches of a tiny phantom, a model of a few hundred weights. */
@@ -38,7 +38,7 @@ export function useTemporaryRuns(): () => void {
 
 /** What must be the same in two runs of the same seed: everything but the clock. */
 export function curve(records: readonly MetricRecord[]): object[] {
-  return records.map(({ time: _t, patchesPerSecond: _p, secondsByRank: _s, ...rest }) => rest);
+  return records.map(withoutClock);
 }
 
 /** Weights, codebook and Adam's moments of the last checkpoint. */
