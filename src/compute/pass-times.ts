@@ -37,3 +37,14 @@ export function timePasses<Y, G>(forward: () => Y, backward: (y: Y) => G): G {
     depth--;
   }
 }
+
+/** Times one half of a gradient that is computed in two calls. */
+export function timed<T>(half: keyof PassTimes, run: () => T): T {
+  const started = performance.now();
+  depth++;
+  try {
+    return run();
+  } finally {
+    if (--depth === 0) spent[half] += (performance.now() - started) / 1000;
+  }
+}

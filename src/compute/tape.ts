@@ -6,7 +6,7 @@
  * gradients are left to tfjs.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { timePasses } from './pass-times';
+import { timed, timePasses } from './pass-times';
 
 /** A recorded operation, as tfjs keeps it. */
 interface TapeNode {
@@ -43,24 +43,66 @@ export function freeGradientsEarly(): void {
   engine.gradients = (f, xs, dy, allowNone = false) => {
     if (engine.state.gradientDepth > 0 || (dy && dy.dtype !== 'float32')) return stock(f, xs, dy, allowNone);
     return timePasses(
-      () =>
-        engine.scopedRun(
-          () => engine.startTape(),
-          () => engine.endTape(),
-          () => tf.tidy('forward', f),
-        ),
-      (y) => {
-        const path = pathBetween(engine.state.activeTape!, xs, y);
-        engine.state.activeTape = null;
+      () => run(engine, () => [f()], xs),
+      ({ path, ys }) => {
+        const y = ys[0]!;
         if (path.length === 0 && !allowNone) {
           throw new Error(
             'Cannot compute gradient of y=f(x) with respect to x: no operation leads from x to y',
           );
         }
-        return tf.tidy('backward', () => ({ value: y, grads: walk(path, xs, y, dy ?? undefined) }));
+        return tf.tidy('backward', () => ({
+          value: y,
+          grads: walk(path, xs, ys, [dy ?? tf.ones(y.shape)]) as tf.Tensor[],
+        }));
       },
     );
   };
+}
+
+/** A forward pass whose gradients are computed later, when those of its outputs are known. */
+export interface Recording {
+  /** What the recorded function returned; the caller's to dispose. */
+  readonly outputs: readonly tf.Tensor[];
+  /**
+   * The gradients of sum(dys * outputs) with respect to each x; `null` for an output stands for zeros. Once: it frees
+   * what the forward pass saved. The given gradients stay the caller's.
+   */
+  backward(dys: readonly (tf.Tensor | null)[]): tf.Tensor[];
+  /** Frees what the forward pass saved, where `backward` is not wanted after all. */
+  dispose(): void;
+}
+
+/**
+ * Runs `f` and keeps what its gradients need. What happens between this and `backward` is not recorded, so a loss may
+ * be computed elsewhere: by hand, or with other ranks.
+ */
+export function record(f: () => tf.Tensor[], xs: readonly tf.Tensor[]): Recording {
+  const { path, ys } = timed('forward', () => run(tf.engine() as unknown as Engine, f, xs));
+  return {
+    outputs: ys,
+    backward: (dys) =>
+      timed('backward', () =>
+        tf.tidy('backward', () => walk(path, xs, ys, dys).map((dx, i) => dx ?? tf.zerosLike(xs[i]!))),
+      ),
+    dispose: () => tf.dispose(path.flatMap(({ node }) => [...node.saved])),
+  };
+}
+
+/** The recorded path of `f` from xs to what it returns. */
+function run(
+  engine: Engine,
+  f: () => tf.Tensor[],
+  xs: readonly tf.Tensor[],
+): { path: Step[]; ys: tf.Tensor[] } {
+  const ys = engine.scopedRun(
+    () => engine.startTape(),
+    () => engine.endTape(),
+    () => tf.tidy('forward', f),
+  );
+  const path = pathBetween(engine.state.activeTape!, xs, ys);
+  engine.state.activeTape = null;
+  return { path, ys };
 }
 
 interface Step {
@@ -69,15 +111,15 @@ interface Step {
   readonly wanted: readonly string[];
 }
 
-/** The operations from xs to y, the last first; what the others saved is let go. */
-function pathBetween(tape: readonly TapeNode[], xs: readonly tf.Tensor[], y: tf.Tensor): Step[] {
+/** The operations from xs to ys, the last first; what the others saved is let go. */
+function pathBetween(tape: readonly TapeNode[], xs: readonly tf.Tensor[], ys: readonly tf.Tensor[]): Step[] {
   const fromX = new Set(xs.map((x) => x.id));
   const steps = tape.map((node): Step => {
     const wanted = Object.keys(node.inputs).filter((name) => fromX.has(node.inputs[name]!.id));
     if (wanted.length > 0) for (const output of node.outputs) fromX.add(output.id);
     return { node, wanted };
   });
-  const toY = new Set([y.id]);
+  const toY = new Set(ys.map((y) => y.id));
   const path: Step[] = [];
   for (const step of steps.reverse()) {
     const { node, wanted } = step;
@@ -94,28 +136,36 @@ function pathBetween(tape: readonly TapeNode[], xs: readonly tf.Tensor[], y: tf.
 function walk(
   path: readonly Step[],
   xs: readonly tf.Tensor[],
-  y: tf.Tensor,
-  given: tf.Tensor | undefined,
-): tf.Tensor[] {
+  ys: readonly tf.Tensor[],
+  dys: readonly (tf.Tensor | null)[],
+): (tf.Tensor | undefined)[] {
   const results = new Set(xs.map((x) => x.id));
-  const gradients = new Map<number, tf.Tensor>([[y.id, given ?? tf.ones(y.shape)]]);
+  const given = new Set(dys);
+  const gradients = new Map<number, tf.Tensor>();
+  ys.forEach((y, i) => {
+    if (dys[i]) gradients.set(y.id, dys[i]);
+  });
   for (const { node, wanted } of path) {
+    if (!node.outputs.some((output) => gradients.has(output.id))) {
+      tf.dispose([...node.saved]);
+      continue;
+    }
     const made = inputGradients(node, wanted, gradients);
     tf.dispose([...node.saved]);
     for (const output of node.outputs) {
       const spent = gradients.get(output.id);
       if (!spent || results.has(output.id)) continue;
       gradients.delete(output.id);
-      if (spent !== given) spent.dispose();
+      if (!given.has(spent)) spent.dispose();
     }
     wanted.forEach((name, i) => {
       const { id } = node.inputs[name]!;
       const before = gradients.get(id);
       gradients.set(id, before ? tf.add(before, made[i]!) : made[i]!);
-      if (before) tf.dispose([made[i]!, ...(before === given ? [] : [before])]);
+      if (before) tf.dispose([made[i]!, ...(given.has(before) ? [] : [before])]);
     });
   }
-  return xs.map((x) => gradients.get(x.id)!);
+  return xs.map((x) => gradients.get(x.id));
 }
 
 /** The gradients of the wanted inputs, each a tensor of its own. */

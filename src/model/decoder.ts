@@ -13,12 +13,12 @@ export function decoderWeights(config: ModelConfig): WeightShape[] {
       ...convTransposeWeights(upName(i), 4, inputs, outputs),
       ...decoderBlockNames(config, i).flatMap((name) => resBlockWeights(name, outputs)),
     ]),
-    ...convWeights('decoder.conv_last', 3, decoderStages(config).at(-1)!.outputs, 1),
+    ...convWeights(LAST_LAYER, 3, decoderStages(config).at(-1)!.outputs, 1),
   ];
 }
 
-/** Quantised latents [n, d', h', w', codeDim] to patches [n, d, h, w, 1]. */
-export function decode(q: tf.Tensor5D, weights: Weights, config: ModelConfig): tf.Tensor5D {
+/** Quantised latents [n, d', h', w', codeDim] to the features [n, d, h, w, c] of full resolution. */
+export function decodeFeatures(q: tf.Tensor5D, weights: Weights, config: ModelConfig): tf.Tensor5D {
   return tf.tidy(() => {
     let h = conv(q, weights, 'post_vq_conv'); // [n, d', h', w', top]
     h = normSilu(h, weights, 'decoder.final_block.0', config);
@@ -26,9 +26,17 @@ export function decode(q: tf.Tensor5D, weights: Weights, config: ModelConfig): t
       h = convTranspose(h, weights, upName(i), stride); // twice the size, channels as decoderStages says
       for (const name of decoderBlockNames(config, i)) h = resBlock(h, weights, name, config);
     });
-    return conv(h, weights, 'decoder.conv_last'); // [n, d, h, w, 1]
+    return h;
   });
 }
+
+/** The decoder's last layer: features [n, d, h, w, c] to patches [n, d, h, w, 1]. */
+export function decodeLast(h: tf.Tensor5D, weights: Weights): tf.Tensor5D {
+  return conv(h, weights, LAST_LAYER);
+}
+
+/** Its weight is where the adaptive weight of the adversarial loss compares gradients. */
+export const LAST_LAYER = 'decoder.conv_last';
 
 /**
  * The encoder's stages upwards. The model keeps a stage's low-resolution channels after upsampling, so with 64

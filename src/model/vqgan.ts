@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { straightThrough } from '../compute/ops';
+import { mse, stopGradient, straightThrough } from '../compute/ops';
+import { record } from '../compute/tape';
 import { InvalidArgument } from '../errors';
 import { Codebook } from './codebook';
 import { checkModelConfig, checkPatch, type ModelConfig } from './config';
-import { decode, decoderWeights } from './decoder';
+import { decodeFeatures, decodeLast, decoderWeights } from './decoder';
 import { encode, encoderWeights } from './encoder';
-import { generatorLosses } from './losses';
+import { l1Reconstruction } from './losses';
 import { createWeights, sizeOf, type WeightShape } from './weights';
 
 /** A named array of a checkpoint. */
@@ -16,7 +17,7 @@ export interface StateArray {
 
 /** What one local batch gives. The tensors are the caller's to dispose. */
 export interface LossAndGradients {
-  /** `total` is what is minimised; the others are unweighted. */
+  /** `total` is what is minimised; the others lack their own weights. All times the batch's weight. */
   readonly losses: { readonly total: number; readonly reconstruction: number; readonly commitment: number };
   /** By weight name, in the order of `weights`. */
   readonly gradients: tf.NamedTensorMap;
@@ -24,6 +25,25 @@ export interface LossAndGradients {
   readonly latents: tf.Tensor2D;
   /** int32 [m]: the code of each latent. */
   readonly codes: tf.Tensor1D;
+}
+
+/** A recorded forward pass. All tensors are the caller's to dispose. */
+export interface ForwardPass {
+  /** The reconstruction, [n, d, h, w, 1]. */
+  readonly y: tf.Tensor5D;
+  /** What the decoder's last layer made it of, [n, d, h, w, c]. */
+  readonly features: tf.Tensor5D;
+  /** Mean squared distance of the latents to their codes; moves the encoder only. */
+  readonly commitment: tf.Scalar;
+  /** [m, codeDim] */
+  readonly latents: tf.Tensor2D;
+  /** int32 [m] */
+  readonly codes: tf.Tensor1D;
+  /**
+   * Gradients, by weight name, of a loss whose gradient with respect to y is `dy`, plus `commitmentWeight` times the
+   * commitment loss. Once.
+   */
+  backward(dy: tf.Tensor5D, commitmentWeight: number): tf.NamedTensorMap;
 }
 
 /** Names, shapes and starts of all trainable weights, without allocating them. */
@@ -60,7 +80,7 @@ export class VqGan {
 
   /** Latents, quantised or not, to patches [n, d, h, w, 1]. */
   decode(q: tf.Tensor5D): tf.Tensor5D {
-    return decode(q, this.weights, this.config);
+    return tf.tidy(() => decodeLast(decodeFeatures(q, this.weights, this.config), this.weights));
   }
 
   /** Codes of the latents, int32 [m], and the latents replaced by their codes' embeddings. */
@@ -76,33 +96,53 @@ export class VqGan {
     return tf.tidy(() => this.decode(this.quantise(this.encode(x)).quantised));
   }
 
-  /** Losses and gradients of one local batch [n, d, h, w, 1]. Disposes everything but what it returns. */
-  lossAndGradients(x: tf.Tensor5D): LossAndGradients {
-    return tf.tidy(() => {
-      let kept: Pick<LossAndGradients, 'latents' | 'codes'> | undefined;
-      let parts: tf.Scalar[] = [];
-      const forward = (): tf.Scalar => {
-        const z = this.encode(x); // [n, d', h', w', codeDim]
-        const { codes, quantised } = this.quantise(z);
-        const y = this.decode(straightThrough(z, quantised)); // [n, d, h, w, 1]
-        const losses = generatorLosses(x, y, z, quantised, this.config);
-        // variableGrads frees all but its result; what the caller gets is kept by hand.
-        kept = { latents: tf.keep(this.rows(z)), codes: tf.keep(codes) };
-        parts = [losses.reconstruction, losses.commitment].map((part) => tf.keep(part));
-        return losses.total;
-      };
-      const { value, grads } = tf.variableGrads(forward, [...this.weights.values()]);
-      const [total, reconstruction, commitment] = [value, ...parts].map((part) => part.dataSync()[0]!);
-      tf.dispose(parts);
-      const gradients = Object.fromEntries(
-        [...this.weights].map(([name, weight]) => [name, grads[weight.name]!]),
-      );
-      return {
-        losses: { total: total!, reconstruction: reconstruction!, commitment: commitment! },
-        gradients,
-        ...kept!,
-      };
-    });
+  /**
+   * The forward pass of one local batch [n, d, h, w, 1], recorded: whoever computes a loss of the reconstruction hands
+   * its gradient to `backward`.
+   */
+  forward(x: tf.Tensor5D): ForwardPass {
+    let codes: tf.Tensor1D | undefined;
+    const recording = record(() => {
+      const z = this.encode(x); // [n, d', h', w', codeDim]
+      const quantised = this.quantise(z);
+      codes = tf.keep(quantised.codes);
+      const h = decodeFeatures(straightThrough(z, quantised.quantised), this.weights, this.config);
+      const commitment = mse(z, stopGradient(quantised.quantised));
+      return [decodeLast(h, this.weights), commitment, this.rows(z), h];
+    }, [...this.weights.values()]);
+    const [y, commitment, latents, features] = recording.outputs as [
+      tf.Tensor5D,
+      tf.Scalar,
+      tf.Tensor2D,
+      tf.Tensor5D,
+    ];
+    return {
+      y,
+      features,
+      commitment,
+      latents,
+      codes: codes!,
+      backward: (dy, commitmentWeight) => {
+        const gradients = tf.tidy(() => recording.backward([dy, tf.scalar(commitmentWeight), null, null]));
+        return Object.fromEntries([...this.weights.keys()].map((name, i) => [name, gradients[i]!]));
+      },
+    };
+  }
+
+  /**
+   * Losses and gradients of one local batch [n, d, h, w, 1] without discriminators, both times `weight`: the batch's
+   * share of the global batch. Disposes everything but what it returns.
+   */
+  lossAndGradients(x: tf.Tensor5D, weight = 1): LossAndGradients {
+    const { y, features, commitment, latents, codes, backward } = this.forward(x);
+    features.dispose();
+    const { value, gradient } = l1Reconstruction(x, y, this.config.reconstruction * weight);
+    const gradients = backward(gradient, this.config.commitment * weight);
+    const losses = { reconstruction: weight * value, commitment: weight * commitment.dataSync()[0]! };
+    tf.dispose([y, commitment, gradient]);
+    const total =
+      this.config.reconstruction * losses.reconstruction + this.config.commitment * losses.commitment;
+    return { losses: { total, ...losses }, gradients, latents, codes };
   }
 
   /** All that determines the model: weights and codebook by PyTorch's names, in this project's layout. Copies. */

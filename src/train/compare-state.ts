@@ -1,14 +1,14 @@
 import { CollectiveFailed } from '../errors';
-import type { VqGan } from '../model/vqgan';
 import type { Collective } from './collective/collective';
+import type { Learner } from './learner';
 
 /**
- * Makes sure that weights and codebook are bit-identical on all ranks; if not, the gradients of later steps would be
+ * Makes sure that all weights and the codebook are bit-identical on all ranks; if not, the gradients of later steps would be
  * those of different models. @throws CollectiveFailed naming the ranks that differ from rank 0
  */
-export async function compareState(model: VqGan, collective: Collective): Promise<void> {
+export async function compareState(learner: Learner, collective: Collective): Promise<void> {
   if (collective.worldSize === 1) return;
-  const sums = [...model.state().values()].map(({ data }) => checksum(data));
+  const sums = [...learner.state().model.values()].map(({ data }) => checksum(data));
   const mine = sums.reduce((all, sum) => Math.imul(all ^ sum, 0x01000193) >>> 0, 0x811c9dc5);
   // Half words: a float32 holds 24 bits.
   const all = await collective.allGather(Float32Array.of(mine >>> 16, mine & 0xffff), 'state checksum');

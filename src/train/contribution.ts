@@ -1,6 +1,10 @@
-import * as tf from '@tensorflow/tfjs-core';
-import type { VqGan } from '../model/vqgan';
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Codebook, CodebookStatistics } from '../model/codebook';
+import type { Weights } from '../model/weights';
 import type { Share } from './sampler';
+
+/** The losses of a step, in the order in which they are summed. */
+export const lossNames = ['loss', 'reconstruction', 'commitment'] as const;
 
 /**
  * What a rank adds to the one sum of a step. All passes of the step are added up in here, so nothing is sent between
@@ -8,35 +12,27 @@ import type { Share } from './sampler';
  */
 export class Contribution {
   readonly gradients: ReadonlyMap<string, Float32Array>;
-  /** total, reconstruction, commitment, each times its share of the global batch */
-  readonly losses = new Float32Array(3);
+  /** As `lossNames`, each times its share of the global batch. */
+  readonly losses = new Float32Array(lossNames.length);
   readonly counts: Float32Array;
   readonly sums: Float32Array;
   readonly candidates: Float32Array;
 
   /** Nothing yet. A rank that an uneven tail leaves without patches still takes part in the sum. */
-  constructor(private readonly model: VqGan) {
-    const { codes, codeDim } = model.codebook;
-    this.gradients = new Map(
-      [...model.weights].map(([name, weight]) => [name, new Float32Array(weight.size)]),
-    );
+  constructor(weights: Weights, { codes, codeDim }: Codebook) {
+    this.gradients = new Map([...weights].map(([name, weight]) => [name, new Float32Array(weight.size)]));
     this.counts = new Float32Array(codes);
     this.sums = new Float32Array(codes * codeDim);
     this.candidates = new Float32Array(codes * codeDim);
   }
 
-  /** One pass over some patches of the global batch, [n, d, h, w, 1]. */
-  add(x: tf.Tensor5D, pass: Pass, seed: number, step: number): void {
-    const { losses, gradients, latents, codes } = this.model.lossAndGradients(x);
-    const weight = pass.patches.length / pass.total;
-    for (const [name, sum] of this.gradients) addScaled(sum, gradients[name]!.dataSync<'float32'>(), weight);
-    addScaled(this.losses, [losses.total, losses.reconstruction, losses.commitment], weight);
-    const rows = rowsOf(latents, pass, seed);
-    const statistics = this.model.codebook.statistics(latents, codes, { ...rows, step });
-    addScaled(this.counts, statistics.counts, 1);
-    addScaled(this.sums, statistics.sums, 1);
-    addScaled(this.candidates, statistics.candidates, 1);
-    tf.dispose([gradients, latents, codes]);
+  /** One pass over some patches; losses and gradients already times their share of the global batch. */
+  add(losses: readonly number[], gradients: tf.NamedTensorMap, statistics: CodebookStatistics): void {
+    for (const [name, sum] of this.gradients) add(sum, gradients[name]!.dataSync<'float32'>());
+    add(this.losses, losses);
+    add(this.counts, statistics.counts);
+    add(this.sums, statistics.sums);
+    add(this.candidates, statistics.candidates);
   }
 
   /** In one fixed order, for the sum over ranks. */
@@ -63,6 +59,6 @@ export function rowsOf(latents: tf.Tensor2D, { patches, offset, total }: Pass, s
   return { offset: offset * perPatch, total: total * perPatch, seed };
 }
 
-function addScaled(sum: Float32Array, values: ArrayLike<number>, factor: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + factor * values[i]!;
+function add(sum: Float32Array, values: ArrayLike<number>): void {
+  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
 }

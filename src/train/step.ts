@@ -1,14 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { takePassTimes } from '../compute/pass-times';
 import { perplexity, usage } from '../model/codebook';
-import type { VqGan } from '../model/vqgan';
-import { type Adam, clipByGlobalNorm } from './adam';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
-import { Contribution, type Pass, passesOf, rowsOf } from './contribution';
+import { lossNames, type Pass, passesOf, rowsOf } from './contribution';
+import type { Learner } from './learner';
 import type { PatchSet } from './patch-set';
 import type { Share } from './sampler';
-import { learningRateAt } from './schedule';
 
 /** What one optimiser step did, the same on every rank but for the clock. */
 export interface StepResult {
@@ -40,13 +38,10 @@ export interface StepSeconds {
 
 /** What a step works on. */
 export interface Training {
-  readonly model: VqGan;
-  readonly adam: Adam;
+  readonly learner: Learner;
   readonly collective: Collective;
   readonly config: RunConfig;
   readonly patches: PatchSet;
-  /** Optimiser steps of the whole run. */
-  readonly steps: number;
 }
 
 /**
@@ -60,16 +55,16 @@ export async function trainStep(
   step: number,
   wantsToStop: boolean,
 ): Promise<StepResult> {
-  const { model, adam, collective, config } = training;
+  const { learner, collective, config } = training;
   const clock = new Clock();
   const passes = passesOf(share, config.batch);
-  if (!model.codebook.initialised) await initialiseCodebook(training, passes, clock);
-  const sum = new Contribution(model);
+  if (!learner.model.codebook.initialised) await initialiseCodebook(training, passes, clock);
+  const sum = learner.nothing();
   for (const pass of passes) {
     const x = await readBatch(training.patches, pass.patches, config.patch);
     clock.lap('data');
     takePassTimes();
-    sum.add(x, pass, config.seed, step);
+    await learner.contribute(sum, x, pass, step);
     x.dispose();
     const { forward } = takePassTimes();
     clock.lap('backward');
@@ -82,20 +77,14 @@ export async function trainStep(
   await collective.allReduce([...sum.arrays, seconds, stop], 'step');
   clock.lap('communication');
 
-  const gradientNorm = clipByGlobalNorm(sum.gradients.values(), config.clip);
-  const learningRate = learningRateAt(config, step, training.steps);
-  adam.step(sum.gradients, learningRate);
-  model.codebook.apply(sum);
+  const updated = learner.update(sum, step);
   clock.lap('optimiser');
-  const [loss, reconstruction, commitment] = sum.losses as unknown as [number, number, number];
+  const losses = Object.fromEntries(lossNames.map((name, i) => [name, sum.losses[i]!]));
   return {
-    loss,
-    reconstruction,
-    commitment,
+    ...(losses as Record<(typeof lossNames)[number], number>),
     perplexity: perplexity(sum.counts),
     usage: usage(sum.counts),
-    gradientNorm,
-    learningRate,
+    ...updated,
     secondsByRank: [...seconds],
     seconds: clock.spent,
     stop: stop[0]! > 0,
@@ -104,7 +93,7 @@ export async function trainStep(
 
 /** The codes start from latents of the first global batch, whichever rank holds them. */
 async function initialiseCodebook(
-  { model, collective, config, patches }: Training,
+  { learner: { model }, collective, config, patches }: Training,
   passes: readonly Pass[],
   clock: Clock,
 ) {

@@ -1,8 +1,6 @@
 import { useBackend } from '../compute/backend';
 import { RunFailed } from '../errors';
-import { VqGan } from '../model/vqgan';
 import { version } from '../package';
-import { Adam } from './adam';
 import {
   type CheckpointState,
   checkpointDir,
@@ -13,6 +11,7 @@ import {
 } from './checkpoint';
 import type { Collective } from './collective/collective';
 import { compareState } from './compare-state';
+import { Learner } from './learner';
 import { loadData, type TrainingData } from './loader';
 import { type MetricRecord, MetricsLog } from './metrics-log';
 import type { Reporter } from './reporter';
@@ -46,11 +45,10 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const data = await loadData(config, { signal: stop });
   const sampler = new Sampler({ ...config, patches: data.train.count, ranks: collective.worldSize });
   const steps = config.steps ?? config.epochs! * sampler.stepsPerEpoch;
-  const model = new VqGan(config.model, config.seed);
-  const adam = new Adam(model.weights, config);
-  const training = { model, adam, collective, config, patches: data.train, steps };
+  const learner = new Learner(config, steps);
+  const training = { learner, collective, config, patches: data.train };
 
-  const resumed = await resume(options, model, adam);
+  const resumed = await resume(options, learner);
   let [step, cursor, best]: [number, Cursor, Best] = [
     resumed?.step ?? 0,
     resumed ?? { epoch: 0, position: 0 },
@@ -89,22 +87,22 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
 
     let improved = false;
     if (data.validation.count > 0 && (isDue(step, config.validateEvery) || last)) {
-      const measured = await validate(training, data.validation);
+      const measured = await validate({ ...training, model: learner.model }, data.validation);
       improved = !(measured.psnr <= (best?.value ?? Number.NEGATIVE_INFINITY));
       if (improved) best = { metric: 'psnr', value: measured.psnr, step };
       writer?.record({ ...measured, step, epoch, split: 'validation' });
     }
-    if (isDue(step, config.compareEvery) || last) await compareState(model, collective);
+    if (isDue(step, config.compareEvery) || last) await compareState(learner, collective);
     // Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record.
     if (improved || last || stopped || isDue(step, config.checkpointEvery))
-      writer?.checkpoint(model, adam, { step, ...cursor, best }, improved);
+      writer?.checkpoint(learner, { step, ...cursor, best }, improved);
     void report({ type: 'alive', step });
     // Lets signals, sockets and the heartbeat in between two steps.
     await new Promise((resolve) => setImmediate(resolve));
   }
   // Nobody leaves before the last checkpoint is in place.
   await collective.barrier('end');
-  model.dispose();
+  learner.dispose();
   return step >= steps ? 'done' : 'stopped';
 }
 
@@ -113,8 +111,7 @@ type Best = CheckpointState['best'];
 /** Loads the checkpoint that rank 0 finds newest and whole into every rank. */
 async function resume(
   { runDir, collective }: RankOptions,
-  model: VqGan,
-  adam: Adam,
+  learner: Learner,
 ): Promise<CheckpointState | undefined> {
   if (collective.rank === 0) removeHalfWritten(runDir);
   const found =
@@ -122,13 +119,9 @@ async function resume(
   const step = Float32Array.of(found ? 1 : 0, ...halves(found?.state.step ?? 0));
   await collective.broadcast([step], 0, 'checkpoint');
   if (step[0] === 0) return undefined;
-  const {
-    model: weights,
-    optimiser,
-    state,
-  } = found ?? readCheckpoint(checkpointDir(runDir, step[1]! * 2 ** 16 + step[2]!));
-  model.load(weights);
-  adam.load(optimiser, state.adamSteps);
+  const checkpoint = found ?? readCheckpoint(checkpointDir(runDir, step[1]! * 2 ** 16 + step[2]!));
+  const { state } = checkpoint;
+  learner.load(checkpoint);
   console.error(`rank ${collective.rank} goes on from the checkpoint of step ${state.step}`);
   return state;
 }
@@ -189,19 +182,16 @@ class RunWriter {
     if (this.log.append(record)) this.events.append(record);
   }
 
-  checkpoint(model: VqGan, adam: Adam, at: Cursor & { step: number; best: Best }, improved: boolean): void {
+  checkpoint(learner: Learner, at: Cursor & { step: number; best: Best }, improved: boolean): void {
+    const { model, optimiser, counters } = learner.state();
     const state: CheckpointState = {
       ...at,
-      adamSteps: adam.steps,
+      ...counters,
       config: settingsOf(this.stored),
       intensities: this.data.intensities,
       patchwise: version(),
     };
     const { keep } = this.stored;
-    saveCheckpoint(
-      this.runDir,
-      { state, model: model.state(), optimiser: adam.state() },
-      { best: improved, keep },
-    );
+    saveCheckpoint(this.runDir, { state, model, optimiser }, { best: improved, keep });
   }
 }

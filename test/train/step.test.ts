@@ -1,10 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
-import { VqGan } from '../../src/model/vqgan';
-import { Adam } from '../../src/train/adam';
 import { Alone } from '../../src/train/collective/star';
 import { resolveConfig } from '../../src/train/config';
+import { Learner } from '../../src/train/learner';
 import { loadData } from '../../src/train/loader';
 import { type Cursor, Sampler } from '../../src/train/sampler';
 import { type Training, trainStep } from '../../src/train/step';
@@ -14,25 +13,18 @@ import { tiny } from './tiny';
 beforeAll(async () => {
   await useBackend('cpu');
 });
-const models: VqGan[] = [];
+const learners: Learner[] = [];
 afterEach(() => {
-  for (const model of models.splice(0)) model.dispose();
+  for (const learner of learners.splice(0)) learner.dispose();
 });
 
 async function prepare(options: object = {}) {
   const config = resolveConfig({ ...tiny, data: ['phantom:16x16x32'], ...options });
   const data = await loadData(config);
-  const model = new VqGan(config.model, config.seed);
-  models.push(model);
+  const learner = new Learner(config, config.steps!);
+  learners.push(learner);
   const collective = new Alone();
-  const training: Training = {
-    model,
-    adam: new Adam(model.weights, config),
-    collective,
-    config,
-    patches: data.train,
-    steps: config.steps!,
-  };
+  const training: Training = { learner, collective, config, patches: data.train };
   const sampler = new Sampler({ ...config, patches: data.train.count });
   return { training, data, sampler };
 }
@@ -48,11 +40,11 @@ describe('training step', () => {
       losses.push((await trainStep(training, share, step, false)).loss);
       cursor = share.next;
       if (step === 1) {
-        await validate(training, data.validation);
+        await validate({ ...training, model: training.learner.model }, data.validation);
         tensors = tf.memory().numTensors;
       }
     }
-    await validate(training, data.validation);
+    await validate({ ...training, model: training.learner.model }, data.validation);
     expect(tf.memory().numTensors).toBe(tensors);
     const mean = (part: readonly number[]) => part.reduce((sum, loss) => sum + loss, 0) / part.length;
     expect(mean(losses.slice(-5))).toBeLessThan(0.7 * mean(losses.slice(0, 5)));
@@ -70,12 +62,12 @@ describe('validation', () => {
   it('is the mean over voxels of what the model makes of them', async () => {
     const { training, data, sampler } = await prepare();
     await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, false);
-    const measured = await validate(training, data.validation);
+    const measured = await validate({ ...training, model: training.learner.model }, data.validation);
     let [squared, absolute, voxels] = [0, 0, 0];
     for (let i = 0; i < data.validation.count; i++) {
       const patch = await data.validation.read(i);
       const decoded = tf.tidy(() =>
-        training.model.reconstruct(tf.tensor5d(patch, [1, 8, 8, 8, 1])).dataSync(),
+        training.learner.model.reconstruct(tf.tensor5d(patch, [1, 8, 8, 8, 1])).dataSync(),
       );
       // The grid of 16 x 16 x 8 voxels in patches of 8 x 8 x 8 has no overlap.
       for (const [v, value] of patch.entries()) {
