@@ -1,34 +1,98 @@
 import { InvalidArgument } from '../errors';
-import { expectLength, type VoxelSource } from '../patch/extract';
+import type { VoxelSource } from '../patch/extract';
 import type { Axis, Grid } from '../patch/grid';
+import type { WindowName } from '../patch/windows';
 import type { Vec3 } from '../volume/vec3';
+import { jumpSums } from './jumps';
+
+export interface SeamEnergyOptions {
+  /**
+   * Voxels `[x, y, z]` after which the model's own pattern repeats: its downsampling. A decoder that doubles the
+   * resolution jumps differently between even and odd voxels, and patches begin at even ones; without this, that
+   * pattern counts as a seam. Default `[1, 1, 1]`, no pattern.
+   */
+  readonly period?: Vec3;
+  /** What was reconstructed. Its own energy at the same places, which is anatomy, is divided out. */
+  readonly reference?: VoxelSource;
+  /** The window of the blend; `seed-linear` also falls from 1 to 0 in mid-patch, so it is held to those places too. */
+  readonly window?: WindowName;
+}
 
 /**
- * How much more a volume jumps where patches begin or end than elsewhere: the mean absolute difference of neighbouring
- * voxels across patch borders over that of all other neighbours, on the three axes together. 1 is a volume without
- * seams; NaN where the grid has no border inside the volume.
+ * How much more a volume jumps where the blend may leave a seam than elsewhere: the mean absolute difference of
+ * neighbouring voxels across those places over what it is, on the same axis, at all other places of the same phase.
+ * The phase is the distance from the start of the patch that counts most there, modulo `period`. With a reference,
+ * the same ratio of the reference is divided out. 1 is a volume without seams; the reference itself has exactly 1.
+ * NaN where the grid has no border inside the volume, or a phase is found at borders alone.
  *
  * @param data the volume of the grid, `[z, y, x]`
  */
-export function seamEnergy(data: VoxelSource, grid: Grid): number {
-  let [across, acrossCount, elsewhere, elsewhereCount] = [0, 0, 0, 0];
-  for (const axis of [0, 1, 2] as const) {
+export function seamEnergy(data: VoxelSource, grid: Grid, options: SeamEnergyOptions = {}): number {
+  const { period = [1, 1, 1], reference, window } = options;
+  if (!(period.length === 3 && period.every((n) => Number.isInteger(n) && n > 0)))
+    throw new InvalidArgument('period', 'three whole numbers above 0, [x, y, z]', period);
+  const places = ([0, 1, 2] as const).map((axis) => placesOf(grid, axis, period[axis], window));
+  const ratio = (values: VoxelSource) => energyOf(values, grid, places);
+  return reference ? quotient(ratio(data), ratio(reference)) : ratio(data);
+}
+
+/** Where an axis is measured: for the jump from voxel i to i + 1 its phase, and whether a seam may be there. */
+interface Places {
+  readonly axis: Axis;
+  readonly phase: readonly number[];
+  readonly seam: readonly boolean[];
+}
+
+function placesOf(grid: Grid, axis: Axis, period: number, window: WindowName | undefined): Places {
+  const seams = new Set([...patchBorders(grid, axis), ...(window === 'seed-linear' ? middles(grid, axis) : [])]);
+  const jumps = Array.from({ length: grid.volume[axis] - 1 }, (_, i) => i + 1);
+  return {
+    axis,
+    phase: jumps.map((voxel) => mod(voxel - leadingStart(grid, axis, voxel), period)),
+    seam: jumps.map((voxel) => seams.has(voxel)),
+  };
+}
+
+function energyOf(data: VoxelSource, grid: Grid, places: readonly Places[]): number {
+  let [across, expected] = [0, 0];
+  for (const { axis, phase, seam } of places) {
     const jumps = jumpSums(data, grid.volume, axis);
-    const borders = new Set(patchBorders(grid, axis));
-    const lines = data.length / grid.volume[axis];
+    const elsewhere = new Map<number, { sum: number; count: number }>();
     jumps.forEach((sum, i) => {
-      if (borders.has(i + 1)) {
-        across += sum;
-        acrossCount += lines;
-      } else {
-        elsewhere += sum;
-        elsewhereCount += lines;
-      }
+      if (seam[i]) return;
+      const of = elsewhere.get(phase[i]!) ?? { sum: 0, count: 0 };
+      elsewhere.set(phase[i]!, { sum: of.sum + sum, count: of.count + 1 });
+    });
+    jumps.forEach((sum, i) => {
+      if (!seam[i]) return;
+      const of = elsewhere.get(phase[i]!);
+      across += sum;
+      expected += of ? of.sum / of.count : Number.NaN;
     });
   }
-  if (acrossCount === 0 || elsewhereCount === 0) return Number.NaN;
-  if (across === 0 && elsewhere === 0) return 1;
-  return across / acrossCount / (elsewhere / elsewhereCount);
+  return places.some(({ seam }) => seam.includes(true)) ? quotient(across, expected) : Number.NaN;
+}
+
+/** The start of the patch whose middle is nearest to the face before a voxel, of those that reach over that face. */
+function leadingStart(grid: Grid, axis: Axis, voxel: number): number {
+  const patch = grid.patch[axis];
+  const over = grid.starts[axis].filter((start) => start < voxel && voxel < start + patch);
+  const from = (start: number) => Math.abs(start + patch / 2 - voxel);
+  // Side by side without overlap no patch reaches over: the one that begins there has the phase of its own border.
+  return over.reduce((best, start) => (from(start) < from(best) ? start : best), over[0] ?? voxel);
+}
+
+function middles(grid: Grid, axis: Axis): number[] {
+  return grid.starts[axis].map((start) => start + (grid.patch[axis] >> 1));
+}
+
+function mod(value: number, period: number): number {
+  return ((value % period) + period) % period;
+}
+
+/** Two volumes that jump nowhere are equally without seams. */
+function quotient(a: number, b: number): number {
+  return a === 0 && b === 0 ? 1 : a / b;
 }
 
 /** The mean absolute jump between neighbouring voxels by where it is from a patch border. */
@@ -84,25 +148,4 @@ export function patchBorders(grid: Grid, axis: Axis): readonly number[] {
   const borders = new Set<number>();
   for (const start of grid.starts[axis]) borders.add(start).add(start + grid.patch[axis]);
   return [...borders].filter((b) => b > 0 && b < grid.volume[axis]).sort((a, b) => a - b);
-}
-
-/** For each i the sum of |data[i + 1] - data[i]| along an axis, over all lines of the volume. */
-function jumpSums(data: VoxelSource, shape: Vec3, axis: Axis): Float64Array {
-  const [nx, ny, nz] = shape;
-  expectLength('data', data, nx * ny * nz, 'the volume of the grid');
-  const step = axis === 0 ? 1 : axis === 1 ? nx : nx * ny;
-  const sums = new Float64Array(shape[axis] - 1);
-  for (let z = 0; z < nz - (axis === 2 ? 1 : 0); z++) {
-    for (let y = 0; y < ny - (axis === 1 ? 1 : 0); y++) {
-      const row = (z * ny + y) * nx;
-      if (axis === 0) {
-        for (let x = 0; x < nx - 1; x++) sums[x]! += Math.abs(data[row + x + 1]! - data[row + x]!);
-      } else {
-        let sum = 0;
-        for (let i = row; i < row + nx; i++) sum += Math.abs(data[i + step]! - data[i]!);
-        sums[axis === 1 ? y : z]! += sum;
-      }
-    }
-  }
-  return sums;
 }
