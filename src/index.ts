@@ -35,14 +35,16 @@ export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
 export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export {
+  type Blending,
   type ModelSource,
   type ReconstructOptions,
   reconstruct,
+  reconstructBlends,
   reconstructToFile,
   reconstructWindows,
 } from './evaluate/reconstruct';
 export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
-export { patchBorders, seamEnergy, seamProfile } from './evaluate/seam';
+export { patchBorders, type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
 export { type SsimOptions, SsimSums, ssim } from './evaluate/ssim';
 export type { ModelConfig } from './model/config';
 export { forecastMemory, type MemoryForecast } from './model/forecast';
@@ -107,6 +109,7 @@ export type { BaselineView, LeftOut, SplitName } from './volume/store/format';
 export { type Prepared, type PrepareOptions, prepareDataset } from './volume/store/prepare';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
 export type { Vec3 } from './volume/vec3';
+export { resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume } from './volume/volume';
 export {
   type VolumePlace,

@@ -5,7 +5,7 @@ import type { Volume } from '../volume/volume';
 import { mae, psnr, rmse } from './metrics';
 import { fitsMsSsim, msSsim } from './ms-ssim';
 import { Reconstruction } from './reconstruction';
-import { seamEnergy, seamProfile } from './seam';
+import { type SeamEnergyOptions, seamEnergy, seamProfile } from './seam';
 import { ssim } from './ssim';
 
 /** How far one candidate is from the reference. */
@@ -20,7 +20,7 @@ export interface ComparisonRow {
   /** In the volume's own units, clipped to the intensity window. */
   readonly mae: number;
   readonly rmse: number;
-  /** Mean jump across patch borders over the mean jump elsewhere; 1 is seamless. */
+  /** How much more it jumps across patch borders than elsewhere, against the reference; 1 is seamless. */
   readonly seamEnergy?: number;
   /** exp(entropy) of the codes the volume used. */
   readonly perplexity?: number;
@@ -78,7 +78,8 @@ export function compareVolumes(
         [...volume.shape],
       );
 
-  const first = named.map(({ volume }) => volume).find((volume) => volume instanceof Reconstruction);
+  const made = named.map(({ volume }) => volume).filter((volume) => volume instanceof Reconstruction);
+  const first = made.find(({ grid }) => grid.patches > 1) ?? made[0];
   const grid = options.grid ?? first?.grid;
   const intensity = options.intensity
     ? resolveIntensity(options.intensity, reference)
@@ -97,12 +98,27 @@ export function compareVolumes(
       ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, { shape, dataRange }) }),
       mae: mae(expected, data),
       rmse: rmse(expected, data),
-      ...(grid && { seamEnergy: seamEnergy(data, grid) }),
+      ...seamsOf(volume, data, grid, { period: first?.downsample, reference: expected }),
       ...(volume instanceof Reconstruction && { perplexity: volume.perplexity, usage: volume.usage }),
     });
     if (grid) profiles.push(...profilesOf(name, data, grid));
   }
   return new Comparison(reference, named, intensity, grid, rows, profiles);
+}
+
+/** A reconstruction is held to its own patches, everything else to the comparison's. */
+function seamsOf(
+  volume: Volume,
+  data: Float32Array,
+  grid: Grid | undefined,
+  { period, reference }: SeamEnergyOptions,
+): { seamEnergy?: number } {
+  const own = volume instanceof Reconstruction ? volume : undefined;
+  const at = own?.grid ?? grid;
+  if (!at) return {};
+  const options = { period: own?.downsample ?? period, reference, window: own?.window };
+  const energy = seamEnergy(data, at, options);
+  return Number.isNaN(energy) ? {} : { seamEnergy: energy };
 }
 
 function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProfile[] {

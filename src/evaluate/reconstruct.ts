@@ -6,14 +6,15 @@ import { blendPatches, type Patch } from '../patch/blend';
 import { blendToFile } from '../patch/blend-file';
 import { extractPatch } from '../patch/extract';
 import { type Grid, planGrid } from '../patch/grid';
-import type { WindowName } from '../patch/windows';
+import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
 import { attach, Run } from '../train/run';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
+import { resampleVolume, viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
-import type { WriteOptions } from '../volume/write';
+import { type WriteOptions, writeVolume } from '../volume/write';
 import { decodePatches } from './decoder-pool';
 import { checkMirror, type MirrorAxis } from './mirror';
 import { Reconstruction, type ReconstructionDetails } from './reconstruction';
@@ -53,20 +54,34 @@ export async function reconstructWindows<W extends WindowName>(
   volume: Volume,
   options: ReconstructOptions & { readonly windows: readonly W[] },
 ): Promise<Record<W, Reconstruction>> {
-  const { grid, decoded, how } = await decode(model, volume, options);
-  const copies = share(decoded, options.windows.length);
+  const blends = Object.fromEntries(options.windows.map((window): [W, Blending] => [window, { window }]));
+  return reconstructBlends(model, volume, { ...options, blends: blends as Record<W, Blending> });
+}
+
+/** A way to blend: a window, and for the gaussian its standard deviation as a fraction of the patch. */
+export interface Blending extends WindowOptions {
+  readonly window: WindowName;
+}
+
+/** One pass through the model, blended in several ways, each with a name. Errors are those of `reconstructWindows`. */
+export async function reconstructBlends<N extends string>(
+  model: ModelSource,
+  volume: Volume,
+  options: ReconstructOptions & { readonly blends: Readonly<Record<N, Blending>> },
+): Promise<Record<N, Reconstruction>> {
+  const { grid, seen, decoded, how } = await decode(model, volume, options);
+  const named = Object.entries<Blending>(options.blends);
+  const copies = share(decoded, named.length);
   const blended = await Promise.all(
-    options.windows.map((window, i) => blendPatches(grid, copies[i]!, { window, signal: options.signal })),
+    named.map(([, blend], i) => blendPatches(grid, copies[i]!, { ...blend, signal: options.signal })),
   );
-  const entries = options.windows.map((window, i) => {
+  const entries = named.map(([name, { window }], i) => {
     const { shape, spacing, affine } = volume;
-    const source = `reconstruction (${window}) of ${volume.source ?? 'a volume'}`;
-    return [
-      window,
-      new Reconstruction({ shape, spacing, affine, data: blended[i]!, source }, { window, ...how() }),
-    ];
+    const data = seen === volume ? blended[i]! : resampleVolume(seen.with(blended[i]!), shape).data;
+    const source = `reconstruction (${name}) of ${volume.source ?? 'a volume'}`;
+    return [name, new Reconstruction({ shape, spacing, affine, data, source }, { window, ...how() })];
   });
-  return Object.fromEntries(entries) as Record<W, Reconstruction>;
+  return Object.fromEntries(entries) as Record<N, Reconstruction>;
 }
 
 /**
@@ -80,12 +95,18 @@ export async function reconstructToFile(
   options: ReconstructOptions & Pick<WriteOptions, 'dtype'> & { readonly window?: WindowName } = {},
 ): Promise<ReconstructionDetails> {
   const { window = 'gaussian', dtype, signal } = options;
-  const { grid, decoded, how } = await decode(model, volume, options);
-  await blendToFile(grid, decoded, path, { window, dtype, signal, like: volume });
+  const { grid, seen, decoded, how } = await decode(model, volume, options);
+  if (seen !== volume) {
+    const data = seen.with(await blendPatches(grid, decoded, { window, signal }));
+    await writeVolume(path, volume.with(resampleVolume(data, volume.shape).data), { dtype, signal });
+  } else await blendToFile(grid, decoded, path, { window, dtype, signal, like: volume });
   return { window, ...how() };
 }
 
 interface Decoding {
+  /** What the model sees: the volume itself, or the resampled view its run was trained on. */
+  readonly seen: Volume;
+  /** The patches of what is seen. */
   readonly grid: Grid;
   readonly decoded: AsyncGenerator<Patch>;
   /** What is known once all patches are decoded. */
@@ -101,13 +122,16 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   const intensity = options.intensity
     ? resolveIntensity(options.intensity, volume)
     : intensityOf(volume, config.intensity, intensities);
-  const grid = planGrid(volume.shape, { patch: config.patch, stride: options.stride ?? config.stride });
+  const view = config.view ?? 'full'; // checkpoints from before there were views have none
+  // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
+  const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
+  const grid = planGrid(seen.shape, { patch: config.patch, stride: options.stride ?? config.stride });
   const counts = new Float64Array(config.model.codes);
   const backend = options.backend ?? config.backend;
   const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };
   const decoded = async function* (): AsyncGenerator<Patch> {
     let done = 0;
-    for await (const patch of decodePatches(setup, patchesOf(volume, grid), options)) {
+    for await (const patch of decodePatches(setup, patchesOf(seen, grid), options)) {
       patch.counts.forEach((count, code) => {
         counts[code]! += count;
       });
@@ -116,13 +140,16 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
     }
   };
   const how = () => ({
-    grid,
+    // Of a resampled view the whole volume is one patch, and has no borders inside.
+    grid: seen === volume ? grid : planGrid(volume.shape, { patch: volume.shape }),
     intensity,
     seconds: (performance.now() - started) / 1000,
     perplexity: perplexity(counts),
     usage: usage(counts),
+    codeCounts: counts,
+    downsample: config.model.downsample,
   });
-  return { grid, decoded: decoded(), how };
+  return { seen, grid, decoded: decoded(), how };
 }
 
 function* patchesOf(volume: Volume, grid: Grid): Generator<Patch> {

@@ -1,6 +1,7 @@
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { Intensity } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
 import { Volume } from '../volume/volume';
 
 /** How a model made something of a volume, patch by patch. */
@@ -12,6 +13,10 @@ export interface ReconstructionDetails {
   readonly perplexity: number;
   /** Distinct codes the volume used over the size of the codebook. */
   readonly usage: number;
+  /** How often the volume used each code, by the code's number. */
+  readonly codeCounts: Float64Array;
+  /** Voxels per latent `[x, y, z]`: the period of the model's own pattern. */
+  readonly downsample: Vec3;
   /** Wall time from the first patch to the last voxel. */
   readonly seconds: number;
 }
@@ -23,6 +28,8 @@ export class Reconstruction extends Volume implements ReconstructionDetails {
   readonly intensity: Intensity;
   readonly perplexity: number;
   readonly usage: number;
+  readonly codeCounts: Float64Array;
+  readonly downsample: Vec3;
   readonly seconds: number;
 
   constructor(init: ConstructorParameters<typeof Volume>[0], how: ReconstructionDetails) {
@@ -32,6 +39,8 @@ export class Reconstruction extends Volume implements ReconstructionDetails {
     this.intensity = how.intensity;
     this.perplexity = how.perplexity;
     this.usage = how.usage;
+    this.codeCounts = how.codeCounts;
+    this.downsample = how.downsample;
     this.seconds = how.seconds;
   }
 }

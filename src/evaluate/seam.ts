@@ -44,7 +44,10 @@ interface Places {
 }
 
 function placesOf(grid: Grid, axis: Axis, period: number, window: WindowName | undefined): Places {
-  const seams = new Set([...patchBorders(grid, axis), ...(window === 'seed-linear' ? middles(grid, axis) : [])]);
+  const seams = new Set([
+    ...patchBorders(grid, axis),
+    ...(window === 'seed-linear' ? middles(grid, axis) : []),
+  ]);
   const jumps = Array.from({ length: grid.volume[axis] - 1 }, (_, i) => i + 1);
   return {
     axis,

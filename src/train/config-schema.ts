@@ -57,6 +57,14 @@ const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
       z.tuple([z.number(), z.number()]).refine(([low, high]) => low < high),
     ]),
   },
+  view: {
+    expected: "'full', or { shape: [x, y, z], how } of a smaller view",
+    allowed: ['full', "{ shape, how: 'resample' }", "{ shape, how: 'crop' }"],
+    schema: z.union([
+      z.literal('full'),
+      z.strictObject({ shape: size.schema, how: z.enum(['resample', 'crop']) }),
+    ]),
+  },
   patch: size,
   stride: size,
   ranks: count,

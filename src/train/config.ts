@@ -2,6 +2,7 @@ import { InvalidConfig } from '../errors';
 import type { ModelConfig } from '../model/config';
 import { PRESETS, type PresetName } from '../model/presets';
 import type { IntensitySpec } from '../volume/intensity';
+import type { BaselineView } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
 import { checkFields, checkTogether } from './config-schema';
@@ -23,6 +24,11 @@ export interface RunConfig {
   /** At most so many validation patches are measured, always the same, drawn by the seed. */
   readonly validationPatches: number;
   readonly intensity: IntensitySpec;
+  /**
+   * What the model sees of a volume: all its voxels, or the smaller view of a baseline, as `prepare` has it too
+   * (`{ shape, how: 'resample' | 'crop' }`). A prepared dataset must have been prepared with that view.
+   */
+  readonly view: 'full' | BaselineView;
   readonly patch: Vec3;
   readonly stride: Vec3;
   readonly model: ModelConfig;
@@ -80,6 +86,7 @@ const defaults = {
   validation: 0.15,
   validationPatches: 64,
   intensity: 'auto',
+  view: 'full',
   ranks: 1,
   backend: 'auto',
   seed: 0,

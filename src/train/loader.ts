@@ -4,7 +4,9 @@ import type { LongCall } from '../progress';
 import { type Intensity, resolveIntensity } from '../volume/intensity';
 import { phantom } from '../volume/phantom';
 import { readVolume } from '../volume/read';
-import { isDataset, openDataset } from '../volume/store/dataset';
+import { type Dataset, isDataset, openDataset } from '../volume/store/dataset';
+import type { StoredImage } from '../volume/store/stored-image';
+import { viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import type { RunConfig } from './config';
 import { PatchSet } from './patch-set';
@@ -27,11 +29,14 @@ export interface TrainingData {
 export async function loadData(config: RunConfig, call: LongCall = {}): Promise<TrainingData> {
   if (config.data.some(isDataset)) return openDatasets(config);
   const volumes: Volume[] = [];
+  const intensities: Intensity[] = [];
   for (const source of config.data) {
     call.onProgress?.({ done: volumes.length, total: config.data.length, what: 'volumes' });
-    volumes.push(parsePhantom(source) ?? (await readVolume(source, { signal: call.signal })));
+    const volume = parsePhantom(source) ?? (await readVolume(source, { signal: call.signal }));
+    // Of the whole volume, so that every view of it has the same map.
+    intensities.push(resolveIntensity(config.intensity, volume));
+    volumes.push(config.view === 'full' ? volume : viewVolume(volume, config.view));
   }
-  const intensities = volumes.map((volume) => resolveIntensity(config.intensity, volume));
   const split = planSplit(
     volumes.map((volume) => volume.shape),
     config,
@@ -52,11 +57,11 @@ function openDatasets(config: RunConfig): TrainingData {
     throw new InvalidConfig([{ key: 'data', expected, received: others }]);
   }
   const threads = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));
-  const volumes = config.data.flatMap((dir) =>
-    openDataset(dir, { threads }).volumes.filter(({ split }) => split !== 'test'),
-  );
+  const datasets = config.data.map((dir) => openDataset(dir, { threads }));
+  const volumes = datasets.flatMap((dataset) => dataset.volumes.filter(({ split }) => split !== 'test'));
+  const views = datasets.flatMap((dataset) => viewsOf(dataset, config));
   const split = planSplit(
-    volumes.map(({ shape }) => shape),
+    views.map(({ shape }) => shape),
     config,
     volumes.map((volume) => volume.split),
   );
@@ -66,11 +71,23 @@ function openDatasets(config: RunConfig): TrainingData {
       : resolveIntensity(config.intensity, { data: Float32Array.from(range) }),
   );
   return {
-    train: new PatchSet(split.train, volumes, intensities),
-    validation: new PatchSet(split.validation, volumes, intensities),
+    train: new PatchSet(split.train, views, intensities),
+    validation: new PatchSet(split.validation, views, intensities),
     volumes: split.train.length,
     intensities: Object.fromEntries(volumes.map(({ folder }, i) => [folder, intensities[i]!])),
   };
+}
+
+/** What the model sees of a dataset's volumes. @throws InvalidConfig if they were not prepared with that view */
+function viewsOf(dataset: Dataset, { view }: RunConfig): readonly StoredImage[] {
+  const volumes = dataset.volumes.filter(({ split }) => split !== 'test');
+  if (view === 'full') return volumes;
+  const has = dataset.baseline;
+  if (has?.how !== view.how || has.shape.some((size, axis) => size !== view.shape[axis])) {
+    const expected = `a view that ${dataset.dir} was prepared with: ${JSON.stringify(has ?? 'full')}`;
+    throw new InvalidConfig([{ key: 'view', expected, received: view }]);
+  }
+  return volumes.map(({ baseline }) => baseline!);
 }
 
 /** The phantom that `phantom:64x64x76` or `phantom:64x64x76#2` (seed 2) stands for; undefined for anything else. */

@@ -1,7 +1,7 @@
 import { extractPatch } from '../patch/extract';
 import { patchPlace, patchStart, planGrid } from '../patch/grid';
 import { type Intensity, toModel } from '../volume/intensity';
-import type { StoredVolume } from '../volume/store/stored-image';
+import type { StoredImage } from '../volume/store/stored-image';
 import type { Vec3 } from '../volume/vec3';
 import { Volume } from '../volume/volume';
 import type { Region } from './split';
@@ -24,7 +24,7 @@ export class PatchSet {
 
   constructor(
     private readonly regions: readonly Region[],
-    private readonly volumes: readonly (Volume | StoredVolume)[],
+    private readonly volumes: readonly (Volume | StoredImage)[],
     private readonly intensities: readonly Intensity[],
   ) {
     let count = 0;
@@ -87,7 +87,7 @@ export class PatchSet {
 }
 
 /** Reads what of a patch lies in the region and repeats its border, as `extractPatch` does for one in memory. */
-async function storedPatch(volume: StoredVolume, { from, grid }: Region, at: number): Promise<Float32Array> {
+async function storedPatch(volume: StoredImage, { from, grid }: Region, at: number): Promise<Float32Array> {
   const place = patchStart(grid, at);
   const start: Vec3 = [Math.max(0, place[0]), Math.max(0, place[1]), Math.max(0, place[2])];
   const end = (axis: 0 | 1 | 2) => Math.min(grid.volume[axis], place[axis] + grid.patch[axis]);

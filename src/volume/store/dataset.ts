@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { UnreadableFile } from '../../errors';
 import { compiledFile } from '../../package';
 import { readJson } from './files';
-import { type DatasetIndex, formatVersion, indexFile, type LeftOut, type SplitName } from './format';
+import {
+  type BaselineView,
+  type DatasetIndex,
+  formatVersion,
+  indexFile,
+  type LeftOut,
+  type SplitName,
+} from './format';
 import { type ReadThreads, StoredVolume } from './stored-image';
 import { Threads } from './threads';
 
@@ -18,6 +25,8 @@ export class Dataset {
   readonly volumes: readonly StoredVolume[];
   /** Files that could not be prepared. */
   readonly leftOut: readonly LeftOut[];
+  /** The smaller view that every volume has too, where one was asked for. */
+  readonly baseline?: BaselineView;
 
   constructor(
     readonly dir: string,
@@ -26,6 +35,7 @@ export class Dataset {
   ) {
     this.volumes = index.volumes.map((entry) => new StoredVolume(join(dir, entry.name), entry, threads));
     this.leftOut = index.leftOut;
+    if (index.settings.baseline) this.baseline = index.settings.baseline;
   }
 
   /** The volumes of one side of the split. */
