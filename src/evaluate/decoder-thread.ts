@@ -32,7 +32,7 @@ async function load(): Promise<VqGan> {
 
 function decode(vqgan: VqGan, { index, data }: DecoderPatch): DecodedPatch {
   const [width, height, depth] = setup.patch;
-  const counts = new Float32Array(vqgan.config.codes);
+  const counts = new Float32Array(vqgan.quantiser.size);
   const pass = (input: Float32Array, number: number): Float32Array =>
     tf.tidy(() => {
       const x = tf.tensor5d(input, [1, depth, height, width, 1]); // [1, d, h, w, 1]

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
+import { codeCount } from '../model/quantisers/create';
 import { blendPatches, type Patch } from '../patch/blend';
 import { blendToFile } from '../patch/blend-file';
 import { extractPatch } from '../patch/extract';
@@ -126,7 +127,7 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
   const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
   const grid = planGrid(seen.shape, { patch: config.patch, stride: options.stride ?? config.stride });
-  const counts = new Float64Array(config.model.codes);
+  const counts = new Float64Array(codeCount(config.model));
   const backend = options.backend ?? config.backend;
   const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };
   const decoded = async function* (): AsyncGenerator<Patch> {

@@ -2,10 +2,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { gatherCodes, nearestCode } from '../compute/ops';
 import { InvalidArgument } from '../errors';
 import { Random } from '../random';
-import { drawRows } from './rows';
+import type { QuantiserStatistics, RowRange } from './quantisers/quantiser';
+import { drawRows, sumsByCode, toUnitRows } from './rows';
+import type { StateArray } from './weights';
 
 /** What ranks sum over all of them before `apply`: plain sums, so any number of ranks gives the same codebook. */
-export interface CodebookStatistics {
+export interface CodebookStatistics extends QuantiserStatistics {
   /** Latents per code, [codes]. */
   readonly counts: Float32Array;
   /** Sum of the latents of each code, [codes * codeDim]. */
@@ -14,18 +16,15 @@ export interface CodebookStatistics {
   readonly candidates: Float32Array;
 }
 
-/** Which rows of the global batch's latents are this rank's: [offset, offset + m) of `total`. */
-export interface RowRange {
-  readonly offset: number;
-  readonly total: number;
-  readonly seed: number;
-}
-
 export interface CodebookOptions {
   readonly codes: number;
   readonly codeDim: number;
   readonly decay: number;
   readonly restartBelow: number;
+  /** Codes of unit length, which latents of unit length are to be compared with; default false. */
+  readonly cosine?: boolean;
+  /** What the names of its state start with; default `codebook`. */
+  readonly name?: string;
 }
 
 /** Keeps a code that no latent has chosen from dividing by zero (the value of the original implementation). */
@@ -44,17 +43,21 @@ export class Codebook {
   readonly codeDim: number;
   private readonly decay: number;
   private readonly restartBelow: number;
+  private readonly cosine: boolean;
+  private readonly name: string;
   private embedding: Float32Array; // [codes * codeDim]
   private counts: Float32Array; // moving average of latents per code, [codes]
   private sums: Float32Array; // moving average of the sum of those latents, [codes * codeDim]
   private ready = false;
   private tensor: tf.Tensor2D | undefined;
 
-  constructor({ codes, codeDim, decay, restartBelow }: CodebookOptions) {
+  constructor({ codes, codeDim, decay, restartBelow, cosine = false, name = 'codebook' }: CodebookOptions) {
     this.codes = codes;
     this.codeDim = codeDim;
     this.decay = decay;
     this.restartBelow = restartBelow;
+    this.cosine = cosine;
+    this.name = name;
     this.embedding = new Float32Array(codes * codeDim);
     this.counts = new Float32Array(codes);
     this.sums = new Float32Array(codes * codeDim);
@@ -74,6 +77,11 @@ export class Codebook {
     return { codes, embeddings: gatherCodes(this.tensor, codes) };
   }
 
+  /** A copy of the codes' embeddings, [codes * codeDim]. */
+  embeddings(): Float32Array {
+    return this.embedding.slice();
+  }
+
   /** What this rank's latents [m, codeDim] and their codes [m] add to the sum that `apply` takes. */
   statistics(
     latents: tf.Tensor2D,
@@ -82,17 +90,20 @@ export class Codebook {
   ): CodebookStatistics {
     const { codeDim } = this;
     const vectors = latents.dataSync<'float32'>();
-    const chosen = codes.dataSync<'int32'>();
-    const counts = new Float32Array(this.codes);
-    const sums = new Float64Array(this.codes * codeDim); // doubles: a split over ranks then rounds almost alike
-    for (let row = 0; row < chosen.length; row++) {
-      const code = chosen[row]!;
-      counts[code]!++;
-      for (let c = 0; c < codeDim; c++) sums[code * codeDim + c]! += vectors[row * codeDim + c]!;
-    }
-    const random = new Random(rows.seed, 'codebook restart', rows.step);
+    const { counts, sums } = sumsByCode(vectors, codes.dataSync<'int32'>(), this.codes, codeDim);
+    const random = new Random(rows.seed, `${this.name} restart`, rows.step);
     const candidates = drawRows(vectors, codeDim, this.codes, rows, random);
-    return { counts, sums: Float32Array.from(sums), candidates };
+    return { counts, sums, candidates };
+  }
+
+  /** What a rank without latents adds. */
+  noStatistics(): CodebookStatistics {
+    const size = this.codes * this.codeDim;
+    return {
+      counts: new Float32Array(this.codes),
+      sums: new Float32Array(size),
+      candidates: new Float32Array(size),
+    };
   }
 
   /** Moves the averages by one step's statistics, summed over all ranks, then restarts the dead codes. */
@@ -112,40 +123,42 @@ export class Codebook {
       const count = ((this.counts[code]! + SMOOTHING) / (total + this.codes * SMOOTHING)) * total;
       for (let i = code * codeDim; i < (code + 1) * codeDim; i++) this.embedding[i] = this.sums[i]! / count;
     }
+    if (this.cosine) toUnitRows(this.embedding, codeDim);
     this.changed();
   }
 
   /** The rows this rank owns of the latents the codes start from; zero elsewhere. Sum over ranks, then `initialise`. */
   initialisation(latents: tf.Tensor2D, rows: RowRange): Float32Array {
-    const random = new Random(rows.seed, 'codebook initialisation');
+    const random = new Random(rows.seed, `${this.name} initialisation`);
     return drawRows(latents.dataSync<'float32'>(), this.codeDim, this.codes, rows, random);
   }
 
-  /** Starts every code from the summed `initialisation`, as if one latent had chosen it. */
-  initialise(embedding: Float32Array): void {
+  /** Starts every code from the summed `initialisation`, as if so many latents had chosen it; by default one. */
+  initialise(embedding: Float32Array, counts = new Float32Array(this.codes).fill(1)): void {
     this.embedding = embedding.slice();
-    this.sums = embedding.slice();
-    this.counts = new Float32Array(this.codes).fill(1);
+    if (this.cosine) toUnitRows(this.embedding, this.codeDim);
+    this.counts = counts.slice();
+    this.sums = this.embedding.map((value, i) => value * counts[Math.floor(i / this.codeDim)]!);
     this.ready = true;
     this.changed();
   }
 
   /** Everything a resumed run needs, by PyTorch's buffer names and the flag its checkpoints lack. */
-  state(): Map<string, { shape: number[]; data: Float32Array }> {
+  state(): Map<string, StateArray> {
     return new Map([
-      ['codebook.embeddings', { shape: [this.codes, this.codeDim], data: this.embedding.slice() }],
-      ['codebook.N', { shape: [this.codes], data: this.counts.slice() }],
-      ['codebook.z_avg', { shape: [this.codes, this.codeDim], data: this.sums.slice() }],
-      ['codebook.initialised', { shape: [1], data: new Float32Array([this.ready ? 1 : 0]) }],
+      [`${this.name}.embeddings`, { shape: [this.codes, this.codeDim], data: this.embedding.slice() }],
+      [`${this.name}.N`, { shape: [this.codes], data: this.counts.slice() }],
+      [`${this.name}.z_avg`, { shape: [this.codes, this.codeDim], data: this.sums.slice() }],
+      [`${this.name}.initialised`, { shape: [1], data: new Float32Array([this.ready ? 1 : 0]) }],
     ]);
   }
 
   /** Takes a state of the same sizes, already checked by the model. */
-  load(state: ReadonlyMap<string, { readonly data: Float32Array }>): void {
-    this.embedding = state.get('codebook.embeddings')!.data.slice();
-    this.counts = state.get('codebook.N')!.data.slice();
-    this.sums = state.get('codebook.z_avg')!.data.slice();
-    this.ready = state.get('codebook.initialised')!.data[0] === 1;
+  load(state: ReadonlyMap<string, StateArray>): void {
+    this.embedding = state.get(`${this.name}.embeddings`)!.data.slice();
+    this.counts = state.get(`${this.name}.N`)!.data.slice();
+    this.sums = state.get(`${this.name}.z_avg`)!.data.slice();
+    this.ready = state.get(`${this.name}.initialised`)!.data[0] === 1;
     this.changed();
   }
 

@@ -1,15 +1,16 @@
 import { InvalidArgument } from '../errors';
+import { checkQuantiser, type QuantiserConfig } from './quantisers/options';
 
 /**
  * The generator and its codebook: everything that fixes the weights' shapes and the loss. Frozen with every
  * checkpoint.
  */
-export interface ModelConfig {
+export interface ModelConfig extends QuantiserConfig {
   /** Channels at full resolution; each halving of the resolution doubles them. */
   readonly hidden: number;
   /** Length of a code's embedding vector. */
   readonly codeDim: number;
-  /** Codes in the codebook. */
+  /** Codes in the codebook, in each where there are several. */
   readonly codes: number;
   /** Voxels per latent along [x, y, z]; powers of two, at least one above 1. */
   readonly downsample: readonly [number, number, number];
@@ -64,6 +65,7 @@ export function checkModelConfig(config: ModelConfig): ModelConfig {
         `a divisor of every layer's channels (${below})`,
         config.groups,
       );
+  checkQuantiser(config);
   const [x, y, z] = downsample;
   return Object.freeze({ ...config, downsample: Object.freeze([x, y, z] as const) });
 }

@@ -1,5 +1,5 @@
 import type { Random } from '../random';
-import type { RowRange } from './codebook';
+import type { RowRange } from './quantisers/quantiser';
 
 /**
  * Draws `count` rows of the global batch without replacement and returns [count * width] with those that this rank
@@ -33,4 +33,31 @@ export function drawRows(
     }
   }
   return drawn;
+}
+
+/** How many latents chose each code, and their sums. Sums are made in doubles: a split over ranks rounds almost alike. */
+export function sumsByCode(
+  latents: Float32Array,
+  codes: Int32Array,
+  count: number,
+  width: number,
+): { counts: Float32Array; sums: Float32Array } {
+  const counts = new Float32Array(count);
+  const sums = new Float64Array(count * width);
+  for (let row = 0; row < codes.length; row++) {
+    const code = codes[row]!;
+    counts[code]!++;
+    for (let c = 0; c < width; c++) sums[code * width + c]! += latents[row * width + c]!;
+  }
+  return { counts, sums: Float32Array.from(sums) };
+}
+
+/** Scales every row to length 1, in place; a row of zeros stays. */
+export function toUnitRows(rows: Float32Array, width: number): void {
+  for (let start = 0; start < rows.length; start += width) {
+    let square = 0;
+    for (let i = start; i < start + width; i++) square += rows[i]! * rows[i]!;
+    const length = Math.sqrt(square) || 1;
+    for (let i = start; i < start + width; i++) rows[i] = rows[i]! / length;
+  }
 }

@@ -1,19 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { mse, stopGradient, straightThrough } from '../compute/ops';
 import { record } from '../compute/tape';
 import { InvalidArgument } from '../errors';
-import { Codebook } from './codebook';
+import type { Codebook } from './codebook';
 import { checkModelConfig, checkPatch, type ModelConfig } from './config';
 import { decodeFeatures, decodeLast, decoderWeights } from './decoder';
 import { encode, encoderWeights } from './encoder';
 import { l1Reconstruction } from './losses';
-import { createWeights, sizeOf, type WeightShape } from './weights';
+import { createQuantiser, quantiserWeights } from './quantisers/create';
+import { MovingAverageQuantiser } from './quantisers/moving-average';
+import type { Quantiser } from './quantisers/quantiser';
+import { createWeights, type StateArray, sizeOf, type WeightShape } from './weights';
 
-/** A named array of a checkpoint. */
-export interface StateArray {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
+export type { StateArray } from './weights';
 
 /** What one local batch gives. The tensors are the caller's to dispose. */
 export interface LossAndGradients {
@@ -21,9 +19,9 @@ export interface LossAndGradients {
   readonly losses: { readonly total: number; readonly reconstruction: number; readonly commitment: number };
   /** By weight name, in the order of `weights`. */
   readonly gradients: tf.NamedTensorMap;
-  /** [m, codeDim]: the batch's latents, row by row, for the codebook's statistics. */
+  /** [m, codeDim]: the batch's latents, row by row, for the quantiser's statistics. */
   readonly latents: tf.Tensor2D;
-  /** int32 [m]: the code of each latent. */
+  /** int32 [m * codebooks]: the codes of each latent. */
   readonly codes: tf.Tensor1D;
 }
 
@@ -33,43 +31,51 @@ export interface ForwardPass {
   readonly y: tf.Tensor5D;
   /** What the decoder's last layer made it of, [n, d, h, w, c]. */
   readonly features: tf.Tensor5D;
-  /** Mean squared distance of the latents to their codes; moves the encoder only. */
+  /** The quantiser's own losses, weighted and summed. */
+  readonly quantiserLoss: tf.Scalar;
+  /** Mean squared distance of the latents to their codes, unweighted. */
   readonly commitment: tf.Scalar;
   /** [m, codeDim] */
   readonly latents: tf.Tensor2D;
-  /** int32 [m] */
+  /** int32 [m * codebooks] */
   readonly codes: tf.Tensor1D;
   /**
-   * Gradients, by weight name, of a loss whose gradient with respect to y is `dy`, plus `commitmentWeight` times the
-   * commitment loss. Once.
+   * Gradients, by weight name, of a loss whose gradient with respect to y is `dy`, plus `weight` times the quantiser's
+   * loss. Once.
    */
-  backward(dy: tf.Tensor5D, commitmentWeight: number): tf.NamedTensorMap;
+  gradients(dy: tf.Tensor5D, weight: number): tf.NamedTensorMap;
 }
 
 /** Names, shapes and starts of all trainable weights, without allocating them. */
 export function weightShapes(config: ModelConfig): WeightShape[] {
-  return [...encoderWeights(config), ...decoderWeights(config)];
+  return [...encoderWeights(config), ...quantiserWeights(config), ...decoderWeights(config)];
 }
 
-/** Number of trainable parameters; the codebook is not trained by gradients and does not count. */
+/** Number of trainable parameters; a codebook that is not trained by gradients does not count. */
 export function parameterCount(config: ModelConfig): number {
   return weightShapes(config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /**
- * The 3D VQ-GAN's generator: encoder, codebook, decoder. Patches are [n, d, h, w, 1] in [-1, 1], their sizes
+ * The 3D VQ-GAN's generator: encoder, quantiser, decoder. Patches are [n, d, h, w, 1] in [-1, 1], their sizes
  * multiples of the downsampling. Lives on the backend that is current when it is made.
  */
 export class VqGan {
   readonly config: ModelConfig;
   readonly weights: ReadonlyMap<string, tf.Variable>;
-  readonly codebook: Codebook;
+  readonly quantiser: Quantiser;
 
   /** Throws InvalidArgument for a config that makes no model. */
   constructor(config: ModelConfig, seed: number) {
     this.config = checkModelConfig(config);
     this.weights = createWeights(weightShapes(this.config), seed);
-    this.codebook = new Codebook(this.config);
+    this.quantiser = createQuantiser(this.config, seed);
+  }
+
+  /** The one codebook of an `ema` model. @throws InvalidArgument for another quantiser */
+  get codebook(): Codebook {
+    if (this.quantiser instanceof MovingAverageQuantiser) return this.quantiser.codebook;
+    throw new InvalidArgument('model.quantiser', 'ema, which has one codebook', this.config.quantiser);
   }
 
   /** Patches [n, d, h, w, 1] to latents [n, d', h', w', codeDim]. */
@@ -83,12 +89,19 @@ export class VqGan {
     return tf.tidy(() => decodeLast(decodeFeatures(q, this.weights, this.config), this.weights));
   }
 
-  /** Codes of the latents, int32 [m], and the latents replaced by their codes' embeddings. */
+  /** Codes of the latents, int32 [m * codebooks], and what the decoder gets for them. */
   quantise(z: tf.Tensor5D): { codes: tf.Tensor1D; quantised: tf.Tensor5D } {
     return tf.tidy(() => {
-      const { codes, embeddings } = this.codebook.quantise(this.rows(z));
+      const { codes, embeddings } = this.quantiser.quantise(this.rows(z), this.weights);
       return { codes, quantised: tf.reshape(embeddings, z.shape) };
     });
+  }
+
+  /** What the decoder gets for codes [n * d' * h' * w' * codebooks] of patches of latents `size` [d', h', w']. */
+  embed(codes: ArrayLike<number>, size: readonly [number, number, number]): tf.Tensor5D {
+    return tf.tidy(() =>
+      tf.reshape(this.quantiser.embed(codes, this.weights), [-1, ...size, this.config.codeDim]),
+    );
   }
 
   /** Patches [n, d, h, w, 1] through the codebook and back. */
@@ -104,14 +117,16 @@ export class VqGan {
     let codes: tf.Tensor1D | undefined;
     const recording = record(() => {
       const z = this.encode(x); // [n, d', h', w', codeDim]
-      const quantised = this.quantise(z);
+      const latents = this.rows(z);
+      const quantised = this.quantiser.forward(latents, this.weights);
       codes = tf.keep(quantised.codes);
-      const h = decodeFeatures(straightThrough(z, quantised.quantised), this.weights, this.config);
-      const commitment = mse(z, stopGradient(quantised.quantised));
-      return [decodeLast(h, this.weights), commitment, this.rows(z), h];
+      const q = tf.reshape(quantised.embeddings, z.shape) as tf.Tensor5D;
+      const h = decodeFeatures(q, this.weights, this.config);
+      return [decodeLast(h, this.weights), quantised.loss, quantised.commitment, latents, h];
     }, [...this.weights.values()]);
-    const [y, commitment, latents, features] = recording.outputs as [
+    const [y, quantiserLoss, commitment, latents, features] = recording.outputs as [
       tf.Tensor5D,
+      tf.Scalar,
       tf.Scalar,
       tf.Tensor2D,
       tf.Tensor5D,
@@ -119,11 +134,12 @@ export class VqGan {
     return {
       y,
       features,
+      quantiserLoss,
       commitment,
       latents,
       codes: codes!,
-      backward: (dy, commitmentWeight) => {
-        const gradients = tf.tidy(() => recording.backward([dy, tf.scalar(commitmentWeight), null, null]));
+      gradients: (dy, weight) => {
+        const gradients = tf.tidy(() => recording.backward([dy, tf.scalar(weight), null, null, null]));
         return Object.fromEntries([...this.weights.keys()].map((name, i) => [name, gradients[i]!]));
       },
     };
@@ -134,29 +150,28 @@ export class VqGan {
    * share of the global batch. Disposes everything but what it returns.
    */
   lossAndGradients(x: tf.Tensor5D, weight = 1): LossAndGradients {
-    const { y, features, commitment, latents, codes, backward } = this.forward(x);
+    const { y, features, quantiserLoss, commitment, latents, codes, gradients: backward } = this.forward(x);
     features.dispose();
     const { value, gradient } = l1Reconstruction(x, y, this.config.reconstruction * weight);
-    const gradients = backward(gradient, this.config.commitment * weight);
+    const gradients = backward(gradient, weight);
     const losses = { reconstruction: weight * value, commitment: weight * commitment.dataSync()[0]! };
-    tf.dispose([y, commitment, gradient]);
-    const total =
-      this.config.reconstruction * losses.reconstruction + this.config.commitment * losses.commitment;
+    const total = this.config.reconstruction * losses.reconstruction + weight * quantiserLoss.dataSync()[0]!;
+    tf.dispose([y, quantiserLoss, commitment, gradient]);
     return { losses: { total, ...losses }, gradients, latents, codes };
   }
 
-  /** All that determines the model: weights and codebook by PyTorch's names, in this project's layout. Copies. */
+  /** All that determines the model: weights and quantiser by PyTorch's names, in this project's layout. Copies. */
   state(): Map<string, StateArray> {
     const weights = [...this.weights].map(([name, weight]): [string, StateArray] => [
       name,
       { shape: weight.shape, data: weight.dataSync<'float32'>().slice() },
     ]);
-    return new Map([...weights, ...this.codebook.state()]);
+    return new Map([...weights, ...this.quantiser.state()]);
   }
 
   /** Takes another model's state. Throws InvalidArgument, and changes nothing, unless every array is there and fits. */
   load(state: ReadonlyMap<string, StateArray>): void {
-    const wanted = [...weightShapes(this.config), ...stateShapes(this.codebook)];
+    const wanted = [...weightShapes(this.config), ...stateShapes(this.quantiser)];
     for (const { name, shape } of wanted) {
       const found = state.get(name);
       if (!found || found.shape.join() !== shape.join() || found.data.length !== sizeOf(shape))
@@ -167,13 +182,13 @@ export class VqGan {
       weight.assign(saved);
       saved.dispose();
     }
-    this.codebook.load(state);
+    this.quantiser.load(state);
   }
 
-  /** Frees the weights and the codebook; the model is of no use afterwards. */
+  /** Frees the weights and the quantiser; the model is of no use afterwards. */
   dispose(): void {
     tf.dispose([...this.weights.values()]);
-    this.codebook.dispose();
+    this.quantiser.dispose();
   }
 
   private rows(z: tf.Tensor5D): tf.Tensor2D {
@@ -187,6 +202,6 @@ export class VqGan {
   }
 }
 
-function stateShapes(codebook: Codebook): { name: string; shape: readonly number[] }[] {
-  return [...codebook.state()].map(([name, { shape }]) => ({ name, shape }));
+function stateShapes(quantiser: Quantiser): { name: string; shape: readonly number[] }[] {
+  return [...quantiser.state()].map(([name, { shape }]) => ({ name, shape }));
 }

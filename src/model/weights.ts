@@ -13,6 +13,12 @@ export interface WeightShape {
   readonly start: { readonly uniform: number } | { readonly constant: number };
 }
 
+/** A named array of a checkpoint. */
+export interface StateArray {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
 /** The trainable weights by name, in construction order. */
 export type Weights = ReadonlyMap<string, tf.Variable>;
 

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { type ConfigProblem, InvalidArgument, InvalidConfig } from '../errors';
 import { checkModelConfig, checkPatch } from '../model/config';
 import { PRESETS } from '../model/presets';
+import { estimatorNames } from '../model/quantisers/estimators';
+import { quantiserNames } from '../model/quantisers/quantiser';
+import { initialisationNames } from '../model/quantisers/start';
 import { windowPresets } from '../volume/intensity';
 import type { RunConfig } from './config';
 
@@ -42,6 +45,19 @@ const modelFields: Record<keyof RunConfig['model'], Field> = {
   decay: fraction,
   restartBelow: amount,
   reconstruction: amount,
+  quantiser: optional(oneOf('a quantiser', quantiserNames)),
+  initialisation: optional(oneOf('where codes start', initialisationNames)),
+  estimator: optional(oneOf('a gradient estimator', estimatorNames)),
+  cosine: optional({ expected: 'true or false', schema: z.boolean() }),
+  levels: optional({
+    expected: 'a list of whole numbers, 2 or more',
+    schema: z.array(z.int().min(2)).min(1),
+  }),
+  codebooks: optional(count),
+  entropy: optional(amount),
+  diversity: optional(amount),
+  temperature: optional(positive),
+  codebookLoss: optional(amount),
 };
 
 const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {

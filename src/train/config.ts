@@ -1,6 +1,7 @@
 import { InvalidConfig } from '../errors';
 import type { ModelConfig } from '../model/config';
 import { PRESETS, type PresetName } from '../model/presets';
+import { fitQuantiser } from '../model/quantisers/options';
 import type { IntensitySpec } from '../volume/intensity';
 import type { BaselineView } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
@@ -125,7 +126,7 @@ export function resolveConfig(
   const { steps, description: _description, ...rest } = preset;
   const length = given.epochs === undefined && given.steps === undefined ? { steps } : {};
   const model = isPlainObject(given.model)
-    ? { ...preset.model, ...withoutUndefined(given.model) }
+    ? fitQuantiser({ ...preset.model, ...withoutUndefined(given.model) }, given.model)
     : given.model;
   // A patch of one's own does not go with the preset's stride.
   const fits = Array.isArray(given.patch) && given.patch.length === 3 && !given.stride;

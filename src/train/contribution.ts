@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { Codebook, CodebookStatistics } from '../model/codebook';
+import type { QuantiserStatistics, RowRange } from '../model/quantisers/quantiser';
 import type { Weights } from '../model/weights';
+import type { RunConfig } from './config';
 import type { Share } from './sampler';
 
 /** The losses of a step, in the order in which they are summed. */
@@ -14,30 +15,26 @@ export class Contribution {
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /** As `lossNames`, each times its share of the global batch. */
   readonly losses = new Float32Array(lossNames.length);
-  readonly counts: Float32Array;
-  readonly sums: Float32Array;
-  readonly candidates: Float32Array;
 
   /** Nothing yet. A rank that an uneven tail leaves without patches still takes part in the sum. */
-  constructor(weights: Weights, { codes, codeDim }: Codebook) {
+  constructor(
+    weights: Weights,
+    /** Of the quantiser, over all latents. */
+    readonly statistics: QuantiserStatistics,
+  ) {
     this.gradients = new Map([...weights].map(([name, weight]) => [name, new Float32Array(weight.size)]));
-    this.counts = new Float32Array(codes);
-    this.sums = new Float32Array(codes * codeDim);
-    this.candidates = new Float32Array(codes * codeDim);
   }
 
   /** One pass over some patches; losses and gradients already times their share of the global batch. */
-  add(losses: readonly number[], gradients: tf.NamedTensorMap, statistics: CodebookStatistics): void {
+  add(losses: readonly number[], gradients: tf.NamedTensorMap, statistics: QuantiserStatistics): void {
     for (const [name, sum] of this.gradients) add(sum, gradients[name]!.dataSync<'float32'>());
     add(this.losses, losses);
-    add(this.counts, statistics.counts);
-    add(this.sums, statistics.sums);
-    add(this.candidates, statistics.candidates);
+    for (const [name, sum] of Object.entries(this.statistics)) add(sum, statistics[name]!);
   }
 
   /** In one fixed order, for the sum over ranks. */
   get arrays(): Float32Array[] {
-    return [...this.gradients.values(), this.losses, this.counts, this.sums, this.candidates];
+    return [...this.gradients.values(), this.losses, ...Object.values(this.statistics)];
   }
 }
 
@@ -53,9 +50,9 @@ export function passesOf({ patches, offset, total }: Share, batch: number): Pass
   }));
 }
 
-/** Which rows of the global batch's latents these are. */
-export function rowsOf(latents: tf.Tensor2D, { patches, offset, total }: Pass, seed: number) {
-  const perPatch = latents.shape[0] / patches.length;
+/** Which rows of the global batch's latents are those of a share or of a pass. */
+export function rowsOf({ offset, total }: Pass, { patch, model, seed }: RunConfig): RowRange {
+  const perPatch = patch.reduce((latents, size, axis) => (latents * size) / model.downsample[axis]!, 1);
   return { offset: offset * perPatch, total: total * perPatch, seed };
 }
 

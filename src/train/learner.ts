@@ -29,7 +29,7 @@ export class Learner {
 
   /** The sum that the passes of a step are added to. */
   nothing(): Contribution {
-    return new Contribution(this.model.weights, this.model.codebook);
+    return new Contribution(this.model.weights, this.model.quantiser.noStatistics());
   }
 
   /**
@@ -40,18 +40,18 @@ export class Learner {
   async contribute(sum: Contribution, x: tf.Tensor5D, pass: Pass, step: number): Promise<void> {
     const weight = pass.patches.length / pass.total;
     const { losses, gradients, latents, codes } = this.model.lossAndGradients(x, weight);
-    const rows = { ...rowsOf(latents, pass, this.config.seed), step };
-    const statistics = this.model.codebook.statistics(latents, codes, rows);
+    const rows = { ...rowsOf(pass, this.config), step };
+    const statistics = this.model.quantiser.statistics(latents, codes, rows);
     sum.add([losses.total, losses.reconstruction, losses.commitment], gradients, statistics);
     tf.dispose([gradients, latents, codes]);
   }
 
-  /** Clips and applies the gradients and the codebook's statistics of the whole global batch. */
+  /** Clips and applies the gradients and the quantiser's statistics of the whole global batch. */
   update(sum: Contribution, step: number): UpdateResult {
     const gradientNorm = clipByGlobalNorm(sum.gradients.values(), this.config.clip);
     const learningRate = learningRateAt(this.config, step, this.steps);
     this.adam.step(sum.gradients, learningRate);
-    this.model.codebook.apply(sum);
+    this.model.quantiser.apply(sum.statistics);
     return { gradientNorm, learningRate };
   }
 

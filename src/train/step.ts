@@ -32,7 +32,7 @@ export interface StepSeconds {
   readonly backward: number;
   /** Sums over the ranks, and waiting for the slowest of them. */
   readonly communication: number;
-  /** Clipping, the optimiser, the codebook. */
+  /** Clipping, the optimiser, the quantiser. */
   readonly optimiser: number;
 }
 
@@ -46,7 +46,7 @@ export interface Training {
 
 /**
  * One optimiser step of all ranks: losses and gradients of the local patches, in one pass or several; one all-reduce
- * of everything that must agree; then the same clipping, Adam and codebook update everywhere.
+ * of everything that must agree; then the same clipping, Adam and quantiser update everywhere.
  * @param step optimiser steps done before this one
  */
 export async function trainStep(
@@ -58,7 +58,7 @@ export async function trainStep(
   const { learner, collective, config } = training;
   const clock = new Clock();
   const passes = passesOf(share, config.batch);
-  if (!learner.model.codebook.initialised) await initialiseCodebook(training, passes, clock);
+  await prepareQuantiser(training, passes, share, clock);
   const sum = learner.nothing();
   for (const pass of passes) {
     const x = await readBatch(training.patches, pass.patches, config.patch);
@@ -82,8 +82,8 @@ export async function trainStep(
   const losses = Object.fromEntries(lossNames.map((name, i) => [name, sum.losses[i]!]));
   return {
     ...(losses as Record<(typeof lossNames)[number], number>),
-    perplexity: perplexity(sum.counts),
-    usage: usage(sum.counts),
+    perplexity: perplexity(sum.statistics.counts),
+    usage: usage(sum.statistics.counts),
     ...updated,
     secondsByRank: [...seconds],
     seconds: clock.spent,
@@ -91,26 +91,35 @@ export async function trainStep(
   };
 }
 
-/** The codes start from latents of the first global batch, whichever rank holds them. */
-async function initialiseCodebook(
+/** What the quantiser must know of the latents of all ranks before a step: at the first, where its codes start. */
+async function prepareQuantiser(
   { learner: { model }, collective, config, patches }: Training,
   passes: readonly Pass[],
+  share: Share,
   clock: Clock,
-) {
-  const { codes, codeDim } = model.codebook;
-  const codebook = new Float32Array(codes * codeDim);
-  for (const pass of passes) {
-    const x = await readBatch(patches, pass.patches, config.patch);
-    clock.lap('data');
-    const latents = tf.tidy(() => tf.reshape(model.encode(x), [-1, codeDim]) as tf.Tensor2D);
-    const rows = model.codebook.initialisation(latents, rowsOf(latents, pass, config.seed));
-    for (let i = 0; i < rows.length; i++) codebook[i]! += rows[i]!;
-    tf.dispose([latents, x]);
-    clock.lap('forward');
-  }
-  await collective.allReduce([codebook], 'codebook initialisation');
-  clock.lap('communication');
-  model.codebook.initialise(codebook);
+): Promise<void> {
+  const latents = async (): Promise<tf.Tensor2D> => {
+    const parts: tf.Tensor2D[] = [];
+    for (const pass of passes) {
+      const x = await readBatch(patches, pass.patches, config.patch);
+      clock.lap('data');
+      parts.push(tf.tidy(() => tf.reshape(model.encode(x), [-1, model.config.codeDim])));
+      x.dispose();
+      clock.lap('forward');
+    }
+    const all = tf.concat(parts, 0);
+    tf.dispose(parts);
+    return all;
+  };
+  await model.quantiser.prepare({
+    latents: passes.length > 0 ? latents : undefined,
+    rows: rowsOf(share, config),
+    onePass: collective.worldSize === 1 && passes.length === 1,
+    sum: async (arrays) => {
+      await collective.allReduce(arrays, 'quantiser');
+      clock.lap('communication');
+    },
+  });
 }
 
 /** [n, pz, py, px, 1] */

@@ -30,7 +30,7 @@ export async function validate(
   set: PatchSet,
 ): Promise<ValidationResult> {
   const chosen = sample(set.count, config.validationPatches, config.seed);
-  const counts = new Float32Array(model.codebook.codes);
+  const counts = new Float32Array(model.quantiser.size);
   const rows: number[] = [];
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
     const patch = await set.read(chosen[i]!);
@@ -44,12 +44,12 @@ export async function validate(
   const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
   await collective.allReduce([counts], 'validation codes');
 
-  const byPatch = gathered.flatMap((array) => chunks([...array], 5)).sort((a, b) => a[0]! - b[0]!);
+  const byPatch = gathered.flatMap((array) => chunks([...array], 6)).sort((a, b) => a[0]! - b[0]!);
   const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
   const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
-  const [mse, mae, commitment] = [mean(2), mean(3), mean(4)];
+  const [mse, mae, commitment, quantiserLoss] = [mean(2), mean(3), mean(4), mean(5)];
   return {
-    loss: config.model.reconstruction * mae + config.model.commitment * commitment,
+    loss: config.model.reconstruction * mae + quantiserLoss!,
     reconstruction: mae,
     commitment,
     psnr: 10 * Math.log10(dataRange ** 2 / mse),
@@ -60,14 +60,17 @@ export async function validate(
   };
 }
 
-/** Own voxels, mean squared and absolute error over them, commitment loss; and the codes of the patch. */
+/** Own voxels, mean squared and absolute error over them, the quantiser's losses; and the codes of the patch. */
 function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunConfig) {
   const [px, py, pz] = config.patch;
-  const [y, commitment, codes] = tf.tidy(() => {
+  const [y, commitment, loss, codes] = tf.tidy(() => {
     const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
     const z = model.encode(x);
-    const { codes, quantised } = model.quantise(z);
-    return [model.decode(quantised), tf.mean(tf.squaredDifference(z, quantised)), codes] as const;
+    const { codes, embeddings, commitment, loss } = model.quantiser.forward(
+      tf.reshape(z, [-1, model.config.codeDim]),
+      model.weights,
+    );
+    return [model.decode(tf.reshape(embeddings, z.shape)), commitment, loss, codes] as const;
   });
   const [decoded, used] = [y.dataSync<'float32'>(), codes.dataSync<'int32'>()];
   let [voxels, squared, absolute] = [0, 0, 0];
@@ -81,8 +84,14 @@ function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunC
         voxels++;
       }
     }
-  const figures = [voxels, squared / voxels, absolute / voxels, commitment.dataSync()[0]!];
-  tf.dispose([y, commitment, codes]);
+  const figures = [
+    voxels,
+    squared / voxels,
+    absolute / voxels,
+    commitment.dataSync()[0]!,
+    loss.dataSync()[0]!,
+  ];
+  tf.dispose([y, commitment, loss, codes]);
   return { figures, codes: used };
 }
 

@@ -1,0 +1,90 @@
+/**
+ * How likely each of the 2^d sign codes is for latents [m, d], softly: a softmax over the codes of <z, code> * 2 /
+ * temperature, which is of independent bits with probability sigmoid(4 z / temperature) each. Nothing of [m, 2^d]
+ * size is kept.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+
+/** At most so many probabilities are in memory at once. */
+const CHUNK = 2 ** 21;
+
+/** The codes as rows of 1 and -1, [2^d, d], the first channel being the highest bit. */
+export function signTable(width: number): tf.Tensor2D {
+  const rows = new Float32Array(2 ** width * width);
+  for (let i = 0; i < rows.length; i++)
+    rows[i] = (Math.floor(i / width) >> (width - 1 - (i % width))) & 1 ? 1 : -1;
+  return tf.tensor2d(rows, [2 ** width, width]);
+}
+
+/**
+ * Mean over the latents of each code's probability, [2^d], computed some rows at a time, and again for the gradient:
+ * d mean(p_k) / dz = p_k (code_k - sum_j p_j code_j) * 2 / (m * temperature).
+ */
+export function averageCodeProbabilities(latents: tf.Tensor2D, temperature: number): tf.Tensor1D {
+  return tf.customGrad((...inputs) => {
+    const [z, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
+    save([z]);
+    return {
+      value: tf.tidy(() => {
+        const codes = signTable(z.shape[1]);
+        const sums = chunks(z, (rows) => tf.sum(probabilities(rows, codes, temperature), 0) as tf.Tensor1D);
+        return tf.div(
+          sums.reduce((sum, part) => tf.add(sum, part)),
+          z.shape[0],
+        ) as tf.Tensor1D;
+      }),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const from = saved[0] as tf.Tensor2D;
+        const codes = signTable(from.shape[1]);
+        const parts = chunks(from, (rows) => {
+          const p = probabilities(rows, codes, temperature); // [rows, 2^d]
+          const weighted = tf.mul(p, dy) as tf.Tensor2D;
+          const mean = tf.mul(tf.sum(weighted, 1, true), tf.matMul(p, codes));
+          return tf.sub(tf.matMul(weighted, codes), mean) as tf.Tensor2D; // [rows, d]
+        });
+        return tf.mul(tf.concat(parts, 0), 2 / (temperature * from.shape[0]));
+      },
+    };
+  })(latents) as tf.Tensor1D;
+}
+
+/** Mean over the latents of the entropy of their code: the sum of the bits' entropies, which needs no code at all. */
+export function averageEntropy(latents: tf.Tensor2D, temperature: number): tf.Scalar {
+  return tf.customGrad((...inputs) => {
+    const [z, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
+    save([z]);
+    const scale = 4 / temperature;
+    return {
+      // With a = |scale z| and s = sigmoid(-a) a bit's entropy is log(1 + exp(-a)) + a s.
+      value: tf.tidy(() => {
+        const a = tf.abs(tf.mul(z, scale));
+        const entropy = tf.add(tf.log1p(tf.exp(tf.neg(a))), tf.mul(a, tf.sigmoid(tf.neg(a))));
+        return tf.div(tf.sum(entropy), z.shape[0]);
+      }),
+      // Its derivative by a is -a s (1 - s).
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const a = tf.mul(saved[0]!, scale);
+        const s = tf.sigmoid(a);
+        const slope = tf.neg(tf.mul(a, tf.mul(s, tf.sub(1, s))));
+        return tf.mul(slope, tf.mul(dy, scale / saved[0]!.shape[0]!));
+      },
+    };
+  })(latents) as tf.Scalar;
+}
+
+/** Softmax over the codes, [rows, 2^d]. */
+function probabilities(rows: tf.Tensor2D, codes: tf.Tensor2D, temperature: number): tf.Tensor2D {
+  const logits = tf.mul(tf.matMul(rows, codes, false, true), 2 / temperature);
+  // The largest logit is that of the code of the signs, which is found without a maximum over the codes.
+  const largest = tf.mul(tf.sum(tf.abs(rows), 1, true), 2 / temperature);
+  const powers = tf.exp(tf.sub(logits, largest));
+  return tf.div(powers, tf.sum(powers, 1, true));
+}
+
+function chunks<T extends tf.Tensor>(z: tf.Tensor2D, compute: (rows: tf.Tensor2D) => T): T[] {
+  const [m, width] = z.shape;
+  const size = Math.max(1, Math.floor(CHUNK / 2 ** width));
+  return Array.from({ length: Math.ceil(m / size) }, (_, i) =>
+    tf.tidy(() => compute(tf.slice(z, [i * size, 0], [Math.min(size, m - i * size), width]))),
+  );
+}

@@ -1,0 +1,31 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { StateArray } from '../weights';
+import { countCodes, type GlobalBatch, type QuantiserStatistics } from './quantiser';
+
+/** What quantisers share whose codes are fixed, or learnt by gradients: they count, and have nothing else to learn. */
+export abstract class CountingQuantiser {
+  readonly codebooks = 1;
+  readonly initialised = true;
+
+  constructor(readonly size: number) {}
+
+  async prepare(_batch: GlobalBatch): Promise<void> {}
+
+  statistics(_latents: tf.Tensor2D, codes: tf.Tensor1D): QuantiserStatistics {
+    return { counts: countCodes(codes.dataSync<'int32'>(), this.size) };
+  }
+
+  noStatistics(): QuantiserStatistics {
+    return { counts: new Float32Array(this.size) };
+  }
+
+  apply(_statistics: QuantiserStatistics): void {}
+
+  state(): Map<string, StateArray> {
+    return new Map();
+  }
+
+  load(_state: ReadonlyMap<string, StateArray>): void {}
+
+  dispose(): void {}
+}

@@ -1,0 +1,59 @@
+/** What takes the place of the gradient of quantisation, which is zero almost everywhere. */
+import * as tf from '@tensorflow/tfjs-core';
+import { straightThrough } from '../../compute/ops';
+
+export const estimatorNames = ['straight-through', 'rotation'] as const;
+
+export type Estimator = (typeof estimatorNames)[number];
+
+/** Keeps the direction of a latent of zero length from dividing by zero. */
+const TINY = 1e-6;
+
+/** The value of `quantised` [m, d] with a gradient for the latents [m, d], none for the codes. */
+export function estimate(latents: tf.Tensor2D, quantised: tf.Tensor2D, estimator: Estimator): tf.Tensor2D {
+  return estimator === 'rotation' ? rotateTo(latents, quantised) : straightThrough(latents, quantised);
+}
+
+/**
+ * The rotation trick (Fifty et al., "Restructuring Vector Quantization with the Rotation Trick", 2024, section 4.2):
+ * the code is seen as the latent, rotated and scaled onto it by a constant matrix, so the angle between gradient and
+ * code becomes that between gradient and latent. With unit vectors u of the latent and v of the code and
+ * w = (u + v) / |u + v| the matrix is |code| / |latent| (I - 2 w w' + 2 v u'), and the gradient meets its transpose.
+ */
+export function rotateTo(latents: tf.Tensor2D, quantised: tf.Tensor2D): tf.Tensor2D {
+  return tf.customGrad((...inputs) => {
+    const [z, q, save] = inputs as unknown as [tf.Tensor2D, tf.Tensor2D, tf.GradSaveFunc];
+    save([z, q]);
+    return {
+      value: tf.clone(q),
+      gradFunc: (dy: tf.Tensor2D, saved: tf.Tensor[]) => {
+        const [u, from] = directions(saved[0] as tf.Tensor2D);
+        const [v, to] = directions(saved[1] as tf.Tensor2D);
+        const [w] = directions(tf.add(u, v));
+        const dot = (a: tf.Tensor2D, b: tf.Tensor2D) => tf.sum(tf.mul(a, b), 1, true); // [m, 1]
+        const turned = tf.add(tf.sub(dy, tf.mul(tf.mul(w, dot(w, dy)), 2)), tf.mul(tf.mul(u, dot(v, dy)), 2));
+        return [tf.mul(turned, tf.div(to, from)), tf.zerosLike(saved[1]!)];
+      },
+    };
+  })(latents, quantised) as tf.Tensor2D;
+}
+
+/** Rounds to whole numbers, halves to even; the gradient passes as if nothing had happened. */
+export function roundStraightThrough<T extends tf.Tensor>(x: T): T {
+  return tf.customGrad((...inputs) => ({
+    value: tf.round(inputs[0] as tf.Tensor),
+    gradFunc: (dy: tf.Tensor) => tf.clone(dy),
+  }))(x) as T;
+}
+
+/** Rows of unit length; the gradient flows. */
+export function unitRows(x: tf.Tensor2D): tf.Tensor2D {
+  const lengths = tf.sqrt(tf.maximum(tf.sum(tf.square(x), 1, true), TINY ** 2)); // [m, 1]
+  return tf.div(x, lengths);
+}
+
+/** Unit vectors of rows, and their lengths [m, 1]. */
+function directions(x: tf.Tensor2D): [tf.Tensor2D, tf.Tensor2D] {
+  const lengths = tf.maximum(tf.sqrt(tf.sum(tf.square(x), 1, true)), TINY) as tf.Tensor2D;
+  return [tf.div(x, lengths), lengths];
+}

@@ -1,0 +1,108 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { mse, straightThrough } from '../../compute/ops';
+import { averageCodeProbabilities, averageEntropy } from './code-probabilities';
+import { CountingQuantiser } from './counting';
+import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
+
+export interface LookupFreeOptions {
+  /** Channels, each a bit of the code. */
+  readonly codeDim: number;
+  readonly commitment: number;
+  /** Weight of the entropy loss. */
+  readonly entropy: number;
+  /** How much of the codes' average entropy that loss subtracts, against a latent's own. */
+  readonly diversity: number;
+  readonly temperature: number;
+}
+
+/**
+ * Lookup-free quantisation (Yu et al., "Language Model Beats Diffusion", 2023): a code is the signs of a latent's
+ * channels, the first one being the highest bit. An entropy loss makes each latent choose clearly and all codes be
+ * chosen alike; the second part is of the *global* batch, so `prepare` adds it up over the ranks.
+ */
+export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser {
+  /** Average probability of every code over the global batch, where that is of several ranks or passes. */
+  private average: Float32Array | undefined;
+
+  constructor(private readonly options: LookupFreeOptions) {
+    super(2 ** options.codeDim);
+  }
+
+  override async prepare({ latents, rows, onePass, sum }: GlobalBatch): Promise<void> {
+    this.average = undefined;
+    if (onePass) return; // the average of the batch at hand is that of all
+    const total = new Float32Array(this.size);
+    const z = await latents?.();
+    if (z) {
+      const average = averageCodeProbabilities(z, this.options.temperature);
+      const part = z.shape[0] / rows.total;
+      average.dataSync<'float32'>().forEach((probability, code) => {
+        total[code] = part * probability;
+      });
+      tf.dispose([z, average]);
+    }
+    await sum([total]);
+    this.average = total;
+  }
+
+  quantise(latents: tf.Tensor2D): Chosen {
+    return tf.tidy(() => {
+      const signs = signsOf(latents);
+      return { codes: codesOf(signs), embeddings: signs };
+    });
+  }
+
+  forward(latents: tf.Tensor2D): Quantised {
+    const { codes, embeddings } = this.quantise(latents);
+    const { commitment: weight, entropy, diversity, temperature } = this.options;
+    const commitment = mse(latents, embeddings);
+    const own = averageEntropy(latents, temperature);
+    const spread = diversityOf(averageCodeProbabilities(latents, temperature), this.average);
+    return {
+      codes,
+      embeddings: straightThrough(latents, embeddings),
+      commitment,
+      loss: tf.add(tf.mul(commitment, weight), tf.mul(tf.sub(own, tf.mul(spread, diversity)), entropy)),
+    };
+  }
+
+  embed(codes: ArrayLike<number>): tf.Tensor2D {
+    const { codeDim } = this.options;
+    const rows = new Float32Array(codes.length * codeDim);
+    for (let i = 0; i < rows.length; i++) {
+      const bit = codeDim - 1 - (i % codeDim);
+      rows[i] = (codes[Math.floor(i / codeDim)]! >> bit) & 1 ? 1 : -1;
+    }
+    return tf.tensor2d(rows, [codes.length, codeDim]);
+  }
+}
+
+/** 1 where a channel is above 0, else -1. */
+function signsOf(latents: tf.Tensor2D): tf.Tensor2D {
+  return tf.sub(tf.mul(tf.cast(tf.greater(latents, 0), 'float32'), 2), 1);
+}
+
+function codesOf(signs: tf.Tensor2D): tf.Tensor1D {
+  const width = signs.shape[1];
+  const values = tf.tensor1d(Array.from({ length: width }, (_, i) => 2 ** (width - 1 - i)));
+  const bits = tf.greater(signs, 0);
+  return tf.cast(tf.sum(tf.mul(tf.cast(bits, 'float32'), values), 1), 'int32') as tf.Tensor1D;
+}
+
+/**
+ * Entropy of the codes' average probabilities [codes] over the batch. Given the average over all ranks it is that
+ * one's, and its gradient, -log(average) - 1, is passed to this rank's part of it; the -1 adds nothing, as
+ * probabilities sum to 1.
+ */
+function diversityOf(local: tf.Tensor1D, global: Float32Array | undefined): tf.Scalar {
+  return tf.customGrad((...inputs) => {
+    const [p, save] = inputs as unknown as [tf.Tensor1D, tf.GradSaveFunc];
+    const average = global ? tf.tensor1d(global) : tf.clone(p);
+    const logs = tf.log(tf.maximum(average, 1e-20)) as tf.Tensor1D;
+    save([logs]);
+    return {
+      value: tf.neg(tf.sum(tf.mul(average, logs))),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(tf.neg(saved[0]!), dy),
+    };
+  })(local) as tf.Scalar;
+}

@@ -1,0 +1,113 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { StateArray, Weights } from '../weights';
+
+/** Ways to make a code of a latent. */
+export const quantiserNames = ['ema', 'fsq', 'lfq', 'simvq', 'residual'] as const;
+
+export type QuantiserName = (typeof quantiserNames)[number];
+
+/** Which rows of the global batch's latents are this rank's: [offset, offset + m) of `total`. */
+export interface RowRange {
+  readonly offset: number;
+  readonly total: number;
+  readonly seed: number;
+}
+
+/**
+ * What ranks sum over all of them before `apply`: plain sums, so any number of ranks gives the same codes. `counts`
+ * says how many latents chose each of the quantiser's codes, [size].
+ */
+export interface QuantiserStatistics {
+  readonly counts: Float32Array;
+  readonly [name: string]: Float32Array;
+}
+
+/** Adds arrays up over all ranks, in place. Every rank must call it as often, with arrays of the same lengths. */
+export type SumOverRanks = (arrays: Float32Array[]) => Promise<void>;
+
+/** The latents of the patches of one step on all ranks. */
+export interface GlobalBatch {
+  /** Computes this rank's latents [m, codeDim], the caller's to dispose; undefined for a rank without patches. */
+  readonly latents: (() => Promise<tf.Tensor2D>) | undefined;
+  /** Where they are among those of all ranks. */
+  readonly rows: RowRange;
+  /** Whether one rank takes the whole batch in one pass. */
+  readonly onePass: boolean;
+  readonly sum: SumOverRanks;
+}
+
+/** The codes of latents and what the decoder gets for them. */
+export type Chosen = {
+  /** int32 [m * codebooks], row by row: numbers in [0, size). */
+  readonly codes: tf.Tensor1D;
+  /** [m, codeDim] */
+  readonly embeddings: tf.Tensor2D;
+};
+
+/** The same on the tape, with a gradient for the latents (`estimators.ts`) and with what is to be minimised. */
+export type Quantised = Chosen & {
+  /** The quantiser's own losses, weighted and summed. */
+  readonly loss: tf.Scalar;
+  /** Mean squared distance of the latents to their codes, unweighted. */
+  readonly commitment: tf.Scalar;
+};
+
+/**
+ * What stands between encoder and decoder: it replaces every latent by one of finitely many vectors.
+ *
+ * A training step calls, on every rank, `prepare`, then `forward` inside the gradient, `statistics`, and `apply` with
+ * the statistics summed over all ranks. Whatever is learnt by gradients is among the model's weights and is passed in;
+ * whatever is learnt otherwise is the quantiser's state, bit-identical on all ranks.
+ */
+export interface Quantiser {
+  /** Distinct codes over all codebooks: the length of `counts`. Codebook b's codes are [b * codes, (b + 1) * codes). */
+  readonly size: number;
+  /** Codes that a latent gets; above 1 for `residual` alone. */
+  readonly codebooks: number;
+  /** Whether the codes have been set. Until then nothing can be quantised. */
+  readonly initialised: boolean;
+
+  /**
+   * To be called before the gradients of every step, by all ranks: starts the codes from the latents of the first
+   * global batch, or collects what the loss needs to know of the global batch.
+   */
+  prepare(batch: GlobalBatch): Promise<void>;
+
+  /** Codes of latents [m, codeDim], without gradients. */
+  quantise(latents: tf.Tensor2D, weights: Weights): Chosen;
+
+  /** The same for training. */
+  forward(latents: tf.Tensor2D, weights: Weights): Quantised;
+
+  /** What the decoder gets for codes [m * codebooks], as [m, codeDim]. */
+  embed(codes: ArrayLike<number>, weights: Weights): tf.Tensor2D;
+
+  /** What this rank's latents [m, codeDim] and their codes add to the sum that `apply` takes. */
+  statistics(
+    latents: tf.Tensor2D,
+    codes: tf.Tensor1D,
+    rows: RowRange & { readonly step: number },
+  ): QuantiserStatistics;
+
+  /** What a rank without patches adds. */
+  noStatistics(): QuantiserStatistics;
+
+  /** Learns from one step's statistics, summed over all ranks. */
+  apply(statistics: QuantiserStatistics): void;
+
+  /** What a checkpoint needs beside the weights, by name. Copies. */
+  state(): Map<string, StateArray>;
+
+  /** Takes a state of the same sizes, already checked by the model. */
+  load(state: ReadonlyMap<string, StateArray>): void;
+
+  /** Frees what it keeps on the backend. */
+  dispose(): void;
+}
+
+/** How often each of `size` codes was chosen. */
+export function countCodes(codes: ArrayLike<number>, size: number): Float32Array {
+  const counts = new Float32Array(size);
+  for (let i = 0; i < codes.length; i++) counts[codes[i]!]!++;
+  return counts;
+}

@@ -1,0 +1,32 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Codebook } from '../codebook';
+import { kMeans } from './kmeans';
+import type { RowRange, SumOverRanks } from './quantiser';
+
+/** Where codes start: from latents drawn from the first global batch, or from the centres of its clusters. */
+export const initialisationNames = ['random', 'kmeans'] as const;
+
+export type Initialisation = (typeof initialisationNames)[number];
+
+/** Starts a codebook from the latents of all ranks, equal on every rank. `latents` are this rank's, if it has any. */
+export async function startCodebook(
+  codebook: Codebook,
+  latents: tf.Tensor2D | undefined,
+  rows: RowRange,
+  sum: SumOverRanks,
+  { initialisation, cosine }: { readonly initialisation: Initialisation; readonly cosine: boolean },
+): Promise<void> {
+  const { codes, codeDim } = codebook;
+  const drawn = latents ? codebook.initialisation(latents, rows) : new Float32Array(codes * codeDim);
+  await sum([drawn]);
+  if (initialisation === 'random') {
+    codebook.initialise(drawn);
+    return;
+  }
+  const { centres, counts } = await kMeans(latents, drawn, codeDim, sum, { cosine });
+  // An empty cluster counts as one latent, so that the code lives until a step has shown whether it is needed.
+  codebook.initialise(
+    centres,
+    counts.map((count) => Math.max(1, count)),
+  );
+}
