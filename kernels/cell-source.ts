@@ -1,6 +1,6 @@
 /**
- * From positions in the JavaScript of a cell back to the lines that the user wrote. tslab compiles twice (TypeScript
- * to ES modules, those to CommonJS); each step leaves a source map, and a position is sent back through both.
+ * From positions in the JavaScript of a cell back to the lines that the user wrote, through the source maps of whatever
+ * steps the engine's compiler took.
  */
 import { SourceMap, type SourceMapPayload } from 'node:module';
 
@@ -22,25 +22,32 @@ interface CellSource {
   readonly code: string;
   /** What was put into the compiled code afterwards. */
   readonly insertions: readonly Insertion[];
-  /** From what was compiled back to what was written. */
-  readonly maps: readonly SourceMapPayload[];
+  /** From what was compiled back to what was written, as JSON. */
+  readonly maps: readonly string[];
   /** Lines that the compiler's input has above the user's first. */
   readonly linesAbove: number;
 }
 
 export class CellSources {
   readonly #cells = new Map<number, CellSource>();
+  readonly #files = new Map<string, CellSource>();
 
   add(cell: number, source: CellSource): void {
     this.#cells.set(cell, source);
+  }
+
+  /** A local module that the engine has compiled; its frames are named by its path. */
+  addFile(path: string, source: CellSource): void {
+    this.#files.set(path, source);
   }
 
   /** A stack with every cell position rewritten as `Cell [3]:line:column` of the cell's own text. */
   rewrite(stack: string): string {
     // tslab keeps what cells declare on a proxy, which V8 names as the receiver of their functions.
     const named = stack.replace(/^(\s+at (?:async )?)Proxy\.(?=\S+ \(cell-)/gm, '$1');
-    return named.replace(NAME, (_, cell: string, line: string, column: string) => {
-      const position = this.#original(Number(cell), Number(line), Number(column));
+    const inFiles = [...this.#files].reduce((text, [path, source]) => rewriteFile(text, path, source), named);
+    return inFiles.replace(NAME, (_, cell: string, line: string, column: string) => {
+      const position = original(this.#cells.get(Number(cell)), Number(line), Number(column));
       return `Cell [${cell}]:${position.line}:${position.column}`;
     });
   }
@@ -57,17 +64,35 @@ export class CellSources {
     }
     return rows.join('\n');
   }
+}
 
-  #original(cell: number, line: number, column: number): { line: number; column: number } {
-    const source = this.#cells.get(cell);
-    let position = { line, column: columnWithout(source?.insertions ?? [], line, column) };
-    for (const payload of source?.maps ?? []) {
-      const entry = new SourceMap(payload).findEntry(position.line - 1, position.column - 1);
-      if (!('originalLine' in entry)) break;
-      position = { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
-    }
-    return { line: Math.max(1, position.line - (source?.linesAbove ?? 0)), column: position.column };
+function rewriteFile(stack: string, path: string, source: CellSource): string {
+  const parts = stack.split(`${path}:`);
+  return parts.reduce((text, part, at) => {
+    if (at === 0) return part;
+    const rest = part.replace(/^(\d+):(\d+)/, (_, line: string, column: string) => {
+      const position = original(source, Number(line), Number(column));
+      return `${position.line}:${position.column}`;
+    });
+    return `${text}${path}:${rest}`;
+  }, '');
+}
+
+function original(
+  source: CellSource | undefined,
+  line: number,
+  column: number,
+): { line: number; column: number } {
+  let position = { line, column: columnWithout(source?.insertions ?? [], line, column) };
+  for (const map of source?.maps ?? []) {
+    const entry = new SourceMap(JSON.parse(map) as SourceMapPayload).findEntry(
+      position.line - 1,
+      position.column - 1,
+    );
+    if (!('originalLine' in entry)) break;
+    position = { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
   }
+  return { line: Math.max(1, position.line - (source?.linesAbove ?? 0)), column: position.column };
 }
 
 /** The column that a position of the checked code has in the code before the checks. */

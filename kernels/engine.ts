@@ -1,4 +1,4 @@
-/** What runs cells. The server knows this interface alone; tslab.ts implements it. */
+/** What runs cells. The server knows this interface alone; typescript-engine.ts and tslab.ts implement it. */
 
 /** A failed cell, ready for an `error` message: the traceback's positions are those of the cells' own lines. */
 export interface CellError {
@@ -32,15 +32,25 @@ export type Completeness =
   | { readonly status: 'complete' | 'invalid' }
   | { readonly status: 'incomplete'; readonly indent: string };
 
+/**
+ * What a type error does. `error`: its cell does not run, once the types are loaded. `strict`: the same, and every cell
+ * waits until they are. `warn`: the cell runs and is told of it. `off`: nothing.
+ */
+export type TypeMode = 'error' | 'strict' | 'warn' | 'off';
+export const TYPE_MODES: readonly TypeMode[] = ['error', 'strict', 'warn', 'off'];
+
 /** Positions are UTF-16 offsets into `code`. Nothing here is called while the engine is closed. */
 export interface CellEngine {
-  /** Does ahead of the first cell what would make it wait; blocks meanwhile. */
+  /** The version of TypeScript that cells are written in. */
+  readonly languageVersion: string;
+  /** Does ahead of the first cell what would make it wait; may block meanwhile. */
   prepare(): void;
   /** Compiles and runs `code` as cell number `cell`, resolving once its top-level awaits have; never rejects. */
   execute(code: string, cell: number): Promise<CellOutcome>;
-  complete(code: string, position: number): Completion;
-  inspect(code: string, position: number): Inspection | undefined;
-  isComplete(code: string): Completeness;
+  complete(code: string, position: number): Completion | Promise<Completion>;
+  inspect(code: string, position: number): Inspection | undefined | Promise<Inspection | undefined>;
+  isComplete(code: string): Completeness | Promise<Completeness>;
+  setTypes(mode: TypeMode): void;
   /** Ends the top-level await of the running cell with an error; what it started goes on. */
   interrupt(): void;
   /** The error of code that a cell left running, with the cells' own lines in its traceback. */

@@ -8,6 +8,10 @@ import { packageRoot } from '../src/package';
 
 export const KERNEL_NAME = 'patchwise';
 
+/** What compiles and runs cells; the first is the default. */
+export const ENGINES = ['typescript', 'tslab'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
 export interface InstallOptions {
   /** For the present user; the default. */
   readonly user?: boolean;
@@ -15,6 +19,8 @@ export interface InstallOptions {
   readonly sysPrefix?: boolean;
   /** Into `<prefix>/share/jupyter`. */
   readonly prefix?: string;
+  /** What compiles and runs cells; `typescript` if not given. */
+  readonly engine?: EngineName;
 }
 
 export interface InstalledKernel {
@@ -31,7 +37,7 @@ export async function installKernel(
   const share = await shareFolder(options);
   const kernel = join(share, 'kernels', KERNEL_NAME);
   await mkdir(kernel, { recursive: true });
-  await writeFile(join(kernel, 'kernel.json'), `${JSON.stringify(kernelSpec(), null, 2)}\n`);
+  await writeFile(join(kernel, 'kernel.json'), `${JSON.stringify(kernelSpec(options.engine), null, 2)}\n`);
 
   const source = join(packageRoot(), 'kernels', 'labextension');
   const name = await extensionName();
@@ -79,9 +85,10 @@ interface KernelSpec {
   readonly language: string;
   readonly interrupt_mode: 'message' | 'signal';
   readonly metadata?: { readonly patchwise?: string };
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-function kernelSpec(): KernelSpec {
+function kernelSpec(engine: EngineName = 'typescript'): KernelSpec {
   const root = packageRoot();
   return {
     argv: [process.execPath, join(root, 'dist', 'kernels', 'main.js'), '{connection_file}'],
@@ -89,6 +96,7 @@ function kernelSpec(): KernelSpec {
     language: 'typescript',
     interrupt_mode: 'message',
     metadata: { patchwise: root },
+    ...(engine === 'typescript' ? {} : { env: { PATCHWISE_ENGINE: engine } }),
   };
 }
 

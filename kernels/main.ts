@@ -7,12 +7,13 @@ import type * as Library from '../src/index';
 import type { Run } from '../src/index';
 import { ADDRESS_IN_USE, readConnection } from './connection';
 import type { DisplayOptions, MimeBundle } from './display';
+import { type CellEngine, TYPE_MODES } from './engine';
 import { Interrupts } from './interrupts';
 import { lazyEngine } from './lazy-engine';
 import type { LiveFigures } from './live';
 import { PACKAGE } from './package-types';
 import { KernelServer } from './server';
-import { createTslabEngine } from './tslab';
+import { createTypescriptEngine } from './typescript-engine';
 
 async function main(): Promise<void> {
   const connectionPath = process.argv[2];
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
   }
   const connection = readConnection(connectionPath);
   const interrupts = new Interrupts();
-  const engine = lazyEngine(() => createTslabEngine(process.cwd(), interrupts));
+  const engine = createEngine(interrupts);
   const outside = new AsyncResource('patchwise.live');
   let figures: Promise<LiveFigures> | undefined;
   // Live figures load the library: not before the first one, which after a restart a front end asks for by itself.
@@ -39,6 +40,22 @@ async function main(): Promise<void> {
     void live().then((figures) => figures.open(comm, data));
   });
   await kernel.start();
+}
+
+/** The engine that PATCHWISE_ENGINE names, with types as PATCHWISE_TYPES says; `kernel install --engine` sets the former. */
+function createEngine(interrupts: Interrupts): CellEngine {
+  const { PATCHWISE_ENGINE: name = 'typescript', PATCHWISE_TYPES: types = 'error' } = process.env;
+  if (name === 'tslab') {
+    return lazyEngine('5.0.4', () => {
+      const { createTslabEngine } = require('./tslab') as typeof import('./tslab');
+      return createTslabEngine(process.cwd(), interrupts);
+    });
+  }
+  return createTypescriptEngine(
+    process.cwd(),
+    interrupts,
+    TYPE_MODES.find((mode) => mode === types),
+  );
 }
 
 /** The library's own way of showing values. */

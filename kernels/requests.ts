@@ -5,14 +5,18 @@ import { codePointsBefore, utf16Offset } from './cursor';
 import type { KernelServer } from './server';
 import { type Json, type Message, PROTOCOL_VERSION } from './wire';
 
-type Answer = (message: Message, kernel: KernelServer) => Json | undefined;
+type Answer = (message: Message, kernel: KernelServer) => Json | undefined | Promise<Json>;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  kernel_info_request: () => ({ ...KERNEL_INFO, implementation_version: version() }),
+  kernel_info_request: (_, { engine }) => ({
+    ...KERNEL_INFO,
+    implementation_version: version(),
+    language_info: { ...LANGUAGE_INFO, version: engine.languageVersion },
+  }),
   connect_request: () => ({ status: 'ok' }),
   complete_request: ({ content }, { engine }) => complete(content, engine),
   inspect_request: ({ content }, { engine }) => inspect(content, engine),
-  is_complete_request: ({ content }, { engine }) => ({ ...engine.isComplete(codeOf(content)) }),
+  is_complete_request: async ({ content }, { engine }) => ({ ...(await engine.isComplete(codeOf(content))) }),
   history_request: ({ content }, { history }) => ({ status: 'ok', history: history.answer(content) }),
   comm_info_request: ({ content }, { comms }) => {
     const target = typeof content.target_name === 'string' ? content.target_name : undefined;
@@ -39,28 +43,28 @@ export async function answer(message: Message, kernel: KernelServer): Promise<Js
   return Object.hasOwn(ANSWERS, type) ? ANSWERS[type]!(message, kernel) : undefined;
 }
 
+const LANGUAGE_INFO: Json = {
+  name: 'typescript',
+  mimetype: 'text/typescript',
+  file_extension: '.ts',
+  pygments_lexer: 'typescript',
+  codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
+  nbconvert_exporter: 'script',
+};
+
 const KERNEL_INFO: Json = {
   status: 'ok',
   protocol_version: PROTOCOL_VERSION,
   implementation: 'patchwise',
-  language_info: {
-    name: 'typescript',
-    version: '5.0.4',
-    mimetype: 'text/typescript',
-    file_extension: '.ts',
-    pygments_lexer: 'typescript',
-    codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
-    nbconvert_exporter: 'script',
-  },
   banner: 'Patchwise: 3D VQ-GANs on full-resolution CT, in TypeScript',
   debugger: false,
   supported_features: [],
   help_links: [{ text: 'TypeScript', url: 'https://www.typescriptlang.org/docs/' }],
 };
 
-function complete(content: Json, engine: KernelServer['engine']): Json {
+async function complete(content: Json, engine: KernelServer['engine']): Promise<Json> {
   const code = codeOf(content);
-  const { matches, kinds, start, end } = engine.complete(code, cursorOf(content, code));
+  const { matches, kinds, start, end } = await engine.complete(code, cursorOf(content, code));
   const [cursor_start, cursor_end] = [codePointsBefore(code, start), codePointsBefore(code, end)];
   const types = matches
     .slice(0, TYPED_MATCHES)
@@ -72,9 +76,9 @@ function complete(content: Json, engine: KernelServer['engine']): Json {
 /** The front end draws a kind beside a match; nobody reads further down than this, and the reply stays small. */
 const TYPED_MATCHES = 200;
 
-function inspect(content: Json, engine: KernelServer['engine']): Json {
+async function inspect(content: Json, engine: KernelServer['engine']): Promise<Json> {
   const code = codeOf(content);
-  const found = engine.inspect(code, cursorOf(content, code));
+  const found = await engine.inspect(code, cursorOf(content, code));
   if (!found) return { status: 'ok', found: false, data: {}, metadata: {} };
   const { signature, documentation } = found;
   const data = {

@@ -62,12 +62,13 @@ export async function runNotebook(options: RunNotebookOptions): Promise<Notebook
   for (const cell of notebook.cells) if (cell.cell_type === 'code') clear(cell);
   const client = await KernelClient.start({
     cwd: options.cwd ?? dirname(path),
-    environment: options.environment,
+    // Nobody waits at a keyboard: every cell is held up until its types are checked.
+    environment: { PATCHWISE_TYPES: 'strict', ...options.environment },
   });
   let failure: NotebookFailed | undefined;
   try {
     // The compiler loads with the first question to it: before the first cell, whose time it is not.
-    await client.request('is_complete_request', { code: '' });
+    await client.request('inspect_request', { code: '', cursor_pos: 0 });
     failure = await runCells(client, notebook, output, options);
   } finally {
     await client.close();

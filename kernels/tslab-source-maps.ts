@@ -1,5 +1,4 @@
 /** Makes the compiler inside tslab keep the source maps of both of its steps (see cell-source.ts). */
-import type { SourceMapPayload } from 'node:module';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
 const INLINE_MAP = /\n?\/\/# sourceMappingURL=data:application\/json;base64,([\w+/=]+)\s*$/;
@@ -9,11 +8,11 @@ export interface MappedTypeScript {
   /** A copy of the compiler's exports in which the two functions that tslab calls keep their maps. */
   readonly typescript: typeof TypeScript;
   /** The maps of what was last compiled to exactly `output`, from the output back to the source. */
-  of(output: string): readonly SourceMapPayload[];
+  of(output: string): readonly string[];
 }
 
 export function withSourceMaps(original: typeof TypeScript): MappedTypeScript {
-  let last: { output: string; maps: SourceMapPayload[] } = { output: '', maps: [] };
+  let last: { output: string; maps: string[] } = { output: '', maps: [] };
 
   // Step 1, TypeScript to ES module: the map travels at the end of the JavaScript itself.
   function createWatchCompilerHost(
@@ -33,7 +32,7 @@ export function withSourceMaps(original: typeof TypeScript): MappedTypeScript {
     const result = original.transpileModule(module, { ...options, compilerOptions });
     const outputText = result.outputText.replace(MAP_REFERENCE, '');
     const texts = [result.sourceMapText, first ? Buffer.from(first[1]!, 'base64').toString() : undefined];
-    const maps = texts.flatMap((text) => (text ? [JSON.parse(text) as SourceMapPayload] : []));
+    const maps = texts.filter((text) => text !== undefined);
     last = { output: outputText, maps };
     return { ...result, outputText };
   }

@@ -16,6 +16,7 @@ import { callBefore, documentationOf, openBracket } from './signature';
 import { withLoopChecks } from './tslab-loop-checks';
 import { prepareCell } from './tslab-prepare';
 import { withSourceMaps } from './tslab-source-maps';
+import { diagnosed } from './type-errors';
 
 /** The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. */
 export function createTslabEngine(notebookFolder: string, interrupts = new Interrupts()): CellEngine {
@@ -117,22 +118,22 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   }
 
   return {
+    languageVersion: typescript.version,
     prepare: () => {},
     execute,
     complete,
     inspect,
     isComplete,
     describe,
+    setTypes: (mode) => {
+      if (mode !== 'error' && mode !== 'strict') throw new Error("tslab's type errors are errors always");
+    },
     interrupt: () => {
       interrupts.mark();
       executor.interrupt();
     },
     close: () => executor.close(),
   };
-}
-
-function diagnosed(diagnostics: readonly string[]): CellError {
-  return { ename: 'TypeScriptError', evalue: diagnostics[0]!.split('\n')[0]!, traceback: diagnostics };
 }
 
 /** True if the code cannot be parsed, however it goes on. */

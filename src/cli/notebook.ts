@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { EngineName } from '../../kernels/install';
 import type { Output } from '../../kernels/notebook';
 import type { NotebookEvent } from '../../kernels/run-notebook';
 import { InvalidArgument } from '../index';
@@ -57,6 +58,7 @@ export function addNotebook(program: Command): void {
     .option('--user', 'for this user (the default)')
     .option('--sys-prefix', 'into the Python environment on the path')
     .option('--prefix <dir>', 'into share/jupyter below a folder')
+    .addOption(new Option('--engine <name>', 'what compiles and runs cells').choices(['typescript', 'tslab']))
     .option('--json', 'print one JSON value')
     .action(async (options: KernelOptions) => {
       const { installKernel } = await import('../../kernels/install.js');
@@ -135,5 +137,6 @@ interface KernelOptions {
   user?: boolean;
   sysPrefix?: boolean;
   prefix?: string;
+  engine?: EngineName;
   json?: boolean;
 }

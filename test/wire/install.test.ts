@@ -25,7 +25,11 @@ test('the kernelspec is installed under a prefix, listed, and taken away again',
   ]);
   expect((await listKernels()).map(({ dir }) => dir)).toContain(kernel);
 
-  await installKernel({ prefix }); // a second time replaces the first
+  expect(spec.env).toBeUndefined();
+
+  await installKernel({ prefix, engine: 'tslab' }); // a second time replaces the first
+  const again = JSON.parse(readFileSync(join(kernel, 'kernel.json'), 'utf8'));
+  expect(again.env).toEqual({ PATCHWISE_ENGINE: 'tslab' });
   expect(await uninstallKernel({ prefix })).toContain(kernel);
   expect(existsSync(kernel)).toBe(false);
   expect((await listKernels()).map(({ dir }) => dir)).not.toContain(kernel);

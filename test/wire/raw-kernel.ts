@@ -68,7 +68,7 @@ export class RawKernel {
     writeFileSync(file, JSON.stringify({ ...fields, ...rest }));
     const child = spawn(program[0]!, [...program.slice(1), file], {
       cwd: folder,
-      env: { ...process.env, JPY_PARENT_PID: String(process.pid), ...environment },
+      env: { ...process.env, JPY_PARENT_PID: String(process.pid), PATCHWISE_TYPES: 'strict', ...environment },
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
     });
@@ -88,7 +88,7 @@ export class RawKernel {
       kernel.send('shell', 'kernel_info_request', {});
       await sleep(100);
     }
-    await kernel.request('is_complete_request', { code: '' }); // the compiler is there from here on
+    await kernel.request('inspect_request', { code: '', cursor_pos: 0 }); // the types are there from here on
     return kernel;
   }
 

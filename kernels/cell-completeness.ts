@@ -1,0 +1,45 @@
+/** Whether a front end's Enter key should run a cell or go on to the next line. */
+import type { Completeness } from './engine';
+import type { Typescript } from './typescript-load';
+
+const INDENT = '  ';
+
+/** What a parser says at the end of a text that could go on: something is missing there, or open since before. */
+const EXPECTED_MORE = new Set([
+  1002, // unterminated string literal: only templates may go on, but a parser says so of both
+  1005, // ... expected
+  1010, // */ expected
+  1109, // expression expected
+  1110, // type expected
+  1126, // unexpected end of text
+  1128, // declaration or statement expected
+  1135, // argument expression expected
+  1136, // property assignment expected
+  1160, // unterminated template literal
+  1161, // unterminated regular expression literal
+]);
+
+export function completenessOf(typescript: Typescript, code: string): Completeness {
+  const options = {
+    target: typescript.ScriptTarget.ES2022,
+    module: typescript.ModuleKind.ESNext,
+    moduleDetection: typescript.ModuleDetectionKind.Force,
+  };
+  const internals = typescript as unknown as {
+    getSetExternalModuleIndicator(options: object): (file: unknown) => void;
+  };
+  const file = typescript.createSourceFile('cell.ts', code, {
+    languageVersion: options.target,
+    setExternalModuleIndicator: internals.getSetExternalModuleIndicator(options),
+  }) as unknown as { parseDiagnostics: readonly { code: number; start: number; length: number }[] };
+  const [first] = file.parseDiagnostics;
+  if (!first) return { status: 'complete' };
+  const end = code.trimEnd().length;
+  const isAtEnd = first.start + first.length >= end && first.start >= end - 1;
+  const isOpen = first.code === 1160 || first.code === 1010;
+  if (!isOpen && !(isAtEnd && EXPECTED_MORE.has(first.code))) return { status: 'invalid' };
+  if (first.code === 1002) return { status: 'invalid' };
+  const line = code.trimEnd().split('\n').at(-1) ?? '';
+  const indent = /^\s*/.exec(line)![0] + (/[{([]$/.test(line) ? INDENT : '');
+  return { status: 'incomplete', indent };
+}

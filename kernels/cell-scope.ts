@@ -1,0 +1,77 @@
+/**
+ * The names that cells share. A cell is compiled to a function whose own variables are plain local ones (fast); it
+ * hands accessors of them to the scope, through which later cells read and assign them.
+ */
+
+export type Accessors = Record<string, unknown>;
+
+interface Pending {
+  readonly name: string;
+  readonly fresh: PropertyDescriptor;
+  readonly before: PropertyDescriptor | undefined;
+}
+
+export class CellScope {
+  /** What the code of cells sees: `names.x` is the variable `x` of the newest cell that has declared it. */
+  readonly names: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  #pending: Pending[] = [];
+  #declared: string[] = [];
+
+  /**
+   * Called by a cell before its first statement with accessors of what it declares. `lexical` names (let, const,
+   * class) have no value yet: until they do, the scope still answers with what an earlier cell has given that name.
+   */
+  readonly declare = (accessors: Accessors, lexical: readonly string[]): void => {
+    for (const [name, fresh] of Object.entries(Object.getOwnPropertyDescriptors(accessors))) {
+      const before = Object.getOwnPropertyDescriptor(this.names, name);
+      this.#declared.push(name);
+      if (lexical.includes(name)) {
+        this.#pending.push({ name, fresh, before });
+        Object.defineProperty(this.names, name, before ? withFallback(fresh, before) : fresh);
+      } else Object.defineProperty(this.names, name, fresh);
+    }
+  };
+
+  /**
+   * Called when a cell has ended, well or not. A variable whose declaration was never reached is taken out again.
+   * Returns the names that the cell has given to later ones.
+   */
+  settle(): string[] {
+    const given = new Set(this.#declared);
+    for (const { name, fresh, before } of this.#pending) {
+      if (isInitialised(fresh)) Object.defineProperty(this.names, name, fresh);
+      else {
+        given.delete(name);
+        if (before) Object.defineProperty(this.names, name, before);
+        else delete this.names[name];
+      }
+    }
+    this.#pending = [];
+    this.#declared = [];
+    return [...given];
+  }
+
+  /** Gives cells a name that no cell has declared, with a value that is made when it is first asked for. */
+  provide(name: string, value: () => unknown): void {
+    Object.defineProperty(this.names, name, { get: value, enumerable: true, configurable: true });
+  }
+}
+
+/** Background work of an earlier cell must not fail while a cell that runs anew has not reached its declarations. */
+function withFallback(fresh: PropertyDescriptor, before: PropertyDescriptor): PropertyDescriptor {
+  return {
+    get: () => (isInitialised(fresh) ? fresh.get!() : before.get!()),
+    set: (value: unknown) => (isInitialised(fresh) ? fresh.set! : before.set!)(value),
+    enumerable: true,
+    configurable: true,
+  };
+}
+
+function isInitialised({ get }: PropertyDescriptor): boolean {
+  try {
+    get!();
+    return true;
+  } catch (error) {
+    return !(error instanceof ReferenceError);
+  }
+}

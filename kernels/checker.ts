@@ -1,0 +1,249 @@
+/**
+ * The types of cells, by the stock TypeScript LanguageService. A program with its checker takes hundreds of
+ * milliseconds to make, a cell a few to check: so the program stays and cells join it as guests. A guest is parsed and
+ * bound by itself and then answered for by the program's own lookup functions; it is a module, so the checker need not
+ * merge it with anything. Only what brings new files in (an import not seen before, a changed local file, `declare
+ * global`) makes a new program.
+ */
+import { join } from 'node:path';
+import type * as TypeScript from 'typescript';
+import type { PlacedMessage } from './cell-compile';
+import { topLevelNames } from './cell-syntax';
+import { completionOf } from './checker-completion';
+import { CheckerHost } from './checker-host';
+import type { Completion, Inspection } from './engine';
+import { callBefore, documentationOf, openBracket } from './signature';
+import type { Typescript } from './typescript-load';
+
+/** What TypeScript's program has beyond its public type, and what a guest is answered for through. */
+interface OpenProgram extends TypeScript.Program {
+  getSourceFile(fileName: string): TypeScript.SourceFile | undefined;
+  getResolvedModule(file: TypeScript.SourceFile, name: string, mode: unknown): object | undefined;
+  getResolvedModuleFromModuleSpecifier(
+    specifier: TypeScript.StringLiteralLike,
+    file?: TypeScript.SourceFile,
+  ): object | undefined;
+}
+
+interface Guest {
+  readonly file: TypeScript.SourceFile;
+  /** Length of what stands before the cell's own text. */
+  readonly offset: number;
+}
+
+/** Where a name of earlier cells is declared. */
+interface Declared {
+  readonly module: string;
+  /** It may be assigned: a `let` or a `var`. */
+  readonly isVariable: boolean;
+}
+
+/** Guests leave traces in the checker's tables; after so many it is made anew. */
+const MOST_GUESTS = 500;
+/** Has a character that no file of a person's has at the start of its name. */
+const GUEST = '~';
+
+export class CellChecker {
+  readonly #host: CheckerHost;
+  readonly #service: TypeScript.LanguageService;
+  readonly #guests = new Map<string, Guest>();
+  readonly #names = new Map<string, Declared>();
+  #program: TypeScript.Program | undefined;
+  #transient = 0;
+
+  constructor(
+    private readonly typescript: Typescript,
+    private readonly folder: string,
+  ) {
+    this.#host = new CheckerHost(typescript, folder);
+    this.#service = typescript.createLanguageService(this.#host, this.#host.registry);
+    this.#names.set('pw', { module: this.#host.preloadedModule, isVariable: false });
+  }
+
+  /** Makes the program and has V8 compile what every cell needs. */
+  prepare(): void {
+    this.check('const warm: number = Math.max(1); pw.version; console.log(warm)', '0-prepare');
+    this.complete('Math.ma', 7);
+  }
+
+  /** The type errors of a cell, placed. `cell` names it from now on; a name is checked once. */
+  check(code: string, cell: string): PlacedMessage[] {
+    const ts = this.typescript;
+    const name = `${GUEST}cell-${cell}`;
+    this.#host.augment(name, augmentsGlobals(code) ? code : undefined);
+    const { file, offset } = this.#admit(code, name, true);
+    const program = this.#current();
+    const options = program.getCompilerOptions();
+    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+      .filter(({ category }) => category === ts.DiagnosticCategory.Error)
+      .filter(({ start = 0, code: number }) => start >= offset && !(options.noCheck && number))
+      .map(({ start = 0, messageText }) => ({
+        offset: Math.min(start - offset, code.length),
+        text: readable(ts.flattenDiagnosticMessageText(messageText, '\n')),
+      }));
+  }
+
+  /** The cell has run: from now on `given`, of the values that it declares, and its types are known to later cells. */
+  given(cell: string, given: readonly string[]): void {
+    const ts = this.typescript;
+    const name = `${GUEST}cell-${cell}`;
+    const guest = this.#guests.get(this.#pathOf(name));
+    if (!guest) return;
+    const { file, offset } = guest;
+    for (const [declared, symbol] of topLevelNames(file)) {
+      const flags = ((symbol as { exportSymbol?: TypeScript.Symbol }).exportSymbol ?? symbol).flags;
+      if (symbol.declarations?.every(({ pos }) => pos < offset)) continue; // one that our first line brings in
+      const isImport = (flags & ts.SymbolFlags.Alias) !== 0;
+      const isValue = (flags & ts.SymbolFlags.Value) !== 0;
+      if (isValue && !isImport && !given.includes(declared) && !isAmbient(ts, symbol)) continue;
+      const declaration = symbol.declarations?.[0];
+      const isVariable =
+        (flags & ts.SymbolFlags.Variable) !== 0 &&
+        declaration !== undefined &&
+        !(ts.getCombinedNodeFlags(declaration) & ts.NodeFlags.Constant);
+      this.#names.set(declared, { module: name, isVariable });
+    }
+  }
+
+  complete(code: string, position: number): Completion {
+    const { file, offset } = this.#admit(code, this.#transientName(), false);
+    this.#current();
+    const at = position + offset;
+    const found = this.#service.getCompletionsAtPosition(file.fileName, at, {
+      includeCompletionsForModuleExports: false,
+      includeCompletionsWithInsertText: false,
+    });
+    return completionOf(found, code, position, offset);
+  }
+
+  inspect(code: string, position: number): Inspection | undefined {
+    const { file, offset } = this.#admit(code, this.#transientName(), false);
+    this.#current();
+    const at = (where: number): TypeScript.QuickInfo | undefined =>
+      this.#service.getQuickInfoAtPosition(file.fileName, where + offset);
+    const bracket = openBracket(code, position);
+    // Between the brackets of a call it is the called function that a reader asks about.
+    const info = at(position) ?? at(Math.max(0, position - 1)) ?? at(callBefore(code, bracket ?? position));
+    if (!info) return undefined;
+    const signature = (info.displayParts ?? []).map((part) => part.text).join('');
+    return { signature: readable(signature), documentation: documentationOf(info) };
+  }
+
+  #transientName(): string {
+    return `${GUEST}text-${++this.#transient}`;
+  }
+
+  #pathOf(name: string): string {
+    return join(this.folder, `${name}.ts`).replaceAll('\\', '/');
+  }
+
+  /** Parses and binds the code as a module that sees the names of earlier cells, all of them or those it `mentions`. */
+  #admit(code: string, name: string, isCell: boolean): Guest {
+    const path = this.#pathOf(name);
+    const bare = this.#bind(path, code);
+    const own = topLevelNames(bare);
+    const mentioned = (bare as { identifiers?: ReadonlyMap<string, string> }).identifiers;
+    const visible = [...this.#names].filter(
+      ([known]) => !own.has(known) && (!isCell || mentioned?.has(known) || mentioned === undefined),
+    );
+    const start = importsOf(visible);
+    const end = isCell ? exportsOf(this.typescript, bare) : '';
+    const file = start === '' && end === '' ? bare : this.#bind(path, `${start}${code}${end}`);
+    if (!isCell) this.#guests.delete(this.#pathOf(`${GUEST}text-${this.#transient - 1}`));
+    const guest = { file, offset: start.length };
+    this.#guests.set(path, guest);
+    this.#host.require(importedBy(file));
+    return guest;
+  }
+
+  #bind(path: string, text: string): TypeScript.SourceFile {
+    const file = this.#host.parse(path, text);
+    const internals = this.typescript as unknown as {
+      bindSourceFile(file: TypeScript.SourceFile, options: TypeScript.CompilerOptions): void;
+    };
+    internals.bindSourceFile(file, this.#host.options);
+    return file;
+  }
+
+  /** The present program, with the guests in it; a new one where the old one lacks something. */
+  #current(): TypeScript.Program {
+    if (this.#guests.size + this.#transient > MOST_GUESTS) {
+      this.#transient = 0;
+      this.#host.renew();
+    }
+    const program = this.#service.getProgram()!;
+    if (program !== this.#program) {
+      this.#program = program;
+      this.#host.noteFiles(program);
+      this.#open(program as OpenProgram);
+    }
+    return program;
+  }
+
+  /** Has the program's lookups answer for guests. The checker looks files and imports up through these only. */
+  #open(program: OpenProgram): void {
+    const { getSourceFile, getResolvedModule, getResolvedModuleFromModuleSpecifier } = program;
+    const resolve = (name: string): object => {
+      if (!name.startsWith(GUEST)) return this.#host.resolve(name);
+      const resolvedFileName = this.#pathOf(name);
+      return { resolvedModule: { resolvedFileName, extension: '.ts', isExternalLibraryImport: false } };
+    };
+    program.getSourceFile = (path) => this.#guests.get(path)?.file ?? getSourceFile(path);
+    program.getResolvedModule = (file, name, mode) =>
+      this.#guests.get(file.fileName)?.file === file ? resolve(name) : getResolvedModule(file, name, mode);
+    program.getResolvedModuleFromModuleSpecifier = (specifier, file) =>
+      this.#guests.has((file ?? specifier.getSourceFile()).fileName)
+        ? resolve(specifier.text)
+        : getResolvedModuleFromModuleSpecifier(specifier, file);
+  }
+}
+
+/** One line that makes the names visible. A variable of another module could not be assigned: it is declared anew. */
+function importsOf(names: readonly (readonly [string, Declared])[]): string {
+  const statements = names.map(([name, { module, isVariable }]) =>
+    isVariable
+      ? `declare let ${name}: typeof import("${module}").${name};`
+      : `import { ${name} } from "${module}";`,
+  );
+  return statements.length > 0 ? `${statements.join(' ')} ` : '';
+}
+
+/** One line at the end that exports what the cell declares at its top and does not export itself. */
+function exportsOf(typescript: Typescript, file: TypeScript.SourceFile): string {
+  const names = [...topLevelNames(file)].filter(
+    ([, symbol]) =>
+      !(symbol as { exportSymbol?: unknown }).exportSymbol &&
+      !(symbol.flags & typescript.SymbolFlags.ExportStar) &&
+      !symbol.declarations?.some(
+        (declaration) => typescript.isModuleDeclaration(declaration) && isGlobal(declaration),
+      ),
+  );
+  return names.length > 0 ? `\nexport { ${names.map(([name]) => name).join(', ')} };` : '';
+}
+
+function importedBy(file: TypeScript.SourceFile): string[] {
+  const { imports = [] } = file as { imports?: readonly TypeScript.StringLiteralLike[] };
+  return imports.map(({ text }) => text).filter((text) => !text.startsWith(GUEST));
+}
+
+function isGlobal({ name }: TypeScript.ModuleDeclaration): boolean {
+  return name.text === 'global';
+}
+
+function isAmbient(typescript: Typescript, symbol: TypeScript.Symbol): boolean {
+  return (symbol.declarations ?? []).every(
+    (declaration) =>
+      (typescript.getCombinedModifierFlags(declaration) & typescript.ModifierFlags.Ambient) !== 0,
+  );
+}
+
+function augmentsGlobals(code: string): boolean {
+  return /\bdeclare\s+(global|module)\b/.test(code);
+}
+
+/** Types are printed with the names of the modules that cells are to the checker: those mean nothing to a reader. */
+function readable(text: string): string {
+  return text
+    .replace(/import\("[^"]*~[\w-]+"\)\./g, '')
+    .replace(/^(Cannot assign to '.*' because it is) an import\.$/, '$1 a constant of another cell.');
+}

@@ -1,0 +1,42 @@
+/** Worker thread of the TypeScript engine: takes cells and local modules from TypeScript to JavaScript. No types. */
+import { readFileSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { type CompiledCell, compileCell, compileModule } from './cell-compile';
+import { completenessOf } from './cell-completeness';
+import type { Completeness } from './engine';
+import { serve } from './thread-client';
+import { loadTypescript } from './typescript-load';
+
+export interface CellSourceText {
+  readonly code: string;
+  readonly fileName: string;
+}
+
+/** What the main thread asks of this one. */
+export type CompilerCalls = {
+  cell(source: CellSourceText): CompiledCell;
+  module(path: string): CompiledCell & { readonly source: string };
+  completeness(code: string): Completeness;
+  /** The names that a cell has given to later ones. */
+  given(names: readonly string[]): void;
+};
+
+const { typescript, keep } = loadTypescript('compiler');
+const known = new Set<string>();
+
+const calls: CompilerCalls = {
+  cell: ({ code, fileName }) => compileCell(typescript, code, fileName, known),
+  module: (path) => {
+    const source = readFileSync(path, 'utf8');
+    return { ...compileModule(typescript, source, path), source };
+  },
+  completeness: (code) => completenessOf(typescript, code),
+  given: (names) => {
+    for (const name of names) known.add(name);
+  },
+};
+
+// V8 compiles a function when it is first called: not while the first cell waits.
+compileCell(typescript, 'import { a } from "b"; const c: number = await a(1); ({ c })', 'cell-0.ts', known);
+serve(parentPort!, calls);
+keep();

@@ -1,0 +1,127 @@
+/** Local TypeScript files that cells import: compiled as cells are, kept until they or what they import changes. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Script } from 'node:vm';
+import type { CompiledCell } from './cell-compile';
+import type { CellSources } from './cell-source';
+import { type Loaded, type ModuleLoader, namespaceOf, stampOf } from './module-loader';
+
+export type CompileModule = (path: string) => Promise<CompiledCell & { readonly source: string }>;
+
+/** What the function of a compiled cell or module is made with (GIVEN in cell-compile.ts). */
+export type CellFactory = (given: {
+  readonly cells?: object;
+  readonly declare: (accessors: Record<string, unknown>, lexical: readonly string[]) => void;
+  readonly star?: (namespace: object) => void;
+  readonly modules: readonly Loaded[];
+  readonly dynamicImport: (specifier: string) => Promise<unknown>;
+  readonly meta: object;
+  readonly require: NodeJS.Require;
+  readonly filename: string;
+  readonly dirname: string;
+}) => () => unknown;
+
+interface LocalModule {
+  readonly stamp: string;
+  /** The local files that it imports, as they were when it did. */
+  readonly imports: Map<string, LocalModule | undefined>;
+  readonly loaded: Loaded;
+  readonly evaluated: Promise<void>;
+}
+
+export class LocalModules {
+  readonly #modules = new Map<string, LocalModule>();
+
+  constructor(
+    private readonly loader: ModuleLoader,
+    private readonly compile: CompileModule,
+    private readonly sources: CellSources,
+  ) {}
+
+  /** @param importing the files that wait for this one: one of them, in a circle, is given as far as it has got */
+  async load(path: string, importing: readonly string[]): Promise<Loaded> {
+    const known = this.#modules.get(path);
+    if (known && importing.includes(path)) return known.loaded;
+    if (known && importing.length === 0 && this.#hasChanged(path)) this.#forget(path);
+    let module = this.#modules.get(path);
+    if (!module) {
+      module = await this.#start(path, importing);
+      module.evaluated.catch(() => this.#modules.delete(path)); // the next cell that asks for it tries again
+    }
+    await module.evaluated;
+    return module.loaded;
+  }
+
+  async #start(path: string, importing: readonly string[]): Promise<LocalModule> {
+    const stamp = stampOf(path);
+    const compiled = await this.compile(path);
+    const [error] = compiled.syntaxErrors;
+    if (error) {
+      const line = compiled.source.slice(0, error.offset).split('\n').length;
+      throw new SyntaxError(`${path}:${line}: ${error.text}`);
+    }
+    this.sources.addFile(path, { ...compiled, code: compiled.source, maps: [compiled.map], linesAbove: 0 });
+    const folder = dirname(path);
+    const exports = Object.create(null) as Record<string, unknown>;
+    const declare = (accessors: object): void =>
+      void Object.defineProperties(exports, Object.getOwnPropertyDescriptors(accessors));
+    const star = (namespace: object): void => {
+      for (const key of Object.keys(Object(namespace))) {
+        if (key === 'default' || key in exports) continue;
+        const get = (): unknown => (namespace as Record<string, unknown>)[key];
+        Object.defineProperty(exports, key, { get, enumerable: true, configurable: true });
+      }
+    };
+    const loaded: Loaded = {
+      named: exports,
+      get default() {
+        return exports.default;
+      },
+      star: exports,
+    };
+    const evaluate = async (): Promise<void> => {
+      const modules: Loaded[] = [];
+      for (const specifier of compiled.imports) {
+        modules.push(await this.loader.import(specifier, folder, [...importing, path]));
+        const file = this.loader.fileOf(specifier, folder);
+        if (file !== undefined) module.imports.set(file, this.#modules.get(file));
+      }
+      const factory = new Script(compiled.code, { filename: path }).runInThisContext() as CellFactory;
+      const dynamicImport = (specifier: string): Promise<unknown> =>
+        this.loader.import(specifier, folder).then(namespaceOf);
+      const place = { filename: path, dirname: folder };
+      const meta = { ...place, url: pathToFileURL(path).href };
+      const require = createRequire(path);
+      await factory({ declare, star, modules, dynamicImport, meta, require, ...place })();
+    };
+    // Known before it is evaluated, for the modules that import it in a circle.
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const module: LocalModule = { stamp, imports: new Map(), loaded, evaluated: begun.then(evaluate) };
+    this.#modules.set(path, module);
+    begin();
+    return module;
+  }
+
+  #hasChanged(path: string, seen: readonly string[] = []): boolean {
+    const module = this.#modules.get(path);
+    if (!module || !existsSync(path) || stampOf(path) !== module.stamp) return true;
+    return [...module.imports].some(([file, then]) => {
+      if (this.#modules.get(file) !== then) return true; // loaded anew since
+      return then !== undefined && !seen.includes(file) && this.#hasChanged(file, [...seen, path]);
+    });
+  }
+
+  /** Forgets the module and those of its imports that have changed or import something that has. */
+  #forget(path: string): void {
+    const module = this.#modules.get(path);
+    if (!module) return;
+    const changed = [...module.imports].filter(([file, then]) => then && this.#hasChanged(file));
+    this.#modules.delete(path);
+    for (const [file] of changed) this.#forget(file);
+  }
+}

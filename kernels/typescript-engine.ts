@@ -1,0 +1,185 @@
+/**
+ * The default CellEngine: stock TypeScript, off the path of the cells. One worker thread compiles (about a
+ * millisecond a cell), another has the types; the main thread only runs what comes back.
+ *
+ * Type errors are errors, as in tslab: a cell that has one does not run. The checker is loaded when the kernel is first
+ * used, which takes it about a second; cells that come earlier are not held up, and their type errors are told below
+ * them as warnings. Where every cell has to be held up (notebooks run headless) or none, `TypeMode` says so.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Script } from 'node:vm';
+import type { CompiledCell, PlacedMessage } from './cell-compile';
+import { describeError } from './cell-error';
+import { CellScope } from './cell-scope';
+import { CellSources, cellFileName } from './cell-source';
+import type { CheckerCalls } from './checker-thread';
+import type { CompilerCalls } from './compiler-thread';
+import type { CellEngine, CellError, CellOutcome, TypeMode } from './engine';
+import { Interrupts } from './interrupts';
+import { type CellFactory, LocalModules } from './local-modules';
+import { ModuleLoader, namespaceOf } from './module-loader';
+import { forwardRequire, hasOwnPackage, PACKAGE } from './package-types';
+import { runInterruptible } from './run-interruptible';
+import { ThreadClient } from './thread-client';
+import { typeErrors } from './type-errors';
+import { TYPESCRIPT_VERSION } from './typescript-load';
+
+/** After the first cell, so that it has the processor for itself. */
+const LOAD_CHECKER_AFTER_MS = 200;
+
+/** @param notebookFolder what local names in cells start from; the working directory of the kernel */
+export function createTypescriptEngine(
+  notebookFolder: string,
+  interrupts = new Interrupts(),
+  initialTypes: TypeMode = 'error',
+): CellEngine {
+  interrupts.expose();
+  if (!hasOwnPackage(notebookFolder)) forwardRequire();
+  const require = createRequire(join(notebookFolder, 'cell.js'));
+  const meta = {
+    url: pathToFileURL(join(notebookFolder, 'cell.ts')).href,
+    filename: join(notebookFolder, 'cell.ts'),
+    dirname: notebookFolder,
+  };
+  const sources = new CellSources();
+  const scope = new CellScope();
+  scope.provide('pw', () => require(PACKAGE));
+  const compiler = new ThreadClient<CompilerCalls>(join(__dirname, 'compiler-thread.js'), {});
+  const known = compiler.ask('given', ['pw']);
+  const loader = new ModuleLoader();
+  loader.local = new LocalModules(loader, (path) => compiler.ask('module', path), sources);
+
+  let types = initialTypes;
+  let checker: ThreadClient<CheckerCalls> | undefined;
+  let isReady = false;
+  let stop: ((error: Error) => void) | undefined;
+  let expressions = 0;
+
+  /** What the checker is to be told once it is there: cells in their order. */
+  const backlog: ((checker: ThreadClient<CheckerCalls>) => void)[] = [];
+  const tell = (message: (checker: ThreadClient<CheckerCalls>) => void): void => {
+    if (checker) message(checker);
+    else backlog.push(message);
+  };
+
+  /** The checker's thread, started now where it is not there yet. */
+  function awake(): ThreadClient<CheckerCalls> {
+    if (checker) return checker;
+    checker = new ThreadClient<CheckerCalls>(join(__dirname, 'checker-thread.js'), {
+      folder: notebookFolder,
+    });
+    const setReady = (): void => {
+      isReady = true;
+    };
+    checker.ask('prepare', undefined).then(setReady, () => {});
+    for (const message of backlog.splice(0)) message(checker);
+    return checker;
+  }
+
+  /** The type errors of a cell, once there is a checker. */
+  function check(code: string, name: string): Promise<PlacedMessage[]> {
+    if (types === 'off') return Promise.resolve([]);
+    if (types === 'strict') awake();
+    else setTimeout(awake, LOAD_CHECKER_AFTER_MS).unref();
+    return new Promise((resolve, reject) => {
+      tell((checker) => checker.ask('check', { code, cell: name }).then(resolve, reject));
+    });
+  }
+
+  function given(name: string, names: readonly string[]): void {
+    compiler.ask('given', names).catch(() => {});
+    tell((checker) => void checker.ask('given', { cell: name, names }).catch(() => {}));
+  }
+
+  async function execute(code: string, cell: number): Promise<CellOutcome> {
+    // A user expression has no number of its own.
+    const name = cell === 0 ? `0-${++expressions}` : String(cell);
+    try {
+      return await interrupts.within(cell, () => interruptible(run(code, cell, name)));
+    } catch (error) {
+      return { status: 'error', error: describe(error) };
+    }
+  }
+
+  async function run(code: string, cell: number, name: string): Promise<CellOutcome> {
+    await known;
+    const holds = types === 'strict' || (types === 'error' && isReady);
+    const compiling = compiler.ask('cell', { code, fileName: cellFileName(cell) });
+    const checking = check(code, name);
+    checking.catch(() => {}); // a checker that fails must not take cells with it
+    const compiled = await compiling;
+    if (compiled.syntaxErrors.length > 0) {
+      return { status: 'error', error: typeErrors(compiled.syntaxErrors, code, cell) };
+    }
+    if (holds) {
+      const errors = await checking.catch(() => []);
+      if (errors.length > 0) return { status: 'error', error: typeErrors(errors, code, cell) };
+    }
+    sources.add(cell, { code, insertions: compiled.insertions, maps: [compiled.map], linesAbove: 0 });
+    const warned = holds ? Promise.resolve() : warn(checking, code, cell);
+    try {
+      const ended = (await evaluate(compiled, cell)) as readonly unknown[] | undefined;
+      if (isReady) await warned;
+      return { status: 'ok', value: ended?.[0] };
+    } finally {
+      given(name, scope.settle());
+    }
+  }
+
+  async function evaluate(compiled: CompiledCell, cell: number): Promise<unknown> {
+    const modules = [];
+    for (const specifier of compiled.imports) modules.push(await loader.import(specifier, notebookFolder));
+    const script = new Script(compiled.code, { filename: cellFileName(cell) });
+    const factory = script.runInThisContext() as CellFactory;
+    const dynamicImport = (specifier: string): Promise<unknown> =>
+      loader.import(String(specifier), notebookFolder).then(namespaceOf);
+    const { filename, dirname } = meta;
+    const { names: cells, declare } = scope;
+    return runInterruptible(
+      factory({ cells, declare, modules, dynamicImport, meta, require, filename, dirname }),
+    );
+  }
+
+  /** Tells the type errors of a cell that was not held up, among what the cell prints. */
+  async function warn(checking: Promise<PlacedMessage[]>, code: string, cell: number): Promise<void> {
+    const errors = await checking.catch(() => []);
+    if (errors.length === 0) return;
+    const text = typeErrors(errors, code, cell).traceback.join('\n');
+    process.stderr.write(`TypeScript: ${text}\n`); // the context is still that of the cell
+  }
+
+  /** Settles as `work` does, or fails once the cell is interrupted. */
+  function interruptible<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      stop = reject;
+      work.then(resolve, reject);
+    });
+  }
+
+  function describe(error: unknown): CellError {
+    return describeError(error, sources);
+  }
+
+  return {
+    languageVersion: TYPESCRIPT_VERSION,
+    prepare: () => {},
+    execute,
+    complete: (code, position) => awake().ask('complete', { code, position }),
+    inspect: (code, position) => awake().ask('inspect', { code, position }),
+    isComplete: (code) => compiler.ask('completeness', code),
+    describe,
+    setTypes: (mode) => {
+      types = mode;
+    },
+    interrupt: () => {
+      interrupts.mark();
+      stop?.(new Error('Interrupted asynchronously'));
+    },
+    close: () => {
+      compiler.close();
+      checker?.close();
+    },
+  };
+}

@@ -1,0 +1,284 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RawKernel, until } from './raw-kernel';
+
+/** What every engine has to do with cells, over the wire. */
+export function executionCases(engine: 'typescript' | 'tslab'): void {
+  let kernel: RawKernel;
+  beforeAll(async () => {
+    kernel = await RawKernel.start({ PATCHWISE_ENGINE: engine });
+    // Cells reach the kernel through registered symbols, as src/plot/display.ts does.
+    await kernel.execute(`
+    const hook = (name: string) => (globalThis as any)[Symbol.for('patchwise.' + name)];
+    const display = hook('display'), clearOutput = hook('clearOutput'), input = hook('input');`);
+  });
+  afterAll(() => kernel.stop());
+
+  const LINES = 2000;
+
+  test('2,000 lines of one cell all arrive, in order, before idle', async () => {
+    const id = kernel.begin(`for (let i = 0; i < ${LINES}; i++) console.log('line', i)`);
+    const { outputs } = await kernel.finished(id);
+    const expected = Array.from({ length: LINES }, (_, i) => `line ${i}\n`).join('');
+    expect(kernel.textOf(id)).toBe(expected);
+    expect(outputs.length).toBeLessThan(20); // gathered, not a message a line
+  });
+
+  test('100,000 lines arrive in order', async () => {
+    const id = kernel.begin(`for (let i = 0; i < 100000; i++) console.log(i)`);
+    await kernel.finished(id);
+    const lines = kernel.textOf(id).split('\n');
+    expect(lines.length).toBe(100_001);
+    expect(lines.every((line, at) => at === 100_000 || line === String(at))).toBe(true);
+  });
+
+  test('stdout, stderr, displays and the result keep their order', async () => {
+    const { outputs } = await kernel.execute(`
+    console.log('a'); console.error('b'); console.log('c');
+    display({ [Symbol.for('Jupyter.display')]: () => ({ 'text/html': '<b>d</b>' }) });
+    console.log('e');
+    ['f']`);
+    expect(outputs.map(({ type, content }) => content.text ?? content.data?.['text/html'] ?? type)).toEqual([
+      'a\n',
+      'b\n',
+      'c\n',
+      '<b>d</b>',
+      'e\n',
+      'execute_result',
+    ]);
+    expect(outputs.at(-1)!.content.data).toEqual({ 'text/plain': "[ 'f' ]" });
+  });
+
+  test('the last value is an execute_result; undefined, statements and silent cells show none', async () => {
+    expect((await kernel.execute('6 * 7')).outputs).toMatchObject([
+      { type: 'execute_result', content: { data: { 'text/plain': '42' } } },
+    ]);
+    expect((await kernel.execute('const quiet = 1')).outputs).toEqual([]);
+    expect((await kernel.execute('undefined')).outputs).toEqual([]);
+    const counted = (await kernel.execute('1')).reply.execution_count;
+    expect((await kernel.execute('6 * 7', { silent: true })).outputs).toEqual([]);
+    expect((await kernel.execute('1')).reply.execution_count).toBe(counted + 1);
+  });
+
+  test('execute_input repeats the code with its number', async () => {
+    const id = kernel.begin('/* seen */ 1');
+    const { reply } = await kernel.finished(id);
+    const input = kernel.heard.find(({ type, parent }) => type === 'execute_input' && parent === id);
+    expect(input!.content).toEqual({ code: '/* seen */ 1', execution_count: reply.execution_count });
+  });
+
+  test('output of background work lands in the cell that started it', async () => {
+    const first = kernel.begin(`setTimeout(() => console.log('from the first'), 150)`);
+    await kernel.finished(first);
+    const second = kernel.begin(
+      `await new Promise((r) => setTimeout(r, 300)); console.log('from the second')`,
+    );
+    await kernel.finished(second);
+    expect(kernel.textOf(first)).toBe('from the first\n');
+    expect(kernel.textOf(second)).toBe('from the second\n');
+  });
+
+  test('an uncaught background error is told in its own cell and the kernel goes on', async () => {
+    const first = kernel.begin(`setTimeout(() => { throw new Error('late') }, 50);
+Promise.reject(new Error('nobody caught'))
+void 0`);
+    await kernel.finished(first);
+    await kernel.execute('await new Promise((r) => setTimeout(r, 150))');
+    const text = stripVTControlCharacters(kernel.textOf(first));
+    expect(text).toContain('Error: late');
+    expect(text).toMatch(/Cell \[\d+\]:1:\d+/);
+    expect(text).toContain('Unhandled rejection: Error: nobody caught');
+  });
+
+  test('an error is structured, with the positions of the cell as it was written', async () => {
+    const code = `interface Scan { slices: number }
+
+// Types and comments vanish when this is compiled; the line numbers below must not move.
+function check(scan: Scan): void {
+  if (scan.slices < 1) throw new RangeError('no slices');
+}
+check({ slices: 0 });`;
+    const id = kernel.begin(code);
+    const { reply, outputs } = await kernel.finished(id);
+    expect(outputs.map(({ type }) => type)).toEqual(['error']);
+    expect(reply).toMatchObject({ status: 'error', ename: 'RangeError', evalue: 'no slices' });
+    expect(outputs[0]!.content).toMatchObject({ ename: 'RangeError', evalue: 'no slices' });
+    const traceback = stripVTControlCharacters(reply.traceback.join('\n'));
+    const cell = `Cell [${reply.execution_count}]`;
+    expect(traceback).toContain(`at check (${cell}:5:`);
+    expect(traceback).toContain(`at ${cell}:7:`);
+    expect(traceback).toContain('---->   5   if (scan.slices < 1)');
+    expect(traceback).not.toMatch(/tslab|node:vm|kernels/);
+  });
+
+  test('a frame in an earlier cell, after an await, names that cell', async () => {
+    const defined = await kernel.execute(`
+async function later(): Promise<never> {
+  await new Promise((r) => setTimeout(r, 10));
+  throw new Error('deep', { cause: new Error('deeper') });
+}`);
+    const { reply } = await kernel.execute('\n\nawait later()');
+    const traceback = stripVTControlCharacters(reply.traceback.join('\n'));
+    expect(traceback).toContain(`at later (Cell [${defined.reply.execution_count}]:4:`);
+    expect(traceback).toContain('Caused by: Error: deeper');
+  });
+
+  test('TypeScript diagnostics and thrown values that are no errors are structured too', async () => {
+    const typed = (await kernel.execute(`1;\nconst size: number = 'wide'`)).reply;
+    expect(typed).toMatchObject({ status: 'error', ename: 'TypeScriptError' });
+    expect(typed.evalue).toMatch(/Cell \[\d+\]:2:7 - Type 'string' is not assignable to type 'number'/);
+    expect((await kernel.execute(`throw 'a string'`)).reply).toMatchObject({
+      ename: 'Thrown',
+      evalue: "'a string'",
+    });
+    expect((await kernel.execute('throw undefined')).reply).toMatchObject({
+      ename: 'Thrown',
+      evalue: 'undefined',
+    });
+  });
+
+  test('a failed cell aborts what waits behind it, but not what is sent after its reply', async () => {
+    for (const wait of ['await 0;', 'const end = Date.now() + 200; while (Date.now() < end);']) {
+      const ids = [`${wait} throw new Error('stop')`, 'console.log("not me")', '2'].map((code) =>
+        kernel.begin(code),
+      );
+      const replies = await Promise.all(ids.map((id) => kernel.reply(id)));
+      expect(replies.map(({ content }) => content.status)).toEqual(['error', 'aborted', 'aborted']);
+      expect(kernel.textOf(ids[1]!)).toBe('');
+      expect((await kernel.execute('3')).reply.status).toBe('ok');
+    }
+  });
+
+  test('with stop_on_error off the next cells run', async () => {
+    const ids = [`throw new Error('go on')`, '4'].map((code) => kernel.begin(code, { stop_on_error: false }));
+    const replies = await Promise.all(ids.map((id) => kernel.reply(id)));
+    expect(replies.map(({ content }) => content.status)).toEqual(['error', 'ok']);
+  });
+
+  test('a display shown again under its id is updated in place; of many updates the last arrives', async () => {
+    const { outputs } = await kernel.execute(`for (let i = 0; i <= 1000; i++) display(i, { id: 'counter' })`);
+    const texts = outputs.map(({ type, content }) => [
+      type,
+      content.data['text/plain'],
+      content.transient.display_id,
+    ]);
+    expect(texts[0]).toEqual(['display_data', '0', 'counter']);
+    expect(texts.at(-1)).toEqual(['update_display_data', '1000', 'counter']);
+    expect(texts.length).toBeLessThan(20);
+  });
+
+  test('an update from another cell reaches the display; the id shown in a new cell is a new display', async () => {
+    const elsewhere = await kernel.execute(`display('moved on', { id: 'counter', update: true })`);
+    expect(elsewhere.outputs.map(({ type }) => type)).toEqual(['update_display_data']);
+    const again = await kernel.execute(`display('anew', { id: 'counter' })`);
+    expect(again.outputs.map(({ type }) => type)).toEqual(['display_data']);
+  });
+
+  test('clear_output comes after what was printed before it', async () => {
+    const { outputs } = await kernel.execute(
+      `console.log('old'); clearOutput({ wait: true }); console.log('new')`,
+    );
+    expect(outputs.map(({ type, content }) => content.text ?? [type, content.wait])).toEqual([
+      'old\n',
+      ['clear_output', true],
+      'new\n',
+    ]);
+  });
+
+  test('user_expressions are evaluated, failures included', async () => {
+    const user_expressions = { sum: '1 + 2', bad: 'missing' };
+    const { reply } = await kernel.execute('1', { user_expressions });
+    expect(reply.user_expressions.sum).toMatchObject({ status: 'ok', data: { 'text/plain': '3' } });
+    expect(reply.user_expressions.bad).toMatchObject({ status: 'error' });
+  });
+
+  test('input asks the front end over stdin', async () => {
+    const id = kernel.begin(`await input('name? ')`, { allow_stdin: true });
+    const question = await until(() => kernel.replies.find(({ type }) => type === 'input_request'));
+    expect(question).toMatchObject({ parent: id, content: { prompt: 'name? ', password: false } });
+    kernel.send('stdin', 'input_reply', { value: 'Ada' });
+    const { outputs } = await kernel.finished(id);
+    expect(outputs.at(-1)!.content.data['text/plain']).toBe("'Ada'");
+    const refused = await kernel.execute(`await input('name? ')`, { allow_stdin: false });
+    expect(refused.reply.evalue).toContain('does not take input');
+  });
+
+  test('interrupt_request stops a loop that never yields, and the kernel goes on', async () => {
+    const id = kernel.begin('console.log("in"); while (true);');
+    await sleep(600);
+    await kernel.request('interrupt_request', {}, 'control');
+    const { reply } = await kernel.finished(id);
+    expect(reply).toMatchObject({ status: 'error', ename: 'Interrupted' });
+    expect((await kernel.execute('5')).reply.status).toBe('ok');
+  });
+
+  test('interrupt_request and SIGINT stop a top-level await', async () => {
+    for (const stop of [
+      () => kernel.send('control', 'interrupt_request', {}),
+      () => process.kill(kernel.child.pid!, 'SIGINT'),
+    ]) {
+      const id = kernel.begin('await new Promise(() => {})');
+      await sleep(400);
+      stop();
+      const { reply } = await kernel.finished(id);
+      expect(reply).toMatchObject({ status: 'error', ename: 'Interrupted' });
+    }
+  });
+
+  test('interrupt_request stops a loop after an await, in the cell or in an async function of an earlier one', async () => {
+    await kernel.execute('async function spins() { await 0; for (let i = 0; ; i++) if (i < 0) break; }');
+    for (const code of [
+      'await 0; while (true);',
+      'await spins()',
+      'await 0; do { await null } while (true)',
+    ]) {
+      const id = kernel.begin(code);
+      await sleep(500);
+      kernel.send('control', 'interrupt_request', {});
+      const { reply } = await kernel.finished(id);
+      expect(reply).toMatchObject({ status: 'error', ename: 'Interrupted' });
+    }
+  });
+
+  test('an interrupted loop does not go on in the background, and the work of other cells does', async () => {
+    await kernel.execute(
+      'let mine = 0, others = 0; const pause = (ms: number) => new Promise((r) => setTimeout(r, ms));',
+    );
+    await kernel.execute('(async () => { for (;;) { others++; await pause(20); } })(); void 0');
+    const id = kernel.begin('for (;;) { mine++; await pause(20); }');
+    await sleep(400);
+    kernel.send('control', 'interrupt_request', {});
+    await kernel.finished(id);
+    await kernel.execute('await pause(50)');
+    const { outputs } = await kernel.execute(
+      'const before = [mine, others]; await pause(200); [mine - before[0], others > before[1]]',
+    );
+    expect(outputs[0]?.content.data['text/plain']).toBe('[ 0, true ]');
+    expect(kernel.textOf(id)).toBe('');
+  });
+
+  test('the checks in loops leave the positions of errors alone', async () => {
+    const { reply } = await kernel.execute(
+      `await 0; for (const x of [1]) { if (x) throw new Error('here') }`,
+    );
+    const traceback = stripVTControlCharacters(reply.traceback.join('\n'));
+    expect(traceback).toMatch(/at (async )?Cell \[\d+\]:1:46/);
+  });
+
+  test('top-level await, redeclaration and imports of Node modules', async () => {
+    await kernel.execute(`import { join } from 'node:path';\nlet again = 1;`);
+    const { outputs } = await kernel.execute(`let again = await Promise.resolve('two');\njoin('a', again)`);
+    expect(outputs[0]!.content.data['text/plain']).toBe("'a/two'");
+  });
+
+  test('names of earlier cells work as shorthand properties, and for await at the top of a cell', async () => {
+    await kernel.execute('let linear = 1;\nasync function* records() { yield 1; yield 2; }');
+    const { outputs } = await kernel.execute(
+      'let seen = 0;\nfor await (const m of records()) seen += m;\n({ linear, seen })',
+    );
+    expect(outputs[0]?.content.data['text/plain']).toBe('{ linear: 1, seen: 3 }');
+    await kernel.execute('({ linear, seen = 4 } = { linear: 5 })');
+    expect((await kernel.execute('[linear, seen]')).outputs[0]?.content.data['text/plain']).toBe('[ 5, 4 ]');
+  });
+}

@@ -1,0 +1,3 @@
+import { executionCases } from './execution-cases';
+
+executionCases('typescript');
