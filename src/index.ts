@@ -93,7 +93,7 @@ export type { LongCall, Progress } from './progress';
 export { Adam, clipByGlobalNorm } from './train/adam';
 export type { RunConfig, TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';
-export type { MetricRecord } from './train/metrics-log';
+export { type MetricRecord, withoutClock } from './train/metrics-log';
 export { runRank } from './train/rank';
 export { attach, LiveView, listRuns, Run } from './train/run';
 export { runsRoot, type StoredConfig } from './train/run-folder';

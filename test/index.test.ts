@@ -103,6 +103,7 @@ describe('the public names', () => {
         "viewVolume",
         "volumeFigure",
         "windowNames",
+        "withoutClock",
         "writeSlabs",
         "writeVolume",
       ]

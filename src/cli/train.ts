@@ -130,9 +130,10 @@ function addRuns(program: Command): void {
     .description('go on with a run that has ended, from its newest checkpoint')
     .argument('<run>', 'id or folder')
     .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
+    .option('--nproc, --ranks <n>', 'another number of processes', parseCount)
     .option('--json', 'print one JSON value')
-    .action(async (id: string, options: { steps?: number; json?: boolean }) => {
-      const run = await (await attach(id)).resume({ steps: options.steps });
+    .action(async (id: string, options: { steps?: number; ranks?: number; json?: boolean }) => {
+      const run = await (await attach(id)).resume({ steps: options.steps, ranks: options.ranks });
       const status = await run.status();
       answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
     });

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import type { Intensity } from '../volume/intensity';
+import type { BestMetric, Ranked } from './best';
 import type { RunConfig } from './config';
 import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
 
@@ -27,11 +28,17 @@ export interface CheckpointState {
   /** Patches of this epoch that are done, over all ranks. */
   readonly position: number;
   readonly adamSteps: number;
-  readonly best?: { readonly metric: 'psnr'; readonly value: number; readonly step: number };
+  readonly best?: Ranked & { readonly metric: BestMetric };
+  /** The best so far, the best first. */
+  readonly ranking?: readonly Ranked[];
   readonly config: RunConfig;
   /** By volume, as the config names it. */
   readonly intensities: Readonly<Record<string, Intensity>>;
   readonly patchwise: string;
+  /** How many patches a step had, and how they were shared out. */
+  readonly shape?: { readonly ranks: number; readonly batch: number; readonly accumulate: number };
+  /** Bytes of `metrics.jsonl` when this was written: all records up to this step. */
+  readonly metricsBytes?: number;
 }
 
 export interface Checkpoint {
@@ -51,8 +58,8 @@ const tensorFiles = { model: 'model.safetensors', optimiser: 'optimiser.safetens
 
 /**
  * Writes `checkpoints/step-…` complete or not at all: everything goes into a folder beside it, reaches the disk and
- * is then renamed into place. Moves `last` (and `best`, if it is one) and removes what neither they nor the
- * `keep` newest need. Returns the folder.
+ * is then renamed into place. Moves `last` (and `best`, if it is one) and removes what is neither theirs, nor of the
+ * `keep` newest, nor in its ranking. Returns the folder.
  */
 export function saveCheckpoint(
   runDir: string,
@@ -84,7 +91,7 @@ export function saveCheckpoint(
   }
   pointTo(root, 'last', name);
   if (options.best) pointTo(root, 'best', name);
-  removeOld(root, options.keep);
+  removeOld(root, options.keep, checkpoint.state.ranking ?? []);
   return dir;
 }
 
@@ -117,12 +124,21 @@ export function readCheckpoint(dir: string): Checkpoint {
   return { dir, state, model: model!, optimiser: optimiser! };
 }
 
-/** The newest checkpoint that is whole. Damaged ones are passed over, and `warn` is told which and why. */
-export function newestCheckpoint(runDir: string, warn: (message: string) => void): Checkpoint | undefined {
+/**
+ * The newest checkpoint that is whole, and suits where that is asked. Others are passed over, and `warn` is told which
+ * and why.
+ */
+export function newestCheckpoint(
+  runDir: string,
+  warn: (message: string) => void,
+  suits: (state: CheckpointState) => boolean = () => true,
+): Checkpoint | undefined {
   const root = join(runDir, 'checkpoints');
   for (const name of stepFolders(root).reverse()) {
     try {
-      return readCheckpoint(join(root, name));
+      const checkpoint = readCheckpoint(join(root, name));
+      if (suits(checkpoint.state)) return checkpoint;
+      warn(`checkpoint ${name} passed over: metrics.jsonl has lost records that it knew`);
     } catch (error) {
       if (!(error instanceof UnreadableFile)) throw error;
       warn(`checkpoint ${name} passed over: ${error.message}`);
@@ -182,8 +198,12 @@ function linked(root: string, link: string): string | undefined {
   }
 }
 
-function removeOld(root: string, keep: number): void {
-  const needed = new Set([linked(root, 'last'), linked(root, 'best'), ...stepFolders(root).slice(-keep)]);
+function removeOld(root: string, keep: number, ranking: readonly Ranked[]): void {
+  const needed = new Set([
+    ...[linked(root, 'last'), linked(root, 'best')],
+    ...stepFolders(root).slice(-keep),
+    ...ranking.map(({ step }) => stepName(step)),
+  ]);
   for (const name of stepFolders(root))
     if (!needed.has(name)) rmSync(join(root, name), { recursive: true, force: true });
 }

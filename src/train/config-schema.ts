@@ -6,6 +6,7 @@ import { estimatorNames } from '../model/quantisers/estimators';
 import { quantiserNames } from '../model/quantisers/quantiser';
 import { initialisationNames } from '../model/quantisers/start';
 import { windowPresets } from '../volume/intensity';
+import { bestMetrics } from './best';
 import type { RunConfig } from './config';
 
 /** One setting: what it must be, in the words of the error, and as a schema. */
@@ -101,8 +102,11 @@ const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
   checkpointEvery: whole,
   compareEvery: whole,
   keep: count,
+  keepBest: count,
+  bestMetric: oneOf('a measure of the validation', bestMetrics),
   restarts: whole,
   timeout: positive,
+  heartbeat: positive,
   grace: positive,
 };
 

@@ -6,6 +6,7 @@ import type { IntensitySpec } from '../volume/intensity';
 import type { BaselineView } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
+import type { BestMetric } from './best';
 import { checkFields, checkTogether } from './config-schema';
 
 /** Everything that decides what a run computes. Sizes are `[x, y, z]` in voxels. */
@@ -61,10 +62,15 @@ export interface RunConfig {
   readonly compareEvery: number;
   /** Newest checkpoints to keep, beside the best. */
   readonly keep: number;
+  /** Best checkpoints to keep, by a measure of the validation; a checkpoint is written whenever one joins them. */
+  readonly keepBest: number;
+  readonly bestMetric: BestMetric;
   /** How often a group that lost a rank starts again from the last checkpoint. */
   readonly restarts: number;
   /** Seconds that ranks wait for one another before they give up. */
   readonly timeout: number;
+  /** Seconds without a sign of life after which a rank's process counts as hung, and the group starts again. */
+  readonly heartbeat: number;
   /** Seconds that ranks get to end in good order when the run is stopped. */
   readonly grace: number;
 }
@@ -103,8 +109,11 @@ const defaults = {
   checkpointEvery: 100,
   compareEvery: 25,
   keep: 2,
+  keepBest: 1,
+  bestMetric: 'psnr',
   restarts: 3,
   timeout: 600,
+  heartbeat: 30,
   grace: 15,
 } as const;
 

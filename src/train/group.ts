@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { compiledFile } from '../package';
 import { identify } from './identity';
+import { heartbeatVariable } from './parent-watch';
 import type { RankMessage } from './reporter';
 import type { RankStatus } from './status';
 import { worldEnvironment } from './world';
@@ -21,8 +23,10 @@ export interface GroupOptions {
   readonly runDir: string;
   readonly ranks: number;
   readonly port: number;
-  /** Seconds without a sign of life after which a rank counts as dead. */
+  /** Seconds without a message after which a rank counts as hung; a long step sends none. */
   readonly silence: number;
+  /** The same without a heartbeat, which a thread of its own sends even in a long step. */
+  readonly heartbeat: number;
   readonly onMessage: (rank: number, message: RankMessage) => void;
 }
 
@@ -32,7 +36,8 @@ const farewell = 3000;
 interface Member {
   readonly rank: number;
   readonly child: ChildProcess;
-  lastSeen: number;
+  lastMessage: number;
+  lastBeat: number;
   message: RankMessage | undefined;
   exit: string | undefined;
 }
@@ -68,7 +73,7 @@ export class RankGroup {
     this.timers.push(setTimeout(() => this.signal('SIGKILL'), grace * 1000));
   }
 
-  private signal(signal: NodeJS.Signals): void {
+  signal(signal: NodeJS.Signals): void {
     for (const { child, exit } of this.members) if (exit === undefined) child.kill(signal);
   }
 
@@ -81,14 +86,27 @@ export class RankGroup {
       process.execPath,
       [compiledFile('src', 'train', 'process.js'), 'rank', '--run', runDir],
       {
-        stdio: ['ignore', log, log, 'ipc'],
-        env: { ...process.env, ...worldEnvironment(world) },
+        stdio: ['ignore', log, log, 'ipc', 'pipe'],
+        env: { ...process.env, ...worldEnvironment(world), [heartbeatVariable]: '4' },
       },
     );
     closeSync(log);
-    const member: Member = { rank, child, lastSeen: Date.now(), message: undefined, exit: undefined };
+    const now = Date.now();
+    const member: Member = {
+      rank,
+      child,
+      lastMessage: now,
+      lastBeat: now,
+      message: undefined,
+      exit: undefined,
+    };
+    const beats = child.stdio[4] as Readable | null | undefined;
+    beats?.on('data', () => {
+      member.lastBeat = Date.now();
+    });
+    beats?.on('error', () => {});
     child.on('message', (message: RankMessage) => {
-      member.lastSeen = Date.now();
+      member.lastMessage = Date.now();
       if (message.type === 'ended' || message.type === 'failed') member.message = message;
       this.options.onMessage(rank, message);
     });
@@ -113,12 +131,17 @@ export class RankGroup {
   }
 
   private lookForSilence(): void {
-    const late = this.members.find(
-      ({ lastSeen, exit }) => exit === undefined && Date.now() - lastSeen > this.options.silence * 1000,
-    );
-    if (!late || this.silent) return;
-    this.silent = `rank ${late.rank} gave no sign of life for ${this.options.silence} s`;
-    this.signal('SIGKILL');
+    if (this.silent) return;
+    const { silence, heartbeat } = this.options;
+    const now = Date.now();
+    for (const { rank, lastMessage, lastBeat, exit } of this.members) {
+      if (exit !== undefined) continue;
+      const limit = now - lastBeat > heartbeat * 1000 ? heartbeat : silence;
+      if (limit === silence && now - lastMessage <= silence * 1000) continue;
+      this.silent = `rank ${rank} gave no sign of life for ${limit} s`;
+      this.signal('SIGKILL');
+      return;
+    }
   }
 
   private verdict(): GroupEnd {

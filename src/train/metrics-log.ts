@@ -1,4 +1,12 @@
-import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+} from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { UnreadableFile } from '../errors';
 import type { StepSeconds } from './step';
@@ -56,6 +64,7 @@ type ClockField = 'time' | 'patchesPerSecond' | 'volumesPerSecond' | 'seconds' |
 /** The writer of `metrics.jsonl`; rank 0 holds the only one. Records that are already there are not written twice. */
 export class MetricsLog {
   private readonly lastStep = { train: -1, validation: -1 };
+  private bytes = 0;
   /** What the log held when it was opened. */
   readonly earlier: readonly MetricRecord[] = [];
 
@@ -63,7 +72,8 @@ export class MetricsLog {
   constructor(readonly path: string) {
     if (!existsSync(path)) return;
     const bytes = readFileSync(path);
-    truncateSync(path, bytes.lastIndexOf(newline) + 1);
+    this.bytes = bytes.lastIndexOf(newline) + 1;
+    truncateSync(path, this.bytes);
     this.earlier = parseLines(bytes, path);
     for (const record of this.earlier) this.remember(record);
   }
@@ -74,14 +84,39 @@ export class MetricsLog {
    */
   append(record: MetricRecord): boolean {
     if (record.step <= this.lastStep[record.split]) return false;
-    appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+    const line = `${JSON.stringify(record)}\n`;
+    try {
+      appendFileSync(this.path, line);
+    } catch (error) {
+      // Half a line on a full disk.
+      if (existsSync(this.path)) truncateSync(this.path, this.bytes);
+      throw error;
+    }
+    this.bytes += Buffer.byteLength(line);
     this.remember(record);
     return true;
+  }
+
+  /** Waits until all records are on the disk; returns their bytes. */
+  sync(): number {
+    if (this.bytes === 0) return 0;
+    const file = openSync(this.path, 'r');
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    return this.bytes;
   }
 
   private remember(record: MetricRecord): void {
     this.lastStep[record.split] = Math.max(this.lastStep[record.split], record.step);
   }
+}
+
+/** Bytes of a log without a torn last line. */
+export function wholeBytes(path: string): number {
+  return readFileSync(path).lastIndexOf(newline) + 1;
 }
 
 /** All records so far; a torn last line is ignored. No file yet means no records. */

@@ -3,6 +3,7 @@ import type { Collective, World } from './collective/collective';
 import { connectLocal } from './collective/local';
 import { watchParent } from './parent-watch';
 import { openReporter, type RankMessage } from './reporter';
+import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';
 import { trainRank } from './train-rank';
 import { worldFromEnvironment } from './world';
@@ -10,15 +11,17 @@ import { worldFromEnvironment } from './world';
 /**
  * The program of one rank: `patchwise rank --run DIR`, in torchrun's environment. It trains from the newest whole
  * checkpoint of the run, or from the start, until the steps are done or some rank is asked to stop (SIGTERM, SIGINT,
- * or the signal), and leaves a checkpoint in both cases.
+ * or the signal), and leaves a checkpoint in both cases; SIGUSR1 makes it leave one and go on.
  * @throws what went wrong, after every other rank and the supervisor have been told
  */
 export async function runRank(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
   const { runDir } = options;
+  outliveLogs();
   const world = worldFromEnvironment(process.env);
   const report = openReporter(runDir, world.rank);
   const endWatch = watchParent();
   const stop = stopSignal(options.signal);
+  const saving = saveSignal();
   const progress = { step: 0, training: false };
   const heartbeat = setInterval(() => void report({ type: 'alive', step: progress.step }), 1000);
   let collective: Collective | undefined;
@@ -30,7 +33,14 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
       timeout: config.timeout,
       signal: stop.signal,
     });
-    const outcome = await trainRank({ runDir, collective, stop: stop.signal, report, progress });
+    const outcome = await trainRank({
+      runDir,
+      collective,
+      stop: stop.signal,
+      takeSaveRequest: saving.take,
+      report,
+      progress,
+    });
     await collective.close();
     await report({ type: 'ended', outcome, step: progress.step });
   } catch (error) {
@@ -44,6 +54,7 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
   } finally {
     clearInterval(heartbeat);
     stop.end();
+    saving.end();
     await endWatch();
     if (process.connected) process.disconnect();
   }
@@ -83,4 +94,19 @@ function stopSignal(outer: AbortSignal | undefined): { signal: AbortSignal; end:
     process.off('SIGINT', stop);
   };
   return { signal: controller.signal, end };
+}
+
+/** SIGUSR1, as Slurm sends it before it takes a machine away. */
+function saveSignal(): { take: () => boolean; end: () => void } {
+  let asked = false;
+  const ask = () => {
+    asked = true;
+  };
+  process.on('SIGUSR1', ask);
+  const take = () => {
+    const wanted = asked;
+    asked = false;
+    return wanted;
+  };
+  return { take, end: () => process.off('SIGUSR1', ask) };
 }

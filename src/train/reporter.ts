@@ -11,7 +11,11 @@ export type RankMessage =
       readonly step: number;
       readonly backend: string;
       readonly reason: string;
+      /** What is different from when the run was interrupted. */
+      readonly note?: string | undefined;
     }
+  /** Something that people should see to, or, with nothing, no longer. */
+  | { readonly type: 'warning'; readonly warning: string | undefined }
   | { readonly type: 'ended'; readonly outcome: 'done' | 'stopped'; readonly step?: number }
   | {
       readonly type: 'failed';
@@ -46,9 +50,10 @@ export function openReporter(runDir: string, rank: number): Reporter {
 export function applyToStatus(status: StatusFile, rank: number, message: RankMessage): void {
   status.heartbeat(rank);
   if (message.type === 'ready' && rank === 0) {
-    const { steps, step, backend, reason } = message;
-    status.update({ state: 'running', steps, step, backend, reason });
+    const { steps, step, backend, reason, note } = message;
+    status.update({ state: 'running', steps, step, backend, reason, ...(note && { note }) });
   }
+  if (message.type === 'warning' && rank === 0) status.update({ warning: message.warning });
   const step = message.type === 'alive' || message.type === 'ended' ? message.step : undefined;
   if (rank === 0 && step !== undefined) status.update({ step });
 }

@@ -5,6 +5,7 @@ import { findCheckpoint } from './checkpoint';
 import { isAlive, type ProcessIdentity, signalProcess } from './identity';
 import { launchSupervisor } from './launch';
 import { followMetrics, type MetricRecord, readMetrics } from './metrics-log';
+import { withRanks } from './reshape';
 import { metricsPath, readStoredConfig, runsRoot, type StoredConfig, writeStoredConfig } from './run-folder';
 import { hasEnded, type RunStatus, readStatus, writeStatus } from './status';
 import { changed } from './watch';
@@ -75,25 +76,36 @@ export class Run {
   }
 
   /**
-   * Goes on with a run that has ended, from its newest checkpoint. `steps` sets a new end.
+   * Goes on with a run that has ended, from its newest checkpoint. `steps` sets a new end; `ranks` another number of
+   * processes, which keep the global batch as large as it was where it can be shared out among them (more or fewer
+   * passes a step), and say in the status what changed.
    * @throws InvalidArgument if it has not ended
    */
-  async resume(options: { steps?: number } = {}): Promise<this> {
+  async resume(options: { steps?: number; ranks?: number } = {}): Promise<this> {
+    const { steps, ranks } = options;
     const status = readStatus(this.dir);
     if (!hasEnded(status)) throw new InvalidArgument('run', 'a run that has ended', status.state);
-    if (options.steps !== undefined) {
-      const { epochs: _, ...config } = readStoredConfig(this.dir);
-      if (!Number.isInteger(options.steps) || options.steps < 1)
-        throw new InvalidConfig([
-          { key: 'steps', expected: 'a whole number above 0', received: options.steps },
-        ]);
-      writeStoredConfig(this.dir, { ...config, steps: options.steps });
+    let config = readStoredConfig(this.dir);
+    if (steps !== undefined) {
+      if (!Number.isInteger(steps) || steps < 1)
+        throw new InvalidConfig([{ key: 'steps', expected: 'a whole number above 0', received: steps }]);
+      const { epochs: _, ...rest } = config;
+      config = { ...rest, steps };
     }
-    const { error: _, ...rest } = status;
+    if (ranks !== undefined) config = withRanks(config, ranks);
+    if (steps !== undefined || ranks !== undefined) writeStoredConfig(this.dir, config);
+    const { error: _, note: _note, ...rest } = status;
     writeStatus(this.dir, { ...rest, state: 'starting', pids: { ranks: [] } });
     this.end = undefined;
     await launchSupervisor(this.dir, this.id);
     return this;
+  }
+
+  /** Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask. */
+  async save(): Promise<boolean> {
+    const { supervisor, ranks } = readStatus(this.dir).pids;
+    const asked = supervisor ? [supervisor] : ranks;
+    return asked.map((process) => signalProcess(process, 'SIGUSR1')).some(Boolean);
   }
 
   /** This run as a figure that keeps moving: shows itself where figures can be shown. */

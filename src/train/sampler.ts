@@ -62,6 +62,14 @@ export class Sampler {
     return this.options.tail === 'drop' ? Math.floor(steps) : Math.ceil(steps);
   }
 
+  /** Steps from a cursor to the end of so many epochs. */
+  stepsUntil({ epoch, position }: Cursor, epochs: number): number {
+    if (epoch >= epochs) return 0;
+    const rest = (this.options.patches - position) / this.globalBatch;
+    const here = this.options.tail === 'drop' ? Math.floor(rest) : Math.ceil(rest);
+    return here + (epochs - epoch - 1) * this.stepsPerEpoch;
+  }
+
   /** What `rank` does in the step that begins at `cursor`. */
   share(cursor: Cursor, rank: number): Share {
     const { ranks, tail } = this.options;

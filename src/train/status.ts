@@ -26,6 +26,10 @@ export interface RunStatus {
   readonly restarts: number;
   readonly restartReason?: string;
   readonly error?: string;
+  /** What people should see to while the run goes on, such as a full disk. */
+  readonly warning?: string | undefined;
+  /** What changed when the run was resumed, such as the number of ranks. */
+  readonly note?: string;
   readonly backend?: string;
   /** Why this backend. */
   readonly reason?: string;

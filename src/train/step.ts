@@ -20,8 +20,9 @@ export interface StepResult {
   readonly secondsByRank: readonly number[];
   /** Where this rank's time went. */
   readonly seconds: StepSeconds;
-  /** True if any rank was asked to stop. */
+  /** Whether any rank was asked to stop, or for a checkpoint. */
   readonly stop: boolean;
+  readonly save: boolean;
 }
 
 export interface StepSeconds {
@@ -53,7 +54,7 @@ export async function trainStep(
   training: Training,
   share: Share,
   step: number,
-  wantsToStop: boolean,
+  wishes: { readonly stop: boolean; readonly save: boolean },
 ): Promise<StepResult> {
   const { learner, collective, config } = training;
   const clock = new Clock();
@@ -73,8 +74,8 @@ export async function trainStep(
 
   const seconds = new Float32Array(collective.worldSize);
   seconds[collective.rank] = clock.spent.data + clock.spent.forward + clock.spent.backward;
-  const stop = Float32Array.of(wantsToStop ? 1 : 0);
-  await collective.allReduce([...sum.arrays, seconds, stop], 'step');
+  const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
+  await collective.allReduce([...sum.arrays, seconds, asked], 'step');
   clock.lap('communication');
 
   const updated = learner.update(sum, step);
@@ -87,7 +88,8 @@ export async function trainStep(
     ...updated,
     secondsByRank: [...seconds],
     seconds: clock.spent,
-    stop: stop[0]! > 0,
+    stop: asked[0]! > 0,
+    save: asked[1]! > 0,
   };
 }
 

@@ -4,6 +4,7 @@ import { InvalidArgument } from '../errors';
 import { type GroupEnd, RankGroup } from './group';
 import { identify, isAlive } from './identity';
 import { applyToStatus } from './reporter';
+import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';
 import { StatusFile } from './status-file';
 
@@ -12,12 +13,14 @@ const portAttempts = 10;
 
 /**
  * Watches over a run: `patchwise supervise --run DIR`. Starts its ranks, keeps `status.json`, starts the whole group
- * again from the last checkpoint when a rank dies (at most `restarts` times), and ends everything on SIGTERM.
+ * again from the last checkpoint when a rank dies (at most `restarts` times), ends everything on SIGTERM, and hands
+ * SIGUSR1 on.
  * Returns when the run has ended, however it ended.
  * @throws InvalidArgument if a living supervisor has the run already
  */
 export async function supervise(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
   const { runDir } = options;
+  outliveLogs();
   const config = readStoredConfig(runDir);
   const status = new StatusFile(runDir);
   const other = status.current.pids.supervisor;
@@ -29,6 +32,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
     pids: { supervisor: identify(process.pid), ranks: [] },
     heartbeats: [],
     error: undefined,
+    warning: undefined,
   });
   status.flush();
 
@@ -38,8 +42,10 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
     stopping = true;
     group?.stop(config.grace);
   };
+  const save = () => group?.signal('SIGUSR1');
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  process.on('SIGUSR1', save);
   options.signal?.addEventListener('abort', stop, { once: true });
   if (options.signal?.aborted) stop();
 
@@ -52,6 +58,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
       ranks: config.ranks,
       port: await freePort(),
       silence: config.timeout,
+      heartbeat: config.heartbeat,
       onMessage: (rank, message) => applyToStatus(status, rank, message),
     });
     status.update({ pids: { ...status.current.pids, ranks: group.identities } });
@@ -68,6 +75,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
 
   process.off('SIGTERM', stop);
   process.off('SIGINT', stop);
+  process.off('SIGUSR1', save);
   // Who was asked to stop has stopped, even if some ranks had to be killed for it.
   const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
   status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { crc32c } from '../volume/store/crc32c';
@@ -13,6 +13,7 @@ const prefix = 'events.out.tfevents.';
  */
 export class TensorboardEvents {
   private readonly path: string;
+  private bytes: number;
 
   /** Starts the file with the records there are so far. */
   constructor(runDir: string, records: readonly MetricRecord[]) {
@@ -21,12 +22,22 @@ export class TensorboardEvents {
     const name = `${prefix}${seconds}.${hostname()}.${process.pid}.0`;
     this.path = join(runDir, name);
     const version = message(double(1, seconds), text(3, 'brain.Event:2'));
-    writeFileSync(this.path, Buffer.concat([framed(version), ...records.map(eventOf)]));
+    const bytes = Buffer.concat([framed(version), ...records.map(eventOf)]);
+    writeFileSync(this.path, bytes);
+    this.bytes = bytes.length;
     for (const old of earlier) if (old !== name) rmSync(join(runDir, old), { force: true });
   }
 
   append(record: MetricRecord): void {
-    appendFileSync(this.path, eventOf(record));
+    const event = eventOf(record);
+    try {
+      appendFileSync(this.path, event);
+    } catch (error) {
+      // Half an event on a full disk.
+      truncateSync(this.path, this.bytes);
+      throw error;
+    }
+    this.bytes += event.length;
   }
 }
 

@@ -1,4 +1,4 @@
-import { rmSync, truncateSync } from 'node:fs';
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Run } from '../../src/train/run';
@@ -28,6 +28,40 @@ describe('ranks', { timeout: 180_000 }, () => {
     expect(curve(await b.records())).toEqual(curve(await a.records()));
     expect(await lastState(b)).toEqual(await lastState(a));
     expect(curve(await c.records())).not.toEqual(curve(await a.records()));
+  });
+
+  it('resumes with another number of ranks on the same global batches, and says what changed', async () => {
+    const options = { ranks: 2, batch: 2, steps: 12, validateEvery: 6, checkpointEvery: 6 };
+    const whole = await finished({ ...options, steps: 20 });
+    for (const [ranks, shape] of [
+      [1, { batch: 2, accumulate: 2 }],
+      [4, { batch: 1, accumulate: 1 }],
+    ] as const) {
+      const run = await finished(options);
+      await (await run.resume({ steps: 20, ranks })).done;
+      expect(await run.config()).toMatchObject({ ranks, ...shape });
+      expect((await run.status()).note).toContain(`from step 12 on: ranks 2 -> ${ranks}`);
+      expect((await run.status()).note).toContain(
+        'the global batch stays 4: the same curve but for rounding',
+      );
+      const [got, wanted] = [await run.records(), await whole.records()].map((all) =>
+        all.filter(({ split }) => split === 'train'),
+      );
+      expect(got!.map(({ step }) => step)).toEqual(wanted!.map(({ step }) => step));
+      for (const [i, { loss }] of wanted!.entries()) expect(got![i]!.loss).toBeCloseTo(loss!, 5);
+    }
+    const three = await finished(options);
+    await (await three.resume({ steps: 14, ranks: 3 })).done;
+    expect((await three.status()).note).toContain('the global batch goes from 4 to 6 patches');
+  });
+
+  it('counts epochs to the end when another number of ranks takes other batches', async () => {
+    // 36 patches: 9 steps of 4 an epoch; stopped after step 3 of the first, 24 are left: 4 steps of 6, then 6 more.
+    const run = await finished({ ranks: 2, batch: 2, steps: 3, checkpointEvery: 3 });
+    const config = { ...(await run.config()), epochs: 2, steps: undefined, ranks: 3 };
+    writeFileSync(join(run.dir, 'config.json'), JSON.stringify(config));
+    await (await run.resume()).done;
+    expect(await run.status()).toMatchObject({ state: 'done', step: 3 + 4 + 6 });
   });
 
   it('a resumed run equals the uninterrupted one to the bit, in the middle of an epoch', async () => {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
+import { readState } from '../../src/train/checkpoint';
 import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom';
@@ -103,6 +104,28 @@ describe('a run', { timeout: 180_000 }, () => {
       expect(await lastState(run)).toEqual(await lastState(undisturbed));
       await until(() => processesOf(run).length === 0);
     }
+  });
+
+  it('leaves a checkpoint on SIGUSR1 and goes on', async () => {
+    const run = await train({ ...long, checkpointEvery: 0 });
+    await reach(run, 5);
+    await expect(run.checkpoint()).rejects.toThrow('none yet');
+    expect(await run.save()).toBe(true);
+    await until(() => existsSync(join(run.dir, 'checkpoints', 'last')), 30);
+    const saved = readState(await run.checkpoint()).step;
+    await reach(run, saved + 5);
+    await run.stop();
+    expect(await run.save()).toBe(false);
+  });
+
+  it('finds a rank that hangs, and starts the group again', async () => {
+    const run = await train({ ...long, steps: 60, heartbeat: 3 });
+    await reach(run, 15);
+    process.kill((await run.status()).pids.ranks[1]!.pid, 'SIGSTOP');
+    const status = await run.done;
+    expect(status).toMatchObject({ state: 'done', step: 60 });
+    expect(status.restartReason).toBe('rank 1 gave no sign of life for 3 s');
+    await until(() => processesOf(run).length === 0);
   });
 
   it('gives up after the restarts that it has, with the reason', async () => {

@@ -13,6 +13,7 @@ import { tiny } from './tiny';
 beforeAll(async () => {
   await useBackend('cpu');
 });
+const goOn = { stop: false, save: false };
 const learners: Learner[] = [];
 afterEach(() => {
   for (const learner of learners.splice(0)) learner.dispose();
@@ -37,7 +38,7 @@ describe('training step', () => {
     let tensors = 0;
     for (let step = 0; step < 20; step++) {
       const share = sampler.share(cursor, 0);
-      losses.push((await trainStep(training, share, step, false)).loss);
+      losses.push((await trainStep(training, share, step, goOn)).loss);
       cursor = share.next;
       if (step === 1) {
         await validate({ ...training, model: training.learner.model }, data.validation);
@@ -53,15 +54,15 @@ describe('training step', () => {
   it('tells all ranks that one wants to stop', async () => {
     const { training, sampler } = await prepare();
     const share = sampler.share({ epoch: 0, position: 0 }, 0);
-    expect((await trainStep(training, share, 0, false)).stop).toBe(false);
-    expect((await trainStep(training, share, 1, true)).stop).toBe(true);
+    expect((await trainStep(training, share, 0, goOn)).stop).toBe(false);
+    expect((await trainStep(training, share, 1, { stop: true, save: false })).stop).toBe(true);
   });
 });
 
 describe('validation', () => {
   it('is the mean over voxels of what the model makes of them', async () => {
     const { training, data, sampler } = await prepare();
-    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, false);
+    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);
     const measured = await validate({ ...training, model: training.learner.model }, data.validation);
     let [squared, absolute, voxels] = [0, 0, 0];
     for (let i = 0; i < data.validation.count; i++) {

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import {
+  type Checkpoint,
+  type CheckpointState,
+  checkpointDir,
+  newestCheckpoint,
+  readCheckpoint,
+  removeHalfWritten,
+} from './checkpoint';
+import type { Collective } from './collective/collective';
+import type { RunConfig } from './config';
+import { wholeBytes } from './metrics-log';
+import { metricsPath } from './run-folder';
+
+/** The checkpoint that rank 0 finds newest and whole, read by every rank; undefined where there is none. */
+export async function checkpointOfAll(
+  runDir: string,
+  collective: Collective,
+): Promise<Checkpoint | undefined> {
+  if (collective.rank === 0) removeHalfWritten(runDir);
+  const found = collective.rank === 0 ? checkpointToResume(runDir) : undefined;
+  const step = Float32Array.of(found ? 1 : 0, ...halves(found?.state.step ?? 0));
+  await collective.broadcast([step], 0, 'checkpoint');
+  if (step[0] === 0) return undefined;
+  const checkpoint = found ?? readCheckpoint(checkpointDir(runDir, step[1]! * 2 ** 16 + step[2]!));
+  console.error(`rank ${collective.rank} goes on from the checkpoint of step ${checkpoint.state.step}`);
+  return checkpoint;
+}
+
+/**
+ * The newest whole checkpoint. Where the metrics log has lost records that it knew (a torn line, a power cut), an
+ * older one that the log still agrees with: the steps after it come again, and with them the records.
+ */
+function checkpointToResume(runDir: string): Checkpoint | undefined {
+  const warn = (message: string) => console.error(message);
+  const path = metricsPath(runDir);
+  const logged = existsSync(path) ? wholeBytes(path) : 0;
+  const agrees = ({ metricsBytes = 0 }: CheckpointState) => metricsBytes <= logged;
+  const complete = newestCheckpoint(runDir, warn, agrees);
+  if (complete) return complete;
+  const newest = newestCheckpoint(runDir, () => {});
+  if (newest)
+    warn(
+      `metrics.jsonl has lost records before step ${newest.state.step} that no checkpoint is old enough for`,
+    );
+  return newest;
+}
+
+/** What is different now from when the checkpoint was written, for people to read; undefined where nothing is. */
+export function whatChanged(state: CheckpointState, config: RunConfig, ranks: number): string | undefined {
+  const before = state.shape;
+  if (!before) return undefined;
+  const now = { ranks, batch: config.batch, accumulate: config.accumulate };
+  const changes = (['ranks', 'batch', 'accumulate'] as const)
+    .filter((key) => before[key] !== now[key])
+    .map((key) => `${key} ${before[key]} -> ${now[key]}`);
+  if (changes.length === 0) return undefined;
+  const size = (shape: typeof now) => shape.ranks * shape.batch * shape.accumulate;
+  const effect =
+    size(before) === size(now)
+      ? `the global batch stays ${size(now)}: the same curve but for rounding`
+      : `the global batch goes from ${size(before)} to ${size(now)} patches; the learning rate stays`;
+  return `from step ${state.step} on: ${changes.join(', ')}; ${effect}`;
+}
+
+/** A float32 holds 24 bits; a step may have more. */
+function halves(step: number): [number, number] {
+  return [Math.floor(step / 2 ** 16), step % 2 ** 16];
+}

@@ -1,0 +1,90 @@
+import { version } from '../package';
+import { type CheckpointState, saveCheckpoint } from './checkpoint';
+import type { Learner } from './learner';
+import type { TrainingData } from './loader';
+import { type MetricRecord, MetricsLog } from './metrics-log';
+import { withRoom } from './room';
+import { metricsPath, type StoredConfig, settingsOf, writeStoredConfig } from './run-folder';
+import type { StepResult } from './step';
+import { TensorboardEvents } from './tensorboard';
+
+export interface WriterOptions {
+  readonly runDir: string;
+  readonly stored: StoredConfig;
+  readonly data: TrainingData;
+  readonly ranks: number;
+  readonly stop: AbortSignal;
+  /** Told when the disk is full, and with nothing when it no longer is. */
+  readonly warn: (message: string | undefined) => void;
+}
+
+/** What rank 0 writes into the run's folder. A full disk makes it wait. */
+export class RunWriter {
+  private log: MetricsLog | undefined;
+  private events: TensorboardEvents | undefined;
+
+  constructor(private readonly options: WriterOptions) {}
+
+  /** Opens the log, and adds to the config what the machine made of it. */
+  async open(resolved: StoredConfig['resolved']): Promise<void> {
+    const { runDir, stored } = this.options;
+    await this.write('config.json', () => writeStoredConfig(runDir, { ...stored, resolved }));
+    this.log = new MetricsLog(metricsPath(runDir));
+    const { earlier } = this.log;
+    this.events = await this.write('the TensorBoard file', () => new TensorboardEvents(runDir, earlier));
+  }
+
+  async train(
+    step: number,
+    epoch: number,
+    { stop: _, save: _save, seconds, ...result }: StepResult,
+    patches: number,
+    wholeStep: number,
+  ): Promise<void> {
+    const { data } = this.options;
+    const patchesPerSecond = patches / wholeStep;
+    await this.record({
+      ...result,
+      step,
+      epoch,
+      split: 'train',
+      patchesPerSecond,
+      volumesPerSecond: (patchesPerSecond * data.volumes) / data.train.count,
+      seconds: { step: wholeStep, ...seconds },
+    });
+  }
+
+  async record({ step, epoch, split, ...figures }: Omit<MetricRecord, 'time'>): Promise<void> {
+    const record = { step, epoch, time: new Date().toISOString(), split, ...figures };
+    if (await this.write('a metrics record', () => this.log!.append(record)))
+      await this.write('a TensorBoard record', () => this.events!.append(record));
+  }
+
+  /** Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record. */
+  async checkpoint(
+    learner: Learner,
+    at: Pick<CheckpointState, 'step' | 'epoch' | 'position' | 'best' | 'ranking'>,
+  ): Promise<void> {
+    const { runDir, stored, data, ranks } = this.options;
+    const { batch, accumulate, keep } = stored;
+    const { model, optimiser, counters } = learner.state();
+    const state: CheckpointState = {
+      ...at,
+      ...counters,
+      config: settingsOf(stored),
+      intensities: data.intensities,
+      patchwise: version(),
+      shape: { ranks, batch, accumulate },
+      metricsBytes: await this.write('the metrics', () => this.log!.sync()),
+    };
+    await this.write(`the checkpoint of step ${at.step}`, () =>
+      saveCheckpoint(runDir, { state, model, optimiser }, { best: at.best?.step === at.step, keep }),
+    );
+  }
+
+  private write<T>(what: string, write: () => T): Promise<T> {
+    const { stored, stop, warn } = this.options;
+    // Less than the other ranks wait for this one.
+    return withRoom(what, write, { run: stored.id, patience: 0.8 * stored.timeout, signal: stop, warn });
+  }
+}
