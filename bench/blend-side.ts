@@ -1,11 +1,16 @@
-import { blendPatches, blendSlabs, extractPatch, type Patch, planGrid } from '../src/index';
+import { blendPatches, blendSlabs, extractPatch, type Patch, planGrid, VoxelMemory } from '../src/index';
 import { measureCall } from './side';
 
-/** One run of our side in a process of its own: `node blend-side.js slabs|array THREADS X Y Z`; prints what it measured. */
+/**
+ * One run of our side in a process of its own: `node blend-side.js slabs|array memory|plain THREADS X Y Z`; prints what
+ * it measured. The volume lies in a VoxelMemory, as `readVolume(path, { memory })` gives it, or in an array of its own.
+ */
 async function main(): Promise<void> {
-  const [to, threads, x, y, z] = process.argv.slice(2);
+  const [to, where, threads, x, y, z] = process.argv.slice(2);
   const grid = planGrid([Number(x), Number(y), Number(z)], { patch: [256, 256, 128], overlap: 0.25 });
-  const volume = new Float32Array(grid.volume[0] * grid.volume[1] * grid.volume[2]);
+  const voxels = grid.volume[0] * grid.volume[1] * grid.volume[2];
+  const memory = where === 'memory' ? new VoxelMemory() : undefined;
+  const volume = memory?.floats(voxels) ?? new Float32Array(voxels);
   for (let i = 0; i < volume.length; i++) volume[i] = (i * 2654435761) % 1000;
 
   /** The identity network: it returns a copy of its patch of the volume. */
@@ -14,7 +19,7 @@ async function main(): Promise<void> {
       yield { index, data: extractPatch(volume, grid, index, room()) };
     }
   }
-  const options = { window: 'gaussian', threads: Number(threads), reuse: true } as const;
+  const options = { window: 'gaussian', threads: Number(threads), reuse: true, memory } as const;
   const measured = await measureCall(async () => {
     if (to === 'array') return blendPatches(grid, network, options);
     let planes = 0;

@@ -28,14 +28,21 @@ measured(call)
 `;
 
 const cases = [
-  { name: 'streamed in slabs, 2 threads', to: 'slabs', threads: 2 },
-  { name: 'streamed in slabs, 1 thread', to: 'slabs', threads: 1 },
-  { name: 'to one array, 2 threads', to: 'array', threads: 2 },
+  { name: 'streamed in slabs, 2 threads', to: 'slabs', where: 'memory', threads: 2 },
+  { name: 'streamed in slabs, 1 thread', to: 'slabs', where: 'memory', threads: 1 },
+  {
+    name: 'streamed in slabs, 2 threads, volume in an array of its own',
+    to: 'slabs',
+    where: 'plain',
+    threads: 2,
+  },
+  { name: 'to one array, 2 threads', to: 'array', where: 'memory', threads: 2 },
 ] as const;
 
 /**
  * Identity inference by patches beside MONAI's: each side copies each patch once out of the volume, as the network's
- * output, and blends. Each run is a process of its own, the sides taking turns; MONAI's columns are null where no
+ * output, and blends. The volume is in memory before the clock starts: on our side in a `VoxelMemory`, or in a plain
+ * array where a case says so. Each run is a process of its own, the sides taking turns; MONAI's columns are null where no
  * Python has it. Streamed slabs are dropped as they come: their consumer is not part of the bench, and neither is the
  * output volume that MONAI must hold; `to one array` holds it too.
  */
@@ -48,8 +55,8 @@ export async function benchBlend(options: BlendBenchOptions = {}): Promise<Bench
   const peer: Measured[] = [];
   for (let n = 0; n < repeats; n++) {
     if (python) peer.push(await measure(python, ['-c', pythonMeasured + peerScript, ...size], signal));
-    for (const [i, { to, threads }] of cases.entries()) {
-      ours[i]!.push(await measure(process.execPath, [side, to, String(threads), ...size], signal));
+    for (const [i, { to, where, threads }] of cases.entries()) {
+      ours[i]!.push(await measure(process.execPath, [side, to, where, String(threads), ...size], signal));
     }
     onProgress?.({ done: n + 1, total: repeats, what: 'rounds' });
   }

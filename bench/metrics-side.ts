@@ -1,12 +1,16 @@
-import { mae, psnr, ssim } from '../src/index';
+import { ErrorSums, mae, psnr, rmse, ssim, VoxelMemory } from '../src/index';
 import { measureCall } from './side';
 
-/** One run of our side in a process of its own: `node metrics-side.js ssim|psnr|mae N` on volumes of N cubed. */
+/**
+ * One run of our side in a process of its own: `node metrics-side.js ssim|psnr|rmse|mae|errors memory|plain N` on volumes
+ * of N cubed, in one VoxelMemory or in arrays of their own. The second call is measured: the first starts the threads.
+ */
 async function main(): Promise<void> {
-  const [metric, n] = process.argv.slice(2);
+  const [metric, where, n] = process.argv.slice(2);
   const size = Number(n);
-  const reference = new Float32Array(size ** 3);
-  const candidate = new Float32Array(size ** 3);
+  const memory = where === 'memory' ? new VoxelMemory() : undefined;
+  const make = () => memory?.floats(size ** 3) ?? new Float32Array(size ** 3);
+  const [reference, candidate] = [make(), make()];
   for (let i = 0; i < reference.length; i++) {
     reference[i] = ((i * 2654435761) % 1000) / 1000;
     candidate[i] = reference[i]! + ((i * 40503) % 100) / 1000;
@@ -14,9 +18,15 @@ async function main(): Promise<void> {
   const metrics: Record<string, () => number> = {
     ssim: () => ssim(reference, candidate, { shape: [size, size, size], dataRange: 1 }),
     psnr: () => psnr(reference, candidate, { dataRange: 1 }),
+    rmse: () => rmse(reference, candidate),
     mae: () => mae(reference, candidate),
+    errors: () => {
+      const sums = new ErrorSums().add(reference, candidate);
+      return sums.psnr({ dataRange: 1 }) + sums.mae + sums.rmse + sums.greatest;
+    },
   };
-  process.stdout.write(JSON.stringify(await measureCall(metrics[metric!]!)));
+  const call = metrics[metric!]!;
+  process.stdout.write(JSON.stringify(await measureCall(call, { warm: metric !== 'ssim' })));
 }
 
 main().catch((error: unknown) => {

@@ -25,19 +25,33 @@ candidate += reference
 calls = {
     'ssim': lambda: structural_similarity(reference, candidate, data_range=1.0, gaussian_weights=True, use_sample_covariance=False),
     'psnr': lambda: peak_signal_noise_ratio(reference, candidate, data_range=1.0),
-    'mae': lambda: numpy.abs(reference - candidate).mean(),
+    'rmse': lambda: numpy.sqrt(((reference - candidate) ** 2).mean(dtype=numpy.float64)),
+    'mae': lambda: numpy.abs(reference - candidate).mean(dtype=numpy.float64),
+    'greatest': lambda: numpy.abs(reference - candidate).max(),
 }
-measured(calls[metric])
+calls['errors'] = lambda: [calls[name]() for name in ('psnr', 'mae', 'rmse', 'greatest')]
+measured(calls[metric], warm=metric != 'ssim')
 `;
 
+const skimage = 'scikit-image peak_signal_noise_ratio';
+const each = 'scikit-image and numpy, one after the other';
 const cases = [
-  { metric: 'ssim', peerName: 'scikit-image structural_similarity' },
-  { metric: 'psnr', peerName: 'scikit-image peak_signal_noise_ratio' },
-  { metric: 'mae', peerName: 'numpy' },
+  { name: 'SSIM', metric: 'ssim', where: 'memory', peerName: 'scikit-image structural_similarity' },
+  { name: 'PSNR', metric: 'psnr', where: 'memory', peerName: skimage },
+  { name: 'PSNR, volumes in arrays of their own', metric: 'psnr', where: 'plain', peerName: skimage },
+  { name: 'RMSE', metric: 'rmse', where: 'memory', peerName: 'numpy' },
+  { name: 'MAE', metric: 'mae', where: 'memory', peerName: 'numpy' },
+  {
+    name: 'PSNR, MAE, RMSE and greatest error in one reading',
+    metric: 'errors',
+    where: 'memory',
+    peerName: each,
+  },
 ] as const;
 
 /**
- * Metrics of two float32 volumes beside scikit-image. Each run is a process of its own, the sides taking turns; the
+ * Metrics of two float32 volumes beside scikit-image: ours in one `VoxelMemory`, where threads read them, or in plain
+ * arrays where a case says so. The second call of each process is measured (of SSIM the first). Each run is a process of its own, the sides taking turns; the
  * peer's columns are null where no Python has it.
  */
 export async function benchMetrics(options: MetricsBenchOptions = {}): Promise<BenchReport> {
@@ -45,15 +59,16 @@ export async function benchMetrics(options: MetricsBenchOptions = {}): Promise<B
   const side = compiledFile('bench', 'metrics-side.js');
   const python = await findPython(['numpy', 'skimage']);
   const rows: BenchRow[] = [];
-  for (const [done, { metric, peerName }] of cases.entries()) {
+  for (const [done, { name, metric, where, peerName }] of cases.entries()) {
     const ours: Measured[] = [];
     const peer: Measured[] = [];
     for (let n = 0; n < repeats; n++) {
-      const args = [metric, String(size)];
-      if (python) peer.push(await measure(python, ['-c', pythonMeasured + peerScript, ...args], signal));
-      ours.push(await measure(process.execPath, [side, ...args], signal));
+      const own = [side, metric, where, String(size)];
+      if (python)
+        peer.push(await measure(python, ['-c', pythonMeasured + peerScript, metric, String(size)], signal));
+      ours.push(await measure(process.execPath, own, signal));
     }
-    rows.push(...measuredRows(`${metric}, ${size} cubed`, peerName, ours, peer));
+    rows.push(...measuredRows(`${name}, ${size} cubed`, peerName, ours, peer));
     onProgress?.({ done: done + 1, total: cases.length, what: 'cases' });
   }
   return { bench: 'metrics', machine: machine(), rows };

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type BenchRow, row } from './report';
 
@@ -21,28 +22,43 @@ export async function measure(
   return JSON.parse(stdout) as Measured;
 }
 
-/** Measures a call in our own process: its input must be in memory already. */
-export async function measureCall(call: () => Promise<unknown> | unknown): Promise<Measured> {
+/**
+ * Measures a call in our own process: its input must be in memory already. A warm call is measured the second time, with
+ * code compiled and threads started; its memory is that of both.
+ */
+export async function measureCall(
+  call: () => Promise<unknown> | unknown,
+  { warm = false } = {},
+): Promise<Measured> {
+  const { maxRSS } = process.resourceUsage();
+  if (warm) {
+    await call();
+    await setTimeout(200);
+  }
   const before = process.resourceUsage();
   const start = performance.now();
   await call();
   const seconds = (performance.now() - start) / 1000;
   const after = process.resourceUsage();
   const cpu = (after.userCPUTime + after.systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1e6;
-  return { seconds, cpu, mebibytes: (after.maxRSS - before.maxRSS) / 1024 };
+  return { seconds, cpu, mebibytes: (after.maxRSS - maxRSS) / 1024 };
 }
 
-/** The same for a Python side: call `measured(f)` with a function. */
+/** The same for a Python side: call `measured(f)` with a function, and `warm=True` to measure the second call. */
 export const pythonMeasured = `
 import json, resource, time
-def measured(call):
+def measured(call, warm=False):
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if warm:
+        call()
+        time.sleep(0.2)
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     call()
     seconds = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({'seconds': seconds, 'cpu': cpu, 'mebibytes': (after.ru_maxrss - before.ru_maxrss) / 1024}))
+    print(json.dumps({'seconds': seconds, 'cpu': cpu, 'mebibytes': (after.ru_maxrss - peak) / 1024}))
 `;
 
 /** The rows of one case: wall time, processor time, memory. */

@@ -31,7 +31,7 @@ export {
   type MetricName,
   metricNames,
 } from './evaluate/evaluate';
-export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
+export { ErrorSums, mae, psnr, type RangeOption, rmse } from './evaluate/metrics';
 export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export {
@@ -46,6 +46,7 @@ export {
 export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
 export { patchBorders, type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
 export { type SsimOptions, SsimSums, ssim } from './evaluate/ssim';
+export { VoxelMemory } from './memory/voxel-memory';
 export type { ModelConfig } from './model/config';
 export { forecastMemory, type MemoryForecast } from './model/forecast';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
@@ -57,6 +58,7 @@ export {
   blendSlabs,
   type Patch,
   type Patches,
+  type PatchSource,
   type Slab,
 } from './patch/blend';
 export { type BlendToFileOptions, blendToFile } from './patch/blend-file';

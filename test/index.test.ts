@@ -26,6 +26,7 @@ describe('the public names', () => {
         "UnavailableBackend",
         "UnreadableFile",
         "Volume",
+        "VoxelMemory",
         "VqGan",
         "aggregateRows",
         "appendRecord",

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import type { VoxelSource } from '../patch/extract';
-import { errorSums } from './error-loop';
+import { errorSums, type Sums } from './error-loop';
 
 /** What the values of a metric refer to. */
 export interface RangeOption {
@@ -15,17 +15,19 @@ export interface RangeOption {
 export class ErrorSums {
   private absolute = 0;
   private squared = 0;
+  private most = 0;
   private values = 0;
 
   /** Adds the errors of two arrays of the same places. */
   add(reference: VoxelSource, candidate: VoxelSource): this {
     expectSameLength(reference, candidate);
     const bothFloat = reference instanceof Float32Array && candidate instanceof Float32Array;
-    const { absolute, squared } = bothFloat
+    const { absolute, squared, greatest } = bothFloat
       ? errorSums(reference, candidate)
       : plainErrorSums(reference, candidate);
     this.absolute += absolute;
     this.squared += squared;
+    this.most = Math.max(this.most, greatest);
     this.values += reference.length;
     return this;
   }
@@ -44,6 +46,11 @@ export class ErrorSums {
 
   get rmse(): number {
     return Math.sqrt(this.mse);
+  }
+
+  /** The greatest absolute error. */
+  get greatest(): number {
+    return this.values === 0 ? Number.NaN : this.most;
   }
 
   /** In dB; Infinity for equal data. */
@@ -68,18 +75,15 @@ export function rmse(reference: VoxelSource, candidate: VoxelSource): number {
 }
 
 /** For other types than float32, which the fast loop does not take. */
-function plainErrorSums(
-  reference: VoxelSource,
-  candidate: VoxelSource,
-): { absolute: number; squared: number } {
-  let absolute = 0;
-  let squared = 0;
+function plainErrorSums(reference: VoxelSource, candidate: VoxelSource): Sums {
+  let [absolute, squared, greatest] = [0, 0, 0];
   for (let i = 0; i < reference.length; i++) {
     const error = candidate[i]! - reference[i]!;
     absolute += Math.abs(error);
     squared += error * error;
+    greatest = Math.max(greatest, Math.abs(error));
   }
-  return { absolute, squared };
+  return { absolute, squared, greatest };
 }
 
 export function expectSameLength(reference: VoxelSource, candidate: VoxelSource): void {

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
+import { instantiate, newMemory, simdModule } from '../memory/simd';
 import { expectLength, type VoxelSource } from '../patch/extract';
-import { simdLoops } from '../patch/simd';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
 import { expectRange, expectSameLength, type RangeOption } from './metrics';
@@ -80,10 +80,10 @@ export class SsimSums {
     this.c1 = (K1 * expectRange(dataRange)) ** 2;
     this.c2 = (K2 * dataRange) ** 2;
     this.layout = layOut(this.nx, this.ny);
-    const simd = simdLoops<SsimLoops>('evaluate', this.layout.bytes);
-    if (!simd) throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
-    this.loops = simd.loops;
-    const { buffer } = simd.memory;
+    const memory = newMemory(this.layout.bytes);
+    if (!memory) throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
+    this.loops = instantiate(simdModule('evaluate'), memory);
+    const { buffer } = memory;
     this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
     this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);
     this.sums = new Float64Array(buffer, this.layout.sums, 2);

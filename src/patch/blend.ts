@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../errors';
+import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
 import { clip, expectLength } from './extract';
@@ -37,6 +38,8 @@ export interface BlendOptions extends LongCall, WindowOptions {
   readonly reuse?: boolean;
   /** How many threads blend, this one included, in WebAssembly; default 1. 0 blends in plain JavaScript. */
   readonly threads?: number;
+  /** Blend in this memory. In that of the volume, patches that are cut into `room()` come sooner. */
+  readonly memory?: VoxelMemory;
 }
 
 /** Slabs are cut to about this many bytes, so that what waits to be read stays small beside what is being blended. */
@@ -118,7 +121,7 @@ class Blend {
     private readonly options: BlendOptions,
     rooms: boolean,
   ) {
-    const { channels = 1, window = 'gaussian', mask, threads = 1 } = options;
+    const { channels = 1, window = 'gaussian', mask, threads = 1, memory } = options;
     if (!Number.isInteger(channels) || channels < 1) {
       throw new InvalidArgument('channels', 'a positive integer', channels);
     }
@@ -142,6 +145,7 @@ class Blend {
       largestSlab: Math.max(...this.plan.map(({ depth }) => depth)) * this.plane,
       threads,
       rooms,
+      memory,
     });
     this.open = this.plan.map(() => undefined);
     this.waiting = this.plan.map((slab) => slab.patches);

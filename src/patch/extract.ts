@@ -1,5 +1,8 @@
 import { InvalidArgument } from '../errors';
+import { memoryOf } from '../memory/voxel-memory';
+import type { Vec3 } from '../volume/vec3';
 import { type Axis, type Grid, patchStart, perAxis } from './grid';
+import type { PatchLoops } from './loops';
 
 /** What fills a patch outside the volume: its border voxel, its mirror image (border not repeated), its other end, or a constant. */
 export type PadMode = 'edge' | 'reflect' | 'wrap' | 'constant';
@@ -49,6 +52,8 @@ export function extractPatch(
 
   const start = patchStart(grid, index);
   const inside = perAxis((axis) => clip(grid, axis, start[axis]));
+  const whole = inside.every(([from, to], axis) => from === 0 && to === grid.patch[axis]);
+  if (whole && copiedInMemory(data, patch, grid, start, channels)) return patch;
   const source = perAxis((axis) => sourceVoxels(grid, axis, start[axis], pad));
   const row = px * channels;
   const [x0, x1] = inside[0];
@@ -69,6 +74,34 @@ export function extractPatch(
     }
   }
   return patch;
+}
+
+/** Where volume and patch lie in one `VoxelMemory`, WebAssembly copies: rows are short, and a call for each costs JavaScript more than copying. */
+function copiedInMemory(
+  data: VoxelSource,
+  patch: Float32Array,
+  { volume, patch: size }: Grid,
+  [x, y, z]: Vec3,
+  channels: number,
+): boolean {
+  const memory = memoryOf(data);
+  if (!memory || memory !== memoryOf(patch) || !(data instanceof Float32Array)) return false;
+  const voxel = 4 * channels;
+  const [row, plane] = [volume[0] * voxel, volume[0] * volume[1] * voxel];
+  memory
+    .loops<PatchLoops>('patch')
+    .copyBox(
+      patch.byteOffset,
+      size[0] * voxel,
+      size[0] * size[1] * voxel,
+      data.byteOffset + z * plane + y * row + x * voxel,
+      row,
+      plane,
+      size[0] * voxel,
+      size[1],
+      size[2],
+    );
+  return true;
 }
 
 /** All patches of a volume in the grid's order, as `blendSlabs` takes them. */

@@ -1,90 +1,100 @@
-import type { AddPlane, BlendLoops } from './add-plane';
-import { BlendThread, PLACES } from './blend-thread';
-import { growTo, type SimdLoops, simdLoops } from './simd';
+import { SimdThreads } from '../memory/simd-threads';
+import { VoxelMemory } from '../memory/voxel-memory';
+import type { AddPlane } from './loops';
 import type { BufferPlan, SlabBuffer, WeightedPlane } from './slab-buffer';
 
-/** One WebAssembly memory: weights, places for planes of patches, rooms for whole ones, slots for slabs. */
+/** How many planes may wait in the places that memory has for them. */
+const PLACES = 16;
+
+/** What a blend needs of one WebAssembly memory: weights, places for planes of patches, rooms for whole ones, slabs. */
 export class SimdBuffers {
   private readonly free: number[] = [];
-  private slots = 0;
-  private floats: Float32Array;
+  private readonly slabs: number[] = [];
   private readonly rooms: readonly Float32Array[];
-  /** How many planes each thread had been sent when a room was last read from, [room][thread]. */
-  private readonly sentFrom: readonly number[][];
+  /** The last plane that was sent from each room and each place, -1 for none. */
+  private readonly sentFromRoom: number[];
+  private readonly sentFromPlace: number[];
   private nextRoom = 0;
+  private nextPlace = 0;
 
   private constructor(
-    private readonly simd: SimdLoops<BlendLoops>,
-    private readonly threads: readonly BlendThread[],
+    private readonly memory: VoxelMemory,
+    private readonly threads: SimdThreads,
     private readonly layout: Layout,
     private readonly plan: BufferPlan,
   ) {
-    const { buffer } = simd.memory;
-    this.floats = new Float32Array(buffer);
-    this.rooms = layout.rooms.map((address) => new Float32Array(buffer, address, plan.patch));
-    this.sentFrom = layout.rooms.map(() => threads.map(() => 0));
-    plan.weights.x.forEach((w, i) => void this.floats.set(w, layout.weightsX[i]! / 4));
-    plan.weights.y.forEach((w, i) => void this.floats.set(w, layout.weightsY[i]! / 4));
+    this.rooms = layout.rooms.map((address) => memory.view(address, plan.patch));
+    this.sentFromRoom = layout.rooms.map(() => -1);
+    this.sentFromPlace = layout.places.map(() => -1);
+    plan.weights.x.forEach((w, i) => void memory.view(layout.weightsX[i]!, w.length).set(w));
+    plan.weights.y.forEach((w, i) => void memory.view(layout.weightsY[i]!, w.length).set(w));
   }
 
   /** Undefined where memory does not suffice. */
   static create(plan: BufferPlan): SimdBuffers | undefined {
-    const layout = layOut(plan);
-    const simd = simdLoops<BlendLoops>('patch', layout.firstSlot);
-    if (!simd) return undefined;
-    const threads = Array.from({ length: plan.threads - 1 }, () => new BlendThread(simd.module, simd.memory));
-    return new SimdBuffers(simd, threads, layout, plan);
+    const memory = plan.memory ?? new VoxelMemory();
+    const layout = layOut(plan, memory);
+    if (!layout) return undefined;
+    return new SimdBuffers(
+      memory,
+      new SimdThreads('patch', memory, ['addPlane'], plan.threads),
+      layout,
+      plan,
+    );
   }
 
   open(values: number): SlabBuffer | undefined {
-    const { firstSlot, slotBytes } = this.layout;
-    const { memory } = this.simd;
-    const used = this.free.pop();
-    const slot = used ?? this.slots;
-    const address = firstSlot + slot * slotBytes;
-    if (used === undefined) {
-      if (!growTo(memory, address + slotBytes)) return undefined;
-      this.slots++;
-      if (this.floats.buffer !== memory.buffer) this.floats = new Float32Array(memory.buffer);
-    }
-    // Each plane is cleared by its first patch, whether its slot was used before or is new: reading a new page before
-    // it is written to would have the machine map it twice.
-    const stale = new Uint8Array(values / this.plan.plane).fill(1);
+    const address = this.free.pop() ?? this.newSlab();
+    if (address === undefined) return undefined;
+    const { plane } = this.plan;
+    // The last call on each plane, after which the next one adds. A plane's first patch clears it, whether the slab's
+    // memory was used before or is new: reading a new page before it is written to would have the machine map it twice.
+    const last = new Int32Array(values / plane).fill(-1);
     return {
-      add: (plane) => {
-        const place = Math.floor(plane.to / this.plan.plane);
-        this.add(address, plane, stale[place] ? address + 4 * place * this.plan.plane : undefined);
-        stale[place] = 0;
+      add: (part) => {
+        const at = Math.floor(part.to / plane);
+        const stale = last[at]! < 0 ? address + 4 * at * plane : undefined;
+        last[at] = this.add(address, part, stale, last[at]!);
       },
       values: () => {
-        for (const thread of this.threads) thread.finish();
-        return new Float32Array(memory.buffer, address, values);
+        this.threads.finish();
+        return this.memory.view(address, values);
       },
-      close: () => void this.free.push(slot),
+      close: () => void this.free.push(address),
     };
   }
 
   room(): Float32Array {
     const room = this.nextRoom++ % this.rooms.length;
-    this.threads.forEach((thread, i) => void thread.finish(this.sentFrom[room]![i]));
+    this.threads.finish(this.sentFromRoom[room]!);
     return this.rooms[room]!;
   }
 
+  /** Ends the threads and gives the memory back. */
   end(): void {
-    for (const thread of this.threads) thread.end();
+    this.threads.end();
+    this.memory.release(this.layout.address, this.layout.bytes);
+    for (const address of this.slabs) this.memory.release(address, 4 * this.plan.largestSlab);
   }
 
-  /** Adds to a slab; `stale` is the address of the plane where it must be cleared before. */
-  private add(slab: number, plane: WeightedPlane, stale: number | undefined): void {
+  private newSlab(): number | undefined {
+    const address = this.memory.allocate(4 * this.plan.largestSlab);
+    if (address !== undefined) this.slabs.push(address);
+    return address;
+  }
+
+  /**
+   * Adds to a slab and gives the call's number. `stale` is the address of the plane where it must be cleared before,
+   * `after` the call that must be done before.
+   */
+  private add(slab: number, plane: WeightedPlane, stale: number | undefined, after: number): number {
     const { toRow, fromRow, rows, width, weightZ } = plane;
-    // Always the same thread for a plane of the volume, so that no two add to it at once and the order stays.
-    const number = this.threads.length > 0 ? plane.z % this.threads.length : 0;
-    const thread = this.threads[number];
     const room = this.rooms.indexOf(plane.patch);
+    const place = room < 0 ? this.nextPlace++ % this.layout.places.length : -1;
     const call: AddPlane = [
       slab + 4 * plane.to,
       toRow,
-      room < 0 ? this.stage(plane, number) : this.layout.rooms[room]! + 4 * plane.from,
+      room < 0 ? this.stage(plane, place) : this.layout.rooms[room]! + 4 * plane.from,
       fromRow,
       rows,
       width,
@@ -94,55 +104,62 @@ export class SimdBuffers {
       stale ?? 0,
       stale === undefined ? 0 : 4 * this.plan.plane,
     ];
-    if (thread) thread.send(call);
-    else this.simd.loops.addPlane(...call);
-    if (thread && room >= 0) this.sentFrom[room]![number] = thread.count;
+    const number = this.threads.send(0, call, after);
+    if (room < 0) this.sentFromPlace[place] = number;
+    else this.sentFromRoom[room] = number;
+    return number;
   }
 
   /** Copies a plane into the memory and gives its address. */
-  private stage({ patch, from, fromRow, rows, width }: WeightedPlane, thread: number): number {
-    const place = this.threads[thread]?.place() ?? 0;
-    const address = this.layout.places[thread]![place]!;
+  private stage({ patch, from, fromRow, rows, width }: WeightedPlane, place: number): number {
+    this.threads.finish(this.sentFromPlace[place]!);
+    const address = this.layout.places[place]!;
     // The rows as they lie, with what is between them: one copy is faster than one for each row.
-    this.floats.set(patch.subarray(from, from + (rows - 1) * fromRow + width), address / 4);
+    const values = patch.subarray(from, from + (rows - 1) * fromRow + width);
+    this.memory.view(address, values.length).set(values);
     return address;
   }
 }
 
 /** Byte addresses in the memory. */
 interface Layout {
+  readonly address: number;
+  readonly bytes: number;
   /** By the place of the patch. */
   readonly weightsX: readonly number[];
   readonly weightsY: readonly number[];
-  /** Where a plane of a patch waits to be added, by thread. */
-  readonly places: readonly (readonly number[])[];
+  /** Where planes of patches wait to be added. */
+  readonly places: readonly number[];
   /** Two with threads, so that one can be written while the other is read. */
   readonly rooms: readonly number[];
-  readonly firstSlot: number;
-  readonly slotBytes: number;
 }
 
-function layOut({ weights, patchPlane, patch, largestSlab, threads, rooms }: BufferPlan): Layout {
-  let end = 0;
+function layOut(
+  { weights, patchPlane, patch, threads, rooms }: BufferPlan,
+  memory: VoxelMemory,
+): Layout | undefined {
+  let bytes = 0;
   const next = (values: number): number => {
-    const address = end;
-    end = aligned(end + 4 * values);
-    return address;
+    const offset = bytes;
+    bytes += Math.ceil((4 * values) / 64) * 64;
+    return offset;
   };
   const several = (count: number, values: number) => Array.from({ length: count }, () => next(values));
-  return {
+  const offsets = {
     weightsX: weights.x.map((w) => next(w.length)),
     weightsY: weights.y.map((w) => next(w.length)),
-    places: Array.from({ length: Math.max(1, threads - 1) }, () =>
-      several(threads > 1 ? PLACES : 1, patchPlane),
-    ),
+    places: several(threads > 1 ? PLACES : 1, patchPlane),
     rooms: several(!rooms ? 0 : threads > 1 ? 2 : 1, patch),
-    firstSlot: end,
-    slotBytes: aligned(4 * largestSlab),
   };
-}
-
-/** Rounded up to whole cache lines. */
-function aligned(bytes: number): number {
-  return Math.ceil(bytes / 64) * 64;
+  const address = memory.allocate(bytes);
+  if (address === undefined) return undefined;
+  const placed = (list: readonly number[]) => list.map((offset) => address + offset);
+  return {
+    address,
+    bytes,
+    weightsX: placed(offsets.weightsX),
+    weightsY: placed(offsets.weightsY),
+    places: placed(offsets.places),
+    rooms: placed(offsets.rooms),
+  };
 }

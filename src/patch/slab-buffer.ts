@@ -1,3 +1,4 @@
+import type { VoxelMemory } from '../memory/voxel-memory';
 import { SimdBuffers } from './simd-buffers';
 
 /** A plane of a patch that is added to a plane of a slab. Lengths and offsets are in values. */
@@ -49,6 +50,8 @@ export interface BufferPlan {
   readonly threads: number;
   /** Whether patches are written into `room`. */
   readonly rooms: boolean;
+  /** Where to blend; a memory of its own where it is left out. */
+  readonly memory?: VoxelMemory;
 }
 
 /** Opens slabs of zeros. */

@@ -1,4 +1,5 @@
 import { InvalidArgument, UnreadableFile } from '../errors';
+import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
 import type { Affine } from './affine';
 import { ByteReader } from './bytes';
@@ -40,9 +41,18 @@ const pieceBytes = 2 ** 20;
  * UnreadableFile for what is no such file, is cut short or damaged; InvalidArgument where `index` or `channel` is
  * needed or wrong; the signal's reason on abort.
  */
-export async function readVolume(path: string, options: ReadOptions = {}): Promise<Volume> {
+export async function readVolume(
+  path: string,
+  options: ReadOptions & {
+    /** Where to put the voxels, so that patches of them are cut, blended and compared faster. */
+    readonly memory?: VoxelMemory;
+  } = {},
+): Promise<Volume> {
   return withImage(path, options, async (header, layout, reader) => {
-    const data = reserve(path, () => new Float32Array(voxelCount(header.shape)));
+    const { memory, canonical } = options;
+    const voxels = voxelCount(header.shape);
+    const inMemory = memory && !canonical;
+    const data = reserve(path, () => (inMemory ? memory.floats(voxels) : new Float32Array(voxels)));
     const direct = layout.type === 'float32' && layout.channels === 1;
     if (direct) await readInto(reader, bytesOf(data), header, layout, options);
     else await convertInto(reader, data, header, layout, options);
@@ -55,8 +65,11 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
       source: path,
       header,
     });
-    if (!options.canonical) return volume;
-    return new Volume({ ...reorient(volume, canonicalAxes(volume.affine)), source: path, header });
+    if (!canonical) return volume;
+    const turned = reorient(volume, canonicalAxes(volume.affine));
+    const target = memory ? reserve(path, () => memory.floats(voxels)) : undefined;
+    target?.set(turned.data);
+    return new Volume({ ...turned, data: target ?? turned.data, source: path, header });
   });
 }
 

@@ -130,12 +130,14 @@ function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64, sums: usize
 const RUN: i32 = 16;
 
 /**
- * Adds the absolute and the squared errors of two arrays of `n` float32 values to two float64 sums. Errors are taken
- * and added in single precision over short runs, for a conversion of every value would take most of the time.
+ * Adds the absolute and the squared errors of two arrays of `n` float32 values to two float64 sums, and raises a third
+ * to the greatest absolute error. Errors are taken and added in single precision over short runs, for a conversion of
+ * every value would take most of the time.
  */
 export function sumErrors(a: usize, b: usize, n: i32, sums: usize): void {
   let absolute = f64x2.splat(0);
   let squared = f64x2.splat(0);
+  let greatest = f32x4.splat(0);
   const values = 4 * RUN;
   const body = n - (n % values);
   for (let i = 0; i < body; i += values) {
@@ -144,7 +146,9 @@ export function sumErrors(a: usize, b: usize, n: i32, sums: usize): void {
     const end = a + ((<usize>values) << 2);
     for (; a < end; a += 16, b += 16) {
       const error = f32x4.sub(v128.load(b), v128.load(a));
-      absoluteRun = f32x4.add(absoluteRun, f32x4.abs(error));
+      const size = f32x4.abs(error);
+      absoluteRun = f32x4.add(absoluteRun, size);
+      greatest = f32x4.max(greatest, size);
       squaredRun = f32x4.add(squaredRun, f32x4.mul(error, error));
     }
     absolute = f64x2.add(absolute, doubles(absoluteRun));
@@ -152,13 +156,21 @@ export function sumErrors(a: usize, b: usize, n: i32, sums: usize): void {
   }
   let absoluteSum = f64x2.extract_lane(absolute, 0) + f64x2.extract_lane(absolute, 1);
   let squaredSum = f64x2.extract_lane(squared, 0) + f64x2.extract_lane(squared, 1);
+  let most = <f64>(
+    max(
+      max(f32x4.extract_lane(greatest, 0), f32x4.extract_lane(greatest, 1)),
+      max(f32x4.extract_lane(greatest, 2), f32x4.extract_lane(greatest, 3)),
+    )
+  );
   for (let i = body; i < n; i++, a += 4, b += 4) {
     const error = <f64>load<f32>(b) - <f64>load<f32>(a);
     absoluteSum += abs(error);
     squaredSum += error * error;
+    most = max(most, abs(error));
   }
   store<f64>(sums, load<f64>(sums) + absoluteSum);
   store<f64>(sums + 8, load<f64>(sums + 8) + squaredSum);
+  store<f64>(sums + 16, max(load<f64>(sums + 16), most));
 }
 
 /** Four float32 values as two float64 sums of two. */

@@ -46,3 +46,22 @@ export function addPlane(
 function weighted(to: usize, from: usize, scalar: v128, weights: usize): v128 {
   return f32x4.add(v128.load(to), f32x4.mul(f32x4.mul(scalar, v128.load(weights)), v128.load(from)));
 }
+
+/** Copies rows of `bytes` bytes, so many to a plane and so many planes, between places whose rows and planes lie so far apart. */
+export function copyBox(
+  to: usize,
+  toRow: usize,
+  toPlane: usize,
+  from: usize,
+  fromRow: usize,
+  fromPlane: usize,
+  bytes: usize,
+  rows: i32,
+  planes: i32,
+): void {
+  for (let z = 0; z < planes; z++) {
+    for (let y = 0; y < rows; y++) memory.copy(to + <usize>y * toRow, from + <usize>y * fromRow, bytes);
+    to += toPlane;
+    from += fromPlane;
+  }
+}

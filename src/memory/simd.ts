@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../package';
+
+/** A WebAssembly memory that threads share; Node has them, TypeScript declares them for browsers only. */
+export interface SimdMemory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { exports: unknown };
+  Memory: new (size: { initial: number; maximum: number; shared: true }) => SimdMemory;
+};
+
+/** The parts with loops in WebAssembly, `simd/index.ts` in their folder. */
+export type SimdPart = 'patch' | 'evaluate';
+
+const PAGE = 65536;
+/** WebAssembly's 32-bit addresses end at 4 GiB. */
+const MOST_PAGES = 65536;
+
+const modules = new Map<SimdPart, object>();
+
+/** A part's compiled loops; threads can be given it. */
+export function simdModule(part: SimdPart): object {
+  let module = modules.get(part);
+  if (!module) {
+    module = new WebAssembly.Module(readFileSync(builtFile(part)));
+    modules.set(part, module);
+  }
+  return module;
+}
+
+/** The functions of a compiled module on a memory. */
+export function instantiate<Loops>(module: object, memory: SimdMemory): Loops {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as Loops;
+}
+
+/** A memory of at least `bytes`; undefined where that is more than can be addressed or the machine can give. */
+export function newMemory(bytes: number): SimdMemory | undefined {
+  const initial = Math.ceil(bytes / PAGE);
+  if (initial > MOST_PAGES) return undefined;
+  try {
+    return new WebAssembly.Memory({ initial, maximum: MOST_PAGES, shared: true });
+  } catch (error) {
+    if (error instanceof RangeError) return undefined; // no room for the memory
+    throw error;
+  }
+}
+
+/** Grows a memory to at least `bytes`; false where there is no more. Views made before do not reach what is new. */
+export function growTo(memory: SimdMemory, bytes: number): boolean {
+  const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
+  if (missing <= 0) return true;
+  try {
+    memory.grow(missing);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The build puts it beside the compiled sources; sources that run as they are, in tests, find it in dist. */
+function builtFile(part: SimdPart): string {
+  const file = join(packageRoot(), 'dist/src', part, 'simd/loops.wasm');
+  if (!existsSync(file)) throw new Error(`${file} is not built; run \`npm run build\``);
+  return file;
+}

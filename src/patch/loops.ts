@@ -1,0 +1,30 @@
+/** The functions of simd/index.ts. Addresses and lengths of copyBox are in bytes; so are addPlane's addresses and `clearBytes`, while its distances of rows and its width are in values. */
+export interface PatchLoops {
+  addPlane(
+    slab: number,
+    slabRow: number,
+    patch: number,
+    patchRow: number,
+    rows: number,
+    width: number,
+    weightsX: number,
+    weightsY: number,
+    weightZ: number,
+    clear: number,
+    clearBytes: number,
+  ): void;
+  copyBox(
+    to: number,
+    toRow: number,
+    toPlane: number,
+    from: number,
+    fromRow: number,
+    fromPlane: number,
+    bytes: number,
+    rows: number,
+    planes: number,
+  ): void;
+}
+
+/** Its arguments. */
+export type AddPlane = Parameters<PatchLoops['addPlane']>;
