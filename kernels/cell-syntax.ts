@@ -40,6 +40,7 @@ export function isRedirected(
 ): boolean {
   const parent = identifier.parent as TypeScript.Node | undefined;
   if (!parent) return false;
+  if (typescript.isPropertyAccessExpression(parent) && parent.name === identifier) return false;
   const isShorthand = typescript.isShorthandPropertyAssignment(parent) && parent.name === identifier;
   if (!isShorthand && !(typescript as unknown as Internals).isExpressionNode(identifier)) return false;
   const name = identifier.text;

@@ -74,8 +74,8 @@ export function transformCell(
       const tag = withoutReceiver(template.tag, node.tag) as TypeScript.LeftHandSideExpression;
       return factory.updateTaggedTemplateExpression(template, tag, undefined, template.template);
     }
-    if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
-      return factory.createIdentifier('__meta');
+    if (ts.isMetaProperty(node)) {
+      return node.keywordToken === ts.SyntaxKind.ImportKeyword ? factory.createIdentifier('__meta') : node;
     }
     if (inAsync && ts.isIterationStatement(node, false)) {
       return withCheck(ts, factory, children() as TypeScript.IterationStatement);

@@ -113,13 +113,20 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
 
   resolve(specifier: string, from = this.#root): TypeScript.ResolvedModuleWithFailedLookupLocations {
     const found = this.typescript.resolveModuleName(specifier, from, this.options, this, this.#cache);
-    if (found.resolvedModule || (specifier !== PACKAGE && !specifier.startsWith(`${PACKAGE}/`))) return found;
+    if (found.resolvedModule || /^[./]/.test(specifier)) return found;
+    if (specifier !== PACKAGE) return this.#ofOurs(specifier);
     const path = slashed(join(packageRoot(), 'dist', 'src', 'index.d.ts'));
     const extension = this.typescript.Extension.Dts;
     return {
       ...found,
       resolvedModule: { resolvedFileName: path, extension, isExternalLibraryImport: false },
     };
+  }
+
+  /** What the notebook's folder lacks may be one of our own dependencies (module-loader.ts). */
+  #ofOurs(specifier: string): TypeScript.ResolvedModuleWithFailedLookupLocations {
+    const place = slashed(join(packageRoot(), 'index.ts'));
+    return this.typescript.resolveModuleName(specifier, place, this.options, this, this.#cache);
   }
 
   // What follows is the LanguageServiceHost.

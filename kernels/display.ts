@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import type { CommRegistry } from './comms';
 import type { Parent } from './output';
+import { tabularBundle } from './tabular';
 import type { Json } from './wire';
 
 export type MimeBundle = Record<string, unknown>;
@@ -15,8 +16,9 @@ const SHOWS_ITSELF = Symbol.for('Jupyter.display');
 /** The bundle of any value: its own, the library's, or its text. A promise only where its own method returns one. */
 export function toMimeBundle(value: unknown, present: Present): MimeBundle | Promise<MimeBundle> {
   const own = callOwnMethod(value);
-  if (own instanceof Promise) return own.then((bundle: unknown) => withText(bundle ?? present(value), value));
-  return withText(own ?? present(value), value);
+  const others = (): MimeBundle | undefined => present(value) ?? tabularBundle(value);
+  if (own instanceof Promise) return own.then((bundle: unknown) => withText(bundle ?? others(), value));
+  return withText(own ?? others(), value);
 }
 
 function callOwnMethod(value: unknown): unknown {

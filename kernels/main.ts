@@ -11,9 +11,13 @@ import { type CellEngine, TYPE_MODES } from './engine';
 import { Interrupts } from './interrupts';
 import { lazyEngine } from './lazy-engine';
 import type { LiveFigures } from './live';
+import { withMagics } from './magics';
 import { PACKAGE } from './package-types';
 import { KernelServer } from './server';
 import { createTypescriptEngine } from './typescript-engine';
+
+/** The hook that the server installs (display.ts). */
+const DISPLAY = Symbol.for('patchwise.display');
 
 async function main(): Promise<void> {
   const connectionPath = process.argv[2];
@@ -23,7 +27,9 @@ async function main(): Promise<void> {
   }
   const connection = readConnection(connectionPath);
   const interrupts = new Interrupts();
-  const engine = createEngine(interrupts);
+  const engine = withMagics(createEngine(interrupts), (value) => {
+    (globalThis as Record<symbol, unknown> as Record<symbol, (value: unknown) => void>)[DISPLAY]!(value);
+  });
   const outside = new AsyncResource('patchwise.live');
   let figures: Promise<LiveFigures> | undefined;
   // Live figures load the library: not before the first one, which after a restart a front end asks for by itself.

@@ -8,6 +8,7 @@ import Module, { createRequire } from 'node:module';
 import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
+import { packageRoot } from '../src/package';
 import type { LocalModules } from './local-modules';
 
 /** A loaded module, by the three ways that an import statement can reach into it. */
@@ -53,7 +54,7 @@ export class ModuleLoader {
     if (Module.isBuiltin(specifier)) return fromCommonJs(require(specifier));
     let path: string;
     try {
-      path = require.resolve(specifier);
+      path = resolveFrom([require, createRequire(join(packageRoot(), 'package.json'))], specifier);
     } catch (error) {
       // What "require" cannot find, a package that has only an "import" condition for instance, Node's import may.
       return nodeImport(specifier, from).then(fromNamespace, (reason: Error) => {
@@ -102,7 +103,13 @@ function nodeImport(specifier: string, folder: string): Promise<unknown> {
     filename: join(folder, 'cell.js'),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
-  return (script.runInThisContext() as (specifier: string) => Promise<unknown>)(specifier);
+  const { emitWarning } = process;
+  process.emitWarning = () => {}; // the constant above is experimental in Node 20: nothing that a cell should be told
+  try {
+    return (script.runInThisContext() as (specifier: string) => Promise<unknown>)(specifier);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 function fromNamespace(namespace: unknown): Loaded {
@@ -119,6 +126,19 @@ function fromCommonJs(exports: unknown): Loaded {
 export function namespaceOf({ named, default: fallback, star }: Loaded): unknown {
   if (Object.prototype.toString.call(star) === '[object Module]') return star;
   return { ...named, default: fallback };
+}
+
+/** What the notebook's folder lacks may be one of our own dependencies: those work in every notebook. */
+function resolveFrom(places: readonly NodeJS.Require[], specifier: string): string {
+  let reason: unknown;
+  for (const place of places) {
+    try {
+      return place.resolve(specifier);
+    } catch (error) {
+      reason ??= error;
+    }
+  }
+  throw reason;
 }
 
 function localPath(specifier: string, from: string): string | undefined {

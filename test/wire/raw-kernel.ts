@@ -182,10 +182,13 @@ export class RawKernel {
 }
 
 /** Polls until there is a value. */
-export async function until<T>(probe: () => T | undefined | false, timeoutMs = 20_000): Promise<T> {
+export async function until<T>(
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 20_000,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const value = probe();
+    const value = await probe();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > deadline) throw new Error(`still waiting after ${timeoutMs} ms for: ${probe}`);
     await sleep(5);

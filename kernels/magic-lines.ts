@@ -1,0 +1,68 @@
+/**
+ * Lines of a cell that start with `%` are written out as TypeScript before the engine sees them, line for line, so
+ * that positions in errors stay true. What they call is at a registered symbol (magics.ts).
+ */
+
+/** The names and what `%help` says of them. */
+export const MAGICS: Readonly<Record<string, string>> = {
+  run: '%run [preset or config.yaml] [key=value …]   start a training run, show it live, call it `run`',
+  attach: '%attach [id]   show a run live (the newest, if no id is given) and call it `run`',
+  stop: '%stop [id]   stop a run (the one that is running, if no id is given)',
+  runs: '%runs   list the runs of this project, newest first',
+  time: '%time [code]   how long the code took; alone on the first line, how long the cell took',
+  env: '%env [NAME | NAME=value]   show or set variables of the environment',
+  types: '%types error|strict|warn|off   what a type error in a cell does',
+  help: '%help   this list',
+};
+
+const LINE = /^%(%?[a-zA-Z]\w*)(?:[ \t]+(.*))?$/;
+const CALL = '(globalThis as any)[Symbol.for("patchwise.magics")]';
+/** The type of a run, for a cell that has not imported the library. */
+const RUN = 'import("patchwise").Run';
+const STATEMENT = /^(const|let|var|function|class|if|for|while|do|try|switch|import|export|throw)\b/;
+
+export interface ExpandedCell {
+  readonly code: string;
+  /** The whole cell is to be timed. */
+  readonly isTimed: boolean;
+}
+
+/** @throws Error for a magic that there is not */
+export function expandMagics(code: string): ExpandedCell {
+  if (!code.includes('%')) return { code, isTimed: false };
+  let isTimed = false;
+  let inTemplate = false;
+  const lines = code.split('\n').map((line) => {
+    const match = inTemplate ? null : LINE.exec(line.trimEnd());
+    // A line inside of a template literal is text.
+    if ((line.match(/(?<!\\)`/g)?.length ?? 0) % 2 === 1) inTemplate = !inTemplate;
+    if (!match) return line;
+    const name = match[1]!.replace(/^%/, '');
+    const rest = (match[2] ?? '').trim();
+    if (!Object.hasOwn(MAGICS, name))
+      throw Object.assign(new Error(`there is no %${name}; %help lists what there is`), {
+        name: 'UnknownMagic',
+      });
+    if (name === 'time' && rest === '') {
+      isTimed = true;
+      return '';
+    }
+    return written(name, rest);
+  });
+  return { code: lines.join('\n'), isTimed };
+}
+
+function written(name: string, rest: string): string {
+  const text = JSON.stringify(rest);
+  switch (name) {
+    case 'run':
+    case 'attach':
+      return `var run: ${RUN} = await ${CALL}.${name}(${text});`;
+    case 'time':
+      return STATEMENT.test(rest)
+        ? `${CALL}.begin(); ${rest}; ${CALL}.end();`
+        : `await ${CALL}.time(async () => (${rest.replace(/;$/, '')}))`;
+    default:
+      return `await ${CALL}.${name}(${text});`;
+  }
+}

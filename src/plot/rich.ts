@@ -1,0 +1,42 @@
+/** Values that show themselves as what they hold: HTML, Markdown, LaTeX, SVG, PNG, JSON. */
+
+/** The method by which any object shows itself in Jupyter (deno's convention). */
+const SHOWS_ITSELF: unique symbol = Symbol.for('Jupyter.display');
+
+/** A value with its MIME bundle made. The last value of a cell, or an argument of `display`. */
+export class Rich {
+  constructor(readonly bundle: Readonly<Record<string, unknown>>) {}
+
+  [SHOWS_ITSELF](): Readonly<Record<string, unknown>> {
+    return this.bundle;
+  }
+}
+
+export function html(text: string): Rich {
+  return new Rich({ 'text/html': text, 'text/plain': text.replace(/<[^>]*>/g, '') });
+}
+
+export function markdown(text: string): Rich {
+  return new Rich({ 'text/markdown': text, 'text/plain': text });
+}
+
+/** @param formula with or without its `$` signs */
+export function latex(formula: string): Rich {
+  const text = /^\s*(\$|\\begin|\\\[)/.test(formula) ? formula : `$$${formula}$$`;
+  return new Rich({ 'text/latex': text, 'text/plain': formula });
+}
+
+export function svg(text: string): Rich {
+  return new Rich({ 'image/svg+xml': text, 'text/plain': `SVG, ${text.length} characters` });
+}
+
+/** @param bytes a whole PNG file, as bytes or as base64 */
+export function png(bytes: Uint8Array | string): Rich {
+  const data = typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('base64');
+  return new Rich({ 'image/png': data, 'text/plain': `PNG, ${Math.floor((data.length * 3) / 4)} bytes` });
+}
+
+/** A tree that can be opened and closed, of what JSON can spell. */
+export function json(value: unknown): Rich {
+  return new Rich({ 'application/json': value, 'text/plain': JSON.stringify(value, null, 2) });
+}
