@@ -40,6 +40,7 @@ export {
   type ReconstructOptions,
   reconstruct,
   reconstructBlends,
+  reconstructToDataset,
   reconstructToFile,
   reconstructWindows,
 } from './evaluate/reconstruct';
@@ -61,6 +62,7 @@ export {
   type PatchSource,
   type Slab,
 } from './patch/blend';
+export { type BlendToDatasetOptions, blendToDataset } from './patch/blend-dataset';
 export { type BlendToFileOptions, blendToFile } from './patch/blend-file';
 export {
   type ExtractOptions,
@@ -112,6 +114,7 @@ export { type Dataset, isDataset, type OpenDatasetOptions, openDataset } from '.
 export type { BaselineView, LeftOut, SplitName } from './volume/store/format';
 export { type Prepared, type PrepareOptions, prepareDataset } from './volume/store/prepare';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
+export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/store/write-volume';
 export type { Vec3 } from './volume/vec3';
 export { resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume } from './volume/volume';

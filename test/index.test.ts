@@ -36,6 +36,7 @@ describe('the public names', () => {
         "backendNames",
         "blendPatches",
         "blendSlabs",
+        "blendToDataset",
         "blendToFile",
         "buildLibtorch",
         "clearOutput",
@@ -88,6 +89,7 @@ describe('the public names', () => {
         "readVoxels",
         "reconstruct",
         "reconstructBlends",
+        "reconstructToDataset",
         "reconstructToFile",
         "reconstructWindows",
         "resampleVolume",
@@ -116,6 +118,7 @@ describe('the public names', () => {
         "volumeFigure",
         "windowNames",
         "withoutClock",
+        "writeDatasetVolume",
         "writeSlabs",
         "writeVolume",
       ]

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import {
   type AggregateRow,
@@ -8,6 +9,7 @@ import {
   metricNames,
   mirrorAxes,
   readVolume,
+  reconstructToDataset,
   reconstructToFile,
   type Vec3,
   type WindowName,
@@ -22,14 +24,18 @@ export function addEvaluate(program: Command): void {
       .description('pass a volume through a trained model, patch by patch, and blend')
       .argument('<run>', 'run id, run folder or checkpoint folder')
       .argument('<volume>', 'NIfTI file')
-      .argument('<output>', 'where to write: .nii or .nii.gz')
+      .argument('<output>', 'where to write: .nii or .nii.gz, or the folder of a dataset to add it to')
       .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian'),
   ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
     const { canonical, json, ...rest } = options;
     const volume = await readVolume(file, { canonical });
-    const result = await reconstructToFile(run, volume, output, { ...rest, ...interruptible('reconstruct') });
-    const { window, grid, seconds } = result;
-    answer(json, { output, window, patches: grid.patches, seconds }, () => `wrote ${output}`);
+    const settings = { ...rest, ...interruptible('reconstruct') };
+    const toFile = /\.(nii|hdr|img)(\.gz)?$/i.test(output);
+    const { window, grid, seconds, ...more } = toFile
+      ? await reconstructToFile(run, volume, output, settings)
+      : await reconstructToDataset(run, volume, output, settings);
+    const place = 'name' in more ? join(output, `${more.name}`) : output;
+    answer(json, { output: place, window, patches: grid.patches, seconds }, () => `wrote ${place}`);
   });
 
   modelOptions(
@@ -41,12 +47,13 @@ export function addEvaluate(program: Command): void {
       .option('--window <name...>', `blending windows: ${windowNames.join(', ')}`, ['linear', 'gaussian']),
   ).action(async (run: string, files: string[], options: EvaluateCommandOptions) => {
     const { window, json, ...rest } = options;
-    const { rows, aggregate } = await evaluateFiles(run, files, {
+    const { rows, aggregate, leftOut } = await evaluateFiles(run, files, {
       ...rest,
       windows: window,
       ...interruptible('evaluate'),
     });
-    answer(json, { rows, aggregate }, () => {
+    for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
+    answer(json, { rows, aggregate, leftOut }, () => {
       const names = metricNames(rows);
       const table = rows.map((row) => [row.file, row.name, ...names.map((name) => figure(row[name]))]);
       const means = files.length > 1 ? aggregate.map((row) => aggregateLine(row, names)) : [];

@@ -9,6 +9,7 @@ export function addPrepare(program: Command): void {
     .argument('<in>', 'a folder, searched through, or one file: .nii, .nii.gz, .hdr + .img')
     .argument('<out>', 'the folder of the dataset; called again, only what is new or changed is done')
     .option('--spacing <mm | x,y,z>', 'resample to this voxel size in mm', parseSpacing)
+    .option('--no-antialias', 'do not filter axes that lose voxels before they are resampled')
     .option('--window <name | low,high>', 'auto, ctpa, lung, mediastinum, minmax, or two values', parseWindow)
     .option('--baseline <x,y,z[:how]>', 'a smaller view too, by :resample (default) or :crop', parseBaseline)
     .option('--canonical', 'turn every volume to RAS+')
@@ -64,6 +65,7 @@ function parseFractions(text: string): [number, number, number] {
 
 interface PrepareCommandOptions {
   spacing?: Vec3;
+  antialias: boolean;
   window?: IntensitySpec;
   baseline?: BaselineView;
   canonical?: boolean;

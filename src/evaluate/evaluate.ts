@@ -1,6 +1,8 @@
-import { InvalidArgument } from '../errors';
+import { InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
 import type { WindowName } from '../patch/windows';
 import { readVolume } from '../volume/read';
+import type { LeftOut } from '../volume/store/format';
+import { Volume } from '../volume/volume';
 import { type ComparisonRow, compareVolumes } from './compare';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
 import { type ModelSource, type ReconstructOptions, reconstructWindows } from './reconstruct';
@@ -31,11 +33,14 @@ export interface AggregateRow {
 export interface Evaluation {
   readonly rows: readonly EvaluatedRow[];
   readonly aggregate: readonly AggregateRow[];
+  /** Files that could not be read, and why; they count in nothing else. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /**
- * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. Errors
- * are those of `readVolume` and `reconstructWindows`.
+ * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. A file
+ * that cannot be read is left out with its reason. Errors are those of `reconstructWindows`; UnreadableFile where no
+ * file could be read.
  */
 export async function evaluateFiles(
   model: ModelSource,
@@ -45,8 +50,13 @@ export async function evaluateFiles(
   const { windows = ['linear', 'gaussian'], canonical, onProgress, signal, intensity } = options;
   if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
   const rows: EvaluatedRow[] = [];
+  const leftOut: LeftOut[] = [];
   for (const [i, file] of files.entries()) {
-    const volume = await readVolume(file, { canonical, signal });
+    const volume = await readVolume(file, { canonical, signal }).catch(unreadable);
+    if (!(volume instanceof Volume)) {
+      leftOut.push({ file, reason: volume.message });
+      continue;
+    }
     const candidates = await reconstructWindows(model, volume, {
       ...options,
       windows,
@@ -58,7 +68,17 @@ export async function evaluateFiles(
     const { metrics } = compareVolumes(volume, candidates, { intensity });
     rows.push(...metrics.map((row) => ({ file, ...row })));
   }
-  return { rows, aggregate: aggregateRows(rows, options) };
+  const [first] = leftOut;
+  if (first && rows.length === 0)
+    throw new UnreadableFile(first.file, 'at least one volume that can be read', first.reason);
+  return { rows, aggregate: aggregateRows(rows, options), leftOut };
+}
+
+/** What is wrong with a file, or with the program: that is thrown. */
+function unreadable(error: unknown): Error {
+  if (isPatchwiseError(error) && (error.tag === 'UnreadableFile' || error.tag === 'InvalidArgument'))
+    return error;
+  throw error;
 }
 
 /** Means over volumes, each volume counting once, with bootstrap confidence intervals, by the rows' names. */

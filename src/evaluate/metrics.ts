@@ -48,9 +48,9 @@ export class ErrorSums {
     return Math.sqrt(this.mse);
   }
 
-  /** The greatest absolute error. */
+  /** The greatest absolute error; NaN where any error is. */
   get greatest(): number {
-    return this.values === 0 ? Number.NaN : this.most;
+    return Number.isNaN(this.mae) ? Number.NaN : this.most;
   }
 
   /** In dB; Infinity for equal data. */
@@ -81,7 +81,7 @@ function plainErrorSums(reference: VoxelSource, candidate: VoxelSource): Sums {
     const error = candidate[i]! - reference[i]!;
     absolute += Math.abs(error);
     squared += error * error;
-    greatest = Math.max(greatest, Math.abs(error));
+    if (Math.abs(error) > greatest) greatest = Math.abs(error);
   }
   return { absolute, squared, greatest };
 }

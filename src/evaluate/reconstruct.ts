@@ -1,9 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import { codeCount } from '../model/quantisers/create';
 import { blendPatches, type Patch } from '../patch/blend';
+import { blendToDataset } from '../patch/blend-dataset';
 import { blendToFile } from '../patch/blend-file';
 import { extractPatch } from '../patch/extract';
 import { type Grid, planGrid } from '../patch/grid';
@@ -12,6 +13,8 @@ import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
 import { attach, Run } from '../train/run';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
+import { plainName } from '../volume/store/sources';
+import type { DatasetVolumeOptions } from '../volume/store/write-volume';
 import type { Vec3 } from '../volume/vec3';
 import { resampleVolume, viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
@@ -102,6 +105,30 @@ export async function reconstructToFile(
     await writeVolume(path, volume.with(resampleVolume(data, volume.shape).data), { dtype, signal });
   } else await blendToFile(grid, decoded, path, { window, dtype, signal, like: volume });
   return { window, ...how() };
+}
+
+/**
+ * Reconstructs a volume straight into a dataset, as the volume `<source>-<window>` of it where `name` says nothing else;
+ * the rest as `reconstructToFile`. Errors are those of `reconstructWindows` and `writeDatasetVolume`.
+ */
+export async function reconstructToDataset(
+  model: ModelSource,
+  volume: Volume,
+  dir: string,
+  options: ReconstructOptions &
+    Pick<DatasetVolumeOptions, 'dtype' | 'name' | 'patient' | 'split'> & {
+      readonly window?: WindowName;
+    } = {},
+): Promise<ReconstructionDetails & { readonly name: string }> {
+  const { window = 'gaussian', dtype, patient, split, signal } = options;
+  const source = volume.source ?? 'volume';
+  const { grid, decoded, how } = await decode(model, volume, options);
+  const name = await blendToDataset(grid, decoded, dir, {
+    ...{ window, dtype, patient, split, signal, source, like: volume },
+    name: options.name ?? `${plainName(basename(source))}-${window}`,
+    intensity: [how().intensity.low, how().intensity.high],
+  });
+  return { name, window, ...how() };
 }
 
 interface Decoding {

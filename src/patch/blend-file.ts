@@ -1,6 +1,6 @@
-import { InvalidArgument } from '../errors';
 import { type VolumePlace, type WriteOptions, writeSlabs } from '../volume/write';
 import { type BlendOptions, blendSlabs, type Patches, type PatchSource } from './blend';
+import { expectPlace } from './blend-dataset';
 import type { Grid } from './grid';
 
 export interface BlendToFileOptions
@@ -22,10 +22,7 @@ export async function blendToFile(
   options: BlendToFileOptions,
 ): Promise<void> {
   const { like, dtype, slope, intercept, level, version, ...blend } = options;
-  if (like.shape.some((size, axis) => size !== grid.volume[axis]))
-    throw new InvalidArgument('like', `a place of the grid's size, ${grid.volume.join(' x ')}`, [
-      ...like.shape,
-    ]);
+  expectPlace(like, grid);
   const slabs = blendSlabs(grid, patches, { ...blend, ordered: true, reuse: true });
   await writeSlabs(path, like, slabs, { dtype, slope, intercept, level, version, signal: blend.signal });
 }

@@ -2,7 +2,8 @@ import { comparisonFigure } from './comparison';
 import { Figure } from './figure';
 import { gridFigure, gridTable } from './grid';
 import { runFigure } from './run';
-import { isComparison, isGrid, isVolume, type ShownRun, shownRun } from './shown';
+import { isComparison, isDataset, isGrid, isStoredVolume, isVolume, type ShownRun, shownRun } from './shown';
+import { datasetTable, storedVolumeTable } from './stored';
 import { figureToSvg } from './svg';
 import { Table } from './table';
 import { volumeFigure } from './volume';
@@ -16,16 +17,18 @@ export const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
 export type MimeBundle = Record<string, unknown>;
 
 /**
- * The pictures of a value of ours (Volume, Grid, Run, its live view, Comparison, Figure, Table); undefined for
+ * The pictures of a value of ours (Volume, Dataset, Grid, Run, its live view, Comparison, Figure, Table); undefined for
  * everything else. A run comes as an empty figure that names the run: the front end asks the kernel for the rest.
  */
 export function toBundle(value: unknown): MimeBundle | undefined {
   if (isFigure(value)) return figureBundle(value);
-  if (isTable(value)) return { 'text/html': value.toHtml(), 'text/plain': value.toText() };
+  if (isTable(value)) return tableBundle(value);
   const run = shownRun(value);
   if (run) return figureBundle(runFigure([], undefined, { title: run.id }), run);
   if (isComparison(value)) return figureBundle(comparisonFigure(value));
   if (isVolume(value)) return figureBundle(volumeFigure(value));
+  if (isStoredVolume(value)) return tableBundle(storedVolumeTable(value));
+  if (isDataset(value)) return tableBundle(datasetTable(value));
   if (isGrid(value)) {
     const figure = gridFigure(value);
     return { ...figureBundle(figure), 'text/plain': `${figure.summary}\n${gridTable(value).toText()}` };
@@ -46,6 +49,10 @@ export function figureBundle(figure: Figure, run?: ShownRun): MimeBundle {
     'image/svg+xml': figureToSvg(figure),
     'text/plain': figure.summary,
   };
+}
+
+function tableBundle(table: Table): MimeBundle {
+  return { 'text/html': table.toHtml(), 'text/plain': table.toText() };
 }
 
 function isFigure(value: unknown): value is Figure {

@@ -2,6 +2,7 @@ import type { ComparisonRow, NamedSeamProfile } from '../evaluate/compare';
 import type { Grid } from '../patch/grid';
 import type { MetricRecord } from '../train/metrics-log';
 import type { Intensity } from '../volume/intensity';
+import type { SplitName } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
 
 /*
@@ -15,6 +16,26 @@ export interface ShownVolume {
   readonly spacing: Vec3;
   readonly affine: readonly number[];
   readonly source?: string | undefined;
+}
+
+/** A volume of a prepared dataset: its voxels stay on the disk. */
+export interface ShownStoredVolume {
+  readonly name: string;
+  readonly patient: string;
+  readonly split: SplitName;
+  readonly shape: Vec3;
+  readonly spacing: Vec3;
+  readonly type: string;
+  readonly range: readonly [number, number];
+  readonly intensity: Intensity;
+  readonly source: string;
+  readonly baseline?: { readonly shape: Vec3 };
+}
+
+export interface ShownDataset {
+  readonly dir: string;
+  readonly volumes: readonly ShownStoredVolume[];
+  readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
 }
 
 export type ShownRecord = Pick<MetricRecord, 'step' | 'split'> & Partial<MetricRecord>;
@@ -46,6 +67,14 @@ export interface ShownComparison {
 
 export function isVolume(value: unknown): value is ShownVolume {
   return has(value, 'shape', 'data', 'spacing', 'affine') && value.data instanceof Float32Array;
+}
+
+export function isStoredVolume(value: unknown): value is ShownStoredVolume {
+  return has(value, 'name', 'patient', 'split', 'shape', 'spacing', 'type', 'range', 'intensity', 'source');
+}
+
+export function isDataset(value: unknown): value is ShownDataset {
+  return has(value, 'dir', 'volumes', 'leftOut') && Array.isArray(value.volumes);
 }
 
 export function isGrid(value: unknown): value is Grid {

@@ -90,16 +90,27 @@ function* piecesOf(data: Float32Array): Generator<Float32Array> {
 
 /** Copies, for a stream may still hold a piece when the array of its slab is used again. */
 async function* piecesInOrder(shape: Vec3, slabs: Pieces<VolumeSlab>): AsyncGenerator<Float32Array> {
+  for await (const { data } of slabsInOrder(shape, slabs)) {
+    for (const piece of piecesOf(data)) yield piece.slice();
+  }
+}
+
+/** The same slabs. Throws InvalidArgument where they are not a volume's, in ascending z without a gap. */
+export async function* slabsInOrder(
+  shape: Vec3,
+  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
+): AsyncGenerator<VolumeSlab> {
   const plane = shape[0] * shape[1];
   let next = 0;
-  for await (const { z, depth, data } of slabs) {
+  for await (const slab of slabs) {
+    const { z, depth, data } = slab;
     if (z !== next) throw new InvalidArgument('slabs', `plane ${next} next, in ascending z`, `plane ${z}`);
     if (data.length !== depth * plane || z + depth > shape[2])
       throw new InvalidArgument('slabs', `planes of ${plane} values, ${shape[2]} in all`, [
         depth,
         data.length,
       ]);
-    for (const piece of piecesOf(data)) yield piece.slice();
+    yield slab;
     next += depth;
   }
   if (next !== shape[2]) throw new InvalidArgument('slabs', `${shape[2]} planes`, `${next} planes`);
@@ -149,8 +160,8 @@ async function* storedPieces(
   let done = 0;
   for await (const values of pieces) {
     options.signal?.throwIfAborted();
-    const stored = exact ? values : encode(values, dtype, slope, intercept, done, shape);
-    // Bytes of their own (encode allocates each piece): a stream may still hold the one before.
+    const stored = exact ? values : encodeVoxels(values, dtype, slope, intercept, done, shape);
+    // Bytes of their own (encodeVoxels allocates each piece): a stream may still hold the one before.
     yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     done += values.length;
     options.onProgress?.({ done, total: voxelCount(shape), what: 'voxels' });
@@ -166,7 +177,11 @@ const ranges: Readonly<Partial<Record<StoredType, readonly [number, number]>>> =
   uint32: [0, 2 ** 32 - 1],
 };
 
-function encode(
+/**
+ * Values as they are stored, in an array of their own. `first` is the first one's place in a volume of `shape`, for the
+ * error. Throws InvalidArgument for a value that a whole-number type cannot hold.
+ */
+export function encodeVoxels(
   values: Float32Array,
   dtype: StoredType,
   slope: number,

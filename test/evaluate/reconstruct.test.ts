@@ -1,17 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { InvalidArgument } from '../../src/errors';
+import { evaluateFiles } from '../../src/evaluate/evaluate';
 import { mirror } from '../../src/evaluate/mirror';
-import { reconstruct, reconstructToFile } from '../../src/evaluate/reconstruct';
+import { reconstruct, reconstructToDataset, reconstructToFile } from '../../src/evaluate/reconstruct';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
 import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint';
 import { resolveConfig } from '../../src/train/config';
 import { phantom } from '../../src/volume/phantom';
 import { readVolume } from '../../src/volume/read';
+import { openDataset } from '../../src/volume/store/dataset';
+import { writeVolume } from '../../src/volume/write';
 import { greatestDifference } from '../patch/volumes';
 import { tiny } from '../train/tiny';
 
@@ -55,6 +58,33 @@ describe('reconstructing', () => {
       intensity: { low: -200, high: 500 },
     });
     expect(new Set(back.data).size).toBeGreaterThan(1000);
+  });
+
+  it('writes into a dataset, one volume a window', async () => {
+    const dir = join(folder, 'dataset');
+    const inMemory = await reconstruct(checkpoint, volume, { ...options, window: 'hann' });
+    for (const window of ['hann', 'linear'] as const)
+      await reconstructToDataset(checkpoint, volume, dir, { ...options, window, dtype: 'float32' });
+    const dataset = openDataset(dir);
+    expect(dataset.volumes.map(({ name }) => name.replace(/.*-/, ''))).toEqual(['hann', 'linear']);
+    expect((await dataset.volumes[0]!.read()).data).toEqual(inMemory.data);
+    expect(dataset.volumes[0]!.intensity).toMatchObject({ low: -200, high: 500 });
+    await dataset.close();
+  });
+
+  it('of several files leaves out what cannot be read, says why, and goes on', async () => {
+    const [good, bad] = [join(folder, 'good.nii'), join(folder, 'bad.nii')];
+    await writeVolume(good, volume);
+    writeFileSync(bad, 'no NIfTI');
+    const windows = ['linear'] as const;
+    const { rows, aggregate, leftOut } = await evaluateFiles(checkpoint, [bad, good], {
+      ...options,
+      windows,
+    });
+    expect(rows.map(({ file }) => file)).toEqual([good]);
+    expect(aggregate[0]!.metrics.mae!.count).toBe(1);
+    expect(leftOut).toEqual([{ file: bad, reason: expect.stringContaining('bad.nii: expected') }]);
+    await expect(evaluateFiles(checkpoint, [bad], options)).rejects.toThrow(/at least one volume/);
   });
 
   it('with mirrors is the mean of the reconstructions of the mirrored volumes, mirrored back', async () => {

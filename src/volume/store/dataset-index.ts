@@ -25,6 +25,36 @@ export function setIndexAside(output: string): void {
   if (existsSync(join(output, indexFile))) renameSync(join(output, indexFile), join(output, asideFile));
 }
 
+/** The index of a dataset, also of one whose index waits aside; undefined where there is none of this version. */
+export function indexBefore(output: string): DatasetIndex | undefined {
+  const index = readJson(join(output, indexFile)) ?? readJson(join(output, asideFile));
+  const known = index as Partial<DatasetIndex> | undefined;
+  if (known?.format !== 'patchwise dataset' || known.version !== formatVersion) return undefined;
+  return known as DatasetIndex;
+}
+
+/** Puts a volume into an index, in the place of one of its name. */
+export function writeEntry(output: string, entry: IndexEntry): void {
+  const before = indexBefore(output);
+  const others = before?.volumes.filter(({ name }) => name !== entry.name) ?? [];
+  const index: DatasetIndex = {
+    format: 'patchwise dataset',
+    version: formatVersion,
+    seed: before?.seed ?? 0,
+    fractions: before?.fractions ?? [0, 0, 1],
+    settings: before?.settings ?? entry.settings,
+    volumes: [...others, entry].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    leftOut: before?.leftOut ?? [],
+  };
+  writeFiles(output, index);
+}
+
+function writeFiles(output: string, index: DatasetIndex): void {
+  writeJson(join(output, 'zarr.json'), groupMetadata({}));
+  writeJson(join(output, indexFile), index);
+  rmSync(join(output, asideFile), { force: true });
+}
+
 /** Splits the patients of all volumes and writes the index. */
 export function writeIndex(output: string, plan: Preparation, { records, leftOut }: Outcome): DatasetIndex {
   const { owners, fractions, seed, settings } = plan;
@@ -45,9 +75,7 @@ export function writeIndex(output: string, plan: Preparation, { records, leftOut
     volumes: volumes.sort((a, b) => (a.name < b.name ? -1 : 1)),
     leftOut: [...leftOut].sort((a, b) => (a.file < b.file ? -1 : 1)),
   };
-  writeJson(join(output, 'zarr.json'), groupMetadata({}));
-  writeJson(join(output, indexFile), index);
-  rmSync(join(output, asideFile), { force: true });
+  writeFiles(output, index);
   return index;
 }
 

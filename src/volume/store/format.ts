@@ -48,6 +48,8 @@ export interface VoxelSettings {
   readonly canonical: boolean;
   readonly spacing: Vec3 | null;
   readonly baseline: BaselineView | null;
+  /** Whether axes that lose voxels were filtered first. */
+  readonly antialias: boolean;
 }
 
 /** A smaller view of each volume: all of it at fewer voxels, or its centre at the same. */

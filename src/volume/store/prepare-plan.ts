@@ -32,6 +32,7 @@ export function planPreparation(input: string | readonly string[], options: Prep
     canonical: options.canonical ?? false,
     spacing: options.spacing ? checkSpacing('spacing', options.spacing) : null,
     baseline: baseline ? { shape: checkShape('baseline', baseline.shape), how: baseline.how } : null,
+    antialias: options.antialias ?? true,
   };
   resolveIntensity(intensity, { data: new Float32Array(1) });
   const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);

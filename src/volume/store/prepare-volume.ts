@@ -32,7 +32,7 @@ export async function prepareVolume({
   rmSync(temporary, { recursive: true, force: true });
   try {
     const voxels = await readVoxels(source.path, { canonical: settings.canonical });
-    const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing) : voxels;
+    const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
     const range = valueRange(image, voxels);
     mkdirSync(temporary, { recursive: true });
     const record: VolumeRecord = {
@@ -54,10 +54,10 @@ export async function prepareVolume({
   }
 }
 
-function baselineOf(image: VoxelImage, { baseline }: VoxelSettings): VoxelImage {
+function baselineOf(image: VoxelImage, { baseline, antialias }: VoxelSettings): VoxelImage {
   return baseline!.how === 'crop'
     ? cropToShape(image, baseline!.shape)
-    : resampleToShape(image, baseline!.shape);
+    : resampleToShape(image, baseline!.shape, { antialias });
 }
 
 function scalingOf({ slope, intercept }: { slope: number; intercept: number }) {
@@ -89,7 +89,7 @@ export async function checksum(source: Pick<Source, 'path'>): Promise<string> {
 }
 
 /** A folder cannot be renamed over another: the old one goes aside first, so that at worst there is none. */
-function replaceFolder(temporary: string, folder: string): void {
+export function replaceFolder(temporary: string, folder: string): void {
   const old = unfinished(`${folder}.old`);
   rmSync(old, { recursive: true, force: true });
   if (existsSync(folder)) renameSync(folder, old);

@@ -16,6 +16,8 @@ export interface PrepareOptions extends LongCall {
   readonly intensity?: IntensitySpec;
   /** Resample (trilinear) to this voxel size in mm, or leave out to keep the files' own. */
   readonly spacing?: Vec3;
+  /** Before resampling, filter axes that lose voxels with a gaussian, as scikit-image and MONAI do; default true. */
+  readonly antialias?: boolean;
   /** Turn every volume to RAS+ first. */
   readonly canonical?: boolean;
   /** A smaller view stored beside each volume, for a model that sees all of it at once. */

@@ -50,7 +50,7 @@ function walk(folder: string): string[] {
 }
 
 /** A file's path as one folder's name. */
-function plainName(file: string): string {
+export function plainName(file: string): string {
   const stem = file.replace(/\.(nii|hdr|img)(\.gz)?$/i, '').replaceAll('/', '__');
   return stem.replace(/[^\w.-]/g, '_').replace(/^\./, '_') || '_';
 }

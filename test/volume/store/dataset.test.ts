@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, UnreadableFile } from '../../../src/errors';
 import { extractPatch } from '../../../src/patch/extract';
 import { planGrid } from '../../../src/patch/grid';
+import { toBundle } from '../../../src/plot/show';
 import { Random } from '../../../src/random';
 import type { StoredType, VoxelArray } from '../../../src/volume/datatypes';
 import { phantom } from '../../../src/volume/phantom';
@@ -58,6 +59,15 @@ describe('openDataset', () => {
     }
     expect(dataset.side('train')).toHaveLength(6);
     expect(dataset.side('test')).toHaveLength(0);
+  });
+
+  it('shows what it knows in a cell', async () => {
+    const dataset = openDataset(store());
+    const all = toBundle(dataset)!['text/plain'] as string;
+    for (const name of Object.keys(volumes)) expect(all).toContain(name);
+    const one = toBundle(dataset.volumes[0])!;
+    expect(one['text/plain']).toMatch(/s1_int16 +s1 +train +70 x 66 x 40/);
+    expect(one['text/html']).toContain('<table>');
   });
 
   it('says what a folder is that is no dataset', () => {
