@@ -46,9 +46,9 @@ test('imports: CommonJS, ES modules, packages with nothing but an "import" condi
   expect(await value(`import data from './data.json';\ndata.patches + 1`)).toBe('55');
   expect(await value(`const m = await import('esm');\n[m.one, m.default()]`)).toBe('[ 1, 2 ]');
   expect(await value(`(await import('common')).half(8)`)).toBe('4');
-  expect(await value('class target { constructor() { new.target } }\n[half(2), twice(2), one, { half }.half(6)]')).toBe(
-    '[ 1, 4, 1, 3 ]',
-  ); // in later cells too
+  expect(
+    await value('class target { constructor() { new.target } }\n[half(2), twice(2), one, { half }.half(6)]'),
+  ).toBe('[ 1, 4, 1, 3 ]'); // in later cells too
   const { reply } = await kernel.execute(`import { x } from 'not-there'`);
   expect(reply.evalue).toContain("Cannot find module 'not-there'");
 });
