@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, UnreadableFile } from '../../../src/errors';
@@ -15,6 +15,7 @@ import type { Vec3 } from '../../../src/volume/vec3';
 import { Volume } from '../../../src/volume/volume';
 import { writeVolume } from '../../../src/volume/write';
 import { temporaryFolder } from '../folder';
+import { folderStore } from './zarr-folder';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder(), 'in', `${name}.nii`);
@@ -181,21 +182,6 @@ function expectSame(received: VoxelArray, expected: VoxelArray): void {
   expect(received.constructor).toBe(expected.constructor);
   const bytes = (array: VoxelArray) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
   expect(bytes(received).equals(bytes(expected))).toBe(true);
-}
-
-/** What zarrita reads from: files of a folder, whole, from an offset on, or their last bytes. */
-function folderStore(dir: string) {
-  const get = async (key: string) => {
-    const file = join(dir, key);
-    return existsSync(file) ? new Uint8Array(readFileSync(file)) : undefined;
-  };
-  type Range = { offset: number; length: number } | { suffixLength: number };
-  const getRange = async (key: string, range: Range) => {
-    const bytes = await get(key);
-    if ('suffixLength' in range) return bytes?.slice(-range.suffixLength);
-    return bytes?.slice(range.offset, range.offset + range.length);
-  };
-  return { get, getRange };
 }
 
 /** Voxels of a volume, its border's beyond it; slow and plain. */

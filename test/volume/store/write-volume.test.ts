@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as zarr from 'zarrita';
@@ -15,6 +15,7 @@ import {
   writeVolume,
 } from '../../../src/index';
 import { temporaryFolder } from '../folder';
+import { folderStore } from './zarr-folder';
 
 const folder = temporaryFolder();
 const affine = [-1.4, 0.1, 0.2, 30, 0.12, 1.3, -0.3, -20.5, 0.15, 0.25, 2.2, 7, 0, 0, 0, 1];
@@ -52,12 +53,7 @@ describe('a volume that comes in slabs', () => {
     expect(Buffer.from((await volume!.read()).data.buffer).equals(Buffer.from(data.buffer))).toBe(true);
     await dataset.close();
 
-    const store = zarr.root({
-      get: async (key: string) => {
-        const path = join(dir, key);
-        return existsSync(path) ? new Uint8Array(readFileSync(path)) : undefined;
-      },
-    });
+    const store = zarr.root(folderStore(dir));
     const array = await zarr.open.v3(store.resolve('p1/image'), { kind: 'array' });
     const { data: voxels, shape } = await zarr.get(array);
     expect(shape).toEqual([77, 41, 50]);
