@@ -28,7 +28,7 @@ export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slop
   readonly source?: string;
   /** Default: by the source's name, as `prepareDataset` has it. */
   readonly patient?: string;
-  /** Default `test`: what a model made is nothing to train on. */
+  /** Default: that of the patient's other volumes, for a patient is on one side only, else `test`. */
   readonly split?: SplitName;
   /** How values become the model's; default 'auto'. */
   readonly intensity?: IntensitySpec;
@@ -51,12 +51,12 @@ export async function writeDatasetVolume(
   options: DatasetVolumeOptions = {},
 ): Promise<string> {
   options.signal?.throwIfAborted();
-  const { source = 'volume', split = 'test', intensity = 'auto' } = options;
+  const { source = 'volume', intensity = 'auto' } = options;
   const head = headOf(place, options);
   const name = options.name ?? plainName(basename(source));
   if (!/^[\w-][\w.-]*$/.test(name))
     throw new InvalidArgument('name', 'letters, digits, - and . (not first)', name);
-  if (!splitNames.includes(split)) throw new InvalidArgument('split', 'a side', split, splitNames);
+  const patient = options.patient ?? patientByName(basename(source));
   resolveIntensity(intensity, { data: new Float32Array(1) });
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
     throw new InvalidArgument('dir', `a dataset of version ${formatVersion}, or none`, dir);
@@ -64,6 +64,7 @@ export async function writeDatasetVolume(
   const unlock = lockStore(dir);
   const temporary = unfinished(join(dir, name));
   try {
+    const split = sideOf(dir, name, patient, options.split);
     for (const old of readdirSync(dir).filter((entry) => unfinishedName.test(entry)))
       rmSync(join(dir, old), { recursive: true, force: true });
     const { image, range } = await writeSlabs(join(temporary, 'image'), head, slabs, options);
@@ -78,12 +79,22 @@ export async function writeDatasetVolume(
     writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
     if (existsSync(join(dir, name))) setIndexAside(dir);
     replaceFolder(temporary, join(dir, name));
-    writeEntry(dir, { name, patient: options.patient ?? patientByName(basename(source)), split, ...record });
+    writeEntry(dir, { name, patient, split, ...record });
     return name;
   } finally {
     rmSync(temporary, { recursive: true, force: true });
     unlock();
   }
+}
+
+function sideOf(dir: string, name: string, patient: string, wanted: SplitName | undefined): SplitName {
+  if (wanted !== undefined && !splitNames.includes(wanted))
+    throw new InvalidArgument('split', 'a side', wanted, splitNames);
+  const others = indexBefore(dir)?.volumes.filter((volume) => volume.name !== name) ?? [];
+  const side = others.find((volume) => volume.patient === patient)?.split;
+  if (wanted && side && wanted !== side)
+    throw new InvalidArgument('split', `${side}, where patient ${patient} is`, wanted);
+  return wanted ?? side ?? 'test';
 }
 
 type Head = Parameters<typeof ImageWriter.open>[1];

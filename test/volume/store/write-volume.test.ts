@@ -75,9 +75,11 @@ describe('a volume that comes in slabs', () => {
     const dataset = openDataset(dir);
     expect(dataset.volumes.map(({ name, split }) => [name, split])).toEqual([
       ['PAT007_a', 'train'],
-      ['out', 'test'],
+      ['out', 'train'], // where its patient is
     ]);
     expect(dataset.volumes[1]).toMatchObject({ patient: 'PAT007', source: 'PAT007_a.nii.gz' });
+    const moved = writeDatasetVolume(dir, place, slabs(), { source: path, name: 'out2', split: 'test' });
+    await expect(moved).rejects.toThrow(/train, where patient PAT007 is/);
     expect((await dataset.volumes[1]!.read()).data).toEqual(data);
     await dataset.close();
     const [prepared, added] = JSON.parse(readFileSync(join(dir, 'dataset.json'), 'utf8')).volumes;
