@@ -4,6 +4,7 @@ import {
   type AggregateRow,
   evaluateFiles,
   type IntensitySpec,
+  InvalidArgument,
   type MetricName,
   type MirrorAxis,
   metricNames,
@@ -27,8 +28,8 @@ export function addEvaluate(program: Command): void {
       .argument('<output>', 'where to write: .nii or .nii.gz, or the folder of a dataset to add it to')
       .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian'),
   ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
-    const { canonical, json, ...rest } = options;
-    const volume = await readVolume(file, { canonical });
+    const { canonical, index, channel, json, ...rest } = options;
+    const volume = await readVolume(file, { canonical, index, channel });
     const settings = { ...rest, ...interruptible('reconstruct') };
     const toFile = /\.(nii|hdr|img)(\.gz)?$/i.test(output);
     const { window, grid, seconds, ...more } = toFile
@@ -72,6 +73,19 @@ function modelOptions(command: Command): Command {
       parseWindow,
     )
     .option('--mirror <axes>', `take the mean over mirrored patches too: some of ${mirrorAxes}`, parseAxes)
+    .option(
+      '--sigma <part>',
+      'of the gaussian window, as a part of the patch: one number or x,y,z',
+      parseSigma,
+    )
+    .option('--foreground <value>', 'leave out patches without a value over this', parseForeground)
+    .option(
+      '--fill <value>',
+      "what stands in patches left out; default: the window's least value",
+      parseValue,
+    )
+    .option('--index <n>', 'which volume of a 4D file, counted from 0', parseValue)
+    .option('--channel <name>', 'which component of complex or colour voxels')
     .option('--canonical', 'turn the volume to RAS+ first')
     .option('--json', 'print one JSON value');
 }
@@ -93,6 +107,23 @@ function figure(value: number | undefined): string {
   return value === undefined ? '-' : value.toPrecision(5);
 }
 
+function parseValue(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgument('option', 'a number', text);
+  return value;
+}
+
+function parseSigma(text: string): number | Vec3 {
+  const values = text.split(',').map(parseValue);
+  if (values.length !== 1 && values.length !== 3)
+    throw new InvalidArgument('sigma', 'one number or three', text);
+  return values.length === 1 ? values[0]! : [values[0]!, values[1]!, values[2]!];
+}
+
+function parseForeground(text: string): { above: number } {
+  return { above: parseValue(text) };
+}
+
 function parseAxes(text: string): MirrorAxis[] {
   return text.split(',') as MirrorAxis[]; // checked where they are used
 }
@@ -101,6 +132,11 @@ interface ModelCommandOptions {
   stride?: Vec3;
   intensity?: IntensitySpec;
   mirror?: MirrorAxis[];
+  sigma?: number | Vec3;
+  foreground?: { above: number };
+  fill?: number;
+  index?: number;
+  channel?: string;
   canonical?: boolean;
   json?: boolean;
 }

@@ -12,6 +12,9 @@ export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
   readonly windows?: readonly WindowName[];
   /** Turn each volume to RAS+ first. */
   readonly canonical?: boolean;
+  /** Which volume of a 4D file, and which component of complex or colour voxels, as in `readVolume`. */
+  readonly index?: number;
+  readonly channel?: string;
 }
 
 /** How far one window's reconstruction of one file is from it. */
@@ -47,12 +50,20 @@ export async function evaluateFiles(
   files: readonly string[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { windows = ['linear', 'gaussian'], canonical, onProgress, signal, intensity } = options;
+  const {
+    windows = ['linear', 'gaussian'],
+    canonical,
+    index,
+    channel,
+    onProgress,
+    signal,
+    intensity,
+  } = options;
   if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
   const rows: EvaluatedRow[] = [];
   const leftOut: LeftOut[] = [];
   for (const [i, file] of files.entries()) {
-    const volume = await readVolume(file, { canonical, signal }).catch(unreadable);
+    const volume = await readVolume(file, { canonical, index, channel, signal }).catch(unreadable);
     if (!(volume instanceof Volume)) {
       leftOut.push({ file, reason: volume.message });
       continue;

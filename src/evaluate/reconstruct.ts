@@ -3,19 +3,20 @@ import { basename, join } from 'node:path';
 import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import { codeCount } from '../model/quantisers/create';
-import { blendPatches, type Patch } from '../patch/blend';
+import { type BlendOptions, blendPatches, type Patch } from '../patch/blend';
 import { blendToDataset } from '../patch/blend-dataset';
 import { blendToFile } from '../patch/blend-file';
-import { extractPatch } from '../patch/extract';
+import { expectLength, extractPatch } from '../patch/extract';
 import { type Grid, planGrid } from '../patch/grid';
+import { type ForegroundOptions, selectForeground } from '../patch/select';
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
 import { attach, Run } from '../train/run';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import { plainName } from '../volume/store/sources';
-import type { DatasetVolumeOptions } from '../volume/store/write-volume';
-import type { Vec3 } from '../volume/vec3';
+import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/store/write-volume';
+import { type Vec3, voxelCount } from '../volume/vec3';
 import { resampleVolume, viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import { type WriteOptions, writeVolume } from '../volume/write';
@@ -35,6 +36,14 @@ export interface ReconstructOptions extends LongCall {
   readonly workers?: number;
   /** How the volume's values become the model's; default: as in the training. */
   readonly intensity?: IntensitySpec;
+  /** Standard deviation of the gaussian window as a fraction of the patch, one for all axes or one each. */
+  readonly sigma?: WindowOptions['sigma'];
+  /** Send only patches with foreground through the model: values over `above`, in the file's units. */
+  readonly foreground?: ForegroundOptions;
+  /** One value a voxel of the volume; where it is 0 the output is `fill`. */
+  readonly mask?: Uint8Array;
+  /** What stands outside the mask and in patches without foreground; default: the least value the model can give. */
+  readonly fill?: number;
   /** Also mirror each patch along these axes and take the mean of the outputs: n axes take 2^n times as long. */
   readonly mirror?: readonly MirrorAxis[];
 }
@@ -73,15 +82,15 @@ export async function reconstructBlends<N extends string>(
   volume: Volume,
   options: ReconstructOptions & { readonly blends: Readonly<Record<N, Blending>> },
 ): Promise<Record<N, Reconstruction>> {
-  const { grid, seen, decoded, how } = await decode(model, volume, options);
+  const { grid, seen, decoded, how, blend } = await decode(model, volume, options);
   const named = Object.entries<Blending>(options.blends);
   const copies = share(decoded, named.length);
   const blended = await Promise.all(
-    named.map(([, blend], i) => blendPatches(grid, copies[i]!, { ...blend, signal: options.signal })),
+    named.map(([, own], i) => blendPatches(grid, copies[i]!, { ...blend, ...own })),
   );
   const entries = named.map(([name, { window }], i) => {
     const { shape, spacing, affine } = volume;
-    const data = seen === volume ? blended[i]! : resampleVolume(seen.with(blended[i]!), shape).data;
+    const data = seen === volume ? blended[i]! : atFullSize(seen.with(blended[i]!), volume, blend);
     const source = `reconstruction (${name}) of ${volume.source ?? 'a volume'}`;
     return [name, new Reconstruction({ shape, spacing, affine, data, source }, { window, ...how() })];
   });
@@ -99,11 +108,11 @@ export async function reconstructToFile(
   options: ReconstructOptions & Pick<WriteOptions, 'dtype'> & { readonly window?: WindowName } = {},
 ): Promise<ReconstructionDetails> {
   const { window = 'gaussian', dtype, signal } = options;
-  const { grid, seen, decoded, how } = await decode(model, volume, options);
+  const { grid, seen, decoded, how, blend } = await decode(model, volume, options);
   if (seen !== volume) {
-    const data = seen.with(await blendPatches(grid, decoded, { window, signal }));
-    await writeVolume(path, volume.with(resampleVolume(data, volume.shape).data), { dtype, signal });
-  } else await blendToFile(grid, decoded, path, { window, dtype, signal, like: volume });
+    const view = seen.with(await blendPatches(grid, decoded, { ...blend, window }));
+    await writeVolume(path, volume.with(atFullSize(view, volume, blend)), { dtype, signal });
+  } else await blendToFile(grid, decoded, path, { ...blend, window, dtype, like: volume });
   return { window, ...how() };
 }
 
@@ -122,13 +131,26 @@ export async function reconstructToDataset(
 ): Promise<ReconstructionDetails & { readonly name: string }> {
   const { window = 'gaussian', dtype, patient, split, signal } = options;
   const source = volume.source ?? 'volume';
-  const { grid, decoded, how } = await decode(model, volume, options);
-  const name = await blendToDataset(grid, decoded, dir, {
-    ...{ window, dtype, patient, split, signal, source, like: volume },
-    name: options.name ?? `${plainName(basename(source))}-${window}`,
-    intensity: [how().intensity.low, how().intensity.high],
-  });
+  const { grid, seen, decoded, how, blend } = await decode(model, volume, options);
+  const { low, high } = how().intensity;
+  const intensity = [low, high] as const;
+  const named = options.name ?? `${plainName(basename(source))}-${window}`;
+  const stored = { name: named, dtype, patient, split, signal, source, intensity };
+  if (seen === volume) {
+    const name = await blendToDataset(grid, decoded, dir, { ...blend, ...stored, window, like: volume });
+    return { name, window, ...how() };
+  }
+  const view = seen.with(await blendPatches(grid, decoded, { ...blend, window }));
+  const slab = { z: 0, depth: volume.shape[2], data: atFullSize(view, volume, blend) };
+  const name = await writeDatasetVolume(dir, volume, [slab], stored);
   return { name, window, ...how() };
+}
+
+/** What was made of a resampled view, in the voxels of the volume and behind its mask. */
+function atFullSize(view: Volume, volume: Volume, { outside, fill }: Decoding['blend']): Float32Array {
+  const { data } = resampleVolume(view, volume.shape);
+  if (outside) for (let i = 0; i < data.length; i++) if (outside[i] === 0) data[i] = fill;
+  return data;
 }
 
 interface Decoding {
@@ -137,6 +159,11 @@ interface Decoding {
   /** The patches of what is seen. */
   readonly grid: Grid;
   readonly decoded: AsyncGenerator<Patch>;
+  readonly blend: Pick<BlendOptions, 'sigma' | 'skip' | 'mask' | 'signal'> & {
+    readonly fill: number;
+    /** The mask of the volume, where what is seen has another size. */
+    readonly outside?: Uint8Array;
+  };
   /** What is known once all patches are decoded. */
   how(): Omit<ReconstructionDetails, 'window'>;
 }
@@ -154,17 +181,23 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
   const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
   const grid = planGrid(seen.shape, { patch: config.patch, stride: options.stride ?? config.stride });
+  if (options.mask) expectLength('mask', options.mask, voxelCount(volume.shape), 'one a voxel of the volume');
+  const { keep, skip } = options.foreground
+    ? selectForeground(seen.data, grid, options.foreground)
+    : { keep: Array.from({ length: grid.patches }, (_, index) => index), skip: [] };
+  const { sigma, fill = intensity.low, signal } = options;
+  const mask = seen === volume ? { mask: options.mask } : { outside: options.mask };
   const counts = new Float64Array(codeCount(config.model));
   const backend = options.backend ?? config.backend;
   const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };
   const decoded = async function* (): AsyncGenerator<Patch> {
     let done = 0;
-    for await (const patch of decodePatches(setup, patchesOf(seen, grid), options)) {
+    for await (const patch of decodePatches(setup, patchesOf(seen, grid, keep), options)) {
       patch.counts.forEach((count, code) => {
         counts[code]! += count;
       });
       yield patch;
-      options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
+      options.onProgress?.({ done: ++done, total: keep.length, what: 'patches' });
     }
   };
   const how = () => ({
@@ -177,12 +210,11 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
     codeCounts: counts,
     downsample: config.model.downsample,
   });
-  return { seen, grid, decoded: decoded(), how };
+  return { seen, grid, decoded: decoded(), blend: { sigma, skip, ...mask, fill, signal }, how };
 }
 
-function* patchesOf(volume: Volume, grid: Grid): Generator<Patch> {
-  for (let index = 0; index < grid.patches; index++)
-    yield { index, data: extractPatch(volume.data, grid, index) };
+function* patchesOf(volume: Volume, grid: Grid, indices: readonly number[]): Generator<Patch> {
+  for (const index of indices) yield { index, data: extractPatch(volume.data, grid, index) };
 }
 
 /** A volume of the training keeps its map; another gets its own by the same rule. */

@@ -103,6 +103,21 @@ describe('reconstructing', () => {
     expect(greatestDifference(mirrored.data, outputs[0]!)).toBeGreaterThan(1);
   });
 
+  it('leaves out patches without foreground and what is outside a mask', async () => {
+    const values = volume.data.map((value, i) => (i % 20 < 10 ? -1000 : value)); // only air at small x
+    const half = volume.with(values);
+    const whole = await reconstruct(checkpoint, half, options);
+    const part = await reconstruct(checkpoint, half, { ...options, foreground: { above: -900 } });
+    const mask = Uint8Array.from(values, (_, i) => (i >= 4000 ? 1 : 0));
+    const masked = await reconstruct(checkpoint, half, { ...options, mask, fill: -7 });
+    const column = ({ data }: { data: Float32Array }, x: number) => data.filter((_, i) => i % 20 === x);
+    expect(column(part, 0).every((value) => Math.abs(value + 200) < 1e-3)).toBe(true); // ctpa's least value
+    expect(new Set(column(whole, 0)).size).toBeGreaterThan(10);
+    expect(column(part, 19)).toEqual(column(whole, 19));
+    expect(new Set(masked.data.subarray(0, 4000))).toEqual(new Set([-7]));
+    expect(masked.data.subarray(4000)).toEqual(whole.data.subarray(4000));
+  });
+
   it('refuses an unknown axis before anything is read', async () => {
     const mirrorW = { ...options, mirror: ['w' as 'x'] };
     await expect(reconstruct('no model', volume, mirrorW)).rejects.toThrow(InvalidArgument);
