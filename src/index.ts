@@ -2,6 +2,11 @@
 export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
 export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
 export {
+  buildTensorflow,
+  type TensorflowBuild,
+  type TensorflowBuildOptions,
+} from './compute/tensorflow/build';
+export {
   CollectiveFailed,
   InvalidArgument,
   InvalidConfig,

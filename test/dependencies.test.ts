@@ -18,6 +18,7 @@ const chosen: Record<string, string> = {
   commander: 'the command line',
   marked: 'markdown cells in the HTML report',
   ndarray: 'the view of a volume in notebooks',
+  'node-api-headers': 'the headers that native backends are built with, which not every Node comes with',
   'nifti-reader-js': 'NIfTI headers',
   numcodecs: 'blosc, which the prepared store is compressed with; WebAssembly, no install script',
   'plotly.js-dist-min': 'the figures, in JupyterLab and in the HTML report',

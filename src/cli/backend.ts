@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { buildLibtorch, InvalidArgument } from '../index';
+import { buildLibtorch, buildTensorflow, InvalidArgument } from '../index';
 import { answer, interruptible } from './terminal';
 
 export function addBackend(program: Command): void {
@@ -7,21 +7,56 @@ export function addBackend(program: Command): void {
   backend
     .command('build')
     .description("build a native backend with this machine's compiler")
-    .argument('<name>', 'libtorch')
+    .argument('<name>', 'libtorch or tensorflow')
     .option(
       '--libtorch <dir>',
-      "folder with libtorch's include and lib; else LIBTORCH, a Python's torch, Debian's",
+      "libtorch: folder with its include and lib; else LIBTORCH, a Python's torch, Debian's",
     )
+    .option(
+      '--tensorflow <dir>',
+      "tensorflow: a Python's tensorflow folder or the C library's; else TENSORFLOW, a Python's, the stock one",
+    )
+    .option('--gpu', 'tensorflow: build tfjs-node-gpu, and fail where it sees no GPU')
     .option('--json', 'print one JSON value')
-    .action(async (name: string, options: { libtorch?: string; json?: boolean }) => {
-      if (name !== 'libtorch')
-        throw new InvalidArgument('backend', 'one that can be built', name, ['libtorch']);
-      const build = await buildLibtorch({ ...interruptible('building'), libtorch: options.libtorch });
-      answer(options.json, build, () => [
-        `libtorch ${build.libtorch} from ${build.from}, built in ${build.seconds.toFixed(0)} s`,
-        `works: ${build.test.threads} thread(s), ${build.test.gigaflopsPerSecond} GFLOP/s in a 3D convolution` +
-          (build.test.cuda ? ', CUDA' : ''),
-        'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
-      ]);
+    .action(async (name: string, options: BuildFlags) => {
+      if (name === 'libtorch') return libtorch(options);
+      if (name === 'tensorflow') return tensorflow(options);
+      throw new InvalidArgument('backend', 'one that can be built', name, ['libtorch', 'tensorflow']);
     });
+}
+
+interface BuildFlags {
+  readonly libtorch?: string;
+  readonly tensorflow?: string;
+  readonly gpu?: boolean;
+  readonly json?: boolean;
+}
+
+async function libtorch(options: BuildFlags): Promise<void> {
+  if (options.gpu)
+    throw new InvalidArgument('--gpu', 'no such option: libtorch takes a GPU where it has CUDA', true);
+  const build = await buildLibtorch({ ...interruptible('building'), libtorch: options.libtorch });
+  answer(options.json, build, () => [
+    `libtorch ${build.libtorch} from ${build.from}, built in ${build.seconds.toFixed(0)} s`,
+    works(build.test, build.test.cuda && 'CUDA'),
+    'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
+  ]);
+}
+
+async function tensorflow(options: BuildFlags): Promise<void> {
+  const build = await buildTensorflow({
+    ...interruptible('building'),
+    tensorflow: options.tensorflow,
+    gpu: options.gpu,
+  });
+  answer(options.json, build, () => [
+    `${build.package} ${build.tfjsNode} on TensorFlow ${build.tensorflow} from ${build.from}, built in ${build.seconds.toFixed(0)} s`,
+    works(build.test, build.test.gpu && 'GPU'),
+    'Runs take it by themselves where libtorch is not built; PATCHWISE_BACKEND=tensorflow asks for it.',
+  ]);
+}
+
+function works(test: { threads: number; gigaflopsPerSecond: number }, device: string | false): string {
+  const speed = `${test.gigaflopsPerSecond} GFLOP/s in a 3D convolution`;
+  return [`works: ${test.threads} thread(s)`, speed, ...(device ? [device] : [])].join(', ');
 }

@@ -64,7 +64,7 @@ function machine(): Finding {
 /** Tries each backend for real, one after the other, since only one is current at a time. */
 async function backends(): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const name of new Set(['libtorch', ...backendNames])) {
+  for (const name of new Set(['libtorch', 'tensorflow', ...backendNames])) {
     const required = name === 'wasm';
     try {
       const info = await useBackend(name);

@@ -11,13 +11,16 @@ import { InvalidArgument, UnavailableBackend } from '../errors';
 import { registerStockGradients } from './gradients';
 import { registerKernelGradients, registerKernels } from './kernels';
 import { loadLibtorch } from './libtorch/backend';
-import { buildCommand, isBuilt } from './libtorch/built';
+import { isBuilt } from './libtorch/built';
 import { referenceKernels } from './reference';
 import { freeGradientsEarly } from './tape';
+import { loadTensorflow } from './tensorflow/backend';
+import { isTensorflowBuilt } from './tensorflow/built';
+import { buildCommand, type NativeBackend } from './toolchain';
 import { loadWasm } from './wasm';
 
 /** The backends of this version. */
-export type BackendName = 'libtorch' | 'wasm' | 'cpu';
+export type BackendName = NativeBackend | 'wasm' | 'cpu';
 
 export interface BackendInfo {
   readonly name: BackendName;
@@ -30,25 +33,34 @@ export interface BackendInfo {
   readonly version: string;
   /** Stock tfjs kernels that models or losses may ask for and this backend lacks. */
   readonly missing: readonly string[];
+  /** All other kernels of tfjs that this backend lacks: what a notebook's own tensors cannot use on it. */
+  readonly unsupported: readonly string[];
 }
 
-const allBackends: readonly BackendName[] = ['libtorch', 'wasm', 'cpu'];
+/** Fastest first. */
+const allBackends: readonly BackendName[] = ['libtorch', 'tensorflow', 'wasm', 'cpu'];
 
-/** The backends `useBackend` can load, fastest first: `libtorch` where it is built. */
-export const backendNames: readonly BackendName[] = allBackends.filter(
-  (name) => name !== 'libtorch' || isBuilt(),
-);
-
-/** Backends of the design that this version does not have yet, and what to do meanwhile. */
-const PLANNED: Record<string, string> = {
-  tensorflow: 'Patchwise 0.1 has no TensorFlow backend yet. Use backend "wasm", or "auto"',
+/** The backends that are built on the machine they run on, and whether they are. */
+const BUILT: Readonly<Record<NativeBackend, () => boolean>> = {
+  libtorch: isBuilt,
+  tensorflow: isTensorflowBuilt,
 };
+
+function isNative(name: BackendName): name is NativeBackend {
+  return name in BUILT;
+}
+
+/** The backends `useBackend` can load here, fastest first: the native ones where they are built. */
+export const backendNames: readonly BackendName[] = allBackends.filter(
+  (name) => !isNative(name) || BUILT[name](),
+);
 
 /** What computes, as the backend says of itself when it is loaded. */
 type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'>;
 
 const LOADERS: Record<BackendName, () => Promise<Facts>> = {
   libtorch: loadLibtorch,
+  tensorflow: loadTensorflow,
   wasm: () => loadWasm().then(javaScript),
   cpu: () => loadCpu().then(javaScript),
 };
@@ -61,6 +73,14 @@ const STOCK_KERNELS = (
   'Multiply Neg RealDiv Reshape Rsqrt Select Sigmoid Sign Slice Sqrt Square SquaredDifference Sub Sum Tanh ' +
   'Transpose ZerosLike'
 ).split(' ');
+
+/** The names of tfjs's other kernels, which tfjs-core exports beside its functions. */
+function allKernels(): string[] {
+  const names = Object.entries(tf).flatMap(([, value]) =>
+    typeof value === 'string' && /^_?[A-Z]/.test(value) ? [value] : [],
+  );
+  return names.filter((name) => !STOCK_KERNELS.includes(name)).sort();
+}
 
 const loaded = new Map<BackendName, Promise<Facts>>();
 
@@ -78,13 +98,9 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
   }
   const failures: string[] = [];
   for (const candidate of allBackends) {
-    if (candidate === 'libtorch' && !isBuilt()) {
-      failures.push(`the fastest that is here (libtorch is not built: \`${buildCommand}\`)`);
-      continue;
-    }
+    if (isNative(candidate) && !BUILT[candidate]()) continue;
     try {
-      const why = failures.length ? failures.join('; ') : 'the fastest backend of this version';
-      return await activate(candidate, why);
+      return await activate(candidate, whyTaken(candidate, failures));
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
     }
@@ -92,11 +108,17 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
   throw new UnavailableBackend('auto', failures.join('; '), 'Run `npm ci` in the Patchwise folder');
 }
 
+/** What a run and `doctor` say of a backend that nobody named, with the command for a faster one. */
+function whyTaken(name: BackendName, failures: readonly string[]): string {
+  const faster = BUILT.libtorch() ? '' : ` (libtorch is not built: \`${buildCommand('libtorch')}\`)`;
+  const place = name === 'libtorch' ? 'the fastest backend' : `the fastest that is here${faster}`;
+  return [place, ...failures].join('; ');
+}
+
 function requireBackend(name: string, argument: string): BackendName {
   const known = allBackends.find((backend) => backend === name);
   if (known) return known;
-  if (PLANNED[name]) throw new UnavailableBackend(name, 'it is not part of this version', PLANNED[name]);
-  throw new InvalidArgument(argument, 'the name of a backend', name, ['auto', ...backendNames]);
+  throw new InvalidArgument(argument, 'the name of a backend', name, ['auto', ...allBackends]);
 }
 
 async function activate(name: BackendName, reason: string): Promise<BackendInfo> {
@@ -111,7 +133,7 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
     loaded.delete(name);
     if (error instanceof UnavailableBackend || error instanceof InvalidArgument) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    const cure = name === 'libtorch' ? `Run \`${buildCommand}\`` : 'Run `npm ci` in the Patchwise folder';
+    const cure = `Run ${isNative(name) ? `\`${buildCommand(name)}\`` : '`npm ci` in the Patchwise folder'}`;
     throw new UnavailableBackend(name, why, cure, { cause: error });
   }
   return {
@@ -120,6 +142,7 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
     ...facts,
     precision: 'float32',
     missing: STOCK_KERNELS.filter((kernel) => !tf.getKernel(kernel, name)),
+    unsupported: allKernels().filter((kernel) => !tf.getKernel(kernel, name)),
   };
 }
 

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/backend';
@@ -105,36 +104,5 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     ours.forEach((values, i) => {
       expect(worstError(values, theirs[i]!)).toBeLessThan(1e-5);
     });
-  });
-});
-
-describe.skipIf(!built)('libtorch in worker_threads', () => {
-  const program = `
-    const { parentPort, workerData } = require('node:worker_threads');
-    const tf = require('@tensorflow/tfjs-core');
-    const { useBackend } = require(workerData + '/compute/backend.js');
-    const { conv3d } = require(workerData + '/compute/ops.js');
-    useBackend('libtorch').then(() => {
-      const w = tf.variable(tf.ones([3, 3, 3, 16, 16]));
-      const { grads } = tf.variableGrads(() => tf.mean(conv3d(tf.ones([1, 8, 8, 8, 16]), w)));
-      parentPort.postMessage(Object.values(grads)[0].dataSync()[0]);
-    });`;
-
-  it('each has tensors of its own, and ends by itself with tensors alive', async () => {
-    const work = () =>
-      new Promise<{ value: unknown; code: number }>((resolve, reject) => {
-        const worker = new Worker(program, { eval: true, workerData: join(__dirname, '../../dist/src') });
-        let value: unknown;
-        worker.on('message', (message) => {
-          value = message;
-        });
-        worker.on('error', reject);
-        worker.on('exit', (code) => resolve({ value, code }));
-      });
-    const ended = [await work(), ...(await Promise.all([work(), work()])), await work()];
-    for (const { value, code } of ended) {
-      expect(value).toBeCloseTo(1 / 16, 5);
-      expect(code).toBe(0);
-    }
   });
 });

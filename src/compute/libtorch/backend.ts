@@ -5,10 +5,10 @@
  * libtorch's own threads belong to the process; PATCHWISE_THREADS sets how many, else the cores are shared out over
  * the ranks of this machine.
  */
-import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
-import { InvalidArgument } from '../../errors';
+import { UnavailableBackend } from '../../errors';
 import { registerKernels } from '../kernels';
+import { rankGpu, rankThreads } from '../threads';
 import { type Addon, loadAddon } from './addon';
 import { addonPath, requireBuild } from './built';
 import { libtorchKernels } from './patchwise-kernels';
@@ -25,7 +25,7 @@ export interface LibtorchFacts {
 export async function loadLibtorch(): Promise<LibtorchFacts> {
   const build = requireBuild();
   const addon = loadAddon(addonPath());
-  const threads = addon.threads(wantedThreads());
+  const threads = addon.threads(rankThreads());
   const device = chooseDevice(addon);
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
@@ -34,22 +34,15 @@ export async function loadLibtorch(): Promise<LibtorchFacts> {
   return { device, threads, version: `libtorch ${addon.version} (${build.from})` };
 }
 
-/** The GPU of this rank where libtorch has one. */
+/** The GPU of this rank where libtorch has one. @throws UnavailableBackend where it was asked for and is not here. */
 function chooseDevice(addon: Addon): string {
-  if (process.env.PATCHWISE_DEVICE === 'cpu' || !addon.hasCuda()) return 'CPU';
-  const local = Number(process.env.LOCAL_RANK ?? 0);
-  addon.useCuda(local);
-  return `CUDA:${local}`;
-}
-
-function wantedThreads(): number {
-  const wish = process.env.PATCHWISE_THREADS;
-  if (wish) {
-    const threads = Number(wish);
-    if (!Number.isInteger(threads) || threads < 1)
-      throw new InvalidArgument('PATCHWISE_THREADS', 'a whole number from 1', wish);
-    return threads;
+  const gpu = rankGpu();
+  if (gpu === undefined) return 'CPU';
+  if (!addon.hasCuda()) {
+    if (!process.env.PATCHWISE_DEVICE) return 'CPU';
+    const why = `PATCHWISE_DEVICE asks for ${process.env.PATCHWISE_DEVICE}, and libtorch sees no GPU`;
+    throw new UnavailableBackend('libtorch', why, 'Unset it, or build from a libtorch with CUDA');
   }
-  const ranks = Number(process.env.LOCAL_WORLD_SIZE ?? process.env.WORLD_SIZE ?? 1) || 1;
-  return Math.max(1, Math.floor(availableParallelism() / ranks));
+  addon.useCuda(gpu);
+  return `CUDA:${gpu}`;
 }

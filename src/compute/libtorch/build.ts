@@ -1,17 +1,16 @@
 /** Builds the native part of the libtorch backend with the system's compiler. Nothing of it happens at install. */
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { UnavailableBackend } from '../../errors';
 import { compiledFile } from '../../package';
 import type { LongCall } from '../../progress';
-import { addonPath, type BuildRecord, buildCommand, buildFolder, buildKey, nativeSources } from './built';
-import { findCompiler, findLibtorch, findNodeHeaders, type Libtorch } from './locate';
+import { buildFolder, execute, findCompiler, nodeApiHeaders, testInProcess } from '../toolchain';
+import { addonPath, type BuildRecord, buildKey, nativeSources } from './built';
+import { findLibtorch, type Libtorch } from './locate';
 import type { SelfTest } from './self-test';
 
-const run = promisify(execFile);
+/** Reading libtorch's headers takes longer than compiling what follows them, so the sources share them in units. */
+const UNITS = 4;
 
 export interface BuildOptions extends LongCall {
   /** A folder with libtorch's include and lib; found by itself where it is not given. */
@@ -30,34 +29,39 @@ export interface Build extends BuildRecord {
 export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> {
   const { signal, onProgress } = options;
   const started = performance.now();
-  const [libtorch, compiler] = [await findLibtorch(options.libtorch), await findCompiler()];
-  const flags = compilerFlags(libtorch, findNodeHeaders());
-  const folder = buildFolder();
+  const [libtorch, compiler] = [await findLibtorch(options.libtorch), await findCompiler('libtorch')];
+  const flags = compilerFlags(libtorch);
+  const folder = buildFolder('libtorch');
   await mkdir(dirname(folder), { recursive: true });
   const work = await mkdtemp(`${folder}-`);
   try {
-    const sources = (await readdir(nativeSources())).filter((name) => name.endsWith('.cc'));
-    const waiting = [...sources];
-    const total = sources.length + 2;
+    const units = await writeUnits(work);
+    const total = units.length + 2;
     let done = 0;
     const report = (what: string) => onProgress?.({ done: ++done, total, what });
+    onProgress?.({ done, total, what: `compiling for libtorch ${libtorch.version} (${libtorch.from})` });
+    const waiting = [...units];
     const compileAll = async () => {
-      for (let name = waiting.shift(); name; name = waiting.shift()) {
-        const [from, to] = [join(nativeSources(), name), join(work, `${name}.o`)];
-        await execute(compiler, [...flags, '-c', from, '-o', to], `compiling ${name}`, signal);
-        report(`compiled ${name}`);
+      for (let unit = waiting.shift(); unit; unit = waiting.shift()) {
+        const what = `compiling ${unit.sources.join(', ')}`;
+        const args = [...flags, '-c', unit.file, '-o', `${unit.file}.o`];
+        await execute(compiler, args, { backend: 'libtorch', what, signal });
+        report(`compiled ${unit.sources.join(', ')}`);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(availableParallelism(), sources.length) }, compileAll));
-    const objects = sources.map((name) => join(work, `${name}.o`));
-    await execute(compiler, linkerArguments(libtorch, objects, addonPath(work)), 'linking', signal);
+    await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, compileAll));
+    const objects = units.map(({ file }) => `${file}.o`);
+    const link = linkerArguments(libtorch, objects, addonPath(work));
+    await execute(compiler, link, { backend: 'libtorch', what: 'linking', signal });
     report('linked');
-    const test = await selfTest(addonPath(work), signal);
+    const program = compiledFile('src', 'compute', 'libtorch', 'self-test.js');
+    const test = await testInProcess<SelfTest>(program, [addonPath(work)], { backend: 'libtorch', signal });
     report('tested');
-    for (const object of objects) await rm(object);
+    for (const { file } of units) await Promise.all([rm(file), rm(`${file}.o`)]);
     const { version, from, cuda } = libtorch;
     const seconds = (performance.now() - started) / 1000;
-    const record: BuildRecord = { libtorch: version, from, cuda, key: buildKey(), seconds };
+    const headers = libtorch.includes[0]!;
+    const record: BuildRecord = { libtorch: version, from, cuda, headers, key: buildKey(), seconds };
     await writeFile(join(work, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
     await rm(folder, { recursive: true, force: true });
     await rename(work, folder);
@@ -67,15 +71,45 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
   }
 }
 
-function compilerFlags(libtorch: Libtorch, nodeHeaders: string): string[] {
+interface Unit {
+  readonly file: string;
+  readonly sources: readonly string[];
+}
+
+/** Files that include the sources, about as much text in each; the same grouping on every machine. */
+async function writeUnits(folder: string): Promise<Unit[]> {
+  const names = (await readdir(nativeSources())).filter((name) => name.endsWith('.cc')).sort();
+  const sources = await Promise.all(
+    names.map(async (name) => ({ name, size: (await readFile(join(nativeSources(), name))).length })),
+  );
+  const units = Array.from({ length: UNITS }, (_, i) => ({ i, size: 0, sources: [] as string[] }));
+  for (const { name, size } of sources.sort((a, b) => b.size - a.size)) {
+    const smallest = units.reduce((least, unit) => (unit.size < least.size ? unit : least));
+    smallest.sources.push(name);
+    smallest.size += size;
+  }
+  return Promise.all(
+    units.map(async ({ i, sources }) => {
+      const file = join(folder, `unit${i}.cc`);
+      const lines = sources.map((name) => `#include ${JSON.stringify(join(nativeSources(), name))}\n`);
+      await writeFile(file, lines.join(''));
+      return { file, sources };
+    }),
+  );
+}
+
+function compilerFlags(libtorch: Libtorch): string[] {
   const standard = Number(libtorch.version.split('.')[0]) >= 2 ? 'c++20' : 'c++17';
   return [
     `-std=${standard}`,
     ...['-O3', '-march=native', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
     ...['-fPIC', '-fopenmp', '-fvisibility=hidden', '-Wno-psabi', '-DNODE_GYP_MODULE_NAME=patchwise'],
     `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
-    `-I${nodeHeaders}`,
-    ...libtorch.includes.flatMap((folder) => ['-isystem', folder]),
+    `-I${nodeApiHeaders()}`,
+    // Named again, /usr/include would come before the compiler's own headers, which count on coming first.
+    ...libtorch.includes
+      .filter((folder) => folder !== '/usr/include')
+      .flatMap((folder) => ['-isystem', folder]),
   ];
 }
 
@@ -90,36 +124,4 @@ function linkerArguments(libtorch: Libtorch, objects: readonly string[], out: st
     // Worker threads end before libtorch's own threads do, so the library stays loaded.
     '-Wl,-z,nodelete',
   ];
-}
-
-async function execute(
-  program: string,
-  args: readonly string[],
-  what: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await run(program, args, { signal, maxBuffer: 64 << 20 }).catch((error: Error & { stderr?: string }) => {
-    signal?.throwIfAborted();
-    const said = (error.stderr || error.message).trim().split('\n');
-    const first = said.find((line) => line.includes('error')) ?? said.at(-1);
-    throw new UnavailableBackend(
-      'libtorch',
-      `${what} failed: ${first}`,
-      `The whole command was \`${program} ${args.join(' ')}\`; when it works, run \`${buildCommand}\` again`,
-      { cause: error },
-    );
-  });
-}
-
-/** In a process of its own: an addon that crashes must not take its builder along. */
-async function selfTest(path: string, signal: AbortSignal | undefined): Promise<SelfTest> {
-  const program = compiledFile('src', 'compute', 'libtorch', 'self-test.js');
-  const { stdout } = await run(process.execPath, [program, path], { signal }).catch((error: Error) => {
-    signal?.throwIfAborted();
-    const why = `it was built but does not work: ${error.message.trim().split('\n').slice(-4).join(' ')}`;
-    throw new UnavailableBackend('libtorch', why, 'Try another libtorch with --libtorch DIR', {
-      cause: error,
-    });
-  });
-  return JSON.parse(stdout) as SelfTest;
 }

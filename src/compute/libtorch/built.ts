@@ -5,6 +5,8 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
 import { packageRoot } from '../../package';
+import { buildCommand, buildFolder } from '../toolchain';
+import { torchVersion } from './locate';
 
 /** Written beside the addon when it has passed its test. */
 export interface BuildRecord {
@@ -12,26 +14,22 @@ export interface BuildRecord {
   /** How libtorch was found. */
   readonly from: string;
   readonly cuda: boolean;
+  /** Its headers' folder, to notice when another version takes its place. */
+  readonly headers: string;
   /** What the addon depends on beside libtorch: sources and processor. */
   readonly key: string;
   readonly seconds: number;
 }
 
-export const buildCommand = 'npx patchwise backend build libtorch';
-
 export function nativeSources(): string {
   return join(packageRoot(), 'src', 'compute', 'libtorch', 'native');
 }
 
-export function buildFolder(): string {
-  return join(packageRoot(), 'node_modules', '.cache', 'patchwise', 'libtorch');
-}
-
-export function addonPath(folder: string = buildFolder()): string {
+export function addonPath(folder: string = buildFolder('libtorch')): string {
   return join(folder, 'patchwise.node');
 }
 
-const recordPath = () => join(buildFolder(), 'build.json');
+const recordPath = () => join(buildFolder('libtorch'), 'build.json');
 
 /** Whether an addon was built here, fitting or not. */
 export function isBuilt(): boolean {
@@ -48,11 +46,16 @@ export function buildKey(): string {
 
 /** The record of the build. @throws UnavailableBackend, with the command, where there is none or it is stale. */
 export function requireBuild(): BuildRecord {
-  const cure = `Run \`${buildCommand}\``;
+  const cure = `Run \`${buildCommand('libtorch')}\``;
   if (!isBuilt()) throw new UnavailableBackend('libtorch', 'its native part is not built', cure);
   const record = JSON.parse(readFileSync(recordPath(), 'utf8')) as BuildRecord;
   if (record.key !== buildKey()) {
     const why = 'its native part was built from other sources or on another processor';
+    throw new UnavailableBackend('libtorch', why, cure);
+  }
+  const now = torchVersion(record.headers);
+  if (now !== record.libtorch) {
+    const why = `it was built on libtorch ${record.libtorch}, and ${now ?? 'none'} is in ${record.headers} now`;
     throw new UnavailableBackend('libtorch', why, cure);
   }
   return record;

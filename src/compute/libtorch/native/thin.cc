@@ -8,7 +8,7 @@ namespace {
 using at::Tensor;
 constexpr int kTaps = 27;
 // Partial sums by this many shares, whatever the threads: the same result on all.
-constexpr int64_t kShares = 64;
+constexpr int64_t kTileShares = 64;
 
 // Where the taps of an output voxel are in the bordered input, in voxels from its first.
 struct Taps {
@@ -103,15 +103,15 @@ void rowWeightsToOne(const float* x, const Taps& taps, const float* dy, int64_t 
 // Sums of `size` floats that body(row, sums) adds to, over all rows.
 template <typename Body>
 void sumOverRows(int64_t rows, int64_t size, float* out, Body body) {
-  std::vector<float> parts(kShares * size, 0.f);
-  at::parallel_for(0, kShares, 1, [&](int64_t from, int64_t to) {
+  std::vector<float> parts(kTileShares * size, 0.f);
+  at::parallel_for(0, kTileShares, 1, [&](int64_t from, int64_t to) {
     for (int64_t share = from; share < to; share++)
-      for (int64_t row = rows * share / kShares; row < rows * (share + 1) / kShares; row++)
+      for (int64_t row = rows * share / kTileShares; row < rows * (share + 1) / kTileShares; row++)
         body(row, &parts[share * size]);
   });
   for (int64_t i = 0; i < size; i++) {
     double sum = 0;
-    for (int64_t share = 0; share < kShares; share++) sum += parts[share * size + i];
+    for (int64_t share = 0; share < kTileShares; share++) sum += parts[share * size + i];
     out[i] = (float)sum;
   }
 }

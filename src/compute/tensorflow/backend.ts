@@ -1,0 +1,89 @@
+/**
+ * TensorFlow as a backend: tfjs-node's kernels, built against a TensorFlow of this machine, and ours composed on top.
+ *
+ * Threads: TensorFlow's belong to the process; how many is told it before it is loaded. GPUs: tfjs-node computes on
+ * one, so each rank is shown its own alone.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { registerKernels } from '../kernels';
+import { referenceKernels } from '../reference';
+import { rankGpu, rankThreads } from '../threads';
+import { buildFolder } from '../toolchain';
+import { bindingPath, OUR_TFJS, requireTensorflow, type TensorflowRecord } from './built';
+import { tensorflowKernels } from './kernels';
+import type { Binding, NodeBackend, NodeBackendModule } from './node-backend';
+
+export interface TensorflowFacts {
+  readonly device: string;
+  readonly threads: number;
+  readonly version: string;
+}
+
+/** Loads what was built as tfjs backend `tensorflow`. @throws UnavailableBackend with the command that builds it. */
+export async function loadTensorflow(): Promise<TensorflowFacts> {
+  const record = requireTensorflow();
+  const { binding, threads } = registerTensorflow(buildFolder('tensorflow'), record.package);
+  const gpu = binding.isUsingGpuDevice() ? `GPU ${process.env.CUDA_VISIBLE_DEVICES ?? 0}` : undefined;
+  return {
+    device: gpu ?? 'CPU',
+    threads,
+    version: `TensorFlow ${binding.TF_Version} (${record.from})`,
+  };
+}
+
+/** Loads the build in a folder and registers it, without asking whether it is finished. */
+export function registerTensorflow(
+  folder: string,
+  packageName: TensorflowRecord['package'],
+): { binding: Binding; threads: number } {
+  const threads = rankThreads();
+  tellTensorflow(threads);
+  giveBackUtilities();
+  Object.assign(globalThis, { [Symbol.for(OUR_TFJS)]: require('@tensorflow/tfjs-core') });
+  const load = createRequire(join(folder, 'package.json'));
+  const binding = load(bindingPath(folder)) as Binding;
+  const { NodeJSKernelBackend } = load(`${packageName}/dist/nodejs_kernel_backend`) as NodeBackendModule;
+  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, packageName));
+  load(`${packageName}/dist/register_all_kernels`);
+  keepWholeNumbersWhenRounding();
+  const backend = () => tf.backend() as NodeBackend;
+  registerKernels('tensorflow', { ...referenceKernels(backend), ...tensorflowKernels(backend) });
+  return { binding, threads };
+}
+
+/** TensorFlow reads these when it starts, and prints pages where it is not told otherwise. */
+function tellTensorflow(threads: number): void {
+  const { env } = process;
+  env.TF_NUM_INTRAOP_THREADS ??= String(threads);
+  env.TF_NUM_INTEROP_THREADS ??= '1';
+  env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+  // Without it the first rank on a GPU takes all of its memory.
+  env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
+  const gpu = rankGpu();
+  const visible = env.CUDA_VISIBLE_DEVICES?.split(',').filter(Boolean);
+  if (gpu === undefined) env.CUDA_VISIBLE_DEVICES = '-1';
+  else if (visible === undefined) env.CUDA_VISIBLE_DEVICES = String(gpu);
+  else if (visible.length > 1) env.CUDA_VISIBLE_DEVICES = visible[gpu % visible.length]!;
+}
+
+/** Functions that tfjs-node calls and Node 23 removed. */
+function giveBackUtilities(): void {
+  const util = createRequire(__filename)('node:util') as Record<string, unknown>;
+  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+  util.isArray ??= Array.isArray;
+}
+
+/** TensorFlow's Round gives zeros for int32, where there is nothing to round. */
+function keepWholeNumbersWhenRounding(): void {
+  const stock = tf.getKernel('Round', 'tensorflow')!;
+  tf.unregisterKernel('Round', 'tensorflow');
+  tf.registerKernel({
+    ...stock,
+    kernelFunc: (call) => {
+      const x = call.inputs.x as tf.Tensor;
+      return x.dtype === 'int32' ? tf.clone(x) : stock.kernelFunc(call);
+    },
+  });
+}

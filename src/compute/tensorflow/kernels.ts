@@ -1,0 +1,242 @@
+/**
+ * Our kernels composed of TensorFlow's operations. Its convolutions are right in every direction; padding by
+ * replication it has as MirrorPad, which repeats the border voxel where it mirrors one alone.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { type Convolution, inputShape, type Size3, weightShape } from '../geometry';
+import type { GroupNorm, Kernels, Pads } from '../kernels';
+import type { NodeBackend, OpAttribute } from './node-backend';
+
+/** Distances that are held at once while codes are searched: 16 MB. */
+const DISTANCES = 2 ** 22;
+
+export function tensorflowKernels(backend: () => NodeBackend): Kernels {
+  const ops = new TensorflowOps(backend);
+  return {
+    convolve: (x, w, bias, c) =>
+      tf.tidy(() => {
+        const y = ops.convolve(tensor(x), tensor(w), c);
+        return bias ? tf.add(y, tensor(bias)) : y;
+      }),
+    convolveInputGradient: (dy, w, c) => tf.tidy(() => ops.inputGradient(tensor(dy), tensor(w), c)),
+    convolveWeightGradient: (x, dy, c) => tf.tidy(() => ops.weightGradient(tensor(x), tensor(dy), c)),
+    channelSums: (dy) => tf.sum(tensor(dy), [0, 1, 2, 3].slice(0, dy.shape.length - 1)),
+    groupNorm: (x, gamma, beta, norm) =>
+      tf.tidy(() => groupNorm(tensor(x), tensor(gamma), tensor(beta), norm)),
+    groupNormGradient: (dy, x, gamma, beta, mean, scale, norm) =>
+      tf.tidy(() => {
+        const [dOutput, input] = [tensor(dy), tensor(x)];
+        return groupNormGradient(
+          dOutput,
+          input,
+          tensor(gamma),
+          tensor(beta),
+          tensor(mean),
+          tensor(scale),
+          norm,
+        );
+      }),
+    replicatePad: (x, pads) => tf.tidy(() => ops.replicatePad(tensor(x), pads)),
+    replicatePadGradient: (dy, pads) => tf.tidy(() => ops.replicatePadGradient(tensor(dy), pads)),
+    nearestCode: (z, codebook) => tf.tidy(() => nearestCode(tensor(z), tensor(codebook))),
+  };
+}
+
+/** The engine hands kernels whole tensors and calls them infos. */
+function tensor<T extends tf.Tensor>(info: tf.TensorInfo): T {
+  return info as T;
+}
+
+class TensorflowOps {
+  constructor(private readonly backend: () => NodeBackend) {}
+
+  convolve(x: tf.Tensor, w: tf.Tensor, c: Convolution): tf.Tensor {
+    const padded = this.replicatePad(x, padsOf(c));
+    if (!c.transposed) return this.op('Conv3D', convolution(c), [padded, w]);
+    const { whole, crop } = transposedSizes(c);
+    const y = this.inputOfConvolution(whole, swapChannels(w), padded, c);
+    return tf.slice(y, crop, [c.n, ...c.output, c.outChannels]);
+  }
+
+  inputGradient(dy: tf.Tensor, w: tf.Tensor, c: Convolution): tf.Tensor {
+    const dPadded = c.transposed
+      ? this.op('Conv3D', convolution(c), [uncrop(dy, c), swapChannels(w)])
+      : this.inputOfConvolution(paddedShape(c), w, dy, c);
+    return this.replicatePadGradient(dPadded, padsOf(c));
+  }
+
+  weightGradient(x: tf.Tensor, dy: tf.Tensor, c: Convolution): tf.Tensor {
+    const padded = this.replicatePad(x, padsOf(c));
+    const [kd, kh, kw, into, out] = weightShape(c) as [number, number, number, number, number];
+    if (!c.transposed) return this.filterOfConvolution(padded, [kd, kh, kw, into, out], dy, c);
+    return swapChannels(this.filterOfConvolution(uncrop(dy, c), [kd, kh, kw, out, into], padded, c));
+  }
+
+  replicatePad(x: tf.Tensor, pads: Pads): tf.Tensor {
+    return layers(pads).reduce(
+      (inner, paddings) => this.op('MirrorPad', symmetric, [inner, tf.tensor2d(paddings, [5, 2], 'int32')]),
+      tf.clone(x),
+    );
+  }
+
+  replicatePadGradient(dy: tf.Tensor, pads: Pads): tf.Tensor {
+    return layers(pads).reduceRight(
+      (outer, paddings) =>
+        this.op('MirrorPadGrad', symmetric, [outer, tf.tensor2d(paddings, [5, 2], 'int32')]),
+      tf.clone(dy),
+    );
+  }
+
+  private inputOfConvolution(shape: number[], w: tf.Tensor, dy: tf.Tensor, c: Convolution): tf.Tensor {
+    return this.op('Conv3DBackpropInputV2', convolution(c), [tf.tensor1d(shape, 'int32'), w, dy]);
+  }
+
+  private filterOfConvolution(x: tf.Tensor, shape: number[], dy: tf.Tensor, c: Convolution): tf.Tensor {
+    return this.op('Conv3DBackpropFilterV2', convolution(c), [x, tf.tensor1d(shape, 'int32'), dy]);
+  }
+
+  private op(
+    name: string,
+    attributes: Readonly<Record<string, string | readonly number[]>>,
+    inputs: tf.Tensor[],
+  ): tf.Tensor {
+    const backend = this.backend();
+    const { TF_ATTR_STRING, TF_ATTR_INT, TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = backend.binding;
+    const all: OpAttribute[] = [{ name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];
+    if (name.startsWith('MirrorPad')) all.push({ name: 'Tpaddings', type: TF_ATTR_TYPE, value: TF_INT32 });
+    for (const [attribute, value] of Object.entries(attributes)) {
+      all.push({ name: attribute, type: typeof value === 'string' ? TF_ATTR_STRING : TF_ATTR_INT, value });
+    }
+    return backend.executeSingleOutput(name, all, inputs);
+  }
+}
+
+const symmetric = { mode: 'SYMMETRIC' };
+
+function convolution(c: Convolution): Record<string, string | readonly number[]> {
+  return { strides: [1, ...c.stride, 1], padding: 'VALID', data_format: 'NDHWC', dilations: [1, 1, 1, 1, 1] };
+}
+
+function padsOf(c: Convolution): Pads {
+  const after = c.before.map((before, axis) => c.kernel[axis]! - c.stride[axis]! - before);
+  return { before: c.before, after: after as unknown as Size3 };
+}
+
+function paddedShape(c: Convolution): number[] {
+  return inputShape(c).map((size, axis) =>
+    axis > 0 && axis < 4 ? size + c.kernel[axis - 1]! - c.stride[axis - 1]! : size,
+  );
+}
+
+/** Pads of one voxel at most, which give those asked for when applied one after the other. */
+function layers({ before, after }: Pads): [number, number][][] {
+  const count = Math.max(...before, ...after);
+  const inLayer = (pad: number, layer: number) => (pad > layer ? 1 : 0);
+  return Array.from({ length: count }, (_, layer) => [
+    [0, 0],
+    ...before.map((pad, axis): [number, number] => [inLayer(pad, layer), inLayer(after[axis]!, layer)]),
+    [0, 0],
+  ]);
+}
+
+/** What a transposed convolution gives before kernel - 1 voxels are cropped on both sides, and where to crop it. */
+function transposedSizes(c: Convolution): { whole: number[]; crop: number[] } {
+  const padded = paddedShape(c);
+  const whole = [0, 1, 2].map((axis) => (padded[axis + 1]! - 1) * c.stride[axis]! + c.kernel[axis]!);
+  return { whole: [c.n, ...whole, c.outChannels], crop: [0, ...c.kernel.map((k) => k - 1), 0] };
+}
+
+/** The gradient of the crop: zeros around dy. */
+function uncrop(dy: tf.Tensor, c: Convolution): tf.Tensor {
+  const { whole, crop } = transposedSizes(c);
+  return tf.pad(
+    dy,
+    whole.map((size, axis): [number, number] => [crop[axis]!, size - crop[axis]! - dy.shape[axis]!]),
+  );
+}
+
+/** [kd, kh, kw, in, out] <-> [kd, kh, kw, out, in]: a transposed convolution is the input gradient of a plain one. */
+function swapChannels(w: tf.Tensor): tf.Tensor {
+  return tf.transpose(w, [0, 1, 2, 4, 3]);
+}
+
+function groupNorm(
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  { groups, eps, silu }: GroupNorm,
+): tf.Tensor[] {
+  const [n, channels] = [x.shape[0]!, x.shape[4]!];
+  const grouped = tf.reshape(x, [n, -1, groups, channels / groups]);
+  const mean = tf.mean(grouped, [1, 3], true);
+  const variance = tf.mean(tf.squaredDifference(grouped, mean), [1, 3], true);
+  const scale = tf.rsqrt(tf.add(variance, eps));
+  const factor = tf.mul(scale, tf.reshape(gamma, [1, 1, groups, -1]));
+  const offset = tf.sub(tf.reshape(beta, [1, 1, groups, -1]), tf.mul(mean, factor));
+  const perChannel = (t: tf.Tensor) => tf.reshape(t, [n, 1, channels]);
+  const flat = tf.reshape(x, [n, -1, channels]);
+  const y = tf.add(tf.mul(flat, perChannel(factor)), perChannel(offset));
+  const out = silu ? tf.mul(y, tf.sigmoid(y)) : y;
+  return [tf.reshape(out, x.shape), tf.reshape(mean, [n, groups]), tf.reshape(scale, [n, groups])];
+}
+
+function groupNormGradient(
+  dy: tf.Tensor,
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  mean: tf.Tensor,
+  scale: tf.Tensor,
+  { groups, silu }: GroupNorm,
+): tf.Tensor[] {
+  const [n, channels] = [x.shape[0]!, x.shape[4]!];
+  const flat = tf.reshape(x, [n, -1, channels]);
+  const voxels = flat.shape[1]!;
+  /** [n, groups] as [n, 1, channels]. */
+  const spread = (perGroup: tf.Tensor) =>
+    tf.reshape(tf.mul(tf.reshape(perGroup, [n, groups, 1]), tf.ones([1, 1, channels / groups])), [
+      n,
+      1,
+      channels,
+    ]);
+  const scales = spread(scale);
+  const normalised = tf.mul(tf.sub(flat, spread(mean)), scales);
+  const dNormalised = tf.tidy(() => {
+    const dFlat = tf.reshape(dy, flat.shape);
+    if (!silu) return dFlat;
+    const y = tf.add(tf.mul(normalised, gamma), beta);
+    const s = tf.sigmoid(y);
+    return tf.mul(dFlat, tf.mul(s, tf.add(tf.mul(y, tf.sub(1, s)), 1)));
+  });
+  const sums = tf.sum(dNormalised, 1); // [n, channels]
+  const products = tf.sum(tf.mul(dNormalised, normalised), 1);
+  /** Means over each group of what is given per channel, [n, groups]. */
+  const groupMean = (perChannel: tf.Tensor) =>
+    tf.div(tf.sum(tf.reshape(tf.mul(perChannel, gamma), [n, groups, -1]), 2), (voxels * channels) / groups);
+  const dx = tf.sub(
+    tf.mul(dNormalised, tf.mul(scales, gamma)),
+    tf.add(
+      tf.mul(normalised, tf.mul(scales, spread(groupMean(products)))),
+      tf.mul(scales, spread(groupMean(sums))),
+    ),
+  );
+  return [tf.reshape(dx, x.shape), tf.sum(products, 0), tf.sum(sums, 0)];
+}
+
+/** |z - c|^2 = |z|^2 + 2 (|c|^2 / 2 - z.c), and |z| is the same for all codes. */
+function nearestCode(z: tf.Tensor2D, codebook: tf.Tensor2D): tf.Tensor {
+  const [count, codes] = [z.shape[0], codebook.shape[0]];
+  const halves = tf.mul(tf.sum(tf.square(codebook), 1), 0.5);
+  const rows = Math.max(1, Math.floor(DISTANCES / codes));
+  const found: tf.Tensor1D[] = [];
+  for (let start = 0; start < count; start += rows) {
+    found.push(
+      tf.tidy(() => {
+        const part = tf.slice(z, [start, 0], [Math.min(rows, count - start), z.shape[1]]);
+        return tf.argMin(tf.sub(halves, tf.matMul(part, codebook, false, true)), 1) as tf.Tensor1D;
+      }),
+    );
+  }
+  if (found.length === 0) return tf.tensor1d([], 'int32');
+  return found.length === 1 ? found[0]! : tf.concat(found);
+}

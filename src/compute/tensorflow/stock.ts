@@ -1,0 +1,73 @@
+/** The TensorFlow that tfjs-node was made for: Google's C library 2.9.1, where no other is here and it can serve. */
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import type { LongCall } from '../../progress';
+import { execute, tell } from '../toolchain';
+import { type Tensorflow, tensorflowIn } from './locate';
+
+const VERSION = '2.9.1';
+
+/** From this compute capability on (Hopper), CUDA 11.2 and cuDNN 8.1 do not know the GPU. */
+const TOO_NEW = 9;
+
+/** Why the stock library cannot serve on this machine; undefined where it can. */
+export async function misfit(gpu: boolean): Promise<string | undefined> {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return `there is no stock one for ${process.platform} ${process.arch}`;
+  if (!gpu) return undefined;
+  const said = await tell('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader']);
+  const newest = Math.max(...(said ?? '').split('\n').map(Number));
+  if (!(newest > 0)) return 'nvidia-smi shows no GPU that the stock one could be judged by';
+  return newest >= TOO_NEW
+    ? `the stock one (${VERSION}, CUDA 11.2) is too old for a GPU of compute capability ${newest}`
+    : undefined;
+}
+
+/** Fetches and unpacks it. TFJS_NODE_CDN_STORAGE names another place, as for tfjs-node's own installer. */
+export async function downloadStock(
+  folder: string,
+  gpu: boolean,
+  { signal, onProgress }: LongCall,
+): Promise<Tensorflow> {
+  const host = process.env.TFJS_NODE_CDN_STORAGE ?? 'https://storage.googleapis.com/';
+  const name = `libtensorflow-${gpu ? 'gpu' : 'cpu'}-linux-x86_64-${VERSION}.tar.gz`;
+  const url = `${host}tensorflow/libtensorflow/${name}`;
+  await mkdir(folder, { recursive: true });
+  const archive = join(folder, name);
+  const response = await fetch(url, { signal }).catch((error: Error) => {
+    throw new Error(`${url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
+  });
+  if (!response.ok || !response.body) throw new Error(`${url}: ${response.status} ${response.statusText}`);
+  const total = Number(response.headers.get('content-length') ?? 0);
+  let done = 0;
+  const counted = new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      done += chunk.length;
+      onProgress?.({
+        done,
+        total,
+        what: `fetching TensorFlow ${VERSION}, ${Math.round(done / 2 ** 20)} MiB`,
+      });
+      next(null, chunk);
+    },
+  });
+  await pipeline(
+    Readable.fromWeb(response.body as ReadableStream),
+    counted,
+    createWriteStream(archive),
+    ...(signal ? [{ signal }] : []),
+  );
+  await execute('tar', ['-xzf', archive, '-C', folder], {
+    backend: 'tensorflow',
+    what: 'unpacking TensorFlow',
+    signal,
+  });
+  await rm(archive);
+  const found = tensorflowIn(folder, `the stock TensorFlow ${VERSION}`);
+  if (!found) throw new Error(`${url} has no TensorFlow in it`);
+  return { ...found, cuda: gpu };
+}

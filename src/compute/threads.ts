@@ -1,0 +1,30 @@
+/** How much of this machine one rank may use. */
+import { availableParallelism } from 'node:os';
+import { InvalidArgument } from '../errors';
+
+/** Threads for the current rank: PATCHWISE_THREADS, else the cores shared out over the ranks of this machine. */
+export function rankThreads(): number {
+  const wish = process.env.PATCHWISE_THREADS;
+  if (wish) {
+    const threads = Number(wish);
+    if (!Number.isInteger(threads) || threads < 1)
+      throw new InvalidArgument('PATCHWISE_THREADS', 'a whole number from 1', wish);
+    return threads;
+  }
+  const ranks = Number(process.env.LOCAL_WORLD_SIZE ?? process.env.WORLD_SIZE ?? 1) || 1;
+  return Math.max(1, Math.floor(availableParallelism() / ranks));
+}
+
+/**
+ * The GPU of the current rank, by PATCHWISE_DEVICE (`cpu`, `cuda`, `cuda:1`), else by its local rank; undefined for
+ * the CPU.
+ *
+ * @throws InvalidArgument for another device.
+ */
+export function rankGpu(): number | undefined {
+  const wish = process.env.PATCHWISE_DEVICE || 'cuda';
+  if (wish === 'cpu') return undefined;
+  const named = /^cuda(?::(\d+))?$/.exec(wish);
+  if (!named) throw new InvalidArgument('PATCHWISE_DEVICE', 'a device', wish, ['cpu', 'cuda', 'cuda:N']);
+  return Number(named[1] ?? process.env.LOCAL_RANK ?? 0);
+}
