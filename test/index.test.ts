@@ -39,6 +39,7 @@ describe('the public names', () => {
         "blendToDataset",
         "blendToFile",
         "buildLibtorch",
+        "buildTensorflow",
         "clearOutput",
         "clipByGlobalNorm",
         "compareVolumes",

@@ -38,11 +38,8 @@ export async function findLibtorch(folder?: string): Promise<Libtorch> {
   const torch = await findPythonPackage('torch');
   const pip = torch && inFolder(torch.folder, `the torch of ${torch.python}`);
   if (pip) return pip;
-  const debian = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib'].find((libraries) =>
-    existsSync(join(libraries, 'libtorch_cpu.so')),
-  );
-  const found = debian && describe('/usr/include', debian, "Debian's libtorch-dev");
-  if (found) return found;
+  const debian = inFolder('/usr', "Debian's libtorch-dev");
+  if (debian) return debian;
   throw new UnavailableBackend(
     'libtorch',
     'libtorch is not on this machine',
@@ -53,20 +50,19 @@ export async function findLibtorch(folder?: string): Promise<Libtorch> {
 }
 
 function inFolder(folder: string, from: string): Libtorch | undefined {
-  return describe(join(folder, 'include'), join(folder, 'lib'), from);
-}
-
-function describe(include: string, libraries: string, from: string): Libtorch | undefined {
-  const core = join(libraries, 'libc10.so');
+  const include = join(folder, 'include');
+  // An unpacked libtorch and pip's have `lib`; a system's folder has one for each architecture.
+  const libraries = ['lib', 'lib/x86_64-linux-gnu', 'lib/aarch64-linux-gnu', 'lib64']
+    .map((name) => join(folder, name))
+    .find((name) => existsSync(join(name, 'libtorch_cpu.so')) && existsSync(join(name, 'libc10.so')));
   const version = torchVersion(include);
-  if (!version || ![core, join(include, 'ATen', 'ATen.h')].every((file) => existsSync(file)))
-    return undefined;
+  if (!libraries || !version || !existsSync(join(include, 'ATen', 'ATen.h'))) return undefined;
   return {
     from,
     version,
     includes: [include, join(include, 'torch', 'csrc', 'api', 'include')],
     libraries,
-    cxx11: readFileSync(core).includes('__cxx11'),
+    cxx11: readFileSync(join(libraries, 'libc10.so')).includes('__cxx11'),
     cuda: existsSync(join(libraries, 'libtorch_cuda.so')),
   };
 }

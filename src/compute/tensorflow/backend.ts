@@ -11,7 +11,7 @@ import { registerKernels } from '../kernels';
 import { referenceKernels } from '../reference';
 import { rankGpu, rankThreads } from '../threads';
 import { buildFolder } from '../toolchain';
-import { bindingPath, OUR_TFJS, requireTensorflow, type TensorflowRecord } from './built';
+import { bindingPath, loaderPath, OUR_TFJS, requireTensorflow, type TensorflowRecord } from './built';
 import { tensorflowKernels } from './kernels';
 import type { Binding, NodeBackend, NodeBackendModule } from './node-backend';
 
@@ -25,9 +25,8 @@ export interface TensorflowFacts {
 export async function loadTensorflow(): Promise<TensorflowFacts> {
   const record = requireTensorflow();
   const { binding, threads } = registerTensorflow(buildFolder('tensorflow'), record.package);
-  const gpu = binding.isUsingGpuDevice() ? `GPU ${process.env.CUDA_VISIBLE_DEVICES ?? 0}` : undefined;
   return {
-    device: gpu ?? 'CPU',
+    device: binding.isUsingGpuDevice() ? `GPU ${rankGpu()}` : 'CPU',
     threads,
     version: `TensorFlow ${binding.TF_Version} (${record.from})`,
   };
@@ -39,10 +38,12 @@ export function registerTensorflow(
   packageName: TensorflowRecord['package'],
 ): { binding: Binding; threads: number } {
   const threads = rankThreads();
-  tellTensorflow(threads);
   giveBackUtilities();
   Object.assign(globalThis, { [Symbol.for(OUR_TFJS)]: require('@tensorflow/tfjs-core') });
   const load = createRequire(join(folder, 'package.json'));
+  const loader = load(loaderPath(folder)) as Loader;
+  for (const [name, value] of Object.entries(settings(threads))) loader.tell(name, value);
+  process.stderr.write(loader.load(bindingPath(folder)).replace(OWN_TALK, ''));
   const binding = load(bindingPath(folder)) as Binding;
   const { NodeJSKernelBackend } = load(`${packageName}/dist/nodejs_kernel_backend`) as NodeBackendModule;
   tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, packageName));
@@ -53,19 +54,32 @@ export function registerTensorflow(
   return { binding, threads };
 }
 
-/** TensorFlow reads these when it starts, and prints pages where it is not told otherwise. */
-function tellTensorflow(threads: number): void {
+/** What every TensorFlow prints as it is loaded. */
+const OWN_TALK = /^.*(absl::InitializeLog|oneDNN custom operations|optimized to use available CPU).*\n/gm;
+
+/** The addon of `native/load.cc`. */
+interface Loader {
+  /** Sets an environment variable of the process. */
+  tell(name: string, value: string): void;
+  /** Loads a library and returns what it printed. */
+  load(path: string): string;
+}
+
+/** What TensorFlow reads of its environment when it starts; what is set already stays. */
+function settings(threads: number): Record<string, string> {
   const { env } = process;
-  env.TF_NUM_INTRAOP_THREADS ??= String(threads);
-  env.TF_NUM_INTEROP_THREADS ??= '1';
-  env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-  // Without it the first rank on a GPU takes all of its memory.
-  env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
-  const gpu = rankGpu();
+  const wanted: Record<string, string> = {
+    TF_NUM_INTRAOP_THREADS: String(threads),
+    TF_NUM_INTEROP_THREADS: '1',
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    // Without it the first rank on a GPU takes all of its memory.
+    TF_FORCE_GPU_ALLOW_GROWTH: 'true',
+  };
+  const unset = Object.entries(wanted).filter(([name]) => env[name] === undefined);
   const visible = env.CUDA_VISIBLE_DEVICES?.split(',').filter(Boolean);
-  if (gpu === undefined) env.CUDA_VISIBLE_DEVICES = '-1';
-  else if (visible === undefined) env.CUDA_VISIBLE_DEVICES = String(gpu);
-  else if (visible.length > 1) env.CUDA_VISIBLE_DEVICES = visible[gpu % visible.length]!;
+  const gpu = rankGpu();
+  const shown = gpu === undefined ? '-1' : visible ? visible[gpu % visible.length] : String(gpu);
+  return { ...Object.fromEntries(unset), CUDA_VISIBLE_DEVICES: shown ?? '-1' };
 }
 
 /** Functions that tfjs-node calls and Node 23 removed. */

@@ -17,7 +17,14 @@ import {
   nodeApiHeaders,
   testInProcess,
 } from '../toolchain';
-import { bindingPath, OUR_TFJS, type TensorflowRecord, TFJS_NODE, tfjsNodePackage } from './built';
+import {
+  bindingPath,
+  loaderPath,
+  OUR_TFJS,
+  type TensorflowRecord,
+  TFJS_NODE,
+  tfjsNodePackage,
+} from './built';
 import { cudaLibraries } from './cuda';
 import { findTensorflow, type Tensorflow } from './locate';
 import type { TensorflowTest } from './self-test';
@@ -146,18 +153,31 @@ async function compile(
   const folders = new Set(
     [...tensorflow.libraries, ...cuda].flatMap((file) => [dirname(file), dirname(final(file))]),
   );
-  const ours = join(packageRoot(), 'src', 'compute', 'tensorflow', 'native', 'quiet.cc');
-  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc', ours];
-  const args = [
-    ...['-shared', '-fPIC', '-O2', '-std=c++17', '-DNAPI_VERSION=8', '-DNODE_GYP_MODULE_NAME=tfjs_binding'],
+  const common = [
+    ...['-shared', '-fPIC', '-O2', '-std=c++17', '-DNAPI_VERSION=8'],
     ...['-I', '..', '-I', nodeApiHeaders(), '-isystem', tensorflow.headers],
-    ...['-o', bindingPath(work), ...sources, ...tensorflow.libraries],
     // TensorFlow asks for CUDA's libraries by name when it starts; those of pip are found if they are loaded already.
-    ...(cuda.length ? ['-Wl,--no-as-needed', '-Wl,--disable-new-dtags', ...cuda] : []),
+    ...(cuda.length ? ['-Wl,--disable-new-dtags'] : []),
     ...[...folders].map((folder) => `-Wl,-rpath,${folder}`),
   ];
+  const loader = join(packageRoot(), 'src', 'compute', 'tensorflow', 'native', 'load.cc');
+  const addons = [
+    ['-DNODE_GYP_MODULE_NAME=load', '-o', loaderPath(work), loader, '-ldl'],
+    [
+      ...[
+        '-DNODE_GYP_MODULE_NAME=tfjs_binding',
+        '-o',
+        bindingPath(work),
+        'tfjs_backend.cc',
+        'tfjs_binding.cc',
+      ],
+      ...tensorflow.libraries,
+      ...(cuda.length ? ['-Wl,--no-as-needed', ...cuda] : []),
+    ],
+  ];
   const folder = join(work, 'node_modules', name, 'binding');
-  await execute(compiler, args, { backend: 'tensorflow', what: 'compiling the addon', folder, signal });
+  const tool = { backend: 'tensorflow', what: 'compiling the addon', folder, signal } as const;
+  await Promise.all(addons.map((args) => execute(compiler, [...common, ...args], tool)));
 }
 
 function withoutCuda({ from }: Tensorflow): UnavailableBackend {

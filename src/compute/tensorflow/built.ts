@@ -29,6 +29,11 @@ export function bindingPath(folder: string = buildFolder('tensorflow')): string 
   return join(folder, 'tfjs_binding.node');
 }
 
+/** The addon that loads TensorFlow without its talk. */
+export function loaderPath(folder: string): string {
+  return join(folder, 'load.node');
+}
+
 export function tfjsNodePackage(gpu: boolean): TensorflowRecord['package'] {
   return gpu ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node';
 }
