@@ -35,6 +35,8 @@ export interface BackendInfo {
   readonly missing: readonly string[];
   /** All other kernels of tfjs that this backend lacks: what a notebook's own tensors cannot use on it. */
   readonly unsupported: readonly string[];
+  /** Kernels of tfjs that it has in JavaScript alone, where each call copies its tensors to the host and back. */
+  readonly onHost: readonly string[];
 }
 
 /** Fastest first. */
@@ -56,7 +58,7 @@ export const backendNames: readonly BackendName[] = allBackends.filter(
 );
 
 /** What computes, as the backend says of itself when it is loaded. */
-type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'>;
+type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'> & Partial<Pick<BackendInfo, 'onHost'>>;
 
 const LOADERS: Record<BackendName, () => Promise<Facts>> = {
   libtorch: loadLibtorch,
@@ -139,6 +141,7 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
   return {
     name,
     reason,
+    onHost: [],
     ...facts,
     precision: 'float32',
     missing: STOCK_KERNELS.filter((kernel) => !tf.getKernel(kernel, name)),

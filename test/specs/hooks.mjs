@@ -2,6 +2,8 @@
 const inside = (url) => url?.includes('/@tensorflow/tfjs-core/dist/');
 
 export async function resolve(specifier, context, next) {
+  if (inside(context.parentURL) && specifier === 'seedrandom')
+    return { url: new URL('./seedrandom.mjs', import.meta.url).href, shortCircuit: true };
   if (!inside(context.parentURL) || !specifier.startsWith('.')) return next(specifier, context);
   for (const name of [`${specifier}.js`, `${specifier}/index.js`]) {
     const found = await next(name, context).catch(() => undefined);

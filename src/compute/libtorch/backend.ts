@@ -18,6 +18,7 @@ import { LibtorchTensors } from './tensors';
 export interface LibtorchFacts {
   readonly device: string;
   readonly threads: number;
+  readonly onHost: readonly string[];
   readonly version: string;
 }
 
@@ -29,9 +30,9 @@ export async function loadLibtorch(): Promise<LibtorchFacts> {
   const device = chooseDevice(addon);
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
-  registerStockKernels('libtorch', tensors);
+  const onHost = await registerStockKernels('libtorch', tensors);
   registerKernels('libtorch', libtorchKernels(tensors));
-  return { device, threads, version: `libtorch ${addon.version} (${build.from})` };
+  return { device, threads, onHost, version: `libtorch ${addon.version} (${build.from})` };
 }
 
 /** The GPU of this rank where libtorch has one. @throws UnavailableBackend where it was asked for and is not here. */

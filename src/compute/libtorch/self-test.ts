@@ -20,7 +20,7 @@ export async function selfTest(path: string): Promise<SelfTest> {
   const addon = loadAddon(path);
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
-  registerStockKernels('libtorch', tensors);
+  await registerStockKernels('libtorch', tensors);
   registerKernels('libtorch', libtorchKernels(tensors));
   tf.enableProdMode();
   await tf.setBackend('libtorch');

@@ -1,35 +1,59 @@
 /**
  * tfjs's own kernels on libtorch: those that models, losses and optimisers are written with, and their near kin.
  * Convolution, pooling, images, sparse and string kernels are not here: the ops of this project replace the first,
- * and nothing asks for the others.
+ * and nothing that trains asks for the others (`host-kernels.ts` has them).
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { loadHostKernels } from './host-kernels';
 import type { LibtorchTensors } from './tensors';
 import { codeOf } from './tensors';
 
 type Inputs = Record<string, tf.TensorInfo>;
 type Attributes = Record<string, unknown>;
-type Run = (inputs: Inputs, attributes: Attributes) => tf.TensorInfo | tf.TensorInfo[];
+export type Run = (inputs: Inputs, attributes: Attributes) => tf.TensorInfo | tf.TensorInfo[];
 
-/** Registers the kernels under the backend's tfjs name. */
-export function registerStockKernels(backendName: string, tensors: LibtorchTensors): void {
-  const kernels = { ...pointwise(tensors), ...shapes(tensors), ...reductions(tensors) };
-  for (const [kernelName, run] of Object.entries(kernels)) {
+/**
+ * Registers the kernels under the backend's tfjs name; those that are not here, and all on strings, run on the host.
+ *
+ * @returns the names of those that always do.
+ */
+export async function registerStockKernels(backendName: string, tensors: LibtorchTensors): Promise<string[]> {
+  const host = await loadHostKernels(tensors);
+  const kernels: Partial<Record<string, Run>> = {
+    ...pointwise(tensors),
+    ...shapes(tensors, host),
+    ...reductions(tensors),
+  };
+  for (const kernelName of new Set([...Object.keys(kernels), ...host.keys()])) {
+    const [own, other] = [kernels[kernelName], host.get(kernelName)];
     tf.registerKernel({
       kernelName,
       backendName,
-      kernelFunc: ({ inputs, attrs }) => run(inputs as Inputs, (attrs ?? {}) as Attributes),
+      kernelFunc: ({ inputs: given, attrs: attributes }) => {
+        const [inputs, attrs] = [given as Inputs, (attributes ?? {}) as Attributes];
+        const strings = attrs.dtype === 'string' || Object.values(inputs).some((x) => x?.dtype === 'string');
+        const run = own && !(strings && other) ? own : other!;
+        return run(inputs, attrs as tf.NamedAttrMap & Attributes);
+      },
     });
   }
+  return [...host.keys()].filter((name) => !(name in kernels)).sort();
 }
 
 function pointwise(tensors: LibtorchTensors): Record<string, Run> {
   const { addon } = tensors;
   const handle = (tensor: tf.TensorInfo | undefined) => tensors.handle(tensor!);
+  const cast = (x: tf.TensorInfo, dtype: string) => {
+    addon.cast(handle(x), codeOf(dtype));
+    return tensors.made();
+  };
   const kernels: Record<string, Run> = {
     LeakyRelu({ x }, { alpha }) {
-      addon.leakyRelu(handle(x), alpha as number);
-      return tensors.made();
+      const floats = x!.dtype === 'float32' ? undefined : cast(x!, 'float32');
+      addon.leakyRelu(handle(floats ?? x), alpha as number);
+      const y = tensors.made();
+      if (floats) tensors.disposeData(floats.dataId);
+      return y;
     },
     Step({ x }, { alpha }) {
       addon.step(handle(x), alpha as number);
@@ -44,9 +68,7 @@ function pointwise(tensors: LibtorchTensors): Record<string, Run> {
       return tensors.made();
     },
     Cast({ x }, { dtype }) {
-      if (x!.dtype === dtype) return tensors.share(x!);
-      addon.cast(handle(x), codeOf(dtype as string));
-      return tensors.made();
+      return x!.dtype === dtype ? tensors.share(x!) : cast(x!, dtype as string);
     },
     Fill(_inputs, { shape, value, dtype }) {
       addon.fill(shape as number[], Number(value), codeOf((dtype as string | undefined) ?? 'float32'));
@@ -75,7 +97,7 @@ function pointwise(tensors: LibtorchTensors): Record<string, Run> {
   return kernels;
 }
 
-function shapes(tensors: LibtorchTensors): Record<string, Run> {
+function shapes(tensors: LibtorchTensors, host: ReadonlyMap<string, Run>): Record<string, Run> {
   const { addon } = tensors;
   const handle = (tensor: tf.TensorInfo | undefined) => tensors.handle(tensor!);
   const axisOf = (axis: unknown, shape: number[]) => tf.util.parseAxisParam(axis as number, shape)[0]!;
@@ -105,6 +127,7 @@ function shapes(tensors: LibtorchTensors): Record<string, Run> {
     ExpandDims({ input }, { dim }) {
       const shape = [...input!.shape];
       const at = dim as number;
+      tf.util.assert(at <= shape.length && at >= -(shape.length + 1), () => `no axis ${at} in [${shape}]`);
       shape.splice(at < 0 ? at + shape.length + 1 : at, 0, 1);
       return reshape(input!, shape);
     },
@@ -145,6 +168,12 @@ function shapes(tensors: LibtorchTensors): Record<string, Run> {
     Pack(inputs, { axis }) {
       const all = Object.values(inputs);
       const at = axis as number;
+      const first = all[0]!;
+      for (const { shape, dtype } of all)
+        tf.util.assert(
+          dtype === first.dtype && tf.util.arraysEqual(shape, first.shape),
+          () => `stack: ${dtype} [${shape}] beside ${first.dtype} [${first.shape}]`,
+        );
       addon.stack(all.map(handle), at < 0 ? at + all[0]!.shape.length + 1 : at);
       return tensors.made();
     },
@@ -181,8 +210,9 @@ function shapes(tensors: LibtorchTensors): Record<string, Run> {
       addon.pad(handle(x), pads, constantValue as number);
       return tensors.made();
     },
-    GatherV2({ x, indices }, { axis, batchDims }) {
-      if (batchDims) throw new Error('backend libtorch gathers without batch dimensions only');
+    GatherV2(inputs, attributes) {
+      const [{ x, indices }, { axis, batchDims }] = [inputs, attributes];
+      if (batchDims) return host.get('GatherV2')!(inputs, attributes);
       addon.gather(handle(x), handle(indices), axisOf(axis, x!.shape));
       return tensors.made();
     },
@@ -192,9 +222,12 @@ function shapes(tensors: LibtorchTensors): Record<string, Run> {
       return tensors.made();
     },
     Range(_inputs, { start, stop, step, dtype }) {
-      const [from, to, by] = [start as number, stop as number, step as number];
+      const [from, to] = [start as number, stop as number];
+      // As tfjs has it: down by one where the step was left out, nothing where it points the other way.
+      const by = to < from && step === 1 ? -1 : (step as number);
       const count = Math.max(0, Math.ceil((to - from) / by));
-      const values = Float32Array.from({ length: count }, (_, i) => from + i * by);
+      const values = dtype === 'int32' ? new Int32Array(count) : new Float32Array(count);
+      for (let i = 0; i < count; i++) values[i] = from + i * by;
       addon.fromArray(values, [count], codeOf((dtype as string | undefined) ?? 'float32'));
       return tensors.made();
     },
@@ -205,16 +238,55 @@ function reductions(tensors: LibtorchTensors): Record<string, Run> {
   const { addon } = tensors;
   const kernels: Record<string, Run> = {
     BatchMatMul({ a, b }, { transposeA, transposeB }) {
+      for (const { shape } of [a!, b!])
+        tf.util.assert(shape.length > 1, () => `matMul: expected matrices, received [${shape}]`);
       addon.matMul(tensors.handle(a!), tensors.handle(b!), !!transposeA, !!transposeB);
       return tensors.made();
     },
   };
   for (const [name, compute] of Object.entries(addon.reduce)) {
-    kernels[name] = ({ x }, { axis, keepDims }) => {
-      const axes = tf.util.parseAxisParam((axis ?? null) as number[], x!.shape);
-      compute(tensors.handle(x!), axes, !!keepDims);
+    const reduce = (x: tf.TensorInfo, axes: number[], keep: boolean) => {
+      compute(tensors.handle(x), axes, keep);
       return tensors.made();
+    };
+    kernels[name] = ({ x }, { axis, reductionIndices, keepDims }) => {
+      // tfjs names the axes of Max alone in another way.
+      const axes = tf.util.parseAxisParam((axis ?? reductionIndices ?? null) as number[], x!.shape);
+      return name.startsWith('Arg')
+        ? withComparable(tensors, x!, name, (y) => reduce(y, axes, false))
+        : reduce(x!, axes, !!keepDims);
     };
   }
   return kernels;
+}
+
+/** Gives ArgMax and ArgMin what they can compare: no bool, and no NaN, which torch takes for the largest. */
+function withComparable(
+  tensors: LibtorchTensors,
+  x: tf.TensorInfo,
+  name: string,
+  run: (x: tf.TensorInfo) => tf.TensorInfo,
+): tf.TensorInfo {
+  const { addon } = tensors;
+  if (x.dtype === 'int32') return run(x);
+  const made: tf.TensorInfo[] = [];
+  const keep = () => {
+    made.push(tensors.made());
+    return tensors.handle(made.at(-1)!);
+  };
+  if (x.dtype === 'bool') addon.cast(tensors.handle(x), codeOf('int32'));
+  else {
+    addon.unary.IsNan!(tensors.handle(x));
+    const nan = keep();
+    addon.fill(
+      [],
+      name === 'ArgMax' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY,
+      codeOf('float32'),
+    );
+    addon.select(nan, keep(), tensors.handle(x));
+  }
+  keep();
+  const y = run(made.at(-1)!);
+  for (const { dataId } of made) tensors.disposeData(dataId);
+  return y;
 }

@@ -4,7 +4,7 @@ import { InvalidArgument } from '../../errors';
 import type { Addon, Handle } from './addon';
 
 const dtypes = ['float32', 'int32', 'bool'] as const;
-type Dtype = (typeof dtypes)[number];
+type Dtype = (typeof dtypes)[number] | 'string';
 
 /** Numbers a result takes in the shared array; where its handle is in them. */
 const RECORD = 16;
@@ -19,12 +19,14 @@ class Data {
     /** Undefined while the data are `number` alone, and after it was freed. */
     public handle: Handle | undefined,
     readonly number?: number,
+    /** The data, where they are strings: those stay here, and kernels on the host work on them. */
+    readonly strings?: Uint8Array[],
   ) {}
 }
 
 /** The number of a type on the native side. */
 export function codeOf(dtype: string): number {
-  const code = dtypes.indexOf(dtype as Dtype);
+  const code = dtypes.indexOf(dtype as (typeof dtypes)[number]);
   if (code < 0) throw new InvalidArgument('dtype', 'a type that backend libtorch has', dtype, dtypes);
   return code;
 }
@@ -42,6 +44,7 @@ export class LibtorchTensors extends tf.KernelBackend {
   handle(tensor: tf.TensorInfo): Handle {
     const data = tensor.dataId as Data;
     if (data.handle !== undefined) return data.handle;
+    if (data.strings) throw new InvalidArgument('tensor', 'numbers, for an operation of libtorch', 'strings');
     if (data.references < 1 || data.number === undefined)
       throw new InvalidArgument('tensor', 'one that is not disposed', 'a disposed one');
     this.addon.fill([], data.number, codeOf(data.dtype));
@@ -73,6 +76,11 @@ export class LibtorchTensors extends tf.KernelBackend {
   }
 
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): tf.DataId {
+    if (dtype === 'string') {
+      this.alive++;
+      const strings = values as Uint8Array[];
+      return new Data('string', strings.length, undefined, undefined, strings);
+    }
     const array = typed(values, dtype);
     if (shape.length === 0) {
       this.alive++;
@@ -95,7 +103,8 @@ export class LibtorchTensors extends tf.KernelBackend {
   }
 
   override readSync(dataId: tf.DataId): tf.BackendValues {
-    const { dtype, size, handle, number } = dataId as Data;
+    const { dtype, size, handle, number, strings } = dataId as Data;
+    if (strings) return strings;
     const out = emptyArray(dtype, size);
     if (number !== undefined) out[0] = number;
     else if (handle === undefined)

@@ -1,0 +1,63 @@
+/**
+ * tfjs's kernels that libtorch's side does not have, in JavaScript on the host, by tfjs's own cpu backend: slow, and
+ * better than none for the odd image, pooling or string operation of a notebook. Nothing that trains comes here.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Run } from './stock-kernels';
+import type { LibtorchTensors } from './tensors';
+
+/** What is used of tfjs's cpu backend. */
+interface HostBackend extends tf.KernelBackend {
+  makeTensorInfo(shape: number[], dtype: tf.DataType, values: tf.BackendValues): tf.TensorInfo;
+}
+
+/** Kernels of complex numbers, which libtorch's side has no type for. */
+const COMPLEX = ['Complex', 'ComplexAbs', 'FFT', 'IFFT', 'Imag', 'Real'];
+
+/** Kernels on the host by their names, those of complex numbers left out. */
+export async function loadHostKernels(tensors: LibtorchTensors): Promise<ReadonlyMap<string, Run>> {
+  await import('@tensorflow/tfjs-backend-cpu');
+  const host = tf.findBackend('cpu') as HostBackend;
+  const kernels = tf.getKernelsForBackend('cpu').filter(({ kernelName }) => !COMPLEX.includes(kernelName));
+  return new Map(
+    kernels
+      .filter(({ kernelName }) => !kernelName.startsWith('Patchwise'))
+      .map((kernel) => [kernel.kernelName, onHost(kernel, host, tensors)]),
+  );
+}
+
+function onHost(kernel: tf.KernelConfig, host: HostBackend, tensors: LibtorchTensors): Run {
+  return (inputs, attrs) => {
+    const held: tf.TensorInfo[] = [];
+    const toHost = ({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo => {
+      const info = host.makeTensorInfo(shape, dtype, tensors.readSync(dataId));
+      held.push(info);
+      // Some kernels look at the rank, as tensors have it.
+      return Object.assign(info, { rank: shape.length });
+    };
+    /** Kernels take tensors by name, in a list, or lists of them by name. */
+    const move = (given: unknown): unknown => {
+      if (Array.isArray(given)) return given.map(move);
+      return given && toHost(given as tf.TensorInfo);
+    };
+    try {
+      const moved = Array.isArray(inputs)
+        ? move(inputs)
+        : Object.fromEntries(Object.entries(inputs).map(([name, given]) => [name, move(given)]));
+      const made = kernel.kernelFunc({
+        inputs: moved as tf.NamedTensorInfoMap,
+        backend: host,
+        attrs: attrs as tf.NamedAttrMap,
+      });
+      held.push(...[made].flat());
+      const back = ({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo => ({
+        dataId: tensors.write(host.readSync(dataId), shape, dtype),
+        shape,
+        dtype,
+      });
+      return Array.isArray(made) ? made.map(back) : back(made);
+    } finally {
+      for (const { dataId } of held) host.disposeData(dataId);
+    }
+  };
+}
