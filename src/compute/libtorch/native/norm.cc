@@ -1,6 +1,7 @@
 // GroupNorm + SiLU in one pass over memory, writing the border that the next convolution needs; and the gradient, which
 // reads the bordered gradient of that convolution as it is. Statistics are float32 sums by row, double over rows.
 #include <ATen/Parallel.h>
+#include <torch/version.h>
 #include <cmath>
 #include "norm_rows.h"
 #include "pad.h"
@@ -148,6 +149,9 @@ void groupNormGradientByTorch(Call& call, const Shape& s) {
     Tensor offset = beta.reshape(byChannel) - mean.reshape(byGroup) * factor;
     dy = at::silu_backward(dy, at::addcmul(offset.reshape(wide), x, factor.reshape(wide)));
   }
+#if TORCH_VERSION_MAJOR < 2
+  dy = dy.contiguous(), x = x.contiguous(); // it read any order as this one
+#endif
   auto [dx, dgamma, dbeta] = at::native_group_norm_backward(dy, x, mean, scale, gamma, s.n, s.channels,
                                                             s.rows * s.width, s.groups, {true, true, true});
   call.result(channelsLast(dx).contiguous());

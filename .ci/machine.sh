@@ -1,0 +1,71 @@
+# What CI installs on its machine; sourced by .ci/run. All of Python's goes into a folder that git ignores.
+python_folder=$PWD/.ci/python
+python=$python_folder/bin/python
+
+# apt_install PACKAGE…: Debian's packages, all or none; fails where apt cannot.
+apt_install() {
+  command -v apt-get >/dev/null || { echo 'no apt-get here'; return 1; }
+  local root=()
+  [ "$(id -u)" -eq 0 ] || root=(sudo -n)
+  if [ -z "${apt_updated:-}" ]; then
+    timeout 300 "${root[@]}" apt-get -qq update && apt_updated=yes
+  fi
+  DEBIAN_FRONTEND=noninteractive timeout 900 "${root[@]}" apt-get -qq install -y --no-install-recommends "$@" \
+    >/tmp/patchwise-apt.log 2>&1 || { tail -3 /tmp/patchwise-apt.log; return 1; }
+}
+
+# pip_install PACKAGE…: into that Python. An index that does not answer is given up soon.
+pip_install() {
+  timeout 900 "$python" -m pip install -q --disable-pip-version-check --retries 1 --timeout 20 "$@" 2>&1 | tail -3
+  return "${PIPESTATUS[0]}"
+}
+
+# A Python that sees Debian's packages, so that pip brings only what they lack.
+make_python() {
+  [ -x "$python" ] && return 0
+  apt_install python3-venv
+  local base
+  for base in /usr/bin/python3 python3; do
+    "$base" -m venv --system-site-packages "$python_folder" 2>/dev/null && return 0
+    rm -rf "$python_folder"
+  done
+  echo 'no Python here that makes environments'
+  return 1
+}
+
+# Peers that tests compare with, each tried alone: from Debian, else by pip.
+python_peers() {
+  make_python || return 1
+  apt_install python3-nibabel
+  apt_install python3-skimage
+  apt_install python3-jupyter-kernel-test
+  # What pip's torch imports, where its own index is all that answers.
+  apt_install python3-filelock python3-fsspec python3-jinja2 python3-networkx python3-sympy python3-typing-extensions
+  local peer
+  for peer in nibabel skimage:scikit-image jupyter_kernel_test:jupyter-kernel-test tensorboard jupyterlab onnx onnxruntime; do
+    "$python" -c "import ${peer%%:*}" 2>/dev/null || pip_install "${peer##*:}" >/dev/null ||
+      echo "without ${peer##*:}: tests that compare with it are skipped"
+  done
+  "$python" -c 'import nibabel'
+}
+
+# libtorch: pip's torch for CPUs, else Debian's; and the compiler.
+libtorch() {
+  command -v "${CXX:-g++}" >/dev/null || apt_install g++ || return 1
+  if make_python && pip_torch; then return 0; fi
+  echo "pip cannot give torch; Debian's libtorch-dev then"
+  apt_install libtorch-dev || { echo 'neither pip nor apt gives libtorch'; return 1; }
+}
+
+pip_torch() {
+  "$python" -c 'import importlib.util as u; exit(u.find_spec("torch") is None)' && return 0
+  # Without what it imports, if that cannot be had: building needs its headers and libraries alone.
+  pip_install torch --index-url https://download.pytorch.org/whl/cpu ||
+    pip_install --no-deps torch --index-url https://download.pytorch.org/whl/cpu
+}
+
+debian_libtorch() {
+  local environment=(PATCHWISE_CACHE="$PWD/.ci/debian" PATCHWISE_REQUIRE_BACKENDS=wasm,libtorch)
+  env "${environment[@]}" npx patchwise backend build libtorch --libtorch /usr &&
+    env "${environment[@]}" npx vitest run test/conformance test/compute test/model test/specs
+}
