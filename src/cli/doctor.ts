@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { availableParallelism, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
-import { backendNames, useBackend } from '../index';
+import { type BackendInfo, backendNames, useBackend } from '../index';
 import { answer, columns, formatBytes } from './terminal';
 
 const run = promisify(execFile);
@@ -70,7 +70,7 @@ async function backends(): Promise<Finding[]> {
       const info = await useBackend(name);
       findings.push({
         part: `backend ${name}`,
-        found: `${info.version}, ${info.device}, ${info.threads} thread(s)`,
+        found: `${info.version}, ${info.device}, ${info.threads} thread(s)${lacking(info)}`,
         required,
       });
     } catch (error) {
@@ -85,6 +85,13 @@ async function backends(): Promise<Finding[]> {
     cure: taken instanceof Error ? taken.message : undefined,
   });
   return findings;
+}
+
+/** Which of tfjs's kernels a notebook's own tensors do without. */
+function lacking({ missing, unsupported, onHost }: BackendInfo): string {
+  if (missing.length) return `; lacks ${missing.join(', ')}, which models need`;
+  const slow = onHost.length ? `, ${onHost.length} run on the host` : '';
+  return `; ${unsupported.length} of tfjs's kernels missing${slow}, none that models use`;
 }
 
 async function gpus(): Promise<Finding> {

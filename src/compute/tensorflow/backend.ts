@@ -82,11 +82,11 @@ function settings(threads: number): Record<string, string> {
   return { ...Object.fromEntries(unset), CUDA_VISIBLE_DEVICES: shown ?? '-1' };
 }
 
-/** Functions that tfjs-node calls and Node 23 removed. */
+/** Functions that tfjs-node calls: Node 22 warns at each, Node 23 has them no more. */
 function giveBackUtilities(): void {
   const util = createRequire(__filename)('node:util') as Record<string, unknown>;
-  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
-  util.isArray ??= Array.isArray;
+  util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
+  util.isArray = Array.isArray;
 }
 
 /** TensorFlow's Round gives zeros for int32, where there is nothing to round. */
