@@ -59,6 +59,20 @@ export class UnavailableBackend extends PatchwiseError {
   }
 }
 
+/** A package that may be left out of the installation is needed and not there. */
+export class UnavailablePackage extends PatchwiseError {
+  readonly tag = 'UnavailablePackage';
+
+  constructor(
+    readonly pack: string,
+    readonly purpose: string,
+    readonly cure: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${purpose} need the package ${pack}, which is not installed: ${cure}`, options);
+  }
+}
+
 /** A tensor does not fit what its backend can hold. */
 export class OutOfMemory extends PatchwiseError {
   readonly tag = 'OutOfMemory';

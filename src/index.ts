@@ -16,6 +16,7 @@ export {
   PatchwiseError,
   RunFailed,
   UnavailableBackend,
+  UnavailablePackage,
   UnreadableFile,
 } from './errors';
 export {
@@ -36,6 +37,17 @@ export {
   type MetricName,
   metricNames,
 } from './evaluate/evaluate';
+export {
+  danfo,
+  describeFrame,
+  type FrameRow,
+  fillMissing,
+  frameOf,
+  frameRows,
+  frameToCsv,
+  recordRows,
+  runFrame,
+} from './evaluate/frames';
 export { ErrorSums, mae, psnr, type RangeOption, rmse } from './evaluate/metrics';
 export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';

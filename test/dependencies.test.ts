@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 const root = resolve(__dirname, '..');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   dependencies: Record<string, string>;
+  optionalDependencies: Record<string, string>;
+  overrides: Record<string, Record<string, string>>;
 };
 
 /** Every dependency is a decision. Adding one means saying here what it is for. */
@@ -29,14 +31,32 @@ const chosen: Record<string, string> = {
   zod: 'validation of run configurations',
 };
 
+/** Installed by default, left out by `npm ci --omit=optional`; loaded when first asked for. */
+const optional: Record<string, string> = {
+  'danfojs-node': 'data frames in notebooks: groups, joins, tables of runs',
+};
+
 describe('dependencies', () => {
   it('are the chosen ones', () => {
     expect(Object.keys(manifest.dependencies).sort()).toEqual(Object.keys(chosen).sort());
+    expect(Object.keys(manifest.optionalDependencies).sort()).toEqual(Object.keys(optional).sort());
   });
 
   it('are pinned exactly', () => {
-    for (const [name, version] of Object.entries(manifest.dependencies))
-      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    const all = { ...manifest.dependencies, ...manifest.optionalDependencies };
+    for (const [name, version] of Object.entries(all)) expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    for (const [name, replaced] of Object.entries(manifest.overrides['danfojs-node']!))
+      expect(replaced, name).toMatch(/^npm:(@[\w-]+\/)?[\w-]+@\d+\.\d+\.\d+$/);
+  });
+
+  it('run no script at installation but zeromq, which finds its own binary', () => {
+    const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { hasInstallScript?: boolean; dev?: boolean }>;
+    };
+    const scripts = Object.entries(lock.packages).filter(
+      ([path, { hasInstallScript, dev }]) => path && hasInstallScript && !dev,
+    );
+    expect(scripts.map(([path]) => path)).toEqual(['node_modules/zeromq']);
   });
 
   it('are all that the sources import', () => {
@@ -53,6 +73,7 @@ describe('dependencies', () => {
         !name.startsWith('node:') &&
         !builtinModules.includes(name) &&
         !(name in chosen) &&
+        !(name in optional) &&
         !name.startsWith('@tslab/') &&
         name !== 'patchwise',
     );

@@ -9,8 +9,8 @@ import { expectRange, expectSameLength, type RangeOption } from './metrics';
 const SIGMA = 1.5;
 const RADIUS = 5;
 export const TAPS = 2 * RADIUS + 1;
-const K1 = 0.01;
-const K2 = 0.03;
+export const K1 = 0.01;
+export const K2 = 0.03;
 /** The four local means that SSIM needs: of a, of b, of a² + b², of ab. */
 const FIELDS = 4;
 
@@ -60,7 +60,7 @@ export class SsimSums {
   private readonly ny: number;
   private readonly c1: number;
   private readonly c2: number;
-  private readonly kernel = gaussian();
+  private readonly kernel = gaussianTaps();
   private readonly loops: SsimLoops;
   private readonly layout: Layout;
   /** The last 11 planes of the reference, then of the candidate; plane z is at z modulo 11. */
@@ -136,7 +136,7 @@ function layOut(nx: number, ny: number): Layout {
   return { kernel: 0, rotated, sums, fields, rows, recent, bytes: recent + 2 * TAPS * size * 4, size };
 }
 
-function gaussian(): Float64Array {
+export function gaussianTaps(): Float64Array {
   const kernel = Float64Array.from({ length: TAPS }, (_, i) => Math.exp(-0.5 * ((i - RADIUS) / SIGMA) ** 2));
   const sum = kernel.reduce((a, b) => a + b, 0);
   return kernel.map((value) => value / sum);

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InvalidArgument } from '../../src/errors';
+import { compareRuns } from '../../src/evaluate/compare-runs';
+import { sweepBlending } from '../../src/evaluate/sweep';
+import { runComparisonFigure, runComparisonTables } from '../../src/plot/run-comparison';
+import { toBundle } from '../../src/plot/show';
+import { sweepFigure } from '../../src/plot/sweep';
+import { heldOut } from '../../src/train/held-out';
+import type { Run } from '../../src/train/run';
+import { train } from '../../src/train/train';
+import { phantom } from '../../src/volume/phantom';
+import { tiny, useTemporaryRuns } from '../train/tiny';
+
+const execute = promisify(execFile);
+let removeRuns: () => void;
+let full: Run;
+let small: Run;
+const data = [1, 2, 3, 4].map((seed) => `phantom:24x24x24#${seed}`);
+
+beforeAll(async () => {
+  removeRuns = useTemporaryRuns();
+  const settings = { ...tiny, data, validation: 0.5, steps: 12, intensity: 'ctpa' as const, seed: 5 };
+  full = await train({ ...settings, name: 'full' });
+  await full.done;
+  small = await train({ ...settings, name: 'small', view: { shape: [8, 8, 8], how: 'resample' } });
+  await small.done;
+}, 180_000);
+afterAll(() => removeRuns());
+
+describe('comparing runs', { timeout: 180_000 }, () => {
+  it('takes what the first held out, whole, whatever the view', async () => {
+    const names = (await heldOut(await full.config())).map(({ name }) => name);
+    expect(names).toHaveLength(2);
+    expect((await heldOut(await small.config())).map(({ name }) => name)).toEqual(names);
+    const single = { ...(await full.config()), data: ['phantom:24x24x24#1'], validation: 0.25 };
+    const [slab] = await heldOut(single);
+    const volume = await slab!.read();
+    expect(volume.shape).toEqual([24, 24, 8]); // a patch is 8 deep
+    const whole = phantom({ shape: [24, 24, 24], seed: 1 });
+    expect(volume.data).toEqual(whole.data.subarray(16 * 24 * 24));
+  });
+
+  it('measures both on the same volumes in the same space, and prints the same table', async () => {
+    const comparison = await compareRuns({ 'patch-wise': full, baseline: small }, { workers: 1 });
+    expect(comparison.rows).toHaveLength(4);
+    expect(comparison.rows[0]!.volume).toBe(comparison.rows[1]!.volume);
+    expect(comparison.means.map(({ name }) => name)).toEqual(['patch-wise', 'baseline']);
+    const of = (name: string) => comparison.rows.filter((row) => row.name === name).map(({ psnr }) => psnr);
+    const gain = comparison.differences.find(({ metric }) => metric === 'psnr')!;
+    const [a, b] = [of('patch-wise'), of('baseline')];
+    expect(gain.mean).toBeCloseTo((a[0]! - b[0]! + a[1]! - b[1]!) / 2, 10);
+    expect(gain.p).toBeGreaterThanOrEqual(0.5); // two patients allow no less
+    expect(comparison.notes.join()).toContain('2 patients');
+    expect(comparison.runs[0]!.training).toMatchObject({ ranks: 1, steps: 12, voxels: 12 * 512 });
+    const tables = runComparisonTables(comparison);
+    expect(tables[0]!.toText()).toContain('patch-wise');
+    expect(toBundle(comparison)!['text/html']).toContain('<table>');
+    expect(runComparisonFigure(comparison).data.length).toBeGreaterThan(6);
+
+    const cli = resolve(__dirname, '../../dist/src/cli.js');
+    const { stdout } = await execute(process.execPath, [cli, 'compare', full.id, small.id]);
+    // The names are the runs' own there; every mean and interval is the same but for the clock.
+    const cells = (text: string) => text.match(/[\d.]+ \[[\d.]+, [\d.]+\]/g)!;
+    const expected = cells(tables[0]!.toText());
+    expect(cells(stdout).slice(0, 3)).toEqual(expected.slice(0, 3));
+    expect(stdout).toContain('Note: 2 patients');
+  });
+
+  it('two scans of one patient count once', async () => {
+    const volume = phantom({ shape: [16, 16, 16], seed: 9 });
+    const comparison = await compareRuns([full, small], { volumes: [volume], workers: 1 });
+    expect(comparison.means[0]!.metrics.psnr!.count).toBe(1);
+    expect(comparison.notes.join()).toContain('one patient');
+  });
+
+  it('of one run alone is refused', async () => {
+    await expect(compareRuns([full])).rejects.toThrow(InvalidArgument);
+    await expect(compareRuns([full, full])).rejects.toThrow(InvalidArgument);
+  });
+
+  it('a sweep measures every window at every overlap', async () => {
+    const volume = phantom({ shape: [20, 20, 20], seed: 9 });
+    const sweep = { overlaps: [0, 0.5], sigmas: [0.125, 0.3], workers: 1 };
+    const rows = await sweepBlending(full, volume, sweep);
+    expect(rows).toHaveLength(10);
+    const at = (overlap: number, name: string) => rows.find((r) => r.overlap === overlap && r.name === name)!;
+    expect(at(0, 'gaussian 0.3')).toMatchObject({ window: 'gaussian', sigma: 0.3, patches: 27 });
+    expect(at(0.5, 'linear').patches).toBe(64);
+    // Without overlap every window is the same; with it they differ.
+    expect(at(0, 'gaussian 0.125').psnr).toBe(at(0, 'constant').psnr);
+    expect(at(0.5, 'gaussian 0.125').psnr).not.toBe(at(0.5, 'gaussian 0.3').psnr);
+    const figure = sweepFigure(rows);
+    expect(figure.data.filter(({ type }) => type === 'heatmap')).toHaveLength(2);
+    expect(figure.summary).toContain('best PSNR');
+  });
+});
