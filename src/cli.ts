@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addBackend } from './cli/backend';
 import { addBench } from './cli/bench';
+import { addCompare } from './cli/compare';
 import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
 import { addNotebook } from './cli/notebook';
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
     addPrepare,
     addTrain,
     addEvaluate,
+    addCompare,
     addNotebook,
     addBackend,
     addBench,

@@ -20,12 +20,27 @@ export {
   UnreadableFile,
 } from './errors';
 export {
+  borderDistances,
+  type DistanceOptions,
+  type DistanceRow,
+  qualityByDistance,
+} from './evaluate/border-distance';
+export { type Budget, budgets, equalSteps, type StepLoad, voxelsPerStep } from './evaluate/budget';
+export {
   type CompareOptions,
   Comparison,
   type ComparisonRow,
   compareVolumes,
   type NamedSeamProfile,
 } from './evaluate/compare';
+export {
+  type CompareRunsOptions,
+  compareRuns,
+  type NamedRuns,
+  RunComparison,
+  type RunDifference,
+  type RunRow,
+} from './evaluate/compare-runs';
 export { type ConfidenceInterval, confidenceInterval } from './evaluate/confidence';
 export {
   type AggregateRow,
@@ -51,6 +66,7 @@ export {
 export { ErrorSums, mae, psnr, type RangeOption, rmse } from './evaluate/metrics';
 export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
+export { type PairedDifference, pairedDifference } from './evaluate/paired';
 export {
   type Blending,
   type ModelSource,
@@ -64,6 +80,10 @@ export {
 export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
 export { patchBorders, type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
 export { type SsimOptions, SsimSums, ssim } from './evaluate/ssim';
+export { ssimMap } from './evaluate/ssim-map';
+export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
+export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
+export { type PatchRow, patchErrors } from './evaluate/worst-patches';
 export { VoxelMemory } from './memory/voxel-memory';
 export type { ModelConfig } from './model/config';
 export { forecastMemory, type MemoryForecast } from './model/forecast';
@@ -99,23 +119,30 @@ export {
 } from './patch/grid';
 export { type PatchSelection, selectForeground } from './patch/select';
 export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
+export { codesFigure } from './plot/codes';
 export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison';
 export { comparisonTable, seamFigure } from './plot/comparison-panels';
 export { clearOutput, type DisplayOptions, display, input } from './plot/display';
+export { distanceFigure } from './plot/distance';
 export { Figure } from './plot/figure';
 export { gridFigure, gridTable } from './plot/grid';
 export { progress, progressBar } from './plot/progress-bar';
+export { rankTimesFigure, timeLost } from './plot/rank-times';
 export { html, json, latex, markdown, png, Rich, svg } from './plot/rich';
 export { runFigure, seriesFigure } from './plot/run';
+export { runComparisonFigure, runComparisonTables } from './plot/run-comparison';
 export { appendRecord, type Series } from './plot/run-series';
 export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, toBundle } from './plot/show';
 export { shownRun } from './plot/shown';
+export { sweepFigure } from './plot/sweep';
 export { Table } from './plot/table';
 export { volumeFigure } from './plot/volume';
+export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patches';
 export type { LongCall, Progress } from './progress';
 export { Adam, clipByGlobalNorm } from './train/adam';
 export type { RunConfig, TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';
+export { type HeldOut, heldOut } from './train/held-out';
 export { type MetricRecord, withoutClock } from './train/metrics-log';
 export { runRank } from './train/rank';
 export { attach, LiveView, listRuns, Run } from './train/run';

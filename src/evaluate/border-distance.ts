@@ -59,7 +59,11 @@ export function qualityByDistance(
 export function borderDistances(grid: Grid, reach: number): Uint8Array {
   if (!Number.isInteger(reach) || reach < 1 || reach > 255)
     throw new InvalidArgument('reach', 'a whole number of voxels, 1 to 255', reach);
-  const [x, y, z] = ([0, 1, 2] as const).map((axis) => along(grid, axis, reach)) as [number[], number[], number[]];
+  const [x, y, z] = ([0, 1, 2] as const).map((axis) => along(grid, axis, reach)) as [
+    number[],
+    number[],
+    number[],
+  ];
   if ([...x, ...y, ...z].every((distance) => distance === reach))
     throw new InvalidArgument('grid', 'patch borders inside the volume', 'none');
   const distances = new Uint8Array(x.length * y.length * z.length);

@@ -26,6 +26,8 @@ export interface ComparisonRow {
   readonly perplexity?: number;
   /** Part of the codebook the volume used. */
   readonly usage?: number;
+  /** Wall time of the reconstruction, where each candidate was made by itself. */
+  readonly seconds?: number;
 }
 
 /** How one volume jumps around the patch borders of an axis. */

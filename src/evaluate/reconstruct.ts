@@ -6,9 +6,14 @@ import { codeCount } from '../model/quantisers/create';
 import { type BlendOptions, blendPatches, type Patch } from '../patch/blend';
 import { blendToDataset } from '../patch/blend-dataset';
 import { blendToFile } from '../patch/blend-file';
+<<<<<<< HEAD
 import { expectLength, extractPatch } from '../patch/extract';
 import { type Grid, planGrid } from '../patch/grid';
 import { type ForegroundOptions, selectForeground } from '../patch/select';
+=======
+import { extractPatch } from '../patch/extract';
+import { type Grid, type GridOptions, planGrid } from '../patch/grid';
+>>>>>>> aa92f89 (compareRuns and patchwise compare; sweep, budgets, worst patches, figures of the studies)
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
@@ -28,6 +33,8 @@ import { share } from './share';
 export interface ReconstructOptions extends LongCall {
   /** Distance of neighbouring patches in voxels; default: that of the training. */
   readonly stride?: Vec3;
+  /** The same as a fraction of the patch, or voxels; either this or `stride`. */
+  readonly overlap?: GridOptions['overlap'];
   /** Which checkpoint of a run; default `best`, where there is one, else `last`. */
   readonly checkpoint?: 'last' | 'best';
   /** Default: the one the run was trained with. */
@@ -180,6 +187,7 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   const view = config.view ?? 'full'; // checkpoints from before there were views have none
   // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
   const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
+<<<<<<< HEAD
   const grid = planGrid(seen.shape, { patch: config.patch, stride: options.stride ?? config.stride });
   if (options.mask) expectLength('mask', options.mask, voxelCount(volume.shape), 'one a voxel of the volume');
   const { keep, skip } = options.foreground
@@ -187,6 +195,10 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
     : { keep: Array.from({ length: grid.patches }, (_, index) => index), skip: [] };
   const { sigma, fill = intensity.low, signal } = options;
   const mask = seen === volume ? { mask: options.mask } : { outside: options.mask };
+=======
+  const { overlap, stride = overlap === undefined ? config.stride : undefined } = options;
+  const grid = planGrid(seen.shape, { patch: config.patch, stride, overlap });
+>>>>>>> aa92f89 (compareRuns and patchwise compare; sweep, budgets, worst patches, figures of the studies)
   const counts = new Float64Array(codeCount(config.model));
   const backend = options.backend ?? config.backend;
   const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };

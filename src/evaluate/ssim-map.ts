@@ -18,7 +18,10 @@ export function ssimMap(reference: VoxelSource, candidate: VoxelSource, options:
   const c2 = (K2 * dataRange) ** 2;
   const filtered = (value: (i: number) => number): Float64Array => {
     signal?.throwIfAborted();
-    return filter(Float64Array.from({ length: reference.length }, (_, i) => value(i)), shape);
+    return filter(
+      Float64Array.from({ length: reference.length }, (_, i) => value(i)),
+      shape,
+    );
   };
   const meanA = filtered((i) => reference[i]!);
   const meanB = filtered((i) => candidate[i]!);

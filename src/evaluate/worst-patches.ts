@@ -26,7 +26,10 @@ export function patchErrors(
 ): PatchRow[] {
   expectLength('candidate', candidate, reference.length, 'as the reference');
   const rows = Array.from({ length: grid.patches }, (_, index): PatchRow => {
-    const sums = new ErrorSums().add(extractPatch(reference, grid, index), extractPatch(candidate, grid, index));
+    const sums = new ErrorSums().add(
+      extractPatch(reference, grid, index),
+      extractPatch(candidate, grid, index),
+    );
     const start = patchStart(grid, index);
     return { index, start, psnr: sums.psnr({ dataRange }), mae: sums.mae, rmse: sums.rmse };
   });

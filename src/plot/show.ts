@@ -1,8 +1,19 @@
 import { comparisonFigure } from './comparison';
 import { Figure } from './figure';
+import { frameTable, isFrame } from './frame';
 import { gridFigure, gridTable } from './grid';
 import { runFigure } from './run';
-import { isComparison, isDataset, isGrid, isStoredVolume, isVolume, type ShownRun, shownRun } from './shown';
+import { runComparisonTables } from './run-comparison';
+import {
+  isComparison,
+  isDataset,
+  isGrid,
+  isRunComparison,
+  isStoredVolume,
+  isVolume,
+  type ShownRun,
+  shownRun,
+} from './shown';
 import { datasetTable, storedVolumeTable } from './stored';
 import { figureToSvg } from './svg';
 import { Table } from './table';
@@ -25,6 +36,8 @@ export function toBundle(value: unknown): MimeBundle | undefined {
   if (isTable(value)) return tableBundle(value);
   const run = shownRun(value);
   if (run) return figureBundle(runFigure([], undefined, { title: run.id }), run);
+  if (isRunComparison(value)) return tableBundle(...runComparisonTables(value));
+  if (isFrame(value)) return tableBundle(frameTable(value));
   if (isComparison(value)) return figureBundle(comparisonFigure(value));
   if (isVolume(value)) return figureBundle(volumeFigure(value));
   if (isStoredVolume(value)) return tableBundle(storedVolumeTable(value));
@@ -51,8 +64,11 @@ export function figureBundle(figure: Figure, run?: ShownRun): MimeBundle {
   };
 }
 
-function tableBundle(table: Table): MimeBundle {
-  return { 'text/html': table.toHtml(), 'text/plain': table.toText() };
+function tableBundle(...tables: readonly Table[]): MimeBundle {
+  return {
+    'text/html': tables.map((table) => table.toHtml()).join(''),
+    'text/plain': tables.map((table) => table.toText()).join('\n\n'),
+  };
 }
 
 function isFigure(value: unknown): value is Figure {

@@ -1,4 +1,9 @@
+import type { DistanceRow } from '../evaluate/border-distance';
 import type { ComparisonRow, NamedSeamProfile } from '../evaluate/compare';
+import type { RunComparison } from '../evaluate/compare-runs';
+import type { SweepRow } from '../evaluate/sweep';
+import type { TrainingFigures } from '../evaluate/training-figures';
+import type { PatchRow } from '../evaluate/worst-patches';
 import type { Grid } from '../patch/grid';
 import type { MetricRecord } from '../train/metrics-log';
 import type { Intensity } from '../volume/intensity';
@@ -63,6 +68,17 @@ export interface ShownComparison {
   readonly intensity: Intensity;
   readonly grid?: Grid | undefined;
   readonly seamProfiles: readonly SeamProfile[];
+}
+
+export type ShownSweepRow = Pick<SweepRow, 'name' | 'overlap'> & Partial<SweepRow>;
+export type ShownDistanceRow = DistanceRow;
+export type ShownPatchRow = PatchRow;
+export type ShownTraining = TrainingFigures;
+export type ShownRunComparison = RunComparison;
+
+/** Runs beside one another: what `compareRuns` gives. */
+export function isRunComparison(value: unknown): value is ShownRunComparison {
+  return has(value, 'runs', 'rows', 'means', 'differences', 'notes');
 }
 
 export function isVolume(value: unknown): value is ShownVolume {

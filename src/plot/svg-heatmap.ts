@@ -4,18 +4,12 @@ import { encodePng } from './png';
 import type { AxisPair, Box } from './svg-axes';
 import { element, plainText, text } from './svg-elements';
 import { linearTicks } from './svg-ticks';
+import { viridis } from './theme';
 
 type Scale = readonly (readonly [number, string])[];
 type Rgb = readonly [number, number, number];
 
 const LARGEST = 512; // pixels a side: more than a panel of the static picture shows
-const viridis: Scale = [
-  [0, '#440154'],
-  [0.25, '#3b528b'],
-  [0.5, '#21918c'],
-  [0.75, '#5ec962'],
-  [1, '#fde725'],
-];
 
 /** A heatmap as an embedded PNG that fills its panel. */
 export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout): string {

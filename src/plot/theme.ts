@@ -18,6 +18,15 @@ export const grays: readonly (readonly [number, string])[] = [
   [1, '#ffffff'],
 ];
 
+/** From dark to light for less to more, even in steps of lightness and for the colour-blind. */
+export const viridis: readonly (readonly [number, string])[] = [
+  [0, '#440154'],
+  [0.25, '#3b528b'],
+  [0.5, '#21918c'],
+  [0.75, '#5ec962'],
+  [1, '#fde725'],
+];
+
 /** Blue for less, red for more, white for the same: ColorBrewer's RdBu, safe for the colour-blind. */
 export const diverging: readonly (readonly [number, string])[] = [
   [0, '#053061'],

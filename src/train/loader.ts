@@ -91,7 +91,7 @@ function viewsOf(dataset: Dataset, { view }: RunConfig): readonly StoredImage[] 
 }
 
 /** The phantom that `phantom:64x64x76` or `phantom:64x64x76#2` (seed 2) stands for; undefined for anything else. */
-function parsePhantom(source: string): Volume | undefined {
+export function parsePhantom(source: string): Volume | undefined {
   if (!isPhantom(source)) return undefined;
   const [, x, y, z, seed = '0'] = phantomPattern.exec(source) ?? [];
   if (!x || !y || !z)

@@ -66,7 +66,7 @@ describe('comparing runs', { timeout: 180_000 }, () => {
     const cells = (text: string) => text.match(/[\d.]+ \[[\d.]+, [\d.]+\]/g)!;
     const expected = cells(tables[0]!.toText());
     expect(cells(stdout).slice(0, 3)).toEqual(expected.slice(0, 3));
-    expect(stdout).toContain('Note: 2 patients');
+    expect(stdout).toContain('2 patients');
   });
 
   it('two scans of one patient count once', async () => {

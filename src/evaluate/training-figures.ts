@@ -1,0 +1,57 @@
+import { forecastMemory } from '../model/forecast';
+import type { RunConfig } from '../train/config';
+import type { MetricRecord } from '../train/metrics-log';
+import type { Run } from '../train/run';
+import { voxelsPerStep } from './budget';
+
+/** What a run's training took. */
+export interface TrainingFigures {
+  readonly ranks: number;
+  readonly steps: number;
+  /** Voxels that all ranks together have seen, each as often as it was. */
+  readonly voxels: number;
+  /** Wall time of its steps, from its first record to its last, in seconds. */
+  readonly seconds: number;
+  /** Median wall time of a step, the first ones left out. */
+  readonly secondsPerStep: number;
+  readonly patchesPerSecond: number;
+  /** Forecast of what one rank needs for a step, in bytes. */
+  readonly memory: number;
+  /** Best validation PSNR, dB; of the run's own view of its own validation data. */
+  readonly validationPsnr?: number;
+}
+
+/** Steps that a run takes to get going: code is compiled, files are read. */
+const WARM_UP = 5;
+
+/** What a run's training took, from its config and its records. */
+export async function trainingFigures(run: Run): Promise<TrainingFigures> {
+  const [config, records, status] = await Promise.all([run.config(), run.records(), run.status()]);
+  const train = records.filter(({ split }) => split === 'train');
+  const times = train.map(({ time }) => Date.parse(time));
+  const patches = medianOf(train, ({ patchesPerSecond }) => patchesPerSecond);
+  const psnr = records.flatMap((r) => (r.split === 'validation' && r.psnr !== undefined ? [r.psnr] : []));
+  return {
+    ranks: config.ranks,
+    steps: status.step,
+    voxels: status.step * voxelsPerStep(config),
+    seconds: times.length > 1 ? (times.at(-1)! - times[0]!) / 1000 : 0,
+    secondsPerStep: patchesPerStep(config) / patches,
+    patchesPerSecond: patches,
+    memory: forecastMemory(config.model, config.patch, config.batch).total,
+    ...(psnr.length > 0 && { validationPsnr: Math.max(...psnr) }),
+  };
+}
+
+function patchesPerStep({ batch, ranks, accumulate = 1 }: RunConfig): number {
+  return batch * ranks * accumulate;
+}
+
+function medianOf(
+  records: readonly MetricRecord[],
+  value: (record: MetricRecord) => number | undefined,
+): number {
+  const warm = records.length > 2 * WARM_UP ? records.slice(WARM_UP) : records;
+  const values = warm.flatMap((record) => value(record) ?? []).sort((a, b) => a - b);
+  return values[Math.floor(values.length / 2)] ?? Number.NaN;
+}
