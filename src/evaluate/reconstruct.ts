@@ -6,14 +6,9 @@ import { codeCount } from '../model/quantisers/create';
 import { type BlendOptions, blendPatches, type Patch } from '../patch/blend';
 import { blendToDataset } from '../patch/blend-dataset';
 import { blendToFile } from '../patch/blend-file';
-<<<<<<< HEAD
 import { expectLength, extractPatch } from '../patch/extract';
-import { type Grid, planGrid } from '../patch/grid';
-import { type ForegroundOptions, selectForeground } from '../patch/select';
-=======
-import { extractPatch } from '../patch/extract';
 import { type Grid, type GridOptions, planGrid } from '../patch/grid';
->>>>>>> aa92f89 (compareRuns and patchwise compare; sweep, budgets, worst patches, figures of the studies)
+import { type ForegroundOptions, selectForeground } from '../patch/select';
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
@@ -187,18 +182,14 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   const view = config.view ?? 'full'; // checkpoints from before there were views have none
   // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
   const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
-<<<<<<< HEAD
-  const grid = planGrid(seen.shape, { patch: config.patch, stride: options.stride ?? config.stride });
+  const { overlap, stride = overlap === undefined ? config.stride : undefined } = options;
+  const grid = planGrid(seen.shape, { patch: config.patch, stride, overlap });
   if (options.mask) expectLength('mask', options.mask, voxelCount(volume.shape), 'one a voxel of the volume');
   const { keep, skip } = options.foreground
     ? selectForeground(seen.data, grid, options.foreground)
     : { keep: Array.from({ length: grid.patches }, (_, index) => index), skip: [] };
   const { sigma, fill = intensity.low, signal } = options;
   const mask = seen === volume ? { mask: options.mask } : { outside: options.mask };
-=======
-  const { overlap, stride = overlap === undefined ? config.stride : undefined } = options;
-  const grid = planGrid(seen.shape, { patch: config.patch, stride, overlap });
->>>>>>> aa92f89 (compareRuns and patchwise compare; sweep, budgets, worst patches, figures of the studies)
   const counts = new Float64Array(codeCount(config.model));
   const backend = options.backend ?? config.backend;
   const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };
