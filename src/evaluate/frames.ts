@@ -1,6 +1,6 @@
 /** Records and tables of figures as danfojs data frames, and the places where danfojs 1.2.0 does not do what it says. */
 import { writeFile } from 'node:fs/promises';
-import { env } from '@tensorflow/tfjs-core';
+import { env, Tensor } from '@tensorflow/tfjs-core';
 import type { DataFrame } from 'danfojs-node';
 import { InvalidArgument, UnavailablePackage } from '../errors';
 import type { MetricRecord } from '../train/metrics-log';
@@ -32,14 +32,19 @@ export function danfo(): Danfo {
   return loaded;
 }
 
-/** danfojs calls operations as methods of tensors (`a.add(b)`), which tfjs-core alone does not have. */
+/**
+ * danfojs calls operations as methods of tensors (`a.add(b)`), which tfjs-core alone does not have. Its copy of
+ * tfjs-core and ours share one engine, which makes tensors of the class of the copy that was loaded first.
+ */
 function chainOps({ tensorflow }: Danfo): void {
-  const methods = tensorflow.Tensor.prototype as unknown as Record<string, unknown>;
-  for (const [name, operation] of Object.entries(tensorflow as unknown as Record<string, unknown>)) {
-    if (typeof operation !== 'function' || !operation.name.endsWith('__op') || name in methods) continue;
-    methods[name] = function (this: unknown, ...rest: unknown[]): unknown {
-      return operation(this, ...rest);
-    };
+  for (const { prototype } of [tensorflow.Tensor, Tensor]) {
+    const methods = prototype as unknown as Record<string, unknown>;
+    for (const [name, operation] of Object.entries(tensorflow as unknown as Record<string, unknown>)) {
+      if (typeof operation !== 'function' || !operation.name.endsWith('__op') || name in methods) continue;
+      methods[name] = function (this: unknown, ...rest: unknown[]): unknown {
+        return operation(this, ...rest);
+      };
+    }
   }
 }
 
