@@ -1,5 +1,6 @@
 import { InvalidArgument } from '../errors';
 import type { Grid } from '../patch/grid';
+import type { WindowName } from '../patch/windows';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
 import { mae, psnr, rmse } from './metrics';
@@ -45,6 +46,8 @@ export interface CompareOptions {
   readonly intensity?: IntensitySpec;
   /** Where the patch borders are; default: that of the first reconstruction among the candidates. */
   readonly grid?: Grid;
+  /** The window that a candidate was blended with, by its name; a reconstruction knows its own. */
+  readonly windows?: Readonly<Record<string, WindowName>>;
 }
 
 /** A reference volume beside what others made of it. It is data; figures are made from it. */
@@ -100,7 +103,11 @@ export function compareVolumes(
       ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, { shape, dataRange }) }),
       mae: mae(expected, data),
       rmse: rmse(expected, data),
-      ...seamsOf(volume, data, grid, { period: first?.downsample, reference: expected }),
+      ...seamsOf(volume, data, grid, {
+        period: first?.downsample,
+        reference: expected,
+        window: options.windows?.[name],
+      }),
       ...(volume instanceof Reconstruction && { perplexity: volume.perplexity, usage: volume.usage }),
     });
     if (grid) profiles.push(...profilesOf(name, data, grid));
@@ -113,12 +120,12 @@ function seamsOf(
   volume: Volume,
   data: Float32Array,
   grid: Grid | undefined,
-  { period, reference }: SeamEnergyOptions,
+  { period, reference, window }: SeamEnergyOptions,
 ): { seamEnergy?: number } {
   const own = volume instanceof Reconstruction ? volume : undefined;
   const at = own?.grid ?? grid;
   if (!at) return {};
-  const options = { period: own?.downsample ?? period, reference, window: own?.window };
+  const options = { period: own?.downsample ?? period, reference, window: own?.window ?? window };
   const energy = seamEnergy(data, at, options);
   return Number.isNaN(energy) ? {} : { seamEnergy: energy };
 }

@@ -3,10 +3,10 @@ import { axisId, axisKey, barLook } from './panels';
 import type { ShownSweepRow } from './shown';
 import { baseLayout, graphAxis, heading, ink, viridis } from './theme';
 
-/** What a sweep's heat maps show; for a seam energy less is better, and its scale is turned so that yellow is good. */
+/** What a sweep's heat maps show. */
 const maps = [
   { key: 'psnr', label: 'PSNR, dB', digits: 2, better: 'more' },
-  { key: 'seamEnergy', label: 'seam energy', digits: 3, better: 'less' },
+  { key: 'seamEnergy', label: 'seam energy', digits: 3, better: 'nearer to 1' },
 ] as const;
 
 /**
@@ -26,7 +26,9 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
   shown.forEach(({ key, label, digits, better }, i) => {
     const value = (name: string, overlap: number) =>
       rows.find((row) => row.name === name && row.overlap === overlap)?.[key] ?? null;
-    const z = names.map((name) => overlaps.map((overlap) => value(name, overlap)));
+    const values = names.map((name) => overlaps.map((overlap) => value(name, overlap)));
+    // The colour of a seam energy is how far it is from 1; the number written is the energy.
+    const z = values.map((row) => row.map((v) => (v === null || better === 'more' ? v : Math.abs(v - 1))));
     const x0 = left + i * (width + gap);
     data.push({
       type: 'heatmap',
@@ -34,16 +36,17 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
       x: overlaps.map((overlap) => `${Math.round(100 * overlap)} %`),
       y: names,
       z,
-      texttemplate: `%{z:.${digits}f}`,
+      text: values.map((row) => row.map((v) => v?.toFixed(digits) ?? '')),
+      texttemplate: '%{text}',
       textfont: { size: 11 },
       xaxis: axisId('x', i + 1),
       yaxis: axisId('y', i + 1),
       colorscale:
         better === 'more' ? viridis : viridis.map(([at, c]): [number, string] => [1 - at, c]).reverse(),
-      colorbar: { ...barLook(''), x: x0 + width + 0.005, len: 1 },
+      colorbar: { ...barLook(better === 'more' ? '' : '|E - 1|'), x: x0 + width + 0.005, len: 1 },
       xgap: 1,
       ygap: 1,
-      hovertemplate: `%{y}, overlap %{x}<br><b>%{z:.${digits + 1}f}</b><extra>${label}</extra>`,
+      hovertemplate: `%{y}, overlap %{x}<br><b>%{text}</b><extra>${label}</extra>`,
     });
     axes.push({
       [axisKey('x', i + 1)]: graphAxis('overlap of neighbouring patches', {
@@ -71,13 +74,14 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
   });
   const best = shown.map(({ key, label, better }) => {
     const cells = rows.filter((row) => row[key] !== undefined);
-    const sorted = [...cells].sort((a, b) => (better === 'more' ? b[key]! - a[key]! : a[key]! - b[key]!));
+    const merit = (row: ShownSweepRow) => (better === 'more' ? row[key]! : -Math.abs(row[key]! - 1));
+    const sorted = [...cells].sort((a, b) => merit(b) - merit(a));
     return `best ${label}: ${sorted[0]!.name} at overlap ${sorted[0]!.overlap}, ${sorted[0]![key]!.toPrecision(4)}`;
   });
   return new Figure(data, layout, [title, ...best].join(' · '));
 }
 
-function bestCell(z: readonly (readonly (number | null)[])[], better: 'more' | 'less') {
+function bestCell(z: readonly (readonly (number | null)[])[], better: 'more' | 'nearer to 1') {
   let best: { row: number; column: number; value: number } | undefined;
   z.forEach((cells, row) => {
     cells.forEach((value, column) => {

@@ -1,12 +1,13 @@
-import { Figure, type Layout, type Trace } from './figure';
-import { grayScale, orientationMarks, picture, pictureAxes, windowButtons, windowsFor } from './panels';
+import { Figure, type Layout } from './figure';
+import { grayScale, orientationMarks, pictureAxes, windowButtons, windowsFor } from './panels';
 import type { ShownVolume } from './shown';
-import { axisName, planeNames, planesOf, sliceOf } from './slices';
+import { planeNames, planesOf, sliceOf } from './slices';
 import { baseLayout, heading } from './theme';
+import { crosshair, sliceHeading, sliceStack, stackSliders } from './volume-slices';
 
 const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const GAP = 0.03;
-const LARGEST = 400; // voxels a side: a larger slice shows every second, and so on, and stays a few 100 kB
+const LARGEST = 256; // voxels a side: a larger slice shows every second, and so on, and stays some 100 kB
 
 export interface VolumeFigureOptions {
   readonly title?: string;
@@ -15,8 +16,8 @@ export interface VolumeFigureOptions {
 }
 
 /**
- * A volume as three slices through one voxel, in mm proportions and radiological orientation (see `Plane`), with
- * buttons for the intensity window.
+ * A volume as three linked slices in mm proportions and radiological orientation (see `Plane`): a slider below each
+ * turns to another slice and moves the line that shows it in the other two; buttons set the intensity window of all.
  *
  * @throws InvalidArgument where `at` lies outside the volume
  */
@@ -31,33 +32,38 @@ export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions =
   );
   const { windows, units } = windowsFor(concatenate(samples));
 
-  const data: Trace[] = [];
   const axes: Layout[] = [];
-  const annotations: Layout[] = [];
+  const headings: Layout[] = [];
+  const marks: Layout[] = [];
   const width = (1 - 2 * GAP) / 3;
+  const domains = planeNames.map((_, i) => [i * (width + GAP), i * (width + GAP) + width] as const);
   const tallest = Math.max(
     ...planeNames.map((name) => (planes[name].rows * planes[name].aspect) / planes[name].columns),
   );
-  planeNames.forEach((name, i) => {
+  const stacks = planeNames.map((name, i) => {
     const plane = planes[name];
-    const panel = i + 1;
-    const index = at[plane.through]!;
-    const x = [i * (width + GAP), i * (width + GAP) + width] as const;
-    data.push(picture(samples[i]!, plane, index, { panel, name, units, step: steps[i]! }));
+    const [x, panel, index] = [domains[i]!, i + 1, at[plane.through]!];
     axes.push(pictureAxes(panel, plane, { x, y: [0, 1] }));
-    annotations.push(heading(`${name} · ${axisName(plane.through)} = ${index}`, (x[0] + x[1]) / 2, 1));
-    annotations.push(...orientationMarks(panel, plane));
+    headings.push(heading(sliceHeading(plane, index), (x[0] + x[1]) / 2, 1));
+    marks.push(...orientationMarks(panel, plane));
+    return sliceStack(volume, plane, index, { panel, units, step: steps[i]! });
   });
 
   const height = Math.min(420, Math.max(150, width * (WIDTH - 130) * tallest));
   const header = describeVolume(volume, units);
-  const layout = Object.assign(baseLayout(options.title ?? header, Math.round(height) + 124), ...axes, {
-    margin: { l: 10, r: 70, t: 62, b: 62 },
-    annotations,
+  const layout = Object.assign(baseLayout(options.title ?? header, Math.round(height) + 166), ...axes, {
+    margin: { l: 10, r: 70, t: 62, b: 104 },
+    annotations: [...headings, ...marks],
+    shapes: crosshair(stacks),
+    sliders: stackSliders(stacks, domains),
     coloraxis: grayScale(windows[0]!, units, { x: 1.005, len: 1 }),
-    updatemenus: windowButtons(windows, { x: 0, xanchor: 'left', y: 0, yanchor: 'top', pad: { t: 18 } }),
+    updatemenus: windowButtons(windows, { x: 0, xanchor: 'left', y: 0, yanchor: 'top', pad: { t: 62 } }),
   });
-  return new Figure(data, layout, header);
+  return new Figure(
+    stacks.flatMap(({ traces }) => traces),
+    layout,
+    header,
+  );
 }
 
 /** Size, spacing, range of the values and where they came from, in one line. */

@@ -11,6 +11,8 @@ import { volumeFigure } from '../../src/plot/volume';
 import { body, comparisonOf, recordsOf, volumeOf } from './samples';
 
 const heatmaps = (figure: Figure): Trace[] => figure.data.filter(({ type }) => type === 'heatmap');
+/** The pictures that are seen before a slider is moved. */
+const shown = (figure: Figure): Trace[] => heatmaps(figure).filter(({ visible }) => visible !== false);
 const valuesOf = (trace: Trace): Float32Array => decodePicture(trace.z as EncodedArray).values;
 
 describe('a volume', () => {
@@ -18,10 +20,10 @@ describe('a volume', () => {
 
   it('is three slices through its middle, with the voxels of the volume', () => {
     const planes = planesOf(body);
-    expect(heatmaps(figure).map(({ name }) => name)).toEqual(['axial', 'coronal', 'sagittal']);
+    expect(shown(figure).map(({ name }) => name)).toEqual(['axial', 'coronal', 'sagittal']);
     const rounded = (values: Float32Array): number[] => [...values].map(Math.round);
-    expect([...valuesOf(heatmaps(figure)[0]!)]).toEqual(rounded(sliceOf(body, planes.axial, 6)));
-    expect([...valuesOf(heatmaps(figure)[2]!)]).toEqual(rounded(sliceOf(body, planes.sagittal, 12)));
+    expect([...valuesOf(shown(figure)[0]!)]).toEqual(rounded(sliceOf(body, planes.axial, 6)));
+    expect([...valuesOf(shown(figure)[2]!)]).toEqual(rounded(sliceOf(body, planes.sagittal, 12)));
   });
 
   it('keeps the proportions of its spacing and the side of the patient', () => {
@@ -31,8 +33,8 @@ describe('a volume', () => {
   });
 
   it('offers windows in HU where the values look like HU, else a range', () => {
-    const labels = (shown: Figure): string[] =>
-      ((shown.layout.updatemenus as { buttons: { label: string }[] }[])[0]?.buttons ?? []).map(
+    const labels = (of: Figure): string[] =>
+      ((of.layout.updatemenus as { buttons: { label: string }[] }[])[0]?.buttons ?? []).map(
         ({ label }) => label,
       );
     expect(labels(figure)).toEqual(['ctpa', 'mediastinum', 'lung', 'full range']);
@@ -43,10 +45,43 @@ describe('a volume', () => {
 
   it('thins a large slice and still names its voxels', () => {
     const large = volumeFigure(volumeOf([850, 6, 4], (x) => x));
-    const [axial] = heatmaps(large);
-    expect(axial).toMatchObject({ dx: 3, x0: 0 });
-    expect([...valuesOf(axial!).subarray(0, 3)]).toEqual([0, 3, 6]);
-    expect((axial!.z as EncodedArray).shape).toBe('2, 284');
+    const [axial] = shown(large);
+    expect(axial).toMatchObject({ dx: 4, x0: 0 });
+    expect([...valuesOf(axial!).subarray(0, 3)]).toEqual([0, 4, 8]);
+    expect((axial!.z as EncodedArray).shape).toBe('2, 213');
+  });
+
+  it('turns to another slice by a slider, which moves its line in the other planes', () => {
+    const sliders = figure.layout.sliders as {
+      active: number;
+      steps: { args: [Layout, Layout, number[]] }[];
+    }[];
+    expect(sliders).toHaveLength(3);
+    const [axial, coronal] = sliders;
+    expect(axial!.steps).toHaveLength(12); // every slice of a small volume
+    expect(axial!.active).toBe(6);
+    const [{ visible }, moved, traces] = axial!.steps[9]!.args;
+    expect(traces.map((at) => figure.data[at]!.name)).toEqual(Array(12).fill('axial'));
+    expect((visible as boolean[]).indexOf(true)).toBe(9);
+    expect(moved['annotations[0].text']).toBe('axial · z = 9');
+    // The axial slice is a level line in both others.
+    const shapes = figure.layout.shapes as Layout[];
+    for (const [at, panel] of [
+      [0, 2],
+      [1, 3],
+    ] as const) {
+      expect(shapes[at]).toMatchObject({ yref: `y${panel}`, y0: 6, y1: 6 });
+      expect(moved[`shapes[${at}].y0`]).toBe(9);
+    }
+    // The coronal slice is a level line in the axial one and an upright in the sagittal one.
+    expect(shapes[2]).toMatchObject({ yref: 'y', y0: 10 });
+    expect(shapes[3]).toMatchObject({ xref: 'x3', x0: 10 });
+    expect(Object.keys(coronal!.steps[0]!.args[1])).toContain('shapes[3].x0');
+  });
+
+  it('of a large one holds few slices, so that a report stays small', () => {
+    const json = JSON.stringify(volumeFigure(volumeOf([300, 300, 40], (x, y, z) => x * y + z)));
+    expect(json.length).toBeLessThan(3_500_000);
   });
 
   it('says in words what it is', () => {

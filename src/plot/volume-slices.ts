@@ -1,0 +1,129 @@
+import { encodePicture } from './encode';
+import type { Layout, Trace } from './figure';
+import { axisId, picture } from './panels';
+import type { ShownVolume } from './shown';
+import { axisName, type Plane, sliceOf } from './slices';
+import { hairline, ink, wash } from './theme';
+
+/** Most bytes of JSON that the slices of one plane take; its slider gets as many as fit. */
+const PLANE_BYTES = 1_000_000;
+const MOST_SLICES = 21;
+const CROSSHAIR = 'rgba(230,159,0,0.75)';
+
+/** One plane of a volume: the slices its slider goes through, the one shown first in the middle of them. */
+export interface SliceStack {
+  readonly plane: Plane;
+  readonly panel: number;
+  readonly indices: readonly number[];
+  readonly first: number;
+  readonly traces: readonly Trace[];
+}
+
+/** The slices of a plane that fit, the one at `at` among them; all but that one start hidden. */
+export function sliceStack(
+  volume: ShownVolume,
+  plane: Plane,
+  at: number,
+  options: { readonly panel: number; readonly units: string; readonly step: number },
+): SliceStack {
+  const { panel, units, step } = options;
+  const size = [Math.ceil(plane.rows / step), Math.ceil(plane.columns / step)] as const;
+  const bytes = encodePicture(sliceOf(volume, plane, at, step), ...size).bdata.length;
+  const most = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(PLANE_BYTES / bytes)));
+  const indices = spreadAround(at, plane.count, most);
+  const traces = indices.map((index) =>
+    picture(sliceOf(volume, plane, index, step), plane, index, {
+      panel,
+      units,
+      step,
+      name: plane.name,
+      visible: index === at,
+    }),
+  );
+  return { plane, panel, indices, first: indices.indexOf(at), traces };
+}
+
+/** Ascending, evenly spread over all slices, with `at` in the place of the nearest. */
+function spreadAround(at: number, count: number, n: number): number[] {
+  const even = Array.from({ length: n }, (_, i) => Math.floor(((i + 0.5) * count) / n));
+  const nearest = even.reduce((best, index) => (Math.abs(index - at) < Math.abs(best - at) ? index : best));
+  return [...new Set(even.map((index) => (index === nearest ? at : index)))].sort((a, b) => a - b);
+}
+
+/** Where each stack's slice cuts the panels of the others. */
+export function crosshair(stacks: readonly SliceStack[]): Layout[] {
+  return stacks.flatMap((stack) =>
+    othersOf(stack, stacks).map((other) => {
+      const at = stack.indices[stack.first]!;
+      const vertical = other.plane.horizontal === stack.plane.through;
+      const [x, y] = [axisId('x', other.panel), axisId('y', other.panel)];
+      return {
+        type: 'line',
+        xref: vertical ? x : `${x} domain`,
+        yref: vertical ? `${y} domain` : y,
+        ...(vertical ? { x0: at, x1: at, y0: 0, y1: 1 } : { x0: 0, x1: 1, y0: at, y1: at }),
+        line: { color: CROSSHAIR, width: 1 },
+      };
+    }),
+  );
+}
+
+/**
+ * A slider below each panel: it shows another slice, moves the lines it draws in the other panels and says which
+ * slice it is in the panel's heading, which must be annotation `panel - 1`.
+ */
+export function stackSliders(
+  stacks: readonly SliceStack[],
+  domains: readonly (readonly [number, number])[],
+): Layout[] {
+  return stacks.map((stack, number) => {
+    const before = stacks.slice(0, number).reduce((sum, { traces }) => sum + traces.length, 0);
+    const traces = stack.traces.map((_, i) => before + i);
+    const lines = othersOf(stack, stacks).map((other, i) => ({
+      shape: 2 * number + i,
+      letter: other.plane.horizontal === stack.plane.through ? 'x' : 'y',
+    }));
+    const [left, right] = domains[number]!;
+    return {
+      active: stack.first,
+      x: left,
+      len: right - left,
+      y: 0,
+      yanchor: 'top',
+      pad: { t: 6, b: 0, l: 6, r: 6 },
+      currentvalue: { visible: false },
+      font: { size: 9, color: ink },
+      bgcolor: wash,
+      activebgcolor: ink,
+      bordercolor: hairline,
+      ticklen: 0,
+      minorticklen: 0,
+      steps: stack.indices.map((index, at) => ({
+        label: stack.indices.length > 9 && at % 5 !== 0 ? '' : String(index),
+        value: String(index),
+        method: 'update',
+        args: [
+          { visible: traces.map((_, i) => i === at) },
+          {
+            [`annotations[${number}].text`]: sliceHeading(stack.plane, index),
+            ...Object.fromEntries(
+              lines.flatMap(({ shape, letter }) => [
+                [`shapes[${shape}].${letter}0`, index],
+                [`shapes[${shape}].${letter}1`, index],
+              ]),
+            ),
+          },
+          traces,
+        ],
+      })),
+    };
+  });
+}
+
+export function sliceHeading(plane: Plane, index: number): string {
+  return `${plane.name} · ${axisName(plane.through)} = ${index}`;
+}
+
+function othersOf(stack: SliceStack, stacks: readonly SliceStack[]): SliceStack[] {
+  return stacks.filter((other) => other !== stack);
+}
