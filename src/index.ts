@@ -136,6 +136,7 @@ export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, toBundle } fro
 export { shownRun } from './plot/shown';
 export { sweepFigure } from './plot/sweep';
 export { Table } from './plot/table';
+export { baseLayout, graphAxis, palette } from './plot/theme';
 export { volumeFigure } from './plot/volume';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patches';
 export type { LongCall, Progress } from './progress';

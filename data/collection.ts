@@ -1,0 +1,184 @@
+/** What the prepare scripts of real collections share: look at what was downloaded, say what is missing, prepare it. */
+import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import {
+  InvalidArgument,
+  isPatchwiseError,
+  type LongCall,
+  type PrepareOptions,
+  prepareDataset,
+  readHeader,
+  readVolume,
+} from '../src/index';
+
+/** A collection somebody can download. */
+export interface Collection {
+  readonly name: string;
+  /** What a whole download holds; left out where nobody can know. */
+  readonly expected?: { readonly volumes: number; readonly patients: number };
+  /** The patient of a file: the first group, on the path within the input. Default: by the file's name. */
+  readonly patient?: string;
+  /** A command that makes NIfTI of a folder of DICOM files. */
+  readonly convert: (dicom: string, nifti: string) => string;
+  /** Fewer slices than this are a localiser or a broken series, not a volume. */
+  readonly fewestSlices: number;
+}
+
+/** What a folder holds. */
+export interface Found {
+  /** NIfTI files that can be prepared. */
+  readonly volumes: readonly string[];
+  readonly patients: ReadonlySet<string>;
+  /** Folders with DICOM files in them. */
+  readonly dicomFolders: readonly string[];
+  /** What a person should look at. */
+  readonly problems: readonly { readonly file: string; readonly reason: string }[];
+}
+
+/** Looks at every file of a folder: headers of all, voxels of the first volume alone. */
+export async function inspect(input: string, collection: Collection, call: LongCall = {}): Promise<Found> {
+  if (!existsSync(input)) throw new InvalidArgument('input', 'the folder of the download', input);
+  const volumes: string[] = [];
+  const patients = new Set<string>();
+  const dicomFolders = new Set<string>();
+  const problems: { file: string; reason: string }[] = [];
+  const files = readdirSync(input, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  for (const [i, file] of files.entries()) {
+    call.signal?.throwIfAborted();
+    call.onProgress?.({ done: i + 1, total: files.length, what: 'files' });
+    const name = relative(input, file);
+    if (isDicom(file)) dicomFolders.add(join(file, '..'));
+    if (!/\.nii(\.gz)?$/i.test(file)) continue;
+    try {
+      const { shape } = await readHeader(file);
+      if (shape[2] < collection.fewestSlices) {
+        problems.push({ file: name, reason: `${shape[2]} slices: a localiser or a broken series` });
+        continue;
+      }
+      volumes.push(file);
+      patients.add(patientOf(name, collection));
+      if (volumes.length === 1) problems.push(...(await unlikeHounsfield(file, name)));
+    } catch (error) {
+      if (!isPatchwiseError(error)) throw error;
+      problems.push({ file: name, reason: error.message });
+    }
+  }
+  return { volumes, patients, dicomFolders: [...dicomFolders].sort(), problems };
+}
+
+function patientOf(name: string, { patient }: Collection): string {
+  const match = patient === undefined ? undefined : new RegExp(patient).exec(name);
+  return match?.[1] ?? match?.[0] ?? name;
+}
+
+async function unlikeHounsfield(file: string, name: string): Promise<{ file: string; reason: string }[]> {
+  const { data } = await readVolume(file);
+  const least = data.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const reason = `its least value is ${least}: not Hounsfield units, or already windowed`;
+  return least < -200 ? [] : [{ file: name, reason }];
+}
+
+/** Every DICOM file of Part 10 has DICM after 128 bytes. */
+function isDicom(file: string): boolean {
+  if (/\.(dcm|dicom|ima)$/i.test(file)) return true;
+  if (/\.\w{1,5}$/.test(file)) return false;
+  const descriptor = openSync(file, 'r');
+  try {
+    const mark = Buffer.alloc(4);
+    return readSync(descriptor, mark, 0, 4, 128) === 4 && mark.toString('latin1') === 'DICM';
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** What a person needs to know of what was found, line by line. */
+export function adviceOn(found: Found, input: string, collection: Collection): string[] {
+  const { volumes, patients, dicomFolders, problems } = found;
+  const lines = [
+    `${collection.name}: ${volumes.length} NIfTI volumes of ${patients.size} patients in ${input}`,
+  ];
+  for (const { file, reason } of problems.slice(0, 20)) lines.push(`  look at ${file}: ${reason}`);
+  if (problems.length > 20) lines.push(`  and ${problems.length - 20} more`);
+  if (dicomFolders.length > 0 && volumes.length < dicomFolders.length) {
+    lines.push(
+      `${dicomFolders.length} folders hold DICOM files, which have to be converted first`,
+      `(dcm2niix comes with most Linux distributions, conda and Homebrew):`,
+      `  ${collection.convert(input, `${input}-nifti`)}`,
+    );
+  }
+  if (volumes.length === 0 && dicomFolders.length === 0)
+    lines.push('nothing to prepare: neither NIfTI nor DICOM');
+  const { expected } = collection;
+  if (expected && volumes.length > 0 && volumes.length < expected.volumes)
+    lines.push(
+      `missing: ${expected.volumes - volumes.length} of ${expected.volumes} volumes ` +
+        `(${expected.patients} patients) of the whole collection; a part of it works too`,
+    );
+  return lines;
+}
+
+/** The prepare script of a collection: checks, says, prepares. Gives the exit code. */
+export async function prepareCollection(
+  collection: Collection,
+  args: readonly string[],
+  say: (line: string) => void = (line) => process.stdout.write(`${line}\n`),
+): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      check: { type: 'boolean' },
+      spacing: { type: 'string' },
+      seed: { type: 'string', default: '0' },
+    },
+  });
+  const [input, output] = positionals;
+  if (!input || (!output && !values.check))
+    throw new InvalidArgument(
+      'folders',
+      'prepare.js DOWNLOAD DATASET [--spacing mm] [--seed n], or DOWNLOAD --check',
+      args,
+    );
+  const found = await inspect(input, collection);
+  for (const line of adviceOn(found, input, collection)) say(line);
+  if (values.check || !output) return found.volumes.length > 0 ? 0 : 1;
+  if (found.volumes.length === 0) return 1;
+  const mm = values.spacing === undefined ? undefined : Number(values.spacing);
+  const options: PrepareOptions = {
+    canonical: true,
+    intensity: 'ctpa',
+    seed: Number(values.seed),
+    ...(mm !== undefined && { spacing: [mm, mm, mm] }),
+    ...(collection.patient !== undefined && { patient: collection.patient }),
+    onProgress: ({ done, total, what }) => process.stderr.write(`${done} of ${total} ${what}\n`),
+  };
+  // Where folders may tell the patient their names are needed; else only what is a volume.
+  const source = collection.patient === undefined ? input : found.volumes;
+  const prepared = await prepareDataset(source, output, options);
+  const { train, validation, test } = prepared.split;
+  say(
+    `written ${prepared.written.length}, kept ${prepared.kept.length}, left out ${prepared.leftOut.length}`,
+  );
+  say(
+    `patients: ${train.patients} to train on, ${validation.patients} to validate, ${test.patients} to test`,
+  );
+  say(`next: npx patchwise train --preset guide --data ${output} --ranks 4`);
+  return 0;
+}
+
+/** Runs a script from the command line. */
+export function main(collection: Collection): void {
+  prepareCollection(collection, process.argv.slice(2)).then(
+    (code) => {
+      process.exitCode = code;
+    },
+    (error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+      process.exitCode = error instanceof InvalidArgument ? 2 : 1;
+    },
+  );
+}

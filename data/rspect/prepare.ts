@@ -1,0 +1,12 @@
+import { type Collection, main } from '../collection';
+
+/** RSPECT, the training part as Kaggle has it: 7,279 studies, one CTPA series each. It names studies, not patients. */
+export const rspect: Collection = {
+  name: 'RSPECT',
+  expected: { volumes: 7279, patients: 7279 },
+  patient: '^(?:.*/)?([0-9a-f]{12})_',
+  convert: (dicom, nifti) => `mkdir -p ${nifti} && dcm2niix -z y -b n -f %k_%j -o ${nifti} -d 9 ${dicom}`,
+  fewestSlices: 50,
+};
+
+if (require.main === module) main(rspect);

@@ -1,0 +1,89 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { adviceOn, inspect, prepareCollection } from '../../data/collection';
+import { lidc } from '../../data/lidc/prepare';
+import { own } from '../../data/own/prepare';
+import { rspect } from '../../data/rspect/prepare';
+import { openDataset, phantom, writeVolume } from '../../src/index';
+
+const folder = mkdtempSync(join(tmpdir(), 'patchwise-collections-'));
+const at = (...parts: string[]) => join(folder, ...parts);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+beforeAll(async () => {
+  for (const dir of ['lidc', 'dicom/series-1', 'dicom/series-2', 'empty', 'rspect'])
+    mkdirSync(at(dir), { recursive: true });
+  const write = (path: string, z: number, seed: number) =>
+    writeVolume(at(path), phantom({ shape: [16, 16, z], seed }), { dtype: 'int16' });
+  await write('lidc/LIDC-IDRI-0001_3.nii.gz', 60, 1);
+  await write('lidc/LIDC-IDRI-0001_4.nii.gz', 60, 2);
+  await write('lidc/LIDC-IDRI-0002_3.nii.gz', 64, 3);
+  await write('lidc/LIDC-IDRI-0003_1.nii.gz', 2, 4); // a localiser
+  writeFileSync(at('lidc/LIDC-IDRI-0004_1.nii.gz'), 'not a NIfTI file');
+  const dicom = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]);
+  writeFileSync(at('dicom/series-1/000001.dcm'), dicom);
+  writeFileSync(at('dicom/series-2/IM0001'), dicom);
+  writeFileSync(at('dicom/series-2/README'), 'text');
+  await write('rspect/6897fa9de148_2bfbb7fd2e8b.nii.gz', 60, 5);
+  const windowed = phantom({ shape: [16, 16, 60], seed: 6 });
+  await writeVolume(
+    at('rspect/0a1b2c3d4e5f_2bfbb7fd2e8c.nii.gz'),
+    windowed.with(windowed.data.map((v) => Math.max(0, v))),
+    { dtype: 'int16' },
+  );
+});
+
+describe('collections', { timeout: 120_000 }, () => {
+  it('counts volumes and patients, names what is odd, says what is missing', async () => {
+    const found = await inspect(at('lidc'), lidc);
+    expect(found.volumes).toHaveLength(3);
+    expect([...found.patients]).toEqual(['LIDC-IDRI-0001', 'LIDC-IDRI-0002']);
+    expect(found.problems.map(({ file }) => file)).toEqual([
+      'LIDC-IDRI-0003_1.nii.gz',
+      'LIDC-IDRI-0004_1.nii.gz',
+    ]);
+    const advice = adviceOn(found, 'lidc', lidc).join('\n');
+    expect(advice).toContain('3 NIfTI volumes of 2 patients');
+    expect(advice).toContain('2 slices: a localiser');
+    expect(advice).toContain('missing: 1015 of 1018 volumes (1010 patients)');
+    expect(advice).not.toContain('dcm2niix');
+  });
+
+  it('finds DICOM by name or by content, and prints the command that converts it', async () => {
+    const found = await inspect(at('dicom'), lidc);
+    expect(found.dicomFolders).toEqual([at('dicom/series-1'), at('dicom/series-2')]);
+    const advice = adviceOn(found, 'in', lidc).join('\n');
+    expect(advice).toContain('dcm2niix -z y -b n -f %i_%s -o in-nifti -d 9 in');
+    expect(await prepareCollection(lidc, [at('dicom'), at('out')], () => {})).toBe(1);
+  });
+
+  it('prepares what is there, patients on one side each', async () => {
+    const lines: string[] = [];
+    expect(await prepareCollection(lidc, [at('lidc'), at('dataset')], (line) => lines.push(line))).toBe(0);
+    const { volumes } = openDataset(at('dataset'));
+    expect(volumes).toHaveLength(3); // neither the localiser nor the file that is none
+    expect(volumes.map(({ patient }) => patient)).toContain('LIDC-IDRI-0001');
+    const sides = volumes.filter(({ patient }) => patient === 'LIDC-IDRI-0001').map(({ split }) => split);
+    expect(sides).toHaveLength(2);
+    expect(new Set(sides).size).toBe(1);
+    expect(lines.join('\n')).toContain('next: npx patchwise train');
+  });
+
+  it('warns of values that are no Hounsfield units; studies stand for patients in RSPECT', async () => {
+    const found = await inspect(at('rspect'), rspect);
+    expect([...found.patients]).toEqual(['0a1b2c3d4e5f', '6897fa9de148']);
+    expect(found.problems[0]!.reason).toContain('not Hounsfield units');
+  });
+
+  it('says where there is nothing, and how to be called', async () => {
+    const lines: string[] = [];
+    expect(await prepareCollection(own, [at('empty'), '--check'], (line) => lines.push(line))).toBe(1);
+    expect(lines.join()).toContain('nothing to prepare');
+    await expect(prepareCollection(own, [])).rejects.toThrow(/DOWNLOAD DATASET/);
+    await expect(prepareCollection(own, [at('nowhere'), '--check'])).rejects.toThrow(
+      /folder of the download/,
+    );
+  });
+});
