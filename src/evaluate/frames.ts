@@ -50,17 +50,27 @@ function chainOps({ tensorflow }: Danfo): void {
 
 /**
  * A frame of rows with the columns of all of them: danfojs itself takes those of the first row. Lists become text.
- * @throws InvalidArgument where there is no row
+ * @throws InvalidArgument where there is no row, or a column has the name of a property that danfojs lives by (`index`,
+ *   `values`, …): it keeps every column as a property of the frame
  */
 export function frameOf(rows: readonly FrameRow[]): DataFrame {
   if (rows.length === 0) throw new InvalidArgument('rows', 'at least one row', []);
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const values = columns.map((column) => columnOf(rows.map((row) => row[column])));
   const { DataFrame } = danfo();
+  const taken = columns.find((column) => isAccessor(DataFrame.prototype, column));
+  if (taken !== undefined)
+    throw new InvalidArgument('rows', 'columns of other names than danfojs has itself', taken);
   return new DataFrame(
     rows.map((_, row) => values.map((column) => column[row]!)),
     { columns },
   );
+}
+
+function isAccessor(prototype: object | null, name: string): boolean {
+  if (prototype === null) return false;
+  const own = Object.getOwnPropertyDescriptor(prototype, name);
+  return own ? own.get !== undefined : isAccessor(Object.getPrototypeOf(prototype), name);
 }
 
 /** All numbers with NaN for what is missing, or all text with '' for it; true and false are 1 and 0. */

@@ -18,7 +18,7 @@ const shown = [
 ] as const;
 
 /**
- * Runs beside one another: a row a run with every metric's mean over patients and its interval, then what the
+ * Runs beside one another: a row a metric with every run's mean over patients and its interval, then what the
  * training took, then the first run against each other one. `patchwise compare` prints the same.
  */
 export function runComparisonTables(comparison: ShownRunComparison): Table[] {
@@ -29,12 +29,13 @@ export function runComparisonTables(comparison: ShownRunComparison): Table[] {
   const patients = means[0]?.metrics.mae?.count ?? 0;
   const volumes = new Table({
     caption: `mean over ${patients} patient${patients === 1 ? '' : 's'} [95 % interval], at full resolution`,
-    columns: ['run', ...metrics.map(label)],
-    rows: means.map((row) => [
-      row.name,
-      ...metrics.map(({ key, digits }): Cell => {
-        const of = row.metrics[key];
-        return of && `${of.mean.toFixed(digits)} [${of.low.toFixed(digits)}, ${of.high.toFixed(digits)}]`;
+    columns: ['metric', ...means.map(({ name }) => name)],
+    rows: metrics.map((metric) => [
+      label(metric),
+      ...means.map((row): Cell => {
+        const of = row.metrics[metric.key];
+        const [mean, low, high] = of ? [of.mean, of.low, of.high].map((v) => v.toFixed(metric.digits)) : [];
+        return of && `${mean} [${low}, ${high}]`;
       }),
     ]),
   });

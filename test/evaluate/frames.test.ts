@@ -34,6 +34,7 @@ describe('frames', { timeout: 120_000 }, () => {
       note: 'a, "b"',
     });
     expect(() => frameOf([])).toThrow(InvalidArgument);
+    expect(() => frameOf([{ index: 1 }])).toThrow(InvalidArgument);
   });
 
   it('load without a word on the console', () => {
