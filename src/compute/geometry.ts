@@ -17,8 +17,11 @@ export interface Convolution {
   readonly outChannels: number;
   readonly kernel: Size3;
   readonly stride: Size3;
-  /** Border voxels replicated in front of x; as many as `kernel - stride - before` follow it. */
+  /** Border voxels in front of x and behind it. */
   readonly before: Size3;
+  readonly after: Size3;
+  /** What the border is: the nearest voxel of x repeated, or zeros (then as many behind as in front). */
+  readonly border: 'replicate' | 'zero';
 }
 
 /** One product of a convolution along one axis: `y[output] += x[input] * w[tap]`. */
@@ -31,11 +34,16 @@ export interface AxisProduct {
 export interface ConvolutionOptions {
   /** 1, 2, or one of them per axis [depth, height, width]. */
   readonly stride?: number | Size3;
+  /** Zeros on either side of every axis [depth, height, width], as PyTorch's `padding`, in place of the replication. */
+  readonly padding?: Size3;
 }
 
 /**
  * Plans a convolution with "same" padding by replication: `kernel - stride` border voxels in all, the larger half
  * in front (medicaldiffusion's SamePadConv3d). The output is floor(input / stride).
+ *
+ * With `padding` the border is that many zeros and the output floor((input + 2 padding - kernel) / stride) + 1, as in
+ * PyTorch; not for the transposed convolution.
  *
  * Transposed (SamePadConvTranspose3d): the input is padded the same way, then transposed and cropped by
  * `kernel - 1` on both sides. That gives exactly `input * stride` where the kernel is `stride + 2` or the stride 1;
@@ -62,20 +70,23 @@ export function planConvolution(
   }
   const stride = planStride(options.stride ?? (transposed ? 2 : 1));
   const input = size3(xShape.slice(1, 4));
-  for (const axis of [0, 1, 2]) checkAxis(input[axis]!, kernel[axis]!, stride[axis]!, transposed);
+  if (!options.padding)
+    for (const axis of [0, 1, 2]) checkAxis(input[axis]!, kernel[axis]!, stride[axis]!, transposed);
+  const shared = { transposed, n, input, inChannels, outChannels, kernel, stride };
+  if (options.padding) return { ...shared, ...zeroBorder(shared, options.padding) };
   const before = size3([0, 1, 2].map((a) => Math.ceil((kernel[a]! - stride[a]!) / 2)));
+  const after = size3([0, 1, 2].map((a) => kernel[a]! - stride[a]! - before[a]!));
   const output = size3(
     [0, 1, 2].map((a) => (transposed ? input[a]! * stride[a]! : Math.floor(input[a]! / stride[a]!))),
   );
-  return { transposed, n, input, output, inChannels, outChannels, kernel, stride, before };
+  return { ...shared, output, before, after, border: 'replicate' };
 }
 
 /** Every product of the convolution along one axis, by output position where it is not transposed. */
 export function axisProducts(convolution: Convolution, axis: number): AxisProduct[] {
   const [size, output] = [convolution.input[axis]!, convolution.output[axis]!];
   const [kernel, stride] = [convolution.kernel[axis]!, convolution.stride[axis]!];
-  const before = convolution.before[axis]!;
-  const inside = (padded: number) => Math.min(Math.max(padded - before, 0), size - 1);
+  const inside = (padded: number) => insideOf(convolution, axis, padded);
   const products: AxisProduct[] = [];
   if (convolution.transposed) {
     for (let padded = 0; padded < size + kernel - stride; padded++) {
@@ -89,11 +100,20 @@ export function axisProducts(convolution: Convolution, axis: number): AxisProduc
   } else {
     for (let position = 0; position < output; position++) {
       for (let tap = 0; tap < kernel; tap++) {
-        products.push({ input: inside(position * stride + tap), output: position, tap });
+        const from = inside(position * stride + tap);
+        if (from >= 0) products.push({ input: from, output: position, tap });
       }
     }
   }
   return products;
+}
+
+/** The voxel of x that a padded position holds along an axis; -1 for a zero. */
+export function insideOf(convolution: Convolution, axis: number, padded: number): number {
+  const at = padded - convolution.before[axis]!;
+  const last = convolution.input[axis]! - 1;
+  if (convolution.border === 'zero') return at >= 0 && at <= last ? at : -1;
+  return Math.min(Math.max(at, 0), last);
 }
 
 export function inputShape(convolution: Convolution): number[] {
@@ -106,6 +126,19 @@ export function outputShape(convolution: Convolution): number[] {
 
 export function weightShape(convolution: Convolution): number[] {
   return [...convolution.kernel, convolution.inChannels, convolution.outChannels];
+}
+
+function zeroBorder(
+  { transposed, input, kernel, stride }: Pick<Convolution, 'transposed' | 'input' | 'kernel' | 'stride'>,
+  padding: Size3,
+): Pick<Convolution, 'output' | 'before' | 'after' | 'border'> {
+  if (transposed) throw new InvalidArgument('padding', 'none for a transposed convolution', padding);
+  if (padding.length !== 3 || padding.some((p, a) => !Number.isInteger(p) || p < 0 || p >= kernel[a]!))
+    throw new InvalidArgument('padding', 'three whole numbers from 0, below the kernel', padding);
+  const output = input.map((size, a) => Math.floor((size + 2 * padding[a]! - kernel[a]!) / stride[a]!) + 1);
+  if (output.some((size) => size < 1))
+    throw new InvalidArgument('x', `at least the kernel [${kernel}] with its padding on every axis`, input);
+  return { output: size3(output), before: padding, after: padding, border: 'zero' };
 }
 
 function planStride(stride: number | Size3): Size3 {

@@ -9,7 +9,8 @@ import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 
 import { type GroupNorm, type Pads, runKernel } from './kernels';
 
 /**
- * 3D convolution with "same" padding by replication; the output is floor(size / stride).
+ * 3D convolution with "same" padding by replication, then the output is floor(size / stride); or with `padding` zeros
+ * on either side.
  *
  * @param x [n, d, h, w, in]
  * @param w [kd, kh, kw, in, out], any odd or even kernel

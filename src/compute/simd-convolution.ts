@@ -47,7 +47,7 @@ function execute(
   const run = Math.max(...rows.classes.map((k) => k.taps.length)) * channelsIn;
   const y = wasm.output(forward ? outputShape(c) : inputShape(c));
   return wasm.withScratch((scratch) => {
-    const x = padded(wasm, scratch, from, rows.before, rows.after, forward);
+    const x = padded(wasm, scratch, from, rows.before, rows.after, forward && c.border === 'replicate');
     const packed = packWeights(wasm, scratch, w, c, walks, rows, direction, lanes, run);
     const offsets = scratch.floats(blocks * lanes);
     if (bias) wasm.floats(offsets, channels).set(wasm.floats(wasm.address(bias), channels));
@@ -71,7 +71,7 @@ function execute(
       run * lanes * FLOAT,
       rows.inputStep * channelsIn * FLOAT,
       rows.outputStep * channels * FLOAT,
-      forward ? 0 : 1,
+      forward ? 0 : c.border === 'replicate' ? 1 : 2,
       c.before[2],
       c.input[2],
       rows.lattice,
@@ -162,10 +162,9 @@ function weightGradient(
   const dw = wasm.output(weightShape(c));
   return wasm.withScratch((scratch) => {
     const whole = channelsB === width;
-    const a = padded(wasm, scratch, gathered, rows.before, rows.after, !c.transposed, true);
-    const border: [number, number] = c.transposed
-      ? [c.before[2], c.kernel[2] - c.stride[2] - c.before[2]]
-      : [0, 0];
+    const replicated = !c.transposed && c.border === 'replicate';
+    const a = padded(wasm, scratch, gathered, rows.before, rows.after, replicated, true);
+    const border: [number, number] = c.transposed ? [c.before[2], c.after[2]] : [0, 0];
     const b = padded(wasm, scratch, still, ...border, true, !whole);
     const walk = scratch.integers([
       c.n,

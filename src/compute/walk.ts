@@ -6,10 +6,10 @@
  * - gathered: out[j] = sum over taps t of in[j * stride + t] * w[t]
  * - spread:   out[j * stride + r] = sum over m of in[j - m] * w[r + stride * m], a class of taps for each r < stride
  *
- * The border is replication where the input is x, and zero where it is a gradient; then the lattice is the padded x,
- * whose border is summed into the voxels it repeats.
+ * The border is the convolution's where the input is x, and zero where it is a gradient; then the lattice is the padded
+ * x, whose border is summed into the voxels it repeats, or dropped where it is zeros.
  */
-import type { Convolution } from './geometry';
+import { type Convolution, insideOf } from './geometry';
 
 /** The walk along d or h. */
 export interface AxisWalk {
@@ -48,6 +48,8 @@ interface Axis {
   readonly kernel: number;
   readonly stride: number;
   readonly before: number;
+  /** The voxel of x that a padded position holds, or -1. */
+  readonly inside: (padded: number) => number;
 }
 
 export type Direction = 'forward' | 'backward';
@@ -58,21 +60,23 @@ export function axisWalk(c: Convolution, axis: 0 | 1, direction: Direction): Axi
   const taps = gathered ? [range(a.kernel)] : range(a.stride).map((r) => spreadTaps(a, r));
   const slots = taps[0]!.length;
   const forward = direction === 'forward';
-  const positions = forward ? a.output : a.padded;
+  // Nobody wants the gradient of a zero border.
+  const lattice = range(forward ? a.output : a.padded).filter((at) => forward || a.inside(at) >= 0);
+  const positions = lattice.length;
   const shift = c.transposed === forward && c.transposed ? a.kernel - 1 : 0;
   const table = new Int32Array(positions * (2 + slots));
-  for (let position = 0; position < positions; position++) {
+  for (const [line, position] of lattice.entries()) {
     const q = position + shift;
     const class_ = gathered ? 0 : q % a.stride;
-    const row = table.subarray(position * (2 + slots));
-    row[0] = forward ? position : inside(a, position);
+    const row = table.subarray(line * (2 + slots));
+    row[0] = forward ? position : a.inside(position);
     row[1] = class_;
     for (let slot = 0; slot < slots; slot++) {
       const at = gathered
         ? position * a.stride + slot - (forward ? 0 : a.kernel - 1)
         : Math.floor(q / a.stride) - slot;
       const exists = (taps[class_]![slot] ?? -1) >= 0 && at >= 0 && at < (forward ? a.padded : a.output);
-      row[2 + slot] = exists ? (forward ? inside(a, at) : at) : -1;
+      row[2 + slot] = exists ? (forward ? a.inside(at) : at) : -1;
     }
   }
   return { slots, taps, table, positions };
@@ -110,8 +114,9 @@ export function rowWalk(c: Convolution, direction: Direction): RowWalk {
 
 function axisOf(c: Convolution, axis: 0 | 1 | 2): Axis {
   const [input, output, kernel] = [c.input[axis], c.output[axis], c.kernel[axis]];
-  const [stride, before] = [c.stride[axis], c.before[axis]];
-  return { input, output, padded: input + kernel - stride, kernel, stride, before };
+  const [stride, before, after] = [c.stride[axis], c.before[axis], c.after[axis]];
+  const inside = (padded: number) => insideOf(c, axis, padded);
+  return { input, output, padded: before + input + after, kernel, stride, before, inside };
 }
 
 /** Taps r, r + stride, ... of a spread class, with -1 where it has one less than the largest class. */
@@ -120,11 +125,6 @@ function spreadTaps(a: Axis, r: number): number[] {
     const tap = r + a.stride * m;
     return tap < a.kernel ? tap : -1;
   });
-}
-
-/** The voxel of x that a padded position repeats. */
-function inside(a: Axis, padded: number): number {
-  return Math.min(Math.max(padded - a.before, 0), a.input - 1);
 }
 
 function range(count: number): number[] {

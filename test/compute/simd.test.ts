@@ -17,11 +17,13 @@ function drawConvolution(random: Random): { plan: Convolution; xShape: number[];
   const kernel = stride.map((s) =>
     transposed ? (s === 2 ? 4 : pick([1, 2, 3, 4])) : pick([1, 2, 3, 4, 5].filter((k) => k >= s)),
   );
-  const size = stride.map((s, axis) => s + random.below(axis === 2 ? 19 : 4));
+  const padding = !transposed && random.next() < 0.4 ? kernel.map((k) => random.below(k)) : undefined;
+  const size = stride.map((s, axis) => (padding ? kernel[axis]! : s) + random.below(axis === 2 ? 19 : 4));
   const [ci, co] = [pick([1, 2, 3, 4, 5, 8, 12, 13, 16]), pick([1, 2, 3, 4, 6, 8, 11, 12, 16])];
+  const options = { stride, ...(padding && { padding: padding as [number, number, number] }) };
   const xShape = [1 + random.below(2), ...size, ci];
   const wShape = [...kernel, ci, co];
-  return { plan: planConvolution(xShape, wShape, transposed, { stride }), xShape, wShape };
+  return { plan: planConvolution(xShape, wShape, transposed, options), xShape, wShape };
 }
 
 describe('SIMD kernels', () => {
@@ -32,11 +34,12 @@ describe('SIMD kernels', () => {
   it('agree with plain loops on two hundred random convolutions', () => {
     const reference = referenceKernels(() => tf.backend());
     const random = new Random(11, 'geometries');
-    const seen = { transposed: 0, strided: 0 };
+    const seen = { transposed: 0, strided: 0, zeros: 0 };
     for (let trial = 0; trial < 200; trial++) {
       const { plan, xShape, wShape } = drawConvolution(random);
       if (plan.transposed) seen.transposed++;
       if (plan.stride.includes(2)) seen.strided++;
+      if (plan.border === 'zero') seen.zeros++;
       tf.tidy(() => {
         const [x, w] = [tensor(trial, xShape), tensor(1000 + trial, wShape)];
         const [bias, dy] = [tensor(2000 + trial, [wShape[4]!]), tensor(3000 + trial, outputShape(plan))];
@@ -66,7 +69,7 @@ describe('SIMD kernels', () => {
         }
       });
     }
-    expect(Math.min(seen.transposed, seen.strided)).toBeGreaterThan(40);
+    expect(Math.min(seen.transposed, seen.strided, seen.zeros)).toBeGreaterThan(40);
   });
 
   it('agree with plain loops on group norms of any channels', () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/backend';
+import { convolutionGradients } from '../../src/compute/backward';
 import {
   conv3d,
   conv3dTranspose,
@@ -17,6 +18,8 @@ import {
   stopGradient,
   straightThrough,
 } from '../../src/compute/ops';
+import { maxPool } from '../../src/compute/pool';
+import { putSlices, takeSlices } from '../../src/compute/slices';
 import { InvalidArgument } from '../../src/errors';
 import { expectGradients, normal, tensor, worstError } from './tensors';
 
@@ -37,6 +40,18 @@ interface ConvolutionFixture {
   db: number[];
 }
 
+type ZeroBorderFixture = Omit<ConvolutionFixture, 'transposed'> & { padding: [number, number, number] };
+
+interface MaxPoolFixture {
+  name: string;
+  xShape: number[];
+  yShape: number[];
+  x: number[];
+  y: number[];
+  dy: number[];
+  dx: number[];
+}
+
 interface GroupNormFixture {
   name: string;
   groups: number;
@@ -55,6 +70,8 @@ interface GroupNormFixture {
 const fixtures = JSON.parse(readFileSync(join(__dirname, '../fixtures/ops/ops.json'), 'utf8')) as {
   convolutions: ConvolutionFixture[];
   groupNorms: GroupNormFixture[];
+  zeroBorders: ZeroBorderFixture[];
+  maxPools: MaxPoolFixture[];
 };
 
 const required = (process.env.PATCHWISE_REQUIRE_BACKENDS ?? '').split(',').filter(Boolean);
@@ -94,6 +111,36 @@ describe.each(backendNames)('backend %s', (name) => {
       tf.dispose([inputs, y, gradients]);
     });
 
+    it.each(fixtures.zeroBorders)('convolution with a border of zeros: $name', (f) => {
+      const options = { stride: f.stride, padding: f.padding };
+      const inputs = [tf.tensor(f.x, f.xShape), tf.tensor(f.w, f.wShape), tf.tensor(f.b)];
+      const run = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor) =>
+        conv3d(x as tf.Tensor5D, w as tf.Tensor5D, b as tf.Tensor1D, options);
+      const y = run(inputs[0]!, inputs[1]!, inputs[2]!);
+      expect(y.shape).toEqual(f.yShape);
+      expect(worstError(y.dataSync(), f.y)).toBeLessThan(2e-6);
+      const dy = tf.tensor(f.dy, f.yShape) as tf.Tensor as tf.Tensor5D;
+      const gradients = tf.grads(run as (...args: tf.Tensor[]) => tf.Tensor)(inputs, dy);
+      const [x, w] = inputs as unknown as [tf.Tensor5D, tf.Tensor5D];
+      const byHand = convolutionGradients(x, w, dy, options, { input: true, weights: true });
+      [f.dx, f.dw, f.db].forEach((expected, i) => {
+        expect(worstError(gradients[i]!.dataSync(), expected), ['dx', 'dw', 'db'][i]).toBeLessThan(2e-6);
+        const explicit = [byHand.dx, byHand.dw, byHand.dbias][i]!;
+        expect(worstError(explicit.dataSync(), expected), 'by hand').toBeLessThan(2e-6);
+      });
+      tf.dispose([inputs, y, dy, gradients, Object.values(byHand)]);
+    });
+
+    it.each(fixtures.maxPools)('max pooling: $name', (f) => {
+      const x = tf.tensor(f.x, f.xShape);
+      const y = maxPool(x as tf.Tensor as tf.Tensor5D);
+      expect(y.shape).toEqual(f.yShape);
+      expect([...y.dataSync()]).toEqual(f.y);
+      const dx = tf.grad((x: tf.Tensor) => maxPool(x as tf.Tensor5D))(x, tf.tensor(f.dy, f.yShape));
+      expect(worstError(dx.dataSync(), f.dx)).toBeLessThan(1e-6);
+      tf.dispose([x, y, dx]);
+    });
+
     it.each(fixtures.groupNorms)('group norm: $name', (f) => {
       const inputs = [tf.tensor(f.x, f.xShape), tf.tensor(f.gamma), tf.tensor(f.beta)];
       const run = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) =>
@@ -122,9 +169,12 @@ describe.each(backendNames)('backend %s', (name) => {
       { x: [1, 5, 3, 7, 2], w: [3, 3, 3, 2, 7], stride: 2, op: conv3d },
       { x: [1, 2, 3, 5, 4], w: [4, 4, 4, 4, 8], stride: 2, op: conv3dTranspose },
       { x: [2, 2, 3, 4, 3], w: [3, 3, 3, 3, 2], stride: 1, op: conv3dTranspose },
-    ])('$op.name $x * $w / $stride', ({ x, w, stride, op }) => {
+      { x: [1, 4, 5, 6, 4], w: [4, 4, 4, 4, 8], stride: 2, padding: [2, 2, 2] as const, op: conv3d },
+      { x: [2, 1, 6, 7, 2], w: [1, 4, 4, 2, 1], stride: 1, padding: [0, 2, 2] as const, op: conv3d },
+    ])('$op.name $x * $w / $stride, zeros $padding', ({ x, w, stride, padding, op }) => {
+      const options = { stride, ...(padding && { padding }) };
       expectGradients(
-        (a, b, c) => op(a as tf.Tensor5D, b as tf.Tensor5D, c as tf.Tensor1D, { stride }),
+        (a, b, c) => op(a as tf.Tensor5D, b as tf.Tensor5D, c as tf.Tensor1D, options),
         [x, w, [w[4]!]],
         { step: 0.5, tolerance: 1e-4 },
       );
@@ -146,6 +196,24 @@ describe.each(backendNames)('backend %s', (name) => {
         step: 0.5,
         tolerance: 1e-4,
       });
+    });
+
+    it('max pooling', () => {
+      expectGradients((x) => maxPool(x as tf.Tensor5D), [[2, 2, 4, 5, 3]], { step: 1e-3 });
+    });
+
+    it('slices across every axis, and back', () => {
+      const shape = [2, 3, 4, 5, 2] as const;
+      for (const axis of [0, 1, 2] as const) {
+        const take = tf.customGrad((...inputs) => ({
+          value: takeSlices(inputs[0] as tf.Tensor5D, axis, [2, 1]),
+          gradFunc: (dy: tf.Tensor) => putSlices(dy as tf.Tensor5D, [...shape], axis, [2, 1]),
+        }));
+        expectGradients(take, [shape], { step: 0.5, tolerance: 1e-4, probes: 40 });
+      }
+      const x = tf.tensor5d([...Array(24).keys()], [2, 2, 2, 3, 1]);
+      expect([...takeSlices(x, 0, [1, 0]).dataSync()]).toEqual([6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
+      expect([...takeSlices(x, 2, [0, 2]).dataSync()]).toEqual([0, 3, 6, 9, 14, 17, 20, 23]);
     });
 
     it('SiLU, residual and losses', () => {
@@ -335,6 +403,17 @@ describe.each(backendNames)('backend %s', (name) => {
       ['a bias of another size', () => conv3d(x(), w(3, 3, 3, 2, 4), vector(3)), 'bias'],
       ['stride 3', () => conv3d(x(), w(3, 3, 3, 2, 4), null, { stride: 3 }), 'stride'],
       ['a kernel under the stride', () => conv3d(x(), w(1, 1, 1, 2, 4), null, { stride: 2 }), 'w'],
+      [
+        'zeros around a transposed one',
+        () => conv3dTranspose(x(), w(4, 4, 4, 2, 4), null, { padding: [1, 1, 1] }),
+        'padding',
+      ],
+      [
+        'more zeros than kernel',
+        () => conv3d(x(), w(3, 3, 3, 2, 4), null, { padding: [0, 3, 0] }),
+        'padding',
+      ],
+      ['a slice that is not there', () => takeSlices(x(), 1, [4]), 'indices'],
       ['kernel 3 of transposed stride 2', () => conv3dTranspose(x(), w(3, 3, 3, 2, 4)), 'w'],
       ['int32 input', () => conv3d(tf.cast(x(), 'int32'), w(3, 3, 3, 2, 4)), 'x'],
       ['groups that do not divide', () => groupNorm(x(), vector(2), vector(2), { groups: 3 }), 'groups'],

@@ -27,7 +27,7 @@ const LANES: usize = 56; // 8, 4 or 1
 const SLOT: usize = 60; // bytes of one packed run
 const X_STEP: usize = 64; // bytes between the inputs of two neighbouring outputs of a class
 const Y_STEP: usize = 68; // bytes between two neighbouring outputs of a class
-const FOLD: usize = 72; // 1: sum the border of the lattice's rows into the voxels that it repeats
+const FOLD: usize = 72; // 1: sum the border of the lattice's rows into the voxels that it repeats; 2: drop it
 const FOLD_BEFORE: usize = 76; // voxels
 const FOLD_WIDTH: usize = 80; // voxels of a row of y
 const FOLD_PADDED: usize = 84; // voxels of a row of the lattice
@@ -433,6 +433,7 @@ function foldRow(walk: usize, row: usize, y: usize): void {
   const width = load<i32>(walk, FOLD_WIDTH);
   const padded = load<i32>(walk, FOLD_PADDED);
   addTo(y, row + before * voxel, width * voxel);
+  if (load<i32>(walk, FOLD) == 2) return;
   for (let i = 0; i < before; i++) addTo(y, row + i * voxel, voxel);
   const last = y + (width - 1) * voxel;
   for (let i = before + width; i < padded; i++) addTo(last, row + i * voxel, voxel);
