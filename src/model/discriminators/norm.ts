@@ -20,11 +20,14 @@ export interface NormInput {
   readonly beta: tf.Tensor1D;
 }
 
-/** The normalised tensor, and what its gradient needs; `saved` is disposed of with it. */
-export interface Normalised {
-  readonly y: tf.Tensor5D;
+/** What the gradient needs of the way forwards. */
+export interface NormMemory {
   readonly saved: readonly tf.Tensor[];
   readonly statistics?: Statistics;
+}
+
+export interface Normalised extends NormMemory {
+  readonly y: tf.Tensor5D;
 }
 
 /** Of a batch over all ranks, by channel. */
@@ -34,9 +37,8 @@ interface Statistics {
   readonly scale: Float32Array;
 }
 
-export interface NormGradient extends NormInput {
+export interface NormGradient extends Omit<NormInput, 'x'>, NormMemory {
   readonly dy: tf.Tensor5D;
-  readonly normalised: Normalised;
 }
 
 /** dgamma and dbeta are this rank's part: summed over ranks they are the global batch's. */
@@ -69,10 +71,10 @@ export const batchNorm: Norm = {
   },
 
   async backward(dys, peers) {
-    const local = (dys ?? []).map(({ dy, normalised }) =>
+    const local = (dys ?? []).map(({ dy, saved }) =>
       tf.tidy(() => {
         const rows = tf.reshape(dy, [-1, dy.shape[4]]);
-        return { dbeta: channelSums(rows), dgamma: channelSums(tf.mul(rows, normalised.saved[0]!)) };
+        return { dbeta: channelSums(rows), dgamma: channelSums(tf.mul(rows, saved[0]!)) };
       }),
     );
     const arrays = local.flatMap(({ dbeta, dgamma }) => [
@@ -81,14 +83,14 @@ export const batchNorm: Norm = {
     ]);
     const gathered = await peers.gather(concat(arrays));
     const reader = gathered.filter((part) => part.length > 0).map((part) => new Reader(part));
-    return (dys ?? []).map(({ dy, gamma, normalised }, i) => {
+    return (dys ?? []).map(({ dy, gamma, saved, statistics }, i) => {
       const channels = dy.shape[4];
-      const { count, scale } = normalised.statistics!;
+      const { count, scale } = statistics!;
       const [sum, product] = [addUp(reader, channels), addUp(reader, channels)];
       const dx = tf.tidy(() => {
         const rows = tf.reshape(dy, [-1, channels]);
         const mean = tf.tensor1d(sum.map((value) => value / count));
-        const along = tf.mul(normalised.saved[0]!, tf.tensor1d(product.map((value) => value / count)));
+        const along = tf.mul(saved[0]!, tf.tensor1d(product.map((value) => value / count)));
         const inner = tf.sub(tf.sub(rows, mean), along);
         return tf.reshape(tf.mul(inner, tf.mul(gamma, tf.tensor1d(scale))), dy.shape) as tf.Tensor5D;
       });
@@ -104,14 +106,14 @@ export const groupNorm: Norm = {
       const groups = Math.min(GROUPS, input.x.shape[4]);
       const options = { groups, eps: EPSILON, silu: false };
       const [y, ...saved] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { ...input }, options);
-      return { y: y as tf.Tensor5D, saved };
+      return { y: y as tf.Tensor5D, saved: [tf.clone(input.x), ...saved] };
     });
   },
 
   async backward(dys) {
-    return (dys ?? []).map(({ dy, x, gamma, beta, normalised }) => {
-      const [mean, scale] = normalised.saved as [tf.Tensor, tf.Tensor];
-      const options = { groups: Math.min(GROUPS, x.shape[4]), eps: EPSILON, silu: false };
+    return (dys ?? []).map(({ dy, gamma, beta, saved }) => {
+      const [x, mean, scale] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const options = { groups: Math.min(GROUPS, dy.shape[4]), eps: EPSILON, silu: false };
       const [dx, dgamma, dbeta] = runKernel<tf.Tensor[]>(
         'PatchwiseGroupNormGradient',
         { dy, x, gamma, beta, mean, scale },

@@ -1,0 +1,205 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { convolutionGradients } from '../compute/backward';
+import { putSlices, type SliceAxis, takeSlices } from '../compute/slices';
+import { Random } from '../random';
+import { LAST_LAYER } from './decoder';
+import type { AdversarialLosses, Adversary, Slices } from './discriminators/adversary';
+import { type Axis, adversarialFactor, type GanConfig } from './discriminators/config';
+import { l1Reconstruction } from './losses';
+import type { Peers } from './peers';
+import type { Perceptual } from './perceptual';
+import type { VqGan } from './vqgan';
+
+/** Which part of which global batch a pass is about. */
+export interface BatchPart {
+  /** Optimiser steps done before this one. */
+  readonly step: number;
+  /** Patches of the global batch before this part's, and of all of it. */
+  readonly offset: number;
+  readonly total: number;
+  readonly peers: Peers;
+}
+
+/** All times the part's share of the global batch; what is not part of the step is 0. */
+export interface ObjectiveLosses extends AdversarialLosses {
+  /** What the generator minimises. */
+  readonly loss: number;
+  /** Unweighted: mean absolute difference of patch and reconstruction. */
+  readonly reconstruction: number;
+  /** Unweighted: mean squared distance of the latents to their codes. */
+  readonly commitment: number;
+  /** Unweighted LPIPS. */
+  readonly perceptual: number;
+  /** What the adversarial loss was multiplied by, beside its weight: gan's ramp and adaptive weight. */
+  readonly adversarialScale: number;
+}
+
+/** The tensors are the caller's to dispose. */
+export interface ObjectiveResult {
+  readonly losses: ObjectiveLosses;
+  /** Of the generator and, once they have joined, the discriminators, by weight name. */
+  readonly gradients: tf.NamedTensorMap;
+  readonly latents: tf.Tensor2D;
+  readonly codes: tf.Tensor1D;
+}
+
+/** Keeps the adaptive weight from a gradient that has died (as in "Taming Transformers"). */
+const ADAPTIVE_EPSILON = 1e-4;
+const MOST_ADAPTIVE = 1e4;
+
+/** What a generator and its discriminators are trained for: all losses, and the gradients of all weights. */
+export class Objective {
+  constructor(
+    readonly model: VqGan,
+    private readonly options: {
+      readonly gan: GanConfig;
+      readonly adversary?: Adversary | undefined;
+      readonly perceptual?: { readonly loss: Perceptual; readonly weight: number } | undefined;
+      readonly seed: number;
+    },
+  ) {}
+
+  /**
+   * Losses and gradients of a part [n, d, h, w, 1] of a global batch, times its share of it: added up over all parts
+   * they are those of the whole batch. Generator and discriminators see the same reconstruction, and both gradients
+   * belong to the weights before the step.
+   */
+  async lossAndGradients(x: tf.Tensor5D, part: BatchPart): Promise<ObjectiveResult> {
+    const { adversary, perceptual, gan, seed } = this.options;
+    const weight = x.shape[0] / part.total;
+    const { config } = this.model;
+    const slices = drawSlices(gan.axes, x.shape, part, seed);
+    const pass = this.model.forward(x);
+    const reconstruction = l1Reconstruction(x, pass.y, config.reconstruction * weight);
+    const seen = perceptual && slicesLoss(perceptual, x, pass.y, slices, weight);
+    const plain = seen ? addUp([reconstruction.gradient, seen.gradient]) : reconstruction.gradient;
+    const factor = adversary ? adversarialFactor(gan, part.step) : 0;
+    let [dy, scale, verdict]: [tf.Tensor5D, number, Awaited<ReturnType<Adversary['judge']>> | undefined] = [
+      plain,
+      0,
+      undefined,
+    ];
+    if (adversary && factor > 0) {
+      const { adaptive } = gan;
+      const judging = { slices, weight, factor, peers: part.peers, apart: adaptive };
+      verdict = await adversary.judge(x, pass.y, judging);
+      const { adversarial, features } = verdict.atPatches;
+      const adapted = adaptive
+        ? await this.adaptiveWeight(pass.features, plain, adversarial, weight, factor, part.peers)
+        : 1;
+      scale = factor * adapted;
+      dy = addUp([plain, times(adversarial, adapted), ...(features ? [features] : [])]);
+    }
+    const gradients = { ...pass.gradients(dy, weight), ...verdict?.gradients };
+    const quantiser = pass.quantiserLoss.dataSync()[0]!;
+    const adversarial = verdict?.losses ?? NO_ADVERSARY;
+    const losses: ObjectiveLosses = {
+      loss:
+        weight * (config.reconstruction * reconstruction.value + quantiser) +
+        (perceptual && seen ? weight * perceptual.weight * seen.value : 0) +
+        scale * adversarial.adversarial +
+        factor * gan.features * adversarial.features,
+      reconstruction: weight * reconstruction.value,
+      commitment: weight * pass.commitment.dataSync()[0]!,
+      perceptual: weight * (seen?.value ?? 0),
+      adversarialScale: weight * scale,
+      ...adversarial,
+    };
+    tf.dispose([pass.y, pass.features, pass.quantiserLoss, pass.commitment, dy]);
+    return { losses, gradients, latents: pass.latents, codes: pass.codes };
+  }
+
+  /** What a rank that has no patch does in a pass of the others. */
+  async lookOn({ step, peers }: Pick<BatchPart, 'step' | 'peers'>): Promise<void> {
+    const { adversary, gan } = this.options;
+    if (!adversary || adversarialFactor(gan, step) === 0) return;
+    await adversary.lookOn(peers);
+    if (gan.adaptive) await peers.gather(new Float32Array(0));
+  }
+
+  /** |gradient of the plain losses| / |gradient of the adversarial one|, at the decoder's last weights, of all ranks. */
+  private async adaptiveWeight(
+    features: tf.Tensor5D,
+    plain: tf.Tensor5D,
+    adversarial: tf.Tensor5D,
+    weight: number,
+    factor: number,
+    peers: Peers,
+  ): Promise<number> {
+    const w = this.model.weights.get(`${LAST_LAYER}.conv.weight`)! as tf.Tensor as tf.Tensor5D;
+    const [ofPlain, ofAdversarial] = [plain, adversarial].map((dy) => {
+      const { dw } = convolutionGradients(features, w, dy, {}, { input: false, weights: true });
+      const values = dw!.dataSync<'float32'>().slice();
+      dw!.dispose();
+      return values;
+    }) as [Float32Array, Float32Array];
+    const gathered = await peers.gather(Float32Array.of(weight, ...ofPlain, ...ofAdversarial));
+    const parts = gathered.filter(({ length }) => length > 0);
+    const share = parts.reduce((sum, values) => sum + values[0]!, 0);
+    const size = ofPlain.length;
+    const norm = (from: number) => {
+      let squares = 0;
+      for (let i = from; i < from + size; i++)
+        squares += parts.reduce((sum, values) => sum + values[i]!, 0) ** 2;
+      return Math.sqrt(squares) / share;
+    };
+    return Math.min(norm(1) / (norm(1 + size) / factor + ADAPTIVE_EPSILON), MOST_ADAPTIVE);
+  }
+}
+
+const NO_ADVERSARY: AdversarialLosses = {
+  adversarial: 0,
+  features: 0,
+  discriminator: 0,
+  logitsReal: 0,
+  logitsFake: 0,
+};
+
+/**
+ * The slices of one part of a global batch: one axis for all of it, and for each patch a place that depends on the
+ * seed, the step and where the patch is in the global batch, so that any number of ranks draws the same.
+ * @param shape [n, d, h, w, 1]
+ */
+export function drawSlices(
+  axes: readonly Axis[],
+  shape: readonly number[],
+  { step, offset }: Pick<BatchPart, 'step' | 'offset'>,
+  seed: number,
+): Slices {
+  const axis = axes[new Random(seed, 'slice axis', step).below(axes.length)]!;
+  const across = 'zyx'.indexOf(axis) as SliceAxis;
+  const indices = Array.from({ length: shape[0]! }, (_, i) =>
+    new Random(seed, 'slice', step, offset + i).below(shape[across + 1]!),
+  );
+  return { axis: across, indices };
+}
+
+/** The perceptual loss of the slices, with its gradient at the patches they were taken from. */
+function slicesLoss(
+  { loss, weight: own }: { readonly loss: Perceptual; readonly weight: number },
+  x: tf.Tensor5D,
+  y: tf.Tensor5D,
+  { axis, indices }: Slices,
+  weight: number,
+): { value: number; gradient: tf.Tensor5D } {
+  const taken = [x, y].map((patches) => takeSlices(patches, axis, indices)) as [tf.Tensor5D, tf.Tensor5D];
+  const { value, gradient } = loss.loss(...taken, own * weight);
+  const atPatches = putSlices(gradient, y.shape, axis, indices);
+  tf.dispose([...taken, gradient]);
+  return { value, gradient: atPatches };
+}
+
+/** The sum; frees the parts. */
+function addUp(parts: readonly tf.Tensor5D[]): tf.Tensor5D {
+  const sum = tf.tidy(() => parts.reduce((total, part) => tf.add(total, part) as tf.Tensor5D));
+  tf.dispose([...parts]);
+  return sum;
+}
+
+/** x times a number; frees x. */
+function times(x: tf.Tensor5D, factor: number): tf.Tensor5D {
+  if (factor === 1) return x;
+  const product = tf.mul(x, factor) as tf.Tensor5D;
+  x.dispose();
+  return product;
+}
