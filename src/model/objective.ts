@@ -128,9 +128,9 @@ export class Objective {
   ): Promise<number> {
     const w = this.model.weights.get(`${LAST_LAYER}.conv.weight`)! as tf.Tensor as tf.Tensor5D;
     const [ofPlain, ofAdversarial] = [plain, adversarial].map((dy) => {
-      const { dw } = convolutionGradients(features, w, dy, {}, { input: false, weights: true });
+      const { dw, dbias } = convolutionGradients(features, w, dy, {}, { input: false, weights: true });
       const values = dw!.dataSync<'float32'>().slice();
-      dw!.dispose();
+      tf.dispose([dw!, dbias!]);
       return values;
     }) as [Float32Array, Float32Array];
     const gathered = await peers.gather(Float32Array.of(weight, ...ofPlain, ...ofAdversarial));

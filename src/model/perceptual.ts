@@ -95,6 +95,7 @@ export class Perceptual {
     if (Math.min(x.shape[2], x.shape[3]) < LEAST)
       throw new InvalidArgument('slices', `at least ${LEAST} x ${LEAST} voxels`, x.shape.slice(2, 4));
     const wanted = tf.tidy(() => this.features(x));
+    const scale = tf.scalar(weight);
     const { value, grad } = tf.valueAndGrad((slices: tf.Tensor) => {
       const distances = this.features(slices as tf.Tensor5D).map((feature, i) => {
         const apart = tf.squaredDifference(unit(feature), unit(wanted[i]!));
@@ -102,8 +103,8 @@ export class Perceptual {
         return tf.div(tf.sum(tf.mul(apart, this.weight(`head${i}`))), n * a * b);
       });
       return distances.reduce((sum, distance) => tf.add(sum, distance)) as tf.Scalar;
-    })(y, tf.scalar(weight));
-    tf.dispose(wanted);
+    })(y, scale);
+    tf.dispose([scale, ...wanted]);
     const loss = { value: value.dataSync()[0]!, gradient: grad as tf.Tensor5D };
     value.dispose();
     return loss;

@@ -1,10 +1,12 @@
 import { InvalidArgument } from '../errors';
 import type { ModelConfig } from './config';
+import type { GanConfig } from './discriminators/config';
 
 /** A named starting point: a model, the patches it is trained on, and the training defaults that suit it. */
 export interface Preset {
   readonly description: string;
   readonly model: ModelConfig;
+  readonly gan: GanConfig;
   /** Voxels [x, y, z]. */
   readonly patch: readonly [number, number, number];
   readonly stride: readonly [number, number, number];
@@ -40,10 +42,26 @@ const GUIDE_MODEL: ModelConfig = {
   reconstruction: 1,
 };
 
+/** The specification's discriminators: 2.76 million parameters for slices across z, 11.05 million for patches. */
+const GUIDE_GAN: GanConfig = {
+  slice: 1,
+  patch: 1,
+  features: 4,
+  loss: 'hinge',
+  start: 10_000,
+  ramp: 0,
+  adaptive: false,
+  channels: 64,
+  layers: 3,
+  norm: 'batch',
+  axes: ['z'],
+};
+
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   guide: {
     description: 'the guide: 22.2 M parameters on overlapping patches of the full-resolution volume',
     model: GUIDE_MODEL,
+    gan: GUIDE_GAN,
     patch: [256, 256, 128],
     stride: [192, 192, 96],
     intensity: 'minmax',
@@ -64,6 +82,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       commitment: 0.25,
       reconstruction: 4,
     },
+    gan: GUIDE_GAN,
     patch: [128, 128, 128],
     stride: [96, 96, 96],
     intensity: 'ctpa',
@@ -77,6 +96,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   baseline: {
     description: 'the single-GPU baseline the guide compares with: the same model on 256 x 256 x 64 voxels',
     model: GUIDE_MODEL,
+    gan: GUIDE_GAN,
     patch: [256, 256, 64],
     stride: [256, 256, 64],
     intensity: 'minmax',
@@ -103,6 +123,17 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       decay: 0.9,
       restartBelow: 0.2,
       reconstruction: 4,
+    },
+    // Off, and small where slice or patch turn it on: two layers of stride 2 are what 32 x 32 x 16 voxels have room for.
+    gan: {
+      ...GUIDE_GAN,
+      slice: 0,
+      patch: 0,
+      start: 0,
+      channels: 8,
+      layers: 2,
+      norm: 'group',
+      axes: ['x', 'y', 'z'],
     },
     patch: [32, 32, 16],
     stride: [24, 24, 12],

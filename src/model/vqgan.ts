@@ -9,7 +9,15 @@ import { l1Reconstruction } from './losses';
 import { createQuantiser, quantiserWeights } from './quantisers/create';
 import { MovingAverageQuantiser } from './quantisers/moving-average';
 import type { Quantiser } from './quantisers/quantiser';
-import { createWeights, type StateArray, sizeOf, type WeightShape } from './weights';
+import {
+  createWeights,
+  loadWeights,
+  requireArrays,
+  type StateArray,
+  sizeOf,
+  type WeightShape,
+  weightState,
+} from './weights';
 
 export type { StateArray } from './weights';
 
@@ -162,26 +170,13 @@ export class VqGan {
 
   /** All that determines the model: weights and quantiser by PyTorch's names, in this project's layout. Copies. */
   state(): Map<string, StateArray> {
-    const weights = [...this.weights].map(([name, weight]): [string, StateArray] => [
-      name,
-      { shape: weight.shape, data: weight.dataSync<'float32'>().slice() },
-    ]);
-    return new Map([...weights, ...this.quantiser.state()]);
+    return new Map([...weightState(this.weights), ...this.quantiser.state()]);
   }
 
   /** Takes another model's state. Throws InvalidArgument, and changes nothing, unless every array is there and fits. */
   load(state: ReadonlyMap<string, StateArray>): void {
-    const wanted = [...weightShapes(this.config), ...stateShapes(this.quantiser)];
-    for (const { name, shape } of wanted) {
-      const found = state.get(name);
-      if (!found || found.shape.join() !== shape.join() || found.data.length !== sizeOf(shape))
-        throw new InvalidArgument(`state ${name}`, `an array of shape [${shape}]`, found?.shape ?? 'nothing');
-    }
-    for (const [name, weight] of this.weights) {
-      const saved = tf.tensor(state.get(name)!.data.slice(), weight.shape);
-      weight.assign(saved);
-      saved.dispose();
-    }
+    requireArrays(stateShapes(this.quantiser), state);
+    loadWeights(this.weights, state);
     this.quantiser.load(state);
   }
 

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { InvalidArgument } from '../errors';
 import { Random } from '../random';
 
 /**
@@ -32,6 +33,41 @@ export function createWeights(shapes: readonly WeightShape[], seed: number): Map
       start.dispose();
       return [spec.name, weight];
     }),
+  );
+}
+
+/** Throws InvalidArgument unless every one of these arrays is there and has its shape. */
+export function requireArrays(
+  wanted: Iterable<{ readonly name: string; readonly shape: readonly number[] }>,
+  state: ReadonlyMap<string, StateArray>,
+): void {
+  for (const { name, shape } of wanted) {
+    const found = state.get(name);
+    if (!found || found.shape.join() !== shape.join() || found.data.length !== sizeOf(shape))
+      throw new InvalidArgument(`state ${name}`, `an array of shape [${shape}]`, found?.shape ?? 'nothing');
+  }
+}
+
+/** Takes values for weights. Throws InvalidArgument, and changes nothing, unless every array is there and fits. */
+export function loadWeights(weights: Weights, state: ReadonlyMap<string, StateArray>): void {
+  requireArrays(
+    [...weights].map(([name, { shape }]) => ({ name, shape })),
+    state,
+  );
+  for (const [name, weight] of weights) {
+    const saved = tf.tensor(state.get(name)!.data.slice(), weight.shape);
+    weight.assign(saved);
+    saved.dispose();
+  }
+}
+
+/** The values of weights by name. Copies. */
+export function weightState(weights: Weights): Map<string, StateArray> {
+  return new Map(
+    [...weights].map(([name, weight]) => [
+      name,
+      { shape: weight.shape, data: weight.dataSync<'float32'>().slice() },
+    ]),
   );
 }
 

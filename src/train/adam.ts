@@ -7,11 +7,15 @@ export interface AdamOptions {
   /** Decay rates of the first and the second moment. */
   readonly betas: readonly [number, number];
   readonly epsilon?: number;
+  readonly weightDecay?: number;
+  /** The decay goes past the moments straight to the weights, as AdamW; else it is added to the gradient. */
+  readonly decoupled?: boolean;
 }
 
 /**
  * Adam (Kingma & Ba, 2015, algorithm 1, with bias correction as in PyTorch). It computes in plain arrays, element
- * by element in double precision, so the same gradients give the same weights to the bit on any backend.
+ * by element in double precision, so the same gradients give the same weights to the bit on any backend. With
+ * decoupled weight decay it is AdamW (Loshchilov & Hutter, 2019); all weights decay, as in PyTorch.
  */
 export class Adam {
   /** Steps done: the t of the bias correction. */
@@ -31,7 +35,8 @@ export class Adam {
 
   /** Moves every weight by its gradient, given row-major; at another learning rate where one is given. */
   step(gradients: ReadonlyMap<string, Float32Array>, learningRate: number = this.options.learningRate): void {
-    const { epsilon = 1e-8 } = this.options;
+    const { epsilon = 1e-8, weightDecay = 0, decoupled = false } = this.options;
+    const [shrink, pull] = decoupled ? [1 - learningRate * weightDecay, 0] : [1, weightDecay];
     const [beta1, beta2] = this.options.betas;
     this.steps++;
     const rate = learningRate / (1 - beta1 ** this.steps);
@@ -42,9 +47,10 @@ export class Adam {
       const v = this.second.get(name)!;
       const w = weight.dataSync<'float32'>().slice();
       for (let i = 0; i < w.length; i++) {
-        m[i] = beta1 * m[i]! + (1 - beta1) * g[i]!;
-        v[i] = beta2 * v[i]! + (1 - beta2) * g[i]! * g[i]!;
-        w[i] = w[i]! - (rate * m[i]!) / (Math.sqrt(v[i]!) / correction + epsilon);
+        const gradient = g[i]! + pull * w[i]!;
+        m[i] = beta1 * m[i]! + (1 - beta1) * gradient;
+        v[i] = beta2 * v[i]! + (1 - beta2) * gradient * gradient;
+        w[i] = shrink * w[i]! - (rate * m[i]!) / (Math.sqrt(v[i]!) / correction + epsilon);
       }
       const moved = tf.tensor(w, weight.shape);
       weight.assign(moved);

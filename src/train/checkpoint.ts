@@ -18,6 +18,7 @@ import { InvalidArgument, UnreadableFile } from '../errors';
 import type { Intensity } from '../volume/intensity';
 import type { BestMetric, Ranked } from './best';
 import type { RunConfig } from './config';
+import type { DivergenceState } from './divergence';
 import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
 
 /** `state.json` of a checkpoint: everything but the tensors that the next step depends on. */
@@ -28,6 +29,9 @@ export interface CheckpointState {
   /** Patches of this epoch that are done, over all ranks. */
   readonly position: number;
   readonly adamSteps: number;
+  /** Steps of the discriminators' optimiser, once they have joined. */
+  readonly discriminatorSteps?: number;
+  readonly divergence?: DivergenceState;
   readonly best?: Ranked & { readonly metric: BestMetric };
   /** The best so far, the best first. */
   readonly ranking?: readonly Ranked[];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ConfigProblem, InvalidArgument, InvalidConfig } from '../errors';
 import { checkModelConfig, checkPatch } from '../model/config';
+import { checkDiscriminators } from '../model/discriminators/config';
 import { PRESETS } from '../model/presets';
 import { estimatorNames } from '../model/quantisers/estimators';
 import { quantiserNames } from '../model/quantisers/quantiser';
@@ -28,6 +29,7 @@ const size: Field = {
   schema: z.tuple([z.int().min(1), z.int().min(1), z.int().min(1)]),
 };
 const optional = (field: Field): Field => ({ ...field, schema: field.schema.optional() });
+const flag: Field = { expected: 'true or false', schema: z.boolean() };
 const oneOf = (expected: string, allowed: readonly string[]): Field => ({
   expected,
   allowed,
@@ -49,7 +51,7 @@ const modelFields: Record<keyof RunConfig['model'], Field> = {
   quantiser: optional(oneOf('a quantiser', quantiserNames)),
   initialisation: optional(oneOf('where codes start', initialisationNames)),
   estimator: optional(oneOf('a gradient estimator', estimatorNames)),
-  cosine: optional({ expected: 'true or false', schema: z.boolean() }),
+  cosine: optional(flag),
   levels: optional({
     expected: 'a list of whole numbers, 2 or more',
     schema: z.array(z.int().min(2)).min(1),
@@ -61,7 +63,30 @@ const modelFields: Record<keyof RunConfig['model'], Field> = {
   codebookLoss: optional(amount),
 };
 
-const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
+const ganFields: Record<keyof RunConfig['gan'], Field> = {
+  slice: amount,
+  patch: amount,
+  features: amount,
+  loss: oneOf('a loss of discriminators', ['hinge', 'vanilla']),
+  start: whole,
+  ramp: whole,
+  adaptive: flag,
+  channels: count,
+  layers: count,
+  norm: oneOf('a normalisation of discriminators', ['batch', 'group', 'none']),
+  axes: { expected: 'at least one of x, y, z', schema: z.array(z.enum(['x', 'y', 'z'])).min(1) },
+  learningRate: optional(positive),
+};
+
+const file: Field = { expected: 'a safetensors file', schema: z.string().min(1) };
+
+const perceptualFields: Record<keyof RunConfig['perceptual'], Field> = {
+  weight: amount,
+  vgg: optional(file),
+  heads: optional(file),
+};
+
+const fields: Record<Exclude<keyof RunConfig, 'model' | 'gan' | 'perceptual'>, Field> = {
   preset: oneOf('a preset', Object.keys(PRESETS)),
   data: { expected: 'at least one volume', schema: z.array(z.string()).min(1) },
   validation: fraction,
@@ -94,6 +119,12 @@ const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
   accumulate: count,
   tail: oneOf('what to do with the tail', ['pad', 'drop', 'uneven']),
   learningRate: positive,
+  warmup: whole,
+  optimiser: oneOf('an optimiser', ['adam', 'adamw']),
+  weightDecay: amount,
+  average: fraction,
+  use: oneOf('which weights to use', ['trained', 'average']),
+  divergence: amount,
   schedule: oneOf('how the learning rate goes', ['constant', 'cosine']),
   betas: { expected: 'two numbers in [0, 1)', schema: z.tuple([fraction.schema, fraction.schema]) },
   clip: amount,
@@ -110,8 +141,17 @@ const fields: Record<Exclude<keyof RunConfig, 'model'>, Field> = {
   grace: positive,
 };
 
-const modelSchema = z.strictObject(schemas(modelFields));
-const schema = z.strictObject({ ...schemas(fields), model: modelSchema });
+/** Settings that have settings of their own. */
+const groups: Record<string, Record<string, Field>> = {
+  model: modelFields,
+  gan: ganFields,
+  perceptual: perceptualFields,
+};
+
+const schema = z.strictObject({
+  ...schemas(fields),
+  ...Object.fromEntries(Object.entries(groups).map(([key, group]) => [key, z.strictObject(schemas(group))])),
+});
 
 /** @throws InvalidConfig naming every setting that is unknown or is not what it must be. */
 export function checkFields(config: unknown): void {
@@ -125,7 +165,12 @@ export function checkFields(config: unknown): void {
 /** What no single setting shows. @throws InvalidConfig */
 export function checkTogether(config: RunConfig): void {
   const problems: ConfigProblem[] = [];
-  for (const check of [() => checkModelConfig(config.model), () => checkPatch(config.model, config.patch)]) {
+  const checks = [
+    () => checkModelConfig(config.model),
+    () => checkPatch(config.model, config.patch),
+    () => checkDiscriminators(config.gan, config.patch),
+  ];
+  for (const check of checks) {
     try {
       check();
     } catch (error) {
@@ -140,17 +185,27 @@ export function checkTogether(config: RunConfig): void {
       expected: `at most the patch [${config.patch.join(', ')}] on every axis, so that no voxel is left out`,
       received: config.stride,
     });
+  const { weight, vgg, heads } = config.perceptual;
+  for (const [key, path] of Object.entries({ vgg, heads }))
+    if (weight > 0 && path === undefined)
+      problems.push({
+        key: `perceptual.${key}`,
+        expected: 'a safetensors file, where perceptual.weight is above 0 (see data/perceptual/README.md)',
+        received: path,
+      });
+  if (config.use === 'average' && config.average === 0)
+    problems.push({ key: 'use', expected: "'trained' where average is 0", received: config.use });
   if ((config.steps === undefined) === (config.epochs === undefined))
     problems.push({ key: 'steps', expected: 'either steps or epochs', received: config.steps });
   if (problems.length > 0) throw new InvalidConfig(problems);
 }
 
 function problemsOf(issue: z.core.$ZodIssue, config: unknown): ConfigProblem[] {
-  const inModel = issue.path[0] === 'model';
-  const known: Record<string, Field> = inModel ? modelFields : fields;
-  const prefix = inModel ? 'model.' : '';
+  const group = groups[String(issue.path[0])];
+  const known: Record<string, Field> = group ?? fields;
+  const prefix = group ? `${String(issue.path[0])}.` : '';
   if (issue.code === 'unrecognized_keys') {
-    const allowed = inModel ? Object.keys(modelFields) : [...Object.keys(fields), 'model'];
+    const allowed = group ? Object.keys(group) : [...Object.keys(fields), ...Object.keys(groups)];
     return issue.keys.map((key) => ({
       key: `${prefix}${key}`,
       expected: 'a known setting',
@@ -158,7 +213,7 @@ function problemsOf(issue: z.core.$ZodIssue, config: unknown): ConfigProblem[] {
       allowed,
     }));
   }
-  const path = issue.path.slice(0, inModel ? 2 : 1);
+  const path = issue.path.slice(0, group ? 2 : 1);
   const field = known[String(path.at(-1))];
   const { expected = 'an object of settings', allowed } = field ?? {};
   return [{ key: path.join('.'), expected, received: valueAt(config, path), ...(allowed && { allowed }) }];

@@ -1,5 +1,6 @@
 import { InvalidConfig } from '../errors';
 import type { ModelConfig } from '../model/config';
+import type { GanConfig } from '../model/discriminators/config';
 import { PRESETS, type PresetName } from '../model/presets';
 import { fitQuantiser } from '../model/quantisers/options';
 import type { IntensitySpec } from '../volume/intensity';
@@ -34,6 +35,10 @@ export interface RunConfig {
   readonly patch: Vec3;
   readonly stride: Vec3;
   readonly model: ModelConfig;
+  /** Discriminators; none where `gan.slice` and `gan.patch` are 0. */
+  readonly gan: GanConfig;
+  /** LPIPS of a random slice of every patch. */
+  readonly perceptual: PerceptualConfig;
   /** Processes that train together. */
   readonly ranks: number;
   /** `auto` or a backend's name. */
@@ -49,11 +54,22 @@ export interface RunConfig {
   /** What to do with the patches of an epoch that do not fill a step: begin again with the first, leave them out, or a smaller step. */
   readonly tail: Tail;
   readonly learningRate: number;
+  /** Steps over which the learning rate grows to its full size. */
+  readonly warmup: number;
+  /** `adamw` decays the weights by `weightDecay` times the learning rate at every step; `adam` adds it to the gradient. */
+  readonly optimiser: OptimiserName;
+  readonly weightDecay: number;
+  /** Decay, per step, of a moving average of the generator's weights; 0 keeps none. */
+  readonly average: number;
+  /** What is validated, and reconstructed with by default. `average` needs an average. */
+  readonly use: WeightsName;
+  /** The run stops when its smoothed reconstruction loss is so many times its lowest; 0 for never. */
+  readonly divergence: number;
   /** `cosine` lets the learning rate fall to nearly nothing at the last step, so a run that is prolonged is another run. */
   readonly schedule: Schedule;
   /** Adam's decay rates of the first and the second moment. */
   readonly betas: readonly [number, number];
-  /** Largest norm of the gradient over all weights; 0 does not clip. */
+  /** Largest norm of the gradient over all weights, of generator and discriminators each; 0 does not clip. */
   readonly clip: number;
   /** Steps between records, validations, checkpoints and comparisons of the ranks' state; 0 for never. */
   readonly logEvery: number;
@@ -79,11 +95,29 @@ export type Tail = 'pad' | 'drop' | 'uneven';
 
 export type Schedule = 'constant' | 'cosine';
 
+/** `adam` or `adamw`, for generator and discriminators. */
+export type OptimiserName = 'adam' | 'adamw';
+
+/** The weights as trained, or their moving average. */
+export type WeightsName = 'trained' | 'average';
+
+/** The perceptual loss. Nothing is downloaded: the weights are files of one's own. */
+export interface PerceptualConfig {
+  /** Of the loss; 0 leaves it out. */
+  readonly weight: number;
+  /** Safetensors with torchvision's VGG-16, `features.0.weight` and so on; see data/perceptual/README.md. */
+  readonly vgg?: string;
+  /** Safetensors with LPIPS's heads, `lin0.model.1.weight` to `lin4.model.1.weight`. May be the same file. */
+  readonly heads?: string;
+}
+
 /** What `train` takes: any setting of `RunConfig`, over those of the preset. */
-export interface TrainOptions extends Partial<Omit<RunConfig, 'data' | 'model'>> {
+export interface TrainOptions extends Partial<Omit<RunConfig, 'data' | 'model' | 'gan' | 'perceptual'>> {
   /** NIfTI files, folders of them, prepared datasets, `phantom:64x64x76`, or volumes at hand. */
   readonly data?: string | Volume | readonly (string | Volume)[];
   readonly model?: Partial<ModelConfig>;
+  readonly gan?: Partial<GanConfig>;
+  readonly perceptual?: Partial<PerceptualConfig>;
   /** Part of the run's id; the preset's name by default. */
   readonly name?: string;
 }
@@ -102,6 +136,12 @@ const defaults = {
   tail: 'pad',
   learningRate: 3e-4,
   schedule: 'constant',
+  warmup: 0,
+  optimiser: 'adam',
+  weightDecay: 0,
+  average: 0,
+  use: 'trained',
+  divergence: 10,
   betas: [0.5, 0.9],
   clip: 1,
   logEvery: 1,
@@ -140,6 +180,8 @@ export function resolveConfig(
   // A patch of one's own does not go with the preset's stride.
   const fits = Array.isArray(given.patch) && given.patch.length === 3 && !given.stride;
   const stride = fits ? { stride: given.patch!.map((size) => Math.max(1, Math.floor(0.75 * size))) } : {};
+  const grouped = <T extends object>(given: unknown, preset: T): unknown =>
+    isPlainObject(given) ? { ...preset, ...withoutUndefined(given) } : (given ?? preset);
   const config: unknown = {
     ...defaults,
     ...rest,
@@ -147,6 +189,8 @@ export function resolveConfig(
     ...stride,
     ...given,
     model: model ?? preset.model,
+    gan: grouped(given.gan, preset.gan),
+    perceptual: grouped(given.perceptual, { weight: 0 }),
     preset: presetName,
   };
   checkFields(config);

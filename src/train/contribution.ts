@@ -4,8 +4,26 @@ import type { Weights } from '../model/weights';
 import type { RunConfig } from './config';
 import type { Share } from './sampler';
 
+/** The losses that come with discriminators. */
+export const adversarialLossNames = [
+  'adversarial',
+  'features',
+  'discriminator',
+  'logitsReal',
+  'logitsFake',
+  'adversarialScale',
+] as const;
+
 /** The losses of a step, in the order in which they are summed. */
-export const lossNames = ['loss', 'reconstruction', 'commitment'] as const;
+export const lossNames = [
+  'loss',
+  'reconstruction',
+  'commitment',
+  'perceptual',
+  ...adversarialLossNames,
+] as const;
+
+export type LossName = (typeof lossNames)[number];
 
 /**
  * What a rank adds to the one sum of a step. All passes of the step are added up in here, so nothing is sent between
@@ -32,6 +50,12 @@ export class Contribution {
     for (const [name, sum] of Object.entries(this.statistics)) add(sum, statistics[name]!);
   }
 
+  /** The losses by name. */
+  get named(): Record<LossName, number> {
+    const entries = lossNames.map((name, i) => [name, this.losses[i]!]);
+    return Object.fromEntries(entries) as Record<LossName, number>;
+  }
+
   /** In one fixed order, for the sum over ranks. */
   get arrays(): Float32Array[] {
     return [...this.gradients.values(), this.losses, ...Object.values(this.statistics)];
@@ -48,6 +72,11 @@ export function passesOf({ patches, offset, total }: Share, batch: number): Pass
     offset: offset + i * batch,
     total,
   }));
+}
+
+/** Passes of the rank that has most: ranks that speak with each other within a pass must have as many. */
+export function passCount({ total }: Share, batch: number, ranks: number): number {
+  return Math.ceil(Math.ceil(total / ranks) / batch);
 }
 
 /** Which rows of the global batch's latents are those of a share or of a pass. */

@@ -1,84 +1,219 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { Adversary } from '../model/discriminators/adversary';
+import { adversarialFactor, hasDiscriminators } from '../model/discriminators/config';
+import { Objective } from '../model/objective';
+import type { Peers } from '../model/peers';
+import { Perceptual } from '../model/perceptual';
 import { VqGan } from '../model/vqgan';
+import { weightState } from '../model/weights';
 import { Adam, clipByGlobalNorm } from './adam';
+import { WeightAverage } from './average';
 import type { CheckpointState } from './checkpoint';
 import type { RunConfig } from './config';
-import { Contribution, type Pass, rowsOf } from './contribution';
-import type { StoredTensor } from './safetensors';
+import {
+  adversarialLossNames,
+  Contribution,
+  type LossName,
+  lossNames,
+  type Pass,
+  rowsOf,
+} from './contribution';
+import { DivergenceWatch } from './divergence';
+import { readSafetensors, type StoredTensor } from './safetensors';
 import { learningRateAt } from './schedule';
 
 /** What the update of a step did, the same on every rank. */
 export interface UpdateResult {
+  /** Norms of the gradients before clipping, of the generator and of the discriminators. */
   readonly gradientNorm: number;
+  readonly discriminatorNorm?: number;
   readonly learningRate: number;
+  /** What is wrong, if anything, and whether the step was applied all the same. */
+  readonly diverged?: { readonly what: string; readonly applied: boolean };
+}
+
+/** The part of a checkpoint's state that a learner counts. */
+type Counters = Pick<CheckpointState, 'adamSteps' | 'discriminatorSteps' | 'divergence'>;
+
+/** Discriminators that have joined, with their optimiser. */
+interface Opponent {
+  readonly adversary: Adversary;
+  readonly adam: Adam;
 }
 
 /** Everything that learns in a run, with its optimisers. Ranks that are given the same sums stay bit-identical. */
 export class Learner {
   readonly model: VqGan;
   private readonly adam: Adam;
+  private readonly average: WeightAverage | undefined;
+  private readonly perceptual: Perceptual | undefined;
+  private readonly watch: DivergenceWatch;
+  private opponent: Opponent | undefined;
+  private objective: Objective;
 
-  /** @param steps optimiser steps of the whole run */
+  /**
+   * @param steps optimiser steps of the whole run
+   * @param peers the ranks that train together
+   */
   constructor(
     private readonly config: RunConfig,
     private readonly steps: number,
+    private readonly peers: Peers,
   ) {
     this.model = new VqGan(config.model, config.seed);
-    this.adam = new Adam(this.model.weights, config);
+    this.adam = new Adam(this.model.weights, adamOptions(config));
+    this.average = config.average > 0 ? new WeightAverage(this.model.weights, config.average) : undefined;
+    this.perceptual = loadPerceptual(config);
+    this.watch = new DivergenceWatch(config.divergence);
+    this.objective = this.makeObjective();
   }
 
-  /** The sum that the passes of a step are added to. */
-  nothing(): Contribution {
-    return new Contribution(this.model.weights, this.model.quantiser.noStatistics());
+  /**
+   * The sum that the passes of a step are added to. The discriminators join here, when it is their turn: a run that
+   * never comes so far neither makes nor stores them.
+   * @param step optimiser steps done before this one
+   */
+  nothing(step: number): Contribution {
+    const { gan } = this.config;
+    if (!this.opponent && hasDiscriminators(gan) && adversarialFactor(gan, step) > 0) this.meetOpponent();
+    const weights = new Map([...this.model.weights, ...(this.opponent?.adversary.weights ?? [])]);
+    return new Contribution(weights, this.model.quantiser.noStatistics());
   }
 
   /**
    * Adds one pass over some patches [n, d, h, w, 1] of the global batch, weighted by their number: over all passes of
-   * all ranks the sums are those of the whole batch.
+   * all ranks the sums are those of the whole batch. A rank that has no patch for a pass of the others must `lookOn`.
    * @param step optimiser steps done before this one
    */
   async contribute(sum: Contribution, x: tf.Tensor5D, pass: Pass, step: number): Promise<void> {
-    const weight = pass.patches.length / pass.total;
-    const { losses, gradients, latents, codes } = this.model.lossAndGradients(x, weight);
+    const { offset, total } = pass;
+    const part = { step, offset, total, peers: this.peers };
+    const { losses, gradients, latents, codes } = await this.objective.lossAndGradients(x, part);
     const rows = { ...rowsOf(pass, this.config), step };
     const statistics = this.model.quantiser.statistics(latents, codes, rows);
-    sum.add([losses.total, losses.reconstruction, losses.commitment], gradients, statistics);
+    sum.add(
+      lossNames.map((name) => losses[name]),
+      gradients,
+      statistics,
+    );
     tf.dispose([gradients, latents, codes]);
   }
 
-  /** Clips and applies the gradients and the quantiser's statistics of the whole global batch. */
+  /** Takes part in a pass for which this rank has no patch. */
+  async lookOn(step: number): Promise<void> {
+    await this.objective.lookOn({ step, peers: this.peers });
+  }
+
+  /**
+   * Clips and applies the gradients and the quantiser's statistics of the whole global batch. A loss or gradient that
+   * is not finite is not applied: weights and optimisers then are what they were before the step.
+   */
   update(sum: Contribution, step: number): UpdateResult {
-    const gradientNorm = clipByGlobalNorm(sum.gradients.values(), this.config.clip);
+    const { clip, gan } = this.config;
     const learningRate = learningRateAt(this.config, step, this.steps);
+    const part = (weights: ReadonlyMap<string, unknown>) =>
+      [...weights.keys()].map((name) => sum.gradients.get(name)!);
+    const gradientNorm = clipByGlobalNorm(part(this.model.weights), clip);
+    const discriminatorNorm = this.opponent && clipByGlobalNorm(part(this.opponent.adversary.weights), clip);
+    const norms = { gradientNorm, ...(discriminatorNorm !== undefined && { discriminatorNorm }) };
+    const broken = notFinite({ ...sum.named, ...norms });
+    if (broken) return { ...norms, learningRate, diverged: { what: broken, applied: false } };
     this.adam.step(sum.gradients, learningRate);
+    const own = gan.learningRate ?? this.config.learningRate;
+    this.opponent?.adam.step(sum.gradients, (learningRate * own) / this.config.learningRate);
+    this.average?.update(step);
     this.model.quantiser.apply(sum.statistics);
-    return { gradientNorm, learningRate };
+    const what = this.watch.see(sum.named.reconstruction);
+    return { ...norms, learningRate, ...(what && { diverged: { what, applied: true } }) };
+  }
+
+  /** The losses of a step that has been summed over all ranks: those that this run has by now. */
+  lossesOf(sum: Contribution): Partial<Record<LossName, number>> {
+    const absent = new Set<LossName>();
+    if (!this.perceptual) absent.add('perceptual');
+    if (!this.opponent) for (const name of adversarialLossNames) absent.add(name);
+    return Object.fromEntries(Object.entries(sum.named).filter(([name]) => !absent.has(name as LossName)));
+  }
+
+  /** Runs something with the weights that the config says to use: as trained, or their average. */
+  async withUsedWeights<T>(use: () => Promise<T>): Promise<T> {
+    return this.average && this.config.use === 'average' ? this.average.during(use) : use();
   }
 
   /** What a checkpoint keeps of it. Copies. */
   state(): {
     model: Map<string, StoredTensor>;
     optimiser: Map<string, StoredTensor>;
-    counters: Pick<CheckpointState, 'adamSteps'>;
+    counters: Counters;
   } {
+    const { model, adam, average, opponent, watch } = this;
     return {
-      model: this.model.state(),
-      optimiser: this.adam.state(),
-      counters: { adamSteps: this.adam.steps },
+      model: new Map([
+        ...model.state(),
+        ...(average?.state() ?? []),
+        ...(opponent ? weightState(opponent.adversary.weights) : []),
+      ]),
+      optimiser: new Map([...adam.state(), ...(opponent?.adam.state() ?? [])]),
+      counters: {
+        adamSteps: adam.steps,
+        ...(opponent && { discriminatorSteps: opponent.adam.steps }),
+        divergence: watch.state,
+      },
     };
   }
 
-  /** Goes on from a checkpoint. */
+  /** Goes on from a checkpoint. @throws InvalidArgument where it is not one of this config. */
   load(checkpoint: {
     readonly model: ReadonlyMap<string, StoredTensor>;
     readonly optimiser: ReadonlyMap<string, StoredTensor>;
-    readonly state: Pick<CheckpointState, 'adamSteps'>;
+    readonly state: Counters;
   }): void {
+    const { adamSteps, discriminatorSteps, divergence } = checkpoint.state;
     this.model.load(checkpoint.model);
-    this.adam.load(checkpoint.optimiser, checkpoint.state.adamSteps);
+    this.adam.load(checkpoint.optimiser, adamSteps);
+    this.average?.load(checkpoint.model);
+    if (divergence) this.watch.load(divergence);
+    if (discriminatorSteps === undefined || !hasDiscriminators(this.config.gan)) return;
+    const { adversary, adam } = this.meetOpponent();
+    adversary.load(checkpoint.model);
+    adam.load(checkpoint.optimiser, discriminatorSteps);
   }
 
   dispose(): void {
     this.model.dispose();
+    this.opponent?.adversary.dispose();
+    this.perceptual?.dispose();
   }
+
+  private meetOpponent(): Opponent {
+    const adversary = new Adversary(this.config.gan, this.config.seed);
+    this.opponent = { adversary, adam: new Adam(adversary.weights, adamOptions(this.config)) };
+    this.objective = this.makeObjective();
+    return this.opponent;
+  }
+
+  private makeObjective(): Objective {
+    const { gan, perceptual, seed } = this.config;
+    return new Objective(this.model, {
+      gan,
+      seed,
+      adversary: this.opponent?.adversary,
+      perceptual: this.perceptual && { loss: this.perceptual, weight: perceptual.weight },
+    });
+  }
+}
+
+function adamOptions({ learningRate, betas, optimiser, weightDecay }: RunConfig) {
+  return { learningRate, betas, weightDecay, decoupled: optimiser === 'adamw' };
+}
+
+function loadPerceptual({ perceptual: { weight, vgg, heads } }: RunConfig): Perceptual | undefined {
+  if (weight === 0) return undefined;
+  return new Perceptual(readSafetensors(vgg!), readSafetensors(heads!));
+}
+
+function notFinite(figures: Readonly<Record<string, number>>): string | undefined {
+  const broken = Object.entries(figures).filter(([, value]) => !Number.isFinite(value));
+  if (broken.length === 0) return undefined;
+  return broken.map(([name, value]) => `${name} is ${value}`).join(', ');
 }

@@ -23,6 +23,21 @@ export interface MetricRecord {
   readonly loss?: number;
   readonly reconstruction?: number;
   readonly commitment?: number;
+  /** LPIPS of a random slice of every patch. */
+  readonly perceptual?: number;
+  /** Of the generator: what the discriminators say of its patches, weighted among themselves. */
+  readonly adversarial?: number;
+  /** Distance of patch and reconstruction inside the discriminators. */
+  readonly features?: number;
+  /** What the discriminators minimise. */
+  readonly discriminator?: number;
+  /** Mean logits: as long as they differ, the discriminators tell real and reconstructed apart. */
+  readonly logitsReal?: number;
+  readonly logitsFake?: number;
+  /** What the adversarial loss was multiplied by: ramp and adaptive weight. */
+  readonly adversarialScale?: number;
+  /** Norm of the discriminators' averaged gradient before clipping. */
+  readonly discriminatorNorm?: number;
   /** dB, data range 2 (the model's [-1, 1]). */
   readonly psnr?: number;
   readonly mae?: number;

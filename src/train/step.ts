@@ -3,8 +3,8 @@ import { takePassTimes } from '../compute/pass-times';
 import { perplexity, usage } from '../model/codebook';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
-import { lossNames, type Pass, passesOf, rowsOf } from './contribution';
-import type { Learner } from './learner';
+import { type Pass, passCount, passesOf, rowsOf } from './contribution';
+import type { Learner, UpdateResult } from './learner';
 import type { PatchSet } from './patch-set';
 import type { Share } from './sampler';
 
@@ -13,6 +13,17 @@ export interface StepResult {
   readonly loss: number;
   readonly reconstruction: number;
   readonly commitment: number;
+  /** Of discriminators and perceptual loss, where the run has them. */
+  readonly perceptual?: number;
+  readonly adversarial?: number;
+  readonly features?: number;
+  readonly discriminator?: number;
+  readonly logitsReal?: number;
+  readonly logitsFake?: number;
+  readonly adversarialScale?: number;
+  readonly discriminatorNorm?: number;
+  /** What is wrong, if anything, and whether the step was applied all the same. */
+  readonly diverged?: UpdateResult['diverged'];
   readonly perplexity: number;
   readonly usage: number;
   readonly gradientNorm: number;
@@ -60,7 +71,7 @@ export async function trainStep(
   const clock = new Clock();
   const passes = passesOf(share, config.batch);
   await prepareQuantiser(training, passes, share, clock);
-  const sum = learner.nothing();
+  const sum = learner.nothing(step);
   for (const pass of passes) {
     const x = await readBatch(training.patches, pass.patches, config.patch);
     clock.lap('data');
@@ -71,6 +82,8 @@ export async function trainStep(
     clock.lap('backward');
     clock.move('backward', 'forward', forward);
   }
+  for (let i = passes.length; i < passCount(share, config.batch, collective.worldSize); i++)
+    await learner.lookOn(step);
 
   const seconds = new Float32Array(collective.worldSize);
   seconds[collective.rank] = clock.spent.data + clock.spent.forward + clock.spent.backward;
@@ -80,9 +93,10 @@ export async function trainStep(
 
   const updated = learner.update(sum, step);
   clock.lap('optimiser');
-  const losses = Object.fromEntries(lossNames.map((name, i) => [name, sum.losses[i]!]));
+  const { loss, reconstruction, commitment } = sum.named;
   return {
-    ...(losses as Record<(typeof lossNames)[number], number>),
+    ...learner.lossesOf(sum),
+    ...{ loss, reconstruction, commitment },
     perplexity: perplexity(sum.statistics.counts),
     usage: usage(sum.statistics.counts),
     ...updated,

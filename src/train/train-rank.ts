@@ -1,8 +1,10 @@
 import { useBackend } from '../compute/backend';
 import { RunFailed } from '../errors';
 import { type Ranked, rankedWith } from './best';
+import type { CheckpointState } from './checkpoint';
 import type { Collective } from './collective/collective';
 import { compareState } from './compare-state';
+import type { RunConfig } from './config';
 import { Learner } from './learner';
 import { loadData } from './loader';
 import type { Reporter } from './reporter';
@@ -10,7 +12,7 @@ import { checkpointOfAll, whatChanged } from './resume';
 import { readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
 import { RunWriter } from './run-writer';
 import { type Cursor, Sampler } from './sampler';
-import { type StepResult, trainStep } from './step';
+import { trainStep } from './step';
 import { validate } from './validate';
 
 export interface RankOptions {
@@ -39,7 +41,8 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   let [step, cursor]: [number, Cursor] = [resumed?.step ?? 0, resumed ?? { epoch: 0, position: 0 }];
   let ranking: readonly Ranked[] = resumed?.ranking ?? (resumed?.best ? [resumed.best] : []);
   const steps = config.steps ?? step + sampler.stepsUntil(cursor, config.epochs!);
-  const learner = new Learner(config, steps);
+  const peers = { gather: (values: Float32Array) => collective.allGather(values, 'discriminators') };
+  const learner = new Learner(config, steps, peers);
   if (found) learner.load(found);
   const note = resumed && whatChanged(resumed, config, ranks);
   if (note) console.error(note);
@@ -67,8 +70,14 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     data.train.prefetch(sampler.share(share.next, collective.rank).patches);
     const wishes = { stop: stop.aborted, save: options.takeSaveRequest() };
     const result = await trainStep(training, share, step, wishes);
-    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm))
-      throw diverged(stored, step, result);
+    if (result.diverged) {
+      // All ranks come here at the same step. What was not applied has spoilt nothing: that state is kept.
+      const { what, applied } = result.diverged;
+      if (!applied && step > 0)
+        await writer?.checkpoint(learner, { step, ...cursor, best: bestOf(ranking, config), ranking });
+      await collective.barrier('end');
+      throw diverged(stored, step, what, applied ? ranking[0]?.step : step);
+    }
     step++;
     cursor = share.next;
     progress.step = step;
@@ -80,7 +89,9 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
 
     let isRanked = false;
     if (data.validation.count > 0 && (isDue(step, config.validateEvery) || last)) {
-      const measured = await validate({ ...training, model: learner.model }, data.validation);
+      const measured = await learner.withUsedWeights(() =>
+        validate({ ...training, model: learner.model }, data.validation),
+      );
       ranking = rankedWith(
         ranking,
         { step, value: measured[config.bestMetric] },
@@ -92,8 +103,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     }
     if (isDue(step, config.compareEvery) || last) await compareState(learner, collective);
     if (isRanked || last || stopped || result.save || isDue(step, config.checkpointEvery)) {
-      const best = ranking[0] && { metric: config.bestMetric, ...ranking[0] };
-      await writer?.checkpoint(learner, { step, ...cursor, best, ranking });
+      await writer?.checkpoint(learner, { step, ...cursor, best: bestOf(ranking, config), ranking });
     }
     void report({ type: 'alive', step });
     // Lets signals, sockets and the heartbeat in between two steps.
@@ -109,7 +119,15 @@ function isDue(step: number, every: number): boolean {
   return every > 0 && step % every === 0;
 }
 
-function diverged(stored: StoredConfig, step: number, { loss, gradientNorm }: StepResult): RunFailed {
-  const what = `loss ${loss}, gradient norm ${gradientNorm} at step ${step + 1}`;
-  return new RunFailed(stored.id, 'diverged', `${what}. Try a smaller learningRate or clip`);
+function bestOf(ranking: readonly Ranked[], { bestMetric }: RunConfig): CheckpointState['best'] {
+  return ranking[0] && { metric: bestMetric, ...ranking[0] };
+}
+
+function diverged(stored: StoredConfig, step: number, what: string, good: number | undefined): RunFailed {
+  const kept = good ? ` The checkpoint of step ${good} is good.` : '';
+  return new RunFailed(
+    stored.id,
+    'diverged',
+    `at step ${step + 1} ${what}.${kept} Try a smaller learningRate or clip`,
+  );
 }

@@ -54,9 +54,9 @@ export function referenceBatch(reference: Reference, step: number): tf.Tensor5D 
   return tf.tensor<tf.Rank>(data, shape) as tf.Tensor5D;
 }
 
-/** Largest difference, relative to the largest reference value. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let [difference, scale] = [0, 1e-12];
+/** Largest difference, relative to the largest reference value, or to `least` where that is more. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 1e-12): number {
+  let [difference, scale] = [0, least];
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
   for (let i = 0; i < expected.length; i++) {
     difference = Math.max(difference, Math.abs(actual[i]! - expected[i]!));

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
+import { alone } from '../../src/model/peers';
 import { Alone } from '../../src/train/collective/star';
 import { resolveConfig } from '../../src/train/config';
 import { Learner } from '../../src/train/learner';
@@ -22,7 +23,7 @@ afterEach(() => {
 async function prepare(options: object = {}) {
   const config = resolveConfig({ ...tiny, data: ['phantom:16x16x32'], ...options });
   const data = await loadData(config);
-  const learner = new Learner(config, config.steps!);
+  const learner = new Learner(config, config.steps!, alone);
   learners.push(learner);
   const collective = new Alone();
   const training: Training = { learner, collective, config, patches: data.train };

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { putSlices, type SliceAxis, takeSlices } from '../../compute/slices';
 import type { Peers } from '../peers';
-import type { Weights } from '../weights';
+import { loadWeights, type StateArray, type Weights } from '../weights';
 import { type GanConfig, hasDiscriminators } from './config';
 import { Discriminator } from './discriminator';
 import { discriminatorLoss, generatorLoss, mean } from './losses';
@@ -159,6 +159,11 @@ export class Adversary {
   async lookOn(peers: Peers): Promise<void> {
     await forwards(undefined, this.shape, peers);
     await backwards(undefined, this.shape, peers);
+  }
+
+  /** Takes other weights. @throws InvalidArgument, and changes nothing, unless every array is there and fits. */
+  load(state: ReadonlyMap<string, StateArray>): void {
+    loadWeights(this.weights, state);
   }
 
   dispose(): void {

@@ -5,7 +5,9 @@ import type { Peers } from '../peers';
 
 /** PyTorch's guards against a zero variance: BatchNorm's and GroupNorm's. */
 const EPSILON = 1e-5;
-const GROUPS = 32;
+/** Of GroupNorm: at most so many groups, of at least so many channels where there are as many. */
+const MOST_GROUPS = 32;
+const LEAST_CHANNELS = 4;
 
 /** A normalisation of several tensors [n, d, h, w, c] at once, each for itself, forwards and backwards. */
 export interface Norm {
@@ -103,8 +105,7 @@ export const batchNorm: Norm = {
 export const groupNorm: Norm = {
   async forward(xs) {
     return (xs ?? []).map((input) => {
-      const groups = Math.min(GROUPS, input.x.shape[4]);
-      const options = { groups, eps: EPSILON, silu: false };
+      const options = { groups: groupsOf(input.x.shape[4]), eps: EPSILON, silu: false };
       const [y, ...saved] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { ...input }, options);
       return { y: y as tf.Tensor5D, saved: [tf.clone(input.x), ...saved] };
     });
@@ -113,7 +114,7 @@ export const groupNorm: Norm = {
   async backward(dys) {
     return (dys ?? []).map(({ dy, gamma, beta, saved }) => {
       const [x, mean, scale] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
-      const options = { groups: Math.min(GROUPS, dy.shape[4]), eps: EPSILON, silu: false };
+      const options = { groups: groupsOf(dy.shape[4]), eps: EPSILON, silu: false };
       const [dx, dgamma, dbeta] = runKernel<tf.Tensor[]>(
         'PatchwiseGroupNormGradient',
         { dy, x, gamma, beta, mean, scale },
@@ -123,6 +124,13 @@ export const groupNorm: Norm = {
     });
   },
 };
+
+/** A power of two that divides the channels. */
+function groupsOf(channels: number): number {
+  let groups = MOST_GROUPS;
+  while (groups > 1 && (channels % groups !== 0 || channels / groups < LEAST_CHANNELS)) groups /= 2;
+  return groups;
+}
 
 /** Voxels, their mean and the sum of squared deviations from it, by channel. */
 function localStatistics(x: tf.Tensor5D): { count: number; mean: Float32Array; m2: Float32Array } {
