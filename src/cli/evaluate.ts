@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
   type AggregateRow,
   evaluateFiles,
@@ -86,6 +86,12 @@ function modelOptions(command: Command): Command {
     )
     .option('--index <n>', 'which volume of a 4D file, counted from 0', parseValue)
     .option('--channel <name>', 'which component of complex or colour voxels')
+    .addOption(
+      new Option('--use <weights>', 'which weights; default: as the run says').choices([
+        'trained',
+        'average',
+      ]),
+    )
     .option('--canonical', 'turn the volume to RAS+ first')
     .option('--json', 'print one JSON value');
 }
@@ -137,6 +143,7 @@ interface ModelCommandOptions {
   fill?: number;
   index?: number;
   channel?: string;
+  use?: 'trained' | 'average';
   canonical?: boolean;
   json?: boolean;
 }

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { compiledFile } from '../package';
+import type { WeightsName } from '../train/config';
 import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import type { MirrorAxis } from './mirror';
@@ -8,6 +9,8 @@ import type { MirrorAxis } from './mirror';
 /** What a worker needs to know before its first patch. */
 export interface DecoderSetup {
   readonly checkpoint: string;
+  /** Which of the checkpoint's weights; undefined for what its config says. */
+  readonly use?: WeightsName | undefined;
   readonly backend: string;
   readonly intensity: Intensity;
   readonly patch: Vec3;

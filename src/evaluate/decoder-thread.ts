@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { useBackend } from '../compute/backend';
 import { VqGan } from '../model/vqgan';
+import { usedModel } from '../train/average';
 import { readCheckpoint } from '../train/checkpoint';
 import { fromModel, toModel } from '../volume/intensity';
 import type { DecodedPatch, DecoderPatch, DecoderReply, DecoderSetup } from './decoder-pool';
@@ -24,9 +25,9 @@ port.on('message', async (patch: DecoderPatch) => {
 
 async function load(): Promise<VqGan> {
   await useBackend(setup.backend);
-  const { state, model: weights } = readCheckpoint(setup.checkpoint);
-  const vqgan = new VqGan(state.config.model, 0);
-  vqgan.load(weights);
+  const checkpoint = readCheckpoint(setup.checkpoint);
+  const vqgan = new VqGan(checkpoint.state.config.model, 0);
+  vqgan.load(usedModel(checkpoint, setup.use));
   return vqgan;
 }
 

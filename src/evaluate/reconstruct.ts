@@ -12,6 +12,7 @@ import { type ForegroundOptions, selectForeground } from '../patch/select';
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { type CheckpointState, readState } from '../train/checkpoint';
+import type { WeightsName } from '../train/config';
 import { attach, Run } from '../train/run';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import { plainName } from '../volume/store/sources';
@@ -32,6 +33,8 @@ export interface ReconstructOptions extends LongCall {
   readonly overlap?: GridOptions['overlap'];
   /** Which checkpoint of a run; default `best`, where there is one, else `last`. */
   readonly checkpoint?: 'last' | 'best';
+  /** Weights as trained, or their moving average where the run kept one; default: what the run's config says. */
+  readonly use?: WeightsName;
   /** Default: the one the run was trained with. */
   readonly backend?: string;
   /** Threads that decode patches; default: one a core. */
@@ -192,7 +195,7 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   const mask = seen === volume ? { mask: options.mask } : { outside: options.mask };
   const counts = new Float64Array(codeCount(config.model));
   const backend = options.backend ?? config.backend;
-  const setup = { checkpoint, backend, intensity, patch: grid.patch, mirror };
+  const setup = { checkpoint, use: options.use, backend, intensity, patch: grid.patch, mirror };
   const decoded = async function* (): AsyncGenerator<Patch> {
     let done = 0;
     for await (const patch of decodePatches(setup, patchesOf(seen, grid, keep), options)) {

@@ -10,7 +10,15 @@ export const runPanels = [
   { key: 'patchesPerSecond', title: 'patches per second' },
   { key: 'secondsByRank', title: 'step time by rank, s' },
 ] as const;
-export type PanelKey = (typeof runPanels)[number]['key'];
+
+/** A third row, of runs with discriminators or a perceptual loss once these have something to show. */
+export const adversarialPanels = [
+  { key: 'adversarial', title: 'adversarial losses' },
+  { key: 'logits', title: 'mean logits of real and reconstructed' },
+  { key: 'features', title: 'feature matching, perceptual' },
+] as const;
+
+export type PanelKey = (typeof runPanels)[number]['key'] | (typeof adversarialPanels)[number]['key'];
 
 /** One line of the figure. `key` stays the same while the run goes on: a live figure appends to it. */
 export interface Series {
@@ -52,6 +60,12 @@ export function appendRecord(
   add('perplexity', record.split, record.perplexity);
   const usage = record.usage;
   add('usage', record.split, typeof usage === 'number' ? usage * 100 : undefined);
+  add('adversarial', 'generator', record.adversarial);
+  add('adversarial', 'discriminators', record.discriminator);
+  add('logits', 'real', record.logitsReal);
+  add('logits', 'reconstructed', record.logitsFake);
+  add('features', 'feature matching', record.features);
+  add('features', 'perceptual', record.perceptual);
   if (record.split === 'train') add('patchesPerSecond', 'train', record.patchesPerSecond);
   for (const [rank, seconds] of record.secondsByRank?.entries() ?? [])
     add('secondsByRank', `rank ${rank}`, seconds);

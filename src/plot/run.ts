@@ -1,7 +1,7 @@
 import { decimate, type Points } from './decimate';
 import { Figure, type Layout, type Trace } from './figure';
 import { axisId, axisKey } from './panels';
-import { type PanelKey, runPanels, type Series, seriesOf } from './run-series';
+import { adversarialPanels, type PanelKey, runPanels, type Series, seriesOf } from './run-series';
 import type { ShownRecord, ShownStatus } from './shown';
 import { baseLayout, color, graphAxis, heading } from './theme';
 
@@ -31,18 +31,21 @@ export function seriesFigure(
 ): Figure {
   const drawn = new Set<string>(series.map(({ panel }) => panel));
   const title = runTitle(status, options.title);
+  const panels = panelsOf(series);
   const columns = 3;
-  const [gapX, gapY] = [0.065, 0.2];
+  const rows = panels.length / columns;
+  const [gapX, gapY] = [0.065, 0.4 / rows];
   const width = (1 - gapX * (columns - 1)) / columns;
-  const height = (1 - gapY) / 2;
+  const height = (1 - gapY * (rows - 1)) / rows;
   const axes: Layout[] = [];
   const annotations: Layout[] = [];
-  runPanels.forEach((panel, i) => {
+  panels.forEach((panel, i) => {
     const x0 = (i % columns) * (width + gapX);
-    const y0 = i < columns ? height + gapY : 0;
+    const row = Math.floor(i / columns);
+    const y0 = (rows - 1 - row) * (height + gapY);
     const lines = series.filter((line) => line.panel === panel.key);
     const number = i + 1;
-    const xTitle = i < columns ? '' : 'step';
+    const xTitle = row < rows - 1 ? '' : 'step';
     axes.push({
       [axisKey('x', number)]: graphAxis(xTitle, {
         domain: [x0, x0 + width],
@@ -63,14 +66,21 @@ export function seriesFigure(
     });
     annotations.push(heading(panel.title, x0 + width / 2, y0 + height));
   });
-  const layout = Object.assign(baseLayout(title, 460), ...axes, {
+  const layout = Object.assign(baseLayout(title, 230 * rows), ...axes, {
     annotations,
     margin: { l: 44, r: 16, t: 66, b: 66 },
     legend: { orientation: 'h', x: 0, y: -0.13, yanchor: 'top', font: { size: 11 } },
   });
   const data = series.map((line) => runTrace(line, options.points ?? 2000));
-  for (const [i, { key }] of runPanels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
+  for (const [i, { key }] of panels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
   return new Figure(data, layout, [title, ...lastValues(series)].join(' · '));
+}
+
+const allPanels = [...runPanels, ...adversarialPanels];
+
+function panelsOf(series: readonly Series[]): readonly (typeof allPanels)[number][] {
+  const more = series.some(({ panel }) => adversarialPanels.some(({ key }) => key === panel));
+  return more ? allPanels : runPanels;
 }
 
 /** The latest value of each panel, of validation where it was measured. */
@@ -84,9 +94,11 @@ function lastValues(series: readonly Series[]): string[] {
   });
 }
 
+const signed = new Set<PanelKey>(['psnr', 'adversarial', 'logits']);
+
 /** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
 function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
-  if (panel !== 'loss') return { type: 'linear', rangemode: panel === 'psnr' ? 'normal' : 'tozero' };
+  if (panel !== 'loss') return { type: 'linear', rangemode: signed.has(panel) ? 'normal' : 'tozero' };
   const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
   const [low, high] = values.reduce(
     ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
@@ -130,7 +142,7 @@ export function runTitle(status: ShownStatus | undefined, name = 'run'): string 
 
 /** A line as a Plotly trace; `uid` is its key. */
 export function runTrace(line: Series, points: number): Trace {
-  const panel = runPanels.findIndex(({ key }) => key === line.panel) + 1;
+  const panel = allPanels.findIndex(({ key }) => key === line.panel) + 1;
   const { x, y }: Points = decimate(line, points);
   const validation = line.name === 'validation';
   const rank = /^rank (\d+)$/.exec(line.name)?.[1];
@@ -139,7 +151,7 @@ export function runTrace(line: Series, points: number): Trace {
     uid: line.key,
     name: line.name,
     legendgroup: line.name,
-    showlegend: line.panel === 'loss' || rank !== undefined,
+    showlegend: line.panel === 'loss' || rank !== undefined || line.name in adversarialColors,
     mode: validation ? 'lines+markers' : 'lines',
     x,
     y,
@@ -151,7 +163,17 @@ export function runTrace(line: Series, points: number): Trace {
   };
 }
 
+/** Colours of the lines of the third row. */
+const adversarialColors: Readonly<Record<string, number>> = {
+  generator: 2,
+  discriminators: 3,
+  real: 4,
+  reconstructed: 5,
+  'feature matching': 6,
+  perceptual: 7,
+};
+
 function colorOf(name: string, rank: string | undefined): string {
   if (rank !== undefined) return color(2 + Number(rank));
-  return color(name === 'validation' ? 1 : 0);
+  return color(adversarialColors[name] ?? (name === 'validation' ? 1 : 0));
 }

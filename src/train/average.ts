@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../errors';
 import type { Weights } from '../model/weights';
+import type { Checkpoint } from './checkpoint';
+import type { WeightsName } from './config';
 import type { StoredTensor } from './safetensors';
 
 /** What an averaged weight is called in a checkpoint. */
@@ -67,11 +69,19 @@ export class WeightAverage {
   }
 }
 
+/** The weights of a checkpoint to compute with: those that are asked for, by default those its run says to use. */
+export function usedModel(
+  { model, state }: Pick<Checkpoint, 'model' | 'state'>,
+  use: WeightsName = state.config.use ?? 'trained',
+): ReadonlyMap<string, StoredTensor> {
+  return use === 'average' ? averagedModel(model) : model;
+}
+
 /**
  * A checkpoint's model with its averaged weights in the place of the trained ones.
  * @throws InvalidArgument where the run kept no average
  */
-export function averagedModel(model: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
+function averagedModel(model: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
   const averages = [...model].filter(([name]) => name.startsWith(PREFIX));
   if (averages.length === 0)
     throw new InvalidArgument('use', "'trained': the run kept no average of its weights", 'average');

@@ -206,6 +206,25 @@ describe('a run', () => {
     ]);
   });
 
+  it('has a third row once there are discriminators', () => {
+    const records = recordsOf(4).map((record) => ({
+      ...record,
+      ...(record.step > 2 && { adversarial: -0.2, discriminator: 1.9, logitsReal: 0.1, logitsFake: -0.3 }),
+    }));
+    const figure = runFigure(records, status);
+    const line = figure.data.find(({ uid }) => uid === 'adversarial-discriminators')!;
+    expect([line.x, line.y, line.xaxis]).toEqual([[3, 4], [1.9, 1.9], 'x7']);
+    expect(figure.data.map(({ uid }) => uid)).toContain('logits-reconstructed');
+    const domains = [1, 4, 7].map((panel) => {
+      const axis = figure.layout[`yaxis${panel === 1 ? '' : panel}`] as { domain: [number, number] };
+      return axis.domain;
+    });
+    expect(domains[2]![0]).toBe(0);
+    expect(domains[0]![1]).toBeCloseTo(1, 9);
+    for (const i of [0, 1]) expect(domains[i]![0]).toBeGreaterThan(domains[i + 1]![1]);
+    expect(figure.layout.height).toBe(690);
+  });
+
   it('turns the loss axis logarithmic once it has fallen to an eighth', () => {
     expect((runFigure(recordsOf(5), status).layout.yaxis as Layout).type).toBe('linear');
     expect((runFigure(recordsOf(100), status).layout.yaxis as Layout).type).toBe('log');

@@ -18,6 +18,23 @@ describe('Adam', () => {
     });
   });
 
+  it.each([
+    [true, [0.23079165608207505, -0.9382313465181652, 1.7627494456295167]],
+    [false, [0.23296016222139698, -0.8690958508885557, 1.7454961747864257]],
+  ])('decays weights of 0.1 as AdamW (decoupled: %s) or Adam of PyTorch do', (decoupled, wanted) => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([0.5, -1, 2]))]]);
+    const adam = new Adam(weights, { learningRate: 0.1, betas: [0.5, 0.9], weightDecay: 0.1, decoupled });
+    for (const g of [
+      [0.1, -0.2, 0.3],
+      [0.3, 0.1, -0.05],
+      [0, 0.2, 0.1],
+    ])
+      adam.step(new Map([['w', Float32Array.from(g)]]));
+    [...weights.get('w')!.dataSync()].forEach((w, i) => {
+      expect(w).toBeCloseTo(wanted[i]!, 6);
+    });
+  });
+
   it('goes on to the bit from its state', () => {
     const start = () => new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
     const [whole, first] = [start(), start()];
@@ -43,6 +60,14 @@ describe('learning rate', () => {
     expect(first).toBe(2);
     expect(middle).toBeCloseTo(1.02, 9);
     expect(last).toBeCloseTo(0.04, 9);
+  });
+
+  it('grows over the warm-up, then goes the way of its schedule', () => {
+    const at = (step: number) =>
+      learningRateAt({ learningRate: 2, schedule: 'cosine', warmup: 4 }, step, 104);
+    expect([0, 1, 2, 3].map(at)).toEqual([0.5, 1, 1.5, 2]);
+    expect(at(4)).toBe(2);
+    expect(at(54)).toBeCloseTo(1.02, 9);
   });
 });
 

@@ -34,6 +34,13 @@ describe('config', () => {
     });
   });
 
+  it('lays options over the preset, those of the discriminators too', () => {
+    const config = resolveConfig({ preset: 'upstream', data, gan: { start: 5 }, perceptual: { weight: 0 } });
+    expect(config.gan).toEqual({ ...PRESETS.upstream.gan, start: 5 });
+    expect(config.perceptual).toEqual({ weight: 0 });
+    expect(resolveConfig({ preset: 'toy', data }).gan).toMatchObject({ slice: 0, patch: 0 });
+  });
+
   it('lays options over the preset, the model setting by setting', () => {
     const config = resolveConfig({ preset: 'guide', data, model: { codes: 1024 }, ranks: 4 });
     expect(config.model).toEqual({ ...PRESETS.guide.model, codes: 1024 });
@@ -78,6 +85,17 @@ describe('config', () => {
     ['stride', { stride: [40, 32, 16] }],
     ['patch', { patch: [31, 32, 16] }],
     ['model', { model: 'guide' }],
+    ['gan', { gan: true }],
+    ['gan.loss', { gan: { loss: 'wasserstein' } }],
+    ['gan.axes', { gan: { axes: ['z', 'w'] } }],
+    ['gan.layers', { gan: { patch: 1, layers: 5 } }],
+    ['perceptual.weight', { perceptual: { weight: -1 } }],
+    ['perceptual.vgg', { perceptual: { weight: 1, heads: 'lpips.safetensors' } }],
+    ['optimiser', { optimiser: 'sgd' }],
+    ['average', { average: 1 }],
+    ['use', { use: 'average' }],
+    ['warmup', { warmup: 1.5 }],
+    ['divergence', { divergence: -1 }],
     ['model.groups', { model: { hidden: 6, groups: 5 } }],
     ['validation', { validation: 1 }],
     ['learningRate', { learningRate: Number.NaN }],

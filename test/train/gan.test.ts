@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../src/train/checkpoint';
+import type { TrainOptions } from '../../src/train/config';
+import type { Run } from '../../src/train/run';
+import { train } from '../../src/train/train';
+import { curve, lastState, tiny, useTemporaryRuns } from './tiny';
+
+let removeRuns: () => void;
+beforeAll(() => {
+  removeRuns = useTemporaryRuns();
+});
+afterAll(() => removeRuns());
+
+/** Discriminators join at the third step; everything that a step can train is there, with every kind of state. */
+const options: TrainOptions = {
+  ...tiny,
+  backend: 'wasm',
+  gan: { slice: 1, patch: 1, start: 2, ramp: 2, adaptive: true, channels: 4, norm: 'batch' },
+  optimiser: 'adamw',
+  weightDecay: 0.01,
+  warmup: 2,
+  average: 0.9,
+  use: 'average',
+  steps: 6,
+  validateEvery: 3,
+  checkpointEvery: 3,
+};
+
+async function finished(more: TrainOptions): Promise<Run> {
+  const run = await train({ ...options, ...more });
+  await run.done;
+  return run;
+}
+
+describe('a run with discriminators', { timeout: 180_000 }, () => {
+  it('records their losses from when they join, and keeps everything in its checkpoint', async () => {
+    const run = await finished({ batch: 2 });
+    const records = (await run.records()).filter(({ split }) => split === 'train');
+    expect(records.map(({ adversarial }) => adversarial !== undefined)).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+      true,
+    ]);
+    for (const { adversarial, features, discriminator, logitsReal, logitsFake } of records.slice(2))
+      for (const figure of [adversarial, features, discriminator, logitsReal, logitsFake])
+        expect(Number.isFinite(figure)).toBe(true);
+    expect(new Set(records.slice(2).map(({ discriminator }) => discriminator)).size).toBe(4);
+    expect(records.map(({ learningRate }) => learningRate! / 2e-3)).toEqual([0.5, 1, 1, 1, 1, 1]);
+    const { state, model, optimiser } = readCheckpoint(await run.checkpoint('last'));
+    expect(state).toMatchObject({ adamSteps: 6, discriminatorSteps: 4 });
+    for (const name of ['image_discriminator.model1.1.weight', 'average.decoder.conv_last.conv.weight'])
+      expect(model.has(name)).toBe(true);
+    expect(optimiser.has('exp_avg_sq.video_discriminator.model0.0.weight')).toBe(true);
+  });
+
+  it('equals one rank on the concatenated batch, over an uneven tail too', async () => {
+    const uneven = { tail: 'uneven', ranks: 1, batch: 24, steps: 6 } as const;
+    const one = await finished(uneven);
+    const many = await finished({ ...uneven, ranks: 3, batch: 8 });
+    const [wanted, got] = [await one.records(), await many.records()];
+    expect(got).toHaveLength(wanted.length);
+    for (const [i, record] of wanted.entries())
+      for (const key of ['loss', 'adversarial', 'discriminator', 'features', 'psnr'] as const)
+        expect.soft(apart(record[key], got[i]![key]), `${key} of step ${record.step}`).toBeLessThan(1e-4);
+  });
+
+  it('goes on from a checkpoint to the bit, before the discriminators join and after', async () => {
+    const whole = await finished({});
+    for (const steps of [1, 4]) {
+      const short = await finished({ steps, checkpointEvery: 1 });
+      const longer = await short.resume({ steps: 6 });
+      await longer.done;
+      const state = await lastState(longer);
+      for (const [name, data] of await lastState(whole)) expect(state.get(name), name).toEqual(data);
+      const of = async (run: Run) => curve((await run.records()).filter(({ split }) => split === 'train'));
+      expect(await of(longer)).toEqual(await of(whole));
+    }
+  });
+});
+
+describe('a run that diverges', { timeout: 120_000 }, () => {
+  it('stops on all ranks, says why, and leaves its last good state', async () => {
+    const run = await train({
+      ...options,
+      ranks: 2,
+      learningRate: 1e30,
+      checkpointEvery: 0,
+      warmup: 3,
+      steps: 20,
+    });
+    await expect(run.done).rejects.toThrow(
+      /diverged.*at step \d+ .* is (NaN|Infinity|-Infinity).*checkpoint of step \d+ is good/s,
+    );
+    const { state, model } = readCheckpoint(await run.checkpoint('last'));
+    expect(state.step).toBeGreaterThan(0);
+    for (const [name, { data }] of model) expect(data.every(Number.isFinite), `${name} is finite`).toBe(true);
+    expect((await run.status()).restarts).toBe(0);
+  });
+});
+
+function apart(a: number | undefined, b: number | undefined): number {
+  if (a === undefined && b === undefined) return 0;
+  return Math.abs(a! - b!) / Math.max(1, Math.abs(a!));
+}
