@@ -21,6 +21,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   metrics: async () => (await import('../../bench/metrics.js')).benchMetrics,
   blend: async () => (await import('../../bench/blend.js')).benchBlend,
   step: async () => (await import('../../bench/step.js')).benchStep,
+  gan: async () => (await import('../../bench/gan.js')).benchGan,
   store: async () => (await import('../../bench/store.js')).benchStore,
 };
 
@@ -34,7 +35,11 @@ export function addBench(program: Command): void {
     .option('--preset <name>', "step: the preset whose model is trained; default 'upstream'")
     .option('--hidden <n>', "step: hidden channels, where other than the preset's", parseCount)
     .option('--shape <x,y,z>', 'volumes, blend, step: voxels of the volume or the patch', parseVec3)
-    .option('--steps <n>', 'step: steps a turn; default 5', parseCount)
+    .option(
+      '--steps <n>',
+      'step: steps a turn, default 5; gan: steps with discriminators, default 500',
+      parseCount,
+    )
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
     .option('--json', 'print one JSON value')
