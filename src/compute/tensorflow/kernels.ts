@@ -3,7 +3,7 @@
  * replication it has as MirrorPad, which repeats the border voxel where it mirrors one alone.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { type Convolution, inputShape, type Size3, weightShape } from '../geometry';
+import { type Convolution, inputShape, weightShape } from '../geometry';
 import type { GroupNorm, Kernels, Pads } from '../kernels';
 import type { NodeBackend, OpAttribute } from './node-backend';
 
@@ -51,7 +51,7 @@ class TensorflowOps {
   constructor(private readonly backend: () => NodeBackend) {}
 
   convolve(x: tf.Tensor, w: tf.Tensor, c: Convolution): tf.Tensor {
-    const padded = this.replicatePad(x, padsOf(c));
+    const padded = this.border(x, c);
     if (!c.transposed) return this.op('Conv3D', convolution(c), [padded, w]);
     const { whole, crop } = transposedSizes(c);
     const y = this.inputOfConvolution(whole, swapChannels(w), padded, c);
@@ -62,14 +62,21 @@ class TensorflowOps {
     const dPadded = c.transposed
       ? this.op('Conv3D', convolution(c), [uncrop(dy, c), swapChannels(w)])
       : this.inputOfConvolution(paddedShape(c), w, dy, c);
-    return this.replicatePadGradient(dPadded, padsOf(c));
+    if (c.border === 'zero') return tf.slice(dPadded, [0, ...c.before, 0], inputShape(c));
+    return this.replicatePadGradient(dPadded, c);
   }
 
   weightGradient(x: tf.Tensor, dy: tf.Tensor, c: Convolution): tf.Tensor {
-    const padded = this.replicatePad(x, padsOf(c));
+    const padded = this.border(x, c);
     const [kd, kh, kw, into, out] = weightShape(c) as [number, number, number, number, number];
     if (!c.transposed) return this.filterOfConvolution(padded, [kd, kh, kw, into, out], dy, c);
     return swapChannels(this.filterOfConvolution(uncrop(dy, c), [kd, kh, kw, out, into], padded, c));
+  }
+
+  private border(x: tf.Tensor, c: Convolution): tf.Tensor {
+    if (c.border === 'replicate') return this.replicatePad(x, c);
+    const pads = c.before.map((before, axis): [number, number] => [before, c.after[axis]!]);
+    return tf.pad(x, [[0, 0], ...pads, [0, 0]]);
   }
 
   replicatePad(x: tf.Tensor, pads: Pads): tf.Tensor {
@@ -117,14 +124,9 @@ function convolution(c: Convolution): Record<string, string | readonly number[]>
   return { strides: [1, ...c.stride, 1], padding: 'VALID', data_format: 'NDHWC', dilations: [1, 1, 1, 1, 1] };
 }
 
-function padsOf(c: Convolution): Pads {
-  const after = c.before.map((before, axis) => c.kernel[axis]! - c.stride[axis]! - before);
-  return { before: c.before, after: after as unknown as Size3 };
-}
-
 function paddedShape(c: Convolution): number[] {
   return inputShape(c).map((size, axis) =>
-    axis > 0 && axis < 4 ? size + c.kernel[axis - 1]! - c.stride[axis - 1]! : size,
+    axis > 0 && axis < 4 ? size + c.before[axis - 1]! + c.after[axis - 1]! : size,
   );
 }
 
