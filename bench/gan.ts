@@ -69,10 +69,12 @@ export async function benchGan(options: GanBenchOptions = {}): Promise<BenchRepo
       runs.map(async (run) => measure(slab, await reconstruct(run, slab, { checkpoint: 'last', signal }))),
     )) as [Measured, Measured];
     const records = await runs[1]!.records();
+    const { backend: used } = await runs[1]!.status();
+    const what = `${data === CHEST ? 'chest CT' : data}, ${used}`;
     const rows = (Object.keys(plain) as (keyof Measured)[]).map((metric): BenchRow => {
       const [ours, peer] = [sharp[metric], plain[metric]];
       return {
-        case: data === CHEST ? 'chest CT' : data,
+        case: what,
         ...UNITS[metric],
         ours,
         peer,
