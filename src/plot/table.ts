@@ -84,10 +84,10 @@ export class Table {
     };
   }
 
-  /** Columns of numbers, also of those written as text ("64 to 192"), are aligned to the right. */
+  /** Columns of numbers, also of those written as text ("64 to 192", not "2026-11-25"), are aligned to the right. */
   private numericColumns(): boolean[] {
     const looksNumeric = (cell: Cell): boolean =>
-      typeof cell === 'number' || /^-?\d/.test(String(cell ?? ''));
+      typeof cell === 'number' || /^-?\d+([.,]\d+)*(e[+-]?\d+)?(\s|%|$)/.test(String(cell ?? ''));
     const isEmpty = (cell: Cell): boolean =>
       cell === null || cell === undefined || cell === '' || cell === '-';
     return this.columns.map((_, i) => {
