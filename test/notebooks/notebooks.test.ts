@@ -15,7 +15,7 @@ const tiny: Record<string, Record<string, unknown>> = {
   'blending.ipynb': { steps: 4 },
   'metrics.ipynb': { steps: 12 },
   'training.ipynb': { steps: 120 },
-  'baseline.ipynb': { steps: 2, budget: 'steps' },
+  'baseline.ipynb': { steps: 2, budget: 'steps', patients: 4 },
   'full-scale.ipynb': { steps: 4 },
   'quickstart.ipynb': { steps: 4, ranks: 2 },
 };
@@ -49,7 +49,11 @@ function shows(cell: Cell): boolean {
   return /console\.log|pw\.display\(/.test(source) || !/[;}]\s*(\/\/.*)?$/.test(source.trim());
 }
 
-describe('every notebook runs headless', () => {
+/** They take some minutes, so the suite leaves them to a step of CI: PATCHWISE_NOTEBOOKS=1. */
+const wanted = process.env.PATCHWISE_NOTEBOOKS === '1';
+if (!wanted) console.warn('skipped: running every notebook takes minutes; PATCHWISE_NOTEBOOKS=1 runs them');
+
+describe.skipIf(!wanted)('every notebook runs headless', () => {
   const runs = mkdtempSync(join(tmpdir(), 'patchwise-notebooks-'));
   beforeAll(() => {
     process.env.PATCHWISE_RUNS = join(runs, 'runs');
