@@ -118,6 +118,22 @@ describe('a volume in memory', () => {
     expect(same(volume, plain)).toBe(true);
   });
 
+  test('blends in memory that is full of something else, patches in any order', async () => {
+    const used = new VoxelMemory();
+    const address = used.allocate(2 ** 24)!;
+    used.view(address, 2 ** 22).fill(Number.NaN);
+    used.release(address, 2 ** 24);
+    const random = new Random(8, 'order');
+    for (let n = 0; n < 5; n++) {
+      const order = Array.from({ length: grid.patches }, (_, index) => ({ index, at: random.next() }));
+      order.sort((a, b) => a.at - b.at);
+      const patches = order.map(({ index }) => ({ index, data: extractPatch(plain, grid, index) }));
+      const out = await blendPatches(grid, patches, { threads: 3, memory: used });
+      expect(out.every((value, i) => Math.abs(value - plain[i]!) < 1e-3)).toBe(true);
+      used.view(address, 2 ** 22).fill(Number.NaN);
+    }
+  });
+
   test('gives its memory back, so that blending again does not grow it', async () => {
     function* patches(room: () => Float32Array): Generator<Patch> {
       for (let index = 0; index < grid.patches; index++)
