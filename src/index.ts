@@ -141,6 +141,7 @@ export { volumeFigure } from './plot/volume';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patches';
 export type { LongCall, Progress } from './progress';
 export { Adam, clipByGlobalNorm } from './train/adam';
+export { buildC10d } from './train/collective/c10d/build';
 export type { RunConfig, TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';
 export { type HeldOut, heldOut } from './train/held-out';

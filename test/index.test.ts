@@ -43,6 +43,7 @@ describe('the public names', () => {
         "blendToFile",
         "borderDistances",
         "budgets",
+        "buildC10d",
         "buildLibtorch",
         "buildTensorflow",
         "clearOutput",

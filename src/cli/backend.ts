@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { buildLibtorch, buildTensorflow, InvalidArgument } from '../index';
+import { buildC10d, buildLibtorch, buildTensorflow, InvalidArgument, isPatchwiseError } from '../index';
 import { answer, interruptible } from './terminal';
 
 export function addBackend(program: Command): void {
@@ -36,9 +36,17 @@ async function libtorch(options: BuildFlags): Promise<void> {
   if (options.gpu)
     throw new InvalidArgument('--gpu', 'no such option: libtorch takes a GPU where it has CUDA', true);
   const build = await buildLibtorch({ ...interruptible('building'), libtorch: options.libtorch });
-  answer(options.json, build, () => [
+  // Training on one host does without it, so what it lacks is said and does not fail.
+  const collective = await buildC10d({ libtorch: options.libtorch }).catch((error: unknown) => {
+    if (!isPatchwiseError(error, 'UnavailableBackend')) throw error;
+    return { missing: error.message };
+  });
+  answer(options.json, { ...build, collective }, () => [
     `libtorch ${build.libtorch} from ${build.from}, built in ${build.seconds.toFixed(0)} s`,
     works(build.test, build.test.cuda && 'CUDA'),
+    'missing' in collective
+      ? `collective for several hosts: ${collective.missing}`
+      : `collective for several hosts: c10d with Gloo${collective.nccl ? ' and NCCL' : ''}`,
     'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
   ]);
 }

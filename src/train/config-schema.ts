@@ -8,6 +8,7 @@ import { quantiserNames } from '../model/quantisers/quantiser';
 import { initialisationNames } from '../model/quantisers/start';
 import { windowPresets } from '../volume/intensity';
 import { bestMetrics } from './best';
+import { collectiveNames } from './collective/connect';
 import type { RunConfig } from './config';
 
 /** One setting: what it must be, in the words of the error, and as a schema. */
@@ -110,6 +111,8 @@ const fields: Record<Exclude<keyof RunConfig, 'model' | 'gan' | 'perceptual'>, F
   patch: size,
   stride: size,
   ranks: count,
+  collective: oneOf('a collective', collectiveNames),
+  threads: optional(count),
   // Whether the backend can be had is for the machine that trains to say.
   backend: { expected: "'auto' or a backend", schema: z.string().min(1) },
   seed: whole,

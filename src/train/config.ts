@@ -8,6 +8,7 @@ import type { BaselineView } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
 import type { BestMetric } from './best';
+import type { CollectiveName } from './collective/connect';
 import { checkFields, checkTogether } from './config-schema';
 
 /** Everything that decides what a run computes. Sizes are `[x, y, z]` in voxels. */
@@ -41,6 +42,10 @@ export interface RunConfig {
   readonly perceptual: PerceptualConfig;
   /** Processes that train together. */
   readonly ranks: number;
+  /** What the ranks talk through: see `chooseCollective`. */
+  readonly collective: CollectiveName;
+  /** Threads of a rank's backend; by default the cores are shared out over the ranks of a host. */
+  readonly threads?: number;
   /** `auto` or a backend's name. */
   readonly backend: string;
   readonly seed: number;
@@ -129,6 +134,7 @@ const defaults = {
   intensity: 'auto',
   view: 'full',
   ranks: 1,
+  collective: 'auto',
   backend: 'auto',
   seed: 0,
   batch: 1,

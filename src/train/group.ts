@@ -3,6 +3,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { compiledFile } from '../package';
+import { pinGpu, visibleGpus } from './devices';
 import { identify } from './identity';
 import { heartbeatVariable } from './parent-watch';
 import type { RankMessage } from './reporter';
@@ -45,6 +46,7 @@ interface Member {
 /** All ranks of a run, as child processes in this process's group. */
 export class RankGroup {
   readonly ended: Promise<GroupEnd>;
+  private readonly gpus = visibleGpus();
   private readonly members: Member[];
   private readonly timers: NodeJS.Timeout[] = [];
   private silent: string | undefined;
@@ -81,13 +83,19 @@ export class RankGroup {
     const { runDir, ranks, port } = this.options;
     const log = openSync(join(runDir, 'logs', `rank-${rank}.log`), 'a');
     writeSync(log, `--- ${new Date().toISOString()} rank ${rank} of ${ranks} starts\n`);
-    const world = { rank, worldSize: ranks, localRank: rank, address: '127.0.0.1', port };
+    const place = { rank, worldSize: ranks, localRank: rank, localWorldSize: ranks };
+    const world = { ...place, address: '127.0.0.1', port };
     const child = spawn(
       process.execPath,
       [compiledFile('src', 'train', 'process.js'), 'rank', '--run', runDir],
       {
         stdio: ['ignore', log, log, 'ipc', 'pipe'],
-        env: { ...process.env, ...worldEnvironment(world), [heartbeatVariable]: '4' },
+        env: {
+          ...process.env,
+          ...worldEnvironment(world),
+          ...pinGpu(rank, this.gpus),
+          [heartbeatVariable]: '4',
+        },
       },
     );
     closeSync(log);

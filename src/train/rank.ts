@@ -1,15 +1,15 @@
 import { CollectiveFailed, isPatchwiseError } from '../errors';
 import type { Collective, World } from './collective/collective';
-import { connectLocal } from './collective/local';
+import { connectCollective } from './collective/connect';
 import { watchParent } from './parent-watch';
 import { openReporter, type RankMessage } from './reporter';
 import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';
 import { trainRank } from './train-rank';
-import { worldFromEnvironment } from './world';
+import { worldEnvironment, worldFromEnvironment } from './world';
 
 /**
- * The program of one rank: `patchwise rank --run DIR`, in torchrun's environment. It trains from the newest whole
+ * The program of one rank: `patchwise rank --run DIR`, in the environment of torchrun, Slurm or Kubernetes. It trains from the newest whole
  * checkpoint of the run, or from the start, until the steps are done or some rank is asked to stop (SIGTERM, SIGINT,
  * or the signal), and leaves a checkpoint in both cases; SIGUSR1 makes it leave one and go on.
  * @throws what went wrong, after every other rank and the supervisor have been told
@@ -18,6 +18,8 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
   const { runDir } = options;
   outliveLogs();
   const world = worldFromEnvironment(process.env);
+  // Backends ask for torchrun's variables, whoever has started this rank.
+  Object.assign(process.env, worldEnvironment(world));
   const report = openReporter(runDir, world.rank);
   const endWatch = watchParent();
   const stop = stopSignal(options.signal);
@@ -27,8 +29,10 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
   let collective: Collective | undefined;
   try {
     const config = readStoredConfig(runDir);
-    collective = await connectLocal({
-      ...world,
+    if (config.threads) process.env.PATCHWISE_THREADS = String(config.threads);
+    collective = await connectCollective({
+      world,
+      name: config.collective ?? 'auto',
       session: config.id,
       timeout: config.timeout,
       signal: stop.signal,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { builtC10d } from '../../src/train/collective/c10d/addon';
 import type { Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
 import { lastState, tiny, useTemporaryRuns } from './tiny';
@@ -24,6 +25,15 @@ const shapes = [
   { ranks: 4, batch: 2, accumulate: 3 },
 ];
 
+const collectives = builtC10d() ? (['local', 'c10d'] as const) : (['local'] as const);
+if (collectives.length === 1)
+  console.error('skipped: c10d is not built (npx patchwise backend build libtorch)');
+const cases = shapes.flatMap((shape) =>
+  collectives
+    .filter((name) => name === 'local' || shape.ranks > 1)
+    .map((collective) => ({ ...shape, collective })),
+);
+
 // Processes start slowly where other tests have the cores.
 describe('N ranks equal one rank on the concatenated batch', { timeout: 180_000 }, () => {
   let one: Run;
@@ -32,7 +42,7 @@ describe('N ranks equal one rank on the concatenated batch', { timeout: 180_000 
     await one.done;
   }, 180_000);
 
-  it.each(shapes)('$ranks ranks, batch $batch, $accumulate passes a step', async (shape) => {
+  it.each(cases)('$ranks ranks, batch $batch, $accumulate passes a step, $collective', async (shape) => {
     const run = await train({ ...options, ...shape });
     await run.done;
     const [wanted, got] = [await one.records(), await run.records()];

@@ -26,6 +26,13 @@ export interface World {
   readonly rank: number;
   readonly worldSize: number;
   readonly localRank: number;
+  /** Ranks on this host. */
+  readonly localWorldSize: number;
+  /** Where rank 0 can be reached. */
   readonly address: string;
   readonly port: number;
+  /** Whether somebody else, such as torchrun's agent, serves a TCPStore on that port. */
+  readonly storeIsServed: boolean;
+  /** How often the launcher has started the ranks anew. */
+  readonly life: string;
 }

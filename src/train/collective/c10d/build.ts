@@ -1,0 +1,101 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { findCompiler, findLibtorch, findNodeHeaders, type Libtorch } from '../../../compute/libtorch/locate';
+import { UnavailableBackend } from '../../../errors';
+import type { LongCall } from '../../../progress';
+import { type C10dRecord, c10dAddonPath, c10dFolder, c10dKey, c10dSource, loadC10d } from './addon';
+
+const run = promisify(execFile);
+
+/**
+ * Builds the collective through libtorch: Gloo, and NCCL where libtorch has CUDA and NCCL's headers are beside it. Needs
+ * libtorch 2.1 or newer, a C++ compiler and Gloo's headers, which PyTorch's packages leave out.
+ * @throws UnavailableBackend saying what to install, or with what the compiler said
+ */
+export async function buildC10d(
+  options: LongCall & { readonly libtorch?: string } = {},
+): Promise<C10dRecord> {
+  const { signal } = options;
+  const libtorch = await findLibtorch(options.libtorch);
+  const gloo = ['/usr/include', '/usr/local/include', ...libtorch.includes].find((folder) =>
+    existsSync(join(folder, 'gloo', 'context.h')),
+  );
+  if (!gloo)
+    throw new UnavailableBackend(
+      'c10d',
+      "Gloo's headers (gloo/context.h) are not on this machine",
+      'On Debian and Ubuntu `sudo apt-get install libgloo-dev`; then `npx patchwise backend build libtorch`',
+    );
+  const compiler = await findCompiler();
+  await mkdir(dirname(c10dFolder()), { recursive: true });
+  const work = await mkdtemp(`${c10dFolder()}-`);
+  try {
+    options.onProgress?.({ done: 0, total: 1, what: 'collective' });
+    const nccl = ncclHeaders(libtorch);
+    const args = compilerArguments(libtorch, findNodeHeaders(), gloo, nccl, c10dAddonPath(work));
+    await run(compiler, args, { signal, maxBuffer: 64 << 20 }).catch((error: Error & { stderr?: string }) => {
+      signal?.throwIfAborted();
+      const said = (error.stderr || error.message).trim().split('\n');
+      throw new UnavailableBackend(
+        'c10d',
+        `compiling c10d.cc failed: ${said.find((line) => line.includes('error')) ?? said.at(-1)}`,
+        `The whole command was \`${compiler} ${args.join(' ')}\``,
+        { cause: error },
+      );
+    });
+    // In a process of its own: an addon that crashes must not take its builder along.
+    await run(process.execPath, ['-e', `require(${JSON.stringify(c10dAddonPath(work))}).openStore`], {
+      signal,
+    });
+    const record: C10dRecord = { libtorch: libtorch.version, nccl: nccl.length > 0, key: c10dKey() };
+    await writeFile(join(work, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
+    await rm(c10dFolder(), { recursive: true, force: true });
+    await rename(work, c10dFolder());
+    loadC10d();
+    options.onProgress?.({ done: 1, total: 1, what: 'collective' });
+    return record;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Folders of the headers of CUDA and NCCL that pip's CUDA wheels bring beside torch; none where there is no CUDA. */
+function ncclHeaders(libtorch: Libtorch): string[] {
+  if (!libtorch.cuda) return [];
+  const nvidia = join(libtorch.libraries, '..', '..', 'nvidia');
+  const wheels = existsSync(nvidia) ? readdirSync(nvidia).map((name) => join(nvidia, name, 'include')) : [];
+  const folders = [...wheels, '/usr/local/cuda/include', '/usr/include'].filter((folder) =>
+    existsSync(folder),
+  );
+  const complete = ['nccl.h', 'cuda_runtime.h'].every((file) =>
+    folders.some((folder) => existsSync(join(folder, file))),
+  );
+  return complete ? folders : [];
+}
+
+function compilerArguments(
+  libtorch: Libtorch,
+  nodeHeaders: string,
+  gloo: string,
+  nccl: readonly string[],
+  out: string,
+): string[] {
+  const cuda = nccl.length > 0 ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : [];
+  // /usr/include is searched anyway; named as a system folder it would come before the compiler's own.
+  const includes = [...libtorch.includes, ...nccl, gloo].filter((folder) => folder !== '/usr/include');
+  return [
+    ...['-std=c++20', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-Wno-psabi', '-DUSE_C10D_GLOO'],
+    ...(nccl.length > 0 ? ['-DUSE_C10D_NCCL'] : []),
+    `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
+    `-I${nodeHeaders}`,
+    ...includes.flatMap((folder) => ['-isystem', folder]),
+    ...[c10dSource(), '-o', out],
+    ...[`-L${libtorch.libraries}`, '-ltorch_cpu', '-lc10', ...cuda],
+    `-Wl,-rpath,${libtorch.libraries}`,
+    // Threads that still wait when the process ends run in it, so the library stays loaded.
+    '-Wl,-z,nodelete',
+  ];
+}

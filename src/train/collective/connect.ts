@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { builtC10d } from './c10d/addon';
+import { connectC10d } from './c10d/c10d';
+import type { Collective, World } from './collective';
+import { connectLocal } from './local';
+import { Alone } from './star';
+
+export const collectiveNames = ['auto', 'local', 'c10d'] as const;
+export type CollectiveName = (typeof collectiveNames)[number];
+
+export interface ConnectOptions {
+  readonly world: World;
+  readonly name: CollectiveName;
+  /** The run's id: tells its ranks from a stranger on the same port. */
+  readonly session: string;
+  /** Seconds. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Which collective, and why. `auto` takes `local` on one host without GPUs, and `c10d` across hosts and between GPUs
+ * where it is built; else `local`, which is a star over TCP and works across hosts too, only slower.
+ */
+export function chooseCollective(
+  name: CollectiveName,
+  world: World,
+): { name: 'local' | 'c10d'; reason: string } {
+  if (name !== 'auto') return { name, reason: 'asked for by name' };
+  const oneHost = world.localWorldSize === world.worldSize;
+  const built = builtC10d();
+  if (!oneHost)
+    return built
+      ? { name: 'c10d', reason: 'ranks are on several hosts' }
+      : {
+          name: 'local',
+          reason: 'c10d, for several hosts, is not built: `npx patchwise backend build libtorch`',
+        };
+  if (built?.nccl && gpuOf(world) !== undefined) return { name: 'c10d', reason: 'NCCL between GPUs' };
+  return { name: 'local', reason: 'all ranks are on one host' };
+}
+
+/** Connects all ranks. @throws CollectiveFailed if they do not find one another; UnavailableBackend */
+export async function connectCollective(options: ConnectOptions): Promise<Collective> {
+  const { world, session, timeout, signal } = options;
+  if (world.worldSize === 1) return new Alone();
+  const { name, reason } = chooseCollective(options.name, world);
+  if (world.rank === 0) console.error(`collective ${name}: ${reason}`);
+  const call = { timeout, ...(signal && { signal }) };
+  // An agent's store has the port that the ranks were told; the next one is free for a star.
+  const port = world.port + (world.storeIsServed ? 1 : 0);
+  if (name === 'local') return connectLocal({ ...world, ...call, port, session });
+  const gpu = builtC10d()?.nccl ? gpuOf(world) : undefined;
+  return connectC10d({
+    ...world,
+    ...call,
+    session: `${session}/${world.life}`,
+    ...(gpu !== undefined && { gpu }),
+  });
+}
+
+/** The GPU of a rank: the only one it may see, or that of its local rank; undefined where it computes on the CPU. */
+function gpuOf(world: World): number | undefined {
+  if (process.env.PATCHWISE_DEVICE === 'cpu' || !existsSync('/dev/nvidiactl')) return undefined;
+  return Number(process.env.PATCHWISE_GPU ?? world.localRank);
+}
