@@ -22,6 +22,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   blend: async () => (await import('../../bench/blend.js')).benchBlend,
   step: async () => (await import('../../bench/step.js')).benchStep,
   gan: async () => (await import('../../bench/gan.js')).benchGan,
+  ranks: async () => (await import('../../bench/ranks.js')).benchRanks,
   store: async () => (await import('../../bench/store.js')).benchStore,
 };
 

@@ -57,24 +57,28 @@ export interface MetricRecord {
   readonly seconds?: StepSeconds & { readonly step: number };
   /** Time every rank spent on data, forward and backward of this step: where it differs, work is not balanced. */
   readonly secondsByRank?: readonly number[];
+  /** Cores that each rank kept busy, and MiB of the host's memory that it has. */
+  readonly cpuByRank?: readonly number[];
+  readonly memoryByRank?: readonly number[];
+  /** Percent of the time that each rank's GPU computed, and MiB of its memory in use, by nvidia-smi. */
+  readonly gpuByRank?: readonly number[];
+  readonly gpuMemoryByRank?: readonly number[];
   /** Patches that were measured, each counted once. */
   readonly patches?: number;
 }
 
-/** What a record says of the training alone: the same in two runs of one seed, whatever the machine was doing. */
-export function withoutClock(record: MetricRecord): Omit<MetricRecord, ClockField> {
-  const {
-    time: _,
-    patchesPerSecond: _p,
-    volumesPerSecond: _v,
-    seconds: _s,
-    secondsByRank: _r,
-    ...rest
-  } = record;
-  return rest;
-}
+/** What a record says of the machine and the moment, not of the training. */
+const clockFields = [
+  ...(['time', 'patchesPerSecond', 'volumesPerSecond', 'seconds', 'secondsByRank', 'cpuByRank'] as const),
+  ...(['memoryByRank', 'gpuByRank', 'gpuMemoryByRank'] as const),
+];
 
-type ClockField = 'time' | 'patchesPerSecond' | 'volumesPerSecond' | 'seconds' | 'secondsByRank';
+/** What a record says of the training alone: the same in two runs of one seed, whatever the machine was doing. */
+export function withoutClock(record: MetricRecord): Omit<MetricRecord, (typeof clockFields)[number]> {
+  const rest: Partial<Record<keyof MetricRecord, unknown>> = { ...record };
+  for (const field of clockFields) delete rest[field];
+  return rest as Omit<MetricRecord, (typeof clockFields)[number]>;
+}
 
 /** The writer of `metrics.jsonl`; rank 0 holds the only one. Records that are already there are not written twice. */
 export class MetricsLog {

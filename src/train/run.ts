@@ -1,10 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { findCheckpoint } from './checkpoint';
 import { isAlive, type ProcessIdentity, signalProcess } from './identity';
 import { launchSupervisor } from './launch';
 import { followMetrics, type MetricRecord, readMetrics } from './metrics-log';
+import { type Pace, paceOf } from './pace';
 import { withRanks } from './reshape';
 import { metricsPath, readStoredConfig, runsRoot, type StoredConfig, writeStoredConfig } from './run-folder';
 import { hasEnded, type RunStatus, readStatus, writeStatus } from './status';
@@ -99,6 +102,22 @@ export class Run {
     this.end = undefined;
     await launchSupervisor(this.dir, this.id);
     return this;
+  }
+
+  /** Removes the run's folder with everything in it. @throws InvalidArgument if it has not ended */
+  async remove(): Promise<void> {
+    const status = readStatus(this.dir);
+    const { supervisor, ranks } = status.pids;
+    const living =
+      status.host === hostname() && [...(supervisor ? [supervisor] : []), ...ranks].some(isAlive);
+    if (!hasEnded(status) || living)
+      throw new InvalidArgument('run', 'a run that has ended; stop it first', status.state);
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** How fast the run goes and when it will be done; undefined before its second step. */
+  async pace(): Promise<Pace | undefined> {
+    return paceOf(await this.records(), readStatus(this.dir));
   }
 
   /** Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask. */

@@ -6,6 +6,7 @@ import type { RunConfig } from './config';
 import { type Pass, passCount, passesOf, rowsOf } from './contribution';
 import type { Learner, UpdateResult } from './learner';
 import type { PatchSet } from './patch-set';
+import { type Resources, resourceNames } from './resources';
 import type { Share } from './sampler';
 
 /** What one optimiser step did, the same on every rank but for the clock. */
@@ -29,6 +30,11 @@ export interface StepResult {
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly secondsByRank: readonly number[];
+  readonly cpuByRank: readonly number[];
+  readonly memoryByRank: readonly number[];
+  /** Only where a rank has a GPU that nvidia-smi knows. */
+  readonly gpuByRank?: readonly number[];
+  readonly gpuMemoryByRank?: readonly number[];
   /** Where this rank's time went. */
   readonly seconds: StepSeconds;
   /** Whether any rank was asked to stop, or for a checkpoint. */
@@ -65,7 +71,7 @@ export async function trainStep(
   training: Training,
   share: Share,
   step: number,
-  wishes: { readonly stop: boolean; readonly save: boolean },
+  wishes: { readonly stop: boolean; readonly save: boolean; readonly resources?: Resources },
 ): Promise<StepResult> {
   const { learner, collective, config } = training;
   const clock = new Clock();
@@ -85,10 +91,13 @@ export async function trainStep(
   for (let i = passes.length; i < passCount(share, config.batch, collective.worldSize); i++)
     await learner.lookOn(step);
 
-  const seconds = new Float32Array(collective.worldSize);
-  seconds[collective.rank] = clock.spent.data + clock.spent.forward + clock.spent.backward;
+  const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
+  const ranks = new RankTable(collective, [
+    work,
+    ...resourceNames.map((name) => wishes.resources?.[name] ?? 0),
+  ]);
   const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
-  await collective.allReduce([...sum.arrays, seconds, asked], 'step');
+  await collective.allReduce([...sum.arrays, ranks.sum, asked], 'step');
   clock.lap('communication');
 
   const updated = learner.update(sum, step);
@@ -100,7 +109,13 @@ export async function trainStep(
     perplexity: perplexity(sum.statistics.counts),
     usage: usage(sum.statistics.counts),
     ...updated,
-    secondsByRank: [...seconds],
+    secondsByRank: ranks.column(0),
+    cpuByRank: ranks.column(1),
+    memoryByRank: ranks.column(2),
+    ...(ranks.column(4).some((memory) => memory > 0) && {
+      gpuByRank: ranks.column(3),
+      gpuMemoryByRank: ranks.column(4),
+    }),
     seconds: clock.spent,
     stop: asked[0]! > 0,
     save: asked[1]! > 0,
@@ -149,6 +164,24 @@ async function readBatch(
   const batch = new Float32Array(patches.length * voxels);
   for (const [i, index] of patches.entries()) batch.set(await set.read(index), i * voxels);
   return tf.tensor5d(batch, [patches.length, pz, py, px, 1]);
+}
+
+/** A row of figures for every rank, each put in by its own. */
+class RankTable {
+  readonly sum: Float32Array;
+
+  constructor(
+    { rank, worldSize }: Collective,
+    private readonly row: readonly number[],
+  ) {
+    this.sum = new Float32Array(worldSize * row.length);
+    this.sum.set(row, rank * row.length);
+  }
+
+  /** One figure of every rank, once the rows are summed. */
+  column(at: number): number[] {
+    return [...this.sum].filter((_, i) => i % this.row.length === at);
+  }
 }
 
 /** Shares the time of a step out. */

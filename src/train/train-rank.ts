@@ -8,6 +8,7 @@ import type { RunConfig } from './config';
 import { Learner } from './learner';
 import { loadData } from './loader';
 import type { Reporter } from './reporter';
+import { ResourceMeter } from './resources';
 import { checkpointOfAll, whatChanged } from './resume';
 import { readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
 import { RunWriter } from './run-writer';
@@ -61,6 +62,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   });
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
 
+  const meter = new ResourceMeter();
   let stopped = false;
   while (step < steps && !stopped) {
     const started = performance.now();
@@ -68,7 +70,8 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     const share = sampler.share(cursor, collective.rank);
     data.train.prefetch(share.patches);
     data.train.prefetch(sampler.share(share.next, collective.rank).patches);
-    const wishes = { stop: stop.aborted, save: options.takeSaveRequest() };
+    const resources = meter.look();
+    const wishes = { stop: stop.aborted, save: options.takeSaveRequest(), resources };
     const result = await trainStep(training, share, step, wishes);
     if (result.diverged) {
       // All ranks come here at the same step. What was not applied has spoilt nothing: that state is kept.

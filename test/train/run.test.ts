@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
 import { readState } from '../../src/train/checkpoint';
+import { runsSideBySide } from '../../src/train/side-by-side';
 import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom';
@@ -104,6 +105,32 @@ describe('a run', { timeout: 180_000 }, () => {
       expect(await lastState(run)).toEqual(await lastState(undisturbed));
       await until(() => processesOf(run).length === 0);
     }
+  });
+
+  it('is compared with another one, and removed once it has ended', async () => {
+    const run = await train({ ...tiny, ranks: 2 });
+    await expect(run.remove()).rejects.toThrow('a run that has ended; stop it first');
+    await run.done;
+    const other = await train({ ...tiny, model: { ...tiny.model, codes: 8 }, steps: 3, validateEvery: 0 });
+    await other.done;
+    await until(() => processesOf(run).length + processesOf(other).length === 0);
+    const { differences, results } = await runsSideBySide([run, other]);
+    expect(differences.map(({ setting }) => setting)).toEqual([
+      'model.codes',
+      'ranks',
+      'steps',
+      'validateEvery',
+    ]);
+    expect(differences[0]!.values).toEqual([16, 8]);
+    expect(results).toMatchObject([
+      { state: 'done', step: 5, bestStep: 5 },
+      { state: 'done', step: 3 },
+    ]);
+    expect(results[0]!.loss).toBe((await run.records()).findLast(({ split }) => split === 'train')!.loss);
+    expect((await run.pace())!.left).toBeUndefined();
+    await run.remove();
+    expect(existsSync(run.dir)).toBe(false);
+    expect((await listRuns()).map(({ id }) => id)).not.toContain(run.id);
   });
 
   it('leaves a checkpoint on SIGUSR1 and goes on', async () => {

@@ -1,0 +1,111 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { backendNames, type LongCall, type MetricRecord, train, type Vec3 } from '../src/index';
+import { quiet } from './quiet';
+import { type BenchReport, type BenchRow, machine, median, row } from './report';
+
+export interface RanksBenchOptions extends LongCall {
+  /** Turns of each side; default 3. */
+  readonly repeats?: number;
+  /** Voxels of a patch; default 64 x 64 x 32. */
+  readonly shape?: Vec3;
+  /** Steps of a turn that are counted; default 20. */
+  readonly steps?: number;
+  /** Threads of a rank; default 1. */
+  readonly threads?: number;
+  readonly backends?: readonly string[];
+  /** Seconds to wait for a quiet machine; default 20. */
+  readonly patience?: number;
+}
+
+/** Steps before the clock counts: code is compiled, memory is touched. */
+const warmUp = 5;
+
+/**
+ * Two ranks beside one, both with the same work a rank and as many threads: patches a second, and where the time of a
+ * step goes. Above 2 cannot be; what is lost is waiting for the slower rank, the sum, and what the cores share.
+ */
+export async function benchRanks(options: RanksBenchOptions = {}): Promise<BenchReport> {
+  const { repeats = 3, shape = [64, 64, 32], steps = 20, threads = 1, patience = 20, signal } = options;
+  const backends = options.backends ?? backendNames.filter((name) => name !== 'cpu');
+  const folder = await mkdtemp(join(tmpdir(), 'patchwise-bench-'));
+  const before = process.env.PATCHWISE_RUNS;
+  process.env.PATCHWISE_RUNS = folder;
+  const rows: BenchRow[] = [];
+  try {
+    for (const [b, backend] of backends.entries()) {
+      const turns = { one: [] as Turn[], two: [] as Turn[] };
+      for (let turn = 0; turn < repeats; turn++) {
+        options.onProgress?.({ done: b * repeats + turn, total: backends.length * repeats, what: backend });
+        await quiet(patience, signal);
+        turns.one.push(await measureTurn({ ranks: 1, backend, shape, steps, threads }, signal));
+        turns.two.push(await measureTurn({ ranks: 2, backend, shape, steps, threads }, signal));
+      }
+      const name = {
+        case: `toy, ${shape.join(' x ')}, ${backend}, ${threads} thread(s) a rank`,
+        peerName: '1 rank',
+      };
+      const add = (metric: string, unit: string, of: (turn: Turn) => number) =>
+        rows.push(row({ ...name, metric, unit }, turns.two.map(of), turns.one.map(of)));
+      add('patches a second, 2 ranks', '1/s', (turn) => turn.patchesPerSecond);
+      add('step', 'ms', (turn) => 1000 * turn.step);
+      add('communication', '% of the step', (turn) => 100 * turn.communication);
+      add('outside data, compute and communication', '% of the step', (turn) => 100 * turn.outside);
+    }
+    return { bench: 'ranks', machine: machine(), rows };
+  } finally {
+    if (before === undefined) delete process.env.PATCHWISE_RUNS;
+    else process.env.PATCHWISE_RUNS = before;
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Turn {
+  readonly patchesPerSecond: number;
+  /** Seconds of a step. */
+  readonly step: number;
+  /** Fractions of it. */
+  readonly communication: number;
+  readonly outside: number;
+}
+
+async function measureTurn(
+  {
+    ranks,
+    backend,
+    shape,
+    steps,
+    threads,
+  }: {
+    readonly ranks: number;
+    readonly backend: string;
+    readonly shape: Vec3;
+    readonly steps: number;
+    readonly threads: number;
+  },
+  signal: AbortSignal | undefined,
+): Promise<Turn> {
+  signal?.throwIfAborted();
+  const run = await train({
+    ...{ preset: 'toy', data: `phantom:${shape.map((size) => 2 * size).join('x')}`, validation: 0 },
+    ...{ patch: shape, stride: shape, ranks, backend, threads, steps: steps + warmUp },
+    ...{ collective: 'local', schedule: 'constant', checkpointEvery: 0, compareEvery: 0, seed: 3 },
+  });
+  try {
+    await run.done;
+    const counted = (await run.records()).filter(({ split, step }) => split === 'train' && step > warmUp);
+    const middle = (of: (record: MetricRecord) => number) => median(counted.map(of));
+    return {
+      patchesPerSecond: middle((record) => record.patchesPerSecond!),
+      step: middle(({ seconds }) => seconds!.step),
+      communication: middle(({ seconds }) => seconds!.communication / seconds!.step),
+      outside: middle(({ seconds }) => {
+        const { step, data, forward, backward, communication, optimiser } = seconds!;
+        return 1 - (data + forward + backward + communication + optimiser) / step;
+      }),
+    };
+  } finally {
+    await run.stop();
+  }
+}

@@ -1,0 +1,31 @@
+import type { Run, RunStatus } from '../index';
+import { interruptible } from './terminal';
+
+/** Shows a run's progress until it ends; Ctrl-C leaves the run alone and says how to come back. */
+export async function follow(run: Run, json: boolean | undefined): Promise<void> {
+  const call = interruptible(run.id);
+  const { steps } = await run.status();
+  try {
+    for await (const record of run.metrics({ signal: call.signal })) {
+      if (record.split === 'train') call.onProgress?.({ done: record.step, total: steps, what: 'steps' });
+      else if (!json) process.stderr.write(`\n${recordLine(record)}\n`);
+    }
+  } catch (error) {
+    if (!call.signal?.aborted) throw error;
+    process.stderr.write(`\n${run.id} goes on; stop it with: patchwise runs stop ${run.id}\n`);
+    return;
+  }
+  await run.done;
+}
+
+export function summary(run: Run, status: RunStatus): string {
+  const error = status.error ? `: ${status.error}` : '';
+  return `${run.id}  ${status.state}${error}  step ${status.step}/${status.steps}  ${run.dir}`;
+}
+
+export function recordLine(record: { split: string; step: number }): string {
+  const figures = Object.entries(record)
+    .filter(([key, value]) => typeof value === 'number' && key !== 'step' && key !== 'epoch')
+    .map(([key, value]) => `${key} ${Number((value as number).toPrecision(4))}`);
+  return `${record.split.padEnd(10)} step ${record.step}  ${figures.join('  ')}`;
+}

@@ -1,0 +1,174 @@
+import type { Command } from 'commander';
+import { attach, runsSideBySide, duration, InvalidArgument, listRuns, type Run, runLines } from '../index';
+import { follow, recordLine, summary } from './follow';
+import { answer, columns, parseCount } from './terminal';
+
+export function addRuns(program: Command): void {
+  const runs = program
+    .command('runs')
+    .description('list, watch, compare, stop, resume, remove runs, read their logs');
+
+  runs
+    .command('list', { isDefault: true })
+    .description('all runs of this project, newest first')
+    .option('--json', 'print one JSON value')
+    .action(async (options: { json?: boolean }) => {
+      const found = await Promise.all(
+        (await listRuns()).map(async (run) => ({ run, status: await run.status() })),
+      );
+      const rows = found.map(({ run, status }) => ({ id: run.id, dir: run.dir, ...status }));
+      answer(options.json, rows, () =>
+        rows.length === 0
+          ? 'no runs here yet'
+          : columns([
+              ['run', 'state', 'step', 'backend', 'updated'],
+              ...rows.map((row) => [
+                row.id,
+                row.state,
+                `${row.step}/${row.steps}`,
+                row.backend ?? '-',
+                row.updated,
+              ]),
+            ]),
+      );
+    });
+
+  runs
+    .command('show')
+    .description('state and last metrics of a run')
+    .argument('<run>', 'id or folder')
+    .option('--follow', 'go on until the run ends')
+    .option('--json', 'print one JSON value')
+    .action(async (id: string, options: { follow?: boolean; json?: boolean }) => {
+      const run = await attach(id);
+      if (options.follow) await follow(run, options.json);
+      const [status, records] = [await run.status(), await run.records()];
+      const last = (split: string) => records.filter((record) => record.split === split).at(-1);
+      const shown = {
+        pace: await run.pace(),
+        id: run.id,
+        dir: run.dir,
+        status,
+        train: last('train'),
+        validation: last('validation'),
+      };
+      answer(options.json, shown, () => [
+        summary(run, status),
+        ...(shown.pace?.left === undefined ? [] : [`${duration(shown.pace.left)} left`]),
+        ...[shown.train, shown.validation].filter((record) => record !== undefined).map(recordLine),
+      ]);
+    });
+
+  runs
+    .command('watch')
+    .description(
+      'a run as it moves: progress, losses, pace, what each rank does; Ctrl-C leaves the run alone',
+    )
+    .argument('<run>', 'id or folder')
+    .option('--once', 'print it as it is now, and end')
+    .action(async (id: string, options: { once?: boolean }) =>
+      watch(await attach(id), options.once === true),
+    );
+
+  runs
+    .command('compare')
+    .description('what differs in the settings of runs, and what came of it')
+    .argument('<runs...>', 'ids or folders')
+    .option('--json', 'print one JSON value')
+    .action(async (ids: string[], options: { json?: boolean }) => {
+      const { differences, results } = await runsSideBySide(await Promise.all(ids.map(attach)));
+      answer(options.json, { differences, results }, () => [
+        ...columns([
+          ['', ...results.map(({ id }) => id)],
+          ...differences.map(({ setting, values }) => [
+            setting,
+            ...values.map((value) => JSON.stringify(value) ?? '-'),
+          ]),
+          ...(['state', 'step', 'backend', 'loss', 'psnr', 'bestStep', 'patchesPerSecond'] as const).map(
+            (key) => [
+              key,
+              ...results.map((result) => {
+                const value = result[key];
+                return typeof value === 'number' ? String(Number(value.toPrecision(4))) : (value ?? '-');
+              }),
+            ],
+          ),
+        ]),
+      ]);
+    });
+
+  runs
+    .command('save')
+    .description('ask a run for a checkpoint now; it goes on (as SIGUSR1 does)')
+    .argument('<run>', 'id or folder')
+    .action(async (id: string) => {
+      if (!(await (await attach(id)).save()))
+        throw new InvalidArgument('run', 'a run that is running here', id);
+    });
+
+  runs
+    .command('remove')
+    .description('remove runs that have ended, with all their files')
+    .argument('<runs...>', 'ids or folders')
+    .option('--json', 'print one JSON value')
+    .action(async (ids: string[], options: { json?: boolean }) => {
+      // All are looked up first: a wrong name removes nothing.
+      const found = await Promise.all(ids.map(attach));
+      for (const run of found) await run.remove();
+      answer(options.json, { removed: found.map(({ id }) => id) }, () =>
+        found.map(({ id }) => `removed ${id}`),
+      );
+    });
+
+  runs
+    .command('stop')
+    .description('end a run; its last checkpoint stays')
+    .argument('<run>', 'id or folder')
+    .option('--json', 'print one JSON value')
+    .action(async (id: string, options: { json?: boolean }) => {
+      const run = await attach(id);
+      const status = await run.stop();
+      answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
+    });
+
+  runs
+    .command('resume')
+    .description('go on with a run that has ended, from its newest checkpoint')
+    .argument('<run>', 'id or folder')
+    .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
+    .option('--nproc, --ranks <n>', 'another number of processes', parseCount)
+    .option('--json', 'print one JSON value')
+    .action(async (id: string, options: { steps?: number; ranks?: number; json?: boolean }) => {
+      const run = await (await attach(id)).resume({ steps: options.steps, ranks: options.ranks });
+      const status = await run.status();
+      answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
+    });
+
+  runs
+    .command('logs')
+    .description('what the ranks and the supervisor wrote')
+    .argument('<run>', 'id or folder')
+    .option('--json', 'print one JSON value')
+    .action(async (id: string, options: { json?: boolean }) => {
+      const logs = await (await attach(id)).logs();
+      answer(options.json, logs, () =>
+        Object.entries(logs).flatMap(([name, text]) => [`== ${name}`, text.trimEnd()]),
+      );
+    });
+}
+
+/** Paints a run over itself on a terminal; elsewhere prints it whenever it has moved, every five seconds at most. */
+async function watch(run: Run, once: boolean): Promise<void> {
+  const live = process.stdout.isTTY === true && !once;
+  for (let painted = 0, step = -1; ; ) {
+    const status = await run.status();
+    const ended = !['starting', 'running'].includes(status.state);
+    const lines = runLines(run.id, status, await run.records(), process.stdout.columns ?? 100);
+    if (live && painted > 0) process.stdout.write(`\u001b[${painted}A\u001b[J`);
+    if (live || ended || status.step !== step) process.stdout.write(`${lines.join('\n')}\n`);
+    painted = lines.length;
+    step = status.step;
+    if (once || ended) return;
+    await new Promise((resolve) => setTimeout(resolve, live ? 1000 : 5000));
+  }
+}

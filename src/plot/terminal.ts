@@ -1,0 +1,113 @@
+import type { MetricRecord } from '../train/metrics-log';
+import { paceOf } from '../train/pace';
+import type { RunStatus } from '../train/status';
+
+const marks = '▁▂▃▄▅▆▇█';
+
+/** A run as lines for a terminal: how far it is, how well it learns, how fast, and what each rank does. */
+export function runLines(
+  id: string,
+  status: RunStatus,
+  records: readonly MetricRecord[],
+  width = 100,
+): string[] {
+  const train = records.filter(({ split }) => split === 'train');
+  const last = train.at(-1);
+  const validation = records.findLast(({ split }) => split === 'validation');
+  const pace = paceOf(records, status);
+  const fraction = status.steps > 0 ? status.step / status.steps : 0;
+  const bar = Math.max(10, Math.min(40, width - 60));
+  const lines = [
+    `${id}  ${status.state}${status.error ? `: ${status.error}` : ''}`,
+    `${'█'.repeat(Math.round(bar * fraction)).padEnd(bar, '░')} step ${status.step}/${status.steps}` +
+      (last ? `, epoch ${last.epoch}` : '') +
+      (pace?.left === undefined ? '' : `, ${duration(pace.left)} left`),
+  ];
+  for (const notice of [status.warning, status.note]) if (notice) lines.push(`! ${notice}`);
+  if (status.restarts > 0)
+    lines.push(`! started again ${status.restarts} time(s): ${status.restartReason ?? ''}`);
+  if (last?.loss !== undefined)
+    lines.push(
+      `loss        ${sparkline(
+        train.map(({ loss }) => loss ?? Number.NaN),
+        width - 30,
+      )} ${figure(last.loss)}`,
+    );
+  if (validation?.psnr !== undefined) {
+    const values = records.flatMap(({ split, psnr }) =>
+      split === 'validation' && psnr !== undefined ? [psnr] : [],
+    );
+    lines.push(
+      `psnr        ${sparkline(values, width - 30)} ${figure(validation.psnr)} dB at step ${validation.step}`,
+    );
+  }
+  if (pace)
+    lines.push(
+      `pace        ${figure(pace.step)} s a step, ${figure(pace.patchesPerSecond)} patches/s, ${figure(pace.volumesPerSecond)} volumes/s`,
+    );
+  if (last?.seconds) lines.push(`a step is   ${shares(last.seconds)}`);
+  if (last) lines.push(...rankLines(status, last));
+  return lines.map((line) => line.slice(0, width));
+}
+
+/** Percent of a step by what it was spent on. */
+function shares({ step, ...parts }: NonNullable<MetricRecord['seconds']>): string {
+  const known = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  return Object.entries({ ...parts, other: Math.max(0, step - known) })
+    .map(([name, part]) => `${name} ${Math.round((100 * part) / step)} %`)
+    .join(', ');
+}
+
+function rankLines(status: RunStatus, record: MetricRecord): string[] {
+  const { secondsByRank = [], cpuByRank, memoryByRank, gpuByRank, gpuMemoryByRank } = record;
+  return secondsByRank.map((seconds, rank) => {
+    const beat = status.heartbeats[rank];
+    return [
+      `rank ${rank}`.padEnd(11),
+      `${figure(seconds)} s`,
+      ...(cpuByRank ? [`${cpuByRank[rank]!.toFixed(1)} cores`] : []),
+      ...(memoryByRank ? [`${Math.round(memoryByRank[rank]!)} MiB`] : []),
+      ...(gpuByRank
+        ? [`GPU ${Math.round(gpuByRank[rank]!)} %, ${Math.round(gpuMemoryByRank?.[rank] ?? 0)} MiB`]
+        : []),
+      ...(beat
+        ? [`seen ${duration(Math.max(0, (Date.parse(status.updated) - Date.parse(beat)) / 1000))} ago`]
+        : []),
+    ].join('  ');
+  });
+}
+
+/** A curve of at most `width` marks, the mean of the values that fall on each. */
+export function sparkline(values: readonly number[], width: number): string {
+  const marksWanted = Math.max(1, Math.min(values.length, width));
+  const means = Array.from({ length: marksWanted }, (_, i) => {
+    const part = values
+      .slice(
+        Math.floor((i * values.length) / marksWanted),
+        Math.floor(((i + 1) * values.length) / marksWanted),
+      )
+      .filter(Number.isFinite);
+    return part.reduce((sum, value) => sum + value, 0) / part.length;
+  });
+  const finite = means.filter(Number.isFinite);
+  const [low, high] = [Math.min(...finite), Math.max(...finite)];
+  return means
+    .map((value) => {
+      if (!Number.isFinite(value)) return ' ';
+      const place = high > low ? (value - low) / (high - low) : 0;
+      return marks[Math.min(marks.length - 1, Math.floor(place * marks.length))];
+    })
+    .join('');
+}
+
+/** `2 h 05 min`, `3 min 10 s`, `4 s`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (hours > 0) return `${hours} h ${String(minutes).padStart(2, '0')} min`;
+  return minutes > 0 ? `${minutes} min ${String(rest).padStart(2, '0')} s` : `${rest} s`;
+}
+
+function figure(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}

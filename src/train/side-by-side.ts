@@ -1,0 +1,65 @@
+import { paceOf } from './pace';
+import type { Run } from './run';
+import type { StoredConfig } from './run-folder';
+
+/** Several runs side by side. */
+export interface RunsSideBySide {
+  /** Settings in which they differ, as dotted paths, with the value of each run. */
+  readonly differences: readonly { readonly setting: string; readonly values: readonly unknown[] }[];
+  readonly results: readonly RunResult[];
+}
+
+export interface RunResult {
+  readonly id: string;
+  readonly state: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly backend?: string;
+  /** Of the last training step. */
+  readonly loss?: number;
+  /** The best of all validations, and its step. */
+  readonly psnr?: number;
+  readonly bestStep?: number;
+  readonly patchesPerSecond?: number;
+}
+
+/** What differs in the configs of runs, and what came of it. */
+export async function runsSideBySide(runs: readonly Run[]): Promise<RunsSideBySide> {
+  const configs = await Promise.all(runs.map(async (run) => flatten(await run.config())));
+  const settings = [...new Set(configs.flatMap((config) => [...config.keys()]))].sort();
+  const differences = settings
+    .map((setting) => ({ setting, values: configs.map((config) => config.get(setting)) }))
+    .filter(({ values }) => new Set(values.map((value) => JSON.stringify(value))).size > 1);
+  return { differences, results: await Promise.all(runs.map(resultOf)) };
+}
+
+async function resultOf(run: Run): Promise<RunResult> {
+  const [status, records] = [await run.status(), await run.records()];
+  const loss = records.findLast(({ split }) => split === 'train')?.loss;
+  const validations = records.filter(({ split, psnr }) => split === 'validation' && psnr !== undefined);
+  const best = validations.reduce(
+    (a, b) => (b.psnr! > (a?.psnr ?? Number.NEGATIVE_INFINITY) ? b : a),
+    validations[0],
+  );
+  const pace = paceOf(records, status);
+  const { state, step, steps, backend } = status;
+  return {
+    ...{ id: run.id, state, step, steps },
+    ...(backend && { backend }),
+    ...(loss !== undefined && { loss }),
+    ...(best && { psnr: best.psnr!, bestStep: best.step }),
+    ...(pace && { patchesPerSecond: pace.patchesPerSecond }),
+  };
+}
+
+/** The settings of a config by dotted path, without what belongs to the run's folder alone. */
+function flatten(config: StoredConfig): Map<string, unknown> {
+  const { id: _id, created: _created, resolved: _resolved, ...settings } = config;
+  const flat = new Map<string, unknown>();
+  const visit = (value: unknown, path: string) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) flat.set(path, value);
+    else for (const [key, part] of Object.entries(value)) visit(part, path ? `${path}.${key}` : key);
+  };
+  visit(settings, '');
+  return flat;
+}
