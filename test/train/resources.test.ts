@@ -25,10 +25,7 @@ it("asks nvidia-smi for the rank's own GPU", async () => {
   const folder = mkdtempSync(join(tmpdir(), 'patchwise-smi-'));
   const program = join(folder, 'nvidia-smi');
   // Lists two GPUs, and answers for the one that it is asked for.
-  writeFileSync(
-    program,
-    '#!/bin/sh\ncase "$1" in --id=0) echo "7, 2048";; *) echo 0; echo 1;; esac\n',
-  );
+  writeFileSync(program, '#!/bin/sh\ncase "$1" in --id=0) echo "7, 2048";; *) echo 0; echo 1;; esac\n');
   chmodSync(program, 0o755);
   process.env.PATH = `${folder}:${path}`;
   const meter = new ResourceMeter();
