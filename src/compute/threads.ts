@@ -26,5 +26,6 @@ export function rankGpu(): number | undefined {
   if (wish === 'cpu') return undefined;
   const named = /^cuda(?::(\d+))?$/.exec(wish);
   if (!named) throw new InvalidArgument('PATCHWISE_DEVICE', 'a device', wish, ['cpu', 'cuda', 'cuda:N']);
-  return Number(named[1] ?? process.env.LOCAL_RANK ?? 0);
+  // A supervisor that shows each rank its own GPU alone says so.
+  return Number(named[1] ?? process.env.PATCHWISE_GPU ?? process.env.LOCAL_RANK ?? 0);
 }

@@ -28,6 +28,7 @@ export function visibleGpus(environment: NodeJS.ProcessEnv = process.env): strin
 
 /** Environment that shows a rank one GPU only: its own, or where ranks outnumber GPUs, one that it shares. */
 export function pinGpu(localRank: number, gpus: readonly string[]): Record<string, string> {
-  if (gpus.length === 0) return {};
+  // Who names a GPU means one of those that are visible now.
+  if (gpus.length === 0 || process.env.PATCHWISE_DEVICE?.includes(':')) return {};
   return { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length]!, PATCHWISE_GPU: '0' };
 }

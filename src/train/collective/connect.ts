@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rankGpu } from '../../compute/threads';
 import { builtC10d } from './c10d/addon';
 import { connectC10d } from './c10d/c10d';
 import type { Collective, World } from './collective';
@@ -36,7 +37,7 @@ export function chooseCollective(
           name: 'local',
           reason: 'c10d, for several hosts, is not built: `npx patchwise backend build libtorch`',
         };
-  if (built?.nccl && gpuOf(world) !== undefined) return { name: 'c10d', reason: 'NCCL between GPUs' };
+  if (built?.nccl && gpu() !== undefined) return { name: 'c10d', reason: 'NCCL between GPUs' };
   return { name: 'local', reason: 'all ranks are on one host' };
 }
 
@@ -50,17 +51,16 @@ export async function connectCollective(options: ConnectOptions): Promise<Collec
   // An agent's store has the port that the ranks were told; the next one is free for a star.
   const port = world.port + (world.storeIsServed ? 1 : 0);
   if (name === 'local') return connectLocal({ ...world, ...call, port, session });
-  const gpu = builtC10d()?.nccl ? gpuOf(world) : undefined;
+  const device = builtC10d()?.nccl ? gpu() : undefined;
   return connectC10d({
     ...world,
     ...call,
     session: `${session}/${world.life}`,
-    ...(gpu !== undefined && { gpu }),
+    ...(device !== undefined && { gpu: device }),
   });
 }
 
-/** The GPU of a rank: the only one it may see, or that of its local rank; undefined where it computes on the CPU. */
-function gpuOf(world: World): number | undefined {
-  if (process.env.PATCHWISE_DEVICE === 'cpu' || !existsSync('/dev/nvidiactl')) return undefined;
-  return Number(process.env.PATCHWISE_GPU ?? world.localRank);
+/** The GPU of this rank; undefined where it computes on the CPU. */
+function gpu(): number | undefined {
+  return existsSync('/dev/nvidiactl') ? rankGpu() : undefined;
 }

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { buildFolder } from '../../../compute/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import { packageRoot } from '../../../package';
 
@@ -56,7 +57,7 @@ export interface C10dRecord {
 
 export const c10dSource = (): string =>
   join(packageRoot(), 'src', 'train', 'collective', 'c10d', 'native', 'c10d.cc');
-export const c10dFolder = (): string => join(packageRoot(), 'node_modules', '.cache', 'patchwise', 'c10d');
+export const c10dFolder = (): string => join(dirname(buildFolder('libtorch')), 'c10d');
 export const c10dAddonPath = (folder: string = c10dFolder()): string => join(folder, 'c10d.node');
 
 export function c10dKey(): string {

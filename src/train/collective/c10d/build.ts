@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { findCompiler, findLibtorch, findNodeHeaders, type Libtorch } from '../../../compute/libtorch/locate';
+import { findLibtorch, type Libtorch } from '../../../compute/libtorch/locate';
+import { execute, findCompiler, nodeApiHeaders } from '../../../compute/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import type { LongCall } from '../../../progress';
 import { type C10dRecord, c10dAddonPath, c10dFolder, c10dKey, c10dSource, loadC10d } from './addon';
@@ -20,6 +21,13 @@ export async function buildC10d(
 ): Promise<C10dRecord> {
   const { signal } = options;
   const libtorch = await findLibtorch(options.libtorch);
+  const [major, minor] = libtorch.version.split('.').map(Number) as [number, number];
+  if (major < 2 || (major === 2 && minor < 1))
+    throw new UnavailableBackend(
+      'c10d',
+      `libtorch ${libtorch.version} is older than 2.1`,
+      'Install PyTorch (`python3 -m venv .venv && .venv/bin/pip install torch`); then `npx patchwise backend build libtorch`',
+    );
   const gloo = ['/usr/include', '/usr/local/include', ...libtorch.includes].find((folder) =>
     existsSync(join(folder, 'gloo', 'context.h')),
   );
@@ -29,23 +37,14 @@ export async function buildC10d(
       "Gloo's headers (gloo/context.h) are not on this machine",
       'On Debian and Ubuntu `sudo apt-get install libgloo-dev`; then `npx patchwise backend build libtorch`',
     );
-  const compiler = await findCompiler();
+  const compiler = await findCompiler('libtorch');
   await mkdir(dirname(c10dFolder()), { recursive: true });
   const work = await mkdtemp(`${c10dFolder()}-`);
   try {
     options.onProgress?.({ done: 0, total: 1, what: 'collective' });
     const nccl = ncclHeaders(libtorch);
-    const args = compilerArguments(libtorch, findNodeHeaders(), gloo, nccl, c10dAddonPath(work));
-    await run(compiler, args, { signal, maxBuffer: 64 << 20 }).catch((error: Error & { stderr?: string }) => {
-      signal?.throwIfAborted();
-      const said = (error.stderr || error.message).trim().split('\n');
-      throw new UnavailableBackend(
-        'c10d',
-        `compiling c10d.cc failed: ${said.find((line) => line.includes('error')) ?? said.at(-1)}`,
-        `The whole command was \`${compiler} ${args.join(' ')}\``,
-        { cause: error },
-      );
-    });
+    const args = compilerArguments(libtorch, nodeApiHeaders(), gloo, nccl, c10dAddonPath(work));
+    await execute(compiler, args, { backend: 'libtorch', what: 'compiling c10d.cc', signal });
     // In a process of its own: an addon that crashes must not take its builder along.
     await run(process.execPath, ['-e', `require(${JSON.stringify(c10dAddonPath(work))}).openStore`], {
       signal,
