@@ -128,6 +128,7 @@ describe('the public names', () => {
         "runLines",
         "runRank",
         "runsRoot",
+        "runsSideBySide",
         "scaleGrid",
         "seamEnergy",
         "seamFigure",

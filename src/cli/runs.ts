@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { attach, runsSideBySide, duration, InvalidArgument, listRuns, type Run, runLines } from '../index';
+import { attach, duration, InvalidArgument, listRuns, type Run, runLines, runsSideBySide } from '../index';
 import { follow, recordLine, summary } from './follow';
 import { answer, columns, parseCount } from './terminal';
 
