@@ -44,7 +44,7 @@ describe.each(['image', 'video'] as const)('the %s discriminator', (kind) => {
       const loss = async () => {
         const made = await trace();
         const sum = featuresOf(made).reduce((total, feature, i) => {
-          const own = feature.dataSync();
+          const own = feature.dataSync<'float32'>();
           return total + own.reduce((s, value, at) => s + value * directions[i]![at]!, 0);
         }, 0);
         disposeTrace(made);
