@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { InvalidArgument, presets, readConfig, runRank, supervise, train } from '../index';
+import { InvalidArgument, prepareRun, presets, readConfig, runRank, supervise, train } from '../index';
 import { follow, summary } from './follow';
 import { addRuns } from './runs';
 import { answer, parseCount } from './terminal';
@@ -14,6 +14,7 @@ export function addTrain(program: Command): void {
     .option('--nproc, --ranks <n>', 'processes that train together', parseCount)
     .option('--steps <n>', 'optimiser steps', parseCount)
     .option('--set <key=value...>', 'any other setting, such as model.codes=1024')
+    .option('--prepare', "make the run's folder only, for ranks that torchrun, Slurm or Kubernetes starts")
     .option('--detach', 'return at once; follow with: patchwise runs show')
     .option('--json', 'print one JSON value')
     .action(async (file: string | undefined, options: TrainCommandOptions) => {
@@ -23,7 +24,12 @@ export function addTrain(program: Command): void {
         ...(options.steps ? [`steps=${options.steps}`] : []),
         ...(options.set ?? []),
       ];
-      const run = await train(await readConfig(file, { overrides, data: options.data }));
+      const config = await readConfig(file, { overrides, data: options.data });
+      if (options.prepare) {
+        const { id, dir } = await prepareRun(config);
+        return answer(options.json, { id, dir }, () => dir);
+      }
+      const run = await train(config);
       if (!options.detach) await follow(run, options.json);
       const status = await run.status();
       answer(options.json, { id: run.id, dir: run.dir, status }, () =>
@@ -59,6 +65,7 @@ interface TrainCommandOptions {
   ranks?: number;
   steps?: number;
   set?: string[];
+  prepare?: boolean;
   detach?: boolean;
   json?: boolean;
 }
