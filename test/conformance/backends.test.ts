@@ -388,6 +388,68 @@ describe.each(backendNames)('backend %s', (name) => {
     tf.dispose([first, second, up, gamma, beta, codebook]);
   });
 
+  it('keeps nothing over 1,000 ops, each left on its own', { timeout: 180_000 }, () => {
+    const [x, w] = [tensor<tf.Tensor5D>(1, [1, 4, 4, 6, 4]), tensor<tf.Tensor5D>(2, [3, 3, 3, 4, 4])];
+    const down = tensor<tf.Tensor5D>(3, [4, 4, 4, 4, 4]);
+    const [gamma, beta] = [tensor<tf.Tensor1D>(4, [4]), tensor<tf.Tensor1D>(5, [4])];
+    const rows = tensor<tf.Tensor2D>(6, [96, 4]);
+    const codebook = tensor<tf.Tensor2D>(7, [9, 4]);
+    const norm = (y: tf.Tensor) => groupNorm(y as tf.Tensor5D, gamma, beta, { groups: 2, silu: true });
+    const slope = (f: (y: tf.Tensor5D) => tf.Tensor) => () => tf.grad((y) => f(y as tf.Tensor5D))(x);
+    const ops: (() => tf.Tensor)[] = [
+      () => conv3d(x, w),
+      () => conv3d(x, down, beta, { stride: 2 }),
+      () => conv3d(x, down, null, { stride: 2, padding: [2, 2, 2] }),
+      () => conv3dTranspose(x, down),
+      () => norm(x),
+      () => silu(x),
+      () => residual(x, x),
+      () => replicatePad(x, [1, 0, 1], [0, 1, 1]),
+      () => maxPool(x),
+      () => takeSlices(x, 1, [2]),
+      () => nearestCode(rows, codebook),
+      () => gatherCodes(codebook, nearestCode(rows, codebook)),
+      () => mse(x, silu(x)),
+      () => l1Loss(x, silu(x)),
+      slope((y) => conv3d(y, w)),
+      slope((y) => conv3dTranspose(y, down)),
+      slope(norm),
+      slope((y) => replicatePad(y, [1, 1, 1])),
+      slope((y) => maxPool(y)),
+      slope((y) => l1Loss(silu(y), x)),
+      () => tf.matMul(rows, codebook, false, true),
+      () => tf.sum(tf.square(x), [0, 2]),
+      () => tf.concat([tf.slice(x, [0, 1, 0, 0, 0], [1, 2, 4, 6, 4]), x], 1),
+      () => tf.where(tf.greater(rows, 0), rows, tf.zerosLike(rows)),
+      () => tf.clipByValue(tf.exp(tf.transpose(rows)), 0, 2),
+    ];
+    const figures = () => {
+      const { numTensors, numDataBuffers, numBytes } = tf.memory();
+      // Of backends that know it, what their allocators hold in tensors.
+      const { live, handles } = tf.memory() as { live?: number; handles?: number };
+      return { numTensors, numDataBuffers, numBytes, live, handles, ids: tf.backend().numDataIds() };
+    };
+    const round = () => {
+      for (const op of ops) {
+        const before = tf.memory().numTensors;
+        const y = tf.tidy(op);
+        expect(y.dataSync().every(Number.isFinite)).toBe(true);
+        expect(tf.memory().numTensors).toBe(before + 1);
+        y.dispose();
+      }
+    };
+    round();
+    const before = figures();
+    const resident = process.memoryUsage.rss();
+    for (let i = 0; i < 1000 / ops.length; i++) round();
+    expect(figures()).toEqual(before);
+    expect(process.memoryUsage.rss() - resident).toBeLessThan(200e6);
+    // What is not disposed of is counted, so that the above can fail.
+    const kept = tf.neg(x);
+    expect(figures()).not.toEqual(before);
+    tf.dispose([kept, x, w, down, gamma, beta, rows, codebook]);
+  });
+
   describe('refuses', () => {
     const x = () => tf.zeros([1, 4, 4, 4, 2]) as tf.Tensor5D;
     const w = (...shape: number[]) => tf.zeros(shape as never) as tf.Tensor as tf.Tensor5D;

@@ -34,6 +34,17 @@ export function codeOf(dtype: string): number {
 export class LibtorchTensors extends tf.KernelBackend {
   private readonly results = new Int32Array(4 * RECORD);
   private alive = 0;
+  private reclaimed = 0;
+  /**
+   * A net under tensors that nobody disposed of and nobody can reach any more: their memory returns when V8 collects
+   * them, which it does late, as it does not see how large they are. `tf.memory()` goes on counting them in
+   * `numTensors`; `reclaimed` says how many there were.
+   */
+  private readonly forgotten = new FinalizationRegistry<Handle>((handle) => {
+    this.addon.free(handle);
+    this.alive--;
+    this.reclaimed++;
+  });
 
   constructor(readonly addon: Addon) {
     super();
@@ -42,14 +53,19 @@ export class LibtorchTensors extends tf.KernelBackend {
 
   /** The handle of a live tensor of this backend. */
   handle(tensor: tf.TensorInfo): Handle {
-    const data = tensor.dataId as Data;
+    const data = this.here(tensor);
     if (data.handle !== undefined) return data.handle;
     if (data.strings) throw new InvalidArgument('tensor', 'numbers, for an operation of libtorch', 'strings');
     if (data.references < 1 || data.number === undefined)
       throw new InvalidArgument('tensor', 'one that is not disposed', 'a disposed one');
     this.addon.fill([], data.number, codeOf(data.dtype));
-    data.handle = this.results[HANDLE]!;
-    return data.handle;
+    return this.own(data, this.results[HANDLE]!);
+  }
+
+  /** The data of a tensor, brought here where another backend made it. */
+  private here({ dataId }: tf.TensorInfo): Data {
+    if (!(dataId instanceof Data)) tf.engine().moveData(this, dataId);
+    return dataId as Data;
   }
 
   /** The value of a tensor that is a lone number known here. */
@@ -66,12 +82,20 @@ export class LibtorchTensors extends tf.KernelBackend {
     const dtype = dtypes[results[start]!]!;
     this.alive++;
     const size = shape.reduce((product, length) => product * length, 1);
-    return { dataId: new Data(dtype, size, results[start + HANDLE]!), shape, dtype };
+    const data = new Data(dtype, size, undefined);
+    this.own(data, results[start + HANDLE]!);
+    return { dataId: data, shape, dtype };
+  }
+
+  private own(data: Data, handle: Handle): Handle {
+    data.handle = handle;
+    this.forgotten.register(data, handle, data);
+    return handle;
   }
 
   /** Another tensor of the same data. */
   share(tensor: tf.TensorInfo): tf.TensorInfo {
-    this.incRef(tensor.dataId);
+    this.here(tensor).references++;
     return { dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype };
   }
 
@@ -100,6 +124,8 @@ export class LibtorchTensors extends tf.KernelBackend {
     const made = this.write(values, shape, dtype) as Data;
     Object.assign(dataId, made, { references });
     Object.setPrototypeOf(dataId, Data.prototype);
+    this.forgotten.unregister(made);
+    if (made.handle !== undefined) this.own(dataId as Data, made.handle);
   }
 
   override readSync(dataId: tf.DataId): tf.BackendValues {
@@ -130,7 +156,10 @@ export class LibtorchTensors extends tf.KernelBackend {
     const data = dataId as Data;
     if (--data.references > 0 && !force) return false;
     data.references = 0;
-    if (data.handle !== undefined) this.addon.free(data.handle);
+    if (data.handle !== undefined) {
+      this.forgotten.unregister(data);
+      this.addon.free(data.handle);
+    }
     data.handle = undefined;
     this.alive--;
     return true;
@@ -140,9 +169,9 @@ export class LibtorchTensors extends tf.KernelBackend {
     return this.alive;
   }
 
-  /** tfjs's figures are tensors' sizes; these are the allocator's. */
-  override memory(): { unreliable: boolean } & ReturnType<Addon['memory']> {
-    return { unreliable: false, ...this.addon.memory() };
+  /** tfjs's figures are tensors' sizes; these are the allocator's, and the tensors that were leaked and collected. */
+  override memory(): { unreliable: boolean; reclaimed: number } & ReturnType<Addon['memory']> {
+    return { unreliable: false, reclaimed: this.reclaimed, ...this.addon.memory() };
   }
 
   override floatPrecision(): 16 | 32 {
