@@ -145,6 +145,7 @@ async function prepareQuantiser(
   await model.quantiser.prepare({
     latents: passes.length > 0 ? latents : undefined,
     rows: rowsOf(share, config),
+    weights: model.weights,
     onePass: collective.worldSize === 1 && passes.length === 1,
     sum: async (arrays) => {
       await collective.allReduce(arrays, 'quantiser');

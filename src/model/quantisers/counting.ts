@@ -5,9 +5,12 @@ import { countCodes, type GlobalBatch, type QuantiserStatistics } from './quanti
 /** What quantisers share whose codes are fixed, or learnt by gradients: they count, and have nothing else to learn. */
 export abstract class CountingQuantiser {
   readonly codebooks = 1;
-  readonly initialised = true;
 
   constructor(readonly size: number) {}
+
+  get initialised(): boolean {
+    return true;
+  }
 
   async prepare(_batch: GlobalBatch): Promise<void> {}
 

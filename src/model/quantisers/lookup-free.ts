@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { mse, straightThrough } from '../../compute/ops';
+import { mse, stopGradient, straightThrough } from '../../compute/ops';
 import { averageCodeProbabilities, averageEntropy } from './code-probabilities';
 import { CountingQuantiser } from './counting';
 import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
@@ -53,7 +53,7 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
   }
 
   forward(latents: tf.Tensor2D): Quantised {
-    const { codes, embeddings } = this.quantise(latents);
+    const { codes, embeddings } = this.quantise(stopGradient(latents));
     const { commitment: weight, entropy, diversity, temperature } = this.options;
     const commitment = mse(latents, embeddings);
     const own = averageEntropy(latents, temperature);

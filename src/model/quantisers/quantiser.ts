@@ -33,6 +33,8 @@ export interface GlobalBatch {
   readonly rows: RowRange;
   /** Whether one rank takes the whole batch in one pass. */
   readonly onePass: boolean;
+  /** The model's, equal on all ranks; a quantiser whose weights start from the latents sets its own. */
+  readonly weights: Weights;
   readonly sum: SumOverRanks;
 }
 

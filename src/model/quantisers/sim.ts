@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gatherCodes, mse, nearestCode, stopGradient } from '../../compute/ops';
+import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
 import type { StateArray, WeightShape, Weights } from '../weights';
 import { CountingQuantiser } from './counting';
 import { type Estimator, estimate } from './estimators';
-import type { Chosen, Quantised, Quantiser } from './quantiser';
+import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
+import { spreadOf } from './spread';
 
 export interface SimOptions {
   readonly codes: number;
@@ -15,21 +17,29 @@ export interface SimOptions {
   readonly estimator: Estimator;
 }
 
-const TRANSFORM = 'codebook.code_transform.weight';
-const FROZEN = 'codebook.frozen_codebook';
+const WEIGHT = 'codebook.embedding_proj.weight';
+const BIAS = 'codebook.embedding_proj.bias';
+const FROZEN = 'codebook.frozen';
+const INITIALISED = 'codebook.initialised';
 
-/** The one linear layer, [codeDim, codeDim] as [in, out]: PyTorch's Linear weight, transposed. Starts as that. */
+/** The one linear layer: [in, out], PyTorch's Linear weight transposed, and [out]. Both start from the latents. */
 export function simWeights(codeDim: number): WeightShape[] {
-  return [{ name: TRANSFORM, shape: [codeDim, codeDim], start: { uniform: 1 / Math.sqrt(codeDim) } }];
+  return [
+    { name: WEIGHT, shape: [codeDim, codeDim], start: { uniform: 1 / Math.sqrt(codeDim) } },
+    { name: BIAS, shape: [codeDim], start: { uniform: 1 / Math.sqrt(codeDim) } },
+  ];
 }
 
 /**
  * SimVQ (Zhu et al., "Addressing Representation Collapse in Vector Quantized Models with One Linear Layer", 2024):
  * the codes are random vectors that stay as they are, all seen through one linear layer that is learnt. A step moves
- * the whole space of codes, so none is left behind. The frozen vectors are drawn from the model's seed.
+ * the whole space of codes, so none is left behind. The frozen vectors are drawn from the model's seed. The layer
+ * starts where it gives the codes the mean and the covariance of the first global batch's latents: from PyTorch's
+ * usual start, as in the paper, hundreds of steps pass until the codes are among the latents.
  */
 export class SimQuantiser extends CountingQuantiser implements Quantiser {
   private frozen: Float32Array;
+  private ready = false;
   private tensor: tf.Tensor2D | undefined;
 
   constructor(
@@ -43,6 +53,28 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
       { length: options.codes * options.codeDim },
       () => deviation * random.normal(),
     );
+  }
+
+  override get initialised(): boolean {
+    return this.ready;
+  }
+
+  override async prepare({ latents, weights, ...batch }: GlobalBatch): Promise<void> {
+    if (this.ready) return;
+    const { codeDim } = this.options;
+    const z = await latents?.();
+    const { mean, triangle } = await spreadOf(z, codeDim, batch);
+    z?.dispose();
+    // The frozen vectors have covariance I / codeDim.
+    const layer = Float32Array.from(
+      triangle,
+      (_, i) => Math.sqrt(codeDim) * triangle[(i % codeDim) * codeDim + Math.floor(i / codeDim)]!,
+    );
+    tf.tidy(() => {
+      weights.get(WEIGHT)!.assign(tf.tensor2d(layer, [codeDim, codeDim]));
+      weights.get(BIAS)!.assign(tf.tensor1d(Float32Array.from(mean)));
+    });
+    this.ready = true;
   }
 
   quantise(latents: tf.Tensor2D, weights: Weights): Chosen {
@@ -75,11 +107,15 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
 
   override state(): Map<string, StateArray> {
     const { codes, codeDim } = this.options;
-    return new Map([[FROZEN, { shape: [codes, codeDim], data: this.frozen.slice() }]]);
+    return new Map([
+      [FROZEN, { shape: [codes, codeDim], data: this.frozen.slice() }],
+      [INITIALISED, { shape: [1], data: Float32Array.of(this.ready ? 1 : 0) }],
+    ]);
   }
 
   override load(state: ReadonlyMap<string, StateArray>): void {
     this.frozen = state.get(FROZEN)!.data.slice();
+    this.ready = state.get(INITIALISED)!.data[0] === 1;
     this.dispose();
   }
 
@@ -89,12 +125,15 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
   }
 
   private nearest(latents: tf.Tensor2D, weights: Weights): tf.Tensor1D {
+    if (!this.ready)
+      throw new InvalidArgument('codebook', 'codes initialised from latents or loaded', 'neither');
     return nearestCode(latents, stopGradient(this.seen(this.frozenTensor(), weights)));
   }
 
   /** Frozen vectors as the linear layer shows them. */
   private seen(frozen: tf.Tensor2D, weights: Weights): tf.Tensor2D {
-    return tf.matMul(frozen, weights.get(TRANSFORM)! as tf.Tensor as tf.Tensor2D);
+    const layer = weights.get(WEIGHT)! as tf.Tensor as tf.Tensor2D;
+    return tf.add(tf.matMul(frozen, layer), weights.get(BIAS)!);
   }
 
   private frozenTensor(): tf.Tensor2D {
