@@ -2,9 +2,11 @@
 import { Command, CommanderError } from 'commander';
 import { addBackend } from './cli/backend';
 import { addBench } from './cli/bench';
+import { addCodes } from './cli/codes';
 import { addCompare } from './cli/compare';
 import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
+import { addInterchange } from './cli/interchange';
 import { addNotebook } from './cli/notebook';
 import { addPlan } from './cli/plan';
 import { addPrepare } from './cli/prepare';
@@ -23,6 +25,8 @@ async function main(): Promise<void> {
     addTrain,
     addEvaluate,
     addCompare,
+    addCodes,
+    addInterchange,
     addNotebook,
     addBackend,
     addBench,

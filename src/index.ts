@@ -1,4 +1,9 @@
 /** The public names of Patchwise. */
+export { Codes, type CodesGeometry, type CodesInit, type CodesModel } from './codes/codes';
+export { type EncodedCohort, type EncodedRow, encodeFiles } from './codes/cohort';
+export { type DecodeOptions, decode, decodeToFile } from './codes/decode';
+export { type EncodedPatch, type EncodeOptions, encode, encodePatches } from './codes/encode';
+export { readCodes, writeCodes } from './codes/file';
 export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
 export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
 export {
@@ -84,10 +89,15 @@ export { ssimMap } from './evaluate/ssim-map';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
 export { type PatchRow, patchErrors } from './evaluate/worst-patches';
+export { type ExportOptions, exportOnnx, exportSafetensors, onnxParts } from './interchange/export';
+export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';
 export type { ModelConfig } from './model/config';
 export { forecastMemory, type MemoryForecast } from './model/forecast';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
+export { type Estimator, estimatorNames } from './model/quantisers/estimators';
+export { fitQuantiser, type QuantiserConfig } from './model/quantisers/options';
+export { type Quantiser, type QuantiserName, quantiserNames } from './model/quantisers/quantiser';
 export { VqGan } from './model/vqgan';
 export { compiledFile, packageRoot, version } from './package';
 export {

@@ -6,7 +6,7 @@ const root = resolve(__dirname, '..');
 
 /** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
 const ground = ['errors', 'random', 'progress', 'package', 'atomic-file', 'memory'];
-const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'plot'];
+const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
 const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),
   ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),

@@ -48,13 +48,13 @@ export function addEvaluate(program: Command): void {
       .option('--window <name...>', `blending windows: ${windowNames.join(', ')}`, ['linear', 'gaussian']),
   ).action(async (run: string, files: string[], options: EvaluateCommandOptions) => {
     const { window, json, ...rest } = options;
-    const { rows, aggregate, leftOut } = await evaluateFiles(run, files, {
+    const { rows, aggregate, leftOut, perplexity, usage } = await evaluateFiles(run, files, {
       ...rest,
       windows: window,
       ...interruptible('evaluate'),
     });
     for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
-    answer(json, { rows, aggregate, leftOut }, () => {
+    answer(json, { rows, aggregate, leftOut, perplexity, usage }, () => {
       const names = metricNames(rows);
       const table = rows.map((row) => [row.file, row.name, ...names.map((name) => figure(row[name]))]);
       const means = files.length > 1 ? aggregate.map((row) => aggregateLine(row, names)) : [];

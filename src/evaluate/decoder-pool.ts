@@ -8,6 +8,13 @@ import type { MirrorAxis } from './mirror';
 
 /** What a worker needs to know before its first patch. */
 export interface DecoderSetup {
+  /**
+   * What becomes of a patch: file values to their reconstruction; file values to codes; or codes to file values. Codes
+   * travel as floats, which hold each of them exactly.
+   */
+  readonly work: 'reconstruct' | 'encode' | 'decode';
+  /** `encode`: send the latents back too; default false. */
+  readonly latents?: boolean;
   readonly checkpoint: string;
   /** Which of the checkpoint's weights; undefined for what its config says. */
   readonly use?: WeightsName | undefined;
@@ -18,10 +25,11 @@ export interface DecoderSetup {
   readonly mirror: readonly MirrorAxis[];
 }
 
-/** A patch on its way through the model: file values in, file values out. */
+/** A patch on its way through the model. */
 export interface DecoderPatch {
   readonly index: number;
-  readonly data: Float32Array; // [pz * py * px]
+  /** File values [pz * py * px], or codes [pz' * py' * px' * codebooks]. */
+  readonly data: Float32Array;
 }
 
 export type DecoderReply =
@@ -30,12 +38,15 @@ export type DecoderReply =
       readonly index: number;
       readonly data: Float32Array;
       readonly counts: Float32Array;
+      readonly latents?: Float32Array;
     }
   | { readonly kind: 'error'; readonly message: string };
 
-/** A decoded patch, and how often it used each code. */
+/** A patch after its work, and how often it used each code. */
 export interface DecodedPatch extends DecoderPatch {
   readonly counts: Float32Array;
+  /** [pz' * py' * px' * codeDim], where they were asked for. */
+  readonly latents?: Float32Array;
 }
 
 /**
@@ -103,8 +114,8 @@ class DecoderWorker {
       this.fail(new Error(reply.message));
       return;
     }
-    const { index, data, counts } = reply;
-    this.waiting.get(index)?.resolve({ index, data, counts });
+    const { index, data, counts, latents } = reply;
+    this.waiting.get(index)?.resolve({ index, data, counts, ...(latents && { latents }) });
     this.waiting.delete(index);
   }
 

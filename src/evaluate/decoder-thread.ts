@@ -1,7 +1,8 @@
-/** A worker thread of `decodePatches`: loads the model once, then answers every patch with its reconstruction. */
+/** A worker thread of `decodePatches`: loads the model once, then answers every patch with what was made of it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { useBackend } from '../compute/backend';
+import { countCodes } from '../model/quantisers/quantiser';
 import { VqGan } from '../model/vqgan';
 import { usedModel } from '../train/average';
 import { readCheckpoint } from '../train/checkpoint';
@@ -16,7 +17,7 @@ model.catch((error: Error) => reply({ kind: 'error', message: error.message }));
 
 port.on('message', async (patch: DecoderPatch) => {
   try {
-    const decoded = decode(await model, patch);
+    const decoded = works[setup.work](await model, patch);
     reply({ kind: 'patch', ...decoded }, [decoded.data.buffer as ArrayBuffer]);
   } catch (error) {
     reply({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
@@ -31,19 +32,42 @@ async function load(): Promise<VqGan> {
   return vqgan;
 }
 
-function decode(vqgan: VqGan, { index, data }: DecoderPatch): DecodedPatch {
-  const [width, height, depth] = setup.patch;
-  const counts = new Float32Array(vqgan.quantiser.size);
-  const pass = (input: Float32Array, number: number): Float32Array =>
+const works: Record<DecoderSetup['work'], (vqgan: VqGan, patch: DecoderPatch) => DecodedPatch> = {
+  reconstruct(vqgan, { index, data }) {
+    let counts: Float32Array = new Float32Array(0);
+    const pass = (input: Float32Array, number: number): Float32Array =>
+      tf.tidy(() => {
+        const { codes, quantised } = vqgan.quantise(vqgan.encode(patchTensor(input)));
+        // The codes of the patch as it is; those of its mirror images would count it several times.
+        if (number === 0) counts = countCodes(codes.dataSync<'int32'>(), vqgan.quantiser.size);
+        return vqgan.decode(quantised).dataSync<'float32'>();
+      });
+    const values = meanOverMirrors(toModel(data, setup.intensity), setup.patch, setup.mirror, pass);
+    return { index, data: fromModel(values, setup.intensity), counts };
+  },
+
+  encode: (vqgan, { index, data }) =>
     tf.tidy(() => {
-      const x = tf.tensor5d(input, [1, depth, height, width, 1]); // [1, d, h, w, 1]
-      const { codes, quantised } = vqgan.quantise(vqgan.encode(x));
-      // The codes of the patch as it is; those of its mirror images would count it several times.
-      if (number === 0) for (const code of codes.dataSync<'int32'>()) counts[code]!++;
-      return vqgan.decode(quantised).dataSync<'float32'>();
-    });
-  const values = meanOverMirrors(toModel(data, setup.intensity), setup.patch, setup.mirror, pass);
-  return { index, data: fromModel(values, setup.intensity), counts };
+      const z = vqgan.encode(patchTensor(toModel(data, setup.intensity)));
+      const codes = vqgan.quantise(z).codes.dataSync<'int32'>();
+      const latents = setup.latents ? { latents: z.dataSync<'float32'>().slice() } : {};
+      const counts = countCodes(codes, vqgan.quantiser.size);
+      return { index, data: Float32Array.from(codes), counts, ...latents };
+    }),
+
+  decode: (vqgan, { index, data }) =>
+    tf.tidy(() => {
+      const [width, height, depth] = setup.patch.map((n, axis) => n / vqgan.config.downsample[axis]!);
+      const y = vqgan.decode(vqgan.embed(data, [depth!, height!, width!]));
+      const counts = countCodes(data, vqgan.quantiser.size);
+      return { index, data: fromModel(y.dataSync<'float32'>(), setup.intensity), counts };
+    }),
+};
+
+/** [1, d, h, w, 1] */
+function patchTensor(values: Float32Array): tf.Tensor5D {
+  const [width, height, depth] = setup.patch;
+  return tf.tensor5d(values, [1, depth, height, width, 1]);
 }
 
 function reply(message: DecoderReply, transfer: readonly ArrayBuffer[] = []): void {

@@ -1,4 +1,5 @@
 import { InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
+import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
@@ -36,6 +37,10 @@ export interface AggregateRow {
 export interface Evaluation {
   readonly rows: readonly EvaluatedRow[];
   readonly aggregate: readonly AggregateRow[];
+  /** exp(entropy) of the codes of all volumes together. */
+  readonly perplexity: number;
+  /** Distinct codes that the volumes used between them, over those there are. */
+  readonly usage: number;
   /** Files that could not be read, and why; they count in nothing else. */
   readonly leftOut: readonly LeftOut[];
 }
@@ -62,6 +67,7 @@ export async function evaluateFiles(
   if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
   const rows: EvaluatedRow[] = [];
   const leftOut: LeftOut[] = [];
+  const counts: number[] = [];
   for (const [i, file] of files.entries()) {
     const volume = await readVolume(file, { canonical, index, channel, signal }).catch(unreadable);
     if (!(volume instanceof Volume)) {
@@ -76,13 +82,18 @@ export async function evaluateFiles(
         (({ done, total, what }) =>
           onProgress({ done: i * total + done, total: files.length * total, what: `${what} (${file})` })),
     });
+    // One pass made all windows, so any of them has the volume's codes.
+    candidates[windows[0]!].codeCounts.forEach((count, code) => {
+      counts[code] = (counts[code] ?? 0) + count;
+    });
     const { metrics } = compareVolumes(volume, candidates, { intensity });
     rows.push(...metrics.map((row) => ({ file, ...row })));
   }
   const [first] = leftOut;
   if (first && rows.length === 0)
     throw new UnreadableFile(first.file, 'at least one volume that can be read', first.reason);
-  return { rows, aggregate: aggregateRows(rows, options), leftOut };
+  const aggregate = aggregateRows(rows, options);
+  return { rows, aggregate, leftOut, perplexity: perplexity(counts), usage: usage(counts) };
 }
 
 /** What is wrong with a file, or with the program: that is thrown. */

@@ -1,46 +1,32 @@
-import { existsSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { InvalidArgument } from '../errors';
+import { basename } from 'node:path';
 import { perplexity, usage } from '../model/codebook';
 import { codeCount } from '../model/quantisers/create';
 import { type BlendOptions, blendPatches, type Patch } from '../patch/blend';
 import { blendToDataset } from '../patch/blend-dataset';
 import { blendToFile } from '../patch/blend-file';
-import { expectLength, extractPatch } from '../patch/extract';
-import { type Grid, type GridOptions, planGrid } from '../patch/grid';
+import { expectLength } from '../patch/extract';
+import { type Grid, planGrid } from '../patch/grid';
 import { type ForegroundOptions, selectForeground } from '../patch/select';
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
-import { type CheckpointState, readState } from '../train/checkpoint';
-import type { WeightsName } from '../train/config';
-import { attach, Run } from '../train/run';
-import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import { plainName } from '../volume/store/sources';
 import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/store/write-volume';
-import { type Vec3, voxelCount } from '../volume/vec3';
-import { resampleVolume, viewVolume } from '../volume/view';
+import { voxelCount } from '../volume/vec3';
+import { resampleVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import { type WriteOptions, writeVolume } from '../volume/write';
 import { decodePatches } from './decoder-pool';
+import { type ModelSource, type PassOptions, patchesOf, planPass } from './pass';
+
+export type { ModelSource } from './pass';
+
 import { checkMirror, type MirrorAxis } from './mirror';
 import { Reconstruction, type ReconstructionDetails } from './reconstruction';
 import { share } from './share';
 
-export interface ReconstructOptions extends LongCall {
-  /** Distance of neighbouring patches in voxels; default: that of the training. */
-  readonly stride?: Vec3;
-  /** The same as a fraction of the patch, or voxels; either this or `stride`. */
-  readonly overlap?: GridOptions['overlap'];
-  /** Which checkpoint of a run; default `best`, where there is one, else `last`. */
-  readonly checkpoint?: 'last' | 'best';
-  /** Weights as trained, or their moving average where the run kept one; default: what the run's config says. */
-  readonly use?: WeightsName;
-  /** Default: the one the run was trained with. */
-  readonly backend?: string;
+export interface ReconstructOptions extends LongCall, PassOptions {
   /** Threads that decode patches; default: one a core. */
   readonly workers?: number;
-  /** How the volume's values become the model's; default: as in the training. */
-  readonly intensity?: IntensitySpec;
   /** Standard deviation of the gaussian window as a fraction of the patch, one for all axes or one each. */
   readonly sigma?: WindowOptions['sigma'];
   /** Send only patches with foreground through the model: values over `above`, in the file's units. */
@@ -52,9 +38,6 @@ export interface ReconstructOptions extends LongCall {
   /** Also mirror each patch along these axes and take the mean of the outputs: n axes take 2^n times as long. */
   readonly mirror?: readonly MirrorAxis[];
 }
-
-/** A trained model: a run, a run's id or folder, or the folder of a checkpoint. */
-export type ModelSource = Run | string;
 
 /** Passes a volume through a trained model, patch by patch, and blends the patches. */
 export async function reconstruct(
@@ -177,16 +160,7 @@ interface Decoding {
 async function decode(model: ModelSource, volume: Volume, options: ReconstructOptions): Promise<Decoding> {
   const started = performance.now();
   const mirror = checkMirror(options.mirror ?? []);
-  const checkpoint = await checkpointOf(model, options.checkpoint);
-  const { config, intensities } = readState(checkpoint) as CheckpointState;
-  const intensity = options.intensity
-    ? resolveIntensity(options.intensity, volume)
-    : intensityOf(volume, config.intensity, intensities);
-  const view = config.view ?? 'full'; // checkpoints from before there were views have none
-  // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
-  const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
-  const { overlap, stride = overlap === undefined ? config.stride : undefined } = options;
-  const grid = planGrid(seen.shape, { patch: config.patch, stride, overlap });
+  const { checkpoint, config, use, backend, intensity, seen, grid } = await planPass(model, volume, options);
   if (options.mask) expectLength('mask', options.mask, voxelCount(volume.shape), 'one a voxel of the volume');
   const { keep, skip } = options.foreground
     ? selectForeground(seen.data, grid, options.foreground)
@@ -194,8 +168,15 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   const { sigma, fill = intensity.low, signal } = options;
   const mask = seen === volume ? { mask: options.mask } : { outside: options.mask };
   const counts = new Float64Array(codeCount(config.model));
-  const backend = options.backend ?? config.backend;
-  const setup = { checkpoint, use: options.use, backend, intensity, patch: grid.patch, mirror };
+  const setup = {
+    work: 'reconstruct',
+    checkpoint,
+    use,
+    backend,
+    intensity,
+    patch: grid.patch,
+    mirror,
+  } as const;
   const decoded = async function* (): AsyncGenerator<Patch> {
     let done = 0;
     for await (const patch of decodePatches(setup, patchesOf(seen, grid, keep), options)) {
@@ -217,26 +198,4 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
     downsample: config.model.downsample,
   });
   return { seen, grid, decoded: decoded(), blend: { sigma, skip, ...mask, fill, signal }, how };
-}
-
-function* patchesOf(volume: Volume, grid: Grid, indices: readonly number[]): Generator<Patch> {
-  for (const index of indices) yield { index, data: extractPatch(volume.data, grid, index) };
-}
-
-/** A volume of the training keeps its map; another gets its own by the same rule. */
-function intensityOf(
-  volume: Volume,
-  spec: CheckpointState['config']['intensity'],
-  known: CheckpointState['intensities'],
-): Intensity {
-  return (volume.source && known[volume.source]) || resolveIntensity(spec, volume);
-}
-
-async function checkpointOf(model: ModelSource, which: 'last' | 'best' | undefined): Promise<string> {
-  if (typeof model === 'string' && existsSync(join(model, 'state.json'))) return model;
-  if (typeof model === 'string' && statSync(model, { throwIfNoEntry: false })?.isFile())
-    throw new InvalidArgument('model', 'a run or the folder of a checkpoint', model);
-  const run = model instanceof Run ? model : await attach(model);
-  if (which) return run.checkpoint(which);
-  return run.checkpoint('best').catch(() => run.checkpoint('last'));
 }

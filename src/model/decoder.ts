@@ -48,8 +48,8 @@ export function decoderStages(config: ModelConfig): { inputs: number; outputs: n
     .map(({ below, stride }, i) => ({ inputs: i === 0 ? below : 2 * below, outputs: below, stride }));
 }
 
-const upName = (stage: number): string => `decoder.conv_blocks.${stage}.up`;
+export const upName = (stage: number): string => `decoder.conv_blocks.${stage}.up`;
 
-function decoderBlockNames(config: ModelConfig, stage: number): string[] {
+export function decoderBlockNames(config: ModelConfig, stage: number): string[] {
   return Array.from({ length: config.decoderBlocks }, (_, b) => `decoder.conv_blocks.${stage}.res${b + 1}`);
 }

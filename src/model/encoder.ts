@@ -30,10 +30,10 @@ export function encode(x: tf.Tensor5D, weights: Weights, config: ModelConfig): t
   });
 }
 
-const downName = (stage: number): string => `encoder.conv_blocks.${stage}.down`;
+export const downName = (stage: number): string => `encoder.conv_blocks.${stage}.down`;
 
 /** PyTorch's model has one block a stage and calls it `res`; more are numbered from 1 as in its decoder. */
-function encoderBlockNames(config: ModelConfig, stage: number): string[] {
+export function encoderBlockNames(config: ModelConfig, stage: number): string[] {
   if (config.encoderBlocks === 1) return [`encoder.conv_blocks.${stage}.res`];
   return Array.from({ length: config.encoderBlocks }, (_, b) => `encoder.conv_blocks.${stage}.res${b + 1}`);
 }

@@ -4,7 +4,7 @@ import type { ModelConfig, Stride } from './config';
 import type { WeightShape, Weights } from './weights';
 
 /** GroupNorm's guard against a zero variance. */
-const EPSILON = 1e-6;
+export const EPSILON = 1e-6;
 
 /** A convolution's weight and bias. They start as in PyTorch: uniform within 1 / sqrt(fan in). */
 export function convWeights(name: string, kernel: number, inputs: number, outputs: number): WeightShape[] {

@@ -17,8 +17,12 @@ interface HeaderEntry {
  * Writes float32 tensors as one safetensors file, and waits until it is on the disk: 8 bytes length of the header,
  * the JSON header padded to 8 bytes, then the data. Format: https://github.com/huggingface/safetensors.
  */
-export function writeSafetensors(path: string, tensors: ReadonlyMap<string, StoredTensor>): void {
-  const header: Record<string, HeaderEntry> = {};
+export function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata?: Readonly<Record<string, string>>,
+): void {
+  const header: Record<string, HeaderEntry | typeof metadata> = metadata ? { __metadata__: metadata } : {};
   let offset = 0;
   for (const [name, { shape, data }] of tensors) {
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] };
@@ -44,32 +48,93 @@ export function writeSafetensors(path: string, tensors: ReadonlyMap<string, Stor
  * @throws UnreadableFile if it is cut short, not safetensors, or holds another type.
  */
 export function readSafetensors(path: string): Map<string, StoredTensor> {
+  return read(path, ({ dtype }, name) => {
+    throw unreadable(path, `${name} of type ${dtype}, where only F32 is read`);
+  }).tensors;
+}
+
+/** A file that other programs may have written. */
+export interface ForeignSafetensors {
+  readonly tensors: Map<string, StoredTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads a safetensors file with its metadata. F64, F16 and BF16 become float32; tensors of other types, such as the
+ * counters of BatchNorm, are passed over.
+ * @throws UnreadableFile if it is cut short or not safetensors
+ */
+export function readForeignSafetensors(path: string): ForeignSafetensors {
+  return read(path, ({ dtype }) => widened[dtype]);
+}
+
+/** Bytes of an element, and its value. */
+interface Conversion {
+  readonly width: number;
+  value(view: DataView, at: number): number;
+}
+
+const widened: Readonly<Record<string, Conversion>> = {
+  F64: { width: 8, value: (view, at) => view.getFloat64(at, true) },
+  F16: { width: 2, value: (view, at) => fromHalf(view.getUint16(at, true)) },
+  BF16: { width: 2, value: (view, at) => fromBits(view.getUint16(at, true) << 16) },
+};
+
+function read(
+  path: string,
+  other: (entry: HeaderEntry, name: string) => Conversion | undefined,
+): ForeignSafetensors {
   const bytes = readFileSync(path);
-  const fail = (received: string, cause?: unknown) =>
-    new UnreadableFile(path, 'safetensors', received, { cause });
-  if (bytes.length < 8) throw fail(`${bytes.length} bytes`);
+  if (bytes.length < 8) throw unreadable(path, `${bytes.length} bytes`);
   const start = 8 + Number(bytes.readBigUInt64LE(0));
-  if (start > bytes.length) throw fail(`a header cut short at ${bytes.length} bytes`);
+  if (start > bytes.length) throw unreadable(path, `a header cut short at ${bytes.length} bytes`);
   let header: Record<string, HeaderEntry>;
   try {
     header = JSON.parse(bytes.toString('utf8', 8, start)) as Record<string, HeaderEntry>;
   } catch (cause) {
-    throw fail('a header that is not JSON', cause);
+    throw unreadable(path, 'a header that is not JSON', cause);
   }
+  const { __metadata__: metadata = {}, ...entries } = header;
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, entry] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
+  for (const [name, entry] of Object.entries(entries)) {
     const [from, to] = entry.data_offsets;
-    if (entry.dtype !== 'F32') throw fail(`${name} of type ${entry.dtype}, where only F32 is read`);
-    if (start + to > bytes.length) throw fail(`data cut short at ${bytes.length} of ${start + to} bytes`);
-    if (to - from !== 4 * entry.shape.reduce((product, n) => product * n, 1))
-      throw fail(`${name} with ${to - from} bytes for shape [${entry.shape}]`);
+    const conversion = entry.dtype === 'F32' ? undefined : other(entry, name);
+    if (entry.dtype !== 'F32' && !conversion) continue;
+    const { width } = conversion ?? { width: 4 };
+    if (start + to > bytes.length)
+      throw unreadable(path, `data cut short at ${bytes.length} of ${start + to} bytes`);
+    if (to - from !== width * entry.shape.reduce((product, n) => product * n, 1))
+      throw unreadable(path, `${name} with ${to - from} bytes for shape [${entry.shape}]`);
+    const data = new Float32Array((to - from) / width);
+    const own = bytes.subarray(start + from, start + to);
     // A copy: the file's data need not lie on a multiple of 4 in Node's buffer.
-    const data = new Float32Array((to - from) / 4);
-    new Uint8Array(data.buffer).set(bytes.subarray(start + from, start + to));
+    if (!conversion) new Uint8Array(data.buffer).set(own);
+    else {
+      const view = new DataView(own.buffer, own.byteOffset, own.byteLength);
+      for (let i = 0; i < data.length; i++) data[i] = conversion.value(view, i * width);
+    }
     tensors.set(name, { shape: entry.shape, data });
   }
-  return tensors;
+  return { tensors, metadata: metadata as unknown as Record<string, string> };
+}
+
+function unreadable(path: string, received: string, cause?: unknown): UnreadableFile {
+  return new UnreadableFile(path, 'safetensors', received, { cause });
+}
+
+/** The number of a half-precision float's bits. */
+function fromHalf(bits: number): number {
+  const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 0x1f, bits & 0x3ff];
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+function fromBits(bits: number): number {
+  scratch.setInt32(0, bits);
+  return scratch.getFloat32(0);
 }
 
 function writeWhole(file: number, bytes: Uint8Array): void {

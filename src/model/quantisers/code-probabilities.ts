@@ -8,12 +8,18 @@ import * as tf from '@tensorflow/tfjs-core';
 /** At most so many probabilities are in memory at once. */
 const CHUNK = 2 ** 21;
 
-/** The codes as rows of 1 and -1, [2^d, d], the first channel being the highest bit. */
-export function signTable(width: number): tf.Tensor2D {
-  const rows = new Float32Array(2 ** width * width);
+/** Codes as rows of 1 and -1, [codes.length * d], the first channel being the highest bit. */
+export function signRows(codes: ArrayLike<number>, width: number): Float32Array {
+  const rows = new Float32Array(codes.length * width);
   for (let i = 0; i < rows.length; i++)
-    rows[i] = (Math.floor(i / width) >> (width - 1 - (i % width))) & 1 ? 1 : -1;
-  return tf.tensor2d(rows, [2 ** width, width]);
+    rows[i] = (codes[Math.floor(i / width)]! >> (width - 1 - (i % width))) & 1 ? 1 : -1;
+  return rows;
+}
+
+/** All codes, [2^d, d]. */
+function signTable(width: number): tf.Tensor2D {
+  const codes = Array.from({ length: 2 ** width }, (_, code) => code);
+  return tf.tensor2d(signRows(codes, width), [codes.length, width]);
 }
 
 /**

@@ -33,14 +33,7 @@ export class FiniteScalarQuantiser extends CountingQuantiser implements Quantise
   }
 
   embed(codes: ArrayLike<number>): tf.Tensor2D {
-    const width = this.levels.length;
-    const rows = new Float32Array(codes.length * width);
-    for (let i = 0; i < rows.length; i++) {
-      const channel = i % width;
-      const level = Math.floor(codes[Math.floor(i / width)]! / this.basis[channel]!) % this.levels[channel]!;
-      rows[i] = (level - this.halfWidths[channel]!) / this.halfWidths[channel]!;
-    }
-    return tf.tensor2d(rows, [codes.length, width]);
+    return tf.tensor2d(levelRows(codes, this.levels), [codes.length, this.levels.length]);
   }
 
   /** Latents [m, channels] where rounding gives each channel's levels, from -floor(levels / 2) on. */
@@ -57,6 +50,20 @@ export class FiniteScalarQuantiser extends CountingQuantiser implements Quantise
     const numbers = tf.sum(tf.mul(tf.add(rounded, halfWidths), tf.tensor1d([...this.basis])), 1);
     return { codes: tf.cast(numbers, 'int32') as tf.Tensor1D, embeddings: tf.div(rounded, halfWidths) };
   }
+}
+
+/** What the decoder gets for codes, [codes.length * channels]. */
+export function levelRows(codes: ArrayLike<number>, levels: readonly number[]): Float32Array {
+  const rows = new Float32Array(codes.length * levels.length);
+  for (let i = 0; i < codes.length; i++) {
+    let rest = codes[i]!;
+    levels.forEach((count, channel) => {
+      const half = Math.floor(count / 2);
+      rows[i * levels.length + channel] = ((rest % count) - half) / half;
+      rest = Math.floor(rest / count);
+    });
+  }
+  return rows;
 }
 
 /** Per channel: latents z are bounded by tanh(z + shift) * scale - offset. Even counts of levels are off centre. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse, stopGradient, straightThrough } from '../../compute/ops';
-import { averageCodeProbabilities, averageEntropy } from './code-probabilities';
+import { averageCodeProbabilities, averageEntropy, signRows } from './code-probabilities';
 import { CountingQuantiser } from './counting';
 import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
 
@@ -68,12 +68,7 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
 
   embed(codes: ArrayLike<number>): tf.Tensor2D {
     const { codeDim } = this.options;
-    const rows = new Float32Array(codes.length * codeDim);
-    for (let i = 0; i < rows.length; i++) {
-      const bit = codeDim - 1 - (i % codeDim);
-      rows[i] = (codes[Math.floor(i / codeDim)]! >> bit) & 1 ? 1 : -1;
-    }
-    return tf.tensor2d(rows, [codes.length, codeDim]);
+    return tf.tensor2d(signRows(codes, codeDim), [codes.length, codeDim]);
   }
 }
 

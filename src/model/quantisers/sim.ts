@@ -142,3 +142,21 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
     return this.tensor;
   }
 }
+
+/** All codes as the linear layer shows them, [codes * codeDim], from a model's state. */
+export function seenCodes(
+  { codes, codeDim }: { readonly codes: number; readonly codeDim: number },
+  state: ReadonlyMap<string, StateArray>,
+): Float32Array {
+  const [frozen, weight, bias] = [FROZEN, WEIGHT, BIAS].map((name) => state.get(name)!.data) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  return Float32Array.from({ length: codes * codeDim }, (_, i) => {
+    const [code, out] = [Math.floor(i / codeDim), i % codeDim];
+    let sum = bias[out]!;
+    for (let k = 0; k < codeDim; k++) sum += frozen[code * codeDim + k]! * weight[k * codeDim + out]!;
+    return sum;
+  });
+}

@@ -1,0 +1,80 @@
+import type { Command } from 'commander';
+import {
+  decodeToFile,
+  type EncodedRow,
+  encodeFiles,
+  type IntensitySpec,
+  readCodes,
+  type Vec3,
+  type WindowName,
+  windowNames,
+} from '../index';
+import { answer, columns, formatBytes, interruptible, parseVec3, parseWindow } from './terminal';
+
+export function addCodes(program: Command): void {
+  program
+    .command('encode')
+    .description('volumes as the codes of a trained model: NIfTI files, folders of them, or a dataset')
+    .argument('<run>', 'run id, run folder or checkpoint folder')
+    .argument('<volumes...>', 'what to encode')
+    .requiredOption('-o, --out <folder>', 'where <name>.npz files are written; numpy.load opens them')
+    .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
+    .option(
+      '--intensity <name | low,high>',
+      'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
+      parseWindow,
+    )
+    .option('--latents', 'keep the latents too, as float32')
+    .option('--canonical', 'turn each volume to RAS+ first')
+    .option('--json', 'print one JSON value')
+    .action(async (run: string, volumes: string[], { out, json, ...options }: EncodeCommandOptions) => {
+      const input = volumes.length === 1 ? volumes[0]! : volumes;
+      const found = await encodeFiles(run, input, out, { ...options, ...interruptible('encode') });
+      answer(json, found, () => [
+        ...columns([
+          ['codes', 'size', 'of int16', 'perplexity', 'usage', 'seconds'],
+          ...found.rows.map(encodedLine),
+        ]),
+        `all ${found.rows.length}: perplexity ${figure(found.perplexity)}, usage ${figure(found.usage)}`,
+        ...found.leftOut.map(({ file, reason }) => `left out ${file}: ${reason}`),
+      ]);
+      if (found.rows.length === 0) process.exitCode = 1;
+    });
+
+  program
+    .command('decode')
+    .description('the volume of codes, as `reconstruct` would make it of the original')
+    .argument('<codes>', 'an .npz file of encode')
+    .argument('<output>', 'where to write: .nii or .nii.gz')
+    .option('--model <run>', 'run or checkpoint, if it is no longer where it was')
+    .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
+    .option('--json', 'print one JSON value')
+    .action(async (file: string, output: string, { json, ...options }: DecodeCommandOptions) => {
+      const codes = await readCodes(file);
+      await decodeToFile(codes, output, { ...options, ...interruptible('decode') });
+      answer(json, { output, patches: codes.grid.patches }, () => `wrote ${output}`);
+    });
+}
+
+function encodedLine({ output, bytes, ratio, perplexity, usage, seconds }: EncodedRow): string[] {
+  return [output, formatBytes(bytes), `1 / ${figure(ratio)}`, ...[perplexity, usage, seconds].map(figure)];
+}
+
+function figure(value: number): string {
+  return value.toPrecision(4);
+}
+
+interface EncodeCommandOptions {
+  out: string;
+  stride?: Vec3;
+  intensity?: IntensitySpec;
+  latents?: boolean;
+  canonical?: boolean;
+  json?: boolean;
+}
+
+interface DecodeCommandOptions {
+  model?: string;
+  window: WindowName;
+  json?: boolean;
+}

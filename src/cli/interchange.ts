@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import {
+  exportOnnx,
+  exportSafetensors,
+  type IntensitySpec,
+  InvalidArgument,
+  importSafetensors,
+  type ModelConfig,
+  type Vec3,
+} from '../index';
+import { answer, parseCount, parseVec3, parseWindow } from './terminal';
+
+const formats = ['safetensors', 'onnx'];
+
+export function addInterchange(program: Command): void {
+  program
+    .command('export')
+    .description('a trained model for PyTorch (safetensors) or onnxruntime')
+    .argument('<run>', 'run id, run folder or checkpoint folder')
+    .argument(
+      '<output>',
+      'a file; for onnx also a folder, which gets encoder, quantiser, embedding and decoder',
+    )
+    .requiredOption('--format <name>', formats.join(' or '))
+    .option('--checkpoint <which>', 'best or last')
+    .option('--json', 'print one JSON value')
+    .action(async (run: string, output: string, options: ExportCommandOptions) => {
+      const { format, checkpoint, json } = options;
+      if (!formats.includes(format)) throw new InvalidArgument('format', 'a format', format, formats);
+      const files = [output];
+      if (format === 'onnx') files.splice(0, 1, ...(await exportOnnx(run, output, { checkpoint })));
+      else await exportSafetensors(run, output, { checkpoint });
+      answer(json, { files }, () => files.map((file) => `wrote ${file}`));
+    });
+
+  program
+    .command('import')
+    .description('a PyTorch VQ-GAN (safetensors of its state_dict) as a checkpoint that other commands take')
+    .argument('<file>', 'safetensors')
+    .argument('<folder>', 'where the checkpoint is written')
+    .option('--downsample <x,y,z>', 'voxels per latent, if not the same on each axis', parseVec3)
+    .option('--groups <n>', 'groups of each norm; default 32', parseCount)
+    .option('--patch <x,y,z>', 'patches that volumes are cut into', parseVec3)
+    .option('--stride <x,y,z>', 'distance of neighbouring patches', parseVec3)
+    .option('--intensity <name | low,high>', 'how values become [-1, 1]; default minmax', parseWindow)
+    .option('--json', 'print one JSON value')
+    .action(async (file: string, folder: string, { json, ...options }: ImportCommandOptions) => {
+      const { downsample, groups, ...rest } = options;
+      const model: Partial<ModelConfig> = { ...(downsample && { downsample }), ...(groups && { groups }) };
+      const imported = await importSafetensors(file, folder, { ...rest, model });
+      answer(json, imported, () => [
+        `wrote ${imported.checkpoint}`,
+        ...(imported.ignored.length > 0 ? [`passed over ${imported.ignored.length} other arrays`] : []),
+      ]);
+    });
+}
+
+interface ExportCommandOptions {
+  format: string;
+  checkpoint?: 'last' | 'best';
+  json?: boolean;
+}
+
+interface ImportCommandOptions {
+  downsample?: Vec3;
+  groups?: number;
+  patch?: Vec3;
+  stride?: Vec3;
+  intensity?: IntensitySpec;
+  json?: boolean;
+}

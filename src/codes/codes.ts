@@ -1,0 +1,146 @@
+import { InvalidArgument } from '../errors';
+import { perplexity, usage } from '../model/codebook';
+import { countCodes } from '../model/quantisers/quantiser';
+import { type Grid, planGrid } from '../patch/grid';
+import type { WeightsName } from '../train/config';
+import type { Intensity } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
+
+/** Where a volume is, and which of its voxels the model saw. Sizes are `[x, y, z]` in voxels. */
+export interface CodesGeometry {
+  readonly shape: Vec3;
+  readonly spacing: Vec3;
+  /** Voxel index to world mm, 16 numbers, row-major. */
+  readonly affine: readonly number[];
+  readonly source?: string;
+  /** What was cut into patches, where that is a resampled view of the volume. */
+  readonly seen?: { readonly shape: Vec3; readonly spacing: Vec3; readonly affine: readonly number[] };
+}
+
+/** Which model the codes are of. */
+export interface CodesModel {
+  /** The checkpoint's folder when the codes were made. */
+  readonly checkpoint: string;
+  /** Of its `model.safetensors`: tells whether another checkpoint is the same. */
+  readonly sha256: string;
+  /** Which of its weights: as trained, or their moving average. */
+  readonly use: WeightsName;
+  readonly quantiser: string;
+  /** Codes of each codebook. */
+  readonly codes: number;
+  readonly codebooks: number;
+  readonly downsample: Vec3;
+}
+
+export interface CodesInit {
+  /** [patches, codebooks, z, y, x], x fastest: which of its codebook's codes each latent has, in [0, codes). */
+  readonly data: Uint8Array | Uint16Array | Uint32Array;
+  readonly patch: Vec3;
+  readonly stride: Vec3;
+  readonly geometry: CodesGeometry;
+  readonly intensity: Intensity;
+  readonly model: CodesModel;
+  /** [patches, z, y, x, codeDim], where they were asked for. */
+  readonly latents?: Float32Array;
+}
+
+/** A volume as a model's codes, patch by patch: what the decoder needs to give the reconstruction. */
+export class Codes implements CodesInit {
+  readonly data: Uint8Array | Uint16Array | Uint32Array;
+  readonly patch: Vec3;
+  readonly stride: Vec3;
+  readonly geometry: CodesGeometry;
+  readonly intensity: Intensity;
+  readonly model: CodesModel;
+  readonly latents?: Float32Array;
+  readonly grid: Grid;
+  /** Codes of a patch along [x, y, z]. */
+  readonly patchCodes: Vec3;
+
+  /** @throws InvalidArgument where the number of codes, or a code, does not fit */
+  constructor(init: CodesInit) {
+    this.data = init.data;
+    this.patch = init.patch;
+    this.stride = init.stride;
+    this.geometry = init.geometry;
+    this.intensity = init.intensity;
+    this.model = init.model;
+    this.latents = init.latents;
+    const { patch, stride } = init;
+    this.grid = planGrid((init.geometry.seen ?? init.geometry).shape, { patch, stride });
+    const { downsample, codes } = init.model;
+    this.patchCodes = patch.map((size, axis) => size / downsample[axis]!) as unknown as Vec3;
+    const expected = this.shape.reduce((product, size) => product * size, 1);
+    if (this.data.length !== expected)
+      throw new InvalidArgument('codes', `${expected} codes, [${this.shape}]`, this.data.length);
+    const wrong = this.data.find((code) => code >= codes);
+    if (wrong !== undefined) throw new InvalidArgument('codes', `numbers below ${codes}`, wrong);
+  }
+
+  /** [patches, codebooks, z, y, x] */
+  get shape(): readonly [number, number, number, number, number] {
+    const [x, y, z] = this.patchCodes;
+    return [this.grid.patches, this.model.codebooks, z, y, x];
+  }
+
+  /** Bits that tell one code of a codebook from the others. */
+  get bitsPerCode(): number {
+    return Math.ceil(Math.log2(this.model.codes));
+  }
+
+  /** exp(entropy) of the codes; those of different codebooks are different codes. */
+  get perplexity(): number {
+    return perplexity(this.counts());
+  }
+
+  /** Distinct codes in use over those there are. */
+  get usage(): number {
+    return usage(this.counts());
+  }
+
+  /** How often each code occurs, [codebooks * codes]. */
+  counts(): Float32Array {
+    const { codes, codebooks } = this.model;
+    const counts = new Float32Array(codes * codebooks);
+    const perBook = this.patchCodes[0] * this.patchCodes[1] * this.patchCodes[2];
+    for (let i = 0; i < this.data.length; i += perBook) {
+      const book = (i / perBook) % codebooks;
+      const part = countCodes(this.data.subarray(i, i + perBook), codes);
+      for (let code = 0; code < codes; code++) counts[book * codes + code]! += part[code]!;
+    }
+    return counts;
+  }
+
+  /** A patch's codes as the model numbers and orders them: [z, y, x, codebooks], codebook b's from b * codes on. */
+  ofPatch(index: number): Float32Array {
+    const { codes, codebooks } = this.model;
+    const perBook = this.patchCodes[0] * this.patchCodes[1] * this.patchCodes[2];
+    const out = new Float32Array(perBook * codebooks);
+    for (let i = 0; i < out.length; i++) {
+      const book = i % codebooks;
+      const at = (index * codebooks + book) * perBook + Math.floor(i / codebooks);
+      out[i] = this.data[at]! + book * codes;
+    }
+    return out;
+  }
+}
+
+/** An array for so many of the codes [0, codes): the smallest type that holds them. */
+export function codesArray(length: number, codes: number): Uint8Array | Uint16Array | Uint32Array {
+  if (codes <= 2 ** 8) return new Uint8Array(length);
+  return codes <= 2 ** 16 ? new Uint16Array(length) : new Uint32Array(length);
+}
+
+/** Puts a patch's codes, as the model numbers and orders them, where `ofPatch` finds them. */
+export function putPatch(
+  data: Uint8Array | Uint16Array | Uint32Array,
+  index: number,
+  patch: ArrayLike<number>,
+  { codes, codebooks }: Pick<CodesModel, 'codes' | 'codebooks'>,
+): void {
+  const perBook = patch.length / codebooks;
+  for (let i = 0; i < patch.length; i++) {
+    const book = i % codebooks;
+    data[(index * codebooks + book) * perBook + Math.floor(i / codebooks)] = patch[i]! - book * codes;
+  }
+}

@@ -1,0 +1,107 @@
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { InvalidArgument, isPatchwiseError } from '../errors';
+import type { ModelSource } from '../evaluate/pass';
+import { perplexity, usage } from '../model/codebook';
+import { readVolume } from '../volume/read';
+import { isDataset, openDataset } from '../volume/store/dataset';
+import type { LeftOut } from '../volume/store/format';
+import { findSources } from '../volume/store/sources';
+import { Volume } from '../volume/volume';
+import { type EncodeOptions, encode } from './encode';
+import { writeCodes } from './file';
+
+/** One volume of a cohort as codes. */
+export interface EncodedRow {
+  readonly file: string;
+  readonly output: string;
+  /** Of the codes' file. */
+  readonly bytes: number;
+  /** Size of the volume as 16-bit integers, over that. */
+  readonly ratio: number;
+  readonly perplexity: number;
+  readonly usage: number;
+  readonly seconds: number;
+}
+
+export interface EncodedCohort {
+  readonly rows: readonly EncodedRow[];
+  /** Of the codes of all volumes together. */
+  readonly perplexity: number;
+  readonly usage: number;
+  /** Files that could not be read, and why. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/**
+ * Encodes NIfTI files, folders of them or a dataset, one volume in memory at a time, into `<name>.npz` files of a
+ * folder. A file that cannot be read is left out with its reason.
+ *
+ * @throws InvalidArgument where there is nothing to encode; errors of `encode`
+ */
+export async function encodeFiles(
+  model: ModelSource,
+  input: string | readonly string[],
+  folder: string,
+  options: EncodeOptions & { readonly canonical?: boolean } = {},
+): Promise<EncodedCohort> {
+  const volumes = volumesOf(input, options.canonical);
+  if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
+  const rows: EncodedRow[] = [];
+  const leftOut: LeftOut[] = [];
+  let counts: Float64Array | undefined;
+  for (const [i, { name, file, read }] of volumes.entries()) {
+    const started = performance.now();
+    const volume = await read().catch((error: unknown) => {
+      if (!isPatchwiseError(error, 'UnreadableFile')) throw error;
+      return error.message;
+    });
+    if (!(volume instanceof Volume)) {
+      leftOut.push({ file, reason: volume });
+      continue;
+    }
+    const { onProgress } = options;
+    const codes = await encode(model, volume, {
+      ...options,
+      onProgress:
+        onProgress &&
+        (({ done, total, what }) =>
+          onProgress({ done: i * total + done, total: volumes.length * total, what: `${what} (${file})` })),
+    });
+    const output = join(folder, `${name}.npz`);
+    mkdirSync(dirname(output), { recursive: true });
+    const { bytes } = await writeCodes(output, codes);
+    const own = codes.counts();
+    counts ??= new Float64Array(own.length);
+    for (let code = 0; code < own.length; code++) counts[code]! += own[code]!;
+    const seconds = (performance.now() - started) / 1000;
+    const ratio = (2 * volume.data.length) / bytes;
+    rows.push({
+      ...{ file, output, bytes, ratio, seconds },
+      perplexity: perplexity(own),
+      usage: usage(own),
+    });
+  }
+  const all = counts ?? new Float64Array(1);
+  return { rows, leftOut, perplexity: perplexity(all), usage: usage(all) };
+}
+
+interface CohortVolume {
+  readonly name: string;
+  readonly file: string;
+  read(): Promise<Volume>;
+}
+
+function volumesOf(input: string | readonly string[], canonical: boolean | undefined): CohortVolume[] {
+  if (typeof input === 'string' && isDataset(input))
+    return openDataset(input).volumes.map((stored) => ({
+      name: stored.name,
+      file: stored.name,
+      read: () => stored.read(),
+    }));
+  return findSources(input).map(({ name, path }) => ({
+    name,
+    file: path,
+    read: () => readVolume(path, { canonical }),
+  }));
+}

@@ -1,0 +1,121 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { replaceFile } from '../atomic-file';
+import type { ModelSource, PassOptions } from '../evaluate/pass';
+import type { ModelConfig } from '../model/config';
+import { codeCount } from '../model/quantisers/create';
+import { version } from '../package';
+import { writeSafetensors } from '../train/safetensors';
+import { OnnxGraph } from './onnx/graph';
+import { decoder, encoder } from './onnx/layers';
+import { embedding, quantiser } from './onnx/quantisers';
+import { fromTorch } from './torch';
+import { readTrained, type Trained } from './trained';
+
+/** Which checkpoint of a run, and which of its weights; defaults as in `reconstruct`. */
+export type ExportOptions = Pick<PassOptions, 'checkpoint' | 'use'>;
+
+/**
+ * Writes a trained generator as safetensors with the names and the layout of the PyTorch model (medicaldiffusion's
+ * `VQGAN`): `load_state_dict(safetensors.torch.load_file(path), strict=False)` takes it, its discriminators aside. The
+ * model's configuration is in the file's metadata.
+ */
+export async function exportSafetensors(
+  model: ModelSource,
+  path: string,
+  options: ExportOptions = {},
+): Promise<void> {
+  const { arrays, metadata } = await readTrained(model, options);
+  writeSafetensors(path, arrays, { format: 'pt', ...metadata });
+}
+
+/** Which part of the model an ONNX file holds. */
+export const onnxParts = ['encoder', 'quantiser', 'embedding', 'decoder'] as const;
+
+/**
+ * Writes a trained generator as ONNX, opset 18, for onnxruntime. Batch and sizes are free, sizes being multiples of the
+ * downsampling; patches are float32 in [-1, 1], [n, 1, d, h, w], codes int64.
+ *
+ * A path that ends in `.onnx` becomes one model from `patch` to `reconstruction`, `codes`, `latents` and `quantised`.
+ * Any other path is a folder, with `encoder.onnx` (patch to latents), `quantiser.onnx` (latents to codes and
+ * quantised), `embedding.onnx` (codes to quantised) and `decoder.onnx` (quantised to reconstruction). The search for the
+ * nearest code holds a score for every latent and code at once.
+ *
+ * @returns the files written
+ */
+export async function exportOnnx(
+  model: ModelSource,
+  path: string,
+  options: ExportOptions = {},
+): Promise<string[]> {
+  const trained = await readTrained(model, options);
+  const write = (file: string, graph: OnnxGraph): string => {
+    replaceFile(file, graph.bytes(trained.metadata, version()));
+    return file;
+  };
+  if (path.endsWith('.onnx')) return [write(path, wholeGraph(trained))];
+  mkdirSync(path, { recursive: true });
+  return onnxParts.map((part) => write(join(path, `${part}.onnx`), partGraph(part, trained)));
+}
+
+const FULL = ['n', 1, 'd', 'h', 'w'] as const;
+const SMALL = ['latent_d', 'latent_h', 'latent_w'] as const;
+
+function shapesOf(config: ModelConfig) {
+  return {
+    vectors: ['n', config.codeDim, ...SMALL] as const,
+    codes: ['n', codeCount(config) / config.codes, ...SMALL] as const,
+  };
+}
+
+function wholeGraph({ config: { model: config }, arrays }: Trained): OnnxGraph {
+  const graph = new OnnxGraph('vqgan');
+  const { vectors, codes } = shapesOf(config);
+  const latents = encoder(graph, arrays, config, graph.input('patch', 'float', FULL));
+  const chosen = quantiser(graph, ours(arrays), config, latents);
+  graph.output(decoder(graph, arrays, config, chosen.quantised), 'reconstruction', 'float', FULL);
+  graph.output(chosen.codes, 'codes', 'int64', codes);
+  graph.output(latents, 'latents', 'float', vectors);
+  graph.output(chosen.quantised, 'quantised', 'float', vectors);
+  return graph;
+}
+
+function partGraph(
+  part: (typeof onnxParts)[number],
+  { config: { model: config }, arrays }: Trained,
+): OnnxGraph {
+  const graph = new OnnxGraph(part);
+  const { vectors, codes } = shapesOf(config);
+  switch (part) {
+    case 'encoder':
+      graph.output(
+        encoder(graph, arrays, config, graph.input('patch', 'float', FULL)),
+        ...(['latents', 'float', vectors] as const),
+      );
+      break;
+    case 'quantiser': {
+      const chosen = quantiser(graph, ours(arrays), config, graph.input('latents', 'float', vectors));
+      graph.output(chosen.codes, 'codes', 'int64', codes);
+      graph.output(chosen.quantised, 'quantised', 'float', vectors);
+      break;
+    }
+    case 'embedding':
+      graph.output(
+        embedding(graph, ours(arrays), config, graph.input('codes', 'int64', codes)),
+        ...(['quantised', 'float', vectors] as const),
+      );
+      break;
+    case 'decoder':
+      graph.output(
+        decoder(graph, arrays, config, graph.input('quantised', 'float', vectors)),
+        ...(['reconstruction', 'float', FULL] as const),
+      );
+  }
+  return graph;
+}
+
+/** The quantiser's arrays in our layout. */
+function ours(arrays: Trained['arrays']): Trained['arrays'] {
+  const own = [...arrays].filter(([name]) => name.startsWith('codebook.'));
+  return new Map(own.map(([name, array]) => [name, fromTorch(name, array)]));
+}

@@ -1,0 +1,151 @@
+import { InvalidArgument, UnreadableFile } from '../errors';
+import { checkModelConfig, type ModelConfig } from '../model/config';
+import { PRESETS } from '../model/presets';
+import { fitQuantiser } from '../model/quantisers/options';
+import { type StateArray, sizeOf } from '../model/weights';
+import { version } from '../package';
+import { saveCheckpoint } from '../train/checkpoint';
+import { resolveConfig } from '../train/config';
+import { readForeignSafetensors } from '../train/safetensors';
+import type { IntensitySpec } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
+import { fromTorch } from './torch';
+import { INITIALISED, stateShapes } from './trained';
+
+export interface ImportOptions {
+  /**
+   * What a PyTorch file does not tell: `downsample` (default the same on each axis), `groups` (32), and the quantiser,
+   * where it is another than `ema`. Everything is in the metadata of files that Patchwise wrote.
+   */
+  readonly model?: Partial<ModelConfig>;
+  /** Patches that volumes are cut into; default those of the file's metadata, else 256 x 256 x 128 or what fits. */
+  readonly patch?: Vec3;
+  readonly stride?: Vec3;
+  /** How a volume's values become [-1, 1]; default that of the metadata, else `minmax`, as the original trains. */
+  readonly intensity?: IntensitySpec;
+}
+
+/** What was made of a file. */
+export interface Imported {
+  /** The checkpoint's folder: `reconstruct`, `encode` and the rest take it as a model. */
+  readonly checkpoint: string;
+  readonly model: ModelConfig;
+  /** Arrays of the file that are no part of a generator, such as discriminators. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * Makes a checkpoint of a PyTorch VQ-GAN of the specification (medicaldiffusion's `VQGAN`), saved as safetensors:
+ * `safetensors.torch.save_file(model.state_dict(), path)`; of a Lightning checkpoint
+ * `torch.load(ckpt, weights_only=True)['state_dict']`. Names may have a prefix; half precision becomes single.
+ *
+ * @throws UnreadableFile where the file is no such model; InvalidArgument where the options do not fit it
+ */
+export async function importSafetensors(
+  path: string,
+  folder: string,
+  options: ImportOptions = {},
+): Promise<Imported> {
+  const { tensors, metadata } = readForeignSafetensors(path);
+  const first = [...tensors.keys()].find((name) => name.endsWith(FIRST));
+  if (first === undefined)
+    throw new UnreadableFile(path, `a VQ-GAN, with an array ${FIRST}`, 'none of that name');
+  const prefix = first.slice(0, -FIRST.length);
+  const found = new Map(
+    [...tensors].map(([name, array]) => [name.startsWith(prefix) ? name.slice(prefix.length) : name, array]),
+  );
+  const known = metadata.patchwise ? (JSON.parse(metadata.patchwise) as Partial<Known>) : {};
+  const read: ModelConfig = known.model ?? { ...PRESETS.guide.model, ...modelOf(path, found) };
+  const model = checkModelConfig(fitQuantiser({ ...read, ...options.model }, options.model));
+  const arrays = stateOf(path, found, model);
+  const patch = options.patch ?? known.patch ?? PRESETS.guide.patch;
+  const config = resolveConfig({
+    preset: 'guide',
+    data: [path],
+    model,
+    patch,
+    stride: options.stride ?? (options.patch ? undefined : known.stride),
+    intensity: options.intensity ?? known.intensity ?? 'minmax',
+  });
+  const state = {
+    step: 0,
+    epoch: 0,
+    position: 0,
+    adamSteps: 0,
+    config,
+    intensities: {},
+    patchwise: version(),
+  };
+  const checkpoint = saveCheckpoint(
+    folder,
+    { state, model: arrays, optimiser: new Map() },
+    { best: false, keep: 1 },
+  );
+  const ignored = [...found.keys()].filter((name) => !arrays.has(name));
+  return { checkpoint, model, ignored };
+}
+
+interface Known {
+  readonly model: ModelConfig;
+  readonly patch: Vec3;
+  readonly stride: Vec3;
+  readonly intensity: IntensitySpec;
+}
+
+const FIRST = 'encoder.conv_first.conv.weight';
+
+/** What the arrays tell of the model. */
+function modelOf(path: string, found: ReadonlyMap<string, StateArray>): Partial<ModelConfig> {
+  const shapeOf = (name: string): readonly number[] => {
+    const array = found.get(name);
+    if (!array) throw new UnreadableFile(path, `a VQ-GAN, with an array ${name}`, 'none of that name');
+    return array.shape;
+  };
+  const count = (pattern: RegExp) =>
+    new Set([...found.keys()].flatMap((name) => pattern.exec(name)?.[1] ?? [])).size;
+  const [hidden, channels] = shapeOf(FIRST) as [number, number];
+  if (channels !== 1) throw new UnreadableFile(path, 'a model of one channel', `one of ${channels}`);
+  const factor = 2 ** count(/^encoder\.conv_blocks\.(\d+)\.down\./);
+  const [codes, codeDim] = found.has('codebook.embeddings')
+    ? (shapeOf('codebook.embeddings') as [number, number])
+    : [undefined, shapeOf('pre_vq_conv.conv.weight')[0]!];
+  return {
+    ...{ hidden, codeDim, ...(codes && { codes }) },
+    downsample: [factor, factor, factor],
+    encoderBlocks: count(/^encoder\.conv_blocks\.0\.(res\d*)\./),
+    decoderBlocks: count(/^decoder\.conv_blocks\.0\.(res\d*)\./),
+  };
+}
+
+/** The model's state in our layout, of the arrays that it consists of. */
+function stateOf(
+  path: string,
+  found: ReadonlyMap<string, StateArray>,
+  model: ModelConfig,
+): Map<string, StateArray> {
+  const state = new Map<string, StateArray>();
+  for (const { name, shape } of stateShapes(model)) {
+    const array = found.get(name);
+    const ours = array ? fromTorch(name, array) : filledIn(name, shape, found);
+    if (!ours) throw new UnreadableFile(path, `a VQ-GAN, with an array ${name}`, 'none of that name');
+    if (ours.shape.join() !== shape.join() && sizeOf(ours.shape) !== 1)
+      throw new InvalidArgument(
+        `model, whose ${name}`,
+        `would be [${shape}] as [kd, kh, kw, in, out] where it has five axes`,
+        ours.shape,
+      );
+    state.set(name, { shape, data: ours.data });
+  }
+  return state;
+}
+
+/** What a file may leave out: flags, and averages, which then are as if each code had been chosen once. */
+function filledIn(
+  name: string,
+  shape: readonly number[],
+  found: ReadonlyMap<string, StateArray>,
+): StateArray | undefined {
+  if (name.endsWith(INITIALISED) || name.endsWith('.N'))
+    return { shape, data: new Float32Array(sizeOf(shape)).fill(1) };
+  return name.endsWith('.z_avg') ? found.get(name.replace(/z_avg$/, 'embeddings')) : undefined;
+}

@@ -1,0 +1,172 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { useBackend } from '../../src/compute/backend';
+import { reconstruct } from '../../src/evaluate/reconstruct';
+import { exportSafetensors } from '../../src/interchange/export';
+import { importSafetensors } from '../../src/interchange/import';
+import { fromTorch, toTorch } from '../../src/interchange/torch';
+import { VqGan } from '../../src/model/vqgan';
+import { readCheckpoint } from '../../src/train/checkpoint';
+import { readForeignSafetensors, writeSafetensors } from '../../src/train/safetensors';
+import { phantom } from '../../src/volume/phantom';
+import { untrained } from '../codes/untrained';
+import { normal } from '../conformance/tensors';
+import { relativeError } from '../model/reference';
+import { pythonWith } from '../python';
+
+const folder = mkdtempSync(join(tmpdir(), 'patchwise-interchange-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+beforeAll(() => useBackend('cpu'));
+
+const fixtures = join(__dirname, '../fixtures/torch');
+const file = join(fixtures, 'vqgan.safetensors');
+/** What the arrays cannot tell of the fixture's model. */
+const model = { downsample: [4, 2, 4], groups: 2 } as const;
+const patch = [12, 4, 8] as const;
+
+function load(checkpoint: string): VqGan {
+  const { state, model: arrays } = readCheckpoint(checkpoint);
+  const vqgan = new VqGan(state.config.model, 0);
+  vqgan.load(arrays);
+  return vqgan;
+}
+
+it('a PyTorch model computes here what it computes there', async () => {
+  const expected = JSON.parse(readFileSync(join(fixtures, 'torch.json'), 'utf8')) as Record<string, number[]>;
+  const imported = await importSafetensors(file, join(folder, 'imported'), { model, patch });
+  expect(imported.model).toMatchObject({
+    hidden: 2,
+    codeDim: 3,
+    codes: 12,
+    encoderBlocks: 1,
+    decoderBlocks: 2,
+  });
+  expect(imported.ignored).toEqual(['image_discriminator.model0.0.weight']);
+  const vqgan = load(imported.checkpoint);
+  const x = tf.tensor5d(Float32Array.from(expected.x!), [1, 8, 4, 12, 1]);
+  const { codes } = vqgan.quantise(vqgan.encode(x));
+  expect([...codes.dataSync()]).toEqual(expected.codes);
+  expect(relativeError(vqgan.reconstruct(x).dataSync(), expected.y!)).toBeLessThan(1e-4);
+});
+
+it('goes there and back without a change, and the folder is a model for other calls', async () => {
+  const back = join(folder, 'back.safetensors');
+  const { checkpoint } = await importSafetensors(file, join(folder, 'there'), { model, patch });
+  await exportSafetensors(checkpoint, back);
+  const [before, after] = [readForeignSafetensors(file), readForeignSafetensors(back)];
+  const expected = [...before.tensors].filter(([name]) => !name.includes('discriminator'));
+  expect(after.tensors).toEqual(
+    new Map(expected.map(([name, tensor]) => [name.replace('vqgan.', ''), tensor])),
+  );
+  // Its metadata say everything: no options now.
+  const again = await importSafetensors(back, join(folder, 'again'));
+  expect(readCheckpoint(again.checkpoint).model).toEqual(readCheckpoint(checkpoint).model);
+  const volume = phantom({ shape: [12, 8, 8], seed: 1 });
+  const options = { backend: 'cpu', workers: 1 } as const;
+  const [one, other] = [
+    await reconstruct(checkpoint, volume, options),
+    await reconstruct(join(folder, 'again'), volume, options),
+  ];
+  expect(other.data).toEqual(one.data);
+  expect(one.intensity.name).toContain('min');
+});
+
+it('every quantiser survives the way', async () => {
+  for (const [name, model] of Object.entries({
+    simvq: { quantiser: 'simvq', codes: 16 },
+    residual: { quantiser: 'residual', codes: 16, codebooks: 3 },
+    fsq: { quantiser: 'fsq', codes: 64 },
+  } as const)) {
+    const from = await untrained(join(folder, name), model);
+    await exportSafetensors(from, join(folder, `${name}.safetensors`));
+    const { checkpoint } = await importSafetensors(
+      join(folder, `${name}.safetensors`),
+      join(folder, `${name}-again`),
+    );
+    expect(readCheckpoint(checkpoint).model, name).toEqual(readCheckpoint(from).model);
+  }
+});
+
+it('half precision becomes single, and is read right', () => {
+  const values = {
+    F16: [0x3c00, 0xc100, 0x0001, 0x7bff, 0xfc00],
+    BF16: [0x3f80, 0xc020, 0x0001, 0x7f7f, 0xff80],
+  };
+  const bytes = Buffer.from(Uint16Array.from(Object.values(values).flat()).buffer);
+  const header = JSON.stringify({
+    half: { dtype: 'F16', shape: [5], data_offsets: [0, 10] },
+    brain: { dtype: 'BF16', shape: [5], data_offsets: [10, 20] },
+  });
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  const path = join(folder, 'half.safetensors');
+  writeFileSync(path, Buffer.concat([length, Buffer.from(header), bytes]));
+  const { tensors } = readForeignSafetensors(path);
+  const infinity = Number.POSITIVE_INFINITY;
+  expect([...tensors.get('half')!.data]).toEqual([1, -2.5, Math.fround(2 ** -24), 65504, -infinity]);
+  expect([...tensors.get('brain')!.data]).toEqual([
+    1,
+    -2.5,
+    2 ** -133,
+    Math.fround(3.3895313892515355e38),
+    -infinity,
+  ]);
+});
+
+it('refuses what is no such model, and says which array is wrong', async () => {
+  const { tensors } = readForeignSafetensors(join(folder, 'back.safetensors'));
+  const attempt = (change: (all: Map<string, { shape: readonly number[]; data: Float32Array }>) => void) => {
+    const arrays = new Map(tensors);
+    change(arrays);
+    const path = join(folder, 'wrong.safetensors');
+    writeSafetensors(path, arrays);
+    return importSafetensors(path, join(folder, 'wrong'), { model, patch });
+  };
+  await expect(attempt((all) => all.delete('decoder.conv_last.conv.bias'))).rejects.toThrow(
+    /decoder\.conv_last/,
+  );
+  await expect(attempt((all) => all.clear())).rejects.toThrow(/encoder\.conv_first/);
+  await expect(
+    attempt((all) => all.set('pre_vq_conv.conv.bias', { shape: [2], data: new Float32Array(2) })),
+  ).rejects.toThrow(/pre_vq_conv\.conv\.bias/);
+});
+
+it('the axes of a transposed convolution are not those of a convolution', () => {
+  const shape = [1, 2, 3, 4, 5];
+  const array = { shape, data: Float32Array.from({ length: 120 }, (_, i) => i) };
+  expect(toTorch('a.conv.weight', array).shape).toEqual([5, 4, 1, 2, 3]);
+  expect(toTorch('a.convt.weight', array).shape).toEqual([4, 5, 1, 2, 3]);
+  // [kd 0, kh 1, kw 2, in 3, out 4]
+  const at = (0 + 1) * 60 + 2 * 20 + 3 * 5 + 4;
+  expect(toTorch('a.conv.weight', array).data[((4 * 4 + 3) * 2 + 1) * 3 + 2]).toBe(at);
+  expect(toTorch('a.convt.weight', array).data[((3 * 5 + 4) * 2 + 1) * 3 + 2]).toBe(at);
+  for (const name of ['a.conv.weight', 'a.convt.weight'])
+    expect(fromTorch(name, toTorch(name, array))).toEqual(array);
+});
+
+const python = pythonWith('torch', 'numpy');
+it.skipIf(!python)(
+  'a model trained here computes in PyTorch what it computes here',
+  async () => {
+    const checkpoint = await untrained(join(folder, 'own'), {
+      ...{ hidden: 4, groups: 2, codes: 24, downsample: [4, 2, 2], encoderBlocks: 1, decoderBlocks: 2 },
+    });
+    const path = join(folder, 'own.safetensors');
+    await exportSafetensors(checkpoint, path);
+    const vqgan = load(checkpoint);
+    const x = normal(3, [1, 8, 8, 12, 1]);
+    const y = vqgan.reconstruct(tf.tensor5d(x, [1, 8, 8, 12, 1])).dataSync<'float32'>();
+    writeFileSync(join(folder, 'x.f32'), new Uint8Array(x.buffer));
+    writeFileSync(join(folder, 'y.f32'), new Uint8Array(y.slice().buffer));
+    const args = ['check', path, join(folder, 'x.f32'), join(folder, 'y.f32')];
+    const out = execFileSync(python!, ['-B', join(fixtures, 'generate.py'), ...args], { encoding: 'utf8' });
+    const { error, buffers } = JSON.parse(out) as { error: number; buffers: string[] };
+    expect(error).toBeLessThan(1e-4);
+    expect(buffers).toEqual(['N', 'embeddings', 'z_avg']);
+  },
+  60_000,
+);
