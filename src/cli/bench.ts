@@ -9,6 +9,7 @@ interface BenchOptions {
   readonly hidden?: number;
   readonly shape?: Vec3;
   readonly steps?: number;
+  readonly data?: string;
   readonly threads?: number;
   readonly backends?: readonly string[];
 }
@@ -24,6 +25,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   gan: async () => (await import('../../bench/gan.js')).benchGan,
   ranks: async () => (await import('../../bench/ranks.js')).benchRanks,
   store: async () => (await import('../../bench/store.js')).benchStore,
+  quantisers: async () => (await import('../../bench/quantisers.js')).benchQuantisers,
 };
 
 export function addBench(program: Command): void {
@@ -38,9 +40,10 @@ export function addBench(program: Command): void {
     .option('--shape <x,y,z>', 'volumes, blend, step: voxels of the volume or the patch', parseVec3)
     .option(
       '--steps <n>',
-      'step: steps a turn, default 5; gan: steps with discriminators, default 500',
+      'step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers: steps, default 500',
       parseCount,
     )
+    .option('--data <file>', 'quantisers: NIfTI file to train on; default the chest CT beside the project')
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
     .option('--json', 'print one JSON value')
