@@ -57,8 +57,12 @@ libtorch() {
   apt_install libtorch-dev || { echo 'neither pip nor apt gives libtorch'; return 1; }
 }
 
+has_pip_torch() {
+  [ -x "$python" ] && "$python" -c 'import importlib.util as u; exit(u.find_spec("torch") is None)'
+}
+
 pip_torch() {
-  "$python" -c 'import importlib.util as u; exit(u.find_spec("torch") is None)' && return 0
+  has_pip_torch && return 0
   # Without what it imports, if that cannot be had: building needs its headers and libraries alone.
   pip_install torch --index-url https://download.pytorch.org/whl/cpu ||
     pip_install --no-deps torch --index-url https://download.pytorch.org/whl/cpu
