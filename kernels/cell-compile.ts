@@ -1,12 +1,11 @@
 /**
- * Compiles a cell, or a local module, to one function of JavaScript. Types go, as TypeScript's own transpiler takes
+ * Compiles a cell, or a local module, to one function of JavaScript. Types go, as TypeScript's own emitter takes
  * them away; before it our transformer (cell-transform.ts) has put imports, the names of other cells and the last value
  * into a form that runs inside of a function.
  */
-import type * as TypeScript from 'typescript';
+import type { CellEmitter } from './cell-emit';
 import type { Insertion } from './cell-source';
 import { type CellForm, transformCell } from './cell-transform';
-import type { Typescript } from './typescript-load';
 
 export interface CompiledCell {
   /** An expression: a function that takes what GIVEN names and returns the function that runs the cell. */
@@ -32,30 +31,22 @@ const GIVEN =
   '{ cells: __cells, declare: __declare, star: __star, modules: __modules, dynamicImport: __import, meta: __meta, ' +
   'require, filename: __filename, dirname: __dirname }';
 
-export function compilerOptions(typescript: Typescript): TypeScript.CompilerOptions {
-  return {
-    target: typescript.ScriptTarget.ES2022,
-    module: typescript.ModuleKind.ESNext,
-    moduleDetection: typescript.ModuleDetectionKind.Force,
-    verbatimModuleSyntax: true, // an import may be of use to a later cell only
-    experimentalDecorators: false,
-  };
-}
-
 /** @param known the names that earlier cells have declared */
 export function compileCell(
-  typescript: Typescript,
+  emitter: CellEmitter,
   code: string,
   fileName: string,
   known: ReadonlySet<string>,
 ): CompiledCell {
-  return compile(typescript, code, { fileName, known, isModule: false });
+  return compile(emitter, code, { fileName, known, isModule: false });
 }
 
 /** A local `.ts` file that cells import. */
-export function compileModule(typescript: Typescript, code: string, fileName: string): CompiledCell {
-  return compile(typescript, code, { fileName, known: new Set(), isModule: true });
+export function compileModule(emitter: CellEmitter, code: string, fileName: string): CompiledCell {
+  return compile(emitter, code, { fileName, known: new Set(), isModule: true });
 }
+
+const NOTHING = { code: '', map: '', insertions: [], imports: [], isAsync: false };
 
 interface Source {
   readonly fileName: string;
@@ -63,33 +54,25 @@ interface Source {
   readonly isModule: boolean;
 }
 
-function compile(typescript: Typescript, code: string, { fileName, known, isModule }: Source): CompiledCell {
+function compile(emitter: CellEmitter, code: string, { fileName, known, isModule }: Source): CompiledCell {
+  const { typescript } = emitter;
+  const file = emitter.parse(code, fileName.replace(/\.[mc]ts$/, '.ts'));
+  const syntaxErrors = emitter.syntaxErrors(file);
+  if (syntaxErrors.length > 0) return { ...NOTHING, syntaxErrors };
   let form: CellForm | undefined;
-  const transformer: TypeScript.TransformerFactory<TypeScript.SourceFile> = (context) => (file) => {
-    form = transformCell(typescript, context, file, { known, isModule });
+  const { text, map } = emitter.emit(file, (context) => (original) => {
+    form = transformCell(typescript, context, original, { known, isModule });
     return form.file;
-  };
-  const { outputText, sourceMapText, diagnostics } = typescript.transpileModule(code, {
-    fileName: fileName.replace(/\.[mc]ts$/, '.ts'),
-    compilerOptions: { ...compilerOptions(typescript), sourceMap: true },
-    transformers: { before: [transformer] },
-    reportDiagnostics: true,
   });
-  const syntaxErrors = (diagnostics ?? []).map(({ start, messageText }) => ({
-    offset: start ?? 0,
-    text: typescript.flattenDiagnosticMessageText(messageText, '\n'),
-  }));
-  const { imports = [], declarations = '', isAsync = false } = form ?? {};
+  const { imports, declarations, isAsync } = form!;
   const modules = imports.map((_, at) => `__m${at}`).join(', ');
   const start =
     `(function (${GIVEN}) { const [${modules}] = __modules; ` +
     `return ${isAsync ? 'async ' : ''}function () { "use strict"; ${declarations}`;
-  const body = outputText
-    .replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '')
-    .replace(/(^|\n)export \{\};\s*$/, '$1');
+  const body = text.replace(/(^|\n)export \{\};\s*$/, '$1'); // the emitter's mark of a module without exports
   return {
     code: `${start}${body}\n}; })`,
-    map: sourceMapText ?? '',
+    map,
     insertions: [{ line: 1, column: 1, length: start.length }],
     imports,
     isAsync,

@@ -1,6 +1,6 @@
 /** Whether a front end's Enter key should run a cell or go on to the next line. */
+import type { CellEmitter } from './cell-emit';
 import type { Completeness } from './engine';
-import type { Typescript } from './typescript-load';
 
 const INDENT = '  ';
 
@@ -19,19 +19,10 @@ const EXPECTED_MORE = new Set([
   1161, // unterminated regular expression literal
 ]);
 
-export function completenessOf(typescript: Typescript, code: string): Completeness {
-  const options = {
-    target: typescript.ScriptTarget.ES2022,
-    module: typescript.ModuleKind.ESNext,
-    moduleDetection: typescript.ModuleDetectionKind.Force,
+export function completenessOf(emitter: CellEmitter, code: string): Completeness {
+  const file = emitter.parse(code, 'cell.ts') as unknown as {
+    parseDiagnostics: readonly { code: number; start: number; length: number }[];
   };
-  const internals = typescript as unknown as {
-    getSetExternalModuleIndicator(options: object): (file: unknown) => void;
-  };
-  const file = typescript.createSourceFile('cell.ts', code, {
-    languageVersion: options.target,
-    setExternalModuleIndicator: internals.getSetExternalModuleIndicator(options),
-  }) as unknown as { parseDiagnostics: readonly { code: number; start: number; length: number }[] };
   const [first] = file.parseDiagnostics;
   if (!first) return { status: 'complete' };
   const end = code.trimEnd().length;

@@ -16,7 +16,7 @@ const allowed: Record<string, readonly string[]> = {
   index: [...ground, ...flow],
   cli: ['index', 'kernels', 'bench'],
   kernels: ['index', 'package'],
-  bench: ['index'],
+  bench: ['index', 'kernels'],
   data: ['index'],
 };
 

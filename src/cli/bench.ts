@@ -24,6 +24,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   step: async () => (await import('../../bench/step.js')).benchStep,
   gan: async () => (await import('../../bench/gan.js')).benchGan,
   ranks: async () => (await import('../../bench/ranks.js')).benchRanks,
+  kernel: async () => (await import('../../bench/kernel.js')).benchKernel,
   store: async () => (await import('../../bench/store.js')).benchStore,
   quantisers: async () => (await import('../../bench/quantisers.js')).benchQuantisers,
 };
