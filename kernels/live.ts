@@ -4,14 +4,16 @@
  * display replaced once a second. Both go on for as long as the run does, whichever cell runs meanwhile.
  *
  * Messages to the front end: `{type: 'figure', figure: {data, layout}}`, `{type: 'points', points: {uid: {x, y}},
- * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}`, then `{type: 'alive'}` now
+ * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}` or `{runs: [{dir, id}]}`, then `{type: 'alive'}` now
  * and then, and `{type: 'figure'}` to ask for a whole figure again.
  */
 import type { AsyncResource } from 'node:async_hooks';
 import { attach, type Figure, figureBundle, type Run } from '../src/index';
 import type { Comm } from './comms';
 import type { DisplayOptions, MimeBundle } from './display';
-import { RunFollower, type Tick } from './run-follower';
+import type { Followed, Tick } from './follow';
+import { GroupFollower } from './group-follower';
+import { RunFollower } from './run-follower';
 
 /** A line that has grown by more than this since the last whole figure is sent anew, thinned. */
 const MOST_POINTS = 1000;
@@ -25,7 +27,7 @@ export interface LiveOutlet {
 }
 
 export class LiveFigures {
-  readonly #followers = new Map<string, Promise<RunFollower>>();
+  readonly #followers = new Map<string, Promise<Followed>>();
   #displays = 0;
 
   /**
@@ -37,11 +39,11 @@ export class LiveFigures {
     private readonly outside: AsyncResource,
   ) {}
 
-  /** Shows a run in the running cell and keeps that display up to date until the run ends. */
-  async show(run: Run, options: DisplayOptions = {}): Promise<void> {
-    const follower = await this.#follow(run);
+  /** Shows runs in the running cell and keeps that display up to date until they have ended. */
+  async show(runs: readonly Run[], options: DisplayOptions = {}): Promise<void> {
+    const follower = await this.#follow(runs);
     const id = options.id ?? `patchwise-live-${process.pid}-${++this.#displays}`;
-    const bundle = (figure: Figure): MimeBundle => figureBundle(figure, { id: run.id, dir: run.dir });
+    const bundle = (figure: Figure): MimeBundle => figureBundle(figure, runs);
     this.outlet.display(bundle(follower.figure()), { ...options, id });
     if (follower.ended) return;
 
@@ -64,12 +66,18 @@ export class LiveFigures {
   }
 
   /** Serves one comm of a front end. */
-  async open(comm: Comm, data: { readonly dir?: unknown; readonly id?: unknown }): Promise<void> {
-    let follower: RunFollower;
+  async open(
+    comm: Comm,
+    data: { readonly runs?: unknown; readonly dir?: unknown; readonly id?: unknown },
+  ): Promise<void> {
+    let follower: Followed;
     try {
       // A notebook that was moved with its runs names a folder that is no more: the id may still be known here.
-      const run = await attach(String(data.dir)).catch(() => attach(String(data.id)));
-      follower = await this.#follow(run);
+      const named = (Array.isArray(data.runs) ? data.runs : [data]) as { dir?: unknown; id?: unknown }[];
+      const runs = await Promise.all(
+        named.map(({ dir, id }) => attach(String(dir)).catch(() => attach(String(id)))),
+      );
+      follower = await this.#follow(runs);
     } catch (error) {
       comm.send({ type: 'error', message: (error as Error).message });
       comm.close();
@@ -94,17 +102,21 @@ export class LiveFigures {
     else follower.view(viewer);
   }
 
-  /** The follower of the run's folder, started where there is none. */
-  #follow(run: Run): Promise<RunFollower> {
-    const known = this.#followers.get(run.dir);
+  /** The follower of the runs' folders, started where there is none. */
+  #follow(runs: readonly Run[]): Promise<Followed> {
+    const name = runs.map(({ dir }) => dir).join('\n');
+    const known = this.#followers.get(name);
     if (known) return known;
-    const started = this.outside.runInAsyncScope(async () => {
-      const follower = new RunFollower(run, () => this.#followers.delete(run.dir));
-      await follower.start();
-      return follower;
+    const forget = (): void => void this.#followers.delete(name);
+    const started = this.outside.runInAsyncScope(async (): Promise<Followed> => {
+      const followers = runs.map(
+        (run, number) => new RunFollower(run, forget, runs.length > 1 ? { number, id: run.id } : undefined),
+      );
+      await Promise.all(followers.map((follower) => follower.start()));
+      return followers.length === 1 ? followers[0]! : new GroupFollower(followers);
     });
-    this.#followers.set(run.dir, started);
-    started.catch(() => this.#followers.delete(run.dir));
+    this.#followers.set(name, started);
+    started.catch(forget);
     return started;
   }
 }
@@ -122,9 +134,9 @@ class FigureStream {
     this.post({ type: 'figure', figure: figure.toJSON() });
   }
 
-  send({ figure, added, ended }: Tick): void {
+  send({ figure, added, isNew, ended }: Tick): void {
     const points: Record<string, unknown> = {};
-    let whole = figure.data.length !== this.#sent.size;
+    let whole = isNew || figure.data.length !== this.#sent.size;
     for (const [key, line] of added) {
       const sent = this.#sent.get(key);
       if (sent === undefined || sent + line.x.length > MOST_POINTS) whole = true;

@@ -38,8 +38,8 @@ async function main(): Promise<void> {
     return figures;
   };
   const showLive = (value: unknown, options: DisplayOptions): Promise<void> | undefined => {
-    const run = library()?.shownRun?.(value);
-    return run && live().then((figures) => figures.show(run as Run, options));
+    const runs = library()?.shownRuns?.(value);
+    return runs && live().then((figures) => figures.show(runs as readonly Run[], options));
   };
   const kernel = new KernelServer({ connection, engine, interrupts, present, showLive, onShutdown: leave });
   kernel.comms.register('patchwise.live', (comm, { data }) => {

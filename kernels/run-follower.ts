@@ -1,42 +1,51 @@
 /** Follows one run and gathers what is new, so that any number of viewers cost one reader of its folder. */
-import { appendRecord, type Figure, type Run, type RunStatus, type Series, seriesFigure } from '../src/index';
-
-/** Points that a line got since the last tick. */
-export interface NewPoints {
-  readonly x: number[];
-  readonly y: (number | null)[];
-}
-
-/** What viewers learn at a tick: the whole figure, and by line what is new in it. */
-export interface Tick {
-  readonly figure: Figure;
-  readonly added: ReadonlyMap<string, NewPoints>;
-  readonly ended: boolean;
-}
-
-export type Viewer = (tick: Tick) => void;
+import {
+  appendRecord,
+  type Figure,
+  type LatestSlices,
+  type Run,
+  type RunOfLine,
+  type RunStatus,
+  type Series,
+  seriesFigure,
+} from '../src/index';
+import type { Followed, NewPoints, Tick, Viewer } from './follow';
 
 /** Between two ticks; within what a person sees as moving and what a slow connection carries. */
 const TICK_MS = 300;
 const STATUS_MS = 1000;
 
-export class RunFollower {
+export class RunFollower implements Followed {
   readonly #lines = new Map<string, Series>();
   readonly #viewers = new Set<Viewer>();
   readonly #abort = new AbortController();
   #added = new Map<string, NewPoints>();
   #status: RunStatus | undefined;
   #failure: string | undefined;
+  #slices: LatestSlices | undefined;
+  #isNew = false;
   #changed = false;
   #ended = false;
   #ticks: NodeJS.Timeout | undefined;
   #statuses: NodeJS.Timeout | undefined;
 
-  /** @param onIdle called when the last viewer has left or the run has ended: nothing is followed any more */
+  /**
+   * @param onIdle called when the last viewer has left or the run has ended: nothing is followed any more
+   * @param among which run it is, where a figure shows several
+   */
   constructor(
-    private readonly run: Run,
+    readonly run: Run,
     private readonly onIdle: () => void,
+    private readonly among?: RunOfLine,
   ) {}
+
+  get series(): readonly Series[] {
+    return [...this.#lines.values()];
+  }
+
+  get status(): RunStatus | undefined {
+    return this.#status;
+  }
 
   get ended(): boolean {
     return this.#ended;
@@ -45,7 +54,8 @@ export class RunFollower {
   /** Reads what there is; then `figure()` is up to date and new records come in by themselves. */
   async start(): Promise<void> {
     const past = await this.run.records();
-    for (const record of past) appendRecord(this.#lines, record);
+    for (const record of past) appendRecord(this.#lines, record, this.among);
+    await this.#readSlices();
     await this.#readStatus();
     void this.#follow(past.length);
     this.#ticks = setInterval(() => this.#tick(), TICK_MS).unref();
@@ -54,7 +64,7 @@ export class RunFollower {
 
   figure(): Figure {
     const status = this.#failure ? { ...this.#status, state: 'lost', error: this.#failure } : this.#status;
-    return seriesFigure([...this.#lines.values()], status, { title: this.run.id });
+    return seriesFigure(this.series, status, { title: this.run.id, slices: this.#slices });
   }
 
   view(viewer: Viewer): void {
@@ -70,7 +80,9 @@ export class RunFollower {
     let seen = 0;
     try {
       for await (const record of this.run.metrics({ signal: this.#abort.signal })) {
-        if (seen++ >= known) this.#take(appendRecord(this.#lines, record));
+        if (seen++ < known) continue;
+        this.#take(appendRecord(this.#lines, record, this.among));
+        if (record.split === 'validation') await this.#readSlices();
       }
     } catch (error) {
       if (this.#abort.signal.aborted) return;
@@ -103,9 +115,20 @@ export class RunFollower {
     }
   }
 
+  /** The pictures of the latest validation; a figure of several runs has no room for them. */
+  async #readSlices(): Promise<void> {
+    if (this.among) return;
+    const slices = await this.run.slices?.(); // a notebook's own copy of the library may be an older one
+    if (slices?.step === this.#slices?.step) return;
+    this.#slices = slices;
+    this.#isNew = true;
+    this.#changed = true;
+  }
+
   #tick(): void {
     if (!this.#changed) return;
-    const tick: Tick = { figure: this.figure(), added: this.#added, ended: this.#ended };
+    const tick: Tick = { figure: this.figure(), added: this.#added, isNew: this.#isNew, ended: this.#ended };
+    this.#isNew = false;
     this.#added = new Map();
     this.#changed = false;
     for (const viewer of [...this.#viewers]) viewer(tick);

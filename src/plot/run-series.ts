@@ -18,13 +18,31 @@ export const adversarialPanels = [
   { key: 'features', title: 'feature matching, perceptual' },
 ] as const;
 
-export type PanelKey = (typeof runPanels)[number]['key'] | (typeof adversarialPanels)[number]['key'];
+/** Each of these is there once it has something to show. */
+export const morePanels = [
+  { key: 'parts', title: 'parts of the loss', isOptional: true },
+  { key: 'ssim', title: 'SSIM', isOptional: true },
+  { key: 'gpuByRank', title: 'GPU busy by rank, %', isOptional: true },
+] as const;
+
+export type PanelKey =
+  | (typeof runPanels)[number]['key']
+  | (typeof adversarialPanels)[number]['key']
+  | (typeof morePanels)[number]['key'];
+
+/** Of several runs in one figure, the one that a line belongs to. */
+export interface RunOfLine {
+  readonly number: number;
+  readonly id: string;
+}
 
 /** One line of the figure. `key` stays the same while the run goes on: a live figure appends to it. */
 export interface Series {
   readonly key: string;
   readonly panel: PanelKey;
   readonly name: string;
+  /** Set where the figure shows several runs. */
+  readonly run?: RunOfLine;
   readonly x: number[];
   readonly y: (number | null)[];
 }
@@ -40,14 +58,16 @@ export function seriesOf(records: readonly ShownRecord[]): Series[] {
 export function appendRecord(
   lines: Map<string, Series>,
   record: ShownRecord,
+  run?: RunOfLine,
 ): { key: string; x: number; y: number | null }[] {
   const added: { key: string; x: number; y: number | null }[] = [];
   const add = (panel: PanelKey, name: string, value: unknown): void => {
     if (typeof value !== 'number') return;
-    const key = `${panel}-${name.replace(' ', '-')}`; // Plotly makes a CSS selector of it
+    // Plotly makes a CSS selector of it.
+    const key = `${run ? `run${run.number}-` : ''}${panel}-${name.replace(/\W+/g, '-')}`;
     let line = lines.get(key);
     if (!line) {
-      line = { key, panel, name, x: [], y: [] };
+      line = { key, panel, name, ...(run && { run }), x: [], y: [] };
       lines.set(key, line);
     }
     const y = short(value);
@@ -57,16 +77,22 @@ export function appendRecord(
   };
   add('loss', record.split, record.loss);
   add('psnr', record.split, record.psnr);
+  add('ssim', record.split, record.ssim);
   add('perplexity', record.split, record.perplexity);
   const usage = record.usage;
   add('usage', record.split, typeof usage === 'number' ? usage * 100 : undefined);
+  if (record.split === 'train') add('patchesPerSecond', 'train', record.patchesPerSecond);
+  if (run) return added; // parts, ranks and GPUs of several runs would be a tangle
   add('adversarial', 'generator', record.adversarial);
   add('adversarial', 'discriminators', record.discriminator);
   add('logits', 'real', record.logitsReal);
   add('logits', 'reconstructed', record.logitsFake);
   add('features', 'feature matching', record.features);
   add('features', 'perceptual', record.perceptual);
-  if (record.split === 'train') add('patchesPerSecond', 'train', record.patchesPerSecond);
+  const suffix = record.split === 'train' ? '' : ', validation';
+  add('parts', `reconstruction${suffix}`, record.reconstruction);
+  add('parts', `commitment${suffix}`, record.commitment);
+  for (const [rank, busy] of record.gpuByRank?.entries() ?? []) add('gpuByRank', `rank ${rank}`, busy);
   for (const [rank, seconds] of record.secondsByRank?.entries() ?? [])
     add('secondsByRank', `rank ${rank}`, seconds);
   return added;

@@ -1,19 +1,25 @@
 import { decimate, type Points } from './decimate';
 import { Figure, type Layout, type Trace } from './figure';
 import { axisId, axisKey } from './panels';
-import { adversarialPanels, type PanelKey, runPanels, type Series, seriesOf } from './run-series';
-import type { ShownRecord, ShownStatus } from './shown';
+import { adversarialPanels, morePanels, type PanelKey, runPanels, type Series, seriesOf } from './run-series';
+import { slicesRow } from './run-slices';
+import type { ShownRecord, ShownSlices, ShownStatus } from './shown';
 import { baseLayout, color, graphAxis, heading } from './theme';
 
 export interface RunFigureOptions {
   readonly title?: string;
   /** Points a line is thinned to; spikes stay. */
   readonly points?: number;
+  /** Pictures of the latest validation, in a row below the curves. */
+  readonly slices?: ShownSlices | undefined;
 }
 
+/** Heights in pixels: of two rows of curves, of each further one, of the row of pictures. */
+const HEIGHT = { curves: 460, row: 230, slices: 260 } as const;
+
 /**
- * The course of a run: loss, PSNR, perplexity, codebook usage, throughput and the step time of every rank, against
- * the optimiser step. Validation is drawn with markers over the thinner line of training.
+ * The course of a run: loss and its parts, PSNR, perplexity, codebook usage, throughput, the step time of every rank
+ * and what its GPUs do, against the optimiser step. Validation is drawn with markers over the thinner line of training.
  */
 export function runFigure(
   records: readonly ShownRecord[],
@@ -30,22 +36,27 @@ export function seriesFigure(
   options: RunFigureOptions = {},
 ): Figure {
   const drawn = new Set<string>(series.map(({ panel }) => panel));
+  const panels = panelsOf(drawn);
   const title = runTitle(status, options.title);
-  const panels = panelsOf(series);
-  const columns = 3;
-  const rows = panels.length / columns;
-  const [gapX, gapY] = [0.065, 0.4 / rows];
+  const columns = panels.length <= 6 || panels.length === 9 ? 3 : 4;
+  const rows = Math.ceil(panels.length / columns);
+  const { slices } = options;
+  const curves = HEIGHT.curves + (rows - 2) * HEIGHT.row;
+  const height = curves + (slices ? HEIGHT.slices : 0);
+  // The curves' part of the paper, above that of the pictures.
+  const bottom = slices ? HEIGHT.slices / (height - 132) : 0;
+  const gapX = 0.065;
+  const gapY = (0.2 * 2 * (1 - bottom)) / rows;
   const width = (1 - gapX * (columns - 1)) / columns;
-  const height = (1 - gapY * (rows - 1)) / rows;
+  const high = (1 - bottom - gapY * (rows - 1)) / rows;
   const axes: Layout[] = [];
   const annotations: Layout[] = [];
   panels.forEach((panel, i) => {
     const x0 = (i % columns) * (width + gapX);
-    const row = Math.floor(i / columns);
-    const y0 = (rows - 1 - row) * (height + gapY);
+    const y0 = bottom + (rows - 1 - Math.floor(i / columns)) * (high + gapY);
     const lines = series.filter((line) => line.panel === panel.key);
     const number = i + 1;
-    const xTitle = row < rows - 1 ? '' : 'step';
+    const xTitle = i + columns < panels.length ? '' : 'step';
     axes.push({
       [axisKey('x', number)]: graphAxis(xTitle, {
         domain: [x0, x0 + width],
@@ -56,7 +67,7 @@ export function seriesFigure(
         ...(series.length === 0 ? { range: [0, status?.steps || 1] } : {}),
       }),
       [axisKey('y', number)]: graphAxis('', {
-        domain: [y0, y0 + height],
+        domain: [y0, y0 + high],
         anchor: axisId('x', number),
         nticks: 5,
         ...(lines.length === 0
@@ -64,28 +75,42 @@ export function seriesFigure(
           : scaleOf(panel.key, lines)),
       }),
     });
-    annotations.push(heading(panel.title, x0 + width / 2, y0 + height));
+    annotations.push(heading(panel.title, x0 + width / 2, y0 + high));
   });
-  const layout = Object.assign(baseLayout(title, 230 * rows), ...axes, {
-    annotations,
+  const pictures = slices && slicesRow(slices, panels.length + 1, [0, Math.max(0.05, bottom - 0.14)]);
+  const layout = Object.assign(baseLayout(title, height), ...axes, pictures?.axes, {
+    annotations: [...annotations, ...(pictures?.annotations ?? [])],
     margin: { l: 44, r: 16, t: 66, b: 66 },
-    legend: { orientation: 'h', x: 0, y: -0.13, yanchor: 'top', font: { size: 11 } },
+    legend: {
+      orientation: 'h',
+      x: 0,
+      y: -0.13 * (HEIGHT.curves / height),
+      yanchor: 'top',
+      font: { size: 11 },
+    },
   });
-  const data = series.map((line) => runTrace(line, options.points ?? 2000));
+  const keys = panels.map(({ key }) => key);
+  const data = series.map((line) => runTrace(line, options.points ?? 2000, keys));
   for (const [i, { key }] of panels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
-  return new Figure(data, layout, [title, ...lastValues(series)].join(' · '));
+  return new Figure([...data, ...(pictures?.data ?? [])], layout, [title, ...lastValues(series)].join(' · '));
 }
 
-const allPanels = [...runPanels, ...adversarialPanels];
-
-function panelsOf(series: readonly Series[]): readonly (typeof allPanels)[number][] {
-  const more = series.some(({ panel }) => adversarialPanels.some(({ key }) => key === panel));
-  return more ? allPanels : runPanels;
+/** The panels that are always there, those that have something to show, and of the adversarial ones all or none. */
+function panelsOf(drawn: ReadonlySet<string>): readonly (typeof allPanels)[number][] {
+  const isAdversarial = adversarialPanels.some(({ key }) => drawn.has(key));
+  return allPanels.filter((panel) => {
+    if (adversarialPanels.some(({ key }) => key === panel.key)) return isAdversarial;
+    return !('isOptional' in panel) || drawn.has(panel.key);
+  });
 }
+
+const allPanels = [...runPanels, ...adversarialPanels, ...morePanels];
 
 /** The latest value of each panel, of validation where it was measured. */
 function lastValues(series: readonly Series[]): string[] {
-  return runPanels.slice(0, 5).flatMap(({ key, title }) => {
+  if (series.some(({ run }) => run)) return [];
+  return runPanels.flatMap(({ key, title }) => {
+    if (key === 'secondsByRank') return [];
     const lines = series.filter(({ panel }) => panel === key);
     const value = (lines.find(({ name }) => name === 'validation') ?? lines[0])?.y.at(-1);
     if (typeof value !== 'number') return [];
@@ -94,10 +119,11 @@ function lastValues(series: readonly Series[]): string[] {
   });
 }
 
-const signed = new Set<PanelKey>(['psnr', 'adversarial', 'logits']);
+const signed = new Set<PanelKey>(['psnr', 'ssim', 'parts', 'adversarial', 'logits']);
 
 /** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
 function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
+  if (panel === 'gpuByRank') return { type: 'linear', range: [0, 105] };
   if (panel !== 'loss') return { type: 'linear', rangemode: signed.has(panel) ? 'normal' : 'tozero' };
   const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
   const [low, high] = values.reduce(
@@ -140,30 +166,31 @@ export function runTitle(status: ShownStatus | undefined, name = 'run'): string 
   return parts.join(' · ');
 }
 
-/** A line as a Plotly trace; `uid` is its key. */
-export function runTrace(line: Series, points: number): Trace {
-  const panel = allPanels.findIndex(({ key }) => key === line.panel) + 1;
+/** A line as a Plotly trace; `uid` is its key. @param panels the panels of the figure, in the order of their axes */
+export function runTrace(line: Series, points: number, panels: readonly PanelKey[]): Trace {
+  const panel = panels.indexOf(line.panel) + 1;
   const { x, y }: Points = decimate(line, points);
-  const validation = line.name === 'validation';
-  const rank = /^rank (\d+)$/.exec(line.name)?.[1];
+  const validation = /(^|, )validation$/.test(line.name);
+  const name = line.run ? `${line.run.id}${validation ? ', validation' : ''}` : line.name;
   return {
     type: 'scatter',
     uid: line.key,
-    name: line.name,
-    legendgroup: line.name,
-    showlegend: line.panel === 'loss' || rank !== undefined || line.name in adversarialColors,
+    name,
+    legendgroup: name,
+    showlegend:
+      ['loss', 'parts', 'secondsByRank', 'gpuByRank'].includes(line.panel) || line.name in adversarialColors,
     mode: validation ? 'lines+markers' : 'lines',
     x,
     y,
     xaxis: axisId('x', panel),
     yaxis: axisId('y', panel),
-    line: { width: validation ? 2 : 1.25, color: colorOf(line.name, rank) },
+    line: { width: validation ? 2 : 1.25, color: colorOf(line) },
     ...(validation ? { marker: { size: 5 } } : {}),
-    hovertemplate: `step %{x}<br><b>%{y}</b><extra>${line.name}</extra>`,
+    hovertemplate: `step %{x}<br><b>%{y}</b><extra>${name}</extra>`,
   };
 }
 
-/** Colours of the lines of the third row. */
+/** Colours of the lines of the adversarial panels. */
 const adversarialColors: Readonly<Record<string, number>> = {
   generator: 2,
   discriminators: 3,
@@ -173,7 +200,10 @@ const adversarialColors: Readonly<Record<string, number>> = {
   perceptual: 7,
 };
 
-function colorOf(name: string, rank: string | undefined): string {
-  if (rank !== undefined) return color(2 + Number(rank));
+function colorOf({ name, panel, run }: Series): string {
+  if (run) return color(run.number);
+  const counted = /^rank (\d+)$/.exec(name)?.[1];
+  if (counted !== undefined) return color(2 + Number(counted));
+  if (panel === 'parts') return color(name.startsWith('reconstruction') ? 0 : 1);
   return color(adversarialColors[name] ?? (name === 'validation' ? 1 : 0));
 }

@@ -12,7 +12,7 @@ import {
   isStoredVolume,
   isVolume,
   type ShownRun,
-  shownRun,
+  shownRuns,
 } from './shown';
 import { datasetTable, storedVolumeTable } from './stored';
 import { figureToSvg } from './svg';
@@ -34,8 +34,8 @@ export type MimeBundle = Record<string, unknown>;
 export function toBundle(value: unknown): MimeBundle | undefined {
   if (isFigure(value)) return figureBundle(value);
   if (isTable(value)) return tableBundle(value);
-  const run = shownRun(value);
-  if (run) return figureBundle(runFigure([], undefined, { title: run.id }), run);
+  const runs = shownRuns(value);
+  if (runs) return figureBundle(runFigure([], undefined, { title: titleOf(runs) }), runs);
   if (isRunComparison(value)) return tableBundle(...runComparisonTables(value));
   if (isFrame(value)) return tableBundle(frameTable(value));
   if (isComparison(value)) return figureBundle(comparisonFigure(value));
@@ -50,14 +50,14 @@ export function toBundle(value: unknown): MimeBundle | undefined {
 }
 
 /**
- * A figure in every form a front end may know, best first; with `run` the figure follows that run wherever our
+ * A figure in every form a front end may know, best first; with `runs` the figure follows them wherever our
  * extension draws it.
  */
-export function figureBundle(figure: Figure, run?: ShownRun): MimeBundle {
+export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): MimeBundle {
   const plain = { data: figure.data, layout: figure.layout };
   const config = { responsive: true, displaylogo: false, showSendToCloud: false };
   return {
-    [FIGURE_MIME]: { figure: plain, ...(run ? { run: { id: run.id, dir: run.dir } } : {}) },
+    [FIGURE_MIME]: { figure: plain, ...named(runs) },
     [PLOTLY_MIME]: { ...plain, config },
     'image/svg+xml': figureToSvg(figure),
     'text/plain': figure.summary,
@@ -71,16 +71,28 @@ function tableBundle(...tables: readonly Table[]): MimeBundle {
   };
 }
 
+/** What the front end is told of the runs: `run` for one, `runs` for several. */
+function named(runs: readonly ShownRun[]): object {
+  const [first, ...others] = runs.map(({ id, dir }) => ({ id, dir }));
+  if (!first) return {};
+  return others.length === 0 ? { run: first } : { runs: [first, ...others] };
+}
+
+/** What a figure of these runs is called. */
+export function titleOf(runs: readonly ShownRun[]): string {
+  return runs.map(({ id }) => id).join(' · ');
+}
+
 function isFigure(value: unknown): value is Figure {
-  return value instanceof Figure || named(value, 'Figure', 'data', 'layout', 'summary');
+  return value instanceof Figure || isNamed(value, 'Figure', 'data', 'layout', 'summary');
 }
 
 function isTable(value: unknown): value is Table {
-  return value instanceof Table || named(value, 'Table', 'columns', 'rows', 'toHtml', 'toText');
+  return value instanceof Table || isNamed(value, 'Table', 'columns', 'rows', 'toHtml', 'toText');
 }
 
 /** Known by name and shape where another copy of the package made it. */
-function named(value: unknown, name: string, ...keys: string[]): boolean {
+function isNamed(value: unknown, name: string, ...keys: string[]): boolean {
   if (typeof value !== 'object' || value === null || value.constructor?.name !== name) return false;
   return keys.every((key) => key in value);
 }

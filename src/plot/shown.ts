@@ -5,6 +5,7 @@ import type { SweepRow } from '../evaluate/sweep';
 import type { TrainingFigures } from '../evaluate/training-figures';
 import type { PatchRow } from '../evaluate/worst-patches';
 import type { Grid } from '../patch/grid';
+import type { LatestSlices } from '../train/latest-slices';
 import type { MetricRecord } from '../train/metrics-log';
 import type { Intensity } from '../volume/intensity';
 import type { SplitName } from '../volume/store/format';
@@ -44,6 +45,8 @@ export interface ShownDataset {
 }
 
 export type ShownRecord = Pick<MetricRecord, 'step' | 'split'> & Partial<MetricRecord>;
+
+export type ShownSlices = LatestSlices;
 
 export interface ShownStatus {
   readonly state: string;
@@ -105,15 +108,15 @@ export function isRun(value: unknown): value is ShownRun {
   return has(value, 'id', 'dir', 'metrics', 'status') && typeof value.metrics === 'function';
 }
 
-/** A run's live view: what `run.live()` gives. */
-export function isLiveView(value: unknown): value is { readonly run: ShownRun } {
-  return has(value, 'run') && isRun(value.run);
+/** A live view: what `run.live()` and `live([a, b])` give. */
+export function isLiveView(value: unknown): value is { readonly runs: readonly ShownRun[] } {
+  return has(value, 'runs') && Array.isArray(value.runs) && value.runs.length > 0 && value.runs.every(isRun);
 }
 
-/** The run that a live view or a run itself shows; undefined for every other value. */
-export function shownRun(value: unknown): ShownRun | undefined {
-  if (isLiveView(value)) return value.run;
-  return isRun(value) ? value : undefined;
+/** The runs that a live view or a run itself shows; undefined for every other value. */
+export function shownRuns(value: unknown): readonly ShownRun[] | undefined {
+  if (isLiveView(value)) return value.runs;
+  return isRun(value) ? [value] : undefined;
 }
 
 function has<K extends string>(value: unknown, ...keys: K[]): value is Record<K, unknown> {

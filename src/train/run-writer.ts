@@ -1,5 +1,6 @@
 import { version } from '../package';
 import { type CheckpointState, saveCheckpoint } from './checkpoint';
+import { middleSlices, writeLatestSlices } from './latest-slices';
 import type { Learner } from './learner';
 import type { TrainingData } from './loader';
 import { type MetricRecord, MetricsLog } from './metrics-log';
@@ -58,6 +59,16 @@ export class RunWriter {
     const record = { step, epoch, time: new Date().toISOString(), split, ...figures };
     if (await this.write('a metrics record', () => this.log!.append(record)))
       await this.write('a TensorBoard record', () => this.events!.append(record));
+  }
+
+  /** What one validation patch looks like, for watchers of the run: of no use to the run, so nothing waits for it. */
+  slices(step: number, patch: Float32Array, decoded: Float32Array): void {
+    const { runDir, stored } = this.options;
+    try {
+      writeLatestSlices(runDir, middleSlices(step, stored.patch, patch, decoded));
+    } catch {
+      // A full disk: the next validation tries again.
+    }
   }
 
   /** Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record. */

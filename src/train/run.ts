@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { findCheckpoint } from './checkpoint';
 import { isAlive, type ProcessIdentity, signalProcess } from './identity';
+import { type LatestSlices, readLatestSlices } from './latest-slices';
 import { launchSupervisor } from './launch';
 import { followMetrics, type MetricRecord, readMetrics } from './metrics-log';
 import { type Pace, paceOf } from './pace';
@@ -129,12 +130,17 @@ export class Run {
 
   /** This run as a figure that keeps moving: shows itself where figures can be shown. */
   live(): LiveView {
-    return new LiveView(this);
+    return new LiveView([this]);
   }
 
   /** Folder of the newest checkpoint, or of the one with the best validation PSNR. */
   async checkpoint(which: 'last' | 'best' = 'last'): Promise<string> {
     return findCheckpoint(this.dir, which);
+  }
+
+  /** The middle slice of a validation patch and its reconstruction, as of the latest validation. */
+  async slices(): Promise<LatestSlices | undefined> {
+    return readLatestSlices(this.dir);
   }
 
   /** What the supervisor and the ranks wrote, by name: `supervisor`, `rank-0`, … */
@@ -174,9 +180,16 @@ export class Run {
   }
 }
 
-/** A run to look at while it moves. Data only: `plot` and the kernel make the figure. */
+/** Runs to look at while they move. Data only: `plot` and the kernel make the figure. */
 export class LiveView {
-  constructor(readonly run: Run) {}
+  constructor(readonly runs: readonly Run[]) {}
+}
+
+/** Several runs in one figure that keeps moving, each in a colour of its own. @throws InvalidArgument for none */
+export function live(runs: Run | readonly Run[]): LiveView {
+  const all = runs instanceof Run ? [runs] : runs;
+  if (all.length === 0) throw new InvalidArgument('runs', 'at least one run', all);
+  return new LiveView(all);
 }
 
 /** A run by its id, in the folder of runs, or by its own folder. @throws InvalidArgument naming the latest runs */

@@ -93,7 +93,11 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     let isRanked = false;
     if (data.validation.count > 0 && (isDue(step, config.validateEvery) || last)) {
       const measured = await learner.withUsedWeights(() =>
-        validate({ ...training, model: learner.model }, data.validation),
+        validate(
+          { ...training, model: learner.model },
+          data.validation,
+          writer && ((patch, decoded) => writer.slices(step, patch, decoded)),
+        ),
       );
       ranking = rankedWith(
         ranking,

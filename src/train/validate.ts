@@ -18,16 +18,22 @@ export interface ValidationResult {
   readonly patches: number;
 }
 
+/** Told, on rank 0, of the first patch and what the model made of it: [pz * py * px] in the model's range. */
+export type FirstPatch = (patch: Float32Array, decoded: Float32Array) => void;
+
 /** The model's range is [-1, 1]. */
 const dataRange = 2;
 
 /**
  * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
  * added up in patch order on every rank, so the result does not depend on the number of ranks.
+ *
+ * @param onFirst what the watchers of a run want to see
  */
 export async function validate(
   { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
   set: PatchSet,
+  onFirst?: FirstPatch,
 ): Promise<ValidationResult> {
   const chosen = sample(set.count, config.validationPatches, config.seed);
   const counts = new Float32Array(model.quantiser.size);
@@ -35,7 +41,8 @@ export async function validate(
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
     const patch = await set.read(chosen[i]!);
     set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
-    const { figures, codes } = measure(model, patch, set.own(chosen[i]!), config);
+    const { figures, codes, decoded } = measure(model, patch, set.own(chosen[i]!), config);
+    if (i === 0) onFirst?.(patch, decoded);
     for (const code of codes) counts[code]!++;
     rows.push(i, ...figures);
     // Lets the heartbeat and the sockets in between two patches.
@@ -92,7 +99,7 @@ function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunC
     loss.dataSync()[0]!,
   ];
   tf.dispose([y, commitment, loss, codes]);
-  return { figures, codes: used };
+  return { figures, codes: used, decoded };
 }
 
 /**

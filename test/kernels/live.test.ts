@@ -8,6 +8,7 @@ import type { DisplayOptions, MimeBundle } from '../../kernels/display';
 import { LiveFigures } from '../../kernels/live';
 import type { Json, Message } from '../../kernels/wire';
 import { attach, FIGURE_MIME } from '../../src/index';
+import { middleSlices, writeLatestSlices } from '../../src/train/latest-slices';
 import { recordsOf } from '../plot/samples';
 
 interface Sent {
@@ -176,7 +177,7 @@ describe('a live figure', () => {
   it('replaces its display about once a second, and a last time at the end', async () => {
     await run.append(0, 3);
     const { displays, live } = makeKernel();
-    await live.show(await attach(run.dir));
+    await live.show([await attach(run.dir)]);
     expect(displays).toHaveLength(1);
     const [{ options, bundle }] = displays as [{ options: DisplayOptions; bundle: MimeBundle }];
     expect(options.update).toBeUndefined();
@@ -206,11 +207,67 @@ describe('a live figure', () => {
     expect(sent.at(-2)!.figure!.layout.title.text).toMatch(/ · lost · .*status/);
   });
 
+  it('shows the pictures of the latest validation, and sends them anew after the next one', async () => {
+    const slices = (step: number) => {
+      const original = new Float32Array(4 * 2 * 2).map((_, i) => i / 8 - 1);
+      const decoded = original.map((value) => value + 0.2);
+      return writeLatestSlices(run.dir, middleSlices(step, [4, 2, 2], original, decoded));
+    };
+    slices(10);
+    await run.append(0, 10);
+    const { sent, open } = makeKernel();
+    open('a', { dir: run.dir, id: 'toy' });
+    const pictures = (figure: Sent['figure']) =>
+      figure?.data
+        .filter(({ uid }) => uid.startsWith('slice-'))
+        .map((trace) => (trace as { name?: string }).name);
+    expect(pictures((await until(() => sent[0])).figure)).toEqual([
+      'validation, step 10',
+      'reconstruction',
+      'difference',
+    ]);
+    slices(20);
+    await run.append(10, 20);
+    await until(() => sent.find(({ figure }) => pictures(figure)?.[0] === 'validation, step 20'));
+  });
+
+  it('shows several runs in one figure, and goes on until the last of them has ended', async () => {
+    const other = await FakeRun.make();
+    try {
+      await run.append(0, 20);
+      await other.append(0, 10);
+      const { sent, open, displays, live } = makeKernel();
+      await live.show([await attach(run.dir), await attach(other.dir)]);
+      expect((displays[0]!.bundle[FIGURE_MIME] as { runs: object[] }).runs).toHaveLength(2);
+      open('a', { runs: [{ dir: run.dir }, { dir: other.dir }] });
+      const { figure } = await until(() => sent[0]);
+      const lengths = ['run0-loss-train', 'run1-loss-train'].map(
+        (key) => figure!.data.find(({ uid }) => uid === key)!.x.length,
+      );
+      expect(lengths).toEqual([20, 10]);
+      await run.append(20, 21);
+      await run.status('done', 21);
+      const lossOfFirst = (each: Sent) => each.figure?.data.find(({ uid }) => uid === 'run0-loss-train')?.x;
+      const points = await until(() =>
+        sent.find((each) => lossOfFirst(each)?.at(-1) === 21 || each.points?.['run0-loss-train']),
+      );
+      expect(points).toBeDefined();
+      expect(sent.some(({ type }) => type === 'ended')).toBe(false);
+      await other.append(10, 11);
+      await other.status('done', 11);
+      await until(() => sent.some(({ type }) => type === 'ended'));
+      const last = sent.filter((each) => each.figure).at(-1)!.figure!;
+      expect(last.data.find(({ uid }) => uid === 'run1-loss-train')!.x).toHaveLength(11);
+    } finally {
+      await other.remove();
+    }
+  });
+
   it('shows a run that has ended once', async () => {
     await run.append(0, 3);
     await run.status('done', 3);
     const { displays, live } = makeKernel();
-    await live.show(await attach(run.dir));
+    await live.show([await attach(run.dir)]);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(String(displays.at(-1)!.bundle['text/plain'])).toContain('done · step 3');
   });

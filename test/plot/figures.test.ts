@@ -7,7 +7,9 @@ import type { Figure, Layout, Trace } from '../../src/plot/figure';
 import { gridFigure } from '../../src/plot/grid';
 import { runFigure } from '../../src/plot/run';
 import { planesOf, sliceOf } from '../../src/plot/slices';
+import { figureToSvg } from '../../src/plot/svg';
 import { volumeFigure } from '../../src/plot/volume';
+import { middleSlices } from '../../src/train/latest-slices';
 import { body, comparisonOf, recordsOf, volumeOf } from './samples';
 
 const heatmaps = (figure: Figure): Trace[] => figure.data.filter(({ type }) => type === 'heatmap');
@@ -223,6 +225,39 @@ describe('a run', () => {
     expect(domains[0]![1]).toBeCloseTo(1, 9);
     for (const i of [0, 1]) expect(domains[i]![0]).toBeGreaterThan(domains[i + 1]![1]);
     expect(figure.layout.height).toBe(690);
+  });
+
+  it('draws what else a record holds: parts of the loss by name, SSIM, GPUs', () => {
+    const more = { adversarial: 0.5, reconstruction: 0.7, ssim: 0.8, gpuByRank: [90, 80] };
+    const records = recordsOf(20).map((record) => ({ ...record, ...more }));
+    const figure = runFigure(records, status);
+    const keys = figure.data.map(({ uid }) => uid);
+    expect(keys).toEqual(
+      expect.arrayContaining([
+        'parts-reconstruction',
+        'parts-reconstruction-validation',
+        'adversarial-generator',
+        'ssim-validation',
+        'gpuByRank-rank-1',
+      ]),
+    );
+    // Every line has axes of its own panel, and no two panels share theirs.
+    const panelOf = new Map(figure.data.map(({ uid, yaxis }) => [String(uid).split('-')[0], yaxis]));
+    expect(new Set(panelOf.values()).size).toBe(panelOf.size);
+    for (const axis of panelOf.values())
+      expect(figure.layout).toHaveProperty(String(axis).replace('y', 'yaxis'));
+  });
+
+  it('shows the slices of the latest validation below the curves', () => {
+    const size = [3, 2, 1] as const;
+    const slices = middleSlices(7, size, Float32Array.of(-1, 0, 1, -2, 2, 0), new Float32Array(6));
+    const figure = runFigure(recordsOf(5), status, { slices });
+    const [original, , difference] = figure.data.filter(({ type }) => type === 'heatmap');
+    expect([...decodePicture(original!.z as EncodedArray).values]).toEqual([0, 128, 255, 0, 255, 128]);
+    expect([...decodePicture(difference!.z as EncodedArray).values]).toEqual([128, 0, -127, 128, -127, 0]);
+    expect(figureToSvg(figure)).toContain('validation, step 7');
+    const bottom = (key: string) => (figure.layout[key] as { domain: [number, number] }).domain[0];
+    expect(bottom('yaxis')).toBeGreaterThan(bottom('yaxis7'));
   });
 
   it('turns the loss axis logarithmic once it has fallen to an eighth', () => {

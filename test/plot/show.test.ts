@@ -15,7 +15,7 @@ describe('toBundle', () => {
     ['a comparison', comparisonOf(body, ['linear'])],
     ['a figure', new Figure([{ type: 'scatter', y: [1, 2] }], {}, 'two points')],
     ['a run', new Run('/runs/toy')],
-    ['a live view', new LiveView(new Run('/runs/toy'))],
+    ['a live view', new LiveView([new Run('/runs/toy')])],
   ];
 
   it.each(figureLike)('shows %s in every form', (_, value) => {
@@ -31,7 +31,7 @@ describe('toBundle', () => {
   });
 
   it('names the run of a live figure, so that a front end can follow it', () => {
-    const bundle = toBundle(new LiveView(new Run('/runs/toy')))!;
+    const bundle = toBundle(new LiveView([new Run('/runs/toy')]))!;
     expect((bundle[FIGURE_MIME] as { run: unknown }).run).toEqual({ id: 'toy', dir: '/runs/toy' });
   });
 

@@ -86,9 +86,10 @@
    * the kernel has restarted or the connection came back. What is stored in the notebook is only the last picture.
    */
   class LiveLink {
-    constructor(session, run, onMessage) {
+    /** @param named what the comm is opened with: `{ id, dir }` of a run, or `{ runs }` of several */
+    constructor(session, named, onMessage) {
       this.session = session;
-      this.run = run;
+      this.named = named;
       this.onMessage = onMessage;
       this.reopen = this.reopen.bind(this);
       this.onStatus = this.onStatus.bind(this);
@@ -134,7 +135,7 @@
         this.comm = undefined;
         if (this.heard) this.reopen(); // the kernel took us for gone; one that has never answered is not ours
       };
-      comm.open({ id: this.run.id, dir: this.run.dir });
+      comm.open(this.named);
       clearTimeout(this.doubt);
       this.doubt = setTimeout(() => {
         if (this.comm !== comm || this.heard) return;
@@ -184,14 +185,15 @@
       }
 
       async renderModel(model) {
-        const { figure, run } = model.data[MIME];
+        const { figure, run, runs } = model.data[MIME];
+        const named = runs ? { runs } : run && { id: run.id, dir: run.dir };
         this.model = model;
         // The kernel also replaces the stored figure once a second; the link has newer data than that.
         if (!this.link?.connected) this.figure = figure;
         if (this.held) this.late = true;
         else await this.draw();
-        if (run && this.session && !this.link) {
-          this.link = new LiveLink(this.session, run, (message) => this.receive(message));
+        if (named && this.session && !this.link) {
+          this.link = new LiveLink(this.session, named, (message) => this.receive(message));
         }
       }
 
