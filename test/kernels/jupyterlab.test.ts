@@ -25,6 +25,14 @@ const sources = [
   'run.live()',
 ];
 
+const edited = [
+  'while (true);',
+  'await new Promise((r) => setTimeout(r, 50));\nwhile (true);',
+  'pw.re',
+  'pw.planGrid(',
+  'pw.planGrid([512, 512, 604], { patch: [256, 256, 128], stride: [192, 192, 96] }).patches',
+];
+
 describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live figure in JupyterLab', () => {
   let folder = '';
   let server: ChildProcess;
@@ -37,10 +45,12 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     await mkdir(notebooks);
     await installKernel({ prefix: folder });
     await writeFile(join(notebooks, 'live.ipynb'), JSON.stringify(notebookOf(sources)));
+    await writeFile(join(notebooks, 'edit.ipynb'), JSON.stringify(notebookOf(edited)));
     const flags = [
       '--no-browser',
       '--ip=127.0.0.1',
       '--port=0',
+      '--LabApp.expose_app_in_browser=True',
       '--allow-root',
       '--IdentityProvider.token=',
       '--ServerApp.password=',
@@ -74,13 +84,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
 
   it('moves, keeps its zoom, follows the theme, and goes on after a reload and a restart', async () => {
     const { page } = browser;
-    await page.goto(`${url}/lab/tree/live.ipynb?reset`);
-    await page.waitForSelector('.jp-Notebook .jp-Cell', { timeout: 60_000 });
-    await page.waitForFunction(
-      () => document.querySelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]'),
-      null,
-      { timeout: 60_000 },
-    );
+    await open(page, `${url}/lab/tree/live.ipynb?reset`);
     await menu(page, 'Run', 'Run All Cells');
     await moves(page, 10);
 
@@ -110,8 +114,99 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     await page.waitForTimeout(2000);
     await moves(page, 5);
     await picture(page, 'restarted');
+
+    for (const run of await listRuns(join(folder, 'runs'))) await run.stop();
+    await expect.poll(() => titleOf(page), { timeout: 60_000 }).toContain('stopped');
+    const last = await stepOf(page);
+    await menu(page, 'File', 'Save Notebook');
+    await page.waitForTimeout(1000);
+    await menu(page, 'Kernel', 'Shut Down Kernel');
+    await page.goto(`${url}/lab/tree/live.ipynb?reset`);
+    await page.waitForSelector('.patchwise-figure .main-svg', { timeout: 90_000 });
+    expect(await stepOf(page)).toBe(last);
+    expect(await titleOf(page)).toContain('stopped');
+    await picture(page, 'reopened');
+  }, 400_000);
+
+  it('interrupts loops before and after an await, completes and inspects', async () => {
+    const { page } = browser;
+    await open(page, `${url}/lab/tree/edit.ipynb?reset`);
+    for (const cell of [0, 1]) {
+      await click(page, cell);
+      await page.keyboard.press('Shift+Enter');
+      await expect.poll(() => kernelStatus(page), { timeout: 60_000 }).toBe('busy');
+      await page.waitForTimeout(1500); // well into the loop
+      await menu(page, 'Kernel', 'Interrupt Kernel');
+      await expect.poll(() => outputOf(page, cell), { timeout: 60_000 }).toContain('Interrupted');
+      await expect.poll(() => kernelStatus(page), { timeout: 60_000 }).toBe('idle');
+    }
+    await click(page, 2);
+    await page.keyboard.press('End');
+    await page.keyboard.press('Tab');
+    await page.waitForSelector('.jp-Completer-item >> text=readVolume', { timeout: 60_000 });
+    await picture(page, 'complete');
+    await page.keyboard.press('Escape');
+    await click(page, 3);
+    await page.keyboard.press('End');
+    await page.keyboard.press('Shift+Tab');
+    await page.waitForSelector('.jp-Tooltip >> text=GridOptions', { timeout: 60_000 });
+    await picture(page, 'inspect');
+    await page.keyboard.press('Escape');
+    await click(page, 4);
+    await page.keyboard.press('Shift+Enter');
+    await expect.poll(() => outputOf(page, 4), { timeout: 60_000 }).toContain('54');
   }, 240_000);
 });
+
+/** The parts of JupyterLab's application object that the tests ask; the server exposes it to the page. */
+interface Lab {
+  readonly shell: {
+    readonly currentWidget?: {
+      readonly sessionContext?: {
+        readonly isReady: boolean;
+        readonly session?: {
+          readonly kernel?: { readonly status: string; readonly connectionStatus: string } | null;
+        } | null;
+      };
+    };
+  };
+}
+
+/**
+ * Opens a notebook and waits for its kernel. On a slow machine the notebook is there long before the list of kernels
+ * is: JupyterLab then calls it idle, and asks which kernel to take if something is run.
+ */
+async function open(page: Page, address: string): Promise<void> {
+  await page.goto(address);
+  await page.waitForSelector('.jp-Notebook .jp-Cell', { timeout: 120_000 });
+  await expect.poll(() => kernelStatus(page), { timeout: 120_000 }).toBe('idle');
+}
+
+/** The status of the connected kernel, or what there is instead of one. */
+function kernelStatus(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const { jupyterapp } = window as unknown as { jupyterapp?: Lab };
+    const context = jupyterapp?.shell.currentWidget?.sessionContext;
+    const kernel = context?.session?.kernel;
+    if (!context?.isReady || !kernel) return 'no kernel';
+    return kernel.connectionStatus === 'connected' ? kernel.status : kernel.connectionStatus;
+  });
+}
+
+async function click(page: Page, cell: number): Promise<void> {
+  await page.locator('.jp-Notebook .jp-CodeCell').nth(cell).locator('.cm-content').click();
+}
+
+async function outputOf(page: Page, cell: number): Promise<string> {
+  const outputs = page.locator('.jp-Notebook .jp-CodeCell').nth(cell).locator('.jp-OutputArea-output');
+  return (await outputs.allTextContents()).join('\n');
+}
+
+function titleOf(page: Page): Promise<string> {
+  return page.evaluate(
+    () => [...document.querySelectorAll('.patchwise-figure .gtitle')].at(-1)?.textContent ?? '',
+  );
+}
 
 /** Waits until the figure has come `steps` further; fails where it stands still. */
 async function moves(page: Page, steps: number): Promise<void> {
@@ -135,10 +230,7 @@ async function zoom(page: Page): Promise<void> {
 type PlotNode = Element & { _fullLayout: { xaxis: { range: [number, number] }; font: { color: string } } };
 
 function stepOf(page: Page): Promise<number> {
-  return page.evaluate(() => {
-    const title = [...document.querySelectorAll('.patchwise-figure .gtitle')].at(-1)?.textContent ?? '';
-    return Number(/step (\d+)/.exec(title)?.[1] ?? 0);
-  });
+  return titleOf(page).then((title) => Number(/step (\d+)/.exec(title)?.[1] ?? 0));
 }
 
 function rangeOf(page: Page): Promise<[number, number]> {
