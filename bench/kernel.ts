@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KernelClient } from '../kernels/client';
+import { memoryOf } from '../kernels/process-memory';
 import type { LongCall } from '../src/index';
 import { findPython } from './python';
 import { type BenchReport, type BenchRow, machine, row } from './report';
@@ -165,21 +166,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await work();
   return performance.now() - started;
-}
-
-/** Resident memory of a process and what it has started, MB. */
-async function memoryOf(pid: number): Promise<number> {
-  if (process.platform !== 'linux') {
-    return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)]).toString()) / 1000;
-  }
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  const own = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1000;
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  const others = children.split(' ').filter((child) => /^\d+$/.test(child));
-  return (await Promise.all(others.map((child) => memoryOf(Number(child))))).reduce(
-    (sum, mb) => sum + mb,
-    own,
-  );
 }
 
 function emptySamples(): Samples {

@@ -28,12 +28,16 @@ interface CellSource {
   readonly linesAbove: number;
 }
 
+/** Frames in cells that are older keep their compiled positions. */
+const REMEMBERED_CELLS = 2000;
+
 export class CellSources {
   readonly #cells = new Map<number, CellSource>();
   readonly #files = new Map<string, CellSource>();
 
   add(cell: number, source: CellSource): void {
     this.#cells.set(cell, source);
+    this.#cells.delete(cell - REMEMBERED_CELLS);
   }
 
   /** A local module that the engine has compiled; its frames are named by its path. */

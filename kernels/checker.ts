@@ -50,6 +50,8 @@ export class CellChecker {
   readonly #names = new Map<string, Declared>();
   #program: TypeScript.Program | undefined;
   #transient = 0;
+  /** Guests that the present checker has seen. */
+  #seen = 0;
 
   constructor(
     private readonly typescript: Typescript,
@@ -167,8 +169,9 @@ export class CellChecker {
 
   /** The present program, with the guests in it; a new one where the old one lacks something. */
   #current(): TypeScript.Program {
-    if (this.#guests.size + this.#transient > MOST_GUESTS) {
-      this.#transient = 0;
+    if (++this.#seen > MOST_GUESTS) {
+      this.#seen = 0;
+      this.#forgetUnused();
       this.#host.renew();
     }
     const program = this.#service.getProgram()!;
@@ -178,6 +181,20 @@ export class CellChecker {
       this.#open(program as OpenProgram);
     }
     return program;
+  }
+
+  /** Takes out the cells of which no name is left, neither for later cells nor in a type of one that is. */
+  #forgetUnused(): void {
+    const used = new Set<string>();
+    const use = (name: string): void => {
+      const path = this.#pathOf(name);
+      const guest = this.#guests.get(path);
+      if (!guest || used.has(path)) return;
+      used.add(path);
+      for (const match of guest.file.text.slice(0, guest.offset).matchAll(/"(~[^"]+)"/g)) use(match[1]!);
+    };
+    for (const { module } of this.#names.values()) use(module);
+    for (const path of this.#guests.keys()) if (!used.has(path)) this.#guests.delete(path);
   }
 
   /** Has the program's lookups answer for guests. The checker looks files and imports up through these only. */

@@ -78,6 +78,16 @@ export class KernelClient {
     return message;
   }
 
+  /** The frames of a message, signed: for a test that breaks them. */
+  frames(type: string, content: Json): Uint8Array[] {
+    return this.#wire.encode({ type, content });
+  }
+
+  /** Sends frames as they are. */
+  sendFrames(channel: RequestSocket, frames: Uint8Array[]): void {
+    this.#sockets[channel].send(frames).catch(() => {});
+  }
+
   /** Sends a message and returns its id. */
   send(type: string, content: Json, channel: RequestSocket, buffers: readonly Uint8Array[] = []): string {
     const frames = this.#wire.encode({ type, content, buffers });

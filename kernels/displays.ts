@@ -9,6 +9,8 @@ export interface Presentation {
   readonly showLive?: (value: unknown, options: DisplayOptions) => Promise<void> | undefined;
 }
 
+const REMEMBERED_CELLS = 1000;
+
 export class Displays {
   /** For each cell execution, the names it has shown: running a cell again shows them anew. */
   readonly #shown = new Map<string, Set<string>>();
@@ -78,5 +80,7 @@ export class Displays {
     const execution = cell.msg_id ?? '';
     const ids = this.#shown.get(execution) ?? new Set();
     this.#shown.set(execution, ids.add(id));
+    // Whoever shows under a name that old shows it anew.
+    if (this.#shown.size > REMEMBERED_CELLS) this.#shown.delete(this.#shown.keys().next().value!);
   }
 }

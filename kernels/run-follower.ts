@@ -3,16 +3,20 @@ import {
   appendRecord,
   type Figure,
   type LatestSlices,
+  type MetricRecord,
   type Run,
   type RunOfLine,
   type RunStatus,
   type Series,
   seriesFigure,
+  thin,
 } from '../src/index';
 import type { Followed, NewPoints, Tick, Viewer } from './follow';
 
 /** Between two ticks; within what a person sees as moving and what a slow connection carries. */
 const TICK_MS = 300;
+/** Points of a line in memory: more than any figure shows. */
+const MOST_KEPT = 20_000;
 const STATUS_MS = 1000;
 
 export class RunFollower implements Followed {
@@ -54,7 +58,7 @@ export class RunFollower implements Followed {
   /** Reads what there is; then `figure()` is up to date and new records come in by themselves. */
   async start(): Promise<void> {
     const past = await this.run.records();
-    for (const record of past) appendRecord(this.#lines, record, this.among);
+    for (const record of past) this.#append(record);
     await this.#readSlices();
     await this.#readStatus();
     void this.#follow(past.length);
@@ -81,7 +85,7 @@ export class RunFollower implements Followed {
     try {
       for await (const record of this.run.metrics({ signal: this.#abort.signal })) {
         if (seen++ < known) continue;
-        this.#take(appendRecord(this.#lines, record, this.among));
+        this.#take(this.#append(record));
         if (record.split === 'validation') await this.#readSlices();
       }
     } catch (error) {
@@ -113,6 +117,13 @@ export class RunFollower implements Followed {
     } catch {
       // The run has only just been made, or its folder is going away: the last status stays.
     }
+  }
+
+  /** Adds a record to its lines, which stay of bounded length however long the run is. */
+  #append(record: MetricRecord): ReturnType<typeof appendRecord> {
+    const added = appendRecord(this.#lines, record, this.among);
+    for (const { key } of added) thin(this.#lines.get(key)!, MOST_KEPT);
+    return added;
   }
 
   /** The pictures of the latest validation; a figure of several runs has no room for them. */

@@ -132,6 +132,7 @@ export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNa
 export { codesFigure } from './plot/codes';
 export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison';
 export { comparisonTable, seamFigure } from './plot/comparison-panels';
+export { thin } from './plot/decimate';
 export { clearOutput, type DisplayOptions, display, input } from './plot/display';
 export { distanceFigure } from './plot/distance';
 export { Figure } from './plot/figure';

@@ -5,7 +5,7 @@ import type { EngineName } from '../../kernels/install';
 import type { Output } from '../../kernels/notebook';
 import type { NotebookEvent } from '../../kernels/run-notebook';
 import { InvalidArgument } from '../index';
-import { answer, interruptible } from './terminal';
+import { answer, interruptible, parseCount } from './terminal';
 
 export function addNotebook(program: Command): void {
   const notebook = program.command('notebook').description('run notebooks without a browser');
@@ -51,6 +51,55 @@ export function addNotebook(program: Command): void {
       ]);
     });
 
+  notebook
+    .command('test')
+    .description('run notebooks and say which of them pass: no cell fails but those tagged raises-exception')
+    .argument('<paths...>', '.ipynb files, or folders of them')
+    .option(
+      '-p, --parameter <name=value...>',
+      'set a variable in the notebooks that have a cell tagged "parameters"',
+    )
+    .option('--timeout <seconds>', 'longest time for one cell', Number, 3600)
+    .option('--json', 'print one JSON value')
+    .action(async (paths: string[], options: Pick<NotebookOptions, 'parameter' | 'timeout' | 'json'>) => {
+      const { testNotebooks } = await import('../../kernels/test-notebooks.js');
+      const tests = await testNotebooks(paths, {
+        parameters: Object.fromEntries((options.parameter ?? []).map(parseParameter)),
+        cellTimeout: options.timeout,
+        signal: interruptible('notebook test').signal,
+        onStart: (path, at, of) => process.stderr.write(`== ${path} (${at} of ${of})\n`),
+        onEvent: narrator(),
+      });
+      const failed = tests.filter(({ ok }) => !ok);
+      answer(options.json, tests, () => [
+        ...tests.map(({ ok, notebook, seconds, cell, reason }) => {
+          const why = ok ? '' : `  ${cell === undefined ? '' : `cell ${cell}: `}${reason}`;
+          return `${ok ? 'passed' : 'FAILED'}  ${notebook}  ${seconds.toFixed(1)} s${why}`;
+        }),
+        `${tests.length - failed.length} passed, ${failed.length} failed`,
+      ]);
+      if (failed.length > 0) process.exitCode = 1;
+    });
+
+  program
+    .command('lab')
+    .description('start JupyterLab, if it is here, with our kernel in it')
+    .argument('[args...]', 'passed on to JupyterLab, after --')
+    .action(async (args: string[]) => {
+      const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/lab.js');
+      const lab = await findLab();
+      if (!lab) {
+        process.stderr.write(`${HOW_TO_GET_LAB.join('\n')}\n`);
+        process.exitCode = 1;
+        return;
+      }
+      const server = await startLab(lab, args);
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => server.kill(signal));
+      process.exitCode = await new Promise<number>((resolve) =>
+        server.on('exit', (code) => resolve(code ?? 1)),
+      );
+    });
+
   const kernel = program.command('kernel').description('the Jupyter kernel and its JupyterLab extension');
   kernel
     .command('install')
@@ -85,6 +134,43 @@ export function addNotebook(program: Command): void {
       const { listKernels } = await import('../../kernels/install.js');
       const found = await listKernels();
       answer(options.json, found, () => (found.length ? found.map((kernel) => kernel.dir) : 'not installed'));
+    });
+  kernel
+    .command('fuzz')
+    .description('send a kernel broken messages and look whether it still answers good ones')
+    .option('--messages <n>', 'how many', parseCount, 10_000)
+    .option('--seed <n>', 'of the ways in which they are broken', Number, 1)
+    .option('--json', 'print one JSON value')
+    .action(async ({ json, ...options }: { messages: number; seed: number; json?: boolean }) => {
+      const { fuzzKernel } = await import('../../kernels/fuzz.js');
+      const report = await fuzzKernel({ ...interruptible('fuzz'), ...options });
+      answer(json, report, () => [
+        `${report.messages} broken messages, ${report.executed} of them executed`,
+        `${report.answered} of ${report.asked} good ones answered`,
+        `memory ${report.memory.map((mb) => mb.toFixed(0)).join(' -> ')} MB`,
+      ]);
+      if (report.executed > 0 || report.answered < report.asked) process.exitCode = 1;
+    });
+  kernel
+    .command('soak')
+    .description(
+      'let a kernel follow a run for a long time and look whether its memory, files and listeners grow',
+    )
+    .option('--minutes <n>', 'how long', Number, 60)
+    .option('--json', 'print one JSON value')
+    .action(async ({ json, minutes }: { minutes: number; json?: boolean }) => {
+      const { soakKernel } = await import('../../kernels/soak.js');
+      const report = await soakKernel({ ...interruptible('soak'), minutes });
+      const change = (name: string, [from, to]: readonly [number, number]): string =>
+        `${name.padEnd(10)} ${from.toFixed(1)} -> ${to.toFixed(1)}`;
+      answer(json, report, () => [
+        `${report.minutes} minutes, ${report.cells} cells: ${report.isFlat ? 'flat' : 'NOT FLAT'}`,
+        change('heap, MB', report.heap),
+        change('memory, MB', report.memory),
+        change('open files', report.openFiles),
+        change('listeners', report.listeners),
+      ]);
+      if (!report.isFlat) process.exitCode = 1;
     });
 }
 

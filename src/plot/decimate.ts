@@ -22,6 +22,31 @@ export function decimate({ x, y }: Points, limit = 2000): Points {
   return { x: keep.map((i) => x[i]!), y: keep.map((i) => y[i]!) };
 }
 
+/**
+ * Thins a line that goes on growing, in place, to about half of `limit` once it has more points than that. As in
+ * `decimate` every spike stays; but the buckets are equally wide in x, so that a line which is thinned again and again
+ * keeps the same detail over all of its length.
+ */
+export function thin(line: { readonly x: number[]; readonly y: (number | null)[] }, limit: number): void {
+  const { x, y } = line;
+  if (x.length <= limit) return;
+  const [first, last] = [x[0]!, x.at(-1)!];
+  const buckets = Math.max(1, limit >> 2);
+  const width = (last - first) / buckets || 1;
+  const keep = [0];
+  let from = 1;
+  for (let bucket = 1; bucket <= buckets; bucket++) {
+    let to = from;
+    while (to < x.length - 1 && (bucket === buckets || x[to]! < first + bucket * width)) to++;
+    keep.push(...extremes(y, from, to));
+    from = to;
+  }
+  keep.push(x.length - 1);
+  const [keptX, keptY] = [keep.map((i) => x[i]!), keep.map((i) => y[i]!)];
+  x.length = y.length = keep.length;
+  for (const i of keep.keys()) [x[i], y[i]] = [keptX[i]!, keptY[i]!];
+}
+
 function extremes(y: readonly (number | null)[], from: number, to: number): number[] {
   let low = -1;
   let high = -1;
