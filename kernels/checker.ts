@@ -262,5 +262,6 @@ function augmentsGlobals(code: string): boolean {
 function readable(text: string): string {
   return text
     .replace(/import\("[^"]*~[\w-]+"\)\./g, '')
+    .replace(/^\(alias\) ([\s\S]*)\n(?:import|export) .*$/, '$1')
     .replace(/^(Cannot assign to '.*' because it is) an import\.$/, '$1 a constant of another cell.');
 }

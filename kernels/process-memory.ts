@@ -2,13 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Resident memory of a process and what it has started, MB; 0 once it is gone. */
-export async function memoryOf(pid: number): Promise<number> {
+/** Resident memory of a process and, unless it is wanted `alone`, of what it has started, MB; 0 once it is gone. */
+export async function memoryOf(pid: number, { alone = false } = {}): Promise<number> {
   if (process.platform !== 'linux') {
     return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)]).toString()) / 1000;
   }
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   const own = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1000;
+  if (alone) return own;
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
   const others = children.split(' ').filter((child) => /^\d+$/.test(child));
   return (await Promise.all(others.map((child) => memoryOf(Number(child))))).reduce(

@@ -95,7 +95,7 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
       const probe = JSON.parse(await evaluate(PROBE)) as Pick<SoakSample, 'heap' | 'listeners' | 'step'>;
       const { content } = await client.request('comm_info_request', {});
       const pid = client.process.pid!;
-      const [memory, openFiles] = await Promise.all([memoryOf(pid), openFilesOf(pid)]);
+      const [memory, openFiles] = await Promise.all([memoryOf(pid, { alone: true }), openFilesOf(pid)]);
       const comms = Object.keys(content.comms as object).length;
       samples.push({ seconds: seconds(), memory, openFiles, comms, ...probe });
       onProgress?.({

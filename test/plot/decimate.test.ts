@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decimate } from '../../src/plot/decimate';
+import { decimate, thin } from '../../src/plot/decimate';
 import { Random } from '../../src/random';
 
 describe('decimate', () => {
@@ -30,5 +30,23 @@ describe('decimate', () => {
     const thin = decimate({ x: y.map((_, i) => i), y }, 100);
     expect(thin.y.some((value) => value === null || Number.isNaN(value))).toBe(true);
     expect(thin.y.filter((value) => value === 1).length).toBeGreaterThan(40);
+  });
+});
+
+describe('thin', () => {
+  it('keeps a growing line short, its spikes, its ends, and the same detail everywhere', () => {
+    const line = { x: [] as number[], y: [] as (number | null)[] };
+    for (let step = 1; step <= 200_000; step++) {
+      line.x.push(step);
+      line.y.push(step === 777 ? 50 : step === 150_001 ? -50 : Math.sin(step));
+      thin(line, 1000);
+      expect(line.x.length).toBeLessThanOrEqual(1000);
+    }
+    expect(line.y).toEqual(expect.arrayContaining([50, -50]));
+    expect([line.x[0], line.x.at(-1)]).toEqual([1, 200_000]);
+    const inFirst = line.x.filter((x) => x <= 50_000).length;
+    const inThird = line.x.filter((x) => x > 100_000 && x <= 150_000).length;
+    expect(inFirst / inThird).toBeGreaterThan(0.6);
+    expect(line.x.every((x, at) => at === 0 || x > line.x[at - 1]!)).toBe(true);
   });
 });
