@@ -73,7 +73,7 @@ export class CellChecker {
     const ts = this.typescript;
     const name = `${GUEST}cell-${cell}`;
     this.#host.augment(name, augmentsGlobals(code) ? code : undefined);
-    const { file, offset } = this.#admit(code, name, true);
+    const { file, offset } = this.#admit(code, name, { isCell: true });
     const program = this.#current();
     const options = program.getCompilerOptions();
     return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
@@ -108,7 +108,9 @@ export class CellChecker {
   }
 
   complete(code: string, position: number): Completion {
-    const { file, offset } = this.#admit(code, this.#transientName(), false);
+    // Of the names that the text does not mention, those may be meant that go on as the last one begins.
+    const typed = /(?:^|[^.\w$])([\w$]*)$/.exec(code.slice(0, position))?.[1];
+    const { file, offset } = this.#admit(code, this.#transientName(), { isCell: false, typed });
     this.#current();
     const at = position + offset;
     const found = this.#service.getCompletionsAtPosition(file.fileName, at, {
@@ -119,7 +121,7 @@ export class CellChecker {
   }
 
   inspect(code: string, position: number): Inspection | undefined {
-    const { file, offset } = this.#admit(code, this.#transientName(), false);
+    const { file, offset } = this.#admit(code, this.#transientName(), { isCell: false });
     this.#current();
     const at = (where: number): TypeScript.QuickInfo | undefined =>
       this.#service.getQuickInfoAtPosition(file.fileName, where + offset);
@@ -139,20 +141,25 @@ export class CellChecker {
     return join(this.folder, `${name}.ts`).replaceAll('\\', '/');
   }
 
-  /** Parses and binds the code as a module that sees the names of earlier cells, all of them or those it `mentions`. */
-  #admit(code: string, name: string, isCell: boolean): Guest {
+  /** Parses and binds the code as a module that sees the names of earlier cells that it mentions or may go on to. */
+  #admit(
+    code: string,
+    name: string,
+    { isCell, typed }: { isCell: boolean; typed?: string | undefined },
+  ): Guest {
     const path = this.#pathOf(name);
     const bare = this.#bind(path, code);
     const own = topLevelNames(bare);
-    const mentioned = (bare as { identifiers?: ReadonlyMap<string, string> }).identifiers;
-    const visible = [...this.#names].filter(
-      ([known]) => !own.has(known) && (!isCell || mentioned?.has(known) || mentioned === undefined),
-    );
-    const start = importsOf(visible);
+    const { identifiers } = bare as unknown as { identifiers: ReadonlyMap<string, string> };
+    const start = typed?.toLowerCase();
+    const isMeant = (known: string): boolean =>
+      identifiers.has(known) || (start !== undefined && known.toLowerCase().startsWith(start));
+    const visible = [...this.#names].filter(([known]) => !own.has(known) && isMeant(known));
+    const first = importsOf(visible);
     const end = isCell ? exportsOf(this.typescript, bare) : '';
-    const file = start === '' && end === '' ? bare : this.#bind(path, `${start}${code}${end}`);
+    const file = first === '' && end === '' ? bare : this.#bind(path, `${first}${code}${end}`);
     if (!isCell) this.#guests.delete(this.#pathOf(`${GUEST}text-${this.#transient - 1}`));
-    const guest = { file, offset: start.length };
+    const guest = { file, offset: first.length };
     this.#guests.set(path, guest);
     this.#host.require(importedBy(file));
     return guest;
