@@ -11,7 +11,7 @@ import { describeError } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
 import type { CellEngine, CellError, CellOutcome, Completeness, Completion, Inspection } from './engine';
 import { Interrupts } from './interrupts';
-import { forwardRequire, forwardTypes, hasOwnPackage } from './package-types';
+import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from './package-types';
 import { callBefore, documentationOf, openBracket } from './signature';
 import { withLoopChecks } from './tslab-loop-checks';
 import { prepareCell } from './tslab-prepare';
@@ -77,7 +77,16 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
     seam,
   );
 
+  /** `pw` is there in every notebook; loading its types takes tslab a second, so only once a cell speaks of it. */
+  let isPreloaded = false;
+  async function preload(code: string): Promise<void> {
+    if (isPreloaded || !/\bpw\b/.test(code)) return;
+    isPreloaded = true;
+    if (!/\bas pw from\b/.test(code)) await executor.execute(`import * as pw from '${PACKAGE}'`);
+  }
+
   async function execute(code: string, cell: number): Promise<CellOutcome> {
+    await preload(code);
     running = cell;
     ended = { diagnostics: [] };
     const end = ended;

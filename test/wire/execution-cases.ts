@@ -272,6 +272,11 @@ async function later(): Promise<never> {
     expect(outputs[0]!.content.data['text/plain']).toBe("'a/two'");
   });
 
+  test('the library is there as `pw` without an import', async () => {
+    const { outputs } = await kernel.execute(`new pw.InvalidArgument('patch', 'three sizes', 1).argument`);
+    expect(outputs.at(-1)!.content.data['text/plain']).toBe("'patch'");
+  });
+
   test('names of earlier cells work as shorthand properties, and for await at the top of a cell', async () => {
     await kernel.execute('let linear = 1;\nasync function* records() { yield 1; yield 2; }');
     const { outputs } = await kernel.execute(

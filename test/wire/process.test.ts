@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { attach } from '../../src/index';
 import { KERNEL, RawKernel, until } from './raw-kernel';
 
 let kernel: RawKernel;
@@ -85,6 +86,31 @@ test('shutdown_request is answered and ends the kernel, and the processes its ce
   expect(Date.now() - begun).toBeLessThan(1500);
   await until(() => !isAlive(sleeper), 2000);
 });
+
+test('a run outlives the interrupt of its cell, and the kernel that started it', async () => {
+  kernel = await RawKernel.start();
+  const runs = join(kernel.folder, 'runs');
+  await kernel.execute(`process.env.PATCHWISE_RUNS = ${JSON.stringify(runs)}`);
+  const id = kernel.begin(
+    `const run = await pw.train({ preset: 'toy', data: 'phantom:32x32x32', ranks: 1, steps: 1e7, seed: 1 });\nconsole.log(run.dir);\nawait run.done;`,
+  );
+  const dir = await until(() => kernel.textOf(id).trim() || undefined, 60_000);
+  const run = await attach(dir);
+  try {
+    const step = async () => (await run.status()).step;
+    await until(async () => ((await step()) > 2 ? true : undefined), 60_000);
+    process.kill(kernel.child.pid!, 'SIGINT');
+    expect((await kernel.finished(id)).reply).toMatchObject({ status: 'error', ename: 'Interrupted' });
+    const afterInterrupt = await step();
+    await until(async () => ((await step()) > afterInterrupt ? true : undefined), 60_000);
+    await kernel.request('shutdown_request', { restart: false }, 'control');
+    await kernel.exit;
+    const afterShutdown = await step();
+    await until(async () => ((await step()) > afterShutdown ? true : undefined), 60_000);
+  } finally {
+    expect((await run.stop()).state).toBe('stopped');
+  }
+}, 180_000);
 
 test('a cell may end the process itself, and what it printed before arrives', async () => {
   kernel = await RawKernel.start();
