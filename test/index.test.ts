@@ -158,6 +158,7 @@ describe('the public names', () => {
         "svg",
         "sweepBlending",
         "sweepFigure",
+        "thin",
         "timeLost",
         "titleOf",
         "toBundle",
