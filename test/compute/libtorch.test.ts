@@ -115,4 +115,25 @@ describe.skipIf(!built)('the native part of libtorch', () => {
       expect(worstError(values, theirs[i]!)).toBeLessThan(1e-5);
     });
   });
+
+  it.each([
+    [1, 4, 6, 8, 16, 32],
+    [2, 3, 5, 7, 32, 16],
+    [1, 5, 4, 37, 80, 144],
+    [1, 1, 1, 1, 16, 16],
+  ])('convolves wide channels as ATen does: %i x %i x %i x %i, %i to %i', (n, d, h, w, from, to) => {
+    const [x, weights] = [tensor(1, [n, d, h, w, from]), tensor(2, [3, 3, 3, from, to])];
+    const [bias, dy] = [tensor(3, [to]), tensor(4, [n, d, h, w, to])];
+    const convolve = (...[input, kernel, start]: tf.Tensor[]) =>
+      conv3d(input as tf.Tensor5D, kernel as tf.Tensor5D, start as tf.Tensor1D);
+    const compute = () =>
+      [convolve(x, weights, bias), ...tf.grads(convolve)([x, weights, bias], dy)].map((y) => y.dataSync());
+    const ours = compute();
+    backend.addon.ownLoops(false);
+    const theirs = compute();
+    backend.addon.ownLoops(true);
+    ours.forEach((values, i) => {
+      expect(worstError(values, theirs[i]!)).toBeLessThan(4e-6);
+    });
+  });
 });

@@ -5,6 +5,7 @@
 #include "table.h"
 #include "thin.h"
 #include "views.h"
+#include "winograd.h"
 
 namespace patchwise {
 namespace {
@@ -23,6 +24,11 @@ Plan planOf(Call& call, size_t at) {
 
 const Sizes kOnes{1, 1, 1};
 const Sizes kZeros{0, 0, 0};
+
+// Whether our own loops for wide channels take it.
+bool byWinograd(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
+  return call.environment.ownLoops && !plan.transposed && x.numel() > 0 && winogradFits(weights, plan.stride);
+}
 
 const Tensor& filterIn(Slot& slot, bool transposed) {
   if (!slot.filter.defined())
@@ -60,6 +66,7 @@ void convolve(Call& call) {
   TORCH_CHECK(x.dim() == 5 && w.dim() == 5 && x.size(4) == w.size(3), "x [n, d, h, w, in] and w [..., in, out] expected");
   Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(w, plan.stride) : Thin::kNo;
   if (thin != Thin::kNo) return call.result(thinConvolve(x.contiguous(), w, bias, thin));
+  if (byWinograd(call, plan, x, w.sizes())) return call.result(winogradConvolve(x.contiguous(), w, bias));
   const Tensor& filter = filterIn(call.slot(1), plan.transposed);
   Tensor y;
   if (plan.transposed) {
@@ -83,6 +90,8 @@ void convolveInput(Call& call) {
   Tensor gradient;
   if (call.environment.ownLoops && !plan.transposed && thinKind(w, plan.stride) == Thin::kOut) {
     gradient = thinInputGradient(dy, w);
+  } else if (byWinograd(call, plan, dy, w.sizes())) {
+    gradient = winogradInputGradient(dy, w);
   } else {
     const Tensor& filter = filterIn(call.slot(1), plan.transposed);
     if (plan.transposed) {
@@ -109,6 +118,7 @@ void convolveWeight(Call& call) {
   Tensor weights = at::empty(shape, dy.options()); // its shape alone is read
   Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(weights, plan.stride) : Thin::kNo;
   if (thin != Thin::kNo) return call.result(thinWeightGradient(x, dy, weights, thin));
+  if (byWinograd(call, plan, dy, shape)) return call.result(winogradWeightGradient(x, dy, shape));
   Tensor filter = filterOf(weights, plan.transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
   Tensor gradient = plan.transposed
                         ? gradientOf(channelsFirst(x), uncropped(dy, filter), filter, plan.strides(), true)

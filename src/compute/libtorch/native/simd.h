@@ -1,18 +1,26 @@
-// Sixteen floats at a time, in GCC's and Clang's vector extension: one AVX-512 register, two AVX, four NEON.
+// As many floats at a time as one register of the processor holds, in GCC's and Clang's vector extension. Vectors wider
+// than a register would live in memory.
 #pragma once
 #include <cstdint>
 
 namespace patchwise {
 
+#if defined(__AVX512F__)
 constexpr int kLanes = 16;
-typedef float Floats __attribute__((vector_size(64), aligned(4)));
-typedef int32_t Ints __attribute__((vector_size(64), aligned(4)));
+#elif defined(__AVX__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+typedef float Floats __attribute__((vector_size(4 * kLanes), aligned(4)));
+typedef int32_t Ints __attribute__((vector_size(4 * kLanes), aligned(4)));
 
 #define PATCHWISE_INLINE __attribute__((always_inline)) static inline
 
 PATCHWISE_INLINE Floats load(const float* from) { return *(const Floats*)from; }
 PATCHWISE_INLINE void store(float* to, Floats values) { *(Floats*)to = values; }
-PATCHWISE_INLINE Floats all(float value) { return Floats{} + value; }
+// The difference, because value + 0 is not value where that is -0, and would be computed.
+PATCHWISE_INLINE Floats all(float value) { return value - Floats{}; }
 
 PATCHWISE_INLINE float total(Floats values) {
   float sum = 0;
