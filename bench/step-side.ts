@@ -5,7 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
+import { movesWeights } from '../src/compute/kernels';
 import { Adam, clipByGlobalNorm, useBackend, VqGan } from '../src/index';
+import type { AdamOptions } from '../src/train/adam';
+import { BackendAdam, clipping } from '../src/train/backend-adam';
 import type { StepSetup } from './step';
 
 interface Entry {
@@ -31,7 +34,7 @@ async function main(): Promise<void> {
   const x = tf.tensor(patch.data, patch.shape) as tf.Tensor as tf.Tensor5D;
   const model = new VqGan(setup.config, 0);
   model.load(state);
-  const adam = new Adam(model.weights, { learningRate: setup.learningRate, betas: [0.5, 0.9] });
+  const trainStep = stepper(model, setup);
   const start = process.resourceUsage().maxRSS;
   console.log(JSON.stringify({ version: info.version }));
   let step = 0;
@@ -39,7 +42,7 @@ async function main(): Promise<void> {
     const [ms, losses]: number[][] = [[], []];
     for (let i = 0; i < Number(line); i++) {
       const begun = performance.now();
-      losses!.push(trainStep(model, adam, x, step++, setup.clip));
+      losses!.push(trainStep(model, x, step++));
       ms!.push(performance.now() - begun);
     }
     console.log(
@@ -53,19 +56,39 @@ async function main(): Promise<void> {
   }
 }
 
-/** As a rank of one trains: gradients to arrays, clipping, Adam, codebook. */
-function trainStep(model: VqGan, adam: Adam, x: tf.Tensor5D, step: number, clip: number): number {
-  const { losses, gradients, latents, codes } = model.lossAndGradients(x);
-  const arrays = new Map(
-    Object.entries(gradients).map(([name, gradient]) => [name, gradient.dataSync<'float32'>().slice()]),
-  );
-  const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
-  const statistics = model.codebook.statistics(latents, codes, rows);
-  tf.dispose([gradients, latents, codes]);
-  clipByGlobalNorm(arrays.values(), clip);
-  adam.step(arrays);
-  model.codebook.apply(statistics);
-  return losses.total;
+/** As a rank of one trains: on a backend that can, gradients and moments stay there. */
+function stepper({ weights, codebook }: VqGan, { learningRate, clip }: StepSetup) {
+  const options: AdamOptions = { learningRate, betas: [0.5, 0.9] };
+  const finish = optimiser(weights, options, clip);
+  return (model: VqGan, x: tf.Tensor5D, step: number): number => {
+    const { losses, gradients, latents, codes } = model.lossAndGradients(x);
+    const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
+    const statistics = codebook.statistics(latents, codes, rows);
+    finish(gradients);
+    tf.dispose([gradients, latents, codes]);
+    codebook.apply(statistics);
+    return losses.total;
+  };
+}
+
+/** Clips and applies gradients. */
+function optimiser(
+  weights: ReadonlyMap<string, tf.Variable>,
+  options: AdamOptions,
+  clip: number,
+): (gradients: tf.NamedTensorMap) => void {
+  if (movesWeights()) {
+    const adam = new BackendAdam(weights, options);
+    return (gradients) => adam.step(gradients, undefined, clipping(gradients, clip).scale);
+  }
+  const adam = new Adam(weights, options);
+  return (gradients) => {
+    const arrays = new Map(
+      Object.entries(gradients).map(([name, gradient]) => [name, gradient.dataSync<'float32'>().slice()]),
+    );
+    clipByGlobalNorm(arrays.values(), clip);
+    adam.step(arrays);
+  };
 }
 
 void main();

@@ -20,6 +20,20 @@ export interface Pads {
   readonly after: Size3;
 }
 
+/** One step of Adam: g' = scale g + pull w; w' = shrink w - rate m' / (sqrt(v') correction + epsilon). */
+export interface AdamStep {
+  /** The learning rate, corrected for the first moment's bias. */
+  readonly rate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  /** 1 / sqrt(1 - beta2^t). */
+  readonly correction: number;
+  readonly epsilon: number;
+  readonly shrink: number;
+  readonly pull: number;
+  readonly scale: number;
+}
+
 export interface Kernels {
   /** y [n, ...output, out] from x [n, ...input, in], w [...kernel, in, out] and a bias [out]. */
   convolve(
@@ -48,6 +62,16 @@ export interface Kernels {
   replicatePadGradient(dy: tf.TensorInfo, pads: Pads): tf.TensorInfo;
   /** int32 [m]: the row of codebook [k, d] nearest each row of z [m, d]; the lowest one where two are as near. */
   nearestCode(z: tf.TensorInfo, codebook: tf.TensorInfo): tf.TensorInfo;
+  /** The next [w, m, v], where the backend can move weights itself. */
+  adam?(
+    w: tf.TensorInfo,
+    g: tf.TensorInfo,
+    m: tf.TensorInfo,
+    v: tf.TensorInfo,
+    step: AdamStep,
+  ): tf.TensorInfo[];
+  /** The sum of the squares of all values of all tensors; comes with `adam`. */
+  squares?(tensors: readonly tf.TensorInfo[]): number;
 }
 
 type Inputs = Record<string, tf.Tensor>;
@@ -74,6 +98,24 @@ export function registerKernels(backendName: string, kernels: Kernels): void {
   add('PatchwiseReplicatePad', (i, p) => kernels.replicatePad(i.x!, p as Pads));
   add('PatchwiseReplicatePadGradient', (i, p) => kernels.replicatePadGradient(i.dy!, p as Pads));
   add('PatchwiseNearestCode', (i) => kernels.nearestCode(i.z!, i.codebook!));
+  const { adam, squares } = kernels;
+  if (adam && squares) {
+    add('PatchwiseAdam', (i, a) => adam(i.w!, i.g!, i.m!, i.v!, a as AdamStep));
+    squaresOf.set(backendName, squares);
+  }
+}
+
+/** By backend. It gives a number, so it is no kernel to tfjs. */
+const squaresOf = new Map<string, (tensors: readonly tf.TensorInfo[]) => number>();
+
+/** Whether the current backend can move weights itself, so that gradients need not leave it. */
+export function movesWeights(): boolean {
+  return squaresOf.has(tf.getBackend());
+}
+
+/** The sum of the squares of all values of all tensors, on a backend that `movesWeights`. */
+export function sumOfSquares(tensors: readonly tf.Tensor[]): number {
+  return squaresOf.get(tf.getBackend())!(tensors);
 }
 
 /** Runs one of the kernels above on the current backend, on the tape. */

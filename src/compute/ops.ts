@@ -109,6 +109,51 @@ export function groupNorm(
   return y as tf.Tensor5D;
 }
 
+/**
+ * `conv3d` of `groupNorm` with SiLU. It keeps x alone for the gradient and computes the norm anew there: the norm is a
+ * pass over memory, and what it makes is as large as x.
+ *
+ * @param w [kd, kh, kw, channels, out]
+ * @param bias [out]
+ * @throws InvalidArgument where shapes or groups do not fit.
+ */
+export function normSiluConv3d(
+  x: tf.Tensor5D,
+  gamma: tf.Tensor1D,
+  beta: tf.Tensor1D,
+  w: tf.Tensor5D,
+  bias: tf.Tensor1D,
+  { groups, eps = 1e-6 }: Pick<GroupNormOptions, 'groups' | 'eps'>,
+): tf.Tensor5D {
+  const plan = planConvolution(x.shape, w.shape, false);
+  const norm: GroupNorm = { groups, eps, silu: true };
+  return tf.customGrad((...inputs) => {
+    const [value, scale, shift, kernel, start, save] = inputs as unknown as [
+      ...[tf.Tensor5D, tf.Tensor1D, tf.Tensor1D, tf.Tensor5D, tf.Tensor1D],
+      tf.GradSaveFunc,
+    ];
+    const h = groupNorm(value, scale, shift, { groups, eps, silu: true });
+    const y = convolve(h, kernel, start, plan);
+    h.dispose();
+    save([value, scale, shift, kernel]);
+    return {
+      value: y,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [x, gamma, beta, w] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+        const [h, mean, rsd] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
+        const dw = runKernel<tf.Tensor>('PatchwiseConvolveWeight', { x: h!, dy }, plan);
+        h!.dispose();
+        const db = runKernel<tf.Tensor>('PatchwiseChannelSums', { dy });
+        const dh = runKernel<tf.Tensor>('PatchwiseConvolveInput', { dy, w }, plan);
+        const given = { dy: dh, x, gamma, beta, mean: mean!, scale: rsd! };
+        const dx = runKernel<tf.Tensor[]>('PatchwiseGroupNormGradient', given, norm);
+        tf.dispose([dh, mean!, rsd!]);
+        return [...dx, dw, db];
+      },
+    };
+  })(x, gamma, beta, w, bias) as tf.Tensor5D;
+}
+
 /** x * sigmoid(x). */
 export function silu<T extends tf.Tensor>(x: T): T {
   return tf.customGrad((...inputs) => {

@@ -92,7 +92,10 @@ export class Codebook {
     const vectors = latents.dataSync<'float32'>();
     const { counts, sums } = sumsByCode(vectors, codes.dataSync<'int32'>(), this.codes, codeDim);
     const random = new Random(rows.seed, `${this.name} restart`, rows.step);
-    const candidates = drawRows(vectors, codeDim, this.codes, rows, random);
+    const candidates =
+      this.restartBelow > 0
+        ? drawRows(vectors, codeDim, this.codes, rows, random)
+        : new Float32Array(this.codes * codeDim);
     return { counts, sums, candidates };
   }
 

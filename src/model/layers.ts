@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { conv3d, conv3dTranspose, groupNorm } from '../compute/ops';
+import { conv3d, conv3dTranspose, groupNorm, normSiluConv3d } from '../compute/ops';
 import type { ModelConfig, Stride } from './config';
 import type { WeightShape, Weights } from './weights';
 
@@ -53,6 +53,24 @@ export function normSilu(x: tf.Tensor5D, weights: Weights, name: string, config:
     eps: EPSILON,
     silu: true,
   });
+}
+
+/** GroupNorm called `norm`, SiLU and the convolution called `name`, of which only x is kept for the gradient. */
+export function normSiluConv(
+  x: tf.Tensor5D,
+  weights: Weights,
+  norm: string,
+  name: string,
+  config: ModelConfig,
+): tf.Tensor5D {
+  return normSiluConv3d(
+    x,
+    tensor(weights, `${norm}.weight`),
+    tensor(weights, `${norm}.bias`),
+    tensor(weights, `${name}.conv.weight`),
+    tensor(weights, `${name}.conv.bias`),
+    { groups: Math.min(config.groups, x.shape[4]), eps: EPSILON },
+  );
 }
 
 function kernelAndBias(

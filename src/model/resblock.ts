@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { residual } from '../compute/ops';
 import type { ModelConfig } from './config';
-import { conv, convWeights, normSilu, normWeights } from './layers';
+import { convWeights, normSiluConv, normWeights } from './layers';
 import type { WeightShape, Weights } from './weights';
 
 export function resBlockWeights(name: string, channels: number): WeightShape[] {
@@ -16,10 +16,7 @@ export function resBlockWeights(name: string, channels: number): WeightShape[] {
 /** Pre-activation residual block: x + conv(silu(norm(conv(silu(norm(x)))))). Keeps the shape [n, d, h, w, c]. */
 export function resBlock(x: tf.Tensor5D, weights: Weights, name: string, config: ModelConfig): tf.Tensor5D {
   return tf.tidy(() => {
-    let h = normSilu(x, weights, `${name}.norm1`, config); // [n, d, h, w, c]
-    h = conv(h, weights, `${name}.conv1`); // [n, d, h, w, c]
-    h = normSilu(h, weights, `${name}.norm2`, config);
-    h = conv(h, weights, `${name}.conv2`);
-    return residual(x, h);
+    const h = normSiluConv(x, weights, `${name}.norm1`, `${name}.conv1`, config); // [n, d, h, w, c]
+    return residual(x, normSiluConv(h, weights, `${name}.norm2`, `${name}.conv2`, config));
   });
 }

@@ -86,6 +86,24 @@ export interface Addon {
   replicatePad: Computes<[x: Handle, before: Shape, after: Shape]>;
   replicatePadGradient: Computes<[dy: Handle, before: Shape, after: Shape]>;
   nearestCode: Computes<[z: Handle, codebook: Handle]>;
+  adam: Computes<
+    [
+      w: Handle,
+      g: Handle,
+      m: Handle,
+      v: Handle,
+      rate: number,
+      beta1: number,
+      beta2: number,
+      correction: number,
+      epsilon: number,
+      shrink: number,
+      pull: number,
+      scale: number,
+    ]
+  >;
+  /** The sum of the squares of all values of all tensors. */
+  squares(tensors: readonly Handle[]): number;
 }
 
 /** Loads a built addon. Once loaded it stays in the process: libtorch's threads cannot be unloaded. */

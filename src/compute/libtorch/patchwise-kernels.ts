@@ -71,6 +71,23 @@ export function libtorchKernels(tensors: LibtorchTensors): Kernels {
       addon.nearestCode(handle(z), handle(codebook));
       return tensors.made();
     },
+    adam(w, g, m, v, a) {
+      const rates: [number, number, number, number] = [a.rate, a.beta1, a.beta2, a.correction];
+      const [weights, moments] = [[w, g].map(handle), [m, v].map(handle)];
+      addon.adam(
+        weights[0]!,
+        weights[1]!,
+        moments[0]!,
+        moments[1]!,
+        ...rates,
+        a.epsilon,
+        a.shrink,
+        a.pull,
+        a.scale,
+      );
+      return three();
+    },
+    squares: (all) => addon.squares(all.map(handle)),
   };
 }
 

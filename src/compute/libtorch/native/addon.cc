@@ -12,7 +12,7 @@ const std::deque<Export>& allExports() {
   static const std::deque<Export> all = [] {
     Exports exports;
     for (auto add : {addTransfer, addPointwise, addShapes, addReductions, addConvolutions, addNorms, addPads, addCodes,
-                     addControl})
+                     addOptimiser, addControl})
       add(exports);
     return std::deque<Export>(exports.begin(), exports.end());
   }();

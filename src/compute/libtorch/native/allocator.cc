@@ -16,42 +16,104 @@ namespace {
 
 // Stands in front of every block, as wide as a cache line so that what follows is aligned to one.
 struct alignas(64) Header {
-  size_t block; // bytes mapped, or 0 for memory from the C library
+  size_t block; // bytes of the arena, or 0 for memory from the C library
   size_t asked;
 };
 static_assert(sizeof(Header) == 64, "tensors start on a cache line");
 
-constexpr size_t kMapped = 256 << 10;  // smaller ones are the C library's business
+constexpr size_t kOwn = 64 << 10; // smaller ones are the C library's business
+constexpr size_t kStep = 16 << 10;
 constexpr size_t kHugePage = 2 << 20;
 
-std::mutex mutex;
-std::multimap<size_t, Header*> kept; // by size
 std::atomic<int64_t> live{0}, peak{0}, cached{0};
 
-// Sizes in steps of a sixteenth to an eighth, so that a block fits many tensors and wastes little.
-size_t blockSize(size_t bytes) {
-  size_t step = 64 << 10;
-  while (step * 16 < bytes) step *= 2;
-  return (bytes + step - 1) / step * step;
-}
+// Address space for all that the machine could hold. A freed range joins its free neighbours and keeps its pages, so a
+// training step needs hardly more memory than its tensors do at their most, and faults pages in once.
+class Arena {
+ public:
+  void* take(size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!base_ && !reserve()) return nullptr;
+    // The smallest range that is large enough; the lowest of equal ones.
+    auto best = free_.end();
+    for (auto range = free_.begin(); range != free_.end(); ++range)
+      if (range->second >= bytes && (best == free_.end() || range->second < best->second)) best = range;
+    if (best != free_.end()) {
+      auto [start, size] = *best;
+      free_.erase(best);
+      if (size > bytes) free_[start + bytes] = size - bytes;
+      cached -= (int64_t)bytes;
+      return base_ + start;
+    }
+    // Grow at the end, over a free range there.
+    size_t start = end_, reused = 0;
+    if (!free_.empty() && std::prev(free_.end())->first + std::prev(free_.end())->second == end_) {
+      start = std::prev(free_.end())->first;
+      reused = end_ - start;
+    }
+    if (start + bytes > size_) return nullptr;
+    if (reused) free_.erase(start);
+    cached -= (int64_t)reused;
+    end_ = start + bytes;
+    return base_ + start;
+  }
 
-Header* takeKept(size_t block) {
-  std::lock_guard<std::mutex> lock(mutex);
-  auto found = kept.lower_bound(block);
-  if (found == kept.end() || found->first > block + block / 4) return nullptr;
-  Header* header = found->second;
-  cached -= (int64_t)found->first;
-  kept.erase(found);
-  return header;
-}
+  void give(void* memory, size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    size_t start = (char*)memory - base_;
+    cached += (int64_t)bytes;
+    auto after = free_.lower_bound(start);
+    if (after != free_.end() && after->first == start + bytes) {
+      bytes += after->second;
+      after = free_.erase(after);
+    }
+    if (after != free_.begin() && std::prev(after)->first + std::prev(after)->second == start)
+      std::prev(after)->second += bytes;
+    else
+      free_[start] = bytes;
+  }
 
-Header* map(size_t block) {
-  void* pages = mmap(nullptr, block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) return nullptr;
-  if (block >= kHugePage) madvise(pages, block, MADV_HUGEPAGE);
-  auto* header = (Header*)pages;
-  header->block = block;
-  return header;
+  // Gives the pages of all free ranges back to the system.
+  void release() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto [start, size] : free_) {
+      // A range's first and last page may be shared with its neighbours.
+      size_t from = (start + kPage - 1) / kPage * kPage, to = (start + size) / kPage * kPage;
+      if (to > from) madvise(base_ + from, to - from, MADV_DONTNEED);
+    }
+    if (!free_.empty() && std::prev(free_.end())->first + std::prev(free_.end())->second == end_) {
+      end_ = std::prev(free_.end())->first;
+      free_.erase(end_);
+    }
+    cached = 0;
+    for (auto [start, size] : free_) cached += (int64_t)size;
+  }
+
+ private:
+  static constexpr size_t kPage = 4096;
+
+  bool reserve() {
+    for (size_ = (size_t)memoryLimit(); size_ >= (64 << 20); size_ /= 2) {
+      void* space = mmap(nullptr, size_ + kHugePage, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (space == MAP_FAILED) continue;
+      base_ = (char*)(((uintptr_t)space + kHugePage - 1) / kHugePage * kHugePage);
+      madvise(base_, size_, MADV_HUGEPAGE);
+      return true;
+    }
+    return false;
+  }
+
+  std::mutex mutex_;
+  std::map<size_t, size_t> free_; // start -> bytes
+  char* base_ = nullptr;
+  size_t size_ = 0;
+  size_t end_ = 0; // of what was ever taken
+};
+
+Arena& arena() {
+  static Arena* made = new Arena(); // never freed: tensors of any thread may outlive everything else
+  return *made;
 }
 
 void* take(size_t bytes) {
@@ -60,15 +122,10 @@ void* take(size_t bytes) {
   Header* header = nullptr;
   // The system promises more than it has and kills who uses it; an error that can be caught comes before.
   if ((int64_t)bytes < 0 || live + (int64_t)bytes > memoryLimit()) throw OutOfMemory((int64_t)bytes, memoryLimit());
-  if (whole >= kMapped) {
-    size_t block = blockSize(whole);
-    header = takeKept(block);
-    if (!header && live + cached + (int64_t)block > memoryLimit()) releaseCache();
-    if (!header) header = map(block);
-    if (!header) {
-      releaseCache();
-      header = map(block);
-    }
+  if (whole >= kOwn) {
+    size_t block = (whole + kStep - 1) / kStep * kStep;
+    header = (Header*)arena().take(block);
+    if (header) header->block = block;
   } else if (posix_memalign((void**)&header, sizeof(Header), whole) == 0) {
     header->block = 0;
   } else {
@@ -85,13 +142,8 @@ void give(void* memory) {
   if (!memory) return;
   Header* header = (Header*)memory - 1;
   live -= (int64_t)header->asked;
-  if (header->block == 0) {
-    std::free(header);
-    return;
-  }
-  std::lock_guard<std::mutex> lock(mutex);
-  cached += (int64_t)header->block;
-  kept.emplace(header->block, header);
+  if (header->block == 0) std::free(header);
+  else arena().give(header, header->block);
 }
 
 struct Caching final : at::Allocator {
@@ -119,12 +171,7 @@ void installAllocator() {
 MemoryFigures memoryFigures() { return {live, peak, cached}; }
 void resetPeak() { peak = live.load(); }
 
-void releaseCache() {
-  std::lock_guard<std::mutex> lock(mutex);
-  for (auto& [block, header] : kept) munmap(header, block);
-  kept.clear();
-  cached = 0;
-}
+void releaseCache() { arena().release(); }
 
 int64_t memoryLimit() {
   static const int64_t limit = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);

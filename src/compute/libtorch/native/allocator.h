@@ -1,5 +1,5 @@
-// Memory for tensors on the CPU: freed blocks are kept for the next tensor of about their size, because giving pages
-// back to the system and faulting them in again costs a tenth of a training step.
+// Memory for tensors on the CPU, in one arena: freed ranges are kept for the next tensors, because giving pages back to
+// the system and faulting them in again costs a tenth of a training step.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,14 +9,14 @@ namespace patchwise {
 struct MemoryFigures {
   int64_t live;   // bytes of tensors
   int64_t peak;   // the most there were
-  int64_t cached; // bytes of blocks kept for reuse
+  int64_t cached; // bytes of freed ranges kept for reuse
 };
 
 // Once per process; tensors made before keep the allocator they have.
 void installAllocator();
 MemoryFigures memoryFigures();
 void resetPeak();
-// Gives every kept block back to the system.
+// Gives every kept range back to the system.
 void releaseCache();
 // Bytes of physical memory.
 int64_t memoryLimit();

@@ -114,6 +114,7 @@ void addConvolutions(Exports& exports);
 void addNorms(Exports& exports);
 void addPads(Exports& exports);
 void addCodes(Exports& exports);
+void addOptimiser(Exports& exports);
 void addControl(Exports& exports);
 
 } // namespace patchwise
