@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type ModelConfig, type Stride, stages, topChannels } from './config';
 import { conv, convTranspose, convTransposeWeights, convWeights, normSilu, normWeights } from './layers';
-import { resBlock, resBlockWeights } from './resblock';
+import { type LayerConfig, resBlock, resBlockWeights } from './resblock';
 import type { WeightShape, Weights } from './weights';
 
 /** The weights of the 1x1x1 convolution out of the codebook's space, and the decoder's. */
@@ -18,7 +18,7 @@ export function decoderWeights(config: ModelConfig): WeightShape[] {
 }
 
 /** Quantised latents [n, d', h', w', codeDim] to the features [n, d, h, w, c] of full resolution. */
-export function decodeFeatures(q: tf.Tensor5D, weights: Weights, config: ModelConfig): tf.Tensor5D {
+export function decodeFeatures(q: tf.Tensor5D, weights: Weights, config: LayerConfig): tf.Tensor5D {
   return tf.tidy(() => {
     let h = conv(q, weights, 'post_vq_conv'); // [n, d', h', w', top]
     h = normSilu(h, weights, 'decoder.final_block.0', config);

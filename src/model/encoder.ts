@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type ModelConfig, stages, topChannels } from './config';
 import { conv, convWeights, normSilu, normWeights } from './layers';
-import { resBlock, resBlockWeights } from './resblock';
+import { type LayerConfig, resBlock, resBlockWeights } from './resblock';
 import type { WeightShape, Weights } from './weights';
 
 /** The encoder's weights, and those of the 1x1x1 convolution into the codebook's space. */
@@ -18,7 +18,7 @@ export function encoderWeights(config: ModelConfig): WeightShape[] {
 }
 
 /** Patches [n, d, h, w, 1] to latents [n, d', h', w', codeDim]. */
-export function encode(x: tf.Tensor5D, weights: Weights, config: ModelConfig): tf.Tensor5D {
+export function encode(x: tf.Tensor5D, weights: Weights, config: LayerConfig): tf.Tensor5D {
   return tf.tidy(() => {
     let h = conv(x, weights, 'encoder.conv_first'); // [n, d, h, w, hidden]
     stages(config).forEach(({ stride }, i) => {

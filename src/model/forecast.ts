@@ -4,12 +4,12 @@ import { parameterCount } from './vqgan';
 
 const FLOAT32 = 4;
 
-/** Tensors a ResBlock keeps: the inputs of its two norms and of its two convolutions. */
-const KEPT_PER_RESBLOCK = 4;
+/** Tensors a ResBlock keeps: the inputs of its two norms. What they make is computed anew. */
+const KEPT_PER_RESBLOCK = 2;
 
 /**
  * Bytes of the activations kept for the backward pass of one patch [x, y, z] in float32: the input of every
- * convolution and of every norm, once. A forecast from the layers' shapes alone; what a backend needs beside it
+ * norm, and of every convolution without one before it, once. A forecast from the layers' shapes alone; what a backend needs beside it
  * (padded copies, the gradients on their way back) comes on top.
  */
 export function activationBytes(config: ModelConfig, patch: readonly [number, number, number]): number {

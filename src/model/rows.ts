@@ -49,7 +49,7 @@ export function sumsByCode(
     counts[code]!++;
     for (let c = 0; c < width; c++) sums[code * width + c]! += latents[row * width + c]!;
   }
-  return { counts, sums: Float32Array.from(sums) };
+  return { counts, sums: new Float32Array(sums) };
 }
 
 /** Scales every row to length 1, in place; a row of zeros stays. */

@@ -9,6 +9,7 @@ import { l1Reconstruction } from './losses';
 import { createQuantiser, quantiserWeights } from './quantisers/create';
 import { MovingAverageQuantiser } from './quantisers/moving-average';
 import type { Quantiser } from './quantisers/quantiser';
+import type { Checkpointing, LayerConfig } from './resblock';
 import {
   createWeights,
   loadWeights,
@@ -74,7 +75,11 @@ export class VqGan {
   readonly quantiser: Quantiser;
 
   /** Throws InvalidArgument for a config that makes no model. */
-  constructor(config: ModelConfig, seed: number) {
+  constructor(
+    config: ModelConfig,
+    seed: number,
+    private readonly checkpointing: Checkpointing = 'none',
+  ) {
     this.config = checkModelConfig(config);
     this.weights = createWeights(weightShapes(this.config), seed);
     this.quantiser = createQuantiser(this.config, seed);
@@ -89,12 +94,12 @@ export class VqGan {
   /** Patches [n, d, h, w, 1] to latents [n, d', h', w', codeDim]. */
   encode(x: tf.Tensor5D): tf.Tensor5D {
     this.requirePatches(x);
-    return encode(x, this.weights, this.config);
+    return encode(x, this.weights, this.layers);
   }
 
   /** Latents, quantised or not, to patches [n, d, h, w, 1]. */
   decode(q: tf.Tensor5D): tf.Tensor5D {
-    return tf.tidy(() => decodeLast(decodeFeatures(q, this.weights, this.config), this.weights));
+    return tf.tidy(() => decodeLast(decodeFeatures(q, this.weights, this.layers), this.weights));
   }
 
   /** Codes of the latents, int32 [m * codebooks], and what the decoder gets for them. */
@@ -129,7 +134,7 @@ export class VqGan {
       const quantised = this.quantiser.forward(latents, this.weights);
       codes = tf.keep(quantised.codes);
       const q = tf.reshape(quantised.embeddings, z.shape) as tf.Tensor5D;
-      const h = decodeFeatures(q, this.weights, this.config);
+      const h = decodeFeatures(q, this.weights, this.layers);
       return [decodeLast(h, this.weights), quantised.loss, quantised.commitment, latents, h];
     }, [...this.weights.values()]);
     const [y, quantiserLoss, commitment, latents, features] = recording.outputs as [
@@ -184,6 +189,10 @@ export class VqGan {
   dispose(): void {
     tf.dispose([...this.weights.values()]);
     this.quantiser.dispose();
+  }
+
+  private get layers(): LayerConfig {
+    return { ...this.config, checkpointing: this.checkpointing };
   }
 
   private rows(z: tf.Tensor5D): tf.Tensor2D {

@@ -31,12 +31,13 @@ export class BackendAdam {
     learningRate: number = this.options.learningRate,
     scale = 1,
   ): void {
-    const { epsilon = 1e-8 } = this.options;
+    const { epsilon = 1e-8, weightDecay = 0, decoupled = false } = this.options;
+    const [shrink, pull] = decoupled ? [1 - learningRate * weightDecay, 0] : [1, weightDecay];
     const [beta1, beta2] = this.options.betas;
     this.steps++;
     const rate = learningRate / (1 - beta1 ** this.steps);
     const correction = 1 / Math.sqrt(1 - beta2 ** this.steps);
-    const step = { rate, beta1, beta2, correction, epsilon, shrink: 1, pull: 0, scale };
+    const step = { rate, beta1, beta2, correction, epsilon, shrink, pull, scale };
     for (const [name, weight] of this.weights) {
       const { first: m, second: v } = this.moments.get(name)!;
       const [w, first, second] = runKernel<tf.Tensor[]>(

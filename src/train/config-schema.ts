@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { precisions } from '../compute/precision';
 import { type ConfigProblem, InvalidArgument, InvalidConfig } from '../errors';
 import { checkModelConfig, checkPatch } from '../model/config';
 import { checkDiscriminators } from '../model/discriminators/config';
@@ -6,6 +7,7 @@ import { PRESETS } from '../model/presets';
 import { estimatorNames } from '../model/quantisers/estimators';
 import { quantiserNames } from '../model/quantisers/quantiser';
 import { initialisationNames } from '../model/quantisers/start';
+import { checkpointings } from '../model/resblock';
 import { windowPresets } from '../volume/intensity';
 import { bestMetrics } from './best';
 import { collectiveNames } from './collective/connect';
@@ -115,6 +117,8 @@ const fields: Record<Exclude<keyof RunConfig, 'model' | 'gan' | 'perceptual'>, F
   threads: optional(count),
   // Whether the backend can be had is for the machine that trains to say.
   backend: { expected: "'auto' or a backend", schema: z.string().min(1) },
+  precision: oneOf('what activations are stored in', precisions),
+  checkpointing: oneOf('what is computed anew', checkpointings),
   seed: whole,
   steps: optional(count),
   epochs: optional(count),

@@ -1,8 +1,10 @@
+import type { Precision } from '../compute/precision';
 import { InvalidConfig } from '../errors';
 import type { ModelConfig } from '../model/config';
 import type { GanConfig } from '../model/discriminators/config';
 import { PRESETS, type PresetName } from '../model/presets';
 import { fitQuantiser } from '../model/quantisers/options';
+import type { Checkpointing } from '../model/resblock';
 import type { IntensitySpec } from '../volume/intensity';
 import type { BaselineView } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
@@ -48,6 +50,10 @@ export interface RunConfig {
   readonly threads?: number;
   /** `auto` or a backend's name. */
   readonly backend: string;
+  /** What activations are stored in: `bf16` halves their memory, where the backend has it (`libtorch`). */
+  readonly precision: Precision;
+  /** What the backward pass computes anew to save memory: `blocks` every ResBlock. Gradients are the same. */
+  readonly checkpointing: Checkpointing;
   readonly seed: number;
   /** Optimiser steps; either this or `epochs`. */
   readonly steps?: number;
@@ -136,6 +142,8 @@ const defaults = {
   ranks: 1,
   collective: 'auto',
   backend: 'auto',
+  precision: 'float32',
+  checkpointing: 'none',
   seed: 0,
   batch: 1,
   accumulate: 1,

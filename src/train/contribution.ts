@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { QuantiserStatistics, RowRange } from '../model/quantisers/quantiser';
 import type { Weights } from '../model/weights';
 import type { RunConfig } from './config';
@@ -31,6 +31,8 @@ export type LossName = (typeof lossNames)[number];
  */
 export class Contribution {
   readonly gradients: ReadonlyMap<string, Float32Array>;
+  /** The gradients where they stay on the backend: then `gradients` has none, and no other rank gets them. */
+  readonly tensors: tf.NamedTensorMap = {};
   /** As `lossNames`, each times its share of the global batch. */
   readonly losses = new Float32Array(lossNames.length);
 
@@ -39,12 +41,15 @@ export class Contribution {
     weights: Weights,
     /** Of the quantiser, over all latents. */
     readonly statistics: QuantiserStatistics,
+    private readonly onBackend = false,
   ) {
-    this.gradients = new Map([...weights].map(([name, weight]) => [name, new Float32Array(weight.size)]));
+    const summed = onBackend ? [] : [...weights];
+    this.gradients = new Map(summed.map(([name, weight]) => [name, new Float32Array(weight.size)]));
   }
 
   /** One pass over some patches; losses and gradients already times their share of the global batch. */
   add(losses: readonly number[], gradients: tf.NamedTensorMap, statistics: QuantiserStatistics): void {
+    if (this.onBackend) this.addTensors(gradients);
     for (const [name, sum] of this.gradients) add(sum, gradients[name]!.dataSync<'float32'>());
     add(this.losses, losses);
     for (const [name, sum] of Object.entries(this.statistics)) add(sum, statistics[name]!);
@@ -54,6 +59,19 @@ export class Contribution {
   get named(): Record<LossName, number> {
     const entries = lossNames.map((name, i) => [name, this.losses[i]!]);
     return Object.fromEntries(entries) as Record<LossName, number>;
+  }
+
+  /** Frees the gradients on the backend. */
+  dispose(): void {
+    tf.dispose(this.tensors);
+  }
+
+  private addTensors(gradients: tf.NamedTensorMap): void {
+    for (const [name, gradient] of Object.entries(gradients)) {
+      const before = this.tensors[name];
+      this.tensors[name] = before ? tf.add(before, gradient) : tf.clone(gradient);
+      before?.dispose();
+    }
   }
 
   /** In one fixed order, for the sum over ranks. */

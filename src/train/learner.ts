@@ -1,13 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { movesWeights } from '../compute/kernels';
 import { Adversary } from '../model/discriminators/adversary';
 import { adversarialFactor, hasDiscriminators } from '../model/discriminators/config';
 import { Objective } from '../model/objective';
 import type { Peers } from '../model/peers';
 import { Perceptual } from '../model/perceptual';
 import { VqGan } from '../model/vqgan';
-import { weightState } from '../model/weights';
+import { type Weights, weightState } from '../model/weights';
 import { Adam, clipByGlobalNorm } from './adam';
 import { WeightAverage } from './average';
+import { BackendAdam, clipping } from './backend-adam';
 import type { CheckpointState } from './checkpoint';
 import type { RunConfig } from './config';
 import {
@@ -38,13 +40,16 @@ type Counters = Pick<CheckpointState, 'adamSteps' | 'discriminatorSteps' | 'dive
 /** Discriminators that have joined, with their optimiser. */
 interface Opponent {
   readonly adversary: Adversary;
-  readonly adam: Adam;
+  readonly adam: Optimiser;
 }
+
+type Optimiser = Adam | BackendAdam;
 
 /** Everything that learns in a run, with its optimisers. Ranks that are given the same sums stay bit-identical. */
 export class Learner {
   readonly model: VqGan;
-  private readonly adam: Adam;
+  private readonly onBackend: boolean;
+  private readonly adam: Optimiser;
   private readonly average: WeightAverage | undefined;
   private readonly perceptual: Perceptual | undefined;
   private readonly watch: DivergenceWatch;
@@ -54,14 +59,17 @@ export class Learner {
   /**
    * @param steps optimiser steps of the whole run
    * @param peers the ranks that train together
+   * @param alone whether there is one rank: gradients and moments then stay on a backend that moves weights itself
    */
   constructor(
     private readonly config: RunConfig,
     private readonly steps: number,
     private readonly peers: Peers,
+    alone = false,
   ) {
-    this.model = new VqGan(config.model, config.seed);
-    this.adam = new Adam(this.model.weights, adamOptions(config));
+    this.onBackend = alone && movesWeights();
+    this.model = new VqGan(config.model, config.seed, config.checkpointing);
+    this.adam = this.optimiser(this.model.weights);
     this.average = config.average > 0 ? new WeightAverage(this.model.weights, config.average) : undefined;
     this.perceptual = loadPerceptual(config);
     this.watch = new DivergenceWatch(config.divergence);
@@ -77,7 +85,7 @@ export class Learner {
     const { gan } = this.config;
     if (!this.opponent && hasDiscriminators(gan) && adversarialFactor(gan, step) > 0) this.meetOpponent();
     const weights = new Map([...this.model.weights, ...(this.opponent?.adversary.weights ?? [])]);
-    return new Contribution(weights, this.model.quantiser.noStatistics());
+    return new Contribution(weights, this.model.quantiser.noStatistics(), this.onBackend);
   }
 
   /**
@@ -111,16 +119,21 @@ export class Learner {
   update(sum: Contribution, step: number): UpdateResult {
     const { clip, gan } = this.config;
     const learningRate = learningRateAt(this.config, step, this.steps);
-    const part = (weights: ReadonlyMap<string, unknown>) =>
-      [...weights.keys()].map((name) => sum.gradients.get(name)!);
-    const gradientNorm = clipByGlobalNorm(part(this.model.weights), clip);
-    const discriminatorNorm = this.opponent && clipByGlobalNorm(part(this.opponent.adversary.weights), clip);
-    const norms = { gradientNorm, ...(discriminatorNorm !== undefined && { discriminatorNorm }) };
+    const generator = clipped(this.adam, sum, this.model.weights, clip);
+    const { opponent } = this;
+    const discriminators = opponent && clipped(opponent.adam, sum, opponent.adversary.weights, clip);
+    const norms = {
+      gradientNorm: generator.norm,
+      ...(discriminators && { discriminatorNorm: discriminators.norm }),
+    };
     const broken = notFinite({ ...sum.named, ...norms });
+    if (!broken) {
+      generator.move(learningRate);
+      const own = gan.learningRate ?? this.config.learningRate;
+      discriminators?.move((learningRate * own) / this.config.learningRate);
+    }
+    sum.dispose();
     if (broken) return { ...norms, learningRate, diverged: { what: broken, applied: false } };
-    this.adam.step(sum.gradients, learningRate);
-    const own = gan.learningRate ?? this.config.learningRate;
-    this.opponent?.adam.step(sum.gradients, (learningRate * own) / this.config.learningRate);
     this.average?.update(step);
     this.model.quantiser.apply(sum.statistics);
     const what = this.watch.see(sum.named.reconstruction);
@@ -181,15 +194,21 @@ export class Learner {
 
   dispose(): void {
     this.model.dispose();
+    if (this.adam instanceof BackendAdam) this.adam.dispose();
     this.opponent?.adversary.dispose();
+    if (this.opponent?.adam instanceof BackendAdam) this.opponent.adam.dispose();
     this.perceptual?.dispose();
   }
 
   private meetOpponent(): Opponent {
     const adversary = new Adversary(this.config.gan, this.config.seed);
-    this.opponent = { adversary, adam: new Adam(adversary.weights, adamOptions(this.config)) };
+    this.opponent = { adversary, adam: this.optimiser(adversary.weights) };
     this.objective = this.makeObjective();
     return this.opponent;
+  }
+
+  private optimiser(weights: Weights): Optimiser {
+    return new (this.onBackend ? BackendAdam : Adam)(weights, adamOptions(this.config));
   }
 
   private makeObjective(): Objective {
@@ -201,6 +220,26 @@ export class Learner {
       perceptual: this.perceptual && { loss: this.perceptual, weight: perceptual.weight },
     });
   }
+}
+
+/** Clips the part of a sum that belongs to these weights; `move` then moves them by it. */
+function clipped(
+  adam: Optimiser,
+  sum: Contribution,
+  weights: Weights,
+  limit: number,
+): { norm: number; move(learningRate: number): void } {
+  const names = [...weights.keys()];
+  if (adam instanceof BackendAdam) {
+    const own = Object.fromEntries(names.map((name) => [name, sum.tensors[name]!]));
+    const { norm, scale } = clipping(own, limit);
+    return { norm, move: (learningRate) => adam.step(own, learningRate, scale) };
+  }
+  const norm = clipByGlobalNorm(
+    names.map((name) => sum.gradients.get(name)!),
+    limit,
+  );
+  return { norm, move: (learningRate) => adam.step(sum.gradients, learningRate) };
 }
 
 function adamOptions({ learningRate, betas, optimiser, weightDecay }: RunConfig) {

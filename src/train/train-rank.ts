@@ -1,4 +1,5 @@
 import { useBackend } from '../compute/backend';
+import { storeActivationsIn } from '../compute/precision';
 import { RunFailed } from '../errors';
 import { type Ranked, rankedWith } from './best';
 import type { CheckpointState } from './checkpoint';
@@ -34,6 +35,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const config = settingsOf(stored);
   const ranks = collective.worldSize;
   const backend = await useBackend(config.backend);
+  storeActivationsIn(config.precision);
   const data = await loadData(config, { signal: stop });
   const sampler = new Sampler({ ...config, patches: data.train.count, ranks });
 
@@ -43,7 +45,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   let ranking: readonly Ranked[] = resumed?.ranking ?? (resumed?.best ? [resumed.best] : []);
   const steps = config.steps ?? step + sampler.stepsUntil(cursor, config.epochs!);
   const peers = { gather: (values: Float32Array) => collective.allGather(values, 'discriminators') };
-  const learner = new Learner(config, steps, peers);
+  const learner = new Learner(config, steps, peers, ranks === 1);
   if (found) learner.load(found);
   const note = resumed && whatChanged(resumed, config, ranks);
   if (note) console.error(note);

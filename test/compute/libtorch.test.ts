@@ -9,7 +9,10 @@ import { backendNames, useBackend } from '../../src/compute/backend';
 import { findLibtorch } from '../../src/compute/libtorch/locate';
 import type { LibtorchTensors } from '../../src/compute/libtorch/tensors';
 import { conv3d, conv3dTranspose, groupNorm, nearestCode, replicatePad } from '../../src/compute/ops';
+import { storeActivationsIn } from '../../src/compute/precision';
 import { InvalidArgument, OutOfMemory } from '../../src/errors';
+import { presetNamed } from '../../src/model/presets';
+import { VqGan } from '../../src/model/vqgan';
 import { tensor, worstError } from '../conformance/tensors';
 
 const built = backendNames.includes('libtorch');
@@ -135,5 +138,38 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     ours.forEach((values, i) => {
       expect(worstError(values, theirs[i]!)).toBeLessThan(4e-6);
     });
+  });
+
+  it('stores activations as bfloat16: near the same gradients, half the memory, floats to the reader', () => {
+    const config = {
+      ...presetNamed('toy').model,
+      hidden: 16,
+      encoderBlocks: 1,
+      decoderBlocks: 1,
+      restartBelow: 0,
+    };
+    const x = tensor<tf.Tensor5D>(1, [1, 32, 32, 32, 1]);
+    const compute = (precision: 'float32' | 'bf16') => {
+      storeActivationsIn(precision);
+      const model = new VqGan({ ...config, codes: 4 }, 3);
+      model.codebook.initialise(Float32Array.from({ length: 4 * config.codeDim }, (_, i) => (i % 5) - 2));
+      backend.addon.resetPeak();
+      const { live } = backend.memory();
+      const { losses, gradients, latents, codes } = model.lossAndGradients(x);
+      const peak = backend.memory().peak - live;
+      const values = Object.values(gradients).map((gradient) => gradient.dataSync<'float32'>());
+      tf.dispose([gradients, latents, codes]);
+      model.dispose();
+      return { losses, peak, values };
+    };
+    const [full, half] = [compute('float32'), compute('bf16')];
+    storeActivationsIn('float32');
+    expect(half.losses.total / full.losses.total).toBeCloseTo(1, 2);
+    expect(half.peak / full.peak).toBeLessThan(0.7);
+    const dot = (a: Float32Array[], b: Float32Array[]) =>
+      a.reduce((sum, values, i) => sum + values.reduce((part, v, j) => part + v * b[i]![j]!, 0), 0);
+    const { values: f } = full;
+    const { values: h } = half;
+    expect(dot(f, h) / Math.sqrt(dot(f, f) * dot(h, h))).toBeGreaterThan(0.99);
   });
 });

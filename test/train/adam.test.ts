@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { backendNames, useBackend } from '../../src/compute/backend';
 import { Adam, clipByGlobalNorm } from '../../src/train/adam';
+import { BackendAdam, clipping } from '../../src/train/backend-adam';
 import { learningRateAt } from '../../src/train/schedule';
 
 beforeAll(async () => {
@@ -91,3 +92,44 @@ const torchGradients = [
 
 /** PyTorch 2.13.0+cpu, after these three steps. */
 const torchWeights = [0.89536828, -1.8806639, 0.35852265];
+
+const hasLibtorch = backendNames.includes('libtorch');
+if (!hasLibtorch)
+  console.log('skipped: backend libtorch is not built (npx patchwise backend build libtorch)');
+
+describe.skipIf(!hasLibtorch)('Adam on the backend', () => {
+  beforeAll(async () => {
+    await useBackend('libtorch');
+  });
+  afterAll(async () => {
+    await useBackend('cpu');
+  });
+
+  const options = { learningRate: 0.1, betas: [0.5, 0.9] as const };
+  const gradient = (g: readonly number[]) => ({ w: tf.tensor1d([...g]) });
+
+  it('moves weights as torch.optim.Adam does, and goes on from its state', () => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const before = new BackendAdam(weights, options);
+    before.step(gradient(torchGradients[0]!));
+    const after = new BackendAdam(weights, options);
+    after.load(before.state(), before.steps);
+    for (const g of torchGradients.slice(1)) after.step(gradient(g));
+    [...weights.get('w')!.dataSync()].forEach((w, i) => {
+      expect(w).toBeCloseTo(torchWeights[i]!, 6);
+    });
+    expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
+  });
+
+  it('clips as in arrays, and keeps no tensor', () => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const adam = new BackendAdam(weights, options);
+    const g = gradient([3, 0, 4]);
+    expect(clipping(g, 10)).toEqual({ norm: 5, scale: 1 });
+    expect(clipping(g, 0).scale).toBe(1);
+    expect(clipping(g, 1).scale).toBeCloseTo(0.2, 6);
+    const alive = tf.memory().numTensors;
+    for (let i = 0; i < 5; i++) adam.step(g, 0.1, 0.2);
+    expect(tf.memory().numTensors).toBe(alive);
+  });
+});

@@ -31,6 +31,8 @@ export interface Addon {
   releaseCache(): void;
   /** False: ATen's kernels alone, as on devices that our own loops are not written for. */
   ownLoops(on: boolean): void;
+  /** Whether activations of convolutions and norms are stored as bfloat16. Tensors are float32 to JavaScript either way. */
+  halfStorage(on: boolean): void;
   hasCuda(): boolean;
   useCuda(device: number): void;
 

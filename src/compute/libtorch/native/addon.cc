@@ -136,6 +136,9 @@ void addControl(Exports& exports) {
   exports.push_back({"", "resetPeak", [](Call&) { resetPeak(); }});
   exports.push_back({"", "releaseCache", [](Call&) { releaseCache(); }});
   exports.push_back({"", "ownLoops", [](Call& call) { call.environment.ownLoops = call.flag(0); }});
+  exports.push_back({"", "halfStorage", [](Call& call) {
+    call.environment.storage = call.flag(0) ? at::kBFloat16 : at::kFloat;
+  }});
   exports.push_back({"", "hasCuda", [](Call& call) {
     napi_value flag;
     napi_get_boolean(call.env, at::globalContext().hasCUDA(), &flag);

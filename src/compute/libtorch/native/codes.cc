@@ -59,7 +59,7 @@ void nearestRows(const float* z, const Packed& packed, int32_t* out) {
 }
 
 void nearestCode(Call& call) {
-  Tensor z = call.tensor(0).contiguous(), codebook = call.tensor(1).contiguous();
+  Tensor z = call.tensor(0).to(at::kFloat).contiguous(), codebook = call.tensor(1).contiguous();
   TORCH_CHECK(z.dim() == 2 && codebook.dim() == 2 && z.size(1) == codebook.size(1) && codebook.size(0) > 0,
               "z [m, d] and codebook [k, d] expected");
   if (!call.environment.ownLoops) {

@@ -30,9 +30,21 @@ bool byWinograd(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef w
   return call.environment.ownLoops && !plan.transposed && x.numel() > 0 && winogradFits(weights, plan.stride);
 }
 
-const Tensor& filterIn(Slot& slot, bool transposed) {
-  if (!slot.filter.defined())
-    slot.filter = filterOf(valueOf(slot), transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
+// What a convolution's wide side is stored in. Thin and pointwise ones make latents and patches: those stay floats.
+at::ScalarType storageOf(Call& call, at::IntArrayRef weights, int64_t channels) {
+  bool wide = weights[0] * weights[1] * weights[2] > 1 && channels % 16 == 0;
+  return wide ? call.environment.storage : at::kFloat;
+}
+
+// What libtorch is to compute in: oneDNN is slower in bfloat16 than in floats at these sizes on processors without
+// matrix units; cuDNN has them.
+at::ScalarType computeIn(Call& call, at::ScalarType stored) {
+  return call.environment.device.is_cpu() ? at::kFloat : stored;
+}
+
+const Tensor& filterIn(Slot& slot, bool transposed, at::ScalarType type) {
+  if (!slot.filter.defined() || slot.filter.scalar_type() != type)
+    slot.filter = filterOf(valueOf(slot), transposed).to(type).contiguous(at::MemoryFormat::ChannelsLast3d);
   return slot.filter;
 }
 
@@ -65,9 +77,14 @@ void convolve(Call& call) {
   Tensor x = borderedOf(call.slot(0), plan.border);
   TORCH_CHECK(x.dim() == 5 && w.dim() == 5 && x.size(4) == w.size(3), "x [n, d, h, w, in] and w [..., in, out] expected");
   Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(w, plan.stride) : Thin::kNo;
-  if (thin != Thin::kNo) return call.result(thinConvolve(x.contiguous(), w, bias, thin));
-  if (byWinograd(call, plan, x, w.sizes())) return call.result(winogradConvolve(x.contiguous(), w, bias));
-  const Tensor& filter = filterIn(call.slot(1), plan.transposed);
+  at::ScalarType type = storageOf(call, w.sizes(), w.size(4));
+  if (thin == Thin::kIn) return call.result(thinConvolve(x.to(at::kFloat).contiguous(), w, bias, thin, type));
+  if (thin == Thin::kOut) return call.result(thinConvolve(x.contiguous(), w, bias, thin, at::kFloat));
+  if (byWinograd(call, plan, x, w.sizes())) return call.result(winogradConvolve(x.to(type).contiguous(), w, bias));
+  at::ScalarType inner = computeIn(call, type);
+  x = x.to(inner).contiguous();
+  if (bias.defined()) bias = bias.to(inner);
+  const Tensor& filter = filterIn(call.slot(1), plan.transposed, inner);
   Tensor y;
   if (plan.transposed) {
     Sizes crop;
@@ -77,7 +94,7 @@ void convolve(Call& call) {
   } else {
     y = plainConvolution(channelsFirst(x), filter, bias, plan.strides());
   }
-  call.result(channelsLast(y).contiguous());
+  call.result(channelsLast(y).to(type).contiguous());
 }
 
 // (dy, w, plan..., input size) -> dx, its border folded when somebody reads it
@@ -87,20 +104,23 @@ void convolveInput(Call& call) {
   Tensor dy = call.tensor(0).contiguous(), w = call.tensor(1);
   Sizes shape{dy.size(0), size[0], size[1], size[2], w.size(3)};
   for (int axis = 0; axis < 3; axis++) shape[1 + axis] += plan.border.before[axis] + plan.border.after[axis];
+  at::ScalarType type = storageOf(call, w.sizes(), w.size(3));
   Tensor gradient;
   if (call.environment.ownLoops && !plan.transposed && thinKind(w, plan.stride) == Thin::kOut) {
-    gradient = thinInputGradient(dy, w);
+    gradient = thinInputGradient(dy.to(at::kFloat), w, type);
   } else if (byWinograd(call, plan, dy, w.sizes())) {
-    gradient = winogradInputGradient(dy, w);
+    gradient = winogradInputGradient(dy.to(type), w);
   } else {
-    const Tensor& filter = filterIn(call.slot(1), plan.transposed);
+    at::ScalarType inner = computeIn(call, type);
+    dy = dy.to(inner);
+    const Tensor& filter = filterIn(call.slot(1), plan.transposed, inner);
     if (plan.transposed) {
       gradient = plainConvolution(uncropped(dy, filter), filter, Tensor(), plan.strides());
     } else {
       Tensor like = channelsFirst(at::empty(shape, dy.options())); // its shape alone is read
       gradient = gradientOf(channelsFirst(dy), like, filter, plan.strides(), false);
     }
-    gradient = channelsLast(gradient).contiguous();
+    gradient = channelsLast(gradient).to(type).contiguous();
   }
   if (plan.border.empty()) return call.result(gradient);
   Slot slot;
@@ -115,15 +135,18 @@ void convolveWeight(Call& call) {
   Sizes shape = call.sizes(6);
   Tensor dy = call.tensor(1).contiguous();
   Tensor x = borderedOf(call.slot(0), plan.border).contiguous();
-  Tensor weights = at::empty(shape, dy.options()); // its shape alone is read
+  Tensor weights = at::empty(shape, call.floats()); // its shape alone is read
   Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(weights, plan.stride) : Thin::kNo;
-  if (thin != Thin::kNo) return call.result(thinWeightGradient(x, dy, weights, thin));
+  if (thin == Thin::kIn) return call.result(thinWeightGradient(x.to(at::kFloat), dy, weights, thin));
+  if (thin == Thin::kOut) return call.result(thinWeightGradient(x, dy.to(at::kFloat), weights, thin));
   if (byWinograd(call, plan, dy, shape)) return call.result(winogradWeightGradient(x, dy, shape));
-  Tensor filter = filterOf(weights, plan.transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
+  at::ScalarType type = computeIn(call, x.scalar_type() == dy.scalar_type() ? dy.scalar_type() : at::kFloat);
+  x = x.to(type), dy = dy.to(type);
+  Tensor filter = filterOf(weights.to(type), plan.transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
   Tensor gradient = plan.transposed
                         ? gradientOf(channelsFirst(x), uncropped(dy, filter), filter, plan.strides(), true)
                         : gradientOf(channelsFirst(dy), channelsFirst(x), filter, plan.strides(), true);
-  call.result(weightsOf(gradient, plan.transposed));
+  call.result(weightsOf(gradient.to(at::kFloat), plan.transposed));
 }
 
 } // namespace
@@ -135,7 +158,7 @@ void addConvolutions(Exports& exports) {
   exports.push_back({"", "channelSums", [](Call& call) {
     Tensor dy = call.tensor(0);
     bool loops = call.environment.ownLoops;
-    call.result(loops ? channelSums(dy.contiguous()) : dy.reshape({-1, dy.size(-1)}).sum(0));
+    call.result(loops ? channelSums(dy.contiguous()) : dy.reshape({-1, dy.size(-1)}).sum(0, false, at::kFloat));
   }});
 }
 

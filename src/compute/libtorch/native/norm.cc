@@ -42,7 +42,8 @@ std::array<std::vector<double>, 2> sumRows(const Shape& s, Body body) {
   return sums;
 }
 
-void statistics(const Shape& s, const float* x, double eps, float* mean, float* scale) {
+template <typename X>
+void statistics(const Shape& s, const X* x, double eps, float* mean, float* scale) {
   // Values are taken from the first voxel's, or the variance of a bright volume would drown in its mean.
   std::vector<float> first(x, x + s.channels);
   std::vector<float> shift = repeated(first);
@@ -80,23 +81,24 @@ Coefficients coefficientsOf(const Shape& s, const float* gamma, const float* bet
 }
 
 // Writes each row inside the border and copies it to where the border repeats it.
+template <typename X, typename Y>
 void apply(const Shape& s, const Tensor& x, const Coefficients& by, bool silu, int64_t n, const Border& border,
            Tensor& out) {
   int64_t depth = x.size(1), height = x.size(2), full = out.size(3) * s.channels, left = border.before[2];
   at::parallel_for(0, s.rows, 16, [&](int64_t from, int64_t to) {
-    std::vector<const float*> copies;
+    std::vector<Y*> copies;
     for (int64_t row = from; row < to; row++) {
-      rowsOf(out.data_ptr<float>(), x.sizes(), border, n, row / height, row % height, copies);
-      float* target = const_cast<float*>(copies[0]);
-      float* inside = target + left * s.channels;
-      const float* source = x.data_ptr<float>() + (n * depth * height + row) * s.row.size;
+      rowsOf(out.data_ptr<Y>(), x.sizes(), border, n, row / height, row % height, copies);
+      Y* target = copies[0];
+      Y* inside = target + left * s.channels;
+      const X* source = x.data_ptr<X>() + (n * depth * height + row) * s.row.size;
       if (silu) rowApply<true>(source, by.a.data(), by.b.data(), s.row, inside);
       else rowApply<false>(source, by.a.data(), by.b.data(), s.row, inside);
-      size_t voxel = s.channels * sizeof(float);
+      size_t voxel = s.channels * sizeof(Y);
       for (int64_t i = 0; i < left; i++) std::memcpy(target + i * s.channels, inside, voxel);
       for (int64_t i = 0; i < border.after[2]; i++)
         std::memcpy(inside + (s.width + i) * s.channels, inside + (s.width - 1) * s.channels, voxel);
-      for (size_t i = 1; i < copies.size(); i++) std::memcpy(const_cast<float*>(copies[i]), target, full * sizeof(float));
+      for (size_t i = 1; i < copies.size(); i++) std::memcpy(copies[i], target, full * sizeof(Y));
     }
   });
 }
@@ -107,6 +109,13 @@ Tensor forTorch(const Tensor& x) {
   return x.device().is_cpu() ? first : first.contiguous();
 }
 
+// Runs body with a value of the type that a tensor is stored in.
+template <typename Body>
+void withType(const Tensor& tensor, Body body) {
+  if (tensor.scalar_type() == at::kBFloat16) body(BFloat16());
+  else body(0.f);
+}
+
 // (x, gamma, beta, groups, eps, silu) -> y, mean [n, groups], reciprocal standard deviation [n, groups]
 void groupNorm(Call& call) {
   Tensor x = call.tensor(0).contiguous(), gamma = call.tensor(1).contiguous(), beta = call.tensor(2).contiguous();
@@ -115,24 +124,30 @@ void groupNorm(Call& call) {
   bool silu = call.flag(5);
   Shape s = shapeOf(x, groups);
   if (!call.environment.ownLoops || x.numel() == 0) {
-    auto [y, mean, scale] = at::native_group_norm(forTorch(x), gamma, beta, s.n, s.channels, s.rows * s.width,
+    auto [y, mean, scale] = at::native_group_norm(forTorch(x).to(at::kFloat), gamma, beta, s.n, s.channels, s.rows * s.width,
                                                   groups, eps);
     y = channelsLast(y);
-    call.result((silu ? at::silu(y) : y).contiguous());
+    call.result((silu ? at::silu(y) : y).to(call.environment.storage).contiguous());
     call.result(mean);
     call.result(scale);
     return;
   }
   Slot slot;
   slot.border = {{1, 1, 1}, {1, 1, 1}}; // what the 3x3x3 convolution that follows asks for
-  Tensor mean = at::empty({s.n, groups}, x.options()), scale = at::empty({s.n, groups}, x.options());
-  slot.bordered = at::empty({s.n, x.size(1) + 2, x.size(2) + 2, x.size(3) + 2, s.channels}, x.options());
-  for (int64_t n = 0; n < s.n; n++) {
-    float *m = mean.data_ptr<float>() + n * groups, *r = scale.data_ptr<float>() + n * groups;
-    statistics(s, x.data_ptr<float>() + n * s.rows * s.row.size, eps, m, r);
-    Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
-    apply(s, x, by, silu, n, slot.border, slot.bordered);
-  }
+  Tensor mean = at::empty({s.n, groups}, call.floats()), scale = at::empty({s.n, groups}, call.floats());
+  slot.bordered = at::empty({s.n, x.size(1) + 2, x.size(2) + 2, x.size(3) + 2, s.channels},
+                            x.options().dtype(call.environment.storage));
+  withType(x, [&](auto in) {
+    withType(slot.bordered, [&](auto out) {
+      using X = decltype(in);
+      for (int64_t n = 0; n < s.n; n++) {
+        float *m = mean.data_ptr<float>() + n * groups, *r = scale.data_ptr<float>() + n * groups;
+        statistics(s, x.data_ptr<X>() + n * s.rows * s.row.size, eps, m, r);
+        Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
+        apply<X, decltype(out)>(s, x, by, silu, n, slot.border, slot.bordered);
+      }
+    });
+  });
   slot.value = insideOf(slot.bordered, slot.border);
   call.result(std::move(slot));
   call.result(mean);
@@ -140,7 +155,8 @@ void groupNorm(Call& call) {
 }
 
 void groupNormGradientByTorch(Call& call, const Shape& s) {
-  Tensor dy = forTorch(call.tensor(0)), x = forTorch(call.tensor(1));
+  at::ScalarType type = call.tensor(1).scalar_type();
+  Tensor dy = forTorch(call.tensor(0)).to(at::kFloat), x = forTorch(call.tensor(1)).to(at::kFloat);
   Tensor gamma = call.tensor(2), beta = call.tensor(3), mean = call.tensor(4), scale = call.tensor(5);
   if (call.flag(7)) {
     // The value before SiLU is computed anew: kept, it would double what a norm holds until the gradient.
@@ -154,9 +170,64 @@ void groupNormGradientByTorch(Call& call, const Shape& s) {
 #endif
   auto [dx, dgamma, dbeta] = at::native_group_norm_backward(dy, x, mean, scale, gamma, s.n, s.channels,
                                                             s.rows * s.width, s.groups, {true, true, true});
-  call.result(channelsLast(dx).contiguous());
+  call.result(channelsLast(dx).to(type).contiguous());
   call.result(dgamma);
   call.result(dbeta);
+}
+
+// dx, and dgamma and dbeta added to, from dy with its border; both as they are stored.
+template <typename Y, typename X>
+void gradients(const Shape& s, const Tensor& dy, const Border& border, const Tensor& x, const float* gamma,
+               const float* beta, const Tensor& mean, const Tensor& scale, bool silu, Tensor& dx, float* dgamma,
+               float* dbeta) {
+  int64_t height = x.size(2);
+  for (int64_t n = 0; n < s.n; n++) {
+    const float *m = mean.data_ptr<float>() + n * s.groups, *r = scale.data_ptr<float>() + n * s.groups;
+    Coefficients by = coefficientsOf(s, gamma, beta, m, r);
+    GradientRow coefficients{by.a.data(), by.b.data(), by.mean.data(), by.scale.data()};
+    const X* from = x.data_ptr<X>() + n * s.rows * s.row.size;
+    X* to = dx.data_ptr<X>() + n * s.rows * s.row.size;
+    auto [sums, products] = sumRows(s, [&](int64_t start, int64_t end, double* sum, double* product) {
+      std::vector<float> row(s.row.size);
+      std::vector<const Y*> copies;
+      for (int64_t i = start; i < end; i++) {
+        rowsOf<const Y>(dy.data_ptr<Y>(), x.sizes(), border, n, i / height, i % height, copies);
+        const X* value = from + i * s.row.size;
+        X* out = to + i * s.row.size;
+        if (border.empty()) {
+          auto compute = silu ? rowGradient<true, Y, X> : rowGradient<false, Y, X>;
+          compute(copies[0], value, coefficients, s.row, out, sum, product);
+        } else {
+          foldRow(copies, border.before[2], border.after[2], s.width, s.channels, row.data());
+          auto compute = silu ? rowGradient<true, float, X> : rowGradient<false, float, X>;
+          compute(row.data(), value, coefficients, s.row, out, sum, product);
+        }
+      }
+    });
+    std::vector<float> p(s.channels), q(s.channels), offset(s.channels);
+    double count = (double)s.rows * s.width * s.perGroup();
+    for (int64_t group = 0; group < s.groups; group++) {
+      double sum = 0, product = 0; // over the group, of the gradient after gamma
+      int64_t start = group * s.perGroup(), end = start + s.perGroup();
+      for (int64_t c = start; c < end; c++) {
+        sum += gamma[c] * sums[c];
+        product += gamma[c] * products[c];
+      }
+      double along = (double)r[group] * r[group] * product / count;
+      for (int64_t c = start; c < end; c++) {
+        dgamma[c] += (float)products[c];
+        dbeta[c] += (float)sums[c];
+        p[c] = gamma[c] * r[group];
+        q[c] = (float)-along;
+        offset[c] = (float)(m[group] * along - r[group] * sum / count);
+      }
+    }
+    std::vector<float> ps = repeated(p), qs = repeated(q), offsets = repeated(offset);
+    at::parallel_for(0, s.rows, 16, [&](int64_t start, int64_t end) {
+      for (int64_t i = start; i < end; i++)
+        rowInputGradient(from + i * s.row.size, ps.data(), qs.data(), offsets.data(), s.row, to + i * s.row.size);
+    });
+  }
 }
 
 // (dy, x, gamma, beta, mean, scale, groups, silu) -> dx, dgamma, dbeta
@@ -172,52 +243,13 @@ void groupNormGradient(Call& call) {
   Tensor dy = (folded ? given.value : given.gradient).contiguous();
   Border border = folded ? Border{} : given.border;
   Tensor dx = at::empty(x.sizes(), x.options());
-  Tensor dgamma = at::zeros({s.channels}, x.options()), dbeta = at::zeros({s.channels}, x.options());
-  int64_t height = x.size(2);
-  for (int64_t n = 0; n < s.n; n++) {
-    const float *m = mean.data_ptr<float>() + n * s.groups, *r = scale.data_ptr<float>() + n * s.groups;
-    Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
-    GradientRow coefficients{by.a.data(), by.b.data(), by.mean.data(), by.scale.data()};
-    const float* from = x.data_ptr<float>() + n * s.rows * s.row.size;
-    float* to = dx.data_ptr<float>() + n * s.rows * s.row.size;
-    auto [sums, products] = sumRows(s, [&](int64_t start, int64_t end, double* sum, double* product) {
-      std::vector<float> row(s.row.size);
-      std::vector<const float*> copies;
-      for (int64_t i = start; i < end; i++) {
-        rowsOf(dy.data_ptr<float>(), x.sizes(), border, n, i / height, i % height, copies);
-        const float* g = copies[0];
-        if (!border.empty()) {
-          foldRow(copies, border.before[2], border.after[2], s.width, s.channels, row.data());
-          g = row.data();
-        }
-        auto compute = silu ? rowGradient<true> : rowGradient<false>;
-        compute(g, from + i * s.row.size, coefficients, s.row, to + i * s.row.size, sum, product);
-      }
+  Tensor dgamma = at::zeros({s.channels}, call.floats()), dbeta = at::zeros({s.channels}, call.floats());
+  withType(dy, [&](auto out) {
+    withType(x, [&](auto in) {
+      gradients<decltype(out), decltype(in)>(s, dy, border, x, gamma.data_ptr<float>(), beta.data_ptr<float>(), mean,
+                                             scale, silu, dx, dgamma.data_ptr<float>(), dbeta.data_ptr<float>());
     });
-    std::vector<float> p(s.channels), q(s.channels), offset(s.channels);
-    double count = (double)s.rows * s.width * s.perGroup();
-    for (int64_t group = 0; group < s.groups; group++) {
-      double sum = 0, product = 0; // over the group, of the gradient after gamma
-      int64_t start = group * s.perGroup(), end = start + s.perGroup();
-      for (int64_t c = start; c < end; c++) {
-        sum += gamma.data_ptr<float>()[c] * sums[c];
-        product += gamma.data_ptr<float>()[c] * products[c];
-      }
-      double along = (double)r[group] * r[group] * product / count;
-      for (int64_t c = start; c < end; c++) {
-        dgamma.data_ptr<float>()[c] += (float)products[c];
-        dbeta.data_ptr<float>()[c] += (float)sums[c];
-        p[c] = gamma.data_ptr<float>()[c] * r[group];
-        q[c] = (float)-along;
-        offset[c] = (float)(m[group] * along - r[group] * sum / count);
-      }
-    }
-    std::vector<float> ps = repeated(p), qs = repeated(q), offsets = repeated(offset);
-    at::parallel_for(0, s.rows, 16, [&](int64_t start, int64_t end) {
-      for (int64_t i = start; i < end; i++)
-        rowInputGradient(from + i * s.row.size, ps.data(), qs.data(), offsets.data(), s.row, to + i * s.row.size);
-    });
-  }
+  });
   call.result(dx);
   call.result(dgamma);
   call.result(dbeta);

@@ -1,4 +1,4 @@
-// GroupNorm (+ SiLU) on one row [w, c], taken as a flat run of floats. Coefficients by channel are repeated to `period`
+// GroupNorm (+ SiLU) on one row [w, c], taken as a flat run of values. Coefficients by channel are repeated to `period`
 // floats, a common multiple of the channels and the vector's lanes, so that any channel count runs in whole vectors.
 #pragma once
 #include <cstring>
@@ -22,24 +22,22 @@ inline std::vector<float> repeated(const std::vector<float>& byChannel) {
 }
 
 // Calls step(values of `from` at, at, how many are real) for each vector of the row; the last is filled with zeros.
-template <typename Step>
-PATCHWISE_INLINE void eachVector(const float* from, Row row, Step step) {
+template <typename T, typename Step>
+PATCHWISE_INLINE void eachVector(const T* from, Row row, Step step) {
   int64_t at = 0;
   for (; at + kLanes <= row.size; at += kLanes) step(load(from + at), at, kLanes);
-  if (at < row.size) {
-    float rest[kLanes] = {};
-    std::memcpy(rest, from + at, (row.size - at) * sizeof(float));
-    step(load(rest), at, (int)(row.size - at));
-  }
+  if (at < row.size) step(loadSome(from + at, (int)(row.size - at)), at, (int)(row.size - at));
 }
 
-PATCHWISE_INLINE void storeSome(float* to, Floats values, int count) {
+template <typename T>
+PATCHWISE_INLINE void storeUpTo(T* to, Floats values, int count) {
   if (count == kLanes) store(to, values);
-  else std::memcpy(to, &values, count * sizeof(float));
+  else storeSome(to, values, count);
 }
 
 // Adds the sums of (x - shift) and of its square to sums [period] and squares [period].
-inline void rowSums(const float* x, const float* shift, Row row, double* sums, double* squares) {
+template <typename X>
+inline void rowSums(const X* x, const float* shift, Row row, double* sums, double* squares) {
   for (int64_t lane = 0; lane < row.period && lane < row.size; lane += kLanes) {
     Floats origin = load(shift + lane), sum{}, square{};
     int64_t at = lane;
@@ -53,7 +51,7 @@ inline void rowSums(const float* x, const float* shift, Row row, double* sums, d
       squares[lane + i] += square[i];
     }
     for (int i = 0; at + i < row.size && i < kLanes; i++) {
-      double value = x[at + i] - shift[lane + i];
+      double value = (float)x[at + i] - shift[lane + i];
       sums[lane + i] += value;
       squares[lane + i] += value * value;
     }
@@ -61,12 +59,12 @@ inline void rowSums(const float* x, const float* shift, Row row, double* sums, d
 }
 
 // y = x * a + b, then SiLU where asked.
-template <bool kSilu>
-inline void rowApply(const float* x, const float* a, const float* b, Row row, float* y) {
+template <bool kSilu, typename X, typename Y>
+inline void rowApply(const X* x, const float* a, const float* b, Row row, Y* y) {
   int64_t lane = 0;
   eachVector(x, row, [&](Floats value, int64_t at, int count) {
     Floats t = value * load(a + lane) + load(b + lane);
-    storeSome(y + at, kSilu ? t * sigmoid(t) : t, count);
+    storeUpTo(y + at, kSilu ? t * sigmoid(t) : t, count);
     lane = lane + kLanes == row.period ? 0 : lane + kLanes;
   });
 }
@@ -79,9 +77,8 @@ struct GradientRow {
 };
 
 // The gradient before the affine part, dt, and its sums alone and times the normalised x.
-template <bool kSilu>
-inline void rowGradient(const float* dy, const float* x, GradientRow by, Row row, float* dt, double* sums,
-                        double* products) {
+template <bool kSilu, typename Y, typename X>
+inline void rowGradient(const Y* dy, const X* x, GradientRow by, Row row, X* dt, double* sums, double* products) {
   auto step = [&](Floats g, Floats value, int64_t lane, Floats& sum, Floats& product) {
     if (kSilu) {
       Floats t = value * load(by.a + lane) + load(by.b + lane);
@@ -98,10 +95,8 @@ inline void rowGradient(const float* dy, const float* x, GradientRow by, Row row
     for (; at + kLanes <= row.size; at += row.period) store(dt + at, step(load(dy + at), load(x + at), lane, sum, product));
     if (at < row.size) {
       // Gradients of zero where there is no voxel, so the sums are right.
-      float g[kLanes] = {}, value[kLanes] = {};
-      std::memcpy(g, dy + at, (row.size - at) * sizeof(float));
-      std::memcpy(value, x + at, (row.size - at) * sizeof(float));
-      storeSome(dt + at, step(load(g), load(value), lane, sum, product), (int)(row.size - at));
+      int rest = (int)(row.size - at);
+      storeSome(dt + at, step(loadSome(dy + at, rest), loadSome(x + at, rest), lane, sum, product), rest);
     }
     for (int i = 0; i < kLanes; i++) {
       sums[lane + i] += sum[i];
@@ -111,18 +106,12 @@ inline void rowGradient(const float* dy, const float* x, GradientRow by, Row row
 }
 
 // dx = dt * p + x * q + r, in place of dt.
-inline void rowInputGradient(const float* x, const float* p, const float* q, const float* r, Row row, float* dt) {
+template <typename X>
+inline void rowInputGradient(const X* x, const float* p, const float* q, const float* r, Row row, X* dt) {
   int64_t lane = 0;
   eachVector(x, row, [&](Floats value, int64_t at, int count) {
-    float some[kLanes] = {};
-    Floats g;
-    if (count == kLanes) {
-      g = load(dt + at);
-    } else {
-      std::memcpy(some, dt + at, count * sizeof(float));
-      g = load(some);
-    }
-    storeSome(dt + at, g * load(p + lane) + value * load(q + lane) + load(r + lane), count);
+    Floats g = count == kLanes ? load(dt + at) : loadSome(dt + at, count);
+    storeUpTo(dt + at, g * load(p + lane) + value * load(q + lane) + load(r + lane), count);
     lane = lane + kLanes == row.period ? 0 : lane + kLanes;
   });
 }

@@ -7,7 +7,8 @@ namespace {
 using Reduction = Tensor (*)(const Tensor& x, const Sizes& axes, bool keep);
 
 Tensor sum(const Tensor& x, const Sizes& axes, bool keep) {
-  at::ScalarType type = x.scalar_type() == at::kBool ? at::kInt : x.scalar_type();
+  at::ScalarType stored = x.scalar_type();
+  at::ScalarType type = stored == at::kBool ? at::kInt : stored == at::kBFloat16 ? at::kFloat : stored;
   return axes.empty() ? x.to(type) : x.sum(axes, keep, type);
 }
 
@@ -51,7 +52,7 @@ void addReductions(Exports& exports) {
       call.result(reduce(call.tensor(0), call.sizes(1), call.flag(2)));
     }});
   exports.push_back({"", "matMul", [](Call& call) {
-    Tensor a = call.tensor(0), b = call.tensor(1);
+    Tensor a = call.tensor(0).to(at::kFloat), b = call.tensor(1).to(at::kFloat);
     if (call.flag(2)) a = a.transpose(-1, -2);
     if (call.flag(3)) b = b.transpose(-1, -2);
     call.result(at::matmul(a, b));

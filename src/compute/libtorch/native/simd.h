@@ -1,6 +1,8 @@
 // As many floats at a time as one register of the processor holds, in GCC's and Clang's vector extension. Vectors wider
 // than a register would live in memory.
 #pragma once
+#include <c10/util/BFloat16.h>
+#include <algorithm>
 #include <cstdint>
 
 namespace patchwise {
@@ -19,6 +21,32 @@ typedef int32_t Ints __attribute__((vector_size(4 * kLanes), aligned(4)));
 
 PATCHWISE_INLINE Floats load(const float* from) { return *(const Floats*)from; }
 PATCHWISE_INLINE void store(float* to, Floats values) { *(Floats*)to = values; }
+
+// Half-size storage: the upper 16 bits of a float, rounded to nearest, ties to even. Computing stays in floats.
+using c10::BFloat16;
+typedef uint16_t Halves __attribute__((vector_size(2 * kLanes), aligned(2)));
+typedef uint32_t Words __attribute__((vector_size(4 * kLanes), aligned(4)));
+PATCHWISE_INLINE Floats load(const BFloat16* from) {
+  return (Floats)(__builtin_convertvector(*(const Halves*)from, Words) << 16);
+}
+PATCHWISE_INLINE void store(BFloat16* to, Floats values) {
+  Words bits = (Words)values;
+  bits += 0x7fffu + ((bits >> 16) & 1u);
+  *(Halves*)to = __builtin_convertvector(bits >> 16, Halves);
+}
+// The first `count` alone; the others load as zeros.
+template <typename T>
+PATCHWISE_INLINE Floats loadSome(const T* from, int count) {
+  T some[kLanes] = {};
+  std::copy(from, from + count, some);
+  return load(some);
+}
+template <typename T>
+PATCHWISE_INLINE void storeSome(T* to, Floats values, int count) {
+  T some[kLanes];
+  store(some, values);
+  std::copy(some, some + count, to);
+}
 // The difference, because value + 0 is not value where that is -0, and would be computed.
 PATCHWISE_INLINE Floats all(float value) { return value - Floats{}; }
 

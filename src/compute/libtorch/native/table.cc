@@ -10,7 +10,8 @@ constexpr int kResult = 16;
 
 int32_t codeOf(at::ScalarType type) {
   switch (type) {
-    case at::kFloat: return 0;
+    case at::kFloat:
+    case at::kBFloat16: return 0;
     case at::kInt: return 1;
     case at::kBool: return 2;
     default: TORCH_CHECK(false, "no JavaScript type for ", type);

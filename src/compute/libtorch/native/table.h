@@ -47,6 +47,8 @@ struct Environment {
   at::Device device{at::kCPU};
   // Whether hand-written CPU loops are used; without them everything is ATen's, as on other devices.
   bool ownLoops = true;
+  // What activations of convolutions and norms are stored in: floats or bfloat16. JavaScript sees floats either way.
+  at::ScalarType storage = at::kFloat;
 };
 
 // The caller's mistake or the machine's limit, as it reaches JavaScript.

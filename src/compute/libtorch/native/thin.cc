@@ -31,8 +31,9 @@ struct Volume {
 };
 
 // y[v][c] = bias[c] + sum of x[v + tap] * w[tap][c]
+template <typename T>
 void rowFromOne(const float* x, const Taps& taps, const float* w, const float* bias, int64_t width, int64_t channels,
-                float* y) {
+                T* y) {
   constexpr int kVoxels = 6; // accumulators that fit the registers
   for (int64_t c = 0; c < channels; c += kLanes) {
     Floats start = bias ? load(bias + c) : Floats{};
@@ -56,7 +57,8 @@ void rowFromOne(const float* x, const Taps& taps, const float* w, const float* b
 }
 
 // y[v] = bias + sum of x[v + tap][c] * w[tap][c]
-void rowToOne(const float* x, const Taps& taps, const float* w, float bias, int64_t width, int64_t channels, float* y) {
+template <typename T>
+void rowToOne(const T* x, const Taps& taps, const float* w, float bias, int64_t width, int64_t channels, float* y) {
   constexpr int kVoxels = 4;
   for (int64_t v = 0; v < width; v += kVoxels) {
     Floats sums[kVoxels] = {};
@@ -64,7 +66,7 @@ void rowToOne(const float* x, const Taps& taps, const float* w, float bias, int6
     for (int tap = 0; tap < kTaps; tap++)
       for (int64_t c = 0; c < channels; c += kLanes) {
         Floats weight = load(w + tap * channels + c);
-        const float* from = x + (taps.offset[tap] + v) * channels + c;
+        const T* from = x + (taps.offset[tap] + v) * channels + c;
         for (int i = 0; i < count; i++) sums[i] += weight * load(from + i * channels);
       }
     for (int i = 0; i < count; i++) y[v + i] = bias + total(sums[i]);
@@ -72,7 +74,8 @@ void rowToOne(const float* x, const Taps& taps, const float* w, float bias, int6
 }
 
 // dw[tap][c] += x[v + tap] * dy[v][c]
-void rowWeightsFromOne(const float* x, const Taps& taps, const float* dy, int64_t width, int64_t channels, float* dw) {
+template <typename T>
+void rowWeightsFromOne(const float* x, const Taps& taps, const T* dy, int64_t width, int64_t channels, float* dw) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     Floats sums[kTaps];
     for (int tap = 0; tap < kTaps; tap++) sums[tap] = load(dw + tap * channels + c);
@@ -86,13 +89,14 @@ void rowWeightsFromOne(const float* x, const Taps& taps, const float* dy, int64_
 }
 
 // dw[tap][c] += x[v + tap][c] * dy[v]
-void rowWeightsToOne(const float* x, const Taps& taps, const float* dy, int64_t width, int64_t channels, float* dw) {
+template <typename T>
+void rowWeightsToOne(const T* x, const Taps& taps, const float* dy, int64_t width, int64_t channels, float* dw) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     Floats sums[kTaps];
     for (int tap = 0; tap < kTaps; tap++) sums[tap] = load(dw + tap * channels + c);
     for (int64_t v = 0; v < width; v++) {
       Floats gradient = all(dy[v]);
-      const float* from = x + v * channels + c;
+      const T* from = x + v * channels + c;
 #pragma GCC unroll 27
       for (int tap = 0; tap < kTaps; tap++) sums[tap] += gradient * load(from + taps.offset[tap] * channels);
     }
@@ -126,48 +130,58 @@ Thin thinKind(const Tensor& w, const std::array<int64_t, 3>& stride) {
   return Thin::kNo;
 }
 
-Tensor thinConvolve(const Tensor& x, const Tensor& weights, const Tensor& bias, Thin kind) {
+Tensor thinConvolve(const Tensor& x, const Tensor& weights, const Tensor& bias, Thin kind, at::ScalarType type) {
   Tensor w = weights.contiguous(), b = bias.defined() ? bias.contiguous() : bias;
   Volume volume{x.size(0), x.size(1) - 2, x.size(2) - 2, x.size(3) - 2};
-  Tensor y = at::empty({volume.n, volume.depth, volume.height, volume.width, w.size(4)}, x.options());
-  const float* from = x.data_ptr<float>();
+  Tensor y = at::empty({volume.n, volume.depth, volume.height, volume.width, w.size(4)}, x.options().dtype(type));
   const float* taps = w.data_ptr<float>();
   const float* start = b.defined() ? b.data_ptr<float>() : nullptr;
-  float* to = y.data_ptr<float>();
   int64_t channels = kind == Thin::kIn ? w.size(4) : w.size(3);
   Taps offsets = volume.taps();
-  at::parallel_for(0, volume.rows(), 8, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row++) {
-      int64_t origin = volume.origin(row);
-      if (kind == Thin::kIn)
-        rowFromOne(from + origin, offsets, taps, start, volume.width, channels, to + row * volume.width * channels);
-      else
-        rowToOne(from + origin * channels, offsets, taps, start ? *start : 0.f, volume.width, channels,
-                 to + row * volume.width);
-    }
-  });
+  auto run = [&](auto example) {
+    using T = decltype(example);
+    at::parallel_for(0, volume.rows(), 8, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++) {
+        int64_t origin = volume.origin(row);
+        if (kind == Thin::kIn)
+          rowFromOne(x.data_ptr<float>() + origin, offsets, taps, start, volume.width, channels,
+                     y.data_ptr<T>() + row * volume.width * channels);
+        else
+          rowToOne(x.data_ptr<T>() + origin * channels, offsets, taps, start ? *start : 0.f, volume.width, channels,
+                   y.data_ptr<float>() + row * volume.width);
+      }
+    });
+  };
+  if ((kind == Thin::kIn ? y : x).scalar_type() == at::kBFloat16) run(BFloat16());
+  else run(0.f);
   return y;
 }
 
-Tensor thinInputGradient(const Tensor& dy, const Tensor& weights) {
+Tensor thinInputGradient(const Tensor& dy, const Tensor& weights, at::ScalarType type) {
   // Every voxel of x gathers from the outputs it went to: the same convolution backwards, from one channel to many.
   Tensor flipped = weights.flip({0, 1, 2}).reshape({3, 3, 3, 1, weights.size(3)});
-  return thinConvolve(at::constant_pad_nd(dy, {0, 0, 2, 2, 2, 2, 2, 2}), flipped, Tensor(), Thin::kIn);
+  return thinConvolve(at::constant_pad_nd(dy, {0, 0, 2, 2, 2, 2, 2, 2}), flipped, Tensor(), Thin::kIn, type);
 }
 
 Tensor thinWeightGradient(const Tensor& x, const Tensor& dy, const Tensor& weights, Thin kind) {
   Volume volume{dy.size(0), dy.size(1), dy.size(2), dy.size(3)};
-  Tensor dw = at::empty(weights.sizes(), dy.options());
-  const float *from = x.data_ptr<float>(), *gradient = dy.data_ptr<float>();
+  Tensor dw = at::empty(weights.sizes(), dy.options().dtype(at::kFloat));
   int64_t channels = kind == Thin::kIn ? weights.size(4) : weights.size(3);
   Taps offsets = volume.taps();
-  sumOverRows(volume.rows(), kTaps * channels, dw.data_ptr<float>(), [&](int64_t row, float* sums) {
-    int64_t origin = volume.origin(row);
-    if (kind == Thin::kIn)
-      rowWeightsFromOne(from + origin, offsets, gradient + row * volume.width * channels, volume.width, channels, sums);
-    else
-      rowWeightsToOne(from + origin * channels, offsets, gradient + row * volume.width, volume.width, channels, sums);
-  });
+  auto run = [&](auto example) {
+    using T = decltype(example);
+    sumOverRows(volume.rows(), kTaps * channels, dw.data_ptr<float>(), [&](int64_t row, float* sums) {
+      int64_t origin = volume.origin(row), width = volume.width;
+      if (kind == Thin::kIn)
+        rowWeightsFromOne(x.data_ptr<float>() + origin, offsets, dy.data_ptr<T>() + row * width * channels, width,
+                          channels, sums);
+      else
+        rowWeightsToOne(x.data_ptr<T>() + origin * channels, offsets, dy.data_ptr<float>() + row * width, width,
+                        channels, sums);
+    });
+  };
+  if ((kind == Thin::kIn ? dy : x).scalar_type() == at::kBFloat16) run(BFloat16());
+  else run(0.f);
   return dw;
 }
 
@@ -175,17 +189,22 @@ Tensor channelSums(const Tensor& dy) {
   int64_t channels = dy.size(-1), period = periodOf(channels), size = dy.numel();
   // Rows of whole periods, so that each starts at the first channel.
   int64_t length = std::min<int64_t>(size, std::max<int64_t>(1, 4096 / period) * period);
-  if (size == 0) return at::zeros({channels}, dy.options());
+  Tensor out = at::zeros({channels}, dy.options().dtype(at::kFloat));
+  if (size == 0) return out;
   std::vector<float> sums(period);
-  const float* from = dy.data_ptr<float>();
-  sumOverRows((size + length - 1) / length, period, sums.data(), [&](int64_t row, float* to) {
-    int64_t lane = 0;
-    eachVector(from + row * length, {std::min(length, size - row * length), period}, [&](Floats value, int64_t, int) {
-      store(to + lane, load(to + lane) + value);
-      lane = lane + kLanes == period ? 0 : lane + kLanes;
+  auto run = [&](auto example) {
+    const auto* from = dy.data_ptr<decltype(example)>();
+    sumOverRows((size + length - 1) / length, period, sums.data(), [&](int64_t row, float* to) {
+      int64_t lane = 0;
+      Row part{std::min(length, size - row * length), period};
+      eachVector(from + row * length, part, [&](Floats value, int64_t, int) {
+        store(to + lane, load(to + lane) + value);
+        lane = lane + kLanes == period ? 0 : lane + kLanes;
+      });
     });
-  });
-  Tensor out = at::zeros({channels}, dy.options());
+  };
+  if (dy.scalar_type() == at::kBFloat16) run(BFloat16());
+  else run(0.f);
   for (int64_t i = 0; i < period; i++) out.data_ptr<float>()[i % channels] += sums[i];
   return out;
 }

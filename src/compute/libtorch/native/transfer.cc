@@ -50,7 +50,8 @@ void toArray(Call& call) {
   Array array = arrayOf(call, 1);
   TORCH_CHECK((int64_t)array.length == tensor.numel(), tensor.numel(), " places expected, received ", array.length);
   if (tensor.numel() == 0) return;
-  auto type = tensor.scalar_type() == at::kBool ? at::kByte : tensor.scalar_type();
+  auto stored = tensor.scalar_type();
+  auto type = stored == at::kBool ? at::kByte : stored == at::kBFloat16 ? at::kFloat : stored;
   TORCH_CHECK(type == array.type, "an array of ", type, " expected");
   at::from_blob(array.data, tensor.sizes(), at::TensorOptions().dtype(type)).copy_(tensor);
 }

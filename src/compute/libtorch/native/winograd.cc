@@ -130,6 +130,11 @@ void convolvePoints(const Tensor& x, int64_t border, const Tensor& points, const
   });
 }
 
+void convolveAny(const Tensor& x, int64_t border, const Tensor& points, const float* bias, Tensor& y) {
+  if (x.scalar_type() == at::kBFloat16) convolvePoints<BFloat16>(x, border, points, bias, y);
+  else convolvePoints<float>(x, border, points, bias, y);
+}
+
 // Of four points along an axis: u0 + (u1 + u2) / 2, (u1 - u2) / 2, (u1 + u2) / 2 + u3.
 template <typename Put>
 void threeOfFour(Floats u0, Floats u1, Floats u2, Floats u3, Put put) {
@@ -204,7 +209,7 @@ bool winogradFits(at::IntArrayRef weights, const Size3& stride) {
 Tensor winogradConvolve(const Tensor& x, const Tensor& weights, const Tensor& bias) {
   Tensor points = transformWeights(weights), b = bias.defined() ? bias.contiguous() : bias;
   Tensor y = at::empty({x.size(0), x.size(1) - 2, x.size(2) - 2, x.size(3) - 2, weights.size(4)}, x.options());
-  convolvePoints<float>(x, 0, points, b.defined() ? b.data_ptr<float>() : nullptr, y);
+  convolveAny(x, 0, points, b.defined() ? b.data_ptr<float>() : nullptr, y);
   return y;
 }
 
@@ -212,13 +217,14 @@ Tensor winogradInputGradient(const Tensor& dy, const Tensor& weights) {
   // Every voxel of x gathers from the outputs it went to: the same convolution backwards.
   Tensor points = transformWeights(weights.flip({0, 1, 2}).transpose(3, 4));
   Tensor dx = at::empty({dy.size(0), dy.size(1) + 2, dy.size(2) + 2, dy.size(3) + 2, weights.size(3)}, dy.options());
-  convolvePoints<float>(dy, 2, points, nullptr, dx);
+  convolveAny(dy, 2, points, nullptr, dx);
   return dx;
 }
 
 Tensor winogradWeightGradient(const Tensor& x, const Tensor& dy, at::IntArrayRef weights) {
   Tensor dw = at::empty(weights, dy.options().dtype(at::kFloat));
-  weightGradient<float>(x, dy, dw);
+  if (x.scalar_type() == at::kBFloat16 && dy.scalar_type() == at::kBFloat16) weightGradient<BFloat16>(x, dy, dw);
+  else weightGradient<float>(x.to(at::kFloat), dy.to(at::kFloat), dw);
   return dw;
 }
 
