@@ -5,10 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
-import { movesWeights } from '../src/compute/kernels';
-import { Adam, clipByGlobalNorm, useBackend, VqGan } from '../src/index';
-import type { AdamOptions } from '../src/train/adam';
-import { BackendAdam, clipping } from '../src/train/backend-adam';
+import {
+  Adam,
+  type AdamOptions,
+  BackendAdam,
+  clipByGlobalNorm,
+  clipping,
+  movesWeights,
+  storeActivationsIn,
+  useBackend,
+  VqGan,
+} from '../src/index';
 import type { StepSetup } from './step';
 
 interface Entry {
@@ -21,6 +28,7 @@ async function main(): Promise<void> {
   const setup = JSON.parse(process.argv[2]!) as StepSetup & { readonly backend: string };
   process.env.PATCHWISE_THREADS = String(setup.threads);
   const info = await useBackend(setup.backend);
+  storeActivationsIn(setup.precision);
   const bytes = readFileSync(`${setup.state}.bin`);
   const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const entries = JSON.parse(readFileSync(`${setup.state}.json`, 'utf8')) as Entry[];

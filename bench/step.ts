@@ -8,6 +8,7 @@ import {
   compiledFile,
   type LongCall,
   type ModelConfig,
+  type Precision,
   packageRoot,
   phantom,
   presetNamed,
@@ -36,6 +37,8 @@ export interface StepBenchOptions extends LongCall {
   readonly backends?: readonly string[];
   /** Threads of each side; default 2. */
   readonly threads?: number;
+  /** What our activations are stored in; with `bf16` PyTorch's bf16 autocast is a peer too. Default float32. */
+  readonly precision?: Precision;
   /** Seconds to wait before a turn for other programs to be quiet; default 20. */
   readonly patience?: number;
 }
@@ -46,6 +49,7 @@ export interface StepSetup {
   readonly state: string;
   readonly config: ModelConfig;
   readonly threads: number;
+  readonly precision: Precision;
   readonly learningRate: number;
   readonly clip: number;
 }
@@ -71,6 +75,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
     steps = 5,
     threads = 2,
     patience = 20,
+    precision = 'float32',
   } = options;
   const { backends = [backendNames[0] === 'libtorch' ? 'libtorch' : 'wasm'], signal, onProgress } = options;
   const base = presetNamed(preset);
@@ -82,10 +87,11 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
     const state = join(folder, 'state');
     await writeState(state, config, size);
     const { learningRate, clip } = base;
-    const setup: StepSetup = { state, config, threads, learningRate, clip };
+    const setup: StepSetup = { state, config, threads, precision, learningRate, clip };
     for (const backend of backends) sides.push(ourSide(backend, setup));
     const python = await findPython(['torch', 'numpy']);
-    for (const name of python ? [channelsLast, contiguous] : []) sides.push(peerSide(python!, name, setup));
+    const layouts = precision === 'bf16' ? [channelsLast, contiguous, autocast] : [channelsLast, contiguous];
+    for (const name of python ? layouts : []) sides.push(peerSide(python!, name, setup));
     for (const side of sides) await side.ready;
     for (let round = 0; round < repeats; round++) {
       for (const [i, side] of sides.entries()) {
@@ -96,7 +102,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
         onProgress?.({ done: round * sides.length + i + 1, total: repeats * sides.length, what: 'turns' });
       }
     }
-    const name = `${preset}${options.hidden ? `, ${options.hidden} channels` : ''}, ${size.join(' x ')}`;
+    const name = `${preset}${options.hidden ? `, ${options.hidden} channels` : ''}, ${size.join(' x ')}${precision === 'bf16' ? ', bf16' : ''}`;
     const ours = sides.slice(0, backends.length);
     return {
       bench: 'step',
@@ -141,6 +147,7 @@ function rowsOf(name: string, ours: Side, peers: readonly Side[]): BenchRow[] {
 
 const contiguous = 'PyTorch eager contiguous';
 const channelsLast = 'PyTorch eager channels_last_3d';
+const autocast = 'PyTorch eager channels_last_3d, bf16 autocast';
 
 interface Side {
   readonly name: string;
@@ -158,7 +165,7 @@ function ourSide(backend: string, setup: StepSetup): Side {
 
 function peerSide(python: string, name: string, setup: StepSetup): Side {
   const program = join(packageRoot(), 'bench', 'step_peer.py');
-  const args = JSON.stringify({ ...setup, channelsLast: name === channelsLast, bf16: false });
+  const args = JSON.stringify({ ...setup, channelsLast: name !== contiguous, bf16: name === autocast });
   return side(name, python, [program, args]);
 }
 

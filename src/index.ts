@@ -5,7 +5,9 @@ export { type DecodeOptions, decode, decodeToFile } from './codes/decode';
 export { type EncodedPatch, type EncodeOptions, encode, encodePatches } from './codes/encode';
 export { readCodes, writeCodes } from './codes/file';
 export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
+export { movesWeights } from './compute/kernels';
 export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
+export { type Precision, storeActivationsIn } from './compute/precision';
 export {
   buildTensorflow,
   type TensorflowBuild,
@@ -152,7 +154,8 @@ export { baseLayout, graphAxis, palette } from './plot/theme';
 export { volumeFigure } from './plot/volume';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patches';
 export type { LongCall, Progress } from './progress';
-export { Adam, clipByGlobalNorm } from './train/adam';
+export { Adam, type AdamOptions, clipByGlobalNorm } from './train/adam';
+export { BackendAdam, clipping } from './train/backend-adam';
 export { buildC10d } from './train/collective/c10d/build';
 export type { RunConfig, TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';

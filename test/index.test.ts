@@ -6,6 +6,7 @@ describe('the public names', () => {
     expect(Object.keys(pw).sort()).toMatchInlineSnapshot(`
       [
         "Adam",
+        "BackendAdam",
         "Codes",
         "CollectiveFailed",
         "Comparison",
@@ -49,6 +50,7 @@ describe('the public names', () => {
         "buildTensorflow",
         "clearOutput",
         "clipByGlobalNorm",
+        "clipping",
         "codesFigure",
         "compareRuns",
         "compareVolumes",
@@ -98,6 +100,7 @@ describe('the public names', () => {
         "markdown",
         "metricNames",
         "mirrorAxes",
+        "movesWeights",
         "msSsim",
         "onnxParts",
         "openDataset",
@@ -154,6 +157,7 @@ describe('the public names', () => {
         "slabOf",
         "ssim",
         "ssimMap",
+        "storeActivationsIn",
         "supervise",
         "svg",
         "sweepBlending",
