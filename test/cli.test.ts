@@ -78,7 +78,7 @@ describe('patchwise doctor', () => {
   });
 });
 
-describe('a run from the shell', () => {
+describe('a run from the shell', { timeout: 300_000 }, () => {
   it('generates a phantom, trains on it, reconstructs and evaluates it', async () => {
     const ct = join(folder, 'ct.nii.gz');
     await json('phantom', ct, '--shape', '32x32x32', '--seed', '3');

@@ -1,10 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/backend';
 import { InvalidArgument, UnavailableBackend } from '../../src/errors';
 
 describe('useBackend', () => {
-  afterEach(() => {
+  const given = process.env.PATCHWISE_BACKEND;
+  beforeEach(() => {
     delete process.env.PATCHWISE_BACKEND;
+  });
+  afterAll(() => {
+    if (given) process.env.PATCHWISE_BACKEND = given;
   });
 
   it('takes the fastest that is here by itself and says why', async () => {
