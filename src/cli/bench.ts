@@ -1,6 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { BenchReport } from '../../bench/report';
-import { InvalidArgument, type LongCall, type Vec3 } from '../index';
+import { InvalidArgument, type LongCall, type Precision, type Vec3 } from '../index';
 import { answer, columns, interruptible, parseCount, parseVec3 } from './terminal';
 
 interface BenchOptions {
@@ -12,6 +12,7 @@ interface BenchOptions {
   readonly data?: string;
   readonly threads?: number;
   readonly backends?: readonly string[];
+  readonly precision?: Precision;
 }
 
 type Bench = (options: LongCall & BenchOptions) => Promise<BenchReport>;
@@ -46,6 +47,12 @@ export function addBench(program: Command): void {
     )
     .option('--data <file>', 'quantisers: NIfTI file to train on; default the chest CT beside the project')
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
+    .addOption(
+      new Option('--precision <name>', 'step: what our activations are stored in').choices([
+        'float32',
+        'bf16',
+      ]),
+    )
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
     .option('--json', 'print one JSON value')
     .action(async (name: string, { json, ...options }: BenchOptions & { json?: boolean }) => {
