@@ -4,12 +4,15 @@ import { cropToShape, resampleToShape, type VoxelImage } from './store/resample'
 import type { Vec3 } from './vec3';
 import { Volume } from './volume';
 
-/** The smaller view of a volume that a baseline sees: all of it in fewer voxels (trilinear), or its centre. */
+/** The smaller view of a volume that a baseline sees: all of it in fewer voxels (filtered against aliasing, trilinear), or its centre. */
 export function viewVolume(volume: Volume, view: BaselineView): Volume {
   return changed(volume, view.how === 'crop' ? cropToShape : resampleToShape, view.shape, view.how);
 }
 
-/** The whole extent of a volume in this many voxels, trilinear, as PyTorch's `interpolate` with align_corners off. */
+/**
+ * The whole extent of a volume in this many voxels: trilinear, as PyTorch's `interpolate` with align_corners off; where
+ * that is fewer, after a filter against aliasing.
+ */
 export function resampleVolume(volume: Volume, shape: Vec3): Volume {
   return changed(volume, resampleToShape, shape, 'resample');
 }

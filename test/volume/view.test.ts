@@ -35,7 +35,8 @@ describe('views of a volume', () => {
   it('there and back is the volume where it is linear, and loses detail where it is not', () => {
     const ramp = new Volume({ shape: [16, 4, 4], data: new Float32Array(256).map((_, i) => 10 * (i % 16)) });
     const back = resampleVolume(viewVolume(ramp, { shape: [8, 4, 4], how: 'resample' }), [16, 4, 4]);
-    for (let x = 1; x < 15; x++) expect(back.data[x]).toBeCloseTo(ramp.data[x]!, 4);
+    // The filter against aliasing reaches over the border, where the edge is repeated.
+    for (let x = 4; x < 12; x++) expect(back.data[x]).toBeCloseTo(ramp.data[x]!, 4);
     const ctBack = resampleVolume(viewVolume(ct, { shape: [12, 10, 10], how: 'resample' }), ct.shape);
     expect(Math.max(...ctBack.data.map((value, i) => Math.abs(value - ct.data[i]!)))).toBeGreaterThan(100);
   });
