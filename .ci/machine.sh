@@ -33,22 +33,6 @@ make_python() {
   return 1
 }
 
-# Peers that tests compare with, each tried alone: from Debian, else by pip.
-python_peers() {
-  make_python || return 1
-  apt_install python3-nibabel
-  apt_install python3-skimage
-  apt_install python3-jupyter-kernel-test
-  # What pip's torch imports, where its own index is all that answers.
-  apt_install python3-filelock python3-fsspec python3-jinja2 python3-networkx python3-sympy python3-typing-extensions
-  local peer
-  for peer in nibabel skimage:scikit-image jupyter_kernel_test:jupyter-kernel-test tensorboard jupyterlab onnx onnxruntime; do
-    "$python" -c "import ${peer%%:*}" 2>/dev/null || pip_install "${peer##*:}" >/dev/null ||
-      echo "without ${peer##*:}: tests that compare with it are skipped"
-  done
-  "$python" -c 'import nibabel'
-}
-
 # libtorch: pip's torch for CPUs, else Debian's; and the compiler.
 libtorch() {
   command -v "${CXX:-g++}" >/dev/null || apt_install g++ || return 1
@@ -68,8 +52,9 @@ pip_torch() {
     pip_install --no-deps torch --index-url https://download.pytorch.org/whl/cpu
 }
 
-debian_libtorch() {
-  local environment=(PATCHWISE_CACHE="$PWD/.ci/debian" PATCHWISE_REQUIRE_BACKENDS=wasm,libtorch)
-  env "${environment[@]}" npx patchwise backend build libtorch --libtorch /usr &&
-    env "${environment[@]}" npx vitest run test/conformance test/compute test/model test/specs
+# Against the torch that pip brought, else whatever is on the machine.
+build_libtorch() {
+  local where=()
+  if has_pip_torch; then where=(PATCHWISE_PYTHON="$python"); fi
+  env "${where[@]}" npx patchwise backend build libtorch
 }
