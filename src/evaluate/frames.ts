@@ -1,11 +1,15 @@
 /** Records and tables of figures as danfojs data frames, and the places where danfojs 1.2.0 does not do what it says. */
 import { writeFile } from 'node:fs/promises';
 import { env, Tensor } from '@tensorflow/tfjs-core';
+// biome-ignore lint/suspicious/noTsIgnore: an error only where the optional package was left out
+// @ts-ignore its types are then unknown, and the build goes on
 import type { DataFrame } from 'danfojs-node';
 import { InvalidArgument, UnavailablePackage } from '../errors';
 import type { MetricRecord } from '../train/metrics-log';
 import type { Run } from '../train/run';
 
+// biome-ignore lint/suspicious/noTsIgnore: as above
+// @ts-ignore as above
 export type Danfo = typeof import('danfojs-node');
 
 /** A row of a frame. What is missing or undefined becomes NaN in a column of numbers, '' in one of text. */
@@ -114,7 +118,7 @@ function flat(value: object, path = ''): FrameRow {
 export function frameRows(frame: DataFrame): Record<string, number | string>[] {
   const { columns } = frame;
   return (frame.values as (number | string)[][]).map((row) =>
-    Object.fromEntries(columns.map((column, i) => [column, row[i]!])),
+    Object.fromEntries(columns.map((column: string, i: number) => [column, row[i]!])),
   );
 }
 
@@ -124,7 +128,7 @@ export function frameRows(frame: DataFrame): Record<string, number | string>[] {
  */
 export function describeFrame(frame: DataFrame): DataFrame {
   const rows = frameRows(frame);
-  const described = frame.columns.flatMap((column) => {
+  const described = frame.columns.flatMap((column: string) => {
     const all = rows.map((row) => row[column]);
     if (!all.every((value) => typeof value === 'number')) return [];
     const values = (all as number[]).filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
