@@ -11,12 +11,13 @@ import { addNotebook } from './cli/notebook';
 import { addPlan } from './cli/plan';
 import { addPrepare } from './cli/prepare';
 import { addTrain } from './cli/train';
-import { isPatchwiseError } from './index';
+import { isPatchwiseError, version } from './index';
 
 /** Exit codes: 0 done, 1 the work failed, 2 wrong usage. */
 async function main(): Promise<void> {
   const program = new Command('patchwise')
     .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
+    .version(version())
     .exitOverride()
     .showHelpAfterError('(add --help for what is allowed)');
   for (const add of [

@@ -67,6 +67,7 @@ export function addEvaluate(program: Command): void {
 function modelOptions(command: Command): Command {
   return command
     .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
+    .option('--overlap <part>', 'the same as parts of the patch, or voxels: one number or x,y,z', parseParts)
     .option(
       '--intensity <name | low,high>',
       'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
@@ -76,7 +77,7 @@ function modelOptions(command: Command): Command {
     .option(
       '--sigma <part>',
       'of the gaussian window, as a part of the patch: one number or x,y,z',
-      parseSigma,
+      parseParts,
     )
     .option('--foreground <value>', 'leave out patches without a value over this', parseForeground)
     .option(
@@ -119,10 +120,10 @@ function parseValue(text: string): number {
   return value;
 }
 
-function parseSigma(text: string): number | Vec3 {
+function parseParts(text: string): number | Vec3 {
   const values = text.split(',').map(parseValue);
   if (values.length !== 1 && values.length !== 3)
-    throw new InvalidArgument('sigma', 'one number or three', text);
+    throw new InvalidArgument('option', 'one number or three', text);
   return values.length === 1 ? values[0]! : [values[0]!, values[1]!, values[2]!];
 }
 
@@ -136,6 +137,7 @@ function parseAxes(text: string): MirrorAxis[] {
 
 interface ModelCommandOptions {
   stride?: Vec3;
+  overlap?: number | Vec3;
   intensity?: IntensitySpec;
   mirror?: MirrorAxis[];
   sigma?: number | Vec3;

@@ -13,6 +13,8 @@ export function addPrepare(program: Command): void {
     .option('--window <name | low,high>', 'auto, ctpa, lung, mediastinum, minmax, or two values', parseWindow)
     .option('--baseline <x,y,z[:how]>', 'a smaller view too, by :resample (default) or :crop', parseBaseline)
     .option('--canonical', 'turn every volume to RAS+')
+    .option('--index <n>', 'which volume of each file, for 4D ones, counted from 0', Number)
+    .option('--channel <name>', 'which component of complex or colour voxels')
     .option(
       '--split <t,v,t>',
       'parts of the patients: train, validation, test',
@@ -69,6 +71,8 @@ interface PrepareCommandOptions {
   window?: IntensitySpec;
   baseline?: BaselineView;
   canonical?: boolean;
+  index?: number;
+  channel?: string;
   split: [number, number, number];
   seed: number;
   patient?: string;

@@ -123,7 +123,7 @@ export async function reconstructToDataset(
   const { low, high } = how().intensity;
   const intensity = [low, high] as const;
   const named = options.name ?? `${plainName(basename(source))}-${window}`;
-  const stored = { name: named, dtype, patient, split, signal, source, intensity };
+  const stored = { name: named, dtype, patient, split, signal, source, intensity, blended: true };
   if (seen === volume) {
     const name = await blendToDataset(grid, decoded, dir, { ...blend, ...stored, window, like: volume });
     return { name, window, ...how() };

@@ -26,7 +26,7 @@ export async function blendToDataset(
   expectPlace(like, grid);
   const blend = { window, sigma, skip, fill, mask, threads, memory, onProgress, signal: options.signal };
   const slabs = blendSlabs(grid, patches, { ...blend, ordered: true, reuse: true });
-  return writeDatasetVolume(dir, like, slabs, volume);
+  return writeDatasetVolume(dir, like, slabs, { blended: true, ...volume });
 }
 
 /** @throws InvalidArgument where a place is not of the grid's size */

@@ -5,7 +5,7 @@ import { type Intensity, resolveIntensity } from '../volume/intensity';
 import { phantom } from '../volume/phantom';
 import { readVolume } from '../volume/read';
 import { type Dataset, isDataset, openDataset } from '../volume/store/dataset';
-import type { StoredImage } from '../volume/store/stored-image';
+import type { StoredImage, StoredVolume } from '../volume/store/stored-image';
 import { viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import type { RunConfig } from './config';
@@ -58,7 +58,7 @@ function openDatasets(config: RunConfig): TrainingData {
   }
   const threads = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));
   const datasets = config.data.map((dir) => openDataset(dir, { threads }));
-  const volumes = datasets.flatMap((dataset) => dataset.volumes.filter(({ split }) => split !== 'test'));
+  const volumes = datasets.flatMap(seenInTraining);
   const views = datasets.flatMap((dataset) => viewsOf(dataset, config));
   const split = planSplit(
     views.map(({ shape }) => shape),
@@ -78,9 +78,13 @@ function openDatasets(config: RunConfig): TrainingData {
   };
 }
 
+function seenInTraining({ volumes }: Dataset): StoredVolume[] {
+  return volumes.filter(({ split, blended }) => split !== 'test' && !blended);
+}
+
 /** What the model sees of a dataset's volumes. @throws InvalidConfig if they were not prepared with that view */
 function viewsOf(dataset: Dataset, { view }: RunConfig): readonly StoredImage[] {
-  const volumes = dataset.volumes.filter(({ split }) => split !== 'test');
+  const volumes = seenInTraining(dataset);
   if (view === 'full') return volumes;
   const has = dataset.baseline;
   if (has?.how !== view.how || has.shape.some((size, axis) => size !== view.shape[axis])) {

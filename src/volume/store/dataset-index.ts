@@ -72,11 +72,19 @@ export function writeIndex(output: string, plan: Preparation, { records, leftOut
     seed,
     fractions,
     settings,
-    volumes: volumes.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    volumes: [...volumes, ...addedBefore(output, volumes)].sort((a, b) => (a.name < b.name ? -1 : 1)),
     leftOut: [...leftOut].sort((a, b) => (a.file < b.file ? -1 : 1)),
   };
   writeFiles(output, index);
   return index;
+}
+
+/** Volumes that were put in by themselves, in the place of none that was prepared. */
+function addedBefore(output: string, prepared: readonly IndexEntry[]): IndexEntry[] {
+  const names = new Set(prepared.map(({ name }) => name));
+  return (indexBefore(output)?.volumes ?? []).filter(
+    ({ name, added }) => added && !names.has(name) && existsSync(join(output, name)),
+  );
 }
 
 /** Sides that are not drawn: those of a table, and those of the last call where it drew by the same rule. */
@@ -107,8 +115,9 @@ export function notesOn(
   { patient, csv }: PrepareOptions,
 ): string[] {
   const notes: string[] = [];
-  const patients = new Set(volumes.map((volume) => volume.patient));
-  if (patients.size === 1 && volumes.length > 1 && patient === undefined && csv === undefined) {
+  const prepared = volumes.filter(({ added }) => !added);
+  const patients = new Set(prepared.map((volume) => volume.patient));
+  if (patients.size === 1 && prepared.length > 1 && patient === undefined && csv === undefined) {
     const [only] = patients;
     notes.push(
       `by their names all files are of patient ${only}: nothing is held out. Give a pattern or a table.`,

@@ -38,9 +38,9 @@ export class Dataset {
     if (index.settings.baseline) this.baseline = index.settings.baseline;
   }
 
-  /** The volumes of one side of the split. */
+  /** The volumes of one side of the split, without those that a model made. */
   side(split: SplitName): readonly StoredVolume[] {
-    return this.volumes.filter((volume) => volume.split === split);
+    return this.volumes.filter((volume) => volume.split === split && !volume.blended);
   }
 
   /** Ends the threads. A process may also end without it: they do not keep it alive. */

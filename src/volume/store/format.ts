@@ -50,6 +50,10 @@ export interface VoxelSettings {
   readonly baseline: BaselineView | null;
   /** Whether axes that lose voxels were filtered first. */
   readonly antialias: boolean;
+  /** Which volume of each file. */
+  readonly index?: number;
+  /** Which component of complex or colour voxels. */
+  readonly channel?: string;
 }
 
 /** A smaller view of each volume: all of it at fewer voxels, or its centre at the same. */
@@ -74,6 +78,8 @@ export interface IndexEntry extends VolumeRecord {
   readonly name: string;
   readonly patient: string;
   readonly split: SplitName;
+  /** It was put in by itself, so preparing the files again leaves it; `blended`: it is what a model made of patches. */
+  readonly added?: 'given' | 'blended';
 }
 
 /** A file that could not be prepared, and why. */

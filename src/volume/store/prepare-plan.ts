@@ -19,12 +19,14 @@ export interface Preparation {
 
 /** Checks all options and finds the files. @throws InvalidArgument with what is wrong */
 export function planPreparation(input: string | readonly string[], options: PrepareOptions): Preparation {
-  const { patient, csv, baseline, intensity = 'auto', workers, seed = 0 } = options;
+  const { patient, csv, baseline, intensity = 'auto', workers, seed = 0, index, channel } = options;
   if (patient !== undefined && csv !== undefined)
     throw new InvalidArgument('patient', 'either a pattern or a csv, not both', patient);
   if (workers !== undefined && !(Number.isInteger(workers) && workers > 0))
     throw new InvalidArgument('workers', 'a whole number above 0', workers);
   if (!Number.isSafeInteger(seed)) throw new InvalidArgument('seed', 'a whole number', seed);
+  if (index !== undefined && !(Number.isInteger(index) && index >= 0))
+    throw new InvalidArgument('index', 'a whole number, 0 or more', index);
   if (baseline && baseline.how !== 'resample' && baseline.how !== 'crop')
     throw new InvalidArgument('baseline.how', 'a way to make it', baseline.how, ['resample', 'crop']);
   const settings: VoxelSettings = {
@@ -33,6 +35,8 @@ export function planPreparation(input: string | readonly string[], options: Prep
     spacing: options.spacing ? checkSpacing('spacing', options.spacing) : null,
     baseline: baseline ? { shape: checkShape('baseline', baseline.shape), how: baseline.how } : null,
     antialias: options.antialias ?? true,
+    ...(index !== undefined && { index }),
+    ...(channel !== undefined && { channel }),
   };
   resolveIntensity(intensity, { data: new Float32Array(1) });
   const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);

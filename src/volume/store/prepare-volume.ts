@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { UnreadableFile } from '../../errors';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { readVoxels } from '../read';
 import { unfinished, writeJson } from './files';
@@ -31,9 +32,11 @@ export async function prepareVolume({
   const temporary = unfinished(folder);
   rmSync(temporary, { recursive: true, force: true });
   try {
-    const voxels = await readVoxels(source.path, { canonical: settings.canonical });
+    const { canonical, index, channel } = settings;
+    const voxels = await readVoxels(source.path, { canonical, index, channel });
     const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
     const range = valueRange(image, voxels);
+    if (!range) throw new UnreadableFile(source.path, 'voxels that are finite numbers', 'none');
     mkdirSync(temporary, { recursive: true });
     const record: VolumeRecord = {
       source: await sourceRecord(source),
@@ -64,13 +67,13 @@ function scalingOf({ slope, intercept }: { slope: number; intercept: number }) {
   return { slope, intercept };
 }
 
-/** Least and greatest finite value; [0, 0] where there is none. */
+/** Least and greatest finite value, undefined where there is none. */
 function valueRange(
   { data }: VoxelImage,
   { slope, intercept }: { slope: number; intercept: number },
-): [number, number] {
+): [number, number] | undefined {
   const range = finiteRange(data);
-  if (!range) return [0, 0];
+  if (!range) return undefined;
   const ends = range.map((stored) => Math.fround(stored * slope + intercept));
   return [Math.min(...ends), Math.max(...ends)];
 }

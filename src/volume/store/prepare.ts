@@ -20,6 +20,10 @@ export interface PrepareOptions extends LongCall {
   readonly antialias?: boolean;
   /** Turn every volume to RAS+ first. */
   readonly canonical?: boolean;
+  /** Which volume of each file, counted from 0: without it files of 4 and more dimensions are left out. */
+  readonly index?: number;
+  /** Which component of complex or colour voxels: real, imaginary, red, green, blue, alpha. */
+  readonly channel?: string;
   /** A smaller view stored beside each volume, for a model that sees all of it at once. */
   readonly baseline?: BaselineView;
   /** Parts of the patients for train, validation and test; default 0.8, 0.1, 0.1. */
@@ -75,7 +79,7 @@ export async function prepareDataset(
       throw new UnreadableFile(first!.file, 'at least one volume that can be read', first!.reason);
     }
     const { volumes, leftOut } = writeIndex(output, plan, outcome);
-    const names = volumes.map(({ name }) => name);
+    const names = volumes.filter(({ added }) => !added).map(({ name }) => name);
     return {
       output,
       written: names.filter((name) => !outcome.kept.has(name)),

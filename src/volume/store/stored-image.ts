@@ -99,6 +99,8 @@ export class StoredVolume extends StoredImage {
   readonly range: readonly [number, number];
   /** The file it was prepared from, relative to the input. */
   readonly source: string;
+  /** Whether it is what a model made: no run is trained or measured on it. */
+  readonly blended: boolean;
   /** The smaller view, where one was asked for. */
   readonly baseline?: StoredImage;
 
@@ -110,6 +112,7 @@ export class StoredVolume extends StoredImage {
     this.intensity = entry.intensity;
     this.range = entry.range;
     this.source = entry.source.file;
+    this.blended = entry.added === 'blended';
     if (entry.baseline) this.baseline = new StoredImage(`${folder}/baseline`, entry.baseline, threads);
   }
 }

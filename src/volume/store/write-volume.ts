@@ -32,6 +32,8 @@ export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slop
   readonly split?: SplitName;
   /** How values become the model's; default 'auto'. */
   readonly intensity?: IntensitySpec;
+  /** It is what a model made: no run is trained or measured on it. Default false. */
+  readonly blended?: boolean;
 }
 
 /**
@@ -79,7 +81,7 @@ export async function writeDatasetVolume(
     writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
     if (existsSync(join(dir, name))) setIndexAside(dir);
     replaceFolder(temporary, join(dir, name));
-    writeEntry(dir, { name, patient, split, ...record });
+    writeEntry(dir, { name, patient, split, ...record, added: options.blended ? 'blended' : 'given' });
     return name;
   } finally {
     rmSync(temporary, { recursive: true, force: true });

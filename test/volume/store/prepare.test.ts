@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, UnreadableFile } from '../../../src/errors';
 import { compiledFile } from '../../../src/package';
 import { phantom } from '../../../src/volume/phantom';
+import { readVolume } from '../../../src/volume/read';
 import { openDataset } from '../../../src/volume/store/dataset';
 import { prepareDataset } from '../../../src/volume/store/prepare';
 import { writeVolume } from '../../../src/volume/write';
@@ -109,6 +110,26 @@ describe('prepareDataset', () => {
     expect(prepared.leftOut[1]!.reason).toMatch(/expected a header of 348 bytes/);
     expect(openDataset(output).volumes).toHaveLength(5);
     expect(readdirSync(output).filter((name) => /PAT003|PAT006|part/.test(name))).toEqual([]);
+  });
+
+  it('takes one volume of 4D files by its index, and leaves out a volume without a finite voxel', async () => {
+    const input = join(folder(), 'odd');
+    const example = join(__dirname, '../../fixtures/nifti/dim-4d.nii');
+    cpSync(example, join(input, 'p1_4d.nii'));
+    const nothing = new Float32Array(27).fill(Number.NaN);
+    const empty = phantom({ shape: [3, 3, 3] }).with(nothing);
+    await writeVolume(join(input, 'p2_nan.nii'), empty);
+    const output = join(folder(), 'odd-out');
+    const prepared = await prepareDataset(input, output, { index: 1 });
+    expect(prepared.written).toEqual(['p1_4d']);
+    expect(prepared.leftOut[0]!.reason).toMatch(/index: expected 0 to 0/);
+    await expect(prepareDataset(join(input, 'p2_nan.nii'), output)).rejects.toThrow(
+      /finite numbers, found none/,
+    );
+    const [stored] = openDataset(output).volumes;
+    const { data } = await readVolume(join(input, 'p1_4d.nii'), { index: 1 });
+    expect((await stored!.read()).data).toEqual(data);
+    await expect(prepareDataset(input, output, { index: -1 })).rejects.toThrow(/index/);
   });
 
   it('fails where nothing can be read, and refuses wrong options before anything is written', async () => {

@@ -123,6 +123,22 @@ describe('a volume that comes in slabs', () => {
     await expect(blendToDataset(small, [], dir, options)).rejects.toThrow(/like/);
   });
 
+  it('stays where the files are prepared again, and one that a model made is on no side', async () => {
+    const [input, dir] = [join(folder(), 'again-in'), join(folder(), 'again')];
+    mkdirSync(input);
+    const path = join(input, 'PAT008_a.nii.gz');
+    await writeVolume(path, phantom({ shape: [40, 40, 20], seed: 2 }), { dtype: 'int16' });
+    await prepareDataset(input, dir, { split: [1, 0, 0] });
+    await writeDatasetVolume(dir, place, slabs(), { name: 'own', patient: 'PAT008' });
+    await writeDatasetVolume(dir, place, slabs(), { name: 'made', source: path, blended: true });
+    const again = await prepareDataset(input, dir, { split: [1, 0, 0] });
+    expect([again.written, again.kept, again.notes]).toEqual([[], ['PAT008_a'], []]);
+    const dataset = openDataset(dir);
+    expect(dataset.volumes.map(({ name }) => name)).toEqual(['PAT008_a', 'made', 'own']);
+    expect(dataset.side('train').map(({ name }) => name)).toEqual(['PAT008_a', 'own']);
+    await dataset.close();
+  });
+
   it('is refused by a folder with an index of something else', async () => {
     const dir = join(folder(), 'other');
     mkdirSync(dir);
