@@ -6,12 +6,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attach, type LongCall } from '../src/index';
+import { attach, type LongCall, type Run } from '../src/index';
 import { KernelClient } from './client';
 import { memoryOf, openFilesOf } from './process-memory';
 
 export interface SoakOptions extends LongCall {
   readonly minutes?: number;
+  /** Seconds between two rounds of cells; default 2. */
+  readonly pause?: number;
+  /** Part of the time that the run's rank may compute, 0 to 1; default 1. On a shared machine an hour of a core is much. */
+  readonly share?: number;
 }
 
 export interface SoakSample {
@@ -54,7 +58,7 @@ const PROBE = `JSON.stringify({
 })`;
 
 export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport> {
-  const { minutes = 60, signal, onProgress } = options;
+  const { minutes = 60, pause = 2, share = 1, signal, onProgress } = options;
   const folder = await mkdtemp(join(tmpdir(), 'patchwise-soak-'));
   const environment = { PATCHWISE_RUNS: join(folder, 'runs') };
   const client = await KernelClient.start({ cwd: folder, environment });
@@ -71,6 +75,7 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
   };
   let cells = 0;
   let dir = '';
+  let brake: Brake | undefined;
   const samples: SoakSample[] = [];
   try {
     await evaluate(COLLECT);
@@ -79,6 +84,7 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
     );
     dir = await evaluate('run.dir');
     await evaluate('run.live()');
+    if (share < 1) brake = new Brake(await attach(dir), share);
     const started = performance.now();
     const seconds = (): number => (performance.now() - started) / 1000;
     for (let round = 0; seconds() < minutes * 60; round++) {
@@ -103,14 +109,46 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
         total: minutes * 60,
         what: 'seconds',
       });
-      await sleep(Math.min(2000, minutes * 1000));
+      await sleep(Math.min(pause * 1000, minutes * 1000));
       if (round % 2 === 0) client.send('comm_close', { comm_id, data: {} }, 'shell');
     }
     return report(minutes, cells, samples);
   } finally {
+    brake?.release();
     if (dir !== '') await attach(dir).then((run) => run.stop());
     await client.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Lets the ranks of a run compute for a part of every two seconds, so that it goes on without taking a core. */
+class Brake {
+  private ranks: number[] = [];
+  private readonly timer: NodeJS.Timeout;
+  private freeing: NodeJS.Timeout | undefined;
+
+  constructor(run: Run, share: number) {
+    this.timer = setInterval(async () => {
+      this.signal('SIGCONT');
+      this.ranks = (await run.status()).pids.ranks.map(({ pid }) => pid);
+      this.freeing = setTimeout(() => this.signal('SIGSTOP'), share * 2000);
+    }, 2000);
+  }
+
+  release(): void {
+    clearInterval(this.timer);
+    clearTimeout(this.freeing);
+    this.signal('SIGCONT');
+  }
+
+  private signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    for (const pid of this.ranks) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has ended.
+      }
+    }
   }
 }
 

@@ -157,10 +157,12 @@ export function addNotebook(program: Command): void {
       'let a kernel follow a run for a long time and look whether its memory, files and listeners grow',
     )
     .option('--minutes <n>', 'how long', Number, 60)
+    .option('--pause <seconds>', 'between two rounds of cells', Number, 2)
+    .option('--share <part>', 'of the time that the run may compute, 0 to 1', Number, 1)
     .option('--json', 'print one JSON value')
-    .action(async ({ json, minutes }: { minutes: number; json?: boolean }) => {
+    .action(async ({ json, ...options }: SoakFlags) => {
       const { soakKernel } = await import('../../kernels/soak.js');
-      const report = await soakKernel({ ...interruptible('soak'), minutes });
+      const report = await soakKernel({ ...interruptible('soak'), ...options });
       const change = (name: string, [from, to]: readonly [number, number]): string =>
         `${name.padEnd(10)} ${from.toFixed(1)} -> ${to.toFixed(1)}`;
       answer(json, report, () => [
@@ -216,6 +218,13 @@ interface NotebookOptions {
   output?: string;
   html?: boolean | string;
   timeout: number;
+  json?: boolean;
+}
+
+interface SoakFlags {
+  minutes: number;
+  pause: number;
+  share: number;
   json?: boolean;
 }
 
