@@ -31,7 +31,8 @@ export function forwardRequire(root = packageRoot()): void {
     try {
       return resolve.call(this, request, ...rest);
     } catch {
-      return resolve.call(this, join(root, request.slice(PACKAGE.length)), ...rest);
+      // With a separator at its end, lest a file beside the folder, `patchwise.json`, be taken for it.
+      return resolve.call(this, join(root, request.slice(PACKAGE.length), sep), ...rest);
     }
   };
 }
