@@ -28,7 +28,8 @@ async function main() {
     options: { out: { type: 'string', default: 'figures' } },
     allowPositionals: true,
   });
-  if (positionals.length === 0) throw new Error('usage: node docs/make-figures.mjs [--out DIR] report.html …');
+  if (positionals.length === 0)
+    throw new Error('usage: node docs/make-figures.mjs [--out DIR] report.html …');
   await mkdir(values.out, { recursive: true });
   for (const report of positionals)
     for (const theme of ['light', 'dark']) {
