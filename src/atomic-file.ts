@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { InvalidArgument } from './errors';
 
 let written = 0;
 
@@ -11,8 +12,7 @@ export function replaceFile(
   content: string | Uint8Array,
   options: { durable?: boolean } = {},
 ): void {
-  const temporary = `${path}.${process.pid}-${written++}.tmp`;
-  try {
+  replaceFileBy(path, (temporary) => {
     const file = openSync(temporary, 'w');
     try {
       const bytes = typeof content === 'string' ? Buffer.from(content) : content;
@@ -21,9 +21,31 @@ export function replaceFile(
     } finally {
       closeSync(file);
     }
+  });
+}
+
+/** The same for who writes the content itself, into a file beside it. */
+export function replaceFileBy(path: string, write: (temporary: string) => void): void {
+  const temporary = `${path}.${process.pid}-${written++}.tmp`;
+  try {
+    write(temporary);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+}
+
+/** What the file system says of a place that a user chose badly. */
+const misplaced = ['EACCES', 'EEXIST', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EPERM', 'EROFS'];
+
+/** Writes to a path that a user gave. @throws InvalidArgument where nothing can be written there */
+export function writeTo<T>(argument: string, path: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined || !misplaced.includes(code)) throw error;
+    throw new InvalidArgument(argument, `a place that can be written (${code})`, path);
   }
 }

@@ -44,7 +44,9 @@ async function main(): Promise<void> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const wrongUsage = isPatchwiseError(error, 'InvalidArgument') || isPatchwiseError(error, 'InvalidConfig');
-  const message = isPatchwiseError(error) ? error.message : error instanceof Error ? error.stack : error;
+  // What a person stopped needs no place in our code.
+  const plain = isPatchwiseError(error) || (error instanceof Error && error.name === 'AbortError');
+  const message = plain ? error.message : error instanceof Error ? error.stack : error;
   process.stderr.write(`patchwise: ${message}\n`);
   return wrongUsage ? 2 : 1;
 }

@@ -1,11 +1,13 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PatchwiseCommand } from './command';
 
-const cli = resolve(__dirname, '..', 'dist', 'src', 'cli.js');
 let folder: string;
+const command = new PatchwiseCommand(() => folder);
+const json = command.json.bind(command);
+const patchwise = (...args: string[]) => command.run(args);
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'patchwise-cli-'));
@@ -143,27 +145,4 @@ function hasEnded(pid: number): boolean {
   } catch {
     return true;
   }
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: what JSON says is what the tests are about
-async function json(...args: string[]): Promise<any> {
-  const { code, stdout, stderr } = await patchwise(...args, '--json');
-  expect(code, stderr).toBe(0);
-  return JSON.parse(stdout);
-}
-
-function patchwise(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [cli, ...args], {
-    cwd: folder,
-    env: { ...process.env, PATCHWISE_RUNS: join(folder, 'runs') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  return new Promise((done) => child.on('close', (code) => done({ code, stdout, stderr })));
 }

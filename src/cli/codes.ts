@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import {
   decodeToFile,
+  type EncodedCohort,
   type EncodedRow,
   encodeFiles,
   type IntensitySpec,
@@ -31,11 +32,7 @@ export function addCodes(program: Command): void {
       const input = volumes.length === 1 ? volumes[0]! : volumes;
       const found = await encodeFiles(run, input, out, { ...options, ...interruptible('encode') });
       answer(json, found, () => [
-        ...columns([
-          ['codes', 'size', 'of int16', 'perplexity', 'usage', 'seconds'],
-          ...found.rows.map(encodedLine),
-        ]),
-        `all ${found.rows.length}: perplexity ${figure(found.perplexity)}, usage ${figure(found.usage)}`,
+        ...(found.rows.length > 0 ? encodedLines(found) : []),
         ...found.leftOut.map(({ file, reason }) => `left out ${file}: ${reason}`),
       ]);
       if (found.rows.length === 0) process.exitCode = 1;
@@ -54,6 +51,13 @@ export function addCodes(program: Command): void {
       await decodeToFile(codes, output, { ...options, ...interruptible('decode') });
       answer(json, { output, patches: codes.grid.patches }, () => `wrote ${output}`);
     });
+}
+
+function encodedLines({ rows, perplexity, usage }: EncodedCohort): string[] {
+  return [
+    ...columns([['codes', 'size', 'of int16', 'perplexity', 'usage', 'seconds'], ...rows.map(encodedLine)]),
+    `all ${rows.length}: perplexity ${figure(perplexity)}, usage ${figure(usage)}`,
+  ];
 }
 
 function encodedLine({ output, bytes, ratio, perplexity, usage, seconds }: EncodedRow): string[] {

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { writeTo } from '../atomic-file';
 import { InvalidArgument, isPatchwiseError } from '../errors';
 import type { ModelSource } from '../evaluate/pass';
 import { perplexity, usage } from '../model/codebook';
@@ -47,6 +48,7 @@ export async function encodeFiles(
 ): Promise<EncodedCohort> {
   const volumes = volumesOf(input, options.canonical);
   if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
+  writeTo('folder', folder, () => mkdirSync(folder, { recursive: true }));
   const rows: EncodedRow[] = [];
   const leftOut: LeftOut[] = [];
   let counts: Float64Array | undefined;
@@ -69,7 +71,6 @@ export async function encodeFiles(
           onProgress({ done: i * total + done, total: volumes.length * total, what: `${what} (${file})` })),
     });
     const output = join(folder, `${name}.npz`);
-    mkdirSync(dirname(output), { recursive: true });
     const { bytes } = await writeCodes(output, codes);
     const own = codes.counts();
     counts ??= new Float64Array(own.length);

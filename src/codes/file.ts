@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { replaceFile } from '../atomic-file';
+import { replaceFile, writeTo } from '../atomic-file';
 import { UnreadableFile } from '../errors';
 import { patchStart } from '../patch/grid';
 import { Codes, type CodesInit, codesArray } from './codes';
@@ -33,7 +33,7 @@ export async function writeCodes(path: string, codes: Codes): Promise<{ readonly
       data: latents,
     });
   const bytes = await packNpz(arrays);
-  replaceFile(path, bytes);
+  writeTo('path', path, () => replaceFile(path, bytes));
   return { bytes: bytes.length };
 }
 

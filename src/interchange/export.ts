@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from '../atomic-file';
+import { replaceFile, replaceFileBy, writeTo } from '../atomic-file';
 import type { ModelSource, PassOptions } from '../evaluate/pass';
 import type { ModelConfig } from '../model/config';
 import { codeCount } from '../model/quantisers/create';
@@ -26,7 +26,9 @@ export async function exportSafetensors(
   options: ExportOptions = {},
 ): Promise<void> {
   const { arrays, metadata } = await readTrained(model, options);
-  writeSafetensors(path, arrays, { format: 'pt', ...metadata });
+  writeTo('output', path, () =>
+    replaceFileBy(path, (temporary) => writeSafetensors(temporary, arrays, { format: 'pt', ...metadata })),
+  );
 }
 
 /** Which part of the model an ONNX file holds. */
@@ -50,11 +52,11 @@ export async function exportOnnx(
 ): Promise<string[]> {
   const trained = await readTrained(model, options);
   const write = (file: string, graph: OnnxGraph): string => {
-    replaceFile(file, graph.bytes(trained.metadata, version()));
+    writeTo('output', file, () => replaceFile(file, graph.bytes(trained.metadata, version())));
     return file;
   };
   if (path.endsWith('.onnx')) return [write(path, wholeGraph(trained))];
-  mkdirSync(path, { recursive: true });
+  writeTo('output', path, () => mkdirSync(path, { recursive: true }));
   return onnxParts.map((part) => write(join(path, `${part}.onnx`), partGraph(part, trained)));
 }
 

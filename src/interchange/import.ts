@@ -1,3 +1,5 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import { checkModelConfig, type ModelConfig } from '../model/config';
 import { PRESETS } from '../model/presets';
@@ -39,13 +41,15 @@ export interface Imported {
  * `safetensors.torch.save_file(model.state_dict(), path)`; of a Lightning checkpoint
  * `torch.load(ckpt, weights_only=True)['state_dict']`. Names may have a prefix; half precision becomes single.
  *
- * @throws UnreadableFile where the file is no such model; InvalidArgument where the options do not fit it
+ * @throws UnreadableFile where the file is no such model; InvalidArgument where the options do not fit it, or the folder
+ * holds something else
  */
 export async function importSafetensors(
   path: string,
   folder: string,
   options: ImportOptions = {},
 ): Promise<Imported> {
+  requireOwnFolder(folder);
   const { tensors, metadata } = readForeignSafetensors(path);
   const first = [...tensors.keys()].find((name) => name.endsWith(FIRST));
   if (first === undefined)
@@ -83,6 +87,15 @@ export async function importSafetensors(
   );
   const ignored = [...found.keys()].filter((name) => !arrays.has(name));
   return { checkpoint, model, ignored };
+}
+
+/** A run's `last` checkpoint would become the imported one, and its own be removed. */
+function requireOwnFolder(folder: string): void {
+  const there = statSync(folder, { throwIfNoEntry: false });
+  const found = there ? (there.isDirectory() ? readdirSync(folder) : [folder]) : [];
+  const steps = found.includes('checkpoints') ? readdirSync(join(folder, 'checkpoints')) : [];
+  if (found.some((name) => name !== 'checkpoints') || steps.some((name) => /^step-0*[1-9]/.test(name)))
+    throw new InvalidArgument('folder', 'a folder that is new, empty or of an earlier import', folder);
 }
 
 interface Known {

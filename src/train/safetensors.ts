@@ -84,7 +84,12 @@ function read(
   path: string,
   other: (entry: HeaderEntry, name: string) => Conversion | undefined,
 ): ForeignSafetensors {
-  const bytes = readFileSync(path);
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw unreadable(path, `nothing that can be read (${(cause as NodeJS.ErrnoException).code})`, cause);
+  }
   if (bytes.length < 8) throw unreadable(path, `${bytes.length} bytes`);
   const start = 8 + Number(bytes.readBigUInt64LE(0));
   if (start > bytes.length) throw unreadable(path, `a header cut short at ${bytes.length} bytes`);
