@@ -11,6 +11,7 @@ const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),
   ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),
   memory: ['errors', 'package'],
+  'atomic-file': ['errors'],
   compute: ground,
   model: [...ground, 'compute'],
   index: [...ground, ...flow],
