@@ -111,7 +111,7 @@ function aggregateLine({ name, metrics }: AggregateRow, names: readonly MetricNa
 }
 
 function figure(value: number | undefined): string {
-  return value === undefined ? '-' : value.toPrecision(5);
+  return value === undefined || Number.isNaN(value) ? '-' : value.toPrecision(5);
 }
 
 function parseValue(text: string): number {

@@ -95,5 +95,16 @@ function intensityOf(
   spec: CheckpointState['config']['intensity'],
   known: CheckpointState['intensities'],
 ): Intensity {
-  return (volume.source && known[volume.source]) || resolveIntensity(spec, volume);
+  const own = volume.source && known[volume.source];
+  if (own) return own;
+  const trained = Object.values(known);
+  const [first] = trained;
+  // A dataset that was prepared with a window keeps it where the config says `auto`: that one is the training's.
+  const chosen =
+    spec === 'auto' &&
+    first &&
+    trained.every(({ name }) => name === first.name) &&
+    !first.name.includes('(auto');
+  if (chosen && first.name !== 'minmax') return first;
+  return resolveIntensity(chosen ? 'minmax' : spec, volume);
 }

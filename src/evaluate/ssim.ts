@@ -54,6 +54,11 @@ export function ssim(reference: VoxelSource, candidate: VoxelSource, options: Ss
   return sums.ssim;
 }
 
+/** Whether a window fits into a volume. */
+export function fitsSsim(shape: Vec3): boolean {
+  return shape.every((size) => size >= TAPS);
+}
+
 /** SSIM of volumes that come plane by plane in ascending z. */
 export class SsimSums {
   private readonly nx: number;

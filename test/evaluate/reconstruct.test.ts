@@ -4,13 +4,21 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { InvalidArgument } from '../../src/errors';
+import { compareVolumes } from '../../src/evaluate/compare';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
 import { mirror } from '../../src/evaluate/mirror';
-import { reconstruct, reconstructToDataset, reconstructToFile } from '../../src/evaluate/reconstruct';
+import { planPass } from '../../src/evaluate/pass';
+import {
+  reconstruct,
+  reconstructToDataset,
+  reconstructToFile,
+  reconstructWindows,
+} from '../../src/evaluate/reconstruct';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
-import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint';
+import { findCheckpoint, readState, saveCheckpoint } from '../../src/train/checkpoint';
 import { resolveConfig } from '../../src/train/config';
+import { type IntensitySpec, resolveIntensity } from '../../src/volume/intensity';
 import { phantom } from '../../src/volume/phantom';
 import { readVolume } from '../../src/volume/read';
 import { openDataset } from '../../src/volume/store/dataset';
@@ -85,6 +93,27 @@ describe('reconstructing', () => {
     expect(aggregate[0]!.metrics.mae!.count).toBe(1);
     expect(leftOut).toEqual([{ file: bad, reason: expect.stringContaining('bad.nii: expected') }]);
     await expect(evaluateFiles(checkpoint, [bad], options)).rejects.toThrow(/at least one volume/);
+  });
+
+  it('takes the window that a dataset was prepared with, for volumes that the training has not seen', async () => {
+    const of = async (...trained: IntensitySpec[]) => {
+      const maps = trained.map((spec, i) => [`${i}`, resolveIntensity(spec, volume)] as const);
+      const state = { ...readState(checkpoint), intensities: Object.fromEntries(maps) };
+      writeFileSync(join(checkpoint, 'state.json'), JSON.stringify(state));
+      return (await planPass(checkpoint, volume, {})).intensity.name;
+    };
+    expect(await of('lung', 'lung')).toBe('lung');
+    expect(await of('minmax', 'minmax')).toBe('minmax');
+    for (const trained of [['auto', 'auto'], ['lung', 'ctpa'], []] as const)
+      expect(await of(...trained)).toMatch(/^ctpa .auto/);
+  });
+
+  it('measures a volume that is too thin for SSIM by everything else', async () => {
+    const thin = phantom({ shape: [24, 24, 2] });
+    const { linear } = await reconstructWindows(checkpoint, thin, { ...options, windows: ['linear'] });
+    const [row] = compareVolumes(thin, { linear }).metrics;
+    expect(row!.ssim).toBeNaN();
+    expect(row!.psnr).toBeGreaterThan(0);
   });
 
   it('with mirrors is the mean of the reconstructions of the mirrored volumes, mirrored back', async () => {

@@ -102,7 +102,7 @@ function fixedSides(
 /** Volumes and patients on each side. */
 export function splitSummary(volumes: readonly IndexEntry[]): Prepared['split'] {
   const side = (split: SplitName) => {
-    const own = volumes.filter((volume) => volume.split === split);
+    const own = volumes.filter((volume) => volume.split === split && volume.added !== 'blended');
     return { volumes: own.length, patients: new Set(own.map(({ patient }) => patient)).size };
   };
   return { train: side('train'), validation: side('validation'), test: side('test') };
