@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 const root = resolve(__dirname, '..');
 
 /** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
-const ground = ['errors', 'random', 'progress', 'package', 'atomic-file', 'memory'];
+const ground = ['errors', 'random', 'progress', 'package', 'atomic-file', 'process-identity', 'memory'];
 const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
 const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),

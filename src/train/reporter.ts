@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { identify } from './identity';
+import { identify } from '../process-identity';
 import { StatusFile } from './status-file';
 
 /** What a rank tells whoever watches over the run. */

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import { UnreadableFile } from '../errors';
-import { isAlive, type ProcessIdentity } from './identity';
+import { isAlive, type ProcessIdentity } from '../process-identity';
 
 export type RunState = 'starting' | 'running' | 'done' | 'failed' | 'stopped';
 

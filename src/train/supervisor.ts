@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { InvalidArgument } from '../errors';
+import { identify, isAlive } from '../process-identity';
 import { type GroupEnd, RankGroup } from './group';
-import { identify, isAlive } from './identity';
 import { applyToStatus } from './reporter';
 import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';

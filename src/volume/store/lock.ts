@@ -1,16 +1,21 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgument } from '../../errors';
+import { identify, isAlive } from '../../process-identity';
+
+/** A process that was killed with much memory needs a while to be gone. */
+const patience = { looks: 20, betweenMs: 100 };
 
 /**
- * Keeps a second `prepareDataset` from the same folder until this one is done, or its process is gone. Returns what
- * lifts the lock. Throws InvalidArgument where the folder is taken.
+ * Keeps a second call from writing to the same folder until this one is done, or its process is gone. Gives what lifts
+ * the lock. Throws InvalidArgument where the folder is taken, or cannot be written.
  */
-export function lockStore(output: string): () => void {
+export async function lockStore(output: string): Promise<() => void> {
   const path = join(output, '.lock');
-  const mine = `${hostname()} ${process.pid}`;
-  for (;;) {
+  const mine = `${hostname()} ${process.pid} ${identify(process.pid)?.started}`;
+  for (let look = 1; ; look++) {
     try {
       writeFileSync(path, mine, { flag: 'wx' });
       return () => rmSync(path, { force: true });
@@ -20,11 +25,11 @@ export function lockStore(output: string): () => void {
         throw new InvalidArgument('output', `a folder that can be written (${code})`, output);
     }
     const holder = read(path);
-    if (isAlive(holder)) {
+    if (!isHeld(holder)) rmSync(path, { force: true });
+    else if (look === patience.looks || holder === mine) {
       const expected = `a folder nobody else prepares (if ${holder} is no more, remove ${path})`;
       throw new InvalidArgument('output', expected, output);
-    }
-    rmSync(path, { force: true });
+    } else await sleep(patience.betweenMs);
   }
 }
 
@@ -37,15 +42,8 @@ function read(path: string): string {
 }
 
 /** On another host nobody can tell, so it is taken for alive. */
-function isAlive(holder: string): boolean {
-  const [host, pid] = holder.split(' ');
+function isHeld(holder: string): boolean {
+  const [host, pid, ...started] = holder.split(' ');
   if (!pid) return false;
-  if (host !== hostname()) return true;
-  // Of this very process, a second call; of one that is gone, a file that a kill left.
-  try {
-    process.kill(Number(pid), 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  return host !== hostname() || isAlive({ pid: Number(pid), started: started.join(' ') });
 }

@@ -69,7 +69,7 @@ export async function prepareDataset(
   options.signal?.throwIfAborted();
   const plan = planPreparation(input, options);
   mkdirSync(output, { recursive: true });
-  const unlock = lockStore(output);
+  const unlock = await lockStore(output);
   try {
     for (const name of readdirSync(output).filter((name) => unfinishedName.test(name)))
       rmSync(join(output, name), { recursive: true, force: true });

@@ -63,7 +63,7 @@ export async function writeDatasetVolume(
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
     throw new InvalidArgument('dir', `a dataset of version ${formatVersion}, or none`, dir);
   mkdirSync(dir, { recursive: true });
-  const unlock = lockStore(dir);
+  const unlock = await lockStore(dir);
   const temporary = unfinished(join(dir, name));
   try {
     const split = sideOf(dir, name, patient, options.split);
