@@ -94,6 +94,7 @@ export { type PatchRow, patchErrors } from './evaluate/worst-patches';
 export { type ExportOptions, exportOnnx, exportSafetensors, onnxParts } from './interchange/export';
 export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';
+export { perplexity, usage } from './model/codebook';
 export type { ModelConfig } from './model/config';
 export { forecastMemory, type MemoryForecast } from './model/forecast';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';

@@ -12,6 +12,8 @@ interface BenchOptions {
   readonly data?: string;
   readonly threads?: number;
   readonly backends?: readonly string[];
+  readonly backend?: string;
+  readonly variants?: readonly string[];
   readonly precision?: Precision;
 }
 
@@ -45,7 +47,10 @@ export function addBench(program: Command): void {
       'step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers: steps, default 500',
       parseCount,
     )
-    .option('--data <file>', 'quantisers: NIfTI file to train on; default the chest CT beside the project')
+    .option(
+      '--data <file>',
+      'gan, quantisers: NIfTI file to train on; default the chest CT beside the project',
+    )
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
     .addOption(
       new Option('--precision <name>', 'step: what our activations are stored in').choices([
@@ -54,6 +59,10 @@ export function addBench(program: Command): void {
       ]),
     )
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
+    .option('--backend <name>', "gan, quantisers: the runs' backend; default auto")
+    .option('--variants <names>', 'quantisers: which, comma-separated; default all', (text: string) =>
+      text.split(','),
+    )
     .option('--json', 'print one JSON value')
     .action(async (name: string, { json, ...options }: BenchOptions & { json?: boolean }) => {
       const load = benches[name];

@@ -101,8 +101,8 @@ export class Codes implements CodesInit {
   /** How often each code occurs, [codebooks * codes]. */
   counts(): Float32Array {
     const { codes, codebooks } = this.model;
+    const { perBook } = this;
     const counts = new Float32Array(codes * codebooks);
-    const perBook = this.patchCodes[0] * this.patchCodes[1] * this.patchCodes[2];
     for (let i = 0; i < this.data.length; i += perBook) {
       const book = (i / perBook) % codebooks;
       const part = countCodes(this.data.subarray(i, i + perBook), codes);
@@ -113,15 +113,16 @@ export class Codes implements CodesInit {
 
   /** A patch's codes as the model numbers and orders them: [z, y, x, codebooks], codebook b's from b * codes on. */
   ofPatch(index: number): Float32Array {
-    const { codes, codebooks } = this.model;
-    const perBook = this.patchCodes[0] * this.patchCodes[1] * this.patchCodes[2];
-    const out = new Float32Array(perBook * codebooks);
-    for (let i = 0; i < out.length; i++) {
-      const book = i % codebooks;
-      const at = (index * codebooks + book) * perBook + Math.floor(i / codebooks);
-      out[i] = this.data[at]! + book * codes;
-    }
+    const out = new Float32Array(this.perBook * this.model.codebooks);
+    eachCode(index, out.length, this.model, (i, at, first) => {
+      out[i] = this.data[at]! + first;
+    });
     return out;
+  }
+
+  /** Codes of a patch in one codebook. */
+  private get perBook(): number {
+    return this.patchCodes[0] * this.patchCodes[1] * this.patchCodes[2];
   }
 }
 
@@ -136,11 +137,25 @@ export function putPatch(
   data: Uint8Array | Uint16Array | Uint32Array,
   index: number,
   patch: ArrayLike<number>,
-  { codes, codebooks }: Pick<CodesModel, 'codes' | 'codebooks'>,
+  books: Books,
 ): void {
-  const perBook = patch.length / codebooks;
-  for (let i = 0; i < patch.length; i++) {
+  eachCode(index, patch.length, books, (i, at, first) => {
+    data[at] = patch[i]! - first;
+  });
+}
+
+type Books = Pick<CodesModel, 'codes' | 'codebooks'>;
+
+/** Where each of a patch's codes is in [patches, codebooks, z, y, x], and the first number of its codebook. */
+function eachCode(
+  patch: number,
+  length: number,
+  { codes, codebooks }: Books,
+  visit: (i: number, at: number, first: number) => void,
+): void {
+  const perBook = length / codebooks;
+  for (let i = 0; i < length; i++) {
     const book = i % codebooks;
-    data[(index * codebooks + book) * perBook + Math.floor(i / codebooks)] = patch[i]! - book * codes;
+    visit(i, (patch * codebooks + book) * perBook + Math.floor(i / codebooks), book * codes);
   }
 }

@@ -1,14 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeTo } from '../atomic-file';
-import { InvalidArgument, isPatchwiseError } from '../errors';
+import { InvalidArgument } from '../errors';
+import { type CohortFile, readCohort } from '../evaluate/cohort';
 import type { ModelSource } from '../evaluate/pass';
 import { perplexity, usage } from '../model/codebook';
 import { readVolume } from '../volume/read';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
 import { findSources } from '../volume/store/sources';
-import { Volume } from '../volume/volume';
 import { type EncodeOptions, encode } from './encode';
 import { writeCodes } from './file';
 
@@ -52,30 +52,17 @@ export async function encodeFiles(
   const rows: EncodedRow[] = [];
   const leftOut: LeftOut[] = [];
   let counts: Float64Array | undefined;
-  for (const [i, { name, file, read }] of volumes.entries()) {
-    const started = performance.now();
-    const volume = await read().catch((error: unknown) => {
-      if (!isPatchwiseError(error, 'UnreadableFile')) throw error;
-      return error.message;
-    });
-    if (!(volume instanceof Volume)) {
-      leftOut.push({ file, reason: volume });
-      continue;
-    }
-    const { onProgress } = options;
-    const codes = await encode(model, volume, {
-      ...options,
-      onProgress:
-        onProgress &&
-        (({ done, total, what }) =>
-          onProgress({ done: i * total + done, total: volumes.length * total, what: `${what} (${file})` })),
-    });
+  let started = performance.now();
+  for await (const { source, volume, onProgress } of readCohort(volumes, leftOut, options.onProgress)) {
+    const { name, file } = source;
+    const codes = await encode(model, volume, { ...options, onProgress });
     const output = join(folder, `${name}.npz`);
     const { bytes } = await writeCodes(output, codes);
     const own = codes.counts();
     counts ??= new Float64Array(own.length);
     for (let code = 0; code < own.length; code++) counts[code]! += own[code]!;
     const seconds = (performance.now() - started) / 1000;
+    started = performance.now();
     const ratio = (2 * volume.data.length) / bytes;
     rows.push({
       ...{ file, output, bytes, ratio, seconds },
@@ -87,13 +74,11 @@ export async function encodeFiles(
   return { rows, leftOut, perplexity: perplexity(all), usage: usage(all) };
 }
 
-interface CohortVolume {
+interface NamedFile extends CohortFile {
   readonly name: string;
-  readonly file: string;
-  read(): Promise<Volume>;
 }
 
-function volumesOf(input: string | readonly string[], canonical: boolean | undefined): CohortVolume[] {
+function volumesOf(input: string | readonly string[], canonical: boolean | undefined): NamedFile[] {
   if (typeof input === 'string' && isDataset(input))
     return openDataset(input).volumes.map((stored) => ({
       name: stored.name,

@@ -1,9 +1,9 @@
-import { InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
+import { InvalidArgument, UnreadableFile } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
-import { Volume } from '../volume/volume';
+import { readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
 import { type ModelSource, type ReconstructOptions, reconstructWindows } from './reconstruct';
@@ -55,52 +55,29 @@ export async function evaluateFiles(
   files: readonly string[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const {
-    windows = ['linear', 'gaussian'],
-    canonical,
-    index,
-    channel,
-    onProgress,
-    signal,
-    intensity,
-  } = options;
+  const { windows = ['linear', 'gaussian'], canonical, index, channel, signal, intensity } = options;
   if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
   const rows: EvaluatedRow[] = [];
   const leftOut: LeftOut[] = [];
   const counts: number[] = [];
-  for (const [i, file] of files.entries()) {
-    const volume = await readVolume(file, { canonical, index, channel, signal }).catch(unreadable);
-    if (!(volume instanceof Volume)) {
-      leftOut.push({ file, reason: volume.message });
-      continue;
-    }
-    const candidates = await reconstructWindows(model, volume, {
-      ...options,
-      windows,
-      onProgress:
-        onProgress &&
-        (({ done, total, what }) =>
-          onProgress({ done: i * total + done, total: files.length * total, what: `${what} (${file})` })),
-    });
+  const sources = files.map((file) => ({
+    file,
+    read: () => readVolume(file, { canonical, index, channel, signal }),
+  }));
+  for await (const { source, volume, onProgress } of readCohort(sources, leftOut, options.onProgress)) {
+    const candidates = await reconstructWindows(model, volume, { ...options, windows, onProgress });
     // One pass made all windows, so any of them has the volume's codes.
     candidates[windows[0]!].codeCounts.forEach((count, code) => {
       counts[code] = (counts[code] ?? 0) + count;
     });
     const { metrics } = compareVolumes(volume, candidates, { intensity });
-    rows.push(...metrics.map((row) => ({ file, ...row })));
+    rows.push(...metrics.map((row) => ({ file: source.file, ...row })));
   }
   const [first] = leftOut;
   if (first && rows.length === 0)
     throw new UnreadableFile(first.file, 'at least one volume that can be read', first.reason);
   const aggregate = aggregateRows(rows, options);
   return { rows, aggregate, leftOut, perplexity: perplexity(counts), usage: usage(counts) };
-}
-
-/** What is wrong with a file, or with the program: that is thrown. */
-function unreadable(error: unknown): Error {
-  if (isPatchwiseError(error) && (error.tag === 'UnreadableFile' || error.tag === 'InvalidArgument'))
-    return error;
-  throw error;
 }
 
 /** Means over volumes, each volume counting once, with bootstrap confidence intervals, by the rows' names. */

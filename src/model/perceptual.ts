@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { conv3d } from '../compute/ops';
 import { maxPool } from '../compute/pool';
 import { InvalidArgument } from '../errors';
+import { packageRoot } from '../package';
 import type { StateArray } from './weights';
 
 /** VGG-16's convolutions by pooled stage: [index in torchvision's `features`, input channels, output channels]. */
@@ -38,6 +40,15 @@ const EPSILON = 1e-10;
 /** Slices are halved four times. */
 const LEAST = 16;
 
+/** Where the weights come from, for whoever has none yet. */
+export function howToGetPerceptual(): string {
+  const script = join(packageRoot(), 'data', 'perceptual', 'convert.py');
+  return (
+    `\`python ${script} perceptual.safetensors\` writes both into one file where Python has torch, torchvision and ` +
+    'lpips; with `--vgg vgg16-397923af.pth --heads vgg.pth` it needs torch alone'
+  );
+}
+
 /** The distance of slices and its gradient at the second; the caller's to dispose. */
 export interface PerceptualLoss {
   /** Unweighted mean over the slices. */
@@ -54,7 +65,8 @@ export class Perceptual {
   private readonly weights: ReadonlyMap<string, tf.Tensor>;
 
   /**
-   * @param vgg torchvision's `vgg16().features`: `features.0.weight` [64, 3, 3, 3], `features.0.bias`, ...
+   * @param vgg torchvision's `vgg16()`: `features.0.weight` [64, 3, 3, 3], `features.0.bias`, ...; what else it holds
+   *   is passed over
    * @param heads LPIPS's heads: `lin0.model.1.weight` [1, 64, 1, 1] to `lin4...`
    * @throws InvalidArgument naming the first array that is missing or has another shape
    */
@@ -63,7 +75,11 @@ export class Perceptual {
     const take = (from: ReadonlyMap<string, StateArray>, argument: string, name: string, shape: number[]) => {
       const found = from.get(name);
       if (found?.shape.join() !== shape.join())
-        throw new InvalidArgument(argument, `${name} of shape [${shape}]`, found?.shape ?? 'nothing');
+        throw new InvalidArgument(
+          argument,
+          `${name} of shape [${shape}] (${howToGetPerceptual()})`,
+          found?.shape ?? 'nothing',
+        );
       return tf.tensor(found!.data.slice(), shape);
     };
     tf.tidy(() => {

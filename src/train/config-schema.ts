@@ -3,6 +3,7 @@ import { precisions } from '../compute/precision';
 import { type ConfigProblem, InvalidArgument, InvalidConfig } from '../errors';
 import { checkModelConfig, checkPatch } from '../model/config';
 import { checkDiscriminators } from '../model/discriminators/config';
+import { howToGetPerceptual } from '../model/perceptual';
 import { PRESETS } from '../model/presets';
 import { estimatorNames } from '../model/quantisers/estimators';
 import { quantiserNames } from '../model/quantisers/quantiser';
@@ -63,6 +64,7 @@ const modelFields: Record<keyof RunConfig['model'], Field> = {
   entropy: optional(amount),
   diversity: optional(amount),
   temperature: optional(positive),
+  spherical: optional(flag),
   codebookLoss: optional(amount),
 };
 
@@ -197,7 +199,7 @@ export function checkTogether(config: RunConfig): void {
     if (weight > 0 && path === undefined)
       problems.push({
         key: `perceptual.${key}`,
-        expected: 'a safetensors file, where perceptual.weight is above 0 (see data/perceptual/README.md)',
+        expected: `a safetensors file, where perceptual.weight is above 0: ${howToGetPerceptual()}`,
         received: path,
       });
   if (config.use === 'average' && config.average === 0)

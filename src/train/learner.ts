@@ -21,7 +21,7 @@ import {
   rowsOf,
 } from './contribution';
 import { DivergenceWatch } from './divergence';
-import { readSafetensors, type StoredTensor } from './safetensors';
+import { readForeignSafetensors, type StoredTensor } from './safetensors';
 import { learningRateAt } from './schedule';
 
 /** What the update of a step did, the same on every rank. */
@@ -248,7 +248,8 @@ function adamOptions({ learningRate, betas, optimiser, weightDecay }: RunConfig)
 
 function loadPerceptual({ perceptual: { weight, vgg, heads } }: RunConfig): Perceptual | undefined {
   if (weight === 0) return undefined;
-  return new Perceptual(readSafetensors(vgg!), readSafetensors(heads!));
+  const [network, learnt] = [vgg!, heads!].map((path) => readForeignSafetensors(path).tensors);
+  return new Perceptual(network!, learnt!);
 }
 
 function notFinite(figures: Readonly<Record<string, number>>): string | undefined {

@@ -9,6 +9,8 @@ import { reconstruct } from '../../src/evaluate/reconstruct';
 import { exportSafetensors } from '../../src/interchange/export';
 import { importSafetensors } from '../../src/interchange/import';
 import { fromTorch, toTorch } from '../../src/interchange/torch';
+import type { ModelConfig } from '../../src/model/config';
+import { presetNamed } from '../../src/model/presets';
 import { VqGan } from '../../src/model/vqgan';
 import { readCheckpoint } from '../../src/train/checkpoint';
 import { readForeignSafetensors, writeSafetensors } from '../../src/train/safetensors';
@@ -149,17 +151,23 @@ it('the axes of a transposed convolution are not those of a convolution', () => 
 });
 
 const python = pythonWith('torch', 'numpy');
-it.skipIf(!python)(
-  'a model trained here computes in PyTorch what it computes here',
-  async () => {
-    const checkpoint = await untrained(join(folder, 'own'), {
-      ...{ hidden: 4, groups: 2, codes: 24, downsample: [4, 2, 2], encoderBlocks: 1, decoderBlocks: 2 },
-    });
-    const path = join(folder, 'own.safetensors');
+it.skipIf(!python).each([
+  [
+    'of a few weights',
+    { hidden: 4, groups: 2, codes: 24, downsample: [4, 2, 2], encoderBlocks: 1, decoderBlocks: 2 },
+  ],
+  ['of the guide, with its 22 million weights', presetNamed('guide').model],
+] as [string, Partial<ModelConfig>][])(
+  'a model %s computes in PyTorch what it computes here',
+  async (name, config) => {
+    await useBackend('wasm');
+    const checkpoint = await untrained(join(folder, name), config);
+    const path = join(folder, `${name}.safetensors`);
     await exportSafetensors(checkpoint, path);
     const vqgan = load(checkpoint);
     const x = normal(3, [1, 8, 8, 12, 1]);
     const y = vqgan.reconstruct(tf.tensor5d(x, [1, 8, 8, 12, 1])).dataSync<'float32'>();
+    vqgan.dispose();
     writeFileSync(join(folder, 'x.f32'), new Uint8Array(x.buffer));
     writeFileSync(join(folder, 'y.f32'), new Uint8Array(y.slice().buffer));
     const args = ['check', path, join(folder, 'x.f32'), join(folder, 'y.f32')];
@@ -167,6 +175,7 @@ it.skipIf(!python)(
     const { error, buffers } = JSON.parse(out) as { error: number; buffers: string[] };
     expect(error).toBeLessThan(1e-4);
     expect(buffers).toEqual(['N', 'embeddings', 'z_avg']);
+    await useBackend('cpu');
   },
-  60_000,
+  120_000,
 );

@@ -1,8 +1,15 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/backend';
 import { Perceptual } from '../../src/model/perceptual';
 import type { StateArray } from '../../src/model/weights';
+import { readForeignSafetensors } from '../../src/train/safetensors';
+import { normal } from '../conformance/tensors';
+import { pythonWith } from '../python';
 import { readGanReference } from './gan-reference';
 import { relativeError } from './reference';
 
@@ -69,6 +76,21 @@ describe.each(backendNames.filter((name) => name !== 'cpu'))('LPIPS, backend %s'
     tf.dispose([x, y, gradient]);
   });
 
+  test('has the gradient of finite differences', () => {
+    const [x, y] = [slices('lpips/x'), slices('lpips/y')];
+    const direction = tf.tensor(normal(4, y.shape), y.shape);
+    const at = (step: number) => {
+      const moved = tf.tidy(() => tf.add(y, tf.mul(direction, step)) as tf.Tensor5D);
+      const { value, gradient } = perceptual.loss(x, moved, 1);
+      tf.dispose([moved, gradient]);
+      return value;
+    };
+    const { gradient } = perceptual.loss(x, y, 1);
+    const slope = tf.tidy(() => tf.sum(tf.mul(gradient, direction)).dataSync()[0]!);
+    expect((at(2e-3) - at(-2e-3)) / 4e-3 / slope).toBeCloseTo(1, 1);
+    tf.dispose([x, y, direction, gradient]);
+  });
+
   test('is 0 for equal slices, with a gradient of 0, even where they are black', () => {
     const some = tf.slice(slices('lpips/x'), [0, 0, 0, 0, 0], [1, 1, 16, 16, 1]);
     const x = tf.concat([tf.fill([1, 1, 16, 16, 1], -1), some]) as tf.Tensor5D;
@@ -96,8 +118,38 @@ test('weights that are missing or have another shape are named', () => {
   const without = new Map(vgg);
   without.delete('features.14.bias');
   expect(() => new Perceptual(without, heads)).toThrow(
-    /perceptual\.vgg.*features\.14\.bias of shape \[256\].*nothing/,
+    /perceptual\.vgg.*features\.14\.bias of shape \[256\].*convert\.py perceptual\.safetensors.*nothing/,
   );
   const other = new Map(heads).set('lin2.model.1.weight', { shape: [1, 9, 1, 1], data: new Float32Array(9) });
   expect(() => new Perceptual(vgg, other)).toThrow(/perceptual\.heads.*lin2\.model\.1\.weight/);
 });
+
+const python = pythonWith('torch');
+test.skipIf(!python)(
+  'weights as torchvision and lpips save them give what PyTorch computes with them',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'patchwise-perceptual-'));
+    try {
+      const run = (...args: string[]) =>
+        execFileSync(python!, args, { encoding: 'utf8', maxBuffer: 2 ** 26 });
+      const out = run(join(__dirname, '../fixtures/perceptual/reference.py'), folder);
+      const expected = JSON.parse(out) as Record<'x' | 'y' | 'gradient', number[]> & { value: number };
+      const file = join(folder, 'perceptual.safetensors');
+      const [vgg, heads] = ['vgg16.pth', 'heads.pth'].map((name) => join(folder, name)) as [string, string];
+      const convert = join(__dirname, '../../data/perceptual/convert.py');
+      expect(run(convert, file, '--vgg', vgg, '--heads', heads)).toContain('31 arrays');
+      await useBackend('wasm');
+      const { tensors } = readForeignSafetensors(file);
+      const perceptual = new Perceptual(tensors, tensors);
+      const [x, y] = [expected.x, expected.y].map((data) => tf.tensor5d(data, [2, 1, 20, 24, 1]));
+      const { value, gradient } = perceptual.loss(x!, y!, 1);
+      expect(Math.abs(value / expected.value - 1)).toBeLessThan(1e-4);
+      expect(relativeError(gradient.dataSync(), expected.gradient)).toBeLessThan(1e-4);
+      tf.dispose([x!, y!, gradient]);
+      perceptual.dispose();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  120_000,
+);

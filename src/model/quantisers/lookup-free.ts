@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { mse, stopGradient, straightThrough } from '../../compute/ops';
 import { averageCodeProbabilities, averageEntropy, signRows } from './code-probabilities';
 import { CountingQuantiser } from './counting';
+import { unitRows } from './estimators';
 import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
 
 export interface LookupFreeOptions {
@@ -13,12 +14,17 @@ export interface LookupFreeOptions {
   /** How much of the codes' average entropy that loss subtracts, against a latent's own. */
   readonly diversity: number;
   readonly temperature: number;
+  readonly spherical: boolean;
 }
 
 /**
  * Lookup-free quantisation (Yu et al., "Language Model Beats Diffusion", 2023): a code is the signs of a latent's
  * channels, the first one being the highest bit. An entropy loss makes each latent choose clearly and all codes be
  * chosen alike; the second part is of the *global* batch, so `prepare` adds it up over the ranks.
+ *
+ * With `spherical` the losses and the straight-through gradient are of the latents scaled to the codes' length (Zhao
+ * et al., "Image and Video Tokenization with Binary Spherical Quantization", 2024): a latent that is sure of its signs
+ * cannot grow ever surer of them. Codes, and all that is done with a trained model, do not depend on it.
  */
 export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser {
   /** Average probability of every code over the global batch, where that is of several ranks or passes. */
@@ -32,14 +38,14 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
     this.average = undefined;
     if (onePass) return; // the average of the batch at hand is that of all
     const total = new Float32Array(this.size);
-    const z = await latents?.();
-    if (z) {
-      const average = averageCodeProbabilities(z, this.options.temperature);
-      const part = z.shape[0] / rows.total;
+    const given = await latents?.();
+    if (given) {
+      const average = tf.tidy(() => averageCodeProbabilities(this.compared(given), this.options.temperature));
+      const part = given.shape[0] / rows.total;
       average.dataSync<'float32'>().forEach((probability, code) => {
         total[code] = part * probability;
       });
-      tf.dispose([z, average]);
+      tf.dispose([given, average]);
     }
     await sum([total]);
     this.average = total;
@@ -52,8 +58,9 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
     });
   }
 
-  forward(latents: tf.Tensor2D): Quantised {
-    const { codes, embeddings } = this.quantise(stopGradient(latents));
+  forward(given: tf.Tensor2D): Quantised {
+    const { codes, embeddings } = this.quantise(stopGradient(given));
+    const latents = this.compared(given);
     const { commitment: weight, entropy, diversity, temperature } = this.options;
     const commitment = mse(latents, embeddings);
     const own = averageEntropy(latents, temperature);
@@ -69,6 +76,12 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
   embed(codes: ArrayLike<number>): tf.Tensor2D {
     const { codeDim } = this.options;
     return tf.tensor2d(signRows(codes, codeDim), [codes.length, codeDim]);
+  }
+
+  /** The latents as the losses see them: a code's length is the root of its channels' number. */
+  private compared(latents: tf.Tensor2D): tf.Tensor2D {
+    const { spherical, codeDim } = this.options;
+    return spherical ? tf.mul(unitRows(latents), Math.sqrt(codeDim)) : latents;
   }
 }
 

@@ -26,8 +26,10 @@ export interface QuantiserConfig {
   readonly entropy?: number;
   /** lfq: weight, inside that loss, of the codes' being chosen alike; default 1. */
   readonly diversity?: number;
-  /** lfq: softness of the choice in that loss; default 0.01. */
+  /** lfq: softness of the choice in that loss; default 1. */
   readonly temperature?: number;
+  /** lfq: put latents on the sphere through the codes before they are compared with them; default true. */
+  readonly spherical?: boolean;
   /** simvq: weight of the loss that moves the codes to the latents; default 1. */
   readonly codebookLoss?: number;
 }
@@ -44,7 +46,8 @@ const DEFAULTS: QuantiserSettings = {
   codebooks: 2,
   entropy: 0.1,
   diversity: 1,
-  temperature: 0.01,
+  temperature: 1,
+  spherical: true,
   codebookLoss: 1,
 };
 
@@ -52,7 +55,7 @@ const DEFAULTS: QuantiserSettings = {
 const USED: Record<QuantiserName, readonly (keyof QuantiserConfig)[]> = {
   ema: ['initialisation', 'estimator', 'cosine'],
   fsq: ['levels'],
-  lfq: ['entropy', 'diversity', 'temperature'],
+  lfq: ['entropy', 'diversity', 'temperature', 'spherical'],
   simvq: ['estimator', 'codebookLoss'],
   residual: ['initialisation', 'estimator', 'codebooks'],
 };

@@ -24,7 +24,8 @@ const settings: Record<string, Partial<ModelConfig>> = {
   'ema from k-means': { codes: 16, initialisation: 'kmeans' },
   'ema, cosine': { codes: 16, cosine: true, initialisation: 'kmeans' },
   fsq: { quantiser: 'fsq', codes: 64 },
-  lfq: { quantiser: 'lfq', codes: 16, temperature: 0.5 },
+  lfq: { quantiser: 'lfq', codes: 16 },
+  'lfq, not spherical': { quantiser: 'lfq', codes: 16, temperature: 0.5, spherical: false },
   simvq: { quantiser: 'simvq', codes: 16 },
   residual: { quantiser: 'residual', codes: 8, codebooks: 3, initialisation: 'kmeans' },
 };
@@ -38,6 +39,20 @@ describe('gradients agree with finite differences', () => {
 
   test('of the average entropy', () =>
     expectGradients((x) => averageEntropy(x as tf.Tensor2D, 0.7), [[6, 3]], { step: 0.01 }));
+
+  test.each([true, false])('of all that lookup-free quantisation minimises, spherical %s', (spherical) => {
+    const config = { ...toy, quantiser: 'lfq', codes: 8, codeDim: 3, entropy: 0.7, spherical } as const;
+    const lookupFree = createQuantiser(config, 0);
+    // Latents well away from 0, where a step changes no sign.
+    expectGradients(
+      (x) => {
+        const z = tf.add(x, tf.mul(tf.sign(x), 0.3)) as tf.Tensor2D;
+        return lookupFree.forward(z, new Map()).loss;
+      },
+      [[6, 3]],
+      { step: 0.01 },
+    );
+  });
 
   test('of the rotation trick, which is that of the rotation held still', () => {
     const [z, q, dy] = [1, 2, 3].map((seed) => tf.tensor2d(normal(seed, [4, 3]), [4, 3])) as [
@@ -94,6 +109,32 @@ describe.each(Object.keys(settings))('%s', (name) => {
       expect(relativeError(three.state.get(key)!.data, data), key).toBeLessThan(1e-4);
     expect(three.counts).toEqual(one.counts);
     expect(three.differing).toEqual([]);
+  });
+
+  test('100 steps leave no tensor behind', async () => {
+    const config = configOf(name);
+    const quantiser = createQuantiser(config, 3);
+    const weights = createWeights(quantiserWeights(config), 3);
+    const z = tf.tensor2d(normal(6, [20, config.codeDim]), [20, config.codeDim]);
+    const rows = { offset: 0, total: 20, seed: 1 };
+    const step = async (at: number) => {
+      // Not in one pass: what is collected of the batch beforehand is collected.
+      const collecting = { latents: async () => tf.clone(z), rows, onePass: false, weights };
+      await quantiser.prepare({ ...collecting, sum: async () => {} });
+      const loss = (x: tf.Tensor) => quantiser.forward(x as tf.Tensor2D, weights).loss;
+      const outside = (x: tf.Tensor) => tf.sum(quantiser.forward(x as tf.Tensor2D, weights).embeddings);
+      tf.tidy(() => {
+        tf.grad((x) => tf.add(loss(x), outside(x)))(z);
+      });
+      const chosen = tf.tidy(() => quantiser.quantise(z, weights));
+      quantiser.apply(quantiser.statistics(z, chosen.codes, { ...rows, step: at }));
+      tf.dispose([chosen.codes, chosen.embeddings]);
+    };
+    for (let at = 0; at < 2; at++) await step(at);
+    const before = tf.memory().numTensors;
+    for (let at = 2; at < 102; at++) await step(at);
+    expect(tf.memory().numTensors).toBe(before);
+    quantiser.dispose();
   });
 
   test('a loaded state and weights quantise alike, bit for bit', async () => {

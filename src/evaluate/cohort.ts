@@ -1,0 +1,46 @@
+import { isPatchwiseError } from '../errors';
+import type { LongCall } from '../progress';
+import type { LeftOut } from '../volume/store/format';
+import type { Volume } from '../volume/volume';
+
+/** A volume of a cohort before it is read. */
+export interface CohortFile {
+  readonly file: string;
+  read(): Promise<Volume>;
+}
+
+/** A volume of a cohort, and how far the work on it is as progress of the whole cohort. */
+export interface CohortVolume<T extends CohortFile> {
+  readonly source: T;
+  readonly volume: Volume;
+  readonly onProgress: LongCall['onProgress'];
+}
+
+/** Reads the volumes of a cohort one at a time. Those that cannot be read are added to `leftOut` instead. */
+export async function* readCohort<T extends CohortFile>(
+  files: readonly T[],
+  leftOut: LeftOut[],
+  onProgress: LongCall['onProgress'],
+): AsyncGenerator<CohortVolume<T>> {
+  for (const [i, source] of files.entries()) {
+    const { file } = source;
+    let volume: Volume;
+    try {
+      volume = await source.read();
+    } catch (error) {
+      // An image that is no volume, or one of several, is an InvalidArgument of whoever reads it.
+      const own = isPatchwiseError(error, 'UnreadableFile') || isPatchwiseError(error, 'InvalidArgument');
+      if (!own) throw error;
+      leftOut.push({ file, reason: error.message });
+      continue;
+    }
+    yield {
+      source,
+      volume,
+      onProgress:
+        onProgress &&
+        (({ done, total, what }) =>
+          onProgress({ done: i * total + done, total: files.length * total, what: `${what} (${file})` })),
+    };
+  }
+}
