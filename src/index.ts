@@ -7,7 +7,7 @@ export { readCodes, writeCodes } from './codes/file';
 export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
 export { movesWeights } from './compute/kernels';
 export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
-export { type Precision, storeActivationsIn } from './compute/precision';
+export { type Precision, precisions, storeActivationsIn } from './compute/precision';
 export {
   buildTensorflow,
   type TensorflowBuild,
@@ -96,11 +96,19 @@ export { type Imported, type ImportOptions, importSafetensors } from './intercha
 export { VoxelMemory } from './memory/voxel-memory';
 export { perplexity, usage } from './model/codebook';
 export type { ModelConfig } from './model/config';
-export { forecastMemory, type MemoryForecast } from './model/forecast';
+export { type Fit, type FitRequest, fitMemory, memoryRemedies } from './model/forecast/fit';
+export {
+  type ForecastDevice,
+  type ForecastOptions,
+  forecastDevices,
+  forecastMemory,
+  type MemoryForecast,
+} from './model/forecast/forecast';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
 export { type Estimator, estimatorNames } from './model/quantisers/estimators';
 export { fitQuantiser, type QuantiserConfig } from './model/quantisers/options';
 export { type Quantiser, type QuantiserName, quantiserNames } from './model/quantisers/quantiser';
+export { type Checkpointing, checkpointings } from './model/resblock';
 export { VqGan } from './model/vqgan';
 export { compiledFile, packageRoot, version } from './package';
 export {
@@ -157,7 +165,9 @@ export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patch
 export type { LongCall, Progress } from './progress';
 export { Adam, type AdamOptions, clipByGlobalNorm } from './train/adam';
 export { BackendAdam, clipping } from './train/backend-adam';
+export { checkRanks, type RanksCheck, type RanksCheckOptions, type RanksFinding } from './train/check-ranks';
 export { buildC10d } from './train/collective/c10d/build';
+export { type CollectiveName, collectiveNames } from './train/collective/connect';
 export type { RunConfig, TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';
 export { type HeldOut, heldOut } from './train/held-out';

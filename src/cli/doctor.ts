@@ -2,8 +2,16 @@ import { execFile } from 'node:child_process';
 import { availableParallelism, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
-import { type BackendInfo, backendNames, useBackend } from '../index';
-import { answer, columns, formatBytes } from './terminal';
+import {
+  type BackendInfo,
+  backendNames,
+  type CollectiveName,
+  checkRanks,
+  collectiveNames,
+  InvalidArgument,
+  useBackend,
+} from '../index';
+import { answer, columns, formatBytes, interruptible, parseCount } from './terminal';
 
 const run = promisify(execFile);
 
@@ -21,8 +29,16 @@ export function addDoctor(program: Command): void {
     .description(
       'what is on this machine: Node, backends, GPUs, Jupyter; and the command for what is missing',
     )
+    .option(
+      '--ranks <n>',
+      'ports, devices, collectives, the shared folder, and sums among n processes',
+      parseCount,
+    )
+    .option('--seconds <n>', 'how long the ranks sum', Number, 5)
+    .option('--collective <name>', 'local, c10d, or auto as a run would choose', 'auto')
     .option('--json', 'print one JSON value')
-    .action(async (options: { json?: boolean }) => {
+    .action(async (options: DoctorOptions) => {
+      if (options.ranks) return ranks(options.ranks, options);
       const findings = [
         node(),
         machine(),
@@ -40,6 +56,30 @@ export function addDoctor(program: Command): void {
       );
       if (findings.some(({ required, found }) => required && !found)) process.exitCode = 1;
     });
+}
+
+interface DoctorOptions {
+  ranks?: number;
+  seconds: number;
+  collective: string;
+  json?: boolean;
+}
+
+async function ranks(count: number, { seconds, collective, json }: DoctorOptions): Promise<void> {
+  const { findings, measured, ok } = await checkRanks({
+    ...interruptible('doctor'),
+    ...{ ranks: count, seconds, collective: collectiveNamed(collective) },
+  });
+  answer(json, { ranks: count, ok, findings, ...(measured && { measured }) }, () =>
+    columns(findings.map(({ part, found, wrong }) => [wrong ? 'WRONG' : 'ok', part, found ?? wrong ?? ''])),
+  );
+  if (!ok) process.exitCode = 1;
+}
+
+function collectiveNamed(name: string): CollectiveName {
+  const known = collectiveNames.find((one) => one === name);
+  if (known) return known;
+  throw new InvalidArgument('collective', 'the name of a collective', name, collectiveNames);
 }
 
 function node(): Finding {

@@ -1,56 +1,98 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
+  checkpointings,
+  type Fit,
+  fitMemory,
+  forecastDevices,
   forecastMemory,
+  type Grid,
+  InvalidArgument,
+  type MemoryForecast,
   phantom,
   planGrid,
+  precisions,
   presetNamed,
   presets,
   readVolume,
   type Vec3,
   writeVolume,
 } from '../index';
-import { answer, formatBytes, interruptible, parseCount, parseVec3 } from './terminal';
+import { answer, columns, formatBytes, interruptible, parseCount, parseVec3 } from './terminal';
+
+/** What a CUDA context, cuDNN's workspace and a fragmented allocator may take of a GPU. Not measured. */
+const KEPT_FREE = 0.06;
+
+const GiB = 2 ** 30;
 
 export function addPlan(program: Command): void {
   program
     .command('plan')
-    .description('the patch grid of a volume, and what a training step on one patch needs')
-    .requiredOption('--volume <x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
-    .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`, 'guide')
+    .description('the patch grid of a volume, what a training step needs, and what fits into a GPU')
+    .option('--volume <x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
+    .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`)
+    .option('--model <name>', 'another word for --preset')
     .option('--patch <x,y,z>', 'size of a patch in voxels', parseVec3)
     .option('--stride <x,y,z>', 'distance of neighbouring patches in voxels', parseVec3)
-    .option('--batch <n>', 'patches in a step of one rank', parseCount, 1)
+    .option('--batch <n>', 'patches of one pass of a rank', parseCount)
+    .option('--checkpointing <what>', `computed anew in the backward pass: ${checkpointings.join(', ')}`)
+    .option('--precision <name>', `what activations are stored in: ${precisions.join(', ')}`)
+    .option('--no-gan', 'without the discriminators of the preset')
+    .option('--device <name>', `what computes: ${forecastDevices.join(', ')}; default gpu with --gpu-memory`)
+    .option('--gpu-memory <GiB>', 'propose batch, patch, stride and checkpointing that fit', parseMemory)
     .option('--json', 'print one JSON value')
     .action(async (options: PlanOptions) => {
-      const preset = presetNamed(options.preset);
-      const volume = existsSync(options.volume)
-        ? (await readVolume(options.volume)).shape
-        : parseVec3(options.volume);
+      const name = options.preset ?? options.model ?? 'guide';
+      const preset = presetNamed(name);
       const patch = options.patch ?? preset.patch;
-      const stride = options.stride ?? (options.patch ? undefined : preset.stride);
-      const grid = planGrid(volume, { patch, stride });
-      const memory = forecastMemory(preset.model, patch, options.batch);
+      const stride = options.stride ?? strideFor(patch, preset);
+      const { gpuMemory } = options;
+      const request = {
+        model: preset.model,
+        ...(options.gan && { gan: preset.gan }),
+        ...{ patch, stride, batch: options.batch ?? (gpuMemory === undefined ? 1 : preset.batch) },
+        ...(options.checkpointing && {
+          checkpointing: oneOf('checkpointing', options.checkpointing, checkpointings),
+        }),
+        ...(options.precision && { precision: oneOf('precision', options.precision, precisions) }),
+        device: options.device
+          ? oneOf('device', options.device, forecastDevices)
+          : gpuMemory === undefined
+            ? ('libtorch' as const)
+            : ('gpu' as const),
+      };
+      const grid =
+        options.volume === undefined ? undefined : planGrid(await shapeOf(options.volume), { patch, stride });
+      const memory = forecastMemory(preset.model, patch, request);
+      const usable = gpuMemory === undefined ? undefined : gpuMemory * GiB * (1 - KEPT_FREE);
+      const fits = usable === undefined ? undefined : fitMemory(request, usable);
       const plan = {
-        volume: grid.volume,
-        patch: grid.patch,
-        stride: grid.stride,
-        grid: grid.counts,
-        patches: grid.patches,
-        overlap: { x: grid.overlap[0], y: grid.overlap[1], z: grid.overlap[2] },
-        coverage: grid.coverage,
-        padding: grid.padding,
-        memory: { preset: options.preset, batch: options.batch, ...memory },
+        ...(grid && {
+          volume: grid.volume,
+          patch: grid.patch,
+          stride: grid.stride,
+          grid: grid.counts,
+          patches: grid.patches,
+          overlap: { x: grid.overlap[0], y: grid.overlap[1], z: grid.overlap[2] },
+          coverage: grid.coverage,
+          padding: grid.padding,
+        }),
+        memory: {
+          ...{ preset: name, device: request.device, batch: request.batch, patch },
+          ...{ checkpointing: request.checkpointing ?? 'none', precision: request.precision ?? 'float32' },
+          ...memory,
+        },
+        ...(fits && { gpuMemory: { given: gpuMemory! * GiB, usable }, fits }),
       };
       answer(options.json, plan, () => [
-        `volume   ${grid.volume.join(' x ')} voxels, ${formatBytes(4 * grid.volume.reduce((a, b) => a * b))} as float32`,
-        `patch    ${grid.patch.join(' x ')}, stride ${grid.stride.join(' x ')}`,
-        `grid     ${grid.counts.join(' x ')} = ${grid.patches} patches, coverage ${grid.coverage}`,
-        `overlap  x ${grid.overlap[0].join(' ') || '-'} | y ${grid.overlap[1].join(' ') || '-'} | z ${grid.overlap[2].join(' ') || '-'}`,
-        `memory   ${formatBytes(memory.total)} a rank with preset ${options.preset}, batch ${options.batch}, float32: ` +
-          `${formatBytes(memory.activations)} activations, ${formatBytes(memory.weights)} weights, ` +
-          `${formatBytes(memory.gradients)} gradients, ${formatBytes(memory.optimiser)} Adam`,
+        ...(grid ? gridLines(grid) : []),
+        `memory   ${formatBytes(memory.total)} a rank at the worst moment of a step: preset ${name}, ` +
+          `patch ${patch.join(' x ')}, batch ${request.batch}, ${plan.memory.precision}, ` +
+          `checkpointing ${plan.memory.checkpointing}, on ${request.device}`,
+        `         ${parts(memory)}`,
+        ...(fits ? fitLines(gpuMemory!, usable!, fits) : []),
       ]);
+      if (fits?.length === 0) process.exitCode = 1;
     });
 
   program
@@ -68,10 +110,78 @@ export function addPlan(program: Command): void {
 }
 
 interface PlanOptions {
-  volume: string;
-  preset: string;
+  volume?: string;
+  preset?: string;
+  model?: string;
   patch?: Vec3;
   stride?: Vec3;
-  batch: number;
+  batch?: number;
+  checkpointing?: string;
+  precision?: string;
+  gan: boolean;
+  device?: string;
+  gpuMemory?: number;
   json?: boolean;
+}
+
+async function shapeOf(volume: string): Promise<Vec3> {
+  return existsSync(volume) ? (await readVolume(volume)).shape : parseVec3(volume);
+}
+
+/** The preset's stride where the patch is the preset's, else one of the same overlap. */
+function strideFor(patch: Vec3, preset: { patch: Vec3; stride: Vec3 }): Vec3 {
+  const [x, y, z] = patch.map((size, axis) =>
+    Math.max(1, Math.floor((size * preset.stride[axis]!) / preset.patch[axis]!)),
+  );
+  return [x!, y!, z!];
+}
+
+function gridLines(grid: Grid): string[] {
+  const overlap = ['x', 'y', 'z'].map((axis, i) => `${axis} ${grid.overlap[i]!.join(' ') || '-'}`);
+  return [
+    `volume   ${grid.volume.join(' x ')} voxels, ${formatBytes(4 * grid.volume.reduce((a, b) => a * b))} as float32`,
+    `patch    ${grid.patch.join(' x ')}, stride ${grid.stride.join(' x ')}`,
+    `grid     ${grid.counts.join(' x ')} = ${grid.patches} patches, coverage ${grid.coverage}`,
+    `overlap  ${overlap.join(' | ')}`,
+  ];
+}
+
+function parts(memory: MemoryForecast): string {
+  const { activations, backward, weights, gradients, optimiser, discriminators, codebook } = memory;
+  const named = { activations, 'losses and backward pass': backward, weights, gradients, Adam: optimiser };
+  const all = { ...named, codebook, ...(discriminators > 0 && { discriminators }) };
+  return Object.entries(all)
+    .map(([name, bytes]) => `${formatBytes(bytes)} ${name}`)
+    .join(', ');
+}
+
+function fitLines(given: number, usable: number, fits: readonly Fit[]): string[] {
+  if (fits.length === 0)
+    return [`fits     nothing into ${formatBytes(usable)}, not even an eighth of the patch`];
+  const rows = fits.map(({ patch, stride, batch, mostBatch, checkpointing, precision, memory }) => [
+    `patch=${patch.join(',')}`,
+    `stride=${stride.join(',')}`,
+    `batch=${batch}`,
+    `checkpointing=${checkpointing}`,
+    `precision=${precision}`,
+    formatBytes(memory.total),
+    `batch up to ${mostBatch}`,
+  ]);
+  return [
+    `fits     into ${formatBytes(usable)} (${given} GiB less ${100 * KEPT_FREE} % for what is no tensor), the first to be taken:`,
+    ...columns(rows).map((line) => `  --set ${line}`),
+  ];
+}
+
+function parseMemory(text: string): number {
+  const value = Number(text.replace(/\s*Gi?B?$/i, ''));
+  if (!(value > 0) || !Number.isFinite(value))
+    throw new InvalidArgument('gpu-memory', 'GiB of one GPU, such as 141', text);
+  return value;
+}
+
+function oneOf<T extends string>(argument: string, text: string, allowed: readonly T[]): T {
+  const known = allowed.find((value) => value === text);
+  if (known) return known;
+  throw new InvalidArgument(argument, 'one of those', text, allowed);
 }

@@ -1,4 +1,4 @@
-import { forecastMemory } from '../model/forecast';
+import { forecastMemory } from '../model/forecast/forecast';
 import type { RunConfig } from '../train/config';
 import type { MetricRecord } from '../train/metrics-log';
 import type { Run } from '../train/run';

@@ -90,6 +90,8 @@ export class Objective {
       scale = factor * adapted;
       dy = addUp([plain, times(adversarial, adapted), ...(features ? [features] : [])]);
     }
+    // Who held them longer would keep the largest of all activations through the backward pass.
+    pass.features.dispose();
     const gradients = { ...pass.gradients(dy, weight), ...verdict?.gradients };
     const quantiser = pass.quantiserLoss.dataSync()[0]!;
     const adversarial = verdict?.losses ?? NO_ADVERSARY;
@@ -105,7 +107,7 @@ export class Objective {
       adversarialScale: weight * scale,
       ...adversarial,
     };
-    tf.dispose([pass.y, pass.features, pass.quantiserLoss, pass.commitment, dy]);
+    tf.dispose([pass.y, pass.quantiserLoss, pass.commitment, dy]);
     return { losses, gradients, latents: pass.latents, codes: pass.codes };
   }
 

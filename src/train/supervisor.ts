@@ -1,7 +1,7 @@
-import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { InvalidArgument } from '../errors';
 import { identify, isAlive } from '../process-identity';
+import { freePort } from './free-port';
 import { type GroupEnd, RankGroup } from './group';
 import { applyToStatus } from './reporter';
 import { outliveLogs } from './room';
@@ -85,16 +85,4 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
 
 function log(message: string): void {
   console.error(`${new Date().toISOString()} ${message}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }

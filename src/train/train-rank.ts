@@ -8,6 +8,7 @@ import { compareState } from './compare-state';
 import type { RunConfig } from './config';
 import { Learner } from './learner';
 import { loadData } from './loader';
+import { explainOutOfMemory } from './out-of-memory';
 import type { Reporter } from './reporter';
 import { ResourceMeter } from './resources';
 import { checkpointOfAll, whatChanged } from './resume';
@@ -64,6 +65,10 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   });
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
 
+  const withinMemory = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error) => {
+      throw explainOutOfMemory(error, stored.id, config, backend);
+    });
   const meter = new ResourceMeter();
   let stopped = false;
   while (step < steps && !stopped) {
@@ -74,7 +79,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     data.train.prefetch(sampler.share(share.next, collective.rank).patches);
     const resources = meter.look();
     const wishes = { stop: stop.aborted, save: options.takeSaveRequest(), resources };
-    const result = await trainStep(training, share, step, wishes);
+    const result = await withinMemory(trainStep(training, share, step, wishes));
     if (result.diverged) {
       // All ranks come here at the same step. What was not applied has spoilt nothing: that state is kept.
       const { what, applied } = result.diverged;
@@ -94,11 +99,13 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
 
     let isRanked = false;
     if (data.validation.count > 0 && (isDue(step, config.validateEvery) || last)) {
-      const measured = await learner.withUsedWeights(() =>
-        validate(
-          { ...training, model: learner.model },
-          data.validation,
-          writer && ((patch, decoded) => writer.slices(step, patch, decoded)),
+      const measured = await withinMemory(
+        learner.withUsedWeights(() =>
+          validate(
+            { ...training, model: learner.model },
+            data.validation,
+            writer && ((patch, decoded) => writer.slices(step, patch, decoded)),
+          ),
         ),
       );
       ranking = rankedWith(

@@ -1,0 +1,110 @@
+import type { Precision } from '../../compute/precision';
+import { checkPatch, type ModelConfig } from '../config';
+import { type GanConfig, hasDiscriminators } from '../discriminators/config';
+import { discriminatorWeights } from '../discriminators/discriminator';
+import type { Checkpointing } from '../resblock';
+import { parameterCount } from '../vqgan';
+import { sizeOf } from '../weights';
+import { judge } from './discriminators';
+import { GeneratorPass } from './generator';
+import { generatorLayers } from './layers';
+import { type Activation, bytesOf, habits, Ledger } from './ledger';
+
+const FLOAT32 = 4;
+
+type Patch = readonly [number, number, number];
+
+/** What computes, where it makes a difference to memory. */
+export const forecastDevices = ['libtorch', 'gpu', 'wasm'] as const;
+export type ForecastDevice = (typeof forecastDevices)[number];
+
+export interface ForecastOptions {
+  /** Patches of one pass; 1 by default. What is accumulated over passes takes no more. */
+  readonly batch?: number;
+  /** `none` by default. */
+  readonly checkpointing?: Checkpointing;
+  /** `float32` by default. */
+  readonly precision?: Precision;
+  /** Discriminators, where the step has them. */
+  readonly gan?: GanConfig;
+  /** `libtorch` (its CPU code) by default. */
+  readonly device?: ForecastDevice;
+}
+
+/** Bytes that one rank needs for a training step, each at its own most but for `total`. */
+export interface MemoryForecast {
+  /** Kept for the backward pass: the input of every norm, and of every convolution without one before it. */
+  readonly activations: number;
+  /** What losses, discriminators and the backward pass take beside all that is kept, at the worst moment. */
+  readonly backward: number;
+  readonly weights: number;
+  readonly gradients: number;
+  /** Adam's two moving averages. */
+  readonly optimiser: number;
+  /** Weights of the discriminators with their gradients and moving averages; 0 without them. */
+  readonly discriminators: number;
+  /** Codes, with the moving averages of their counts and sums. */
+  readonly codebook: number;
+  /** The most there is at any moment of a step. */
+  readonly total: number;
+}
+
+/**
+ * Bytes of the activations kept for the backward pass of one patch [x, y, z] in float32. Throws InvalidArgument for a
+ * patch that the model cannot take.
+ */
+export function activationBytes(config: ModelConfig, patch: Patch): number {
+  return forecastMemory(config, patch).activations;
+}
+
+/**
+ * Forecasts a training step on patches [x, y, z], by going through it on paper: the layers' shapes, and the order in
+ * which the passes take and free memory. What a process needs beside its tensors (Node, libtorch's code, a CUDA context and
+ * cuDNN's workspace) and the volumes that patches are cut from come on top. Throws InvalidArgument for a patch that the model cannot take.
+ */
+export function forecastMemory(
+  config: ModelConfig,
+  patch: Patch,
+  options: ForecastOptions | number = {},
+): MemoryForecast {
+  checkPatch(config, patch);
+  const given = typeof options === 'number' ? { batch: options } : options;
+  const { batch = 1, checkpointing = 'none', precision = 'float32', gan, device = 'libtorch' } = given;
+  const weights = parameterCount(config) * FLOAT32;
+  const codebook = config.codes * (2 * config.codeDim + 1) * FLOAT32;
+  const players = gan && hasDiscriminators(gan) ? discriminatorBytes(gan) : 0;
+
+  const standing = 3 * weights + codebook + 3 * players;
+  const ledger = new Ledger();
+  const patches: Activation = { n: batch, size: [patch[2], patch[1], patch[0]], channels: 1, width: FLOAT32 };
+  ledger.take(bytesOf(patches));
+  const pass = new GeneratorPass(ledger, generatorLayers(config, patch, batch, precision), {
+    ...{ habits: habits[device], checkpointing, width: precision === 'bf16' ? 2 : FLOAT32 },
+  });
+  pass.forward();
+  const activations = ledger.live;
+  pass.loss(patches);
+  if (gan && players > 0) {
+    judge(ledger, gan, patches);
+    ledger.take(players);
+  }
+  pass.backward();
+  // Adam makes each weight and its moments anew, with the gradients of all still there.
+  const update = 2 * weights + players;
+  return {
+    activations,
+    backward: Math.max(0, ledger.peak - activations),
+    weights,
+    gradients: weights,
+    optimiser: 2 * weights,
+    discriminators: 4 * players,
+    codebook,
+    total: standing + Math.max(ledger.peak, update),
+  };
+}
+
+function discriminatorBytes(gan: GanConfig): number {
+  const kinds = [gan.slice > 0 && ('image' as const), gan.patch > 0 && ('video' as const)];
+  const shapes = kinds.flatMap((kind) => (kind ? discriminatorWeights(kind, gan) : []));
+  return shapes.reduce((sum, { shape }) => sum + sizeOf(shape), 0) * FLOAT32;
+}

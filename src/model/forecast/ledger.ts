@@ -1,0 +1,75 @@
+/** Bytes that are in use at a moment, and the most there ever were: memory on paper. */
+export class Ledger {
+  private inUse = 0;
+  private most = 0;
+
+  get live(): number {
+    return this.inUse;
+  }
+
+  get peak(): number {
+    return this.most;
+  }
+
+  take(bytes: number): void {
+    this.inUse += bytes;
+    this.most = Math.max(this.most, this.inUse);
+  }
+
+  give(bytes: number): void {
+    this.inUse -= bytes;
+  }
+
+  /** What is taken for a moment, beside all that is live, and given back. */
+  during(bytes: number): void {
+    this.most = Math.max(this.most, this.inUse + bytes);
+  }
+}
+
+/** A batch of activations, by its shape. */
+export interface Activation {
+  readonly n: number;
+  /** [d, h, w] */
+  readonly size: readonly [number, number, number];
+  readonly channels: number;
+  /** Bytes of a number: 2 where it is stored as bfloat16. */
+  readonly width: number;
+}
+
+/** Voxels that a convolution adds, before and behind together, on [d, h, w]. */
+export type Added = readonly [number, number, number];
+
+export function bytesOf({ n, size, channels, width }: Activation, added: Added = [0, 0, 0]): number {
+  return size.reduce((product, length, axis) => product * (length + added[axis]!), n * channels * width);
+}
+
+/** What a backend takes beside a tensor itself, in copies of it that live no longer than one kernel. */
+export interface Habits {
+  /** Whether norms write, and input gradients leave, the border of the next convolution along with the volume. */
+  readonly keepsBorders: boolean;
+  /** Whether a border is added along w alone: rows are walked one by one. */
+  readonly padsRows: boolean;
+  /** Copies of a bordered input while it is made. */
+  readonly padding: number;
+  /** Copies while a norm or its gradient is computed. */
+  readonly norm: number;
+  readonly normGradient: number;
+  /** Copies of a strided convolution's bordered input while its input gradient is computed. */
+  readonly inputGradient: number;
+}
+
+/** Backends' own code, read and measured; `gpu` is libtorch's with ATen's kernels, read alone. */
+export const habits: Readonly<Record<'libtorch' | 'gpu' | 'wasm', Habits>> = {
+  libtorch: {
+    ...{ keepsBorders: true, padsRows: false },
+    ...{ padding: 1, norm: 0, normGradient: 0, inputGradient: 1 },
+  },
+  gpu: {
+    ...{ keepsBorders: true, padsRows: false },
+    ...{ padding: 2, norm: 2, normGradient: 3, inputGradient: 1 },
+  },
+  wasm: {
+    ...{ keepsBorders: false, padsRows: true },
+    ...{ padding: 1, norm: 0, normGradient: 0, inputGradient: 0 },
+  },
+};

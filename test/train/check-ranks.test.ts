@@ -1,0 +1,60 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkRanks } from '../../src/train/check-ranks';
+import { builtC10d } from '../../src/train/collective/c10d/addon';
+
+let folder: string;
+const path = process.env.PATH;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'patchwise-doctor-'));
+});
+afterEach(() => {
+  process.env.PATH = path;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const found = (check: Awaited<ReturnType<typeof checkRanks>>, part: string) =>
+  check.findings.find((finding) => finding.part === part);
+
+// Processes start slowly where other tests have the cores.
+describe('doctor --ranks', { timeout: 120_000 }, () => {
+  it.each(['local', ...(builtC10d() ? (['c10d'] as const) : [])] as const)(
+    'lets real processes sum over %s and says how fast, leaving nothing behind',
+    async (collective) => {
+      const check = await checkRanks({ ranks: 3, seconds: 1, folder, collective });
+      expect(check.findings.filter(({ wrong }) => wrong)).toEqual([]);
+      expect(check).toMatchObject({ ok: true, measured: { collective, bytes: 2 ** 24 } });
+      expect(check.measured!.operations).toBeGreaterThan(4);
+      expect(check.measured!.latency).toBeLessThan(check.measured!.seconds);
+      expect(found(check, 'all-reduce')!.found).toMatch(/sums over 3 ranks, all right; \d+ us .* \d+ MiB\/s/);
+      expect(found(check, 'port')!.found).toContain('127.0.0.1');
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
+
+  it('says that a folder cannot be written', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    const check = await checkRanks({ ranks: 2, seconds: 1, folder: join(file, 'runs') });
+    expect(check.ok).toBe(false);
+    expect(found(check, 'shared folder')!.wrong).toContain('cannot be written');
+  });
+
+  it('shares out the GPUs that nvidia-smi lists', async () => {
+    const smi = join(folder, 'nvidia-smi');
+    writeFileSync(smi, '#!/bin/sh\nprintf "0\\n1\\n"\n');
+    chmodSync(smi, 0o755);
+    process.env.PATH = `${folder}:${path}`;
+    const check = await checkRanks({ ranks: 4, seconds: 0.2, folder, collective: 'local' });
+    expect(found(check, 'devices')!.found).toBe('GPU 0, 1, which 2 ranks share');
+    expect(check.ok).toBe(true);
+  });
+
+  it('ends at once, with its ranks, when it is aborted', async () => {
+    const signal = AbortSignal.timeout(1500);
+    await expect(checkRanks({ ranks: 2, seconds: 60, folder, signal })).rejects.toThrow(/abort|timeout/i);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
