@@ -60,6 +60,9 @@ export function freeGradientsEarly(): void {
   };
 }
 
+/** Told of a finished gradient: which x, by its place among the xs. */
+export type Ready = (at: number, dx: tf.Tensor) => void;
+
 /** A forward pass whose gradients are computed later, when those of its outputs are known. */
 export interface Recording {
   /** What the recorded function returned; the caller's to dispose. */
@@ -67,8 +70,10 @@ export interface Recording {
   /**
    * The gradients of sum(dys * outputs) with respect to each x; `null` for an output stands for zeros. Once: it frees
    * what the forward pass saved. The given gradients stay the caller's.
+   * @param ready told of the gradient of each x as soon as nothing more is added to it: the last layer's first. It is
+   * as `backward` returns it, and must not be disposed of.
    */
-  backward(dys: readonly (tf.Tensor | null)[]): tf.Tensor[];
+  backward(dys: readonly (tf.Tensor | null)[], ready?: Ready): tf.Tensor[];
   /** Frees what the forward pass saved, where `backward` is not wanted after all. */
   dispose(): void;
 }
@@ -81,9 +86,16 @@ export function record(f: () => tf.Tensor[], xs: readonly tf.Tensor[]): Recordin
   const { path, ys } = timed('forward', () => run(tf.engine() as unknown as Engine, f, xs));
   return {
     outputs: ys,
-    backward: (dys) =>
+    backward: (dys, ready) =>
       timed('backward', () =>
-        tf.tidy('backward', () => walk(path, xs, ys, dys).map((dx, i) => dx ?? tf.zerosLike(xs[i]!))),
+        tf.tidy('backward', () =>
+          walk(path, xs, ys, dys, ready).map((dx, i) => {
+            if (dx) return dx;
+            const nothing = tf.zerosLike(xs[i]!);
+            ready?.(i, nothing);
+            return nothing;
+          }),
+        ),
       ),
     dispose: () => tf.dispose(path.flatMap(({ node }) => [...node.saved])),
   };
@@ -138,7 +150,9 @@ function walk(
   xs: readonly tf.Tensor[],
   ys: readonly tf.Tensor[],
   dys: readonly (tf.Tensor | null)[],
+  ready?: Ready,
 ): (tf.Tensor | undefined)[] {
+  const last = ready && lastSteps(path, xs);
   const results = new Set(xs.map((x) => x.id));
   const given = new Set(dys);
   const gradients = new Map<number, tf.Tensor>();
@@ -164,8 +178,23 @@ function walk(
       gradients.set(id, before ? tf.add(before, made[i]!) : made[i]!);
       if (before) tf.dispose([made[i]!, ...(given.has(before) ? [] : [before])]);
     });
+    for (const at of last?.get(node) ?? []) ready!(at, gradients.get(xs[at]!.id)!);
   }
   return xs.map((x) => gradients.get(x.id));
+}
+
+/** By node: the xs, by place, whose gradient no later node of the walk adds to. */
+function lastSteps(path: readonly Step[], xs: readonly tf.Tensor[]): Map<TapeNode, number[]> {
+  const places = new Map(xs.map((x, at) => [x.id, at]));
+  const lasts = new Map<number, TapeNode>();
+  for (const { node, wanted } of path)
+    for (const name of wanted) {
+      const at = places.get(node.inputs[name]!.id);
+      if (at !== undefined) lasts.set(at, node);
+    }
+  const byNode = new Map<TapeNode, number[]>();
+  for (const [at, node] of lasts) byNode.set(node, [...(byNode.get(node) ?? []), at]);
+  return byNode;
 }
 
 /** The gradients of the wanted inputs, each a tensor of its own. */

@@ -8,7 +8,7 @@ import { type Axis, adversarialFactor, type GanConfig } from './discriminators/c
 import { l1Reconstruction } from './losses';
 import type { Peers } from './peers';
 import type { Perceptual } from './perceptual';
-import type { VqGan } from './vqgan';
+import type { GradientReady, VqGan } from './vqgan';
 
 /** Which part of which global batch a pass is about. */
 export interface BatchPart {
@@ -63,8 +63,9 @@ export class Objective {
    * Losses and gradients of a part [n, d, h, w, 1] of a global batch, times its share of it: added up over all parts
    * they are those of the whole batch. Generator and discriminators see the same reconstruction, and both gradients
    * belong to the weights before the step.
+   * @param ready told of each gradient as soon as it is whole
    */
-  async lossAndGradients(x: tf.Tensor5D, part: BatchPart): Promise<ObjectiveResult> {
+  async lossAndGradients(x: tf.Tensor5D, part: BatchPart, ready?: GradientReady): Promise<ObjectiveResult> {
     const { adversary, perceptual, gan, seed } = this.options;
     const weight = x.shape[0] / part.total;
     const { config } = this.model;
@@ -92,7 +93,8 @@ export class Objective {
     }
     // Who held them longer would keep the largest of all activations through the backward pass.
     pass.features.dispose();
-    const gradients = { ...pass.gradients(dy, weight), ...verdict?.gradients };
+    for (const [name, gradient] of Object.entries(verdict?.gradients ?? {})) ready?.(name, gradient);
+    const gradients = { ...pass.gradients(dy, weight, ready), ...verdict?.gradients };
     const quantiser = pass.quantiserLoss.dataSync()[0]!;
     const adversarial = verdict?.losses ?? NO_ADVERSARY;
     const losses: ObjectiveLosses = {

@@ -34,6 +34,9 @@ export interface LossAndGradients {
   readonly codes: tf.Tensor1D;
 }
 
+/** Told of a weight's gradient while others are still being computed. */
+export type GradientReady = (name: string, gradient: tf.Tensor) => void;
+
 /** A recorded forward pass. All tensors are the caller's to dispose. */
 export interface ForwardPass {
   /** The reconstruction, [n, d, h, w, 1]. */
@@ -51,8 +54,9 @@ export interface ForwardPass {
   /**
    * Gradients, by weight name, of a loss whose gradient with respect to y is `dy`, plus `weight` times the quantiser's
    * loss. Once.
+   * @param ready told of each as soon as it is whole, the decoder's end first; it must not dispose of it
    */
-  gradients(dy: tf.Tensor5D, weight: number): tf.NamedTensorMap;
+  gradients(dy: tf.Tensor5D, weight: number, ready?: GradientReady): tf.NamedTensorMap;
 }
 
 /** Names, shapes and starts of all trainable weights, without allocating them. */
@@ -151,9 +155,11 @@ export class VqGan {
       commitment,
       latents,
       codes: codes!,
-      gradients: (dy, weight) => {
-        const gradients = tf.tidy(() => recording.backward([dy, tf.scalar(weight), null, null, null]));
-        return Object.fromEntries([...this.weights.keys()].map((name, i) => [name, gradients[i]!]));
+      gradients: (dy, weight, ready) => {
+        const names = [...this.weights.keys()];
+        const told = ready && ((at: number, dx: tf.Tensor) => ready(names[at]!, dx));
+        const gradients = tf.tidy(() => recording.backward([dy, tf.scalar(weight), null, null, null], told));
+        return Object.fromEntries(names.map((name, i) => [name, gradients[i]!]));
       },
     };
   }

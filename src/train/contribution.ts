@@ -47,12 +47,25 @@ export class Contribution {
     this.gradients = new Map(summed.map(([name, weight]) => [name, new Float32Array(weight.size)]));
   }
 
-  /** One pass over some patches; losses and gradients already times their share of the global batch. */
-  add(losses: readonly number[], gradients: tf.NamedTensorMap, statistics: QuantiserStatistics): void {
+  /**
+   * One pass over some patches; losses and gradients already times their share of the global batch.
+   * @param added names of gradients that `addGradient` has had of this pass
+   */
+  add(
+    losses: readonly number[],
+    gradients: tf.NamedTensorMap,
+    statistics: QuantiserStatistics,
+    added: ReadonlySet<string> = new Set(),
+  ): void {
     if (this.onBackend) this.addTensors(gradients);
-    for (const [name, sum] of this.gradients) add(sum, gradients[name]!.dataSync<'float32'>());
+    for (const name of this.gradients.keys()) if (!added.has(name)) this.addGradient(name, gradients[name]!);
     add(this.losses, losses);
     for (const [name, sum] of Object.entries(this.statistics)) add(sum, statistics[name]!);
+  }
+
+  /** One gradient of a pass, where it comes before the others. */
+  addGradient(name: string, gradient: tf.Tensor): void {
+    add(this.gradients.get(name)!, gradient.dataSync<'float32'>());
   }
 
   /** The losses by name. */
@@ -74,9 +87,9 @@ export class Contribution {
     }
   }
 
-  /** In one fixed order, for the sum over ranks. */
-  get arrays(): Float32Array[] {
-    return [...this.gradients.values(), this.losses, ...Object.values(this.statistics)];
+  /** All but the gradients, in one fixed order, for the sum over ranks. */
+  get figures(): Float32Array[] {
+    return [this.losses, ...Object.values(this.statistics)];
   }
 }
 

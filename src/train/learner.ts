@@ -92,17 +92,36 @@ export class Learner {
    * Adds one pass over some patches [n, d, h, w, 1] of the global batch, weighted by their number: over all passes of
    * all ranks the sums are those of the whole batch. A rank that has no patch for a pass of the others must `lookOn`.
    * @param step optimiser steps done before this one
+   * @param ready told, in the last pass of a step, of every gradient of the sum that is whole, while others are still
+   * being computed
    */
-  async contribute(sum: Contribution, x: tf.Tensor5D, pass: Pass, step: number): Promise<void> {
+  async contribute(
+    sum: Contribution,
+    x: tf.Tensor5D,
+    pass: Pass,
+    step: number,
+    ready?: (name: string) => void,
+  ): Promise<void> {
     const { offset, total } = pass;
     const part = { step, offset, total, peers: this.peers };
-    const { losses, gradients, latents, codes } = await this.objective.lossAndGradients(x, part);
+    const added = new Set<string>();
+    const early = (name: string, gradient: tf.Tensor) => {
+      sum.addGradient(name, gradient);
+      added.add(name);
+      ready!(name);
+    };
+    const { losses, gradients, latents, codes } = await this.objective.lossAndGradients(
+      x,
+      part,
+      ready && early,
+    );
     const rows = { ...rowsOf(pass, this.config), step };
     const statistics = this.model.quantiser.statistics(latents, codes, rows);
     sum.add(
       lossNames.map((name) => losses[name]),
       gradients,
       statistics,
+      added,
     );
     tf.dispose([gradients, latents, codes]);
   }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { takePassTimes } from '../compute/pass-times';
 import { perplexity, usage } from '../model/codebook';
+import { GradientBuckets } from './buckets';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
 import { type Pass, passCount, passesOf, rowsOf } from './contribution';
@@ -63,8 +64,8 @@ export interface Training {
 }
 
 /**
- * One optimiser step of all ranks: losses and gradients of the local patches, in one pass or several; one all-reduce
- * of everything that must agree; then the same clipping, Adam and quantiser update everywhere.
+ * One optimiser step of all ranks: losses and gradients of the local patches, in one pass or several; one sum over the
+ * ranks of everything that must agree, of the gradients already in the last backward pass where that pays; then the same clipping, Adam and quantiser update everywhere.
  * @param step optimiser steps done before this one
  */
 export async function trainStep(
@@ -78,18 +79,21 @@ export async function trainStep(
   const passes = passesOf(share, config.batch);
   await prepareQuantiser(training, passes, share, clock);
   const sum = learner.nothing(step);
-  for (const pass of passes) {
+  const buckets = collective.overlaps ? new GradientBuckets(sum.gradients, collective) : undefined;
+  const count = passCount(share, config.batch, collective.worldSize);
+  for (const [i, pass] of passes.entries()) {
     const x = await readBatch(training.patches, pass.patches, config.patch);
     clock.lap('data');
     takePassTimes();
-    await learner.contribute(sum, x, pass, step);
+    // Only where no rank has another pass: sums may not come between what ranks say to one another in passes.
+    const ready = i === count - 1 && buckets ? (name: string) => buckets.ready(name) : undefined;
+    await learner.contribute(sum, x, pass, step, ready);
     x.dispose();
     const { forward } = takePassTimes();
     clock.lap('backward');
     clock.move('backward', 'forward', forward);
   }
-  for (let i = passes.length; i < passCount(share, config.batch, collective.worldSize); i++)
-    await learner.lookOn(step);
+  for (let i = passes.length; i < count; i++) await learner.lookOn(step);
 
   const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
   const ranks = new RankTable(collective, [
@@ -97,7 +101,9 @@ export async function trainStep(
     ...resourceNames.map((name) => wishes.resources?.[name] ?? 0),
   ]);
   const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
-  await collective.allReduce([...sum.arrays, ranks.sum, asked], 'step');
+  const figures = [...sum.figures, ranks.sum, asked];
+  if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);
+  else await collective.allReduce([...sum.gradients.values(), ...figures], 'step');
   clock.lap('communication');
 
   const updated = learner.update(sum, step);

@@ -7,6 +7,11 @@ export interface Collective {
   readonly rank: number;
   readonly worldSize: number;
   /**
+   * Whether a sum goes on while this rank computes, and whether that pays. Where it does, `allReduce` may be called
+   * again before the last one is done; sums are then done in the order of the calls, which is the same on every rank.
+   */
+  readonly overlaps: boolean;
+  /**
    * Sums the arrays over all ranks, in place, in float32 and in rank order: the result is the same to the bit on
    * every rank and in every run. All ranks pass the same lengths.
    */

@@ -6,6 +6,7 @@ import type { Frame, FrameChannel, FrameHeader } from './frames';
 export class Alone implements Collective {
   readonly rank = 0;
   readonly worldSize = 1;
+  readonly overlaps = false;
   async allReduce(): Promise<void> {}
   async broadcast(): Promise<void> {}
   async allGather(array: Float32Array): Promise<Float32Array[]> {
@@ -32,6 +33,8 @@ interface Entry {
  * every later one.
  */
 abstract class Star implements Collective {
+  /** Sockets wait for the thread that computes, so a sum would not go on meanwhile. */
+  readonly overlaps = false;
   private sequence = 0;
   private failure: CollectiveFailed | undefined;
   private left: string | undefined;

@@ -106,6 +106,8 @@ function knock(address: string, port: number): Promise<string | undefined> {
 const headingLength = 64;
 
 class C10d implements Collective {
+  /** Gloo and NCCL have threads of their own. */
+  readonly overlaps = true;
   readonly rank: number;
   readonly worldSize: number;
   private sequence = 0;
