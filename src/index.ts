@@ -70,7 +70,7 @@ export {
   recordRows,
   runFrame,
 } from './evaluate/frames';
-export { ErrorSums, mae, psnr, type RangeOption, rmse } from './evaluate/metrics';
+export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
 export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export { type PairedDifference, pairedDifference } from './evaluate/paired';
@@ -86,7 +86,6 @@ export {
 } from './evaluate/reconstruct';
 export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
 export { patchBorders, type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
-export { type SsimOptions, SsimSums, ssim } from './evaluate/ssim';
 export { ssimMap } from './evaluate/ssim-map';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
@@ -138,7 +137,9 @@ export {
   planGrid,
   scaleGrid,
 } from './patch/grid';
+export type { RangeOption } from './patch/pair';
 export { type PatchSelection, selectForeground } from './patch/select';
+export { type SsimOptions, SsimSums, ssim } from './patch/ssim';
 export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
 export { codesFigure } from './plot/codes';
 export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison';

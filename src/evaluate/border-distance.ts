@@ -1,7 +1,8 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { Axis, Grid } from '../patch/grid';
-import { ErrorSums, expectSameLength } from './metrics';
+import { expectSameLength } from '../patch/pair';
+import { ErrorSums } from './metrics';
 import { patchBorders } from './seam';
 import { ssimMap } from './ssim-map';
 

@@ -1,5 +1,6 @@
 import { InvalidArgument } from '../errors';
 import type { Grid } from '../patch/grid';
+import { fitsSsim, ssim } from '../patch/ssim';
 import type { WindowName } from '../patch/windows';
 import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
@@ -7,7 +8,6 @@ import { mae, psnr, rmse } from './metrics';
 import { fitsMsSsim, msSsim } from './ms-ssim';
 import { Reconstruction } from './reconstruction';
 import { type SeamEnergyOptions, seamEnergy, seamProfile } from './seam';
-import { fitsSsim, ssim } from './ssim';
 
 /** How far one candidate is from the reference. */
 export interface ComparisonRow {

@@ -1,12 +1,6 @@
-import { InvalidArgument } from '../errors';
 import type { VoxelSource } from '../patch/extract';
+import { expectRange, expectSameLength, type RangeOption } from '../patch/pair';
 import { errorSums, type Sums } from './error-loop';
-
-/** What the values of a metric refer to. */
-export interface RangeOption {
-  /** Greatest minus least value the data can have: 2 for [-1, 1], 1,000 for a window of 1,000 HU. Never guessed. */
-  readonly dataRange: number;
-}
 
 /**
  * Errors between a reference and a candidate, summed piece by piece (a slab, a patch), so that volumes need not be in
@@ -84,15 +78,4 @@ function plainErrorSums(reference: VoxelSource, candidate: VoxelSource): Sums {
     if (Math.abs(error) > greatest) greatest = Math.abs(error);
   }
   return { absolute, squared, greatest };
-}
-
-export function expectSameLength(reference: VoxelSource, candidate: VoxelSource): void {
-  if (reference.length === 0) throw new InvalidArgument('reference', 'at least one value', 'none');
-  if (reference.length === candidate.length) return;
-  throw new InvalidArgument('candidate', `${reference.length} values, as the reference`, candidate.length);
-}
-
-export function expectRange(dataRange: number): number {
-  if (dataRange > 0 && dataRange < Infinity) return dataRange;
-  throw new InvalidArgument('dataRange', 'a positive number', dataRange);
 }

@@ -1,8 +1,8 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
+import { expectSameLength } from '../patch/pair';
+import { type SsimOptions, SsimSums, TAPS } from '../patch/ssim';
 import type { Vec3 } from '../volume/vec3';
-import { expectSameLength } from './metrics';
-import { type SsimOptions, SsimSums, TAPS } from './ssim';
 
 /** The weights of the scales from fine to coarse, of Wang, Simoncelli and Bovik, "Multi-scale SSIM", 2003. */
 const WEIGHTS = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];

@@ -1,7 +1,7 @@
 import { expectLength, type VoxelSource } from '../patch/extract';
+import { expectRange, expectSameLength } from '../patch/pair';
+import { gaussianTaps, K1, K2, type SsimOptions } from '../patch/ssim';
 import type { Vec3 } from '../volume/vec3';
-import { expectRange, expectSameLength } from './metrics';
-import { gaussianTaps, K1, K2, type SsimOptions } from './ssim';
 
 /**
  * SSIM at every voxel, by the windows of `ssim`; NaN within five voxels of the volume's edge, where a window would

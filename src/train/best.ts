@@ -1,6 +1,7 @@
 /** Whether a validation measure is better when it is higher. */
 const higherIsBetter = {
   psnr: true,
+  ssim: true,
   loss: false,
   reconstruction: false,
   commitment: false,
@@ -18,6 +19,16 @@ export const bestMetrics = Object.keys(higherIsBetter) as BestMetric[];
 export interface Ranked {
   readonly step: number;
   readonly value: number;
+}
+
+/** Whether so many validations in a row have brought nothing better. */
+export function hasStalled(
+  ranking: readonly Ranked[],
+  step: number,
+  { patience, validateEvery }: { readonly patience: number; readonly validateEvery: number },
+): boolean {
+  if (patience === 0 || validateEvery === 0 || !ranking[0]) return false;
+  return (step - ranking[0].step) / validateEvery >= patience;
 }
 
 /** The best checkpoints so far, the best first. A later one that only equals an earlier one does not displace it. */

@@ -94,6 +94,12 @@ export interface RunConfig {
   readonly bestMetric: BestMetric;
   /** How often a group that lost a rank starts again from the last checkpoint. */
   readonly restarts: number;
+  /** Validations in a row without a better `bestMetric` after which the run is done; 0 goes on to the last step. */
+  readonly patience: number;
+  /** Threads of each rank that read patches of prepared datasets; by default the cores shared out, at most 4. */
+  readonly workers?: number;
+  /** Steps whose patches are read ahead of the one that trains; with the current step's, all that is held. */
+  readonly prefetch: number;
   /** Seconds that ranks wait for one another before they give up. */
   readonly timeout: number;
   /** Seconds without a sign of life after which a rank's process counts as hung, and the group starts again. */
@@ -165,6 +171,8 @@ const defaults = {
   keep: 2,
   keepBest: 1,
   bestMetric: 'psnr',
+  patience: 0,
+  prefetch: 1,
   restarts: 3,
   timeout: 600,
   heartbeat: 30,

@@ -56,7 +56,8 @@ function openDatasets(config: RunConfig): TrainingData {
     const expected = 'either prepared datasets or volumes, for their splits do not mix';
     throw new InvalidConfig([{ key: 'data', expected, received: others }]);
   }
-  const threads = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));
+  const sharedOut = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));
+  const threads = config.workers ?? sharedOut;
   const datasets = config.data.map((dir) => openDataset(dir, { threads }));
   const volumes = datasets.flatMap(seenInTraining);
   const views = datasets.flatMap((dataset) => viewsOf(dataset, config));

@@ -1,7 +1,7 @@
 import { useBackend } from '../compute/backend';
 import { storeActivationsIn } from '../compute/precision';
 import { RunFailed } from '../errors';
-import { type Ranked, rankedWith } from './best';
+import { hasStalled, type Ranked, rankedWith } from './best';
 import type { CheckpointState } from './checkpoint';
 import type { Collective } from './collective/collective';
 import { compareState } from './compare-state';
@@ -70,13 +70,19 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
       throw explainOutOfMemory(error, stored.id, config, backend);
     });
   const meter = new ResourceMeter();
-  let stopped = false;
-  while (step < steps && !stopped) {
+  let [stopped, stalled] = [false, false];
+  while (step < steps && !stopped && !stalled) {
     const started = performance.now();
     const { epoch } = cursor;
     const share = sampler.share(cursor, collective.rank);
     data.train.prefetch(share.patches);
-    data.train.prefetch(sampler.share(share.next, collective.rank).patches);
+    // No further: what is read waits in memory.
+    let ahead = share.next;
+    for (let i = 0; i < config.prefetch; i++) {
+      const later = sampler.share(ahead, collective.rank);
+      data.train.prefetch(later.patches);
+      ahead = later.next;
+    }
     const resources = meter.look();
     const wishes = { stop: stop.aborted, save: options.takeSaveRequest(), resources };
     const result = await withinMemory(trainStep(training, share, step, wishes));
@@ -110,15 +116,17 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
       );
       ranking = rankedWith(
         ranking,
-        { step, value: measured[config.bestMetric] },
+        { step, value: measured[config.bestMetric] ?? Number.NaN },
         config.bestMetric,
         config.keepBest,
       );
       isRanked = ranking.some((ranked) => ranked.step === step);
       await writer?.record({ ...measured, step, epoch, split: 'validation' });
+      // All ranks have the same figures and come to the same.
+      stalled = hasStalled(ranking, step, config);
     }
     if (isDue(step, config.compareEvery) || last) await compareState(learner, collective);
-    if (isRanked || last || stopped || result.save || isDue(step, config.checkpointEvery)) {
+    if (isRanked || last || stopped || stalled || result.save || isDue(step, config.checkpointEvery)) {
       await writer?.checkpoint(learner, { step, ...cursor, best: bestOf(ranking, config), ranking });
     }
     void report({ type: 'alive', step });
@@ -128,7 +136,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   // Nobody leaves before the last checkpoint is in place.
   await collective.barrier('end');
   learner.dispose();
-  return step >= steps ? 'done' : 'stopped';
+  return step >= steps || stalled ? 'done' : 'stopped';
 }
 
 function isDue(step: number, every: number): boolean {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { perplexity, usage } from '../model/codebook';
 import type { VqGan } from '../model/vqgan';
+import { SsimSums, TAPS } from '../patch/ssim';
 import { Random } from '../random';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
@@ -13,6 +14,8 @@ export interface ValidationResult {
   readonly commitment: number;
   readonly psnr: number;
   readonly mae: number;
+  /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
+  readonly ssim?: number;
   readonly perplexity: number;
   readonly usage: number;
   readonly patches: number;
@@ -51,23 +54,48 @@ export async function validate(
   const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
   await collective.allReduce([counts], 'validation codes');
 
-  const byPatch = gathered.flatMap((array) => chunks([...array], 6)).sort((a, b) => a[0]! - b[0]!);
+  const byPatch = gathered.flatMap((array) => chunks([...array], 8)).sort((a, b) => a[0]! - b[0]!);
   const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
   const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
   const [mse, mae, commitment, quantiserLoss] = [mean(2), mean(3), mean(4), mean(5)];
+  const windows = byPatch.reduce((sum, row) => sum + row[6]!, 0);
+  const ssim = byPatch.reduce((sum, row) => sum + row[6]! * row[7]!, 0) / windows;
   return {
     loss: config.model.reconstruction * mae + quantiserLoss!,
     reconstruction: mae,
     commitment,
     psnr: 10 * Math.log10(dataRange ** 2 / mse),
     mae,
+    ...(windows > 0 && { ssim }),
     perplexity: perplexity(counts),
     usage: usage(counts),
     patches: byPatch.length,
   };
 }
 
-/** Own voxels, mean squared and absolute error over them, the quantiser's losses; and the codes of the patch. */
+/** How many SSIM windows the own part of a patch has room for, and their mean; 0 and 0 where it has none. */
+function similarity(
+  patch: Float32Array,
+  decoded: Float32Array,
+  { from, to }: OwnVoxels,
+  [px, py]: readonly number[],
+): [windows: number, ssim: number] {
+  const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
+  if (shape.some((size) => size < TAPS)) return [0, 0];
+  const sums = new SsimSums({ shape, dataRange });
+  const [a, b] = [0, 1].map(() => new Float32Array(shape[0] * shape[1])) as [Float32Array, Float32Array];
+  for (let z = from[2]; z < to[2]; z++) {
+    for (let row = 0; row < shape[1]; row++) {
+      const start = (z * py! + from[1] + row) * px! + from[0];
+      a.set(patch.subarray(start, start + shape[0]), row * shape[0]);
+      b.set(decoded.subarray(start, start + shape[0]), row * shape[0]);
+    }
+    sums.addPlane(a, b);
+  }
+  return [shape.reduce((count, size) => count * (size - TAPS + 1), 1), sums.ssim];
+}
+
+/** Own voxels, mean squared and absolute error over them, the quantiser's losses, SSIM; and the codes of the patch. */
 function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunConfig) {
   const [px, py, pz] = config.patch;
   const [y, commitment, loss, codes] = tf.tidy(() => {
@@ -97,6 +125,7 @@ function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunC
     absolute / voxels,
     commitment.dataSync()[0]!,
     loss.dataSync()[0]!,
+    ...similarity(patch, decoded, own, config.patch),
   ];
   tf.dispose([y, commitment, loss, codes]);
   return { figures, codes: used, decoded };

@@ -5,7 +5,7 @@ import { InvalidArgument } from '../../src/errors';
 import { confidenceInterval } from '../../src/evaluate/confidence';
 import { ErrorSums, mae, psnr, rmse } from '../../src/evaluate/metrics';
 import { msSsim } from '../../src/evaluate/ms-ssim';
-import { SsimSums, ssim } from '../../src/evaluate/ssim';
+import { SsimSums, ssim } from '../../src/patch/ssim';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/volume/vec3';
 

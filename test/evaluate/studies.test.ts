@@ -4,10 +4,10 @@ import { borderDistances, qualityByDistance } from '../../src/evaluate/border-di
 import { equalSteps, voxelsPerStep } from '../../src/evaluate/budget';
 import { psnr } from '../../src/evaluate/metrics';
 import { pairedDifference } from '../../src/evaluate/paired';
-import { ssim } from '../../src/evaluate/ssim';
 import { ssimMap } from '../../src/evaluate/ssim-map';
 import { patchErrors } from '../../src/evaluate/worst-patches';
 import { planGrid } from '../../src/patch/grid';
+import { ssim } from '../../src/patch/ssim';
 import { noise } from '../patch/volumes';
 
 const grid = planGrid([24, 20, 20], { patch: [12, 20, 20], stride: [8, 20, 20] });

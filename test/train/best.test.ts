@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type Ranked, rankedWith } from '../../src/train/best';
+import { hasStalled, type Ranked, rankedWith } from '../../src/train/best';
 import { type CheckpointState, saveCheckpoint } from '../../src/train/checkpoint';
 
 const psnr = [20, 25, 23, Number.NaN, 25, 24, 10];
@@ -14,6 +14,14 @@ it('ranks by value, keeps the earlier of two equals and puts what is no number l
   ranking = [];
   for (const [step, value] of psnr.entries()) ranking = rankedWith(ranking, { step, value }, 'loss', 2);
   expect(ranking.map(({ step }) => step)).toEqual([6, 0]);
+});
+
+it('has stalled after so many validations without a better one', () => {
+  const ranking = [{ step: 40, value: 25 }];
+  const stalled = (step: number, patience = 3) => hasStalled(ranking, step, { patience, validateEvery: 20 });
+  expect([40, 60, 80, 100, 120].map((step) => stalled(step))).toEqual([false, false, false, true, true]);
+  expect(stalled(1000, 0)).toBe(false);
+  expect(hasStalled([], 100, { patience: 1, validateEvery: 20 })).toBe(false);
 });
 
 it('keeps the checkpoints that rank, the newest and no other', () => {

@@ -55,6 +55,18 @@ describe('ranks', { timeout: 180_000 }, () => {
     expect((await three.status()).note).toContain('the global batch goes from 4 to 6 patches');
   });
 
+  it('is done, on all ranks at one step, when validations bring nothing better', async () => {
+    // A rate this small changes nothing that a float shows, so the second validation only equals the first.
+    const run = await finished({ ranks: 2, steps: 40, learningRate: 1e-30, validateEvery: 3, patience: 2 });
+    const status = await run.status();
+    expect(status).toMatchObject({ state: 'done', restarts: 0 });
+    const validations = (await run.records()).filter(({ split }) => split === 'validation');
+    const best = validations.reduce((a, b) => (b.psnr! > a.psnr! ? b : a));
+    expect(validations.at(-1)!.step).toBe(status.step);
+    expect(status.step).toBe(best.step + 6);
+    expect(status.step).toBeLessThan(40);
+  });
+
   it('counts epochs to the end when another number of ranks takes other batches', async () => {
     // 36 patches: 9 steps of 4 an epoch; stopped after step 3 of the first, 24 are left: 4 steps of 6, then 6 more.
     const run = await finished({ ranks: 2, batch: 2, steps: 3, checkpointEvery: 3 });

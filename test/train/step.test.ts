@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { alone } from '../../src/model/peers';
+import { ssim } from '../../src/patch/ssim';
 import { Alone } from '../../src/train/collective/star';
 import { resolveConfig } from '../../src/train/config';
 import { Learner } from '../../src/train/learner';
@@ -84,6 +85,45 @@ describe('validation', () => {
     expect(measured.psnr).toBeCloseTo(10 * Math.log10(4 / (squared / voxels)), 4);
     expect(measured.usage).toBeGreaterThan(0);
     expect(measured.perplexity).toBeLessThanOrEqual(16);
+  });
+
+  it('has the SSIM of the parts of patches that count, weighted by their windows', async () => {
+    const size = { patch: [12, 12, 12], stride: [8, 8, 8], data: ['phantom:24x20x64'] };
+    const { training, data, sampler } = await prepare(size);
+    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);
+    const measured = await validate({ ...training, model: training.learner.model }, data.validation);
+    let [sum, windows] = [0, 0];
+    for (let i = 0; i < data.validation.count; i++) {
+      const { from, to } = data.validation.own(i);
+      const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
+      if (shape.some((n) => n < 11)) continue;
+      const patch = await data.validation.read(i);
+      const decoded = tf.tidy(
+        () =>
+          training.learner.model
+            .reconstruct(tf.tensor5d(patch, [1, 12, 12, 12, 1]))
+            .dataSync() as Float32Array,
+      );
+      const part = (values: Float32Array) => {
+        const voxels: number[] = [];
+        for (let z = from[2]; z < to[2]; z++)
+          for (let y = from[1]; y < to[1]; y++)
+            for (let x = from[0]; x < to[0]; x++) voxels.push(values[(z * 12 + y) * 12 + x]!);
+        return Float32Array.from(voxels);
+      };
+      const count = shape.reduce((product, n) => product * (n - 10), 1);
+      sum += count * ssim(part(patch), part(decoded), { shape, dataRange: 2 });
+      windows += count;
+    }
+    expect(windows).toBeGreaterThan(0);
+    expect(measured.ssim).toBeCloseTo(sum / windows, 6);
+  });
+
+  it('has no SSIM where no part of a patch has room for a window', async () => {
+    const { training, data, sampler } = await prepare();
+    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);
+    const measured = await validate({ ...training, model: training.learner.model }, data.validation);
+    expect(measured).not.toHaveProperty('ssim');
   });
 
   it('draws patches from all over where there are more than it may measure, the same every time', () => {

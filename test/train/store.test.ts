@@ -85,7 +85,9 @@ describe('training from a prepared dataset', { timeout: 180_000 }, () => {
 
   it('gives the curve and the weights that the file gives, to the bit, and resumes so', async () => {
     const file = await finished({ data: at('one.nii'), ranks: 2, steps: 12 });
-    const store = await finished({ data: at('one.store'), ranks: 2, steps: 12 });
+    // However many threads read, and however far ahead.
+    const reading = { workers: 3, prefetch: 3 };
+    const store = await finished({ data: at('one.store'), ranks: 2, steps: 12, ...reading });
     expect(curve(await store.records())).toEqual(curve(await file.records()));
     expect(await lastState(store)).toEqual(await lastState(file));
     const resumed = await finished({ data: at('one.store'), ranks: 2, steps: 5 });

@@ -1,9 +1,9 @@
 import { InvalidArgument } from '../errors';
 import { instantiate, newMemory, simdModule } from '../memory/simd';
-import { expectLength, type VoxelSource } from '../patch/extract';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
-import { expectRange, expectSameLength, type RangeOption } from './metrics';
+import { expectLength, type VoxelSource } from './extract';
+import { expectRange, expectSameLength, type RangeOption } from './pair';
 
 /** Wang et al. 2004: an 11-tap gaussian of standard deviation 1.5 and the two stabilising constants. */
 const SIGMA = 1.5;
