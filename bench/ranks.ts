@@ -61,6 +61,19 @@ export async function benchRanks(options: RanksBenchOptions = {}): Promise<Bench
           single,
         ),
       );
+      const ceiling = {
+        ...name,
+        peerName: '2 runs of 1 rank at once',
+        metric: 'patches a second, 2 ranks',
+        unit: '1/s',
+      };
+      rows.push(
+        row(
+          ceiling,
+          turns.two.map((turn) => turn.patchesPerSecond),
+          turns.apart,
+        ),
+      );
       add('step', 'ms', (turn) => 1000 * turn.step);
       add('communication', '% of the step', (turn) => 100 * turn.communication);
       add('outside data, compute and communication', '% of the step', (turn) => 100 * turn.outside);

@@ -46,7 +46,7 @@ async function libtorch(options: BuildFlags): Promise<void> {
     works(build.test, build.test.cuda && 'CUDA'),
     'missing' in collective
       ? `collective for several hosts: ${collective.missing}`
-      : `collective for several hosts: c10d with Gloo${collective.nccl ? ' and NCCL' : ''}`,
+      : `collective for several hosts: c10d with Gloo${collective.nccl ? ' and NCCL' : ''}${collective.ncclProblem ? `; not NCCL: ${collective.ncclProblem}` : ''}`,
     'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
   ]);
 }

@@ -125,7 +125,7 @@ async function probes(
         env: {
           ...withoutLauncher(),
           ...world,
-          ...pinGpu(rank, gpus),
+          ...pinGpu(rank, gpus, ranks),
           [probeVariable]: JSON.stringify(task),
         },
       },
@@ -186,7 +186,8 @@ function collectives(): RanksFinding {
     const cure = '`npx patchwise backend build libtorch`, with libgloo-dev';
     return { part: 'collectives', found: `local; no c10d (Gloo, NCCL) for several hosts and GPUs: ${cure}` };
   }
-  const nccl = built.nccl ? 'NCCL' : 'no NCCL: its libtorch has no CUDA, or nccl.h is missing';
+  const why = built.ncclProblem?.split('\n')[0] ?? 'its libtorch has no CUDA';
+  const nccl = built.nccl ? 'NCCL' : `no NCCL: ${why}`;
   const debug = process.env.NCCL_DEBUG ? `, NCCL_DEBUG=${process.env.NCCL_DEBUG}` : '';
   return {
     part: 'collectives',

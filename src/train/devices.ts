@@ -26,9 +26,22 @@ export function visibleGpus(environment: NodeJS.ProcessEnv = process.env): strin
   }
 }
 
-/** Environment that shows a rank one GPU only: its own, or where ranks outnumber GPUs, one that it shares. */
-export function pinGpu(localRank: number, gpus: readonly string[]): Record<string, string> {
+/** Says that another rank has the same GPU; set by whoever pins ranks to GPUs. */
+const sharedVariable = 'PATCHWISE_GPU_IS_SHARED';
+
+/**
+ * Environment that shows a rank one GPU only: its own, or where the ranks of this host outnumber its GPUs, one that it
+ * shares.
+ */
+export function pinGpu(localRank: number, gpus: readonly string[], ranks: number): Record<string, string> {
   // Who names a GPU means one of those that are visible now.
   if (gpus.length === 0 || process.env.PATCHWISE_DEVICE?.includes(':')) return {};
-  return { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length]!, PATCHWISE_GPU: '0' };
+  const own = { CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length]!, PATCHWISE_GPU: '0' };
+  return ranks > gpus.length ? { ...own, [sharedVariable]: '1' } : own;
+}
+
+/** Whether ranks of this host have a GPU in common, which NCCL refuses. */
+export function sharesGpu(ranksHere: number, environment: NodeJS.ProcessEnv = process.env): boolean {
+  if (environment.PATCHWISE_GPU !== undefined) return environment[sharedVariable] === '1';
+  return ranksHere > visibleGpus(environment).length;
 }

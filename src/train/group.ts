@@ -93,7 +93,7 @@ export class RankGroup {
         env: {
           ...process.env,
           ...worldEnvironment(world),
-          ...pinGpu(rank, this.gpus),
+          ...pinGpu(rank, this.gpus, ranks),
           [heartbeatVariable]: '4',
         },
       },

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { perplexity, usage } from '../model/codebook';
 import type { VqGan } from '../model/vqgan';
-import { SsimSums, TAPS } from '../patch/ssim';
+import { fitsSsim, SsimSums, TAPS } from '../patch/ssim';
 import { Random } from '../random';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
@@ -81,7 +81,7 @@ function similarity(
   [px, py]: readonly number[],
 ): [windows: number, ssim: number] {
   const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
-  if (shape.some((size) => size < TAPS)) return [0, 0];
+  if (!fitsSsim(shape)) return [0, 0];
   const sums = new SsimSums({ shape, dataRange });
   const [a, b] = [0, 1].map(() => new Float32Array(shape[0] * shape[1])) as [Float32Array, Float32Array];
   for (let z = from[2]; z < to[2]; z++) {

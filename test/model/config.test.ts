@@ -51,9 +51,13 @@ test('the guide’s forecast grows with the patch and has its order of magnitude
   // At full resolution: conv_first's 64 channels, and 5 tensors of 128 around the last stage's two ResBlocks.
   expect(full).toBeGreaterThan(256 * 256 * 128 * 4 * (64 + 5 * 128));
   expect(full).toBeLessThan(256 * 256 * 128 * 4 * (64 + 5 * 128) * 1.35);
-  const { weights, total } = forecastMemory(guide, [256, 256, 128], 2);
+  const { weights, gradients, optimiser, activations, total } = forecastMemory(guide, [256, 256, 128], 2);
   expect(weights).toBe(4 * 22_230_977);
-  expect(total).toBeCloseTo(2 * full + 4 * weights + 512 * 129 * 4, 0);
+  // Borders make it a little more than the activations alone; gradients on their way back come on top.
+  expect(activations / (2 * full)).toBeGreaterThan(1);
+  expect(activations / (2 * full)).toBeLessThan(1.02);
+  expect(total).toBeGreaterThan(activations + weights + gradients + optimiser);
+  expect(total).toBeLessThan(1.5 * activations);
 });
 
 describe('a config is refused with the field named:', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { pinGpu, visibleGpus } from '../../src/train/devices';
+import { pinGpu, sharesGpu, visibleGpus } from '../../src/train/devices';
 import { firstHost, worldEnvironment, worldFromEnvironment } from '../../src/train/world';
 
 describe('the place of a rank', () => {
@@ -61,14 +61,21 @@ describe('the place of a rank', () => {
 describe('devices', () => {
   it('a rank sees one GPU: its own of those that its parent may see', () => {
     const gpus = visibleGpus({ CUDA_VISIBLE_DEVICES: '2,GPU-8ab1,5' });
-    expect([0, 1, 2, 3].map((rank) => pinGpu(rank, gpus).CUDA_VISIBLE_DEVICES)).toEqual([
+    expect([0, 1, 2, 3].map((rank) => pinGpu(rank, gpus, 4).CUDA_VISIBLE_DEVICES)).toEqual([
       '2',
       'GPU-8ab1',
       '5',
       '2',
     ]);
-    expect(pinGpu(1, gpus).PATCHWISE_GPU).toBe('0');
-    expect(pinGpu(0, visibleGpus({ CUDA_VISIBLE_DEVICES: '' }))).toEqual({});
-    expect(pinGpu(0, visibleGpus({ CUDA_VISIBLE_DEVICES: '-1' }))).toEqual({});
+    expect(pinGpu(1, gpus, 4).PATCHWISE_GPU).toBe('0');
+    expect(pinGpu(0, visibleGpus({ CUDA_VISIBLE_DEVICES: '' }), 2)).toEqual({});
+    expect(pinGpu(0, visibleGpus({ CUDA_VISIBLE_DEVICES: '-1' }), 2)).toEqual({});
+  });
+
+  it('ranks that outnumber the GPUs share them, and are told so, however they were started', () => {
+    const gpus = ['0', '1'];
+    expect([2, 3].map((ranks) => sharesGpu(ranks, pinGpu(0, gpus, ranks)))).toEqual([false, true]);
+    const torchrun = { CUDA_VISIBLE_DEVICES: '0,1' };
+    expect([2, 3].map((ranks) => sharesGpu(ranks, torchrun))).toEqual([false, true]);
   });
 });

@@ -1,11 +1,9 @@
 import type { Precision } from '../../compute/precision';
 import { checkPatch, type ModelConfig } from '../config';
 import { type GanConfig, hasDiscriminators } from '../discriminators/config';
-import { discriminatorWeights } from '../discriminators/discriminator';
 import type { Checkpointing } from '../resblock';
 import { parameterCount } from '../vqgan';
-import { sizeOf } from '../weights';
-import { judge } from './discriminators';
+import { discriminatorBytes, judge } from './discriminators';
 import { GeneratorPass } from './generator';
 import { generatorLayers } from './layers';
 import { type Activation, bytesOf, habits, Ledger } from './ledger';
@@ -33,7 +31,10 @@ export interface ForecastOptions {
 
 /** Bytes that one rank needs for a training step, each at its own most but for `total`. */
 export interface MemoryForecast {
-  /** Kept for the backward pass: the input of every norm, and of every convolution without one before it. */
+  /**
+   * Kept for the backward pass: the input of every norm, and of every convolution without one before it; with the
+   * borders that a backend keeps along, and its copies of weights.
+   */
   readonly activations: number;
   /** What losses, discriminators and the backward pass take beside all that is kept, at the worst moment. */
   readonly backward: number;
@@ -50,11 +51,12 @@ export interface MemoryForecast {
 }
 
 /**
- * Bytes of the activations kept for the backward pass of one patch [x, y, z] in float32. Throws InvalidArgument for a
- * patch that the model cannot take.
+ * Bytes of the activations kept for the backward pass of one patch [x, y, z] in float32, the patch and its
+ * reconstruction among them, without what a backend adds to them. Throws InvalidArgument for a patch that the model
+ * cannot take.
  */
 export function activationBytes(config: ModelConfig, patch: Patch): number {
-  return forecastMemory(config, patch).activations;
+  return forecastMemory(config, patch, { device: 'wasm' }).activations;
 }
 
 /**
@@ -84,10 +86,7 @@ export function forecastMemory(
   pass.forward();
   const activations = ledger.live;
   pass.loss(patches);
-  if (gan && players > 0) {
-    judge(ledger, gan, patches);
-    ledger.take(players);
-  }
+  if (gan && players > 0) judge(ledger, gan, patches, habits[device]);
   pass.backward();
   // Adam makes each weight and its moments anew, with the gradients of all still there.
   const update = 2 * weights + players;
@@ -101,10 +100,4 @@ export function forecastMemory(
     codebook,
     total: standing + Math.max(ledger.peak, update),
   };
-}
-
-function discriminatorBytes(gan: GanConfig): number {
-  const kinds = [gan.slice > 0 && ('image' as const), gan.patch > 0 && ('video' as const)];
-  const shapes = kinds.flatMap((kind) => (kind ? discriminatorWeights(kind, gan) : []));
-  return shapes.reduce((sum, { shape }) => sum + sizeOf(shape), 0) * FLOAT32;
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rankGpu } from '../../compute/threads';
+import { sharesGpu } from '../devices';
 import { builtC10d } from './c10d/addon';
 import { connectC10d } from './c10d/c10d';
 import type { Collective, World } from './collective';
@@ -37,7 +38,7 @@ export function chooseCollective(
           name: 'local',
           reason: 'c10d, for several hosts, is not built: `npx patchwise backend build libtorch`',
         };
-  if (built?.nccl && gpu() !== undefined) return { name: 'c10d', reason: 'NCCL between GPUs' };
+  if (built?.nccl && gpu(world) !== undefined) return { name: 'c10d', reason: 'NCCL between GPUs' };
   return { name: 'local', reason: 'all ranks are on one host' };
 }
 
@@ -51,7 +52,7 @@ export async function connectCollective(options: ConnectOptions): Promise<Collec
   // An agent's store has the port that the ranks were told; the next one is free for a star.
   const port = world.port + (world.storeIsServed ? 1 : 0);
   if (name === 'local') return connectLocal({ ...world, ...call, port, session });
-  const device = builtC10d()?.nccl ? gpu() : undefined;
+  const device = builtC10d()?.nccl ? gpu(world) : undefined;
   return connectC10d({
     ...world,
     ...call,
@@ -60,7 +61,8 @@ export async function connectCollective(options: ConnectOptions): Promise<Collec
   });
 }
 
-/** The GPU of this rank; undefined where it computes on the CPU. */
-function gpu(): number | undefined {
-  return existsSync('/dev/nvidiactl') ? rankGpu() : undefined;
+/** The GPU of this rank; undefined where it computes on the CPU, or shares one: then NCCL is not for it. */
+function gpu({ localWorldSize }: World): number | undefined {
+  if (!existsSync('/dev/nvidiactl') || sharesGpu(localWorldSize)) return undefined;
+  return rankGpu();
 }

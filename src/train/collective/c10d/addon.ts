@@ -51,6 +51,8 @@ export interface C10dAddon {
 export interface C10dRecord {
   readonly libtorch: string;
   readonly nccl: boolean;
+  /** Why it has no NCCL, where libtorch has CUDA. */
+  readonly ncclProblem?: string;
   /** What the addon depends on beside libtorch: its source. */
   readonly key: string;
 }

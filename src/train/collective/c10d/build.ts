@@ -42,14 +42,28 @@ export async function buildC10d(
   const work = await mkdtemp(`${c10dFolder()}-`);
   try {
     options.onProgress?.({ done: 0, total: 1, what: 'collective' });
-    const nccl = ncclHeaders(libtorch);
-    const args = compilerArguments(libtorch, nodeApiHeaders(), gloo, nccl, c10dAddonPath(work));
-    await execute(compiler, args, { backend: 'libtorch', what: 'compiling c10d.cc', signal });
-    // In a process of its own: an addon that crashes must not take its builder along.
-    await run(process.execPath, ['-e', `require(${JSON.stringify(c10dAddonPath(work))}).openStore`], {
-      signal,
-    });
-    const record: C10dRecord = { libtorch: libtorch.version, nccl: nccl.length > 0, key: c10dKey() };
+    const compile = async (nccl: readonly string[]) => {
+      const args = compilerArguments(libtorch, nodeApiHeaders(), gloo, nccl, c10dAddonPath(work));
+      await execute(compiler, args, { backend: 'libtorch', what: 'compiling c10d.cc', signal });
+      // In a process of its own: an addon that crashes must not take its builder along.
+      const load = `require(${JSON.stringify(c10dAddonPath(work))}).openStore`;
+      await run(process.execPath, ['-e', load], { signal });
+    };
+    const headers = ncclHeaders(libtorch);
+    let ncclProblem =
+      libtorch.cuda && headers.length === 0 ? 'nccl.h or cuda_runtime.h is missing' : undefined;
+    // Without NCCL ranks on GPUs still find one another, over Gloo.
+    if (headers.length > 0)
+      await compile(headers).catch((error: Error) => {
+        signal?.throwIfAborted();
+        ncclProblem = error.message;
+      });
+    const nccl = headers.length > 0 && ncclProblem === undefined;
+    if (!nccl) await compile([]);
+    const record: C10dRecord = {
+      ...{ libtorch: libtorch.version, nccl, key: c10dKey() },
+      ...(ncclProblem && { ncclProblem }),
+    };
     await writeFile(join(work, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
     await rm(c10dFolder(), { recursive: true, force: true });
     await rename(work, c10dFolder());
