@@ -14,11 +14,29 @@ export async function loadWasm(): Promise<void> {
   wasm.setWasmPaths(join(folder, 'dist') + sep);
   if (!(await tf.setBackend('wasm'))) throw new Error('tfjs could not initialise it');
   await tf.ready();
+  shareClones();
   const shared = new SharedWasm(tf.backend());
   registerKernels('wasm', {
     ...referenceKernels(() => tf.backend()),
     ...simdConvolutions(shared),
     ...simdNorms(shared),
     ...simdCodes(shared),
+  });
+}
+
+/**
+ * tfjs's own kernel copies the data of every clone, and the tape clones whatever it keeps: activations would be in
+ * memory twice. Like its Reshape, ours counts one owner more.
+ */
+function shareClones(): void {
+  tf.unregisterKernel('Identity', 'wasm');
+  tf.registerKernel({
+    kernelName: 'Identity',
+    backendName: 'wasm',
+    kernelFunc: ({ inputs, backend }) => {
+      const { dataId, shape, dtype } = inputs.x as tf.TensorInfo;
+      (backend as tf.KernelBackend).incRef(dataId);
+      return { dataId, shape, dtype };
+    },
   });
 }
