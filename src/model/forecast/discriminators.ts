@@ -35,7 +35,7 @@ export function judge(ledger: Ledger, gan: GanConfig, patches: Activation, { pad
     const kernels = kinds.map((kind) => kernelBytes(kind, gan, layer));
     ledger.take(2 * kernels.reduce((bytes, kernel) => bytes + kernel, 0));
     const gradients = sweeps * (sum(layer) + sum(Math.max(0, layer - 1)));
-    ledger.during(gradients + 4 * largest(layer) + 2 * Math.max(...kernels));
+    ledger.during(gradients + 4 * largest(layer) + (padsRows ? 1 : 3) * Math.max(...kernels));
   }
   ledger.give(ledger.live - before - reordered - weights);
   ledger.take((gan.adaptive ? 2 : 1) * bytesOf(patches)); // what they say at the reconstruction

@@ -76,7 +76,9 @@ export function forecastMemory(
   const codebook = config.codes * (2 * config.codeDim + 1) * FLOAT32;
   const players = gan && hasDiscriminators(gan) ? discriminatorBytes(gan) : 0;
 
-  const standing = 3 * weights + codebook + 3 * players;
+  // Where the backend does not move weights itself, JavaScript has the sums of the gradients too.
+  const sums = device === 'wasm' ? weights + players : 0;
+  const standing = 3 * weights + codebook + 3 * players + sums;
   const ledger = new Ledger();
   const patches: Activation = { n: batch, size: [patch[2], patch[1], patch[0]], channels: 1, width: FLOAT32 };
   ledger.take(bytesOf(patches));
@@ -88,8 +90,8 @@ export function forecastMemory(
   pass.loss(patches);
   if (gan && players > 0) judge(ledger, gan, patches, habits[device]);
   pass.backward();
-  // Adam makes each weight and its moments anew, with the gradients of all still there.
-  const update = 2 * weights + players;
+  // The backend's Adam makes each weight and its moments anew, with the gradients of all still there.
+  const update = device === 'wasm' ? 0 : 2 * weights + players;
   return {
     activations,
     backward: Math.max(0, ledger.peak - activations),

@@ -54,7 +54,7 @@ export class Kernels {
     const dw = weightBytes(c);
     ledger.take(dw);
     const gathered = habits.padsRows ? bytesOf(c.transposed ? c.y : c.x, [0, 0, c.added[2]]) : 0;
-    ledger.during(Math.max(gathered, this.bordered(c, hasBorder)) + (habits.padsRows ? 0 : around) + 2 * dw);
+    ledger.during(Math.max(gathered, this.bordered(c, hasBorder)) + (habits.padsRows ? dw : around + 2 * dw));
     return input ? dx : undefined;
   }
 
@@ -88,7 +88,8 @@ export class Kernels {
 
   /** A copy of the weights in the order that a loop reads them. */
   private packed(c: ConvolutionShape): number {
-    return isWinograd(c) ? POINTS * weightBytes(c) : this.habits.padsRows ? weightBytes(c) : 0;
+    if (this.habits.padsRows) return weightBytes(c);
+    return isWinograd(c) ? POINTS * weightBytes(c) : 0;
   }
 }
 
