@@ -46,7 +46,8 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   let ranking: readonly Ranked[] = resumed?.ranking ?? (resumed?.best ? [resumed.best] : []);
   const steps = config.steps ?? step + sampler.stepsUntil(cursor, config.epochs!);
   const peers = { gather: (values: Float32Array) => collective.allGather(values, 'discriminators') };
-  const learner = new Learner(config, steps, peers, ranks === 1);
+  const alone = ranks === 1 && config.collective !== 'c10d';
+  const learner = new Learner(config, steps, peers, alone);
   if (found) learner.load(found);
   const note = resumed && whatChanged(resumed, config, ranks);
   if (note) console.error(note);

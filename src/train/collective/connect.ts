@@ -45,7 +45,8 @@ export function chooseCollective(
 /** Connects all ranks. @throws CollectiveFailed if they do not find one another; UnavailableBackend */
 export async function connectCollective(options: ConnectOptions): Promise<Collective> {
   const { world, session, timeout, signal } = options;
-  if (world.worldSize === 1) return new Alone();
+  // One rank has nobody to speak with; by name it goes the way of many, to try NCCL or Gloo on one device.
+  if (world.worldSize === 1 && options.name !== 'c10d') return new Alone();
   const { name, reason } = chooseCollective(options.name, world);
   if (world.rank === 0) console.error(`collective ${name}: ${reason}`);
   const call = { timeout, ...(signal && { signal }) };
