@@ -33,6 +33,18 @@ make_python() {
   return 1
 }
 
+# JupyterLab and Jupyter's own kernel tests in that Python, and a browser; fails where one of them cannot be had.
+jupyter() {
+  command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || return 1
+  make_python || return 1
+  has_jupyter || pip_install jupyterlab jupyter-kernel-test || return 1
+  has_jupyter || { echo 'pip installed it, but it cannot be imported'; return 1; }
+}
+
+has_jupyter() {
+  [ -x "$python" ] && "$python" -c 'import jupyterlab, nbclient, nbconvert, jupyter_kernel_test' 2>/dev/null
+}
+
 # libtorch: pip's torch for CPUs, else Debian's; and the compiler.
 libtorch() {
   command -v "${CXX:-g++}" >/dev/null || apt_install g++ || return 1

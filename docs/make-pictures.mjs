@@ -1,23 +1,51 @@
-// Takes the pictures of the README from an executed report: node docs/make-pictures.mjs reports/quickstart.html
-import { resolve } from 'node:path';
-import { chromium } from 'playwright-core';
+// Makes the pictures of the README anew from the current code, some minutes: npm run build && node docs/make-pictures.mjs
+// With reports at hand (reports/quickstart.html reports/blending.html), it takes the pictures from those.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { openReport } from './make-figures.mjs';
 
-const [report] = process.argv.slice(2);
-if (!report) throw new Error('usage: node docs/make-pictures.mjs <report.html>; make one with npm start');
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu'],
-});
-const page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
-await page.goto(`file://${resolve(report)}`);
-await page.waitForSelector('.js-plotly-plot .main-svg');
-await page.waitForTimeout(2000);
-for (const [name, text] of [
-  ['live', 'patches per second'],
-  ['comparison', 'against the reference'],
-]) {
-  const figure = page.locator('.js-plotly-plot', { hasText: text }).first();
-  await figure.screenshot({ path: resolve(import.meta.dirname, `${name}.png`) });
-  console.log(`wrote docs/${name}.png`);
+/** Each picture is a cell of a report with its output: the cell whose code has this text. */
+const pictures = [
+  { name: 'live', notebook: 'quickstart', cell: 'run.live()' },
+  { name: 'comparison', notebook: 'quickstart', cell: 'pw.compareVolumes(ct, { linear, gaussian })' },
+  { name: 'blending', notebook: 'blending', cell: 'hann looks like gaussian' },
+];
+
+const root = resolve(import.meta.dirname, '..');
+const made = mkdtempSync(join(tmpdir(), 'patchwise-pictures-'));
+try {
+  const given = process.argv.slice(2);
+  for (const notebook of new Set(pictures.map(({ notebook }) => notebook))) {
+    const report = given.find((path) => path.endsWith(`${notebook}.html`)) ?? run(notebook);
+    const { page, close } = await openReport(report);
+    for (const { name, cell } of pictures.filter((picture) => picture.notebook === notebook)) {
+      await page
+        .locator('section', { hasText: cell })
+        .first()
+        .screenshot({ path: join(root, 'docs', `${name}.png`) });
+      console.log(`wrote docs/${name}.png`);
+    }
+    await close();
+  }
+} finally {
+  rmSync(made, { recursive: true, force: true });
 }
-await browser.close();
+
+/** Executes a notebook headless; returns its report. */
+function run(notebook) {
+  const [output, report] = ['ipynb', 'html'].map((ending) => join(made, `${notebook}.${ending}`));
+  const file = join(root, 'notebooks', `${notebook}.ipynb`);
+  const flags = ['--output', output, '--html', report];
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, 'dist/src/cli.js'), 'notebook', 'run', file, ...flags],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, PATCHWISE_RUNS: join(made, 'runs') },
+    },
+  );
+  if (status !== 0) throw new Error(`${file} did not run`);
+  return report;
+}

@@ -16,7 +16,9 @@ export const MAGICS: Readonly<Record<string, string>> = {
 };
 
 const LINE = /^%(%?[a-zA-Z]\w*)(?:[ \t]+(.*))?$/;
-const CALL = '(globalThis as any)[Symbol.for("patchwise.magics")]';
+const CALL =
+  '(globalThis as unknown as Record<symbol, Record<string, (argument?: unknown) => Promise<unknown>>>)' +
+  '[Symbol.for("patchwise.magics")]!';
 /** The type of a run, for a cell that has not imported the library. */
 const RUN = 'import("patchwise").Run';
 const STATEMENT = /^(const|let|var|function|class|if|for|while|do|try|switch|import|export|throw)\b/;
@@ -57,12 +59,12 @@ function written(name: string, rest: string): string {
   switch (name) {
     case 'run':
     case 'attach':
-      return `var run: ${RUN} = await ${CALL}.${name}(${text});`;
+      return `var run = (await ${CALL}.${name}!(${text})) as ${RUN};`;
     case 'time':
       return STATEMENT.test(rest)
-        ? `${CALL}.begin(); ${rest}; ${CALL}.end();`
-        : `await ${CALL}.time(async () => (${rest.replace(/;$/, '')}))`;
+        ? `${CALL}.begin!(); ${rest}; ${CALL}.end!();`
+        : `await ${CALL}.time!(async () => (${rest.replace(/;$/, '')}))`;
     default:
-      return `await ${CALL}.${name}(${text});`;
+      return `await ${CALL}.${name}!(${text});`;
   }
 }

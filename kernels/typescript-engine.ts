@@ -16,7 +16,7 @@ import { CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
 import type { CheckerCalls } from './checker-thread';
 import type { CompilerCalls } from './compiler-thread';
-import type { CellEngine, CellError, CellOutcome, TypeMode } from './engine';
+import type { CellEngine, CellError, CellOutcome, Completion, TypeMode } from './engine';
 import { Interrupts } from './interrupts';
 import { type CellFactory, LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
@@ -25,9 +25,12 @@ import { runInterruptible } from './run-interruptible';
 import { ThreadClient } from './thread-client';
 import { typeErrors } from './type-errors';
 import { TYPESCRIPT_VERSION } from './typescript-load';
+import { completionFromValues } from './value-completion';
 
 /** After the first cell, so that it has the processor for itself. */
 const LOAD_CHECKER_AFTER_MS = 200;
+/** JupyterLab shows no completion that comes later than a second. */
+const FRONT_END_PATIENCE_MS = 500;
 
 /** @param notebookFolder what local names in cells start from; the working directory of the kernel */
 export function createTypescriptEngine(
@@ -158,6 +161,18 @@ export function createTypescriptEngine(
     });
   }
 
+  /** By the types; while they load, by the values that are there, lest a front end gives up and shows nothing. */
+  async function complete(code: string, position: number): Promise<Completion> {
+    const byTypes = awake().ask('complete', { code, position });
+    if (isReady) return byTypes;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, FRONT_END_PATIENCE_MS, undefined);
+    });
+    const first = await Promise.race([byTypes, patience]).finally(() => clearTimeout(timer));
+    return first ?? completionFromValues(code, position, scope.names) ?? byTypes;
+  }
+
   function describe(error: unknown): CellError {
     return describeError(error, sources);
   }
@@ -166,7 +181,7 @@ export function createTypescriptEngine(
     languageVersion: TYPESCRIPT_VERSION,
     prepare: () => {},
     execute,
-    complete: (code, position) => awake().ask('complete', { code, position }),
+    complete,
     inspect: (code, position) => awake().ask('inspect', { code, position }),
     isComplete: (code) => compiler.ask('completeness', code),
     describe,

@@ -192,7 +192,7 @@ export { type Prepared, type PrepareOptions, prepareDataset } from './volume/sto
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
 export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/store/write-volume';
 export type { Vec3 } from './volume/vec3';
-export { resampleVolume, slabOf, viewVolume } from './volume/view';
+export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume } from './volume/volume';
 export {
   type VolumePlace,

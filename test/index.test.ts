@@ -48,6 +48,7 @@ describe('the public names', () => {
         "buildC10d",
         "buildLibtorch",
         "buildTensorflow",
+        "centreMask",
         "checkRanks",
         "checkpointings",
         "clearOutput",

@@ -24,7 +24,7 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
       y: shares.map(short),
       xaxis: 'x',
       yaxis: 'y',
-      opacity: named.length > 1 ? 0.6 : 1,
+      opacity: named.length > 1 ? 0.75 : 1,
       hovertemplate: `code %{x}<br><b>%{y:.3f} %</b><extra>${name}</extra>`,
     });
     const sorted = shares.filter((share) => share > 0).sort((a, b) => b - a);
@@ -45,7 +45,7 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
   data.push({
     type: 'scatter',
     mode: 'lines',
-    name: 'even use',
+    name: `even use of ${size}`,
     x: [1, size],
     y: [100 / size, 100 / size],
     xaxis: 'x2',

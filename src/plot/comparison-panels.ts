@@ -3,7 +3,7 @@ import { Figure, type Layout, type Trace } from './figure';
 import { axisId, axisKey } from './panels';
 import type { SeamProfile, ShownComparison, ShownMetrics } from './shown';
 import { Table } from './table';
-import { baseLayout, color, graphAxis, heading, ink } from './theme';
+import { baseLayout, color, graphAxis, heading, ink, layeredWidth } from './theme';
 
 const GAP = 0.07;
 
@@ -95,10 +95,9 @@ export function seamPanels(
 /** The reference is the dashed grey line that the others are judged by. */
 function lineOf(name: string, names: readonly string[]): Layout {
   if (/^(reference|original)$/i.test(name)) return { color: ink, width: 1.5, dash: 'dash' };
-  return {
-    color: color(names.filter((one) => !/^(reference|original)$/i.test(one)).indexOf(name)),
-    width: 1.75,
-  };
+  const candidates = names.filter((one) => !/^(reference|original)$/i.test(one));
+  const at = candidates.indexOf(name);
+  return { color: color(at), width: layeredWidth(at, candidates.length) };
 }
 
 const labels: Record<string, string> = {

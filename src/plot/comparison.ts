@@ -28,7 +28,9 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   const pages = pagesOf(comparison, plane, options);
   const seams = comparison.seamProfiles.length > 0;
   const count = comparison.candidates.length + 1;
-  const columns = count > MOST_COLUMNS ? 4 : count;
+  // One candidate has its difference beside it, several have a row of differences below them.
+  const isSingle = count === 2;
+  const columns = isSingle ? 3 : count > MOST_COLUMNS ? 4 : count;
   const rows = pixelRows(comparison, plane, seams, columns);
   const place = rowPlacer(rows);
 
@@ -48,7 +50,8 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   panel(1, 0, 'pictures', 'reference');
   comparison.candidates.forEach(({ name }, i) => {
     panel(i + 2, i + 1, 'pictures', name);
-    panel(count + i + 1, i + 1, 'differences', `${name} - reference`);
+    const [cell, row] = isSingle ? ([2, 'pictures'] as const) : ([i + 1, 'differences'] as const);
+    panel(count + i + 1, cell, row, `${name} - reference`);
   });
   for (const page of pages.pages) data.push(...page.traces);
 
@@ -61,6 +64,9 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   }
   data.push(comparisonTable(comparison).toTrace({ x: [0, 1], y: place('table') }));
 
+  const bars = isSingle
+    ? halves(place('pictures 0')).map(barAt)
+    : [barAt(place('pictures 0')), barAt(place('differences 0'))];
   const title = `${comparison.candidates.map(({ name }) => name).join(', ')} against the reference`;
   const layout = Object.assign(baseLayout(title, rows.total), ...layouts, {
     margin: { l: 44, r: 72, t: rows.top, b: rows.bottom },
@@ -73,12 +79,12 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
       yanchor: 'bottom',
       font: { size: 11 },
     },
-    coloraxis: grayScale(pages.windows[0]!, pages.units, barAt(place('pictures 0'))),
+    coloraxis: grayScale(pages.windows[0]!, pages.units, bars[0]),
     coloraxis2: {
       colorscale: diverging,
       cmin: -pages.limit,
       cmax: pages.limit,
-      colorbar: { ...barLook(pages.units ? `Δ ${pages.units}` : 'Δ'), ...barAt(place('differences 0')) },
+      colorbar: { ...barLook(pages.units ? `Δ ${pages.units}` : 'Δ'), ...bars[1] },
     },
     updatemenus: windowButtons(pages.windows, {
       x: 0,
@@ -103,11 +109,12 @@ interface Row {
 function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, columns: number) {
   const width = (WIDTH - 116) / columns - 16;
   const height = Math.min(380, Math.max(110, (width * plane.rows * plane.aspect) / plane.columns));
+  const isSingle = comparison.candidates.length === 1;
   const bands = Math.ceil((comparison.candidates.length + 1) / columns);
   const list: Row[] = [
     ...Array.from({ length: bands }, (_, band): Row[] => [
       { name: `pictures ${band}`, gap: band === 0 ? 0 : 28, height },
-      { name: `differences ${band}`, gap: 28, height },
+      ...(isSingle ? [] : [{ name: `differences ${band}`, gap: 28, height }]),
     ]).flat(),
     { name: 'slider', gap: 0, height: 84 },
     { name: 'seams', gap: seams ? 40 : 0, height: seams ? 190 : 0 },
@@ -131,6 +138,15 @@ function rowPlacer({
     from += height;
   }
   return (name) => placed.get(name)!;
+}
+
+/** The upper and the lower half of a stretch of the paper, with room for a heading between them. */
+function halves([bottom, top]: readonly [number, number]): (readonly [number, number])[] {
+  const half = (top - bottom) * 0.46;
+  return [
+    [top - half, top],
+    [bottom, bottom + half],
+  ];
 }
 
 function barAt([bottom, top]: readonly [number, number]): Layout {

@@ -2,7 +2,7 @@ import { short } from './encode';
 import { Figure, type Layout, type Trace } from './figure';
 import { axisId, axisKey } from './panels';
 import type { ShownDistanceRow } from './shown';
-import { baseLayout, color, graphAxis, heading } from './theme';
+import { baseLayout, color, graphAxis, heading, layeredWidth } from './theme';
 
 const panels = [
   { key: 'psnr', label: 'PSNR, dB' },
@@ -15,6 +15,7 @@ export function distanceFigure(lines: Readonly<Record<string, readonly ShownDist
   const data: Trace[] = [];
   const axes: Layout[] = [];
   const annotations: Layout[] = [];
+  const count = Object.keys(lines).length;
   panels.forEach(({ key, label }, i) => {
     const x0 = i * (1 - width);
     axes.push({
@@ -37,7 +38,7 @@ export function distanceFigure(lines: Readonly<Record<string, readonly ShownDist
         y: rows.map((row) => short(row[key])),
         xaxis: axisId('x', i + 1),
         yaxis: axisId('y', i + 1),
-        line: { color: color(line), width: 1.75 },
+        line: { color: color(line), width: layeredWidth(line, count) },
         marker: { size: 5 },
         hovertemplate: `%{x} voxels from a border<br><b>%{y}</b><extra>${name}</extra>`,
       });

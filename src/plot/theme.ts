@@ -42,6 +42,11 @@ export function color(index: number): string {
   return palette[index % palette.length]!;
 }
 
+/** The width of line number `index` of `count` that may lie on one another: the first drawn is the widest, so all show. */
+export function layeredWidth(index: number, count: number): number {
+  return 1.75 + Math.min(1.25 * (count - 1 - index), 5);
+}
+
 /** The layout every figure starts from: transparent paper, quiet lines, zoom kept over updates (`uirevision`). */
 export function baseLayout(title: string, height: number): Layout {
   return {

@@ -74,7 +74,11 @@ export function describeVolume(volume: ShownVolume, units: string): string {
     if (value < min) min = value;
     if (value > max) max = value;
   }
-  const name = volume.source?.split(/[\\/]/).at(-1);
+  // Of a prepared volume the folder has the name; its array is always called `image`.
+  const name = volume.source
+    ?.replace(/[\\/]image$/, '')
+    .split(/[\\/]/)
+    .at(-1);
   return [
     ...(name ? [name] : []),
     `${volume.shape.join(' × ')} voxels`,

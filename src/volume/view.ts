@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
 import type { BaselineView } from './store/format';
-import { cropToShape, resampleToShape, type VoxelImage } from './store/resample';
-import type { Vec3 } from './vec3';
+import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './store/resample';
+import { type Vec3, voxelCount } from './vec3';
 import { Volume } from './volume';
 
 /** The smaller view of a volume that a baseline sees: all of it in fewer voxels (filtered against aliasing, trilinear), or its centre. */
@@ -26,6 +26,25 @@ function changed(
   const { data, ...place } = change(volume, shape);
   const source = `${how === 'crop' ? 'the centre' : 'a smaller view'} of ${volume.source ?? 'a volume'}`;
   return new Volume({ ...place, data: data as Float32Array, source });
+}
+
+/**
+ * Where in a volume the view `{ shape: view, how: 'crop' }` lies: 1 a voxel of it, 0 elsewhere. As a `mask` of
+ * `reconstruct` it leaves what a baseline of the centre has seen.
+ */
+export function centreMask(shape: Vec3, view: Vec3): Uint8Array {
+  const mask = new Uint8Array(voxelCount(shape));
+  const start = cropStart(shape, view);
+  const [from, to] = [
+    start.map((first) => Math.max(0, first)),
+    start.map((first, axis) => Math.min(shape[axis]!, first + view[axis]!)),
+  ];
+  for (let z = from[2]!; z < to[2]!; z++)
+    for (let y = from[1]!; y < to[1]!; y++) {
+      const row = (z * shape[1] + y) * shape[0];
+      mask.fill(1, row + from[0]!, row + to[0]!);
+    }
+  return mask;
 }
 
 /**

@@ -25,6 +25,9 @@ const sources = [
   'run.live()',
 ];
 
+/** Another notebook that knows nothing but where runs are. */
+const attached = ['const [newest] = await pw.listRuns();', '(await pw.attach(newest.id)).live()'];
+
 const edited = [
   'while (true);',
   'await new Promise((r) => setTimeout(r, 50));\nwhile (true);',
@@ -45,6 +48,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     await mkdir(notebooks);
     await installKernel({ prefix: folder });
     await writeFile(join(notebooks, 'live.ipynb'), JSON.stringify(notebookOf(sources)));
+    await writeFile(join(notebooks, 'attach.ipynb'), JSON.stringify(notebookOf(attached)));
     await writeFile(join(notebooks, 'edit.ipynb'), JSON.stringify(notebookOf(edited)));
     const flags = [
       '--no-browser',
@@ -82,7 +86,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }, 60_000);
 
-  it('moves, keeps its zoom, follows the theme, and goes on after a reload and a restart', async () => {
+  it('moves, keeps its zoom, follows the theme, and goes on after a reload, a restart and in another notebook', async () => {
     const { page } = browser;
     await open(page, `${url}/lab/tree/live.ipynb?reset`);
     await menu(page, 'Run', 'Run All Cells');
@@ -114,6 +118,15 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     await page.waitForTimeout(2000);
     await moves(page, 5);
     await picture(page, 'restarted');
+
+    await menu(page, 'File', 'Save Notebook');
+    await page.waitForTimeout(1000);
+    await open(page, `${url}/lab/tree/attach.ipynb?reset`);
+    await menu(page, 'Run', 'Run All Cells');
+    await moves(page, 5);
+    await picture(page, 'attached');
+    await open(page, `${url}/lab/tree/live.ipynb?reset`);
+    await moves(page, 5);
 
     for (const run of await listRuns(join(folder, 'runs'))) await run.stop();
     await expect.poll(() => titleOf(page), { timeout: 60_000 }).toContain('stopped');

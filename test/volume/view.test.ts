@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { phantom } from '../../src/volume/phantom';
-import { resampleVolume, slabOf, viewVolume } from '../../src/volume/view';
+import { centreMask, resampleVolume, slabOf, viewVolume } from '../../src/volume/view';
 import { Volume } from '../../src/volume/volume';
 
 const ct = phantom({ shape: [24, 20, 30], seed: 3 });
@@ -20,6 +20,22 @@ describe('views of a volume', () => {
     place(centre, [1, 2, 3]).forEach((mm, i) => {
       expect(mm).toBeCloseTo(place(ct, [9, 8, 15])[i]!, 6);
     });
+  });
+
+  it('the mask of the centre is where the crop was taken from', () => {
+    for (const shape of [
+      [8, 8, 6],
+      [7, 20, 5],
+      [30, 6, 6],
+    ] as const) {
+      const mask = centreMask(ct.shape, shape);
+      // A border is repeated where the view is larger than the volume: those voxels are no part of it.
+      const crop = viewVolume(ct, {
+        shape: shape.map((n, i) => Math.min(n, ct.shape[i]!)) as never,
+        how: 'crop',
+      });
+      expect(ct.data.filter((_, i) => mask[i] === 1)).toEqual(crop.data);
+    }
   });
 
   it('the whole in fewer voxels covers the same extent', () => {

@@ -92,6 +92,7 @@ test('local modules that import each other in a circle, and errors in them at th
 
 test('`pw` is there in every notebook, with completion and docs', async () => {
   expect(await value('typeof pw.readVolume')).toBe("'function'");
+  // While the types load too: JupyterLab waits a second.
   const complete = { code: 'pw.planG', cursor_pos: 8 };
   expect((await kernel.request('complete_request', complete)).matches).toEqual(['planGrid']);
   const options = { code: "pw.train({ preset: '", cursor_pos: 20 };

@@ -76,9 +76,14 @@ function resample(
   return { shape, data, spacing, affine: movedAffine(image, shape, step) };
 }
 
+/** The first voxel of the centre crop of an image; negative where the image is smaller. */
+export function cropStart(image: Vec3, shape: Vec3): Vec3 {
+  return [0, 1, 2].map((axis) => Math.floor((image[axis]! - shape[axis]!) / 2)) as unknown as Vec3;
+}
+
 /** The centre of an image, its border repeated where the image is smaller. */
 export function cropToShape(image: VoxelImage, shape: Vec3): VoxelImage {
-  const start = [0, 1, 2].map((axis) => Math.floor((image.shape[axis]! - shape[axis]!) / 2));
+  const start = cropStart(image.shape, shape);
   const source = [0, 1, 2].map((axis) =>
     Int32Array.from({ length: shape[axis]! }, (_, i) =>
       Math.min(Math.max(start[axis]! + i, 0), image.shape[axis]! - 1),
@@ -97,7 +102,7 @@ export function cropToShape(image: VoxelImage, shape: Vec3): VoxelImage {
       for (let x = inside[1]; x < shape[0]; x++) data[to + x] = image.data[from + nx - 1]!;
     }
   }
-  const affine = shifted(image.affine, start as unknown as Vec3, [1, 1, 1]);
+  const affine = shifted(image.affine, start, [1, 1, 1]);
   return { shape, data, spacing: image.spacing, affine };
 }
 
