@@ -131,6 +131,16 @@ describe('a comparison', () => {
     expect(domain('yaxis5')[1]).toBeLessThan(domain('yaxis8')[0]);
   });
 
+  it('has the difference of a single candidate beside it, with both colour bars at the right', () => {
+    const single = comparisonFigure(comparisonOf(body, ['a']), { slices: [3] });
+    const domain = (axis: string) => (single.layout[axis] as { domain: [number, number] }).domain;
+    expect(domain('yaxis3')).toEqual(domain('yaxis'));
+    expect(domain('xaxis3')[0]).toBeGreaterThan(domain('xaxis2')[1]);
+    const bar = (axis: string) => (single.layout[axis] as { colorbar: { y: number; len: number } }).colorbar;
+    const [gray, difference] = [bar('coloraxis'), bar('coloraxis2')];
+    expect(gray.y - gray.len / 2).toBeGreaterThan(difference.y + difference.len / 2);
+  });
+
   it('zooms all panels as one', () => {
     for (const panel of [2, 3, 4, 5]) {
       expect(figure.layout[`xaxis${panel}`]).toMatchObject({ matches: 'x' });
