@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 export async function openReport(path, { dark = false, width = 1000 } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   });
   const page = await browser.newPage({
     viewport: { width, height: 900 },

@@ -35,6 +35,7 @@ export async function openBrowser(options: { dark?: boolean } = {}): Promise<{
       ...[
         '--no-sandbox',
         '--disable-gpu',
+        '--disable-dev-shm-usage', // containers often have little of it
         '--disable-quic',
         '--no-first-run',
         '--disable-background-networking',
