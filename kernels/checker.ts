@@ -50,6 +50,8 @@ export class CellChecker {
   readonly #names = new Map<string, Declared>();
   #program: TypeScript.Program | undefined;
   #transient = 0;
+  /** The cell that was checked last: it may be running, its names not given yet. */
+  #newest = '';
   /** Guests that the present checker has seen. */
   #seen = 0;
 
@@ -73,8 +75,9 @@ export class CellChecker {
     const ts = this.typescript;
     const name = `${GUEST}cell-${cell}`;
     this.#host.augment(name, augmentsGlobals(code) ? code : undefined);
+    this.#newest = name;
     const { file, offset } = this.#admit(code, name, { isCell: true });
-    const program = this.#current();
+    const program = this.#current(name);
     const options = program.getCompilerOptions();
     return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
       .filter(({ category }) => category === ts.DiagnosticCategory.Error)
@@ -110,8 +113,9 @@ export class CellChecker {
   complete(code: string, position: number): Completion {
     // Of the names that the text does not mention, those may be meant that go on as the last one begins.
     const typed = /(?:^|[^.\w$])([\w$]*)$/.exec(code.slice(0, position))?.[1];
-    const { file, offset } = this.#admit(code, this.#transientName(), { isCell: false, typed });
-    this.#current();
+    const name = this.#transientName();
+    const { file, offset } = this.#admit(code, name, { isCell: false, typed });
+    this.#current(name);
     const at = position + offset;
     const found = this.#service.getCompletionsAtPosition(file.fileName, at, {
       includeCompletionsForModuleExports: false,
@@ -121,8 +125,9 @@ export class CellChecker {
   }
 
   inspect(code: string, position: number): Inspection | undefined {
-    const { file, offset } = this.#admit(code, this.#transientName(), { isCell: false });
-    this.#current();
+    const name = this.#transientName();
+    const { file, offset } = this.#admit(code, name, { isCell: false });
+    this.#current(name);
     const at = (where: number): TypeScript.QuickInfo | undefined =>
       this.#service.getQuickInfoAtPosition(file.fileName, where + offset);
     const bracket = openBracket(code, position);
@@ -174,11 +179,11 @@ export class CellChecker {
     return file;
   }
 
-  /** The present program, with the guests in it; a new one where the old one lacks something. */
-  #current(): TypeScript.Program {
+  /** The present program, with the guests in it; a new one where the old one lacks something. @param asked the guest it is for */
+  #current(asked: string): TypeScript.Program {
     if (++this.#seen > MOST_GUESTS) {
       this.#seen = 0;
-      this.#forgetUnused();
+      this.#forgetUnused(asked);
       this.#host.renew();
     }
     const program = this.#service.getProgram()!;
@@ -190,8 +195,8 @@ export class CellChecker {
     return program;
   }
 
-  /** Takes out the cells of which no name is left, neither for later cells nor in a type of one that is. */
-  #forgetUnused(): void {
+  /** Takes out the cells of which no name is left, neither for later cells nor in a type of one that is; not `asked`. */
+  #forgetUnused(asked: string): void {
     const used = new Set<string>();
     const use = (name: string): void => {
       const path = this.#pathOf(name);
@@ -200,6 +205,7 @@ export class CellChecker {
       used.add(path);
       for (const match of guest.file.text.slice(0, guest.offset).matchAll(/"(~[^"]+)"/g)) use(match[1]!);
     };
+    for (const name of [asked, this.#newest]) use(name);
     for (const { module } of this.#names.values()) use(module);
     for (const path of this.#guests.keys()) if (!used.has(path)) this.#guests.delete(path);
   }

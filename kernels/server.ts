@@ -116,21 +116,23 @@ export class KernelServer {
   /** Answers every request but execute_request, between its busy and idle. */
   async #answer(channel: RequestChannel, message: Message): Promise<void> {
     this.#status('busy', message);
+    const { header, identities } = message;
+    const type = header.msg_type.replace('_request', '_reply');
     try {
-      const reply = await answer(message, this);
-      if (reply) {
-        const { header, identities } = message;
-        const type = header.msg_type.replace('_request', '_reply');
-        this.#sockets.send(channel, { type, content: reply, parent: header, identities });
-      }
+      const content = await answer(message, this);
+      if (content) this.#sockets.send(channel, { type, content, parent: header, identities });
     } catch (error) {
-      this.#reportStray(`${message.header.msg_type} failed:`, error);
+      this.#reportStray(`${header.msg_type} failed:`, error);
+      // A client waits for a reply, whatever has happened.
+      const { ename, evalue, traceback } = this.engine.describe(error);
+      const content = { status: 'error', ename, evalue, traceback: [...traceback] };
+      if (type !== header.msg_type)
+        this.#sockets.send(channel, { type, content, parent: header, identities });
     } finally {
       this.#status('idle', message);
     }
-    const type = message.header.msg_type;
-    if (type === 'shutdown_request') this.options.onShutdown();
-    if (type === 'kernel_info_request' && !this.#introduced) {
+    if (header.msg_type === 'shutdown_request') this.options.onShutdown();
+    if (header.msg_type === 'kernel_info_request' && !this.#introduced) {
       this.#introduced = true;
       setTimeout(() => this.engine.prepare(), PREPARE_AFTER_MS);
     }

@@ -45,6 +45,7 @@ export interface SoakReport {
 
 /** Files that are open only for a moment, a run's metrics for instance. */
 const SLACK = 3;
+const ANSWER_TIMEOUT_MS = 120_000;
 const GROWTH = 1.1;
 
 const COLLECT = `import v8 from 'node:v8';
@@ -68,7 +69,7 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
     value = String((content.data as Record<string, unknown>)['text/plain']);
   };
   const evaluate = async (code: string): Promise<string> => {
-    const { content } = await client.execute(code);
+    const { content } = await answered(client.execute(code), code);
     if (content.status !== 'ok')
       throw new Error(`the cell ${code} failed: ${content.ename}: ${content.evalue}`);
     return value.replace(/^'|'$/g, '');
@@ -96,7 +97,7 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
       await evaluate(
         `let value${round % 10} = ${round}; pw.display(value${round % 10}, { id: 'soak' }); value${round % 10}`,
       );
-      await client.request('complete_request', { code: 'pw.re', cursor_pos: 5 });
+      await answered(client.request('complete_request', { code: 'pw.re', cursor_pos: 5 }), 'a completion');
       cells += 3;
       const probe = JSON.parse(await evaluate(PROBE)) as Pick<SoakSample, 'heap' | 'listeners' | 'step'>;
       const { content } = await client.request('comm_info_request', {});
@@ -119,6 +120,16 @@ export async function soakKernel(options: SoakOptions = {}): Promise<SoakReport>
     await client.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Fails where the kernel does not answer: a soak that waits for ever tells nothing. */
+async function answered<T>(work: Promise<T>, what: string): Promise<T> {
+  const patience = new AbortController();
+  const silence = sleep(ANSWER_TIMEOUT_MS, undefined, { signal: patience.signal }).then(
+    () => Promise.reject(new Error(`the kernel did not answer ${what} within ${ANSWER_TIMEOUT_MS / 1000} s`)),
+    () => work,
+  );
+  return Promise.race([work, silence]).finally(() => patience.abort());
 }
 
 /** Lets the ranks of a run compute for a part of every two seconds, so that it goes on without taking a core. */

@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import typescript from 'typescript';
+import { afterAll, expect, it } from 'vitest';
+import { CellChecker } from '../../kernels/checker';
+
+/* The checker makes its program anew after 500 questions: what was asked at that moment must not be forgotten. */
+
+const folder = mkdtempSync(join(tmpdir(), 'patchwise-checker-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const checkerOf = () => new CellChecker(typescript, folder);
+
+it('answers every completion of a long session, and knows the names of its cells', () => {
+  const checker = checkerOf();
+  expect(checker.check('let kept = { inner: 1 };', '1')).toEqual([]);
+  checker.given('1', ['kept']);
+  for (let i = 0; i < 1100; i++)
+    expect(checker.complete('kept.in', 7).matches, `question ${i}`).toEqual(['inner']);
+  expect(checker.inspect('kept', 4)?.signature).toContain('inner: number');
+}, 60_000);
+
+it('checks every cell of a long session against those before it', () => {
+  const checker = checkerOf();
+  for (let cell = 1; cell <= 1100; cell++) {
+    const code =
+      cell === 1 ? 'let count = 1;' : `let count${cell % 7} = count + 1; count = count${cell % 7};`;
+    expect(checker.check(code, String(cell)), `cell ${cell}`).toEqual([]);
+    // Completions come while a cell runs, before its names are given.
+    if (cell % 10 === 0) checker.complete('cou', 3);
+    checker.given(String(cell), cell === 1 ? ['count'] : [`count${cell % 7}`]);
+  }
+  expect(checker.check('const wrong: string = count;', 'last')).toHaveLength(1);
+}, 60_000);
