@@ -133,7 +133,7 @@ export class RankGroup {
       member.child.on('error', (error) => gone(`could not be started: ${error.message}`));
       // 'close' comes after the last message has been read, 'exit' may not.
       member.child.on('close', (code, signal) =>
-        gone(signal ? `was ended by ${signal}` : `ended with code ${code}`),
+        gone(signal ? `was ended by ${describeSignal(signal)}` : `ended with code ${code}`),
       );
     });
   }
@@ -172,6 +172,11 @@ export class RankGroup {
       portTaken: failures.some((failure) => failure.portTaken),
     };
   }
+}
+
+/** A rank that grows too large is killed by the system, which says so nowhere that a user looks. */
+function describeSignal(signal: NodeJS.Signals): string {
+  return signal === 'SIGKILL' ? 'SIGKILL, by somebody or by the system for want of memory' : signal;
 }
 
 function endedWell({ message }: Member): boolean {

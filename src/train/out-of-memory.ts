@@ -22,7 +22,7 @@ export function explainOutOfMemory(error: unknown, run: string, config: RunConfi
   const lines = remedies.map(({ setting, memory }) => `  --set ${setting} takes ${GiB(memory.total)}`);
   const reason =
     `out of memory: a step on patch ${config.patch.join(' x ')}, batch ${config.batch}, takes ${GiB(needs)} a rank ` +
-    `by forecast (${error.message.split('\n')[0]}). Either of these takes less:\n${lines.join('\n')}\n` +
+    `by forecast (${error.message.split('\n')[0]}). Each of these takes less:\n${lines.join('\n')}\n` +
     '`npx patchwise plan --gpu-memory GiB` proposes settings that fit';
   return new RunFailed(run, 'failed', reason, { cause: error });
 }
