@@ -38,7 +38,7 @@ export async function trainingFigures(run: Run): Promise<TrainingFigures> {
     seconds: times.length > 1 ? (times.at(-1)! - times[0]!) / 1000 : 0,
     secondsPerStep: patchesPerStep(config) / patches,
     patchesPerSecond: patches,
-    memory: forecastMemory(config.model, config.patch, config.batch).total,
+    memory: forecastMemory(config.model, config.patch, config).total,
     ...(psnr.length > 0 && { validationPsnr: Math.max(...psnr) }),
   };
 }

@@ -10,11 +10,14 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef USE_C10D_NCCL
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,6 +30,22 @@ struct Group {
   c10::intrusive_ptr<c10d::Backend> backend;
   at::Device device{at::kCPU};
   int size = 1;
+};
+
+// While it lives, this thread's work on a GPU goes to a stream of its own. On the default stream it would wait for
+// what the backward pass has queued there, and the backward pass for the sum.
+class SideStream {
+ public:
+#ifdef USE_C10D_NCCL
+  explicit SideStream(at::Device device) {
+    if (device.is_cuda()) guard_.emplace(c10::cuda::getStreamFromPool(false, device.index()));
+  }
+
+ private:
+  std::optional<c10::cuda::CUDAStreamGuard> guard_;
+#else
+  explicit SideStream(at::Device) {}
+#endif
 };
 
 // A promise, what settles it, and the thread in between.
@@ -262,6 +281,7 @@ napi_value operate(napi_env env, napi_callback_info info) {
   if (!job->error.empty()) return start(env, std::move(job));
   try {
     c10::InferenceMode guard;
+    SideStream stream(group->device);
     at::Tensor flat = at::empty({(int64_t)total}, at::kFloat);
     float* to = flat.data_ptr<float>();
     for (const Piece& piece : inputs) {
@@ -285,11 +305,9 @@ napi_value operate(napi_env env, napi_callback_info info) {
     auto result = std::make_shared<at::Tensor>();
     job->work = [=] {
       c10::InferenceMode guard;
-#ifdef USE_C10D_NCCL
-      if (group->device.is_cuda()) c10::cuda::set_device(group->device.index());
-#endif
+      SideStream stream(group->device);
       work->wait();
-      // For NCCL this also waits for the GPU.
+      // For NCCL this also waits for the GPU, and is done before the memory can be given to another.
       *result = (gathers ? at::cat((*all)[0]) : sent).to(at::kCPU);
     };
     job->result = [=](napi_env) -> napi_value {
