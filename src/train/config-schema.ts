@@ -202,7 +202,8 @@ export function checkTogether(config: RunConfig): void {
     if (weight > 0 && path === undefined)
       problems.push({
         key: `perceptual.${key}`,
-        expected: `a safetensors file, where perceptual.weight is above 0: ${howToGetPerceptual()}`,
+        // One recipe is enough where both are missing.
+        expected: `a safetensors file, where perceptual.weight is above 0${key === 'vgg' || vgg ? `: ${howToGetPerceptual()}` : ''}`,
         received: path,
       });
   if (config.use === 'average' && config.average === 0)
