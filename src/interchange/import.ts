@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import { checkModelConfig, type ModelConfig } from '../model/config';
 import { PRESETS } from '../model/presets';
-import { fitQuantiser } from '../model/quantisers/options';
+import { asItWas, fitQuantiser } from '../model/quantisers/options';
 import { type StateArray, sizeOf } from '../model/weights';
 import { version } from '../package';
 import { saveCheckpoint } from '../train/checkpoint';
@@ -60,7 +60,7 @@ export async function importSafetensors(
   );
   const known = metadata.patchwise ? (JSON.parse(metadata.patchwise) as Partial<Known>) : {};
   const read: ModelConfig = known.model ?? { ...PRESETS.guide.model, ...modelOf(path, found) };
-  const model = checkModelConfig(fitQuantiser({ ...read, ...options.model }, options.model));
+  const model = checkModelConfig(fitQuantiser(asItWas({ ...read, ...options.model }), options.model));
   const arrays = stateOf(path, found, model);
   const patch = options.patch ?? known.patch ?? PRESETS.guide.patch;
   const config = resolveConfig({

@@ -60,6 +60,7 @@ const modelFields: Record<keyof RunConfig['model'], Field> = {
     expected: 'a list of whole numbers, 2 or more',
     schema: z.array(z.int().min(2)).min(1),
   }),
+  gain: optional(positive),
   codebooks: optional(count),
   entropy: optional(amount),
   diversity: optional(amount),

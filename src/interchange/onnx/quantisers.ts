@@ -34,8 +34,8 @@ export function embedding(graph: OnnxGraph, state: State, config: ModelConfig, c
 
 /** Makes of latents [n, d, h, w, codeDim] the codes [n, d, h, w] of each codebook. */
 function chooser(graph: OnnxGraph, state: State, config: ModelConfig): (rows: string) => string[] {
-  const { quantiser: kind, levels, cosine } = quantiserSettings(config);
-  if (kind === 'fsq') return (rows) => [finiteScalar(graph, levels, rows)];
+  const { quantiser: kind, levels, gain, cosine } = quantiserSettings(config);
+  if (kind === 'fsq') return (rows) => [finiteScalar(graph, levels, gain, rows)];
   if (kind === 'lfq') return (rows) => [signs(graph, config.codeDim, rows)];
   const names = tables(graph, state, config);
   const arrays = codeTables(config, state);
@@ -69,11 +69,12 @@ function nearest(graph: OnnxGraph, table: Float32Array, width: number, name: str
   return graph.node('ArgMax', [scores], { axis: -1, keepdims: 0 });
 }
 
-function finiteScalar(graph: OnnxGraph, levels: readonly number[], rows: string): string {
+function finiteScalar(graph: OnnxGraph, levels: readonly number[], gain: number, rows: string): string {
   const { scales, offsets, shifts } = boundsOf(levels);
   const constant = (name: string, values: readonly number[]) =>
     graph.floats(`fsq.${name}`, [levels.length], Float32Array.from(values));
-  const shifted = graph.node('Add', [rows, constant('shifts', shifts)]);
+  const amplified = graph.node('Mul', [rows, graph.floats('fsq.gain', [], Float32Array.of(gain))]);
+  const shifted = graph.node('Add', [amplified, constant('shifts', shifts)]);
   const scaled = graph.node('Mul', [graph.node('Tanh', [shifted]), constant('scales', scales)]);
   const rounded = graph.node('Round', [graph.node('Sub', [scaled, constant('offsets', offsets)])]);
   const halves = levels.map((count) => Math.floor(count / 2));

@@ -17,7 +17,7 @@ export function createQuantiser(config: ModelConfig, seed: number): Quantiser {
     case 'ema':
       return new MovingAverageQuantiser(options);
     case 'fsq':
-      return new FiniteScalarQuantiser(settings.levels);
+      return new FiniteScalarQuantiser(settings.levels, settings.gain);
     case 'lfq':
       return new LookupFreeQuantiser(options);
     case 'simvq':

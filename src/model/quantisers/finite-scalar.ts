@@ -16,7 +16,11 @@ export class FiniteScalarQuantiser extends CountingQuantiser implements Quantise
   private readonly basis: readonly number[];
   private readonly halfWidths: readonly number[];
 
-  constructor(private readonly levels: readonly number[]) {
+  /** @param gain what latents are multiplied by first; 1 is the paper's */
+  constructor(
+    private readonly levels: readonly number[],
+    private readonly gain: number,
+  ) {
     super(levels.reduce((product, count) => product * count, 1));
     this.basis = levels.map((_, i) => levels.slice(0, i).reduce((product, count) => product * count, 1));
     this.halfWidths = levels.map((count) => Math.floor(count / 2));
@@ -40,7 +44,7 @@ export class FiniteScalarQuantiser extends CountingQuantiser implements Quantise
   private bound(latents: tf.Tensor2D): tf.Tensor2D {
     const { scales, offsets, shifts } = boundsOf(this.levels);
     return tf.sub(
-      tf.mul(tf.tanh(tf.add(latents, tf.tensor1d(shifts))), tf.tensor1d(scales)),
+      tf.mul(tf.tanh(tf.add(tf.mul(latents, this.gain), tf.tensor1d(shifts))), tf.tensor1d(scales)),
       tf.tensor1d(offsets),
     );
   }
@@ -66,7 +70,7 @@ export function levelRows(codes: ArrayLike<number>, levels: readonly number[]): 
   return rows;
 }
 
-/** Per channel: latents z are bounded by tanh(z + shift) * scale - offset. Even counts of levels are off centre. */
+/** Per channel: latents z, times the gain, are bounded by tanh(z + shift) * scale - offset. Even counts of levels are off centre. */
 export function boundsOf(levels: readonly number[]): {
   scales: number[];
   offsets: number[];

@@ -9,7 +9,7 @@ import { codeCount, createQuantiser, quantiserWeights } from '../../../src/model
 import { rotateTo, unitRows } from '../../../src/model/quantisers/estimators';
 import { levelsFor } from '../../../src/model/quantisers/finite-scalar';
 import { kMeans } from '../../../src/model/quantisers/kmeans';
-import { fitQuantiser } from '../../../src/model/quantisers/options';
+import { asItWas, fitQuantiser } from '../../../src/model/quantisers/options';
 import type { GlobalBatch, Quantiser } from '../../../src/model/quantisers/quantiser';
 import { VqGan } from '../../../src/model/vqgan';
 import { createWeights, type Weights } from '../../../src/model/weights';
@@ -277,10 +277,22 @@ describe('a configuration', () => {
   const config = (model: Partial<ModelConfig>) => resolveConfig({ data: ['x.nii'], model }).model;
 
   test('fits what the quantiser dictates', () => {
-    expect(config({ quantiser: 'fsq', codes: 512 })).toMatchObject({ levels: [8, 8, 8], codeDim: 3 });
+    expect(config({ quantiser: 'fsq', codes: 512 })).toMatchObject({
+      levels: [8, 8, 8],
+      codeDim: 3,
+      gain: 3,
+    });
     expect(config({ quantiser: 'fsq', levels: [5, 5, 4] })).toMatchObject({ codes: 100, codeDim: 3 });
-    expect(config({ quantiser: 'lfq', codes: 1024 })).toMatchObject({ codeDim: 10 });
+    expect(config({ quantiser: 'lfq', codes: 1024 })).toMatchObject({ codeDim: 10, spherical: true });
+    const plain = { quantiser: 'lfq', codes: 16, spherical: false } as const;
+    expect(config(plain)).toMatchObject(plain);
     expect(config({ quantiser: 'simvq' })).toMatchObject({ codes: 256, codeDim: 4 });
+  });
+
+  test('of a model that exists means what it meant', () => {
+    const old: ModelConfig = { ...toy, quantiser: 'fsq', levels: [8, 8], codes: 64, codeDim: 2 };
+    expect(fitQuantiser(asItWas(old))).toMatchObject({ levels: [8, 8], gain: 1 });
+    expect(fitQuantiser(asItWas({ ...old, gain: 2 })).gain).toBe(2);
   });
 
   test.each([
@@ -293,6 +305,8 @@ describe('a configuration', () => {
     [{ codebooks: 2 }, 'model.codebooks'],
     [{ estimator: 'none' }, 'model.estimator'],
     [{ quantiser: 'lfq', temperature: 0, codes: 16 }, 'model.temperature'],
+    [{ quantiser: 'fsq', gain: 0 }, 'model.gain'],
+    [{ gain: 3 }, 'model.gain'],
   ] as [Partial<ModelConfig>, string][])('%j is refused by %s', (model, key) => {
     expect(() => config(model)).toThrow(key);
   });
