@@ -33,16 +33,18 @@ make_python() {
   return 1
 }
 
-# JupyterLab and Jupyter's own kernel tests in that Python, and a browser; fails where one of them cannot be had.
+# Jupyter's own kernel tests and a browser; fails where they cannot be had. JupyterLab, nbclient and nbconvert come with
+# them where pip can give them: their tests say that they are skipped where it cannot.
 jupyter() {
   command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || return 1
   make_python || return 1
-  has_jupyter || pip_install jupyterlab jupyter-kernel-test || return 1
-  has_jupyter || { echo 'pip installed it, but it cannot be imported'; return 1; }
+  has_module jupyter_kernel_test || apt_install python3-jupyter-kernel-test || pip_install jupyter-kernel-test || return 1
+  has_module jupyterlab || pip_install jupyterlab || echo 'without JupyterLab: pip cannot give it here'
+  has_module jupyter_kernel_test
 }
 
-has_jupyter() {
-  [ -x "$python" ] && "$python" -c 'import jupyterlab, nbclient, nbconvert, jupyter_kernel_test' 2>/dev/null
+has_module() {
+  "$python" -c "import $1" 2>/dev/null
 }
 
 # libtorch: pip's torch for CPUs, else Debian's; and the compiler.
