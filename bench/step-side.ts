@@ -1,6 +1,6 @@
 /**
  * Our side of `bench step`: a process that trains on one batch. Arguments: one JSON value; a line with n on stdin runs
- * n steps and answers with one JSON line {ms, losses, peak}.
+ * n steps and answers with one JSON line {ms, losses, codes, peak}.
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -16,7 +16,7 @@ import {
   useBackend,
   VqGan,
 } from '../src/index';
-import type { StepSetup } from './step';
+import type { StepSetup } from './step-sides';
 
 interface Entry {
   readonly name: string;
@@ -47,16 +47,19 @@ async function main(): Promise<void> {
   console.log(JSON.stringify({ version: info.version }));
   let step = 0;
   for await (const line of createInterface({ input: process.stdin })) {
-    const [ms, losses]: number[][] = [[], []];
+    const [ms, losses, codes]: [number[], number[], number[][]] = [[], [], []];
     for (let i = 0; i < Number(line); i++) {
       const begun = performance.now();
-      losses!.push(trainStep(model, x, step++));
-      ms!.push(performance.now() - begun);
+      const made = trainStep(model, x, step++);
+      ms.push(performance.now() - begun);
+      losses.push(made.loss);
+      codes.push(made.codes);
     }
     console.log(
       JSON.stringify({
         ms,
         losses,
+        codes,
         peak: (process.resourceUsage().maxRSS - start) / 1024,
         native: tf.memory(),
       }),
@@ -68,14 +71,15 @@ async function main(): Promise<void> {
 function stepper({ weights, codebook }: VqGan, { learningRate, clip }: StepSetup) {
   const options: AdamOptions = { learningRate, betas: [0.5, 0.9] };
   const finish = optimiser(weights, options, clip);
-  return (model: VqGan, x: tf.Tensor5D, step: number): number => {
+  return (model: VqGan, x: tf.Tensor5D, step: number): { loss: number; codes: number[] } => {
     const { losses, gradients, latents, codes } = model.lossAndGradients(x);
     const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
     const statistics = codebook.statistics(latents, codes, rows);
     finish(gradients);
+    const chosen = [...codes.dataSync()];
     tf.dispose([gradients, latents, codes]);
     codebook.apply(statistics);
-    return losses.total;
+    return { loss: losses.total, codes: chosen };
   };
 }
 

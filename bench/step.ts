@@ -1,26 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import {
-  backendNames,
-  compiledFile,
-  type LongCall,
-  type ModelConfig,
-  type Precision,
-  packageRoot,
-  phantom,
-  presetNamed,
-  resolveIntensity,
-  toModel,
-  useBackend,
-  type Vec3,
-  VqGan,
-} from '../src/index';
+import { backendNames, type LongCall, type Precision, presetNamed, type Vec3 } from '../src/index';
 import { findPython } from './python';
 import { quiet } from './quiet';
 import { type BenchReport, type BenchRow, machine, median, row } from './report';
+import {
+  autocast,
+  channelsLast,
+  compiled,
+  contiguous,
+  ourSide,
+  peerSide,
+  type Side,
+  type StepSetup,
+} from './step-sides';
+import { writeState } from './step-state';
 
 export interface StepBenchOptions extends LongCall {
   /** A preset's model; default upstream. */
@@ -39,29 +34,20 @@ export interface StepBenchOptions extends LongCall {
   readonly threads?: number;
   /** What our activations are stored in; with `bf16` PyTorch's bf16 autocast is a peer too. Default float32. */
   readonly precision?: Precision;
+  /** Whether torch.compile is a peer too; it takes its minutes to compile. Default false. */
+  readonly compile?: boolean;
   /** Seconds to wait before a turn for other programs to be quiet; default 20. */
   readonly patience?: number;
 }
 
-/** What every side is given. */
-export interface StepSetup {
-  /** Stem of the files with the weights, the codebook and the batch. */
-  readonly state: string;
-  readonly config: ModelConfig;
-  readonly threads: number;
-  readonly precision: Precision;
-  readonly learningRate: number;
-  readonly clip: number;
-}
-
-interface Turn {
-  readonly ms: number[];
-  readonly losses: number[];
-  readonly peak: number;
-}
-
 /** Steps of a side that are not timed: memory is faulted in and code chosen in them. */
 const WARM_UP = 2;
+
+/**
+ * Of the preset's learning rate, for every side. At all of it Adam's first steps are so large that two ways of rounding
+ * part at once, PyTorch's own two layouts too, and losses say nothing of whether two programs compute the same.
+ */
+const GENTLE = 0.1;
 
 /**
  * A training step of the generator beside the same model in PyTorch eager, from the same weights on the same patch.
@@ -86,133 +72,95 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
   try {
     const state = join(folder, 'state');
     await writeState(state, config, size);
-    const { learningRate, clip } = base;
-    const setup: StepSetup = { state, config, threads, precision, learningRate, clip };
+    const learningRate = GENTLE * base.learningRate;
+    const setup: StepSetup = { state, config, threads, precision, learningRate, clip: base.clip };
     for (const backend of backends) sides.push(ourSide(backend, setup));
     const python = await findPython(['torch', 'numpy']);
-    const layouts = precision === 'bf16' ? [channelsLast, contiguous, autocast] : [channelsLast, contiguous];
-    for (const name of python ? layouts : []) sides.push(peerSide(python!, name, setup));
-    for (const side of sides) await side.ready;
+    const peers = [channelsLast, contiguous];
+    if (precision === 'bf16') peers.push(autocast);
+    if (options.compile) peers.push(compiled);
+    for (const name of python ? peers : []) sides.push(peerSide(python!, name, setup));
+    const unable = new Map<Side, string>();
+    for (const side of sides) {
+      const answer = await side.ready;
+      if (answer.unable) unable.set(side, answer.unable);
+    }
+    const able = sides.filter((side) => !unable.has(side));
     for (let round = 0; round < repeats; round++) {
-      for (const [i, side] of sides.entries()) {
+      for (const [i, side] of able.entries()) {
         signal?.throwIfAborted();
         // Threads that wait for one another lose far more to a busy neighbour than its share of the processors.
         await quiet(patience, signal);
         side.turns.push(await side.take(steps));
-        onProgress?.({ done: round * sides.length + i + 1, total: repeats * sides.length, what: 'turns' });
+        onProgress?.({ done: round * able.length + i + 1, total: repeats * able.length, what: 'turns' });
       }
     }
     const name = `${preset}${options.hidden ? `, ${options.hidden} channels` : ''}, ${size.join(' x ')}${precision === 'bf16' ? ', bf16' : ''}`;
-    const ours = sides.slice(0, backends.length);
-    return {
-      bench: 'step',
-      machine: machine(),
-      rows: ours.flatMap((side) => rowsOf(name, side, sides.slice(backends.length))),
-    };
+    const ours = able.slice(0, backends.length);
+    const rows = ours.flatMap((side) => [
+      ...rowsOf(name, side, able.slice(backends.length)),
+      ...[...unable].map(([peer, why]) =>
+        row(
+          { case: `${name}, ${side.name}`, metric: 'step', unit: 'ms', peerName: `${peer.name} (${why})` },
+          timesOf(side),
+          [],
+        ),
+      ),
+    ]);
+    return { bench: 'step', machine: machine(), rows };
   } finally {
     for (const side of sides) side.process.kill();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Against each peer, and the losses against the first. */
+/** Times and memory against each peer, the fastest first; then how far the losses are apart. */
 function rowsOf(name: string, ours: Side, peers: readonly Side[]): BenchRow[] {
   const label = `${name}, ${ours.name}`;
   const compare = (metric: string, unit: string, peer: Side | undefined, of: (side: Side) => number[]) =>
     row({ case: label, metric, unit, peerName: peer?.name ?? 'PyTorch' }, of(ours), peer ? of(peer) : []);
-  const time = (side: Side) => side.turns.flatMap(({ ms }) => ms).slice(WARM_UP);
   const peak = (side: Side) => [side.turns.at(-1)!.peak];
-  const losses = (side: Side) => side.turns.flatMap((turn) => turn.losses);
-  const sorted = [...peers].sort((a, b) => median(time(a)) - median(time(b)));
+  const sorted = [...peers].sort((a, b) => median(timesOf(a)) - median(timesOf(b)));
   const rows = (sorted.length ? sorted : [undefined]).flatMap((peer) => [
-    compare('step', 'ms', peer, time),
+    compare('step', 'ms', peer, timesOf),
     compare('peak memory above the weights', 'MiB', peer, peak),
   ]);
-  if (!sorted[0]) return rows;
-  // PyTorch's default layout is the reference; its other one goes a way of its own, by much more than rounding.
-  const [expected, other] = [contiguous, channelsLast].map((layout) =>
-    peers.find((peer) => peer.name === layout),
+  // PyTorch's default layout is the reference; how far its other one goes from it is what rounding alone can do.
+  const [reference, yardstick] = [contiguous, channelsLast].map((name) =>
+    peers.find((peer) => peer.name === name),
   );
-  const away = (side: Side) => {
-    const pairs = losses(side).map((loss, i) => Math.abs(loss - losses(expected!)[i]!));
-    return Math.max(...pairs);
-  };
-  const [worst, peer] = [away(ours), away(other!)];
-  const metric = `largest distance of ${losses(expected!).length} losses from PyTorch's contiguous`;
+  if (!reference || !yardstick) return rows;
+  const [own, other] = [ours, yardstick].map((side) => distance(side, reference));
+  const apart = (metric: string, unit: string, of: (d: Distance) => number) =>
+    row({ case: label, metric, unit, peerName: yardstick.name }, [of(own!)], [of(other!)]);
   return [
     ...rows,
-    { case: label, metric, unit: '', ours: worst, peer, peerName: channelsLast, ratio: worst / peer },
+    apart(`largest distance of ${own!.steps} losses from PyTorch's contiguous`, '', (d) => d.largest),
+    apart('the same, while each latent has the same code', '', (d) => d.largestBefore),
+    apart(`steps of ${own!.steps} until a latent has another code`, 'steps', (d) => d.agreed),
   ];
 }
 
-const contiguous = 'PyTorch eager contiguous';
-const channelsLast = 'PyTorch eager channels_last_3d';
-const autocast = 'PyTorch eager channels_last_3d, bf16 autocast';
-
-interface Side {
-  readonly name: string;
-  readonly process: ChildProcess;
-  /** Settles when it has loaded. */
-  readonly ready: Promise<unknown>;
-  readonly turns: Turn[];
-  take(steps: number): Promise<Turn>;
+function timesOf(side: Side): number[] {
+  return side.turns.flatMap(({ ms }) => ms).slice(WARM_UP);
 }
 
-function ourSide(backend: string, setup: StepSetup): Side {
-  const program = compiledFile('bench', 'step-side.js');
-  return side(backend, process.execPath, [program, JSON.stringify({ ...setup, backend })]);
+/** How far one side's training goes from another's. */
+interface Distance {
+  readonly steps: number;
+  readonly largest: number;
+  /** Steps from the first on in which all latents have the same codes on both sides. */
+  readonly agreed: number;
+  /** Of the losses of those steps. */
+  readonly largestBefore: number;
 }
 
-function peerSide(python: string, name: string, setup: StepSetup): Side {
-  const program = join(packageRoot(), 'bench', 'step_peer.py');
-  const args = JSON.stringify({ ...setup, channelsLast: name !== contiguous, bf16: name === autocast });
-  return side(name, python, [program, args]);
-}
-
-function side(name: string, program: string, args: readonly string[]): Side {
-  const process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<unknown> => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${name} ended before it answered`);
-    return JSON.parse(value);
-  };
-  return {
-    name,
-    process,
-    ready: answer(),
-    turns: [],
-    take: async (steps) => {
-      process.stdin.write(`${steps}\n`);
-      return (await answer()) as Turn;
-    },
-  };
-}
-
-/** Fresh weights, a codebook near what they make of the patch, and a patch of the chest phantom. */
-async function writeState(stem: string, config: ModelConfig, size: Vec3): Promise<void> {
-  await useBackend('cpu');
-  const model = new VqGan(config, 0);
-  const arrays = new Map(model.state());
-  model.dispose();
-  const rows = phantom({ shape: [config.codes, config.codeDim, 1], seed: 2 }).data;
-  const embeddings = rows.map((value) => value / 1000);
-  const shape = [config.codes, config.codeDim];
-  arrays.set('codebook.embeddings', { shape, data: embeddings });
-  arrays.set('codebook.z_avg', { shape, data: embeddings });
-  arrays.set('codebook.N', { shape: [config.codes], data: new Float32Array(config.codes).fill(1) });
-  arrays.set('codebook.initialised', { shape: [1], data: Float32Array.of(1) });
-  const ct = phantom({ shape: size, seed: 1 });
-  const data = toModel(ct.data, resolveIntensity('ctpa', ct));
-  arrays.set('x', { shape: [1, size[2], size[1], size[0], 1], data });
-  let offset = 0;
-  const index = [...arrays].map(([name, array]) => {
-    const entry = { name, shape: array.shape, offset };
-    offset += array.data.length;
-    return entry;
-  });
-  const all = new Float32Array(offset);
-  for (const { name, offset: at } of index) all.set(arrays.get(name)!.data, at);
-  await writeFile(`${stem}.json`, JSON.stringify(index));
-  await writeFile(`${stem}.bin`, new Uint8Array(all.buffer));
+function distance(side: Side, reference: Side): Distance {
+  const [losses, expected] = [side, reference].map(({ turns }) => turns.flatMap((turn) => turn.losses));
+  const [codes, expectedCodes] = [side, reference].map(({ turns }) => turns.flatMap((turn) => turn.codes));
+  const apart = losses!.map((loss, i) => Math.abs(loss - expected![i]!));
+  const parted = codes!.findIndex((step, i) => step.some((code, j) => code !== expectedCodes![i]![j]));
+  const agreed = parted < 0 ? apart.length : parted;
+  const largestBefore = Math.max(0, ...apart.slice(0, agreed));
+  return { steps: apart.length, largest: Math.max(...apart), agreed, largestBefore };
 }

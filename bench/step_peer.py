@@ -1,7 +1,7 @@
 """The VQ-GAN's training step in PyTorch eager, written as a PyTorch user would; the peer of `bench step`.
 
-Arguments: one JSON value {state, config, channelsLast, bf16, threads}. A line with n on stdin runs n steps and answers
-with one JSON line {ms, losses, peak}. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
+Arguments: one JSON value {state, config, channelsLast, bf16, compile, threads}. Its first line is {version}, or {unable}
+with the reason. A line with n on stdin runs n steps and answers with one JSON line {ms, losses, codes, peak}. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
 """
 
 import json
@@ -133,6 +133,7 @@ class VqGan(nn.Module):
         y = self.decoder(self.post_vq_conv(z + (q - z).detach()))
         commitment = F.mse_loss(z, q)
         self.update(rows.detach(), codes)
+        self.codes = codes
         return CONFIG["reconstruction"] * F.l1_loss(y.float(), x) + CONFIG["commitment"] * commitment
 
     @torch.no_grad()
@@ -169,21 +170,32 @@ def main():
         model = model.to(memory_format=torch.channels_last_3d)
         x = x.to(memory_format=torch.channels_last_3d)
     optimiser = torch.optim.Adam(model.parameters(), lr=ARGUMENTS["learningRate"], betas=(0.5, 0.9), fused=True)
+    train = model
+    if ARGUMENTS["compile"]:
+        train = torch.compile(model)
+        try:
+            train(x).backward()  # it compiles at its first call
+        except Exception as error:
+            print(json.dumps(dict(unable=f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")), flush=True)
+            return
+        optimiser.zero_grad(set_to_none=True)
+        model.load_state_dict({name: torch_order(name, a).contiguous() for name, a in arrays.items()})
     start = peak()
     print(json.dumps(dict(version=f"PyTorch {torch.__version__}")), flush=True)
     for line in sys.stdin:
-        ms, losses = [], []
+        ms, losses, codes = [], [], []
         for _ in range(int(line)):
             begun = time.perf_counter()
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16, enabled=ARGUMENTS["bf16"]):
-                loss = model(x)
+                loss = train(x)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), ARGUMENTS["clip"])
             optimiser.step()
             losses.append(loss.item())
             ms.append((time.perf_counter() - begun) * 1000)
-        print(json.dumps(dict(ms=ms, losses=losses, peak=peak() - start)), flush=True)
+            codes.append(model.codes.tolist())
+        print(json.dumps(dict(ms=ms, losses=losses, codes=codes, peak=peak() - start)), flush=True)
 
 
 main()

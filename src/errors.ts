@@ -79,16 +79,16 @@ export class OutOfMemory extends PatchwiseError {
 
   constructor(
     readonly backend: string,
+    /** What was asked for; 0 where it is not known. */
     readonly bytes: number,
+    /** What there is in all; 0 where it is not known. */
     readonly limit: number,
     options?: ErrorOptions,
   ) {
     const megabytes = (size: number) => `${Math.ceil(size / 2 ** 20)} MiB`;
-    super(
-      `backend ${backend} has no room for ${megabytes(bytes)} more (its limit is ${megabytes(limit)} in all); ` +
-        'use a smaller patch or batch',
-      options,
-    );
+    const room = bytes > 0 ? `room for ${megabytes(bytes)} more` : 'room left';
+    const all = limit > 0 ? ` (its limit is ${megabytes(limit)} in all)` : '';
+    super(`backend ${backend} has no ${room}${all}; use a smaller patch or batch`, options);
   }
 }
 

@@ -15,6 +15,7 @@ interface BenchOptions {
   readonly backend?: string;
   readonly variants?: readonly string[];
   readonly precision?: Precision;
+  readonly compile?: boolean;
 }
 
 type Bench = (options: LongCall & BenchOptions) => Promise<BenchReport>;
@@ -58,6 +59,7 @@ export function addBench(program: Command): void {
         'bf16',
       ]),
     )
+    .option('--compile', 'step: torch.compile is a peer too')
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))
     .option('--backend <name>', "gan, quantisers: the runs' backend; default auto")
     .option('--variants <names>', 'quantisers: which, comma-separated; default all', (text: string) =>

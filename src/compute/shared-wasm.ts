@@ -1,7 +1,7 @@
 /** Our SIMD module on the memory of tfjs's wasm backend: addresses of tensors, scratch memory, the functions. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { OutOfMemory } from '../errors';
 
 /** The functions of `simd/index.ts`; every argument is an address or a number. */
@@ -24,13 +24,16 @@ declare const WebAssembly: {
   Instance: new (module: object, imports: object) => { exports: unknown };
 };
 
+/** What is used of tfjs's compiled module. */
+interface TfjsModule {
+  readonly asm?: { readonly memory?: WasmMemory };
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+}
+
 /** What is used of tfjs's BackendWasm. */
 interface TfjsWasm extends tf.KernelBackend {
-  readonly wasm: {
-    readonly asm?: { readonly memory?: WasmMemory };
-    _malloc(bytes: number): number;
-    _free(address: number): void;
-  };
+  readonly wasm: TfjsModule;
   readonly dataIdMap: { get(dataId: object): { readonly memoryOffset: number } };
   makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
 }
@@ -49,6 +52,8 @@ export class SharedWasm {
   readonly module: SimdModule;
   private readonly backend: TfjsWasm;
   private readonly memory: WasmMemory;
+  /** The outputs of the kernel that runs. */
+  private readonly made: tf.TensorInfo[] = [];
 
   /** @throws Error where the module is not built, or tfjs does not show its memory. */
   constructor(backend: tf.KernelBackend) {
@@ -59,6 +64,7 @@ export class SharedWasm {
     const compiled = new WebAssembly.Module(readFileSync(modulePath()));
     const instance = new WebAssembly.Instance(compiled, { env: { memory } });
     this.module = instance.exports as SimdModule;
+    refuseWhatDoesNotFit(this.backend.wasm);
   }
 
   address(tensor: tf.TensorInfo): number {
@@ -66,14 +72,25 @@ export class SharedWasm {
   }
 
   output(shape: number[], dtype: 'float32' | 'int32' = 'float32'): tf.TensorInfo {
-    const bytes = tf.util.sizeFromShape(shape) * 4;
-    requireAddressable(bytes);
     const made = this.backend.makeOutput(shape, dtype);
-    if (bytes > 0 && this.address(made) === 0) {
-      this.backend.disposeData(made.dataId);
-      throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
-    }
+    this.made.push(made);
     return made;
+  }
+
+  /** The same kernels; where one fails, what it had made is freed. */
+  freeing<K extends object>(kernels: K): K {
+    const guard =
+      (run: (...args: unknown[]) => unknown) =>
+      (...args: unknown[]) => {
+        this.made.length = 0;
+        try {
+          return run(...args);
+        } catch (error) {
+          for (const { dataId } of this.made) this.backend.disposeData(dataId);
+          throw error;
+        }
+      };
+    return Object.fromEntries(Object.entries(kernels).map(([name, run]) => [name, guard(run)])) as K;
   }
 
   /** A view that is good until something is allocated. */
@@ -84,9 +101,7 @@ export class SharedWasm {
   withScratch<T>(use: (scratch: Scratch) => T): T {
     const taken: number[] = [];
     const allocate = (bytes: number): number => {
-      requireAddressable(bytes);
       const address = this.backend.wasm._malloc(bytes) >>> 0;
-      if (address === 0) throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
       taken.push(address);
       return address;
     };
@@ -109,9 +124,19 @@ export class SharedWasm {
   }
 }
 
-/** A size of 2^32 bytes and more would reach the module's allocator as its remainder, and succeed. */
-function requireAddressable(bytes: number): void {
-  if (bytes > MEMORY_LIMIT) throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
+/**
+ * Makes lack of memory an error, for tfjs's own kernels too: they take the address 0 that the allocator answers with for
+ * memory, and write over what is there. A size of 2^32 bytes and more would reach the allocator as its remainder.
+ */
+function refuseWhatDoesNotFit(module: TfjsModule): void {
+  // At its first call the compiled module puts the real function in the place of this one.
+  module._free(module._malloc(1));
+  const allocate = module._malloc;
+  module._malloc = (bytes) => {
+    const address = bytes > MEMORY_LIMIT ? 0 : allocate(bytes);
+    if (address === 0 && bytes > 0) throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
+    return address;
+  };
 }
 
 /** Where the build puts the module, seen from the sources and from `dist`. */

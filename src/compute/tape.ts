@@ -107,11 +107,19 @@ function run(
   f: () => tf.Tensor[],
   xs: readonly tf.Tensor[],
 ): { path: Step[]; ys: tf.Tensor[] } {
-  const ys = engine.scopedRun(
-    () => engine.startTape(),
-    () => engine.endTape(),
-    () => tf.tidy('forward', f),
-  );
+  let ys: tf.Tensor[];
+  try {
+    ys = engine.scopedRun(
+      () => engine.startTape(),
+      () => engine.endTape(),
+      () => tf.tidy('forward', f),
+    );
+  } catch (error) {
+    // What was saved belongs to no scope; whoever catches, say, a lack of memory wants it back.
+    for (const { saved } of engine.state.activeTape ?? []) tf.dispose([...saved]);
+    engine.state.activeTape = null;
+    throw error;
+  }
   const path = pathBetween(engine.state.activeTape!, xs, ys);
   engine.state.activeTape = null;
   return { path, ys };
@@ -164,7 +172,7 @@ function walk(
       tf.dispose([...node.saved]);
       continue;
     }
-    const made = inputGradients(node, wanted, gradients);
+    const made = gradientsOrNothing(node, wanted, gradients, path);
     tf.dispose([...node.saved]);
     for (const output of node.outputs) {
       const spent = gradients.get(output.id);
@@ -195,6 +203,21 @@ function lastSteps(path: readonly Step[], xs: readonly tf.Tensor[]): Map<TapeNod
   const byNode = new Map<TapeNode, number[]>();
   for (const [at, node] of lasts) byNode.set(node, [...(byNode.get(node) ?? []), at]);
   return byNode;
+}
+
+/** As `inputGradients`; where they fail, all that the path saved is freed. */
+function gradientsOrNothing(
+  node: TapeNode,
+  wanted: readonly string[],
+  gradients: ReadonlyMap<number, tf.Tensor>,
+  path: readonly Step[],
+): tf.Tensor[] {
+  try {
+    return inputGradients(node, wanted, gradients);
+  } catch (error) {
+    for (const { node } of path) tf.dispose([...node.saved]);
+    throw error;
+  }
 }
 
 /** The gradients of the wanted inputs, each a tensor of its own. */

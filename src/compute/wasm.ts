@@ -18,9 +18,7 @@ export async function loadWasm(): Promise<void> {
   const shared = new SharedWasm(tf.backend());
   registerKernels('wasm', {
     ...referenceKernels(() => tf.backend()),
-    ...simdConvolutions(shared),
-    ...simdNorms(shared),
-    ...simdCodes(shared),
+    ...shared.freeing({ ...simdConvolutions(shared), ...simdNorms(shared), ...simdCodes(shared) }),
   });
 }
 

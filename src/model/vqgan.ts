@@ -57,6 +57,8 @@ export interface ForwardPass {
    * @param ready told of each as soon as it is whole, the decoder's end first; it must not dispose of it
    */
   gradients(dy: tf.Tensor5D, weight: number, ready?: GradientReady): tf.NamedTensorMap;
+  /** Frees the pass, its tensors and all it saved, where something failed before or in `gradients`. */
+  release(): void;
 }
 
 /** Names, shapes and starts of all trainable weights, without allocating them. */
@@ -131,22 +133,22 @@ export class VqGan {
    * its gradient to `backward`.
    */
   forward(x: tf.Tensor5D): ForwardPass {
-    let codes: tf.Tensor1D | undefined;
     const recording = record(() => {
       const z = this.encode(x); // [n, d', h', w', codeDim]
       const latents = this.rows(z);
       const quantised = this.quantiser.forward(latents, this.weights);
-      codes = tf.keep(quantised.codes);
       const q = tf.reshape(quantised.embeddings, z.shape) as tf.Tensor5D;
       const h = decodeFeatures(q, this.weights, this.layers);
-      return [decodeLast(h, this.weights), quantised.loss, quantised.commitment, latents, h];
+      const { loss, commitment, codes } = quantised;
+      return [decodeLast(h, this.weights), loss, commitment, latents, h, codes];
     }, [...this.weights.values()]);
-    const [y, quantiserLoss, commitment, latents, features] = recording.outputs as [
+    const [y, quantiserLoss, commitment, latents, features, codes] = recording.outputs as [
       tf.Tensor5D,
       tf.Scalar,
       tf.Scalar,
       tf.Tensor2D,
       tf.Tensor5D,
+      tf.Tensor1D,
     ];
     return {
       y,
@@ -154,12 +156,18 @@ export class VqGan {
       quantiserLoss,
       commitment,
       latents,
-      codes: codes!,
+      codes,
       gradients: (dy, weight, ready) => {
         const names = [...this.weights.keys()];
         const told = ready && ((at: number, dx: tf.Tensor) => ready(names[at]!, dx));
-        const gradients = tf.tidy(() => recording.backward([dy, tf.scalar(weight), null, null, null], told));
+        const gradients = tf.tidy(() =>
+          recording.backward([dy, tf.scalar(weight), null, null, null, null], told),
+        );
         return Object.fromEntries(names.map((name, i) => [name, gradients[i]!]));
+      },
+      release: () => {
+        recording.dispose();
+        tf.dispose([...recording.outputs]);
       },
     };
   }
@@ -169,14 +177,14 @@ export class VqGan {
    * share of the global batch. Disposes everything but what it returns.
    */
   lossAndGradients(x: tf.Tensor5D, weight = 1): LossAndGradients {
-    const { y, features, quantiserLoss, commitment, latents, codes, gradients: backward } = this.forward(x);
-    features.dispose();
-    const { value, gradient } = l1Reconstruction(x, y, this.config.reconstruction * weight);
-    const gradients = backward(gradient, weight);
-    const losses = { reconstruction: weight * value, commitment: weight * commitment.dataSync()[0]! };
-    const total = this.config.reconstruction * losses.reconstruction + weight * quantiserLoss.dataSync()[0]!;
-    tf.dispose([y, quantiserLoss, commitment, gradient]);
-    return { losses: { total, ...losses }, gradients, latents, codes };
+    const pass = this.forward(x);
+    try {
+      return this.finish(x, pass, weight);
+    } catch (error) {
+      // A patch that is too large for the memory should leave it as it was.
+      pass.release();
+      throw error;
+    }
   }
 
   /** All that determines the model: weights and quantiser by PyTorch's names, in this project's layout. Copies. */
@@ -195,6 +203,22 @@ export class VqGan {
   dispose(): void {
     tf.dispose([...this.weights.values()]);
     this.quantiser.dispose();
+  }
+
+  private finish(x: tf.Tensor5D, pass: ForwardPass, weight: number): LossAndGradients {
+    const { y, quantiserLoss, commitment, latents, codes } = pass;
+    pass.features.dispose();
+    const { value, gradient } = l1Reconstruction(x, y, this.config.reconstruction * weight);
+    let gradients: tf.NamedTensorMap;
+    try {
+      gradients = pass.gradients(gradient, weight);
+    } finally {
+      gradient.dispose();
+    }
+    const losses = { reconstruction: weight * value, commitment: weight * commitment.dataSync()[0]! };
+    const total = this.config.reconstruction * losses.reconstruction + weight * quantiserLoss.dataSync()[0]!;
+    tf.dispose([y, quantiserLoss, commitment]);
+    return { losses: { total, ...losses }, gradients, latents, codes };
   }
 
   private get layers(): LayerConfig {

@@ -11,7 +11,7 @@ type Computes<Arguments extends readonly unknown[]> = (...args: Arguments) => vo
 type ConvolutionPlan = [transposed: boolean, stride: Shape, before: Shape, after: Shape];
 
 export interface NativeMemory {
-  /** Bytes of tensors on the CPU, of all threads of the process. */
+  /** Bytes of tensors on the device, of all threads of the process. On GPUs from libtorch 2.9 on; before, of the CPU's. */
   readonly live: number;
   /** The most there were. */
   readonly peak: number;
@@ -29,11 +29,14 @@ export interface Addon {
   memory(): NativeMemory;
   resetPeak(): void;
   releaseCache(): void;
+  /** The most bytes of tensors on the CPU; at first all that the machine has. More is an OutOfMemory. */
+  limitMemory(bytes: number): void;
   /** False: ATen's kernels alone, as on devices that our own loops are not written for. */
   ownLoops(on: boolean): void;
   /** Whether activations of convolutions and norms are stored as bfloat16. Tensors are float32 to JavaScript either way. */
   halfStorage(on: boolean): void;
-  hasCuda(): boolean;
+  /** How many GPUs libtorch sees. */
+  gpus(): number;
   useCuda(device: number): void;
 
   fromArray: Computes<[values: ArrayBufferView, shape: Shape, dtype: number]>;

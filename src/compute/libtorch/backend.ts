@@ -5,6 +5,7 @@
  * libtorch's own threads belong to the process; PATCHWISE_THREADS sets how many, else the cores are shared out over
  * the ranks of this machine.
  */
+import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { UnavailableBackend } from '../../errors';
 import { registerKernels } from '../kernels';
@@ -28,6 +29,9 @@ export async function loadLibtorch(): Promise<LibtorchFacts> {
   const addon = loadAddon(addonPath());
   const threads = addon.threads(rankThreads());
   const device = chooseDevice(addon);
+  // A container is ended without a word when it takes more than it may.
+  const allowed = process.constrainedMemory();
+  if (allowed && allowed < totalmem()) addon.limitMemory(allowed);
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
   const onHost = await registerStockKernels('libtorch', tensors);
@@ -39,10 +43,17 @@ export async function loadLibtorch(): Promise<LibtorchFacts> {
 function chooseDevice(addon: Addon): string {
   const gpu = rankGpu();
   if (gpu === undefined) return 'CPU';
-  if (!addon.hasCuda()) {
-    if (!process.env.PATCHWISE_DEVICE) return 'CPU';
-    const why = `PATCHWISE_DEVICE asks for ${process.env.PATCHWISE_DEVICE}, and libtorch sees no GPU`;
+  const wish = process.env.PATCHWISE_DEVICE;
+  const gpus = addon.gpus();
+  if (gpus === 0) {
+    if (!wish) return 'CPU';
+    const why = `PATCHWISE_DEVICE asks for ${wish}, and libtorch sees no GPU`;
     throw new UnavailableBackend('libtorch', why, 'Unset it, or build from a libtorch with CUDA');
+  }
+  if (gpu >= gpus) {
+    const why = `${wish ? `PATCHWISE_DEVICE asks for ${wish}` : `this is local rank ${gpu}`}, and libtorch sees ${gpus} GPU(s)`;
+    const cure = `Use at most ${gpus} rank(s), or name a device: PATCHWISE_DEVICE=cuda:0, or cpu`;
+    throw new UnavailableBackend('libtorch', why, cure);
   }
   addon.useCuda(gpu);
   return `CUDA:${gpu}`;

@@ -26,7 +26,7 @@ export async function selfTest(path: string): Promise<SelfTest> {
   await tf.setBackend('libtorch');
   testKernels();
   const gigaflopsPerSecond = convolutionSpeed();
-  return { version: addon.version, threads: addon.threads(0), cuda: addon.hasCuda(), gigaflopsPerSecond };
+  return { version: addon.version, threads: addon.threads(0), cuda: addon.gpus() > 0, gigaflopsPerSecond };
 }
 
 if (require.main === module) void printSelfTest(() => selfTest(process.argv[2]!));

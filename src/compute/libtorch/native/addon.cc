@@ -3,6 +3,7 @@
 #include <torch/version.h>
 #include <deque>
 #include "allocator.h"
+#include "device_memory.h"
 #include "table.h"
 
 namespace patchwise {
@@ -19,10 +20,11 @@ const std::deque<Export>& allExports() {
   return all;
 }
 
-void throwOutOfMemory(napi_env env, const OutOfMemory& problem) {
+// `why` is what libtorch says, where it is libtorch that found out.
+void throwOutOfMemory(napi_env env, const OutOfMemory& problem, const std::string& why = "out of memory") {
   napi_value code, message, error, number;
   napi_create_string_utf8(env, "ERR_OUT_OF_MEMORY", NAPI_AUTO_LENGTH, &code);
-  napi_create_string_utf8(env, problem.what(), NAPI_AUTO_LENGTH, &message);
+  napi_create_string_utf8(env, why.c_str(), NAPI_AUTO_LENGTH, &message);
   napi_create_error(env, code, message, &error);
   napi_create_double(env, (double)problem.bytes, &number);
   napi_set_named_property(env, error, "bytes", number);
@@ -51,7 +53,12 @@ napi_value invoke(napi_env env, napi_callback_info info) {
   } catch (const OutOfMemory& problem) {
     throwOutOfMemory(env, problem);
   } catch (const c10::Error& problem) {
-    fail(problem.what_without_backtrace());
+    // A GPU's allocator has a class of its own for it, the CPU's default one only words.
+    std::string why = problem.what_without_backtrace();
+    if (dynamic_cast<const c10::OutOfMemoryError*>(&problem) || why.find("not enough memory") != std::string::npos)
+      throwOutOfMemory(env, OutOfMemory(0, environment->device.is_cpu() ? memoryLimit() : 0), why);
+    else
+      fail(why);
   } catch (const std::bad_alloc&) {
     throwOutOfMemory(env, OutOfMemory(0, memoryLimit()));
   } catch (const std::exception& problem) {
@@ -126,23 +133,24 @@ void addControl(Exports& exports) {
   exports.push_back({"", "memory", [put](Call& call) {
     napi_value object;
     napi_create_object(call.env, &object);
-    MemoryFigures figures = memoryFigures();
+    MemoryFigures figures = figuresOn(call.environment.device);
     put(call, object, "live", (double)figures.live);
     put(call, object, "peak", (double)figures.peak);
     put(call, object, "cached", (double)figures.cached);
     put(call, object, "handles", (double)(call.environment.slots.size() - call.environment.free.size()));
     call.answer(object);
   }});
-  exports.push_back({"", "resetPeak", [](Call&) { resetPeak(); }});
-  exports.push_back({"", "releaseCache", [](Call&) { releaseCache(); }});
+  exports.push_back({"", "resetPeak", [](Call& call) { resetPeakOn(call.environment.device); }});
+  exports.push_back({"", "releaseCache", [](Call& call) { releaseCacheOn(call.environment.device); }});
+  exports.push_back({"", "limitMemory", [](Call& call) { limitMemory(call.integer(0)); }});
   exports.push_back({"", "ownLoops", [](Call& call) { call.environment.ownLoops = call.flag(0); }});
   exports.push_back({"", "halfStorage", [](Call& call) {
     call.environment.storage = call.flag(0) ? at::kBFloat16 : at::kFloat;
   }});
-  exports.push_back({"", "hasCuda", [](Call& call) {
-    napi_value flag;
-    napi_get_boolean(call.env, at::globalContext().hasCUDA(), &flag);
-    call.answer(flag);
+  exports.push_back({"", "gpus", [](Call& call) {
+    napi_value number;
+    napi_create_uint32(call.env, at::hasCUDA() ? (uint32_t)at::getNumGPUs() : 0, &number);
+    call.answer(number);
   }});
   exports.push_back({"", "useCuda", [](Call& call) {
     TORCH_CHECK(call.environment.slots.size() == call.environment.free.size(), "tensors are alive on another device");

@@ -27,6 +27,9 @@ constexpr size_t kHugePage = 2 << 20;
 
 std::atomic<int64_t> live{0}, peak{0}, cached{0};
 
+int64_t physicalMemory() { return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE); }
+std::atomic<int64_t> limit{physicalMemory()};
+
 // Address space for all that the machine could hold. A freed range joins its free neighbours and keeps its pages, so a
 // training step needs hardly more memory than its tensors do at their most, and faults pages in once.
 class Arena {
@@ -93,7 +96,7 @@ class Arena {
   static constexpr size_t kPage = 4096;
 
   bool reserve() {
-    for (size_ = (size_t)memoryLimit(); size_ >= (64 << 20); size_ /= 2) {
+    for (size_ = (size_t)physicalMemory(); size_ >= (64 << 20); size_ /= 2) {
       void* space = mmap(nullptr, size_ + kHugePage, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (space == MAP_FAILED) continue;
@@ -173,9 +176,7 @@ void resetPeak() { peak = live.load(); }
 
 void releaseCache() { arena().release(); }
 
-int64_t memoryLimit() {
-  static const int64_t limit = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-  return limit;
-}
+int64_t memoryLimit() { return limit; }
+void limitMemory(int64_t bytes) { limit = bytes; }
 
 } // namespace patchwise

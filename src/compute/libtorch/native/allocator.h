@@ -18,7 +18,8 @@ MemoryFigures memoryFigures();
 void resetPeak();
 // Gives every kept range back to the system.
 void releaseCache();
-// Bytes of physical memory.
+// The most bytes of tensors there may be: what the machine has, unless less was set.
 int64_t memoryLimit();
+void limitMemory(int64_t bytes);
 
 } // namespace patchwise

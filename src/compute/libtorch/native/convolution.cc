@@ -1,6 +1,7 @@
 // 3D convolutions, plain and transposed, with the replicated border of `geometry.ts`. oneDNN (CPU) and cuDNN (CUDA)
 // read our [n, d, h, w, c] as channels_last_3d without a copy.
 #include <ATen/Context.h>
+#include <torch/version.h>
 #include "pad.h"
 #include "table.h"
 #include "thin.h"
@@ -62,6 +63,26 @@ Tensor gradientOf(const Tensor& dy, const Tensor& x, const Tensor& filter, const
   return ofWeights ? std::get<1>(gradients) : std::get<0>(gradients);
 }
 
+// A transposed convolution of a replicated border; it crops kernel - 1 voxels from every side.
+Tensor transposedConvolution(const Tensor& x, const Tensor& filter, const Tensor& bias, const Sizes& stride) {
+  Sizes crop;
+  for (int axis = 0; axis < 3; axis++) crop.push_back(filter.size(2 + axis) - 1);
+#if TORCH_VERSION_MAJOR < 2
+  // For it libtorch 1 has code alone that unfolds each voxel to all taps: 16 times the memory, and slow. The input
+  // gradient of a plain convolution is the same sum, by oneDNN.
+  if (x.device().is_cpu() && x.numel() > 0) {
+    Sizes shape{x.size(0), filter.size(1)};
+    for (int axis = 0; axis < 3; axis++) shape.push_back((x.size(2 + axis) - 1) * stride[axis] + 1 - crop[axis]);
+    Tensor like = at::empty(shape, x.options(), at::MemoryFormat::ChannelsLast3d); // its shape alone is read
+    Tensor y = std::get<0>(at::convolution_backward(x, like, filter, c10::nullopt, stride, crop, kOnes, false, kZeros, 1,
+                                                    {true, false, false}));
+    return bias.defined() ? y.add_(bias.reshape({1, -1, 1, 1, 1})) : y;
+  }
+#endif
+  return at::convolution(x, filter, bias.defined() ? c10::optional<Tensor>(bias) : c10::nullopt, stride, crop, kOnes,
+                         true, kZeros, 1);
+}
+
 // What a transposed convolution crops is put back as zeros: then its gradients are a plain convolution's forward pass
 // and weight gradient, for which oneDNN has fast code at padding 0.
 Tensor uncropped(const Tensor& dy, const Tensor& filter) {
@@ -85,15 +106,8 @@ void convolve(Call& call) {
   x = x.to(inner).contiguous();
   if (bias.defined()) bias = bias.to(inner);
   const Tensor& filter = filterIn(call.slot(1), plan.transposed, inner);
-  Tensor y;
-  if (plan.transposed) {
-    Sizes crop;
-    for (int axis = 0; axis < 3; axis++) crop.push_back(filter.size(2 + axis) - 1);
-    y = at::convolution(channelsFirst(x), filter, bias.defined() ? c10::optional<Tensor>(bias) : c10::nullopt,
-                        plan.strides(), crop, kOnes, true, kZeros, 1);
-  } else {
-    y = plainConvolution(channelsFirst(x), filter, bias, plan.strides());
-  }
+  auto compute = plan.transposed ? transposedConvolution : plainConvolution;
+  Tensor y = compute(channelsFirst(x), filter, bias, plan.strides());
   call.result(channelsLast(y).to(type).contiguous());
 }
 

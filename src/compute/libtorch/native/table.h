@@ -55,7 +55,7 @@ struct Environment {
 struct OutOfMemory : std::exception {
   int64_t bytes;
   int64_t limit;
-  explicit OutOfMemory(int64_t bytes, int64_t limit) : bytes(bytes), limit(limit) {}
+  OutOfMemory(int64_t bytes, int64_t limit) : bytes(bytes), limit(limit) {}
   const char* what() const noexcept override { return "out of memory"; }
 };
 

@@ -40,7 +40,9 @@ void fromArray(Call& call) {
   }
   Tensor view = at::from_blob(array.data, shape, at::TensorOptions().dtype(array.type));
   Tensor copy = at::empty(shape, call.floats().dtype(call.dtype(2)));
-  copy.copy_(view);
+  // From pinned memory a GPU copies while the host goes on; libtorch keeps that memory until the copy has arrived.
+  if (copy.device().is_cpu()) copy.copy_(view);
+  else copy.copy_(view.pin_memory(), true);
   call.result(copy);
 }
 

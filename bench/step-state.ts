@@ -1,0 +1,43 @@
+/** What every side of `bench step` starts from. */
+import { writeFile } from 'node:fs/promises';
+import {
+  type ModelConfig,
+  phantom,
+  resolveIntensity,
+  toModel,
+  useBackend,
+  type Vec3,
+  VqGan,
+} from '../src/index';
+import { Random } from '../src/random';
+
+/**
+ * Writes fresh weights, a codebook and a patch of the chest phantom to `stem`.json and .bin. The codes are spread wider
+ * than the latents are at first, so that few latents are as near to two of them as rounding can decide.
+ */
+export async function writeState(stem: string, config: ModelConfig, size: Vec3): Promise<void> {
+  await useBackend('cpu');
+  const model = new VqGan(config, 0);
+  const arrays = new Map(model.state());
+  model.dispose();
+  const random = new Random(2, 'codebook');
+  const embeddings = new Float32Array(config.codes * config.codeDim).map(() => random.normal());
+  const shape = [config.codes, config.codeDim];
+  arrays.set('codebook.embeddings', { shape, data: embeddings });
+  arrays.set('codebook.z_avg', { shape, data: embeddings });
+  arrays.set('codebook.N', { shape: [config.codes], data: new Float32Array(config.codes).fill(1) });
+  arrays.set('codebook.initialised', { shape: [1], data: Float32Array.of(1) });
+  const ct = phantom({ shape: size, seed: 1 });
+  const data = toModel(ct.data, resolveIntensity('ctpa', ct));
+  arrays.set('x', { shape: [1, size[2], size[1], size[0], 1], data });
+  let offset = 0;
+  const index = [...arrays].map(([name, array]) => {
+    const entry = { name, shape: array.shape, offset };
+    offset += array.data.length;
+    return entry;
+  });
+  const all = new Float32Array(offset);
+  for (const { name, offset: at } of index) all.set(arrays.get(name)!.data, at);
+  await writeFile(`${stem}.json`, JSON.stringify(index));
+  await writeFile(`${stem}.bin`, new Uint8Array(all.buffer));
+}

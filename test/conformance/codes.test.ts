@@ -1,0 +1,70 @@
+/** Values that need no PyTorch to be known: borders and codes. */
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { backendNames, useBackend } from '../../src/compute/backend';
+import { gatherCodes, nearestCode, replicatePad, stopGradient, straightThrough } from '../../src/compute/ops';
+import { normal, tensor, worstError } from './tensors';
+
+describe.each(backendNames)('backend %s', (name) => {
+  beforeAll(async () => {
+    await useBackend(name);
+  });
+
+  it('repeats the border voxels', () => {
+    const padded = replicatePad(tf.tensor5d([1, 2, 3, 4], [1, 1, 2, 2, 1]), [1, 0, 2], [0, 1, 1]);
+    expect(padded.shape).toEqual([1, 2, 3, 5, 1]);
+    const plane = [1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 3, 3, 3, 4, 4];
+    expect([...padded.dataSync()]).toEqual([...plane, ...plane]);
+  });
+
+  describe('codes', () => {
+    it.each([
+      [37, 5, 3],
+      [64, 64, 8],
+      [101, 130, 16],
+    ])('the nearest of %i latents among %i codes of width %i', (m, k, d) => {
+      const [z, codebook] = [normal(1, [m, d]), normal(2, [k, d])];
+      const codes = nearestCode(tf.tensor2d(z, [m, d]), tf.tensor2d(codebook, [k, d]));
+      expect(codes.dtype).toBe('int32');
+      const distance = (row: number, code: number) => {
+        let sum = 0;
+        for (let i = 0; i < d; i++) sum += (z[row * d + i]! - codebook[code * d + i]!) ** 2;
+        return sum;
+      };
+      codes.dataSync().forEach((code, row) => {
+        const least = Math.min(...Array.from({ length: k }, (_, other) => distance(row, other)));
+        expect(distance(row, code)).toBeLessThanOrEqual(least * (1 + 1e-5) + 1e-6);
+      });
+    });
+
+    it('takes the lower of two equal codes', () => {
+      const codebook = tf.tensor2d([9, 9, 1, 1, 1, 1, 1, 1, 5, 5, 1, 1], [6, 2]);
+      expect([...nearestCode(tf.tensor2d([1, 1, 5, 5, 0, 0], [3, 2]), codebook).dataSync()]).toEqual([
+        1, 4, 1,
+      ]);
+    });
+
+    it('gives the decoder the code and the encoder the gradient', () => {
+      const z = tensor<tf.Tensor2D>(3, [10, 4]);
+      const codebook = tensor<tf.Tensor2D>(4, [6, 4]);
+      const quantise = (latents: tf.Tensor2D) => {
+        const q = gatherCodes(codebook, nearestCode(latents, codebook));
+        return straightThrough(latents, q);
+      };
+      const direction = tensor<tf.Tensor2D>(5, [10, 4]);
+      const { value, grad } = tf.valueAndGrad((x: tf.Tensor) =>
+        tf.sum(tf.mul(quantise(x as tf.Tensor2D), direction)),
+      )(z);
+      expect(worstError(grad.dataSync(), direction.dataSync())).toBe(0);
+      const rows = nearestCode(z, codebook).dataSync();
+      const codes = codebook.dataSync();
+      let expected = 0;
+      direction.dataSync().forEach((weight, i) => {
+        expected += weight * codes[rows[Math.floor(i / 4)]! * 4 + (i % 4)]!;
+      });
+      expect(value.dataSync()[0]).toBeCloseTo(expected, 3);
+      const still = tf.grad((x: tf.Tensor) => tf.sum(tf.mul(x, stopGradient(x))))(z);
+      expect(worstError(still.dataSync(), z.dataSync())).toBe(0);
+    });
+  });
+});
