@@ -1,5 +1,6 @@
 /** What every side of `bench step` starts from. */
 import { writeFile } from 'node:fs/promises';
+import * as tf from '@tensorflow/tfjs-core';
 import {
   type ModelConfig,
   phantom,
@@ -9,7 +10,6 @@ import {
   type Vec3,
   VqGan,
 } from '../src/index';
-import { Random } from '../src/random';
 
 /**
  * Writes fresh weights, a codebook and a patch of the chest phantom to `stem`.json and .bin. The codes are spread wider
@@ -20,8 +20,9 @@ export async function writeState(stem: string, config: ModelConfig, size: Vec3):
   const model = new VqGan(config, 0);
   const arrays = new Map(model.state());
   model.dispose();
-  const random = new Random(2, 'codebook');
-  const embeddings = new Float32Array(config.codes * config.codeDim).map(() => random.normal());
+  const codes = tf.randomNormal([config.codes, config.codeDim], 0, 1, 'float32', 2);
+  const embeddings = codes.dataSync<'float32'>().slice();
+  codes.dispose();
   const shape = [config.codes, config.codeDim];
   arrays.set('codebook.embeddings', { shape, data: embeddings });
   arrays.set('codebook.z_avg', { shape, data: embeddings });

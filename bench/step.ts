@@ -142,7 +142,8 @@ function rowsOf(name: string, ours: Side, peers: readonly Side[]): BenchRow[] {
 }
 
 function timesOf(side: Side): number[] {
-  return side.turns.flatMap(({ ms }) => ms).slice(WARM_UP);
+  const all = side.turns.flatMap(({ ms }) => ms);
+  return all.slice(Math.min(WARM_UP, all.length >> 1));
 }
 
 /** How far one side's training goes from another's. */

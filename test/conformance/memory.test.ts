@@ -92,7 +92,7 @@ describe.each(backendNames.filter((name) => name in WITH_LITTLE_LEFT))('backend 
     const held = tf.backend().numDataIds();
     // In the first convolution, later in the forward pass, in the backward pass.
     let failures = 0;
-    for (let megabytes = 4; megabytes <= 128; megabytes *= 2) {
+    for (let megabytes = 1; megabytes <= 128; megabytes *= 2) {
       WITH_LITTLE_LEFT[name]!(megabytes << 20, () => {
         try {
           step(large);
