@@ -33,7 +33,6 @@ describe('patchwise plan', () => {
     [['--volume', '64,64,64', '--patch', '32,32,32', '--stride', '48,32,32'], 'stride'],
     [['--volume', '64,64,64', '--preset', 'huge'], 'guide, upstream, baseline, toy'],
     [['--volume', '64,64,64', '--batch', '0'], 'a whole number above 0'],
-    [[], '--volume'],
     [['--volume', '64,64,64', '--colour', 'red'], '--colour'],
   ])('refuses %j as wrong usage and says what is allowed', async (args, told) => {
     const { code, stderr, stdout } = await patchwise('plan', ...args);
