@@ -121,7 +121,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       decoderBlocks: 0,
       commitment: 1,
       decay: 0.9,
-      restartBelow: 0.05,
+      restartBelow: 0.1,
       reconstruction: 4,
     },
     // Off, and small where slice or patch turn it on: two layers of stride 2 are what 32 x 32 x 16 voxels have room for.
