@@ -36,7 +36,7 @@ export interface EncodedCohort {
 
 /**
  * Encodes NIfTI files, folders of them or a dataset, one volume in memory at a time, into `<name>.npz` files of a
- * folder. A file that cannot be read is left out with its reason.
+ * folder. A file that cannot be read is left out with its reason, and so is a dataset's volume that a model made.
  *
  * @throws InvalidArgument where there is nothing to encode; errors of `encode`
  */
@@ -80,11 +80,9 @@ interface NamedFile extends CohortFile {
 
 function volumesOf(input: string | readonly string[], canonical: boolean | undefined): NamedFile[] {
   if (typeof input === 'string' && isDataset(input))
-    return openDataset(input).volumes.map((stored) => ({
-      name: stored.name,
-      file: stored.name,
-      read: () => stored.read(),
-    }));
+    return openDataset(input)
+      .volumes.filter((stored) => !stored.blended)
+      .map((stored) => ({ name: stored.name, file: stored.name, read: () => stored.read() }));
   return findSources(input).map(({ name, path }) => ({
     name,
     file: path,

@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { InvalidArgument } from '../errors';
 
-/** Threads for the current rank: PATCHWISE_THREADS, else the cores shared out over the ranks of this machine. */
-export function rankThreads(): number {
+/** Threads for each of the ranks of this machine: PATCHWISE_THREADS, else the cores shared out over them. */
+export function rankThreads(ranksHere = launchedRanks()): number {
   const wish = process.env.PATCHWISE_THREADS;
   if (wish) {
     const threads = Number(wish);
@@ -11,8 +11,12 @@ export function rankThreads(): number {
       throw new InvalidArgument('PATCHWISE_THREADS', 'a whole number from 1', wish);
     return threads;
   }
-  const ranks = Number(process.env.LOCAL_WORLD_SIZE ?? process.env.WORLD_SIZE ?? 1) || 1;
-  return Math.max(1, Math.floor(availableParallelism() / ranks));
+  return Math.max(1, Math.floor(availableParallelism() / ranksHere));
+}
+
+/** How many ranks this one's launcher has started on this machine. */
+function launchedRanks(): number {
+  return Number(process.env.LOCAL_WORLD_SIZE ?? process.env.WORLD_SIZE ?? 1) || 1;
 }
 
 /**

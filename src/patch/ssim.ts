@@ -14,7 +14,7 @@ export const K2 = 0.03;
 /** The four local means that SSIM needs: of a, of b, of a² + b², of ab. */
 const FIELDS = 4;
 
-/** The functions of simd/index.ts; addresses are in bytes. */
+/** The functions of simd/ssim.ts; addresses are in bytes. */
 interface SsimLoops {
   filterZ(planes: number, size: number, kernel: number, fields: number): void;
   sumPlane(
@@ -87,7 +87,7 @@ export class SsimSums {
     this.layout = layOut(this.nx, this.ny);
     const memory = newMemory(this.layout.bytes);
     if (!memory) throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
-    this.loops = instantiate(simdModule('evaluate'), memory);
+    this.loops = instantiate(simdModule('patch'), memory);
     const { buffer } = memory;
     this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
     this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);

@@ -162,22 +162,11 @@ async function probes(
 function devices(ranks: number): RanksFinding {
   const gpus = visibleGpus();
   if (gpus.length === 0) {
-    const threads = rankThreadsFor(ranks);
-    return { part: 'devices', found: `no GPU; ${ranks} ranks on the processor, ${threads} thread(s) each` };
+    const threads = `${rankThreads(ranks)} thread(s) each`;
+    return { part: 'devices', found: `no GPU; ${ranks} ranks on the processor, ${threads}` };
   }
   const shared = ranks > gpus.length ? `, which ${Math.ceil(ranks / gpus.length)} ranks share` : '';
   return { part: 'devices', found: `GPU ${gpus.slice(0, ranks).join(', ')}${shared}` };
-}
-
-function rankThreadsFor(ranks: number): number {
-  const before = process.env.LOCAL_WORLD_SIZE;
-  process.env.LOCAL_WORLD_SIZE = String(ranks);
-  try {
-    return rankThreads();
-  } finally {
-    if (before === undefined) delete process.env.LOCAL_WORLD_SIZE;
-    else process.env.LOCAL_WORLD_SIZE = before;
-  }
 }
 
 function collectives(): RanksFinding {

@@ -11,7 +11,7 @@ import { readCodes, writeCodes } from '../../src/codes/file';
 import { unpackNpz } from '../../src/codes/npz';
 import { useBackend } from '../../src/compute/backend';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
-import { reconstruct } from '../../src/evaluate/reconstruct';
+import { reconstruct, reconstructToDataset } from '../../src/evaluate/reconstruct';
 import type { ModelConfig } from '../../src/model/config';
 import { phantom } from '../../src/volume/phantom';
 import { readVolume } from '../../src/volume/read';
@@ -111,12 +111,17 @@ describe('encoding', () => {
     expect(evaluated.usage).toBe(found.usage);
 
     await prepareDataset(join(input, 'b.nii'), join(folder, 'dataset'), { intensity: 'ctpa' });
+    await reconstructToDataset(checkpoints.ema!, other, join(folder, 'dataset'), {
+      ...options,
+      name: 'made',
+    });
     const stored = await encodeFiles(
       checkpoints.ema!,
       join(folder, 'dataset'),
       join(folder, 'stored'),
       options,
     );
+    expect(stored.rows.map(({ file }) => file)).toEqual(['b']); // not what a model made
     expect((await readCodes(stored.rows[0]!.output)).data).toEqual(
       (await readCodes(found.rows[1]!.output)).data,
     );

@@ -32,6 +32,7 @@ describe('what a rank may use', () => {
     expect(rankThreads()).toBe(cores);
     given({ WORLD_SIZE: '8', LOCAL_WORLD_SIZE: '2' });
     expect(rankThreads()).toBe(Math.max(1, Math.floor(cores / 2)));
+    expect(rankThreads(1)).toBe(cores);
     given({ WORLD_SIZE: '4096' });
     expect(rankThreads()).toBe(1);
     given({ PATCHWISE_THREADS: '3', WORLD_SIZE: '2' });

@@ -51,7 +51,9 @@ test('the guide’s forecast grows with the patch and has its order of magnitude
   // At full resolution: conv_first's 64 channels, and 5 tensors of 128 around the last stage's two ResBlocks.
   expect(full).toBeGreaterThan(256 * 256 * 128 * 4 * (64 + 5 * 128));
   expect(full).toBeLessThan(256 * 256 * 128 * 4 * (64 + 5 * 128) * 1.35);
-  const { weights, gradients, optimiser, activations, total } = forecastMemory(guide, [256, 256, 128], 2);
+  const { weights, gradients, optimiser, activations, total } = forecastMemory(guide, [256, 256, 128], {
+    batch: 2,
+  });
   expect(weights).toBe(4 * 22_230_977);
   // Borders make it a little more than the activations alone; gradients on their way back come on top.
   expect(activations / (2 * full)).toBeGreaterThan(1);

@@ -61,17 +61,18 @@ export function activationBytes(config: ModelConfig, patch: Patch): number {
 
 /**
  * Forecasts a training step on patches [x, y, z], by going through it on paper: the layers' shapes, and the order in
- * which the passes take and free memory. What a process needs beside its tensors (Node, libtorch's code, a CUDA context and
- * cuDNN's workspace) and the volumes that patches are cut from come on top. Throws InvalidArgument for a patch that the model cannot take.
+ * which the passes take and free memory. What a process needs beside its tensors (Node, libtorch's code, a CUDA context
+ * and cuDNN's workspace) and the volumes that patches are cut from come on top.
+ *
+ * @throws InvalidArgument for a patch that the model cannot take
  */
 export function forecastMemory(
   config: ModelConfig,
   patch: Patch,
-  options: ForecastOptions | number = {},
+  options: ForecastOptions = {},
 ): MemoryForecast {
   checkPatch(config, patch);
-  const given = typeof options === 'number' ? { batch: options } : options;
-  const { batch = 1, checkpointing = 'none', precision = 'float32', gan, device = 'libtorch' } = given;
+  const { batch = 1, checkpointing = 'none', precision = 'float32', gan, device = 'libtorch' } = options;
   const weights = parameterCount(config) * FLOAT32;
   const codebook = config.codes * (2 * config.codeDim + 1) * FLOAT32;
   const players = gan && hasDiscriminators(gan) ? discriminatorBytes(gan) : 0;

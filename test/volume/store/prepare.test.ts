@@ -1,6 +1,16 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -217,6 +227,14 @@ describe('prepareDataset', () => {
     const first = prepareDataset(inputs(), output);
     await expect(prepareDataset(inputs(), output)).rejects.toThrow(/nobody else prepares/);
     await first;
+    expect(readdirSync(output)).not.toContain('.lock');
+  });
+
+  it('takes over the lock of a process that is gone, though another has its pid since', async () => {
+    const output = join(folder(), 'taken-over');
+    mkdirSync(output);
+    writeFileSync(join(output, '.lock'), `${hostname()} ${process.pid} long ago`);
+    await prepareDataset(inputs(), output);
     expect(readdirSync(output)).not.toContain('.lock');
   });
 });
