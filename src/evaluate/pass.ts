@@ -6,7 +6,7 @@ import { type Grid, type GridOptions, planGrid } from '../patch/grid';
 import { type CheckpointState, findCheckpoint, readState, type StateFile } from '../train/checkpoint';
 import type { RunConfig, WeightsName } from '../train/config';
 import { attach, Run } from '../train/run';
-import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
+import { chosenByAuto, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import { viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
@@ -101,10 +101,7 @@ function intensityOf(
   const [first] = trained;
   // A dataset that was prepared with a window keeps it where the config says `auto`: that one is the training's.
   const chosen =
-    spec === 'auto' &&
-    first &&
-    trained.every(({ name }) => name === first.name) &&
-    !first.name.includes('(auto');
+    spec === 'auto' && first && trained.every(({ name }) => name === first.name) && !chosenByAuto(first);
   if (chosen && first.name !== 'minmax') return first;
   return resolveIntensity(chosen ? 'minmax' : spec, volume);
 }

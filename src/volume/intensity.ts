@@ -27,6 +27,14 @@ export const windowPresets: Readonly<Record<WindowPreset, readonly [number, numb
 /** Air is -1000 HU and no display range starts below 0, so a minimum under this means Hounsfield units. */
 const hounsfieldBelow = -200;
 
+/** Begins the reason in the name of what 'auto' chose; checkpoints hold such names. */
+const byAuto = '(auto';
+
+/** Whether 'auto' chose it by the values of a volume, so that another volume may get another. */
+export function chosenByAuto({ name }: Intensity): boolean {
+  return name.includes(byAuto);
+}
+
 /** The intensity map that `spec` means for this volume. Throws InvalidArgument for an unknown or empty window. */
 export function resolveIntensity(spec: IntensitySpec, volume: Pick<Volume, 'data'>): Intensity {
   if (spec === 'minmax') return { name: 'minmax', ...fileRange(volume.data), units: 'file' };
@@ -35,10 +43,10 @@ export function resolveIntensity(spec: IntensitySpec, volume: Pick<Volume, 'data
     if (low < hounsfieldBelow) {
       return {
         ...preset('ctpa'),
-        name: `ctpa (auto: minimum ${low} < ${hounsfieldBelow}, Hounsfield units)`,
+        name: `ctpa ${byAuto}: minimum ${low} < ${hounsfieldBelow}, Hounsfield units)`,
       };
     }
-    const name = `minmax (auto: minimum ${low} >= ${hounsfieldBelow}, no Hounsfield units)`;
+    const name = `minmax ${byAuto}: minimum ${low} >= ${hounsfieldBelow}, no Hounsfield units)`;
     return { name, low, high, units: 'file' };
   }
   if (typeof spec === 'string') return preset(spec);
