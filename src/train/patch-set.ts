@@ -21,6 +21,7 @@ export class PatchSet {
   private readonly firsts: readonly number[];
   /** Patches that are being read ahead of `read`. */
   private readonly ahead = new Map<number, Promise<Float32Array>>();
+  private batch = new Float32Array(0);
 
   constructor(
     private readonly regions: readonly Region[],
@@ -35,12 +36,24 @@ export class PatchSet {
     this.count = count;
   }
 
-  /** The patch in the model's [-1, 1]: [pz * py * px], x fastest. */
-  async read(index: number): Promise<Float32Array> {
-    const values = this.ahead.get(index) ?? this.values(index);
+  /** The patch in the model's [-1, 1]: [pz * py * px], x fastest; in `out` where that is given. */
+  async read(index: number, out?: Float32Array): Promise<Float32Array> {
+    const values = this.ahead.get(index) ?? this.values(index, out);
     this.ahead.delete(index);
     const patch = await values;
-    return toModel(patch, this.intensities[this.locate(index).region.volume]!, patch);
+    return toModel(patch, this.intensities[this.locate(index).region.volume]!, out ?? patch);
+  }
+
+  /** Patches one after the other as `read` gives them, [n * pz * py * px], until the next call. */
+  async readBatch(indices: readonly number[]): Promise<Float32Array> {
+    const [px, py, pz] = this.regions[0]!.grid.patch;
+    const voxels = px * py * pz;
+    const size = indices.length * voxels;
+    // Fresh memory would have to be touched, and collected, at every step.
+    if (this.batch.length < size) this.batch = new Float32Array(size);
+    for (const [i, index] of indices.entries())
+      await this.read(index, this.batch.subarray(i * voxels, (i + 1) * voxels));
+    return this.batch.subarray(0, size);
   }
 
   /** Begins to read patches that `read` will be asked for soon, in other threads, while this one computes. */
@@ -55,15 +68,15 @@ export class PatchSet {
     }
   }
 
-  /** The patch in the volume's own values. */
-  private async values(index: number): Promise<Float32Array> {
+  /** The patch in the volume's own values, in `out` where the volume is in memory. */
+  private async values(index: number, out?: Float32Array): Promise<Float32Array> {
     const { region, at } = this.locate(index);
     const volume = this.volumes[region.volume]!;
     if (!(volume instanceof Volume)) return storedPatch(volume, region, at);
     const slice = volume.shape[0] * volume.shape[1];
     // z is the slowest axis, so a slab is one piece of the volume.
     const slab = volume.data.subarray(region.from * slice, region.to * slice);
-    return extractPatch(slab, region.grid, at);
+    return extractPatch(slab, region.grid, at, out);
   }
 
   own(index: number): OwnVoxels {

@@ -65,7 +65,9 @@ export interface Training {
 
 /**
  * One optimiser step of all ranks: losses and gradients of the local patches, in one pass or several; one sum over the
- * ranks of everything that must agree, of the gradients already in the last backward pass where that pays; then the same clipping, Adam and quantiser update everywhere.
+ * ranks of everything that must agree, of the gradients already in the last backward pass where that pays; then the
+ * same clipping, Adam and quantiser update everywhere.
+ *
  * @param step optimiser steps done before this one
  */
 export async function trainStep(
@@ -82,7 +84,7 @@ export async function trainStep(
   const buckets = collective.overlaps ? new GradientBuckets(sum.gradients, collective) : undefined;
   const count = passCount(share, config.batch, collective.worldSize);
   for (const [i, pass] of passes.entries()) {
-    const x = await readBatch(training.patches, pass.patches, config.patch);
+    const x = await readBatch(training, pass.patches);
     clock.lap('data');
     takePassTimes();
     // Only where no rank has another pass: sums may not come between what ranks say to one another in passes.
@@ -130,15 +132,17 @@ export async function trainStep(
 
 /** What the quantiser must know of the latents of all ranks before a step: at the first, where its codes start. */
 async function prepareQuantiser(
-  { learner: { model }, collective, config, patches }: Training,
+  training: Training,
   passes: readonly Pass[],
   share: Share,
   clock: Clock,
 ): Promise<void> {
+  const { collective, config } = training;
+  const { model } = training.learner;
   const latents = async (): Promise<tf.Tensor2D> => {
     const parts: tf.Tensor2D[] = [];
     for (const pass of passes) {
-      const x = await readBatch(patches, pass.patches, config.patch);
+      const x = await readBatch(training, pass.patches);
       clock.lap('data');
       parts.push(tf.tidy(() => tf.reshape(model.encode(x), [-1, model.config.codeDim])));
       x.dispose();
@@ -161,16 +165,9 @@ async function prepareQuantiser(
 }
 
 /** [n, pz, py, px, 1] */
-async function readBatch(
-  set: PatchSet,
-  patches: readonly number[],
-  patch: readonly number[],
-): Promise<tf.Tensor5D> {
-  const [px, py, pz] = patch as [number, number, number];
-  const voxels = px * py * pz;
-  const batch = new Float32Array(patches.length * voxels);
-  for (const [i, index] of patches.entries()) batch.set(await set.read(index), i * voxels);
-  return tf.tensor5d(batch, [patches.length, pz, py, px, 1]);
+async function readBatch({ patches, config }: Training, indices: readonly number[]): Promise<tf.Tensor5D> {
+  const [px, py, pz] = config.patch;
+  return tf.tensor5d(await patches.readBatch(indices), [indices.length, pz, py, px, 1]);
 }
 
 /** A row of figures for every rank, each put in by its own. */

@@ -83,6 +83,16 @@ describe('training from a prepared dataset', { timeout: 180_000 }, () => {
     expect([await set.read(3), await set.read(1)]).toEqual(expected);
   });
 
+  it.each(['one.nii', 'many.store'])('a batch of %s is its patches one after the other', async (data) => {
+    const { train: set } = await loadData(configOf(at(data)));
+    set.prefetch([2]);
+    for (const indices of [[2, 0, 1], [1], [0, 2]]) {
+      const batch = [...(await set.readBatch(indices))];
+      const patches = await Promise.all(indices.map((index) => set.read(index)));
+      expect(batch).toEqual(patches.flatMap((patch) => [...patch]));
+    }
+  });
+
   it('gives the curve and the weights that the file gives, to the bit, and resumes so', async () => {
     const file = await finished({ data: at('one.nii'), ranks: 2, steps: 12 });
     // However many threads read, and however far ahead.
