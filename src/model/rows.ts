@@ -44,12 +44,18 @@ export function sumsByCode(
 ): { counts: Float32Array; sums: Float32Array } {
   const counts = new Float32Array(count);
   const sums = new Float64Array(count * width);
+  addByCode(latents, codes, counts, sums);
+  return { counts, sums: new Float32Array(sums) };
+}
+
+/** The loops by themselves: V8 leaves what it compiled of a loop wherever the code after it is new to it, every time. */
+function addByCode(latents: Float32Array, codes: Int32Array, counts: Float32Array, sums: Float64Array): void {
+  const width = sums.length / counts.length;
   for (let row = 0; row < codes.length; row++) {
     const code = codes[row]!;
     counts[code]!++;
     for (let c = 0; c < width; c++) sums[code * width + c]! += latents[row * width + c]!;
   }
-  return { counts, sums: new Float32Array(sums) };
 }
 
 /** Scales every row to length 1, in place; a row of zeros stays. */
