@@ -140,6 +140,45 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     });
   });
 
+  it.each([
+    ['conv3d', 1, [1, 4, 6, 8], [3, 3, 3, 16, 32]],
+    ['conv3d', 1, [2, 3, 5, 7], [3, 3, 3, 32, 16]],
+    ['conv3d', 1, [1, 5, 4, 37], [3, 3, 3, 80, 144]],
+    ['conv3d', 1, [1, 1, 1, 1], [3, 3, 3, 16, 16]],
+    ['conv3d', 1, [1, 2, 70, 80], [3, 3, 3, 16, 16]],
+    ['conv3d', 2, [1, 4, 8, 16], [4, 4, 4, 32, 64]],
+    ['conv3d', [1, 2, 2], [2, 6, 10, 12], [4, 4, 4, 48, 16]],
+    ['conv3dTranspose', 2, [1, 4, 8, 8], [4, 4, 4, 32, 64]],
+    ['conv3dTranspose', [1, 2, 2], [2, 3, 2, 5], [4, 4, 4, 16, 48]],
+  ] as const)(
+    'multiplies bfloat16 exactly and adds up in floats: %s of stride %j, %j by %j',
+    (name, stride, shape, w) => {
+      // Small whole numbers, whose products and sums every way of computing has exactly.
+      const whole = (seed: number, of: readonly number[]) => tf.round(tf.mul(tensor(seed, [...of]), 2));
+      const inputs = [whole(1, [...shape, w[3]]), whole(2, w), whole(3, [w[4]])];
+      const convolve = (...[x, weights, bias]: tf.Tensor[]) =>
+        (name === 'conv3d' ? conv3d : conv3dTranspose)(
+          x as tf.Tensor5D,
+          weights as tf.Tensor5D,
+          bias as tf.Tensor1D,
+          { stride },
+        );
+      storeActivationsIn('bf16');
+      const dy = whole(4, convolve(...inputs).shape);
+      const compute = () =>
+        [convolve(...inputs), ...tf.grads(convolve)(inputs, dy)].map((y) => y.dataSync<'float32'>());
+      const ours = compute();
+      backend.addon.ownLoops(false);
+      const theirs = compute();
+      backend.addon.ownLoops(true);
+      storeActivationsIn('float32');
+      ours.forEach((values, i) => {
+        expect(worstError(values, theirs[i]!)).toBe(0);
+      });
+      expect(theirs[0]!.some((value) => value !== 0)).toBe(true);
+    },
+  );
+
   it('stores activations as bfloat16: near the same gradients, half the memory, floats to the reader', () => {
     const config = {
       ...presetNamed('toy').model,

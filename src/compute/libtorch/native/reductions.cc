@@ -52,10 +52,14 @@ void addReductions(Exports& exports) {
       call.result(reduce(call.tensor(0), call.sizes(1), call.flag(2)));
     }});
   exports.push_back({"", "matMul", [](Call& call) {
-    Tensor a = call.tensor(0).to(at::kFloat), b = call.tensor(1).to(at::kFloat);
+    Tensor a = call.tensor(0), b = call.tensor(1);
+    // Of whole numbers it is one; cuBLAS multiplies none, and doubles hold them all.
+    bool whole = !a.is_floating_point() && !b.is_floating_point();
+    a = a.to(whole ? at::kDouble : at::kFloat), b = b.to(whole ? at::kDouble : at::kFloat);
     if (call.flag(2)) a = a.transpose(-1, -2);
     if (call.flag(3)) b = b.transpose(-1, -2);
-    call.result(at::matmul(a, b));
+    Tensor product = at::matmul(a, b);
+    call.result(whole ? product.to(at::kInt) : product);
   }});
 }
 

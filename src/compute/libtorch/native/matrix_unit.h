@@ -1,0 +1,133 @@
+// The processor's matrix unit (Intel's AMX): it adds the product of a tile of 16 rows of 32 bfloat16 and one of 16 pairs
+// of rows of 16 columns to a tile of 16 x 16 floats, in the time of some 16 vector instructions.
+#pragma once
+#include "simd.h"
+#if defined(__AMX_BF16__) && defined(__AVX512F__)
+#include <immintrin.h>
+#define PATCHWISE_TILES 1
+#else
+#define PATCHWISE_TILES 0
+#endif
+
+namespace patchwise {
+
+// Whether this process can use it: the compiler, the processor and the system allow it.
+bool hasMatrixUnit();
+
+#if PATCHWISE_TILES
+
+// The shapes of the eight tile registers of a thread: 0 to 3 sums, 4 and 5 left sides, 6 and 7 right sides. Sums 0 and 1
+// are of the first left side. Given back at the end, because others who use the unit count on its being free.
+class TileShapes {
+ public:
+  // Rows of the two left sides, and pairs that a product adds up.
+  void use(int first, int second, int pairs) {
+    if (first == first_ && second == second_ && pairs == pairs_) return;
+    first_ = first, second_ = second, pairs_ = pairs;
+    const int rows[8] = {first, first, second, second, first, second, pairs, pairs};
+    for (int tile = 0; tile < 8; tile++) {
+      config_.rows[tile] = std::max(rows[tile], 1);
+      config_.bytes[tile] = tile == 4 || tile == 5 ? 4 * pairs : 64;
+    }
+    _tile_loadconfig(&config_);
+  }
+  ~TileShapes() { _tile_release(); }
+
+ private:
+  struct alignas(64) {
+    uint8_t palette = 1, start = 0, reserved[14] = {};
+    uint16_t bytes[16] = {};
+    uint8_t rows[16] = {};
+  } config_;
+  int first_ = 0, second_ = 0, pairs_ = 0;
+};
+
+// What a step multiplies: addresses of the left and right sides, and bytes from row to row of the left ones; rows of the
+// right ones are 64 bytes.
+struct TileStep {
+  const void *left, *left2, *right, *right2;
+  int64_t stride;
+};
+
+// Adds its products to the sums of `kLeft` left and `kRight` right sides.
+template <int kLeft, int kRight>
+PATCHWISE_INLINE void tileProduct(const TileStep& step) {
+  _tile_loadd(4, step.left, step.stride);
+  _tile_loadd(6, step.right, 64);
+  _tile_dpbf16ps(0, 4, 6);
+  if (kRight > 1) {
+    _tile_loadd(7, step.right2, 64);
+    _tile_dpbf16ps(1, 4, 7);
+  }
+  if (kLeft > 1) {
+    _tile_loadd(5, step.left2, step.stride);
+    _tile_dpbf16ps(2, 5, 6);
+    if (kRight > 1) _tile_dpbf16ps(3, 5, 7);
+  }
+}
+
+PATCHWISE_INLINE void clearSums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+// The four sums as floats, rows `stride` floats apart, the second left side's behind the first's 16 rows.
+template <int kLeft, int kRight>
+PATCHWISE_INLINE void storeSums(float* to, int64_t stride) {
+  _tile_stored(0, to, 4 * stride);
+  if (kRight > 1) _tile_stored(1, to + 16, 4 * stride);
+  if (kLeft > 1) _tile_stored(2, to + 16 * stride, 4 * stride);
+  if (kLeft > 1 && kRight > 1) _tile_stored(3, to + 16 * stride + 16, 4 * stride);
+}
+template <int kLeft, int kRight>
+PATCHWISE_INLINE void loadSums(const float* from, int64_t stride) {
+  _tile_loadd(0, from, 4 * stride);
+  if (kRight > 1) _tile_loadd(1, from + 16, 4 * stride);
+  if (kLeft > 1) _tile_loadd(2, from + 16 * stride, 4 * stride);
+  if (kLeft > 1 && kRight > 1) _tile_loadd(3, from + 16 * stride + 16, 4 * stride);
+}
+
+// Calls run<left, right>() for the counts of sides, 1 or 2 each.
+#define PATCHWISE_BY_SIDES(left, right, run)                      \
+  ((left) > 1 ? ((right) > 1 ? run<2, 2> : run<2, 1>)             \
+              : ((right) > 1 ? run<1, 2> : run<1, 1>))
+
+// Tiles are read behind the compiler's back: what was stored before must be in memory.
+PATCHWISE_INLINE void settle() { asm volatile("" ::: "memory"); }
+
+// Two rows of values as pairs of bfloat16, the first row's in the lower halves.
+PATCHWISE_INLINE Words pairsOf(Floats first, Floats second) {
+  Words a = (Words)first, b = (Words)second;
+  a += 0x7fffu + ((a >> 16) & 1u), b += 0x7fffu + ((b >> 16) & 1u);
+  return a >> 16 | (b & 0xffff0000u);
+}
+PATCHWISE_INLINE Words pairsOf(const BFloat16* first, const BFloat16* second) {
+  return __builtin_convertvector(*(const Halves*)first, Words) |
+         __builtin_convertvector(*(const Halves*)second, Words) << 16;
+}
+
+// Rows and columns of 16 x 16 words change places.
+inline void transposeWords(Words (&m)[16]) {
+  // In step k, blocks of k x k words beside the diagonal change places.
+  auto swap = [&](auto low, auto high, int k) {
+    for (int i = 0; i < 16; i++)
+      if (!(i & k)) {
+        Words a = m[i], b = m[i + k];
+        m[i] = __builtin_shuffle(a, b, low), m[i + k] = __builtin_shuffle(a, b, high);
+      }
+  };
+  swap(Words{0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30},
+       Words{1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31}, 1);
+  swap(Words{0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29},
+       Words{2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31}, 2);
+  swap(Words{0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27},
+       Words{4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31}, 4);
+  swap(Words{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23},
+       Words{8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}, 8);
+}
+
+#endif
+
+} // namespace patchwise

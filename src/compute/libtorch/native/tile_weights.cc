@@ -1,0 +1,151 @@
+// Gradients of weights by the matrix unit: for each tap, the product of shifted inputs, channels by voxels, and gradients
+// of outputs, voxels by channels. Both lie on one flat grid of voxels, with zeros among the gradients where the grid is
+// wider than the outputs, so that a tap is an offset.
+#include <ATen/Parallel.h>
+#include "matrix_unit.h"
+#include "tiles.h"
+
+namespace patchwise {
+
+#if !PATCHWISE_TILES
+
+Tensor tileWeightGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) { return {}; }
+
+#else
+
+namespace {
+
+constexpr int64_t kMemory = 16 << 20; // bytes of copies at a time
+constexpr int64_t kPositions = 4096;  // of the grid that are worked on together: 32 channels of both fit the cache
+
+int64_t upTo(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+// The grid of a plane: every stride-th voxel of the inputs, so that there are stride x stride planes ("phases") of each.
+struct Plane {
+  Size3 kernel, stride;
+  int64_t pitch, positions; // voxels of a row; voxels that gradients lie on, whole tiles
+  int64_t length;           // voxels of a channel's row: all that taps reach, an odd number of cache lines
+
+  Plane(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) : kernel(kernel), stride(stride) {
+    pitch = (x.size(3) + stride[2] - 1) / stride[2];
+    positions = upTo((dy.size(2) - 1) * pitch + dy.size(3), 32);
+    int64_t rows = (x.size(2) + stride[1] - 1) / stride[1];
+    length = upTo(std::max(positions + offset(kernel[1] - 1, kernel[2] - 1), rows * pitch), 32);
+    length += length / 32 % 2 ? 0 : 32;
+  }
+  int64_t phases() const { return stride[1] * stride[2]; }
+  int64_t phase(int64_t y, int64_t x) const { return y % stride[1] * stride[2] + x % stride[2]; }
+  int64_t offset(int64_t y, int64_t x) const { return y / stride[1] * pitch + x / stride[2]; }
+};
+
+// One plane [h, w, c] of inputs, of each phase, as [c, length].
+void packInputs(const BFloat16* x, int64_t height, int64_t width, int64_t channels, const Plane& plane, BFloat16* out) {
+  alignas(64) BFloat16 zeros[16] = {};
+  for (int64_t phase = 0; phase < plane.phases(); phase++)
+    for (int64_t c = 0; c < channels; c += 16)
+      for (int64_t at = 0; at < plane.length; at += 32) {
+        auto voxel = [&](int64_t i) -> const BFloat16* {
+          int64_t y = i / plane.pitch * plane.stride[1] + phase / plane.stride[2];
+          int64_t z = i % plane.pitch * plane.stride[2] + phase % plane.stride[2];
+          return y < height && z < width ? x + (y * width + z) * channels + c : zeros;
+        };
+        Words block[16];
+        for (int i = 0; i < 16; i++) block[i] = pairsOf(voxel(at + 2 * i), voxel(at + 2 * i + 1));
+        transposeWords(block);
+        BFloat16* to = out + (phase * channels + c) * plane.length + at;
+        for (int i = 0; i < 16; i++) *(Words*)(to + i * plane.length) = block[i];
+      }
+}
+
+// One plane [h, w, c] of gradients as [c / 16, positions / 2, 16, 2].
+void packGradients(const BFloat16* dy, int64_t height, int64_t width, int64_t channels, const Plane& plane,
+                   BFloat16* out) {
+  alignas(64) BFloat16 zeros[16] = {};
+  for (int64_t c = 0; c < channels; c += 16)
+    for (int64_t at = 0; at < plane.positions; at += 2, out += 32) {
+      auto voxel = [&](int64_t i) -> const BFloat16* {
+        int64_t y = i / plane.pitch, x = i % plane.pitch;
+        return y < height && x < width ? dy + (y * width + x) * channels + c : zeros;
+      };
+      *(Words*)out = pairsOf(voxel(at), voxel(at + 1));
+    }
+}
+
+// A tap's share of the sums of up to 32 x 32 channels, over planes that lie a step apart.
+struct Share {
+  const BFloat16 *left, *right;
+  int64_t length, leftStep, rightStep; // of a channel's row; from plane to plane
+  int64_t panel;                       // from 16 channels of gradients to the next
+  int64_t planes, positions;
+  float* sums;
+  int64_t out;
+};
+
+template <int kLeft, int kRight>
+void addShare(const Share& s) {
+  loadSums<kLeft, kRight>(s.sums, s.out);
+  for (int64_t plane = 0; plane < s.planes; plane++) {
+    const BFloat16 *left = s.left + plane * s.leftStep, *right = s.right + plane * s.rightStep;
+    for (int64_t i = 0; i < s.positions; i += 32, left += 32, right += 512)
+      tileProduct<kLeft, kRight>({left, left + 16 * s.length, right, right + s.panel, 2 * s.length});
+  }
+  storeSums<kLeft, kRight>(s.sums, s.out);
+}
+
+} // namespace
+
+Tensor tileWeightGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) {
+  int64_t in = x.size(4), out = dy.size(4), depth = dy.size(1);
+  Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, x.options().dtype(at::kFloat));
+  Plane plane(x, dy, kernel, stride);
+  int64_t inputs = plane.phases() * in * plane.length, gradients = out * plane.positions;
+  int64_t most = std::clamp<int64_t>(kMemory / 2 / (inputs * stride[0] + gradients), 1, depth);
+  auto inputPlanes = [&](int64_t planes) { return (planes - 1) * stride[0] + kernel[0]; };
+  Tensor left = at::empty({inputPlanes(most), inputs}, x.options());
+  Tensor right = at::empty({most, gradients}, x.options());
+  BFloat16 *lefts = left.data_ptr<BFloat16>(), *rights = right.data_ptr<BFloat16>();
+  int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
+  // Planes, or positions of one, that stay in the cache while all taps of a task read them.
+  int64_t together = std::max<int64_t>(1, kPositions / plane.positions);
+  for (int64_t n = 0; n < x.size(0); n++)
+    for (int64_t z0 = 0; z0 < depth; z0 += most) {
+      int64_t planes = std::min(most, depth - z0);
+      at::parallel_for(0, inputPlanes(planes) + planes, 1, [&](int64_t start, int64_t end) {
+        for (int64_t i = start; i < end; i++) {
+          int64_t z = i - inputPlanes(planes);
+          if (z < 0) packInputs(x.data_ptr<BFloat16>() + n * x.stride(0) + (z0 * stride[0] + i) * x.stride(1), x.size(2),
+                                x.size(3), in, plane, lefts + i * inputs);
+          else packGradients(dy.data_ptr<BFloat16>() + n * dy.stride(0) + (z0 + z) * dy.stride(1), dy.size(2),
+                             dy.size(3), out, plane, rights + z * gradients);
+        }
+      });
+      // A task is a plane of taps of 32 x 32 channels, or a row of taps where there are few channels.
+      int64_t split = pairs >= 2 * at::get_num_threads() ? kernel[0] : rows;
+      at::parallel_for(0, pairs * split, 1, [&](int64_t start, int64_t end) {
+        TileShapes shapes;
+        shapes.use(16, 16, 16);
+        settle();
+        for (int64_t task = start; task < end; task++) {
+          int64_t i = task / split / ((out + 31) / 32) * 32, o = task / split % ((out + 31) / 32) * 32;
+          auto add = PATCHWISE_BY_SIDES(i + 16 < in ? 2 : 1, o + 16 < out ? 2 : 1, addShare);
+          for (int64_t z = 0; z < planes; z += together)
+            for (int64_t at = 0; at < plane.positions; at += kPositions)
+              for (int64_t row = task % split * rows / split; row < (task % split + 1) * rows / split; row++)
+                for (int64_t tx = 0; tx < kernel[2]; tx++) {
+                  int64_t tz = row / kernel[1], ty = row % kernel[1];
+                  add({lefts + (z * stride[0] + tz) * inputs + (plane.phase(ty, tx) * in + i) * plane.length +
+                           plane.offset(ty, tx) + at,
+                       rights + z * gradients + o * plane.positions + at * 16, plane.length, stride[0] * inputs,
+                       gradients, 16 * plane.positions, std::min(together, planes - z),
+                       std::min(kPositions, plane.positions - at),
+                       dw.data_ptr<float>() + ((row * kernel[2] + tx) * in + i) * out + o, out});
+                }
+        }
+      });
+    }
+  return dw;
+}
+
+#endif
+
+} // namespace patchwise
