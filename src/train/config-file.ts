@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { InvalidConfig, UnreadableFile } from '../errors';
@@ -21,11 +22,15 @@ export async function readConfig(
 type Mapping = Record<string, unknown>;
 
 async function readYaml(file: string): Promise<Mapping> {
+  const expected = 'a YAML file of settings; volumes are given as data';
   let parsed: unknown;
   try {
-    parsed = parse(await readFile(file, 'utf8'));
+    const bytes = await readFile(file);
+    if (!isUtf8(bytes)) throw new Error('a file that is no text');
+    parsed = parse(bytes.toString());
   } catch (cause) {
-    throw new UnreadableFile(file, 'a YAML file', (cause as Error).message, { cause });
+    // The first line says what is wrong and where; after it comes the text itself.
+    throw new UnreadableFile(file, expected, (cause as Error).message.split('\n')[0]!, { cause });
   }
   if (parsed === null) return {};
   if (!isMapping(parsed)) throw new UnreadableFile(file, 'a mapping of settings', typeof parsed);

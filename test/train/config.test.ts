@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { InvalidConfig, UnreadableFile } from '../../src/errors';
 import { PRESETS } from '../../src/model/presets';
@@ -142,5 +143,12 @@ describe('config file', () => {
     const list = join(folder, 'list.yaml');
     writeFileSync(list, '- 1\n- 2\n');
     await expect(readConfig(list)).rejects.toThrow('a mapping of settings');
+    const volume = join(folder, 'ct.nii.gz');
+    writeFileSync(volume, gzipSync('voxels\n'.repeat(3)));
+    await expect(readConfig(volume)).rejects.toThrow(
+      /volumes are given as data, found a file that is no text$/,
+    );
+    writeFileSync(volume, 'a: 1\nb: [1,\nc: 3\n');
+    await expect(readConfig(volume)).rejects.toThrow(/found [^\n]*at line \d[^\n]*$/);
   });
 });
