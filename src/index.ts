@@ -159,7 +159,7 @@ export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, titleOf, toBun
 export { shownRuns } from './plot/shown';
 export { sweepFigure } from './plot/sweep';
 export { Table } from './plot/table';
-export { duration, runLines } from './plot/terminal';
+export { duration, runLines, runNotices } from './plot/terminal';
 export { baseLayout, graphAxis, palette } from './plot/theme';
 export { volumeFigure } from './plot/volume';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patches';

@@ -93,6 +93,16 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
     expect(shown.validation.psnr).toBeGreaterThan(0);
     expect(Object.keys(await json('runs', 'logs', started.id))).toContain('rank-1');
 
+    const resumed = await patchwise(
+      'runs',
+      'resume',
+      started.id,
+      ...'--ranks 1 --steps 6 --follow'.split(' '),
+    );
+    expect(resumed.stdout).toMatch(/done {2}step 6\/6/);
+    expect(resumed.stdout).toMatch(/^! from step 4 on: ranks 2 -> 1/m);
+    expect((await patchwise('runs', 'show', started.id)).stdout).toMatch(/^! from step 4 on: ranks 2 -> 1/m);
+
     const output = join(folder, 'reconstructed.nii');
     const result = await json('reconstruct', started.id, ct, output, '--window', 'hann');
     expect(result.patches).toBe(27);

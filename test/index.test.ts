@@ -153,6 +153,7 @@ describe('the public names', () => {
         "runFigure",
         "runFrame",
         "runLines",
+        "runNotices",
         "runRank",
         "runsRoot",
         "runsSideBySide",

@@ -1,4 +1,4 @@
-import type { Run, RunStatus } from '../index';
+import { type Run, type RunStatus, runNotices } from '../index';
 import { interruptible } from './terminal';
 
 /** Shows a run's progress until it ends; Ctrl-C leaves the run alone and says how to come back. */
@@ -18,9 +18,13 @@ export async function follow(run: Run, json: boolean | undefined): Promise<void>
   await run.done;
 }
 
-export function summary(run: Run, status: RunStatus): string {
+/** A run's state, and what else to know of it. */
+export function summary(run: Run, status: RunStatus): string[] {
   const error = status.error ? `: ${status.error}` : '';
-  return `${run.id}  ${status.state}${error}  step ${status.step}/${status.steps}  ${run.dir}`;
+  return [
+    `${run.id}  ${status.state}${error}  step ${status.step}/${status.steps}  ${run.dir}`,
+    ...runNotices(status),
+  ];
 }
 
 export function recordLine(record: { split: string; step: number }): string {

@@ -53,7 +53,7 @@ export function addRuns(program: Command): void {
         validation: last('validation'),
       };
       answer(options.json, shown, () => [
-        summary(run, status),
+        ...summary(run, status),
         ...(shown.pace?.left === undefined ? [] : [`${duration(shown.pace.left)} left`]),
         ...[shown.train, shown.validation].filter((record) => record !== undefined).map(recordLine),
       ]);
@@ -137,11 +137,16 @@ export function addRuns(program: Command): void {
     .argument('<run>', 'id or folder')
     .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
     .option('--nproc, --ranks <n>', 'another number of processes', parseCount)
+    .option('--follow', 'show its progress until it ends')
     .option('--json', 'print one JSON value')
-    .action(async (id: string, options: { steps?: number; ranks?: number; json?: boolean }) => {
+    .action(async (id: string, options: ResumeCommandOptions) => {
       const run = await (await attach(id)).resume({ steps: options.steps, ranks: options.ranks });
+      if (options.follow) await follow(run, options.json);
       const status = await run.status();
-      answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
+      answer(options.json, { id: run.id, dir: run.dir, status }, () => [
+        ...summary(run, status),
+        ...(options.follow ? [] : [`follow it with: patchwise runs watch ${run.id}`]),
+      ]);
     });
 
   runs
@@ -155,6 +160,13 @@ export function addRuns(program: Command): void {
         Object.entries(logs).flatMap(([name, text]) => [`== ${name}`, text.trimEnd()]),
       );
     });
+}
+
+interface ResumeCommandOptions {
+  steps?: number;
+  ranks?: number;
+  follow?: boolean;
+  json?: boolean;
 }
 
 /** Paints a run over itself on a terminal; elsewhere prints it whenever it has moved, every five seconds at most. */

@@ -23,9 +23,7 @@ export function runLines(
       (last ? `, epoch ${last.epoch}` : '') +
       (pace?.left === undefined ? '' : `, ${duration(pace.left)} left`),
   ];
-  for (const notice of [status.warning, status.note]) if (notice) lines.push(`! ${notice}`);
-  if (status.restarts > 0)
-    lines.push(`! started again ${status.restarts} time(s): ${status.restartReason ?? ''}`);
+  lines.push(...runNotices(status));
   if (last?.loss !== undefined)
     lines.push(
       `loss        ${sparkline(
@@ -48,6 +46,12 @@ export function runLines(
   if (last?.seconds) lines.push(`a step is   ${shares(last.seconds)}`);
   if (last) lines.push(...rankLines(status, last));
   return lines.map((line) => line.slice(0, width));
+}
+
+/** What somebody who looks at a run should know beside its state, a line each. */
+export function runNotices({ warning, note, restarts, restartReason }: RunStatus): string[] {
+  const again = restarts > 0 && `started again ${restarts} time(s): ${restartReason ?? ''}`;
+  return [warning, note, again].filter(Boolean).map((notice) => `! ${notice}`);
 }
 
 /** Percent of a step by what it was spent on. */
