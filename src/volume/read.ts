@@ -114,7 +114,8 @@ async function withImage<T>(
   try {
     const { header, consumed } = await headerOf(first);
     const layout = voxelLayout(header, path, options.channel);
-    const skipped = header.voxelOffset + volumeIndex(header, options.index) * volumeBytes(header, layout);
+    const skipped =
+      header.voxelOffset + volumeIndex(path, header, options.index) * volumeBytes(header, layout);
     if (header.pair) await first.finish();
     if (header.pair) reader = await ByteReader.open(await imagePath(path, pair), options.signal);
     const needed = skipped + volumeBytes(header, layout);
@@ -193,12 +194,12 @@ function volumeBytes(header: NiftiHeader, layout: Layout): number {
 }
 
 /** The wanted volume's number. Throws InvalidArgument where there are several and none was chosen. */
-function volumeIndex(header: NiftiHeader, index: number | undefined): number {
+function volumeIndex(path: string, header: NiftiHeader, index: number | undefined): number {
   const volumes = seriesLength(header);
   if (index === undefined && volumes === 1) return 0;
   if (index !== undefined && Number.isInteger(index) && index >= 0 && index < volumes) return index;
   const axes = [...header.shape, ...header.series].join(' x ');
-  throw new InvalidArgument('index', `0 to ${volumes - 1}, for the file is ${axes}`, index);
+  throw new InvalidArgument('index', `0 to ${volumes - 1}, for ${path} is ${axes}`, index);
 }
 
 function seriesLength(header: NiftiHeader): number {
