@@ -137,7 +137,8 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   getDefaultLibFileName = (options: TypeScript.CompilerOptions): string =>
     this.typescript.getDefaultLibFilePath(options);
   getScriptVersion = (path: string): string => {
-    if (path === this.#root) return String(this.#imports.size);
+    // A program of the same versions is taken for the same one: this file's makes every renewal a new one.
+    if (path === this.#root) return String(this.#version);
     return this.#augmentations.has(path) || path.includes('/node_modules/') ? '1' : stampOf(path);
   };
   getScriptSnapshot = (path: string): TypeScript.IScriptSnapshot | undefined => {

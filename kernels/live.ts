@@ -83,6 +83,7 @@ export class LiveFigures {
       comm.close();
       return;
     }
+    if (!comm.open) return; // the page has gone meanwhile
     const stream = new FigureStream((message) => comm.send(message));
     let heard = Date.now();
     const viewer = (tick: Tick): void => {

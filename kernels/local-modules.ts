@@ -3,25 +3,12 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Script } from 'node:vm';
 import type { CompiledCell } from './cell-compile';
+import { factoryOf } from './cell-factory';
 import type { CellSources } from './cell-source';
 import { type Loaded, type ModuleLoader, namespaceOf, stampOf } from './module-loader';
 
 export type CompileModule = (path: string) => Promise<CompiledCell & { readonly source: string }>;
-
-/** What the function of a compiled cell or module is made with (GIVEN in cell-compile.ts). */
-export type CellFactory = (given: {
-  readonly cells?: object;
-  readonly declare: (accessors: Record<string, unknown>, lexical: readonly string[]) => void;
-  readonly star?: (namespace: object) => void;
-  readonly modules: readonly Loaded[];
-  readonly dynamicImport: (specifier: string) => Promise<unknown>;
-  readonly meta: object;
-  readonly require: NodeJS.Require;
-  readonly filename: string;
-  readonly dirname: string;
-}) => () => unknown;
 
 interface LocalModule {
   readonly stamp: string;
@@ -88,7 +75,7 @@ export class LocalModules {
         const file = this.loader.fileOf(specifier, folder);
         if (file !== undefined) module.imports.set(file, this.#modules.get(file));
       }
-      const factory = new Script(compiled.code, { filename: path }).runInThisContext() as CellFactory;
+      const factory = factoryOf(compiled, path);
       const dynamicImport = (specifier: string): Promise<unknown> =>
         this.loader.import(specifier, folder).then(namespaceOf);
       const place = { filename: path, dirname: folder };

@@ -97,19 +97,29 @@ export function stampOf(path: string): string {
   return `${mtimeMs}-${size}`;
 }
 
+type Import = (specifier: string) => Promise<unknown>;
+/** By the folder that it resolves from: V8 keeps every script that it has compiled, so one has to do. */
+const nodeImports = new Map<string, Import>();
+
 /** Node's own `import()`, resolving as from a file in `folder`. */
 function nodeImport(specifier: string, folder: string): Promise<unknown> {
+  const { emitWarning } = process;
+  process.emitWarning = () => {}; // that the constant below is experimental in Node 20: nothing a cell should be told
+  try {
+    const importFrom = nodeImports.get(folder) ?? newImport(folder);
+    nodeImports.set(folder, importFrom);
+    return importFrom(specifier);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+function newImport(folder: string): Import {
   const script = new Script('(specifier) => import(specifier)', {
     filename: join(folder, 'cell.js'),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
-  const { emitWarning } = process;
-  process.emitWarning = () => {}; // the constant above is experimental in Node 20: nothing that a cell should be told
-  try {
-    return (script.runInThisContext() as (specifier: string) => Promise<unknown>)(specifier);
-  } finally {
-    process.emitWarning = emitWarning;
-  }
+  return script.runInThisContext() as Import;
 }
 
 function fromNamespace(namespace: unknown): Loaded {

@@ -16,7 +16,7 @@ import type { Followed, NewPoints, Tick, Viewer } from './follow';
 /** Between two ticks; within what a person sees as moving and what a slow connection carries. */
 const TICK_MS = 300;
 /** Points of a line in memory: more than any figure shows. */
-const MOST_KEPT = 20_000;
+const MOST_KEPT = 5000;
 const STATUS_MS = 1000;
 
 export class RunFollower implements Followed {

@@ -9,16 +9,16 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Script } from 'node:vm';
 import type { CompiledCell, PlacedMessage } from './cell-compile';
 import { describeError } from './cell-error';
+import { factoryOf } from './cell-factory';
 import { CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
 import type { CheckerCalls } from './checker-thread';
 import type { CompilerCalls } from './compiler-thread';
 import type { CellEngine, CellError, CellOutcome, Completion, TypeMode } from './engine';
 import { Interrupts } from './interrupts';
-import { type CellFactory, LocalModules } from './local-modules';
+import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
 import { forwardRequire, hasOwnPackage, PACKAGE } from './package-types';
 import { runInterruptible } from './run-interruptible';
@@ -134,8 +134,7 @@ export function createTypescriptEngine(
   async function evaluate(compiled: CompiledCell, cell: number): Promise<unknown> {
     const modules = [];
     for (const specifier of compiled.imports) modules.push(await loader.import(specifier, notebookFolder));
-    const script = new Script(compiled.code, { filename: cellFileName(cell) });
-    const factory = script.runInThisContext() as CellFactory;
+    const factory = factoryOf(compiled, cellFileName(cell));
     const dynamicImport = (specifier: string): Promise<unknown> =>
       loader.import(String(specifier), notebookFolder).then(namespaceOf);
     const { filename, dirname } = meta;

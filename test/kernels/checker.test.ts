@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import typescript from 'typescript';
 import { afterAll, expect, it } from 'vitest';
 import { CellChecker } from '../../kernels/checker';
+import { heapUsed } from './heap';
 
 /* The checker makes its program anew after 500 questions: what was asked at that moment must not be forgotten. */
 
@@ -31,4 +32,19 @@ it('checks every cell of a long session against those before it', () => {
     checker.given(String(cell), cell === 1 ? ['count'] : [`count${cell % 7}`]);
   }
   expect(checker.check('const wrong: string = count;', 'last')).toHaveLength(1);
+}, 60_000);
+
+it('forgets the cells that no later one can see', () => {
+  const checker = checkerOf();
+  let cell = 0;
+  const cells = (until: number): void => {
+    while (++cell <= until) {
+      checker.check(`let value${cell % 10}: number = ${cell}; console.log(value${cell % 10})`, String(cell));
+      checker.given(String(cell), [`value${cell % 10}`]);
+    }
+  };
+  cells(510);
+  const before = heapUsed();
+  cells(1520); // two programs later
+  expect(heapUsed() - before).toBeLessThan(3e6); // kept, they take 10e6
 }, 60_000);

@@ -2,10 +2,11 @@ import { AsyncResource } from 'node:async_hooks';
 import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CommRegistry } from '../../kernels/comms';
 import type { DisplayOptions, MimeBundle } from '../../kernels/display';
 import { LiveFigures } from '../../kernels/live';
+import { RunFollower } from '../../kernels/run-follower';
 import type { Json, Message } from '../../kernels/wire';
 import { attach, FIGURE_MIME } from '../../src/index';
 import { middleSlices, writeLatestSlices } from '../../src/train/latest-slices';
@@ -131,8 +132,7 @@ describe('a live figure', () => {
     open('a', { dir: run.dir });
     await until(() => sent[0]);
     await run.append(5, 12); // step 10 brings the first validation
-    const next = await until(() => sent[1]);
-    expect(next.type).toBe('figure');
+    const next = await until(() => sent.slice(1).find(({ type }) => type === 'figure'));
     expect(next.figure!.data.map(({ uid }) => uid)).toContain('psnr-validation');
   });
 
@@ -163,6 +163,17 @@ describe('a live figure', () => {
     await run.append(11, 15);
     await new Promise((resolve) => setTimeout(resolve, 800));
     expect(sent).toHaveLength(count);
+  });
+
+  it('serves no page that has closed before it was found what it wants', async () => {
+    const views = vi.spyOn(RunFollower.prototype, 'view');
+    const { sent, open, comms, message } = makeKernel();
+    open('a', { dir: run.dir });
+    comms.handleClose(message({ comm_id: 'a', data: {} }));
+    open('b', { dir: run.dir });
+    await until(() => sent[0]);
+    expect(views).toHaveBeenCalledTimes(1);
+    views.mockRestore();
   });
 
   it('tells a front end that asks for a run it cannot find, and closes', async () => {

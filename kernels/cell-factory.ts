@@ -1,0 +1,28 @@
+/** From the JavaScript of a compiled cell or local module to the function that makes it run. */
+import { compileFunction } from 'node:vm';
+import type { CompiledCell } from './cell-compile';
+import type { Loaded } from './module-loader';
+
+/** What the function of a compiled cell or module is made with (GIVEN in cell-compile.ts). */
+export type CellFactory = (given: {
+  readonly cells?: object;
+  readonly declare: (accessors: Record<string, unknown>, lexical: readonly string[]) => void;
+  readonly star?: (namespace: object) => void;
+  readonly modules: readonly Loaded[];
+  readonly dynamicImport: (specifier: string) => Promise<unknown>;
+  readonly meta: object;
+  readonly require: NodeJS.Require;
+  readonly filename: string;
+  readonly dirname: string;
+}) => () => unknown;
+
+const RETURN = 'return ';
+
+/**
+ * Not by `vm.Script`: V8 keeps every script that it has compiled in a cache of its own, 1.6 kB and more a cell, which
+ * outlasts many collections. Functions compiled like this go with their last use.
+ */
+export function factoryOf({ code }: CompiledCell, filename: string): CellFactory {
+  const options = { filename, columnOffset: -RETURN.length };
+  return (compileFunction(RETURN + code, [], options) as () => CellFactory)();
+}
