@@ -10,7 +10,7 @@ import { findLibtorch, type Libtorch } from './locate';
 import type { SelfTest } from './self-test';
 
 /** Reading libtorch's headers takes longer than compiling what follows them, so the sources share them in units. */
-const UNITS = 4;
+const UNITS = 2;
 
 export interface BuildOptions extends LongCall {
   /** A folder with libtorch's include and lib; found by itself where it is not given. */

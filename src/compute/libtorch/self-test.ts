@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { registerKernels } from '../kernels';
 import { convolutionSpeed, printSelfTest, testKernels } from '../self-test';
+import { rankThreads } from '../threads';
 import { loadAddon } from './addon';
 import { libtorchKernels } from './patchwise-kernels';
 import { registerStockKernels } from './stock-kernels';
@@ -18,6 +19,7 @@ export interface SelfTest {
 /** @throws Error saying what came out wrong. */
 export async function selfTest(path: string): Promise<SelfTest> {
   const addon = loadAddon(path);
+  addon.threads(rankThreads());
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
   await registerStockKernels('libtorch', tensors);

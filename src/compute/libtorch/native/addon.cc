@@ -1,4 +1,5 @@
 // The addon: what JavaScript can call, and how errors reach it. Node-API alone, so one build serves every Node.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 #include <deque>

@@ -3,7 +3,7 @@
 // A handle is a whole number: the slot, and how often the slot has been used before, so that a handle kept after its
 // tensor was freed is refused and never names another tensor.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 #include <c10/core/InferenceMode.h>
 #include <node_api.h>
 #include <array>

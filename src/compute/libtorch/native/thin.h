@@ -1,7 +1,7 @@
 // 3x3x3 convolutions with one channel on one side: the first and the last of a model of CT. oneDNN pads the one channel
 // to sixteen and works sixteen times as much.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 namespace patchwise {
 

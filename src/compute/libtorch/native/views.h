@@ -1,6 +1,6 @@
 // Our tensors [n, d, h, w, c] are what torch calls channels_last_3d, seen in another order of axes: no copy.
 #pragma once
-#include <ATen/ATen.h>
+#include "aten.h"
 
 namespace patchwise {
 
