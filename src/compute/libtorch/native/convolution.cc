@@ -2,10 +2,11 @@
 // read our [n, d, h, w, c] as channels_last_3d without a copy.
 #include <ATen/Context.h>
 #include <torch/version.h>
+#include "matrix_unit.h"
 #include "pad.h"
 #include "table.h"
+#include "taps.h"
 #include "thin.h"
-#include "tiles.h"
 #include "views.h"
 #include "winograd.h"
 
@@ -32,38 +33,43 @@ bool byWinograd(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef w
   return call.environment.ownLoops && !plan.transposed && x.numel() > 0 && winogradFits(weights, plan.stride);
 }
 
-// Whether the processor's matrix unit takes it: where activations are stored in what it multiplies, bfloat16.
-bool byTiles(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
-  bool own = call.environment.ownLoops && call.environment.storage == at::kBFloat16;
-  return own && x.numel() > 0 && weights[0] * weights[1] * weights[2] > 1 && tilesFit(weights, plan.stride);
+// Whether bfloat16 is multiplied by the processor's matrix unit.
+bool onMatrixUnit(Call& call) { return call.environment.storage == at::kBFloat16 && hasMatrixUnit(); }
+
+// What our loops over rows of taps read, and give.
+Tensor readByTaps(Call& call, const Tensor& x) {
+  return x.to(onMatrixUnit(call) ? at::kBFloat16 : at::kFloat).contiguous();
+}
+
+// Whether our loops over rows of taps take it: what Winograd's do not, and all that the matrix unit can.
+bool byTaps(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
+  bool own = call.environment.ownLoops && x.numel() > 0 && weights[0] * weights[1] * weights[2] > 1;
+  return own && tapsFit(weights, plan.stride) && (onMatrixUnit(call) || !byWinograd(call, plan, x, weights));
 }
 
 // A transposed convolution of a replicated border crops this much from every side.
 Size3 cropOf(at::IntArrayRef weights) { return {weights[0] - 1, weights[1] - 1, weights[2] - 1}; }
 
-Tensor halves(const Tensor& x) { return x.to(at::kBFloat16).contiguous(); }
-
-Tensor convolveTiles(const Plan& plan, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  if (!plan.transposed) return tileGather(halves(x), w, plan.stride, bias);
+Tensor tapsConvolve(const Plan& plan, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (!plan.transposed) return gatherTaps(x, w, plan.stride, bias);
   Size3 crop = cropOf(w.sizes()), size;
   for (int axis = 0; axis < 3; axis++) size[axis] = (x.size(1 + axis) - 1) * plan.stride[axis] + 1 - crop[axis];
-  return tileSpread(halves(x), w, plan.stride, crop, size, bias);
+  return spreadTaps(x, w, plan.stride, crop, size, bias);
 }
 
 // Of an input of the shape, border included.
-Tensor tilesInputGradient(const Plan& plan, const Tensor& dy, const Tensor& w, const Sizes& shape) {
+Tensor tapsInputGradient(const Plan& plan, const Tensor& dy, const Tensor& w, const Sizes& shape) {
   Tensor backwards = w.transpose(3, 4);
   if (!plan.transposed)
-    return tileSpread(halves(dy), backwards, plan.stride, {0, 0, 0}, {shape[1], shape[2], shape[3]}, Tensor());
-  // What was cropped is put back as zeros.
-  Size3 crop = cropOf(w.sizes());
-  return tileGather(zeroBordered(halves(dy), crop, crop), backwards, plan.stride, Tensor());
+    return spreadTaps(dy, backwards, plan.stride, {0, 0, 0}, {shape[1], shape[2], shape[3]}, Tensor());
+  Size3 crop = cropOf(w.sizes()); // put back as zeros
+  return gatherTaps(zeroBordered(dy, crop, crop), backwards, plan.stride, Tensor());
 }
 
-Tensor tilesWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights) {
-  Size3 kernel{weights[0], weights[1], weights[2]}, crop = cropOf(weights);
-  if (!plan.transposed) return tileWeightGradient(halves(x), halves(dy), kernel, plan.stride);
-  return tileWeightGradient(zeroBordered(halves(dy), crop, crop), halves(x), kernel, plan.stride).transpose(3, 4);
+Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights) {
+  Size3 kernel{weights[0], weights[1], weights[2]};
+  if (!plan.transposed) return tapGradient(x, dy, kernel, plan.stride, {0, 0, 0});
+  return tapGradient(dy, x, kernel, plan.stride, cropOf(weights)).transpose(3, 4);
 }
 
 // What a convolution's wide side is stored in. Thin and pointwise ones make latents and patches: those stay floats.
@@ -73,7 +79,7 @@ at::ScalarType storageOf(Call& call, at::IntArrayRef weights, int64_t channels) 
 }
 
 // What libtorch is to compute in: oneDNN is slower in bfloat16 than in floats at these sizes on processors without
-// matrix units, and our own loops take what fits those that have one; cuDNN has them.
+// matrix units, and our own loops take what fits where there is one; cuDNN has them.
 at::ScalarType computeIn(Call& call, at::ScalarType stored) {
   return call.environment.device.is_cpu() ? at::kFloat : stored;
 }
@@ -136,7 +142,7 @@ void convolve(Call& call) {
   at::ScalarType type = storageOf(call, w.sizes(), w.size(4));
   if (thin == Thin::kIn) return call.result(thinConvolve(x.to(at::kFloat).contiguous(), w, bias, thin, type));
   if (thin == Thin::kOut) return call.result(thinConvolve(x.contiguous(), w, bias, thin, at::kFloat));
-  if (byTiles(call, plan, x, w.sizes())) return call.result(convolveTiles(plan, x, w, bias));
+  if (byTaps(call, plan, x, w.sizes())) return call.result(tapsConvolve(plan, readByTaps(call, x), w, bias).to(type));
   if (byWinograd(call, plan, x, w.sizes())) return call.result(winogradConvolve(x.to(type).contiguous(), w, bias));
   at::ScalarType inner = computeIn(call, type);
   x = x.to(inner).contiguous();
@@ -158,8 +164,8 @@ void convolveInput(Call& call) {
   Tensor gradient;
   if (call.environment.ownLoops && !plan.transposed && thinKind(w, plan.stride) == Thin::kOut) {
     gradient = thinInputGradient(dy.to(at::kFloat), w, type);
-  } else if (byTiles(call, plan, dy, w.sizes())) {
-    gradient = tilesInputGradient(plan, dy, w, shape);
+  } else if (byTaps(call, plan, dy, w.sizes())) {
+    gradient = tapsInputGradient(plan, readByTaps(call, dy), w, shape).to(type);
   } else if (byWinograd(call, plan, dy, w.sizes())) {
     gradient = winogradInputGradient(dy.to(type), w);
   } else {
@@ -191,7 +197,8 @@ void convolveWeight(Call& call) {
   Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(weights, plan.stride) : Thin::kNo;
   if (thin == Thin::kIn) return call.result(thinWeightGradient(x.to(at::kFloat), dy, weights, thin));
   if (thin == Thin::kOut) return call.result(thinWeightGradient(x, dy.to(at::kFloat), weights, thin));
-  if (byTiles(call, plan, dy, shape)) return call.result(tilesWeightGradient(plan, x, dy, shape));
+  if (byTaps(call, plan, dy, shape))
+    return call.result(tapsWeightGradient(plan, readByTaps(call, x), readByTaps(call, dy), shape));
   if (byWinograd(call, plan, dy, shape)) return call.result(winogradWeightGradient(x, dy, shape));
   at::ScalarType type = computeIn(call, x.scalar_type() == dy.scalar_type() ? dy.scalar_type() : at::kFloat);
   x = x.to(type), dy = dy.to(type);

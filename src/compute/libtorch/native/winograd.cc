@@ -1,5 +1,6 @@
 #include "winograd.h"
 #include <ATen/Parallel.h>
+#include "multiply.h"
 #include "winograd_tiles.h"
 
 namespace patchwise {

@@ -3,13 +3,15 @@
 // wider than the outputs, so that a tap is an offset.
 #include <ATen/Parallel.h>
 #include "matrix_unit.h"
-#include "tiles.h"
+#include "tile_gradient.h"
 
 namespace patchwise {
 
 #if !PATCHWISE_TILES
 
-Tensor tileWeightGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) { return {}; }
+Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) {
+  TORCH_CHECK(false, "no matrix unit here");
+}
 
 #else
 
@@ -94,7 +96,7 @@ void addShare(const Share& s) {
 
 } // namespace
 
-Tensor tileWeightGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) {
+Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) {
   int64_t in = x.size(4), out = dy.size(4), depth = dy.size(1);
   Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, x.options().dtype(at::kFloat));
   Plane plane(x, dy, kernel, stride);

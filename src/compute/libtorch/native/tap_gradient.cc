@@ -1,0 +1,57 @@
+#include <ATen/Parallel.h>
+#include "multiply.h"
+#include "taps.h"
+#include "tile_gradient.h"
+
+namespace patchwise {
+namespace {
+
+constexpr int64_t kSide = 64; // channels of each side whose products are summed together
+
+// Outputs [first, end) whose tap falls on one of `size` inputs with `border` zeros before them.
+struct Reach {
+  int64_t first, end;
+  Reach(int64_t tap, int64_t stride, int64_t border, int64_t size, int64_t outputs)
+      : first(std::max<int64_t>(0, (border - tap + stride - 1) / stride)),
+        end(std::min(outputs, (size + border - tap + stride - 1) / stride)) {}
+};
+
+// For each tap, the product of a row's inputs, channels by voxels, and gradients, voxels by channels.
+Tensor floatGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
+  int64_t in = x.size(4), out = dy.size(4);
+  Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, dy.options());
+  int64_t ins = (in + kSide - 1) / kSide, outs = (out + kSide - 1) / kSide, rows = kernel[0] * kernel[1];
+  at::parallel_for(0, ins * outs * rows, 1, [&](int64_t start, int64_t end) {
+    for (int64_t task = start; task < end; task++) {
+      int64_t i = task / rows / outs * kSide, o = task / rows % outs * kSide, row = task % rows;
+      int64_t tz = row / kernel[1], ty = row % kernel[1];
+      Reach zs(tz, stride[0], border[0], x.size(1), dy.size(1)), ys(ty, stride[1], border[1], x.size(2), dy.size(2));
+      for (int64_t n = 0; n < x.size(0); n++)
+        for (int64_t z = zs.first; z < zs.end; z++)
+          for (int64_t y = ys.first; y < ys.end; y++) {
+            const float* inputs = x.data_ptr<float>() + n * x.stride(0) + (z * stride[0] + tz - border[0]) * x.stride(1) +
+                                  (y * stride[1] + ty - border[1]) * x.stride(2) + i;
+            const float* gradients = dy.data_ptr<float>() + n * dy.stride(0) + z * dy.stride(1) + y * dy.stride(2) + o;
+            for (int64_t tx = 0; tx < kernel[2]; tx++) {
+              Reach xs(tx, stride[2], border[2], x.size(3), dy.size(3));
+              if (xs.end <= xs.first) continue;
+              multiply({inputs + (xs.first * stride[2] + tx - border[2]) * in, 1, stride[2] * in,
+                        gradients + xs.first * out, out,
+                        dw.data_ptr<float>() + ((row * kernel[2] + tx) * in + i) * out + o, out,
+                        xs.end - xs.first, true},
+                       std::min(kSide, in - i), std::min(kSide, out - o));
+            }
+          }
+    }
+  });
+  return dw;
+}
+
+} // namespace
+
+Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
+  if (x.scalar_type() == at::kFloat) return floatGradient(x, dy, kernel, stride, border);
+  return tileGradient(zeroBordered(x, border, border), dy, kernel, stride);
+}
+
+} // namespace patchwise

@@ -1,0 +1,10 @@
+#pragma once
+#include "table.h"
+
+namespace patchwise {
+
+// The gradient [kd, kh, kw, from, to] of weights, in floats, by the matrix unit, from x [n, d, h, w, from] and the gradient
+// dy [n, ..., to] of outputs `stride` apart, both in bfloat16.
+Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride);
+
+} // namespace patchwise
