@@ -69,14 +69,16 @@ function present(value: unknown): MimeBundle | undefined {
   return library()?.toBundle?.(value);
 }
 
+let libraryPath: string | undefined;
+
 /**
  * The library once a cell has loaded it: no value of its classes can exist before, and the kernel starts without its
  * weight. It is the notebook's own copy where there is one, of whatever version.
  */
 function library(): Partial<typeof Library> | undefined {
   try {
-    const path = createRequire(join(process.cwd(), 'cell.js')).resolve(PACKAGE);
-    return require.cache[path]?.exports as Partial<typeof Library> | undefined;
+    libraryPath ??= createRequire(join(process.cwd(), 'cell.js')).resolve(PACKAGE);
+    return require.cache[libraryPath]?.exports as Partial<typeof Library> | undefined;
   } catch {
     return undefined; // nothing of that name can be found, so nothing of it is loaded
   }

@@ -8,7 +8,8 @@ export type Calls = Record<string, (argument: never) => unknown>;
 type Argument<T extends Calls, K extends keyof T> = Parameters<T[K]>[0];
 
 interface Call {
-  readonly id: number;
+  /** Absent where no answer is wanted. */
+  readonly id?: number;
   readonly name: string;
   readonly argument: unknown;
 }
@@ -26,10 +27,19 @@ export class ThreadClient<T extends Calls> {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
+  #outbox: Call[] = [];
+  #isLeaving = false;
   #failure: Error | undefined;
 
-  /** @param path the worker's compiled file; it serves its calls with `serve` */
-  constructor(path: string, workerData: unknown) {
+  /**
+   * @param path the worker's compiled file; it serves its calls with `serve`
+   * @param onEnd called when the thread ends, before what it still owes is rejected
+   */
+  constructor(
+    path: string,
+    workerData: unknown,
+    private readonly onEnd: () => void = () => {},
+  ) {
     // A worker's streams pass through the main thread's, which belong to cells.
     this.#worker = new Worker(path, { workerData, stdout: true, stderr: true });
     this.#worker.unref();
@@ -38,17 +48,36 @@ export class ThreadClient<T extends Calls> {
     this.#worker.on('exit', () => this.#fail(new Error('the compiler thread has ended')));
   }
 
+  /** What is asked in one go leaves in one message: to wake a thread takes longer than most answers. */
   ask<K extends keyof T & string>(name: K, argument: Argument<T, K>): Promise<Awaited<ReturnType<T[K]>>> {
     if (this.#failure) return Promise.reject(this.#failure);
     const id = ++this.#calls;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
-      this.#worker.postMessage({ id, name, argument } satisfies Call);
+      queueMicrotask(() => this.#post());
+      this.#outbox.push({ id, name, argument });
     });
+  }
+
+  /** A call without an answer. It is on time if it comes with the next question, and wakes nobody before. */
+  tell<K extends keyof T & string>(name: K, argument: Argument<T, K>): void {
+    this.#outbox.push({ name, argument });
   }
 
   close(): void {
     void this.#worker.terminate();
+  }
+
+  /** Closes once everything that was asked is answered. */
+  retire(): void {
+    this.#isLeaving = true;
+    if (this.#waiting.size === 0) this.close();
+  }
+
+  #post(): void {
+    if (this.#outbox.length === 0) return;
+    this.#worker.postMessage(this.#outbox);
+    this.#outbox = [];
   }
 
   #settle(answer: Answer): void {
@@ -56,10 +85,12 @@ export class ThreadClient<T extends Calls> {
     this.#waiting.delete(answer.id);
     if ('error' in answer) waiting?.reject(new Error(answer.error));
     else waiting?.resolve(answer.value as never);
+    if (this.#isLeaving && this.#waiting.size === 0) this.close();
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
+    this.onEnd();
     for (const { reject } of this.#waiting.values()) reject(this.#failure);
     this.#waiting.clear();
   }
@@ -67,11 +98,16 @@ export class ThreadClient<T extends Calls> {
 
 /** Answers the calls that come in at `port`, one after the other. */
 export function serve(port: MessagePort, calls: Calls): void {
-  port.on('message', async ({ id, name, argument }: Call) => {
+  const answer = ({ id, name, argument }: Call): void => {
     try {
-      port.postMessage({ id, value: await calls[name]!(argument as never) } satisfies Answer);
+      const value = calls[name]!(argument as never);
+      if (id !== undefined) port.postMessage({ id, value } satisfies Answer);
     } catch (error) {
-      port.postMessage({ id, error: (error as Error).stack ?? String(error) } satisfies Answer);
+      const text = (error as Error).stack ?? String(error);
+      if (id !== undefined) port.postMessage({ id, error: text } satisfies Answer);
     }
+  };
+  port.on('message', (calls: readonly Call[]) => {
+    for (const call of calls) answer(call);
   });
 }

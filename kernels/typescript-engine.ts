@@ -1,6 +1,6 @@
 /**
- * The default CellEngine: stock TypeScript, off the path of the cells. One worker thread compiles (about a
- * millisecond a cell), another has the types; the main thread only runs what comes back.
+ * The default CellEngine: stock TypeScript, off the path of the cells, in threads of its own (typescript-threads.ts); the
+ * main thread only runs what comes back.
  *
  * Type errors are errors, as in tslab: a cell that has one does not run. The checker is loaded when the kernel is first
  * used, which takes it about a second; cells that come earlier are not held up, and their type errors are told below
@@ -14,17 +14,16 @@ import { describeError } from './cell-error';
 import { factoryOf } from './cell-factory';
 import { CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
-import type { CheckerCalls } from './checker-thread';
-import type { CompilerCalls } from './compiler-thread';
+import type { CheckedCell } from './checker-thread';
 import type { CellEngine, CellError, CellOutcome, Completion, TypeMode } from './engine';
 import { Interrupts } from './interrupts';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
 import { forwardRequire, hasOwnPackage, PACKAGE } from './package-types';
 import { runInterruptible } from './run-interruptible';
-import { ThreadClient } from './thread-client';
 import { typeErrors } from './type-errors';
 import { TYPESCRIPT_VERSION } from './typescript-load';
+import { TypescriptThreads } from './typescript-threads';
 import { completionFromValues } from './value-completion';
 
 /** After the first cell, so that it has the processor for itself. */
@@ -49,51 +48,20 @@ export function createTypescriptEngine(
   const sources = new CellSources();
   const scope = new CellScope();
   scope.provide('pw', () => require(PACKAGE));
-  const compiler = new ThreadClient<CompilerCalls>(join(__dirname, 'compiler-thread.js'), {});
-  const known = compiler.ask('given', ['pw']);
+  const threads = new TypescriptThreads(notebookFolder, ['pw']);
   const loader = new ModuleLoader();
-  loader.local = new LocalModules(loader, (path) => compiler.ask('module', path), sources);
+  loader.local = new LocalModules(loader, (path) => threads.compileModule(path), sources);
 
   let types = initialTypes;
-  let checker: ThreadClient<CheckerCalls> | undefined;
-  let isReady = false;
   let stop: ((error: Error) => void) | undefined;
   let expressions = 0;
 
-  /** What the checker is to be told once it is there: cells in their order. */
-  const backlog: ((checker: ThreadClient<CheckerCalls>) => void)[] = [];
-  const tell = (message: (checker: ThreadClient<CheckerCalls>) => void): void => {
-    if (checker) message(checker);
-    else backlog.push(message);
-  };
-
-  /** The checker's thread, started now where it is not there yet. */
-  function awake(): ThreadClient<CheckerCalls> {
-    if (checker) return checker;
-    checker = new ThreadClient<CheckerCalls>(join(__dirname, 'checker-thread.js'), {
-      folder: notebookFolder,
-    });
-    const setReady = (): void => {
-      isReady = true;
-    };
-    checker.ask('prepare', undefined).then(setReady, () => {});
-    for (const message of backlog.splice(0)) message(checker);
-    return checker;
-  }
-
   /** The type errors of a cell, once there is a checker. */
-  function check(code: string, name: string): Promise<PlacedMessage[]> {
+  function check(code: string, cell: string): Promise<PlacedMessage[]> {
     if (types === 'off') return Promise.resolve([]);
-    if (types === 'strict') awake();
-    else setTimeout(awake, LOAD_CHECKER_AFTER_MS).unref();
-    return new Promise((resolve, reject) => {
-      tell((checker) => checker.ask('check', { code, cell: name }).then(resolve, reject));
-    });
-  }
-
-  function given(name: string, names: readonly string[]): void {
-    compiler.ask('given', names).catch(() => {});
-    tell((checker) => void checker.ask('given', { cell: name, names }).catch(() => {}));
+    if (types === 'strict') threads.wake();
+    else if (!threads.isReady) setTimeout(threads.wake, LOAD_CHECKER_AFTER_MS).unref();
+    return threads.check({ code, cell });
   }
 
   async function execute(code: string, cell: number): Promise<CellOutcome> {
@@ -107,27 +75,22 @@ export function createTypescriptEngine(
   }
 
   async function run(code: string, cell: number, name: string): Promise<CellOutcome> {
-    await known;
-    const holds = types === 'strict' || (types === 'error' && isReady);
-    const compiling = compiler.ask('cell', { code, fileName: cellFileName(cell) });
-    const checking = check(code, name);
+    const source = { code, fileName: cellFileName(cell), cell: name };
+    const holds = types === 'strict' || (types === 'error' && threads.isReady);
+    const compiling = holds ? threads.compileChecked(source) : threads.compile(source).then(unchecked);
+    const checking = holds ? Promise.resolve([]) : check(code, name);
     checking.catch(() => {}); // a checker that fails must not take cells with it
-    const compiled = await compiling;
-    if (compiled.syntaxErrors.length > 0) {
-      return { status: 'error', error: typeErrors(compiled.syntaxErrors, code, cell) };
-    }
-    if (holds) {
-      const errors = await checking.catch(() => []);
-      if (errors.length > 0) return { status: 'error', error: typeErrors(errors, code, cell) };
-    }
+    const { compiled, errors } = await compiling;
+    const problems = compiled.syntaxErrors.length > 0 ? compiled.syntaxErrors : errors;
+    if (problems.length > 0) return { status: 'error', error: typeErrors(problems, code, cell) };
     sources.add(cell, { code, insertions: compiled.insertions, maps: [compiled.map], linesAbove: 0 });
-    const warned = holds ? Promise.resolve() : warn(checking, code, cell);
+    const warned = warn(checking, code, cell);
     try {
       const ended = (await evaluate(compiled, cell)) as readonly unknown[] | undefined;
-      if (isReady) await warned;
+      if (threads.isReady) await warned;
       return { status: 'ok', value: ended?.[0] };
     } finally {
-      given(name, scope.settle());
+      threads.given(name, scope.settle());
     }
   }
 
@@ -162,13 +125,15 @@ export function createTypescriptEngine(
 
   /** By the types; while they load, by the values that are there, lest a front end gives up and shows nothing. */
   async function complete(code: string, position: number): Promise<Completion> {
-    const byTypes = awake().ask('complete', { code, position });
-    if (isReady) return byTypes;
+    const byTypes = threads.complete({ code, position });
+    if (threads.isReady) return byTypes;
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, FRONT_END_PATIENCE_MS, undefined);
     });
-    const first = await Promise.race([byTypes, patience]).finally(() => clearTimeout(timer));
+    const first = await Promise.race([byTypes.catch(() => undefined), patience]).finally(() =>
+      clearTimeout(timer),
+    );
     return first ?? completionFromValues(code, position, scope.names) ?? byTypes;
   }
 
@@ -181,8 +146,8 @@ export function createTypescriptEngine(
     prepare: () => {},
     execute,
     complete,
-    inspect: (code, position) => awake().ask('inspect', { code, position }),
-    isComplete: (code) => compiler.ask('completeness', code),
+    inspect: (code, position) => threads.inspect({ code, position }),
+    isComplete: (code) => threads.completeness(code),
     describe,
     setTypes: (mode) => {
       types = mode;
@@ -191,9 +156,10 @@ export function createTypescriptEngine(
       interrupts.mark();
       stop?.(new Error('Interrupted asynchronously'));
     },
-    close: () => {
-      compiler.close();
-      checker?.close();
-    },
+    close: () => threads.close(),
   };
+}
+
+function unchecked(compiled: CompiledCell): CheckedCell {
+  return { compiled, errors: [] };
 }

@@ -46,5 +46,5 @@ it('forgets the cells that no later one can see', () => {
   cells(510);
   const before = heapUsed();
   cells(1520); // two programs later
-  expect(heapUsed() - before).toBeLessThan(3e6); // kept, they take 10e6
+  expect(heapUsed() - before).toBeLessThan(3e6); // kept, they take 8e6
 }, 60_000);
