@@ -34,13 +34,16 @@ make_python() {
 }
 
 # Jupyter's own kernel tests, of Debian and for Debian's Python; and a browser. Fails where they cannot be had. JupyterLab,
-# with nbclient and nbconvert, comes with them where pip can give it: its tests say that they are skipped where it cannot.
+# with nbclient and nbconvert, and papermill come with them where pip can give them: their tests say that they are skipped
+# where it cannot.
 jupyter() {
   command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || return 1
   /usr/bin/python3 -c 'import jupyter_kernel_test' 2>/dev/null || apt_install python3-jupyter-kernel-test || return 1
   make_python || return 1
   "$python" -c 'import jupyterlab' 2>/dev/null || pip_install jupyterlab ||
     echo 'without JupyterLab: pip cannot give it here'
+  "$python" -c 'import papermill' 2>/dev/null || pip_install papermill ||
+    echo 'without papermill: pip cannot give it here'
 }
 
 # libtorch: pip's torch for CPUs, else Debian's; and the compiler.
