@@ -104,12 +104,18 @@ inline int pairsFor(int64_t run) {
 template <int kLeft, int kRight>
 void sumTiles(const Grid<BFloat16>& grid, const BFloat16* x, const BFloat16* right, int pairs, float* sums) {
   int64_t panel = 16 * grid.depth * grid.height * grid.run;
+  // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
+  // the time otherwise.
+  int64_t lines = grid.from.x * 2 * pairs / grid.run;
   clearSums();
   for (int64_t z = 0; z < grid.depth; z++)
     for (int64_t y = 0; y < grid.height; y++) {
       const BFloat16 *left = x + z * grid.tapZ + y * grid.tapY, *second = left + 16 * grid.from.x;
-      for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += 32 * pairs)
+      const BFloat16* next = y + 1 < grid.height ? left + grid.tapY : x + (z + 1) * grid.tapZ;
+      for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += 32 * pairs) {
+        for (int64_t line = 0; line < lines; line++, next += 32) _mm_prefetch(next, _MM_HINT_T0);
         tileProduct<kLeft, kRight>({left + k, second + k, right, right + panel, 2 * grid.from.x});
+      }
     }
   storeSums<kLeft, kRight>(sums, kBlock);
 }
