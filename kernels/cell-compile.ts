@@ -69,7 +69,7 @@ function compile(emitter: CellEmitter, code: string, { fileName, known, isModule
   const start =
     `(function (${GIVEN}) { const [${modules}] = __modules; ` +
     `return ${isAsync ? 'async ' : ''}function () { "use strict"; ${declarations}`;
-  const body = text.replace(/(^|\n)export \{\};\s*$/, '$1'); // the emitter's mark of a module without exports
+  const body = withoutMark(text);
   return {
     code: `${start}${body}\n}; })`,
     map,
@@ -79,3 +79,11 @@ function compile(emitter: CellEmitter, code: string, { fileName, known, isModule
     syntaxErrors,
   };
 }
+
+/** Without the emitter's mark of a module that exports nothing. It stands after the last statement, before comments. */
+function withoutMark(text: string): string {
+  const at = [...text.matchAll(/^export \{\};$/gm)].at(-1)?.index;
+  return at === undefined ? text : text.slice(0, at) + text.slice(at + MARK.length);
+}
+
+const MARK = 'export {};';

@@ -14,11 +14,27 @@ interface Pending {
 export class CellScope {
   /** What the code of cells sees: `names.x` is the variable `x` of the newest cell that has declared it. */
   readonly names: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+
+  /** For a cell that is about to run. */
+  open(): CellNames {
+    return new CellNames(this.names);
+  }
+
+  /** Gives cells a name that no cell has declared, with a value that is made when it is first asked for. */
+  provide(name: string, value: () => unknown): void {
+    Object.defineProperty(this.names, name, { get: value, enumerable: true, configurable: true });
+  }
+}
+
+/** What one cell gives to later ones. */
+export class CellNames {
   #pending: Pending[] = [];
   #declared: string[] = [];
 
+  constructor(private readonly names: Record<string, unknown>) {}
+
   /**
-   * Called by a cell before its first statement with accessors of what it declares. `lexical` names (let, const,
+   * Called by the cell before its first statement with accessors of what it declares. `lexical` names (let, const,
    * class) have no value yet: until they do, the scope still answers with what an earlier cell has given that name.
    */
   readonly declare = (accessors: Accessors, lexical: readonly string[]): void => {
@@ -33,8 +49,8 @@ export class CellScope {
   };
 
   /**
-   * Called when a cell has ended, well or not. A variable whose declaration was never reached is taken out again.
-   * Returns the names that the cell has given to later ones.
+   * Called when the cell has ended, well or not, or is waited for no longer. A variable whose declaration was not reached
+   * is taken out again. Returns the names that the cell has given to later ones.
    */
   settle(): string[] {
     const given = new Set(this.#declared);
@@ -49,11 +65,6 @@ export class CellScope {
     this.#pending = [];
     this.#declared = [];
     return [...given];
-  }
-
-  /** Gives cells a name that no cell has declared, with a value that is made when it is first asked for. */
-  provide(name: string, value: () => unknown): void {
-    Object.defineProperty(this.names, name, { get: value, enumerable: true, configurable: true });
   }
 }
 

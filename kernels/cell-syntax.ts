@@ -82,22 +82,56 @@ export function isAsyncFunction(typescript: Typescript, node: TypeScript.Node): 
   return (modifiers ?? []).some(({ kind }) => kind === typescript.SyntaxKind.AsyncKeyword);
 }
 
+const SCHEDULES = new Set(['then', 'catch', 'finally', 'queueMicrotask', 'nextTick']);
+
+/**
+ * True for a function that may call itself for ever through microtasks, which no signal and no other event gets between:
+ * an asynchronous one, and one that has others called later.
+ */
+export function maySpin(typescript: Typescript, node: TypeScript.SignatureDeclaration): boolean {
+  const schedules = (child: TypeScript.Node): boolean | undefined => {
+    if (typescript.isCallExpression(child)) {
+      const { expression: callee } = child;
+      const name = typescript.isPropertyAccessExpression(callee) ? callee.name : callee;
+      if (typescript.isIdentifier(name) && SCHEDULES.has(name.text)) return true;
+    }
+    return typescript.forEachChild(child, schedules);
+  };
+  return isAsyncFunction(typescript, node) || schedules(node) === true;
+}
+
+/** `if (__stop.flags[0]) __stop.check();` */
+function stopCheck(factory: TypeScript.NodeFactory): TypeScript.Statement {
+  const stop = factory.createIdentifier('__stop');
+  return factory.createIfStatement(
+    factory.createElementAccessExpression(factory.createPropertyAccessExpression(stop, 'flags'), 0),
+    factory.createExpressionStatement(
+      factory.createCallExpression(factory.createPropertyAccessExpression(stop, 'check'), [], []),
+    ),
+  );
+}
+
+/** The body of a function with the check at its start. */
+export function bodyWithCheck(
+  typescript: Typescript,
+  factory: TypeScript.NodeFactory,
+  body: TypeScript.ConciseBody,
+): TypeScript.Block {
+  const statements = typescript.isBlock(body)
+    ? body.statements
+    : [typescript.setTextRange(factory.createReturnStatement(body), body)];
+  return typescript.setTextRange(factory.createBlock([stopCheck(factory), ...statements], true), body);
+}
+
 /** The loop with `if (__stop.flags[0]) __stop.check();` at the start of each turn. */
 export function withCheck(
   typescript: Typescript,
   factory: TypeScript.NodeFactory,
   loop: TypeScript.IterationStatement,
 ): TypeScript.IterationStatement {
-  const stop = factory.createIdentifier('__stop');
-  const check = factory.createIfStatement(
-    factory.createElementAccessExpression(factory.createPropertyAccessExpression(stop, 'flags'), 0),
-    factory.createExpressionStatement(
-      factory.createCallExpression(factory.createPropertyAccessExpression(stop, 'check'), [], []),
-    ),
-  );
   const { statement } = loop;
   const inner = typescript.isBlock(statement) ? statement.statements : [statement];
-  const body = typescript.setTextRange(factory.createBlock([check, ...inner], true), statement);
+  const body = typescript.setTextRange(factory.createBlock([stopCheck(factory), ...inner], true), statement);
   if (typescript.isForStatement(loop)) {
     return factory.updateForStatement(loop, loop.initializer, loop.condition, loop.incrementor, body);
   }

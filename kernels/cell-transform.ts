@@ -4,12 +4,21 @@
  * - names that this cell does not declare and an earlier cell did are reached through `__cells.x`;
  * - exports go, and what is declared at the top is handed to the scope as accessors (cell-scope.ts);
  * - the expression at the end of a cell becomes its value, `return [value]`;
- * - loops in asynchronous code ask at every turn whether the cell was interrupted (interrupts.ts).
+ * - loops in asynchronous code ask at every turn whether the cell was interrupted (interrupts.ts), and so do functions
+ *   that may go on for ever without a loop, at every call.
  */
 import type * as TypeScript from 'typescript';
 import { declarationsOf } from './cell-declarations';
 import { ImportTable } from './cell-imports';
-import { awaitsAtTop, bound, isAsyncFunction, isRedirected, withCheck } from './cell-syntax';
+import {
+  awaitsAtTop,
+  bodyWithCheck,
+  bound,
+  isAsyncFunction,
+  isRedirected,
+  maySpin,
+  withCheck,
+} from './cell-syntax';
 import type { Typescript } from './typescript-load';
 
 export interface CellForm {
@@ -76,6 +85,17 @@ export function transformCell(
     }
     if (ts.isMetaProperty(node)) {
       return node.keywordToken === ts.SyntaxKind.ImportKeyword ? factory.createIdentifier('__meta') : node;
+    }
+    if (ts.isBlock(node) && ts.isFunctionLike(node.parent) && maySpin(ts, node.parent)) {
+      return bodyWithCheck(ts, factory, children() as TypeScript.Block);
+    }
+    if (ts.isArrowFunction(node) && !ts.isBlock(node.body) && maySpin(ts, node)) {
+      const { modifiers, typeParameters, parameters, type, equalsGreaterThanToken, body } =
+        children() as TypeScript.ArrowFunction;
+      const checked = bodyWithCheck(ts, factory, body);
+      return factory.updateArrowFunction(
+        ...([node, modifiers, typeParameters, parameters, type, equalsGreaterThanToken, checked] as const),
+      );
     }
     if (inAsync && ts.isIterationStatement(node, false)) {
       return withCheck(ts, factory, children() as TypeScript.IterationStatement);
@@ -166,7 +186,7 @@ export function transformCell(
     statements[statements.length - 1] = placed(factory.createReturnStatement(value), last)!;
   }
   const list = ts.setTextRange(factory.createNodeArray(statements), file.statements);
-  const hasLoopChecks = isAsync || /\basync\b/.test(file.text);
+  const hasLoopChecks = isAsync || /\b(async|then|catch|finally|queueMicrotask|nextTick)\b/.test(file.text);
   return {
     file: factory.updateSourceFile(file, list),
     imports: imports.specifiers,

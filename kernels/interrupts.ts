@@ -47,6 +47,7 @@ export class Interrupts {
 
   /** Called by loops once an interrupt has happened. @throws CellInterrupted in what an interrupted cell started. */
   readonly check = (): void => {
+    if (!this.flags[HAPPENED]) return;
     this.#interrupted.add(Atomics.load(this.flags, LAST));
     const cell = this.#cell.getStore();
     if (cell !== undefined && this.#interrupted.has(cell))

@@ -27,11 +27,14 @@ export interface ExpandedCell {
   readonly code: string;
   /** The whole cell is to be timed. */
   readonly isTimed: boolean;
+  /** The lines that were written out, each with what the user wrote. */
+  readonly written: ReadonlyMap<string, string>;
 }
 
 /** @throws Error for a magic that there is not */
 export function expandMagics(code: string): ExpandedCell {
-  if (!code.includes('%')) return { code, isTimed: false };
+  const expanded = new Map<string, string>();
+  if (!code.includes('%')) return { code, isTimed: false, written: expanded };
   let isTimed = false;
   let inTemplate = false;
   const lines = code.split('\n').map((line) => {
@@ -44,14 +47,17 @@ export function expandMagics(code: string): ExpandedCell {
     if (!Object.hasOwn(MAGICS, name))
       throw Object.assign(new Error(`there is no %${name}; %help lists what there is`), {
         name: 'UnknownMagic',
+        stack: '', // where the kernel found out helps nobody
       });
     if (name === 'time' && rest === '') {
       isTimed = true;
       return '';
     }
-    return written(name, rest);
+    const text = written(name, rest);
+    expanded.set(text, line);
+    return text;
   });
-  return { code: lines.join('\n'), isTimed };
+  return { code: lines.join('\n'), isTimed, written: expanded };
 }
 
 function written(name: string, rest: string): string {

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../src/index';
 import type { Run } from '../src/index';
-import { type CellEngine, type CellOutcome, TYPE_MODES, type TypeMode } from './engine';
+import { type CellEngine, type CellError, type CellOutcome, TYPE_MODES, type TypeMode } from './engine';
 import { expandMagics, MAGICS } from './magic-lines';
 import { PACKAGE } from './package-types';
 
@@ -21,11 +21,12 @@ export function withMagics(engine: CellEngine, show: (value: unknown) => void): 
     } catch (error) {
       return { status: 'error', error: engine.describe(error) };
     }
-    if (!expanded.isTimed) return engine.execute(expanded.code, cell);
     const stopwatch = new Stopwatch();
     const outcome = await engine.execute(expanded.code, cell);
-    console.log(stopwatch.read());
-    return outcome;
+    if (expanded.isTimed) console.log(stopwatch.read());
+    return outcome.status === 'ok'
+      ? outcome
+      : { ...outcome, error: asWritten(outcome.error, expanded.written) };
   }
 
   /** A front end completes `%r` to `%run`. */
@@ -47,6 +48,14 @@ export function withMagics(engine: CellEngine, show: (value: unknown) => void): 
   };
 
   return Object.assign(Object.create(engine) as CellEngine, { execute, complete, isComplete });
+}
+
+/** The error with the user's own lines in place of what they were written out to. */
+function asWritten(error: CellError, written: ReadonlyMap<string, string>): CellError {
+  const traceback = error.traceback.map((text) =>
+    [...written].reduce((shown, [code, line]) => shown.replaceAll(code, line), text),
+  );
+  return { ...error, traceback };
 }
 
 class Magics {

@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url';
 import type { CompiledCell, PlacedMessage } from './cell-compile';
 import { describeError } from './cell-error';
 import { factoryOf } from './cell-factory';
-import { CellScope } from './cell-scope';
+import { type CellNames, CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
 import type { CheckedCell } from './checker-thread';
 import type { CellEngine, CellError, CellOutcome, Completion, TypeMode } from './engine';
@@ -85,25 +85,27 @@ export function createTypescriptEngine(
     if (problems.length > 0) return { status: 'error', error: typeErrors(problems, code, cell) };
     sources.add(cell, { code, insertions: compiled.insertions, maps: [compiled.map], linesAbove: 0 });
     const warned = warn(checking, code, cell);
+    const names = scope.open();
     try {
-      const ended = (await evaluate(compiled, cell)) as readonly unknown[] | undefined;
+      // An await that is given up may last for ever: what the cell has declared by then is given to later ones.
+      const ended = (await interruptible(evaluate(compiled, cell, names))) as readonly unknown[] | undefined;
       if (threads.isReady) await warned;
       return { status: 'ok', value: ended?.[0] };
     } finally {
-      threads.given(name, scope.settle());
+      threads.given(name, names.settle());
     }
   }
 
-  async function evaluate(compiled: CompiledCell, cell: number): Promise<unknown> {
+  async function evaluate(compiled: CompiledCell, cell: number, { declare }: CellNames): Promise<unknown> {
     const modules = [];
     for (const specifier of compiled.imports) modules.push(await loader.import(specifier, notebookFolder));
+    interrupts.check(); // while it was compiled, or its modules loaded
     const factory = factoryOf(compiled, cellFileName(cell));
     const dynamicImport = (specifier: string): Promise<unknown> =>
       loader.import(String(specifier), notebookFolder).then(namespaceOf);
     const { filename, dirname } = meta;
-    const { names: cells, declare } = scope;
     return runInterruptible(
-      factory({ cells, declare, modules, dynamicImport, meta, require, filename, dirname }),
+      factory({ cells: scope.names, declare, modules, dynamicImport, meta, require, filename, dirname }),
     );
   }
 

@@ -1,0 +1,127 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RawKernel } from './raw-kernel';
+
+/* Cells that somebody writes sooner or later. */
+
+let kernel: RawKernel;
+beforeAll(async () => {
+  kernel = await RawKernel.start();
+});
+afterAll(() => kernel.stop());
+
+/** The text of the cell's last value; undefined where it has none. */
+async function value(code: string): Promise<string | undefined> {
+  const { reply, outputs } = await kernel.execute(code);
+  if (reply.status !== 'ok') throw new Error(stripVTControlCharacters(reply.traceback.join('\n')));
+  return outputs.at(-1)?.content.data?.['text/plain'];
+}
+
+async function failure(code: string): Promise<{ ename: string; text: string }> {
+  const { reply } = await kernel.execute(code);
+  return { ename: reply.ename, text: stripVTControlCharacters((reply.traceback ?? []).join('\n')) };
+}
+
+/** Runs a cell that does not end and interrupts it. */
+async function interrupted(code: string): Promise<string> {
+  const running = failure(code);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  kernel.send('control', 'interrupt_request', {});
+  return (await running).ename;
+}
+
+test('comments may be all of a cell, or its end', async () => {
+  expect(await value('// nothing but a comment')).toBeUndefined();
+  expect(await value('/* nor\n   here */')).toBeUndefined();
+  expect(await value('const one = 1;\n// the end\n/* of it */')).toBeUndefined();
+  expect(await value('one + 1 // two\n/* and\nmore */')).toBe('2');
+  expect(await value('`a\nexport {};\nb`.length // text stays text')).toBe('14');
+});
+
+test('an enum, a class, an interface or a type may be declared anew as something else, and `pw` be hidden', async () => {
+  expect(
+    await value(
+      'enum Kind { A, B }\nclass Box<T> { constructor(readonly value: T) {} }\nnew Box(Kind.B).value',
+    ),
+  ).toBe('1');
+  expect(await value(`enum Kind { A = 'a' }\nconst kind: Kind = Kind.A; kind`)).toBe(`'a'`);
+  expect(
+    await value('class Box<A, B> { constructor(readonly a: A, readonly b: B) {} }\nnew Box(1, true).b'),
+  ).toBe('true');
+  expect(
+    await value('type Id = number; interface Point { x: Id }\nlet point: Point = { x: 1 }; point.x'),
+  ).toBe('1');
+  expect(
+    await value(`type Id = string; interface Point { y: Id }\nlet point: Point = { y: 'y' }; point.y`),
+  ).toBe(`'y'`);
+  expect(await value('const pw = { mine: 1 }; pw.mine')).toBe('1');
+  expect(await value('pw.mine + 1')).toBe('2');
+  expect(await value(`const found = await import('patchwise'); typeof found.planGrid`)).toBe(`'function'`);
+});
+
+test('a syntax error in the middle runs nothing of the cell, and says where', async () => {
+  const { reply, outputs } = await kernel.execute(
+    `console.log('before');\nlet = = 3;\nconsole.log('after');`,
+  );
+  expect(reply.ename).toBe('TypeScriptError');
+  expect(reply.evalue).toMatch(/^Cell \[\d+\]:2:7 - /);
+  expect(outputs.map(({ type }) => type)).toEqual(['error']);
+});
+
+test('lines that end as Windows has them, a byte order mark, letters of any script', async () => {
+  expect((await failure(`const a = 1;\r\nconst b = 2;\r\nthrow new Error('here')\r\n`)).text).toMatch(
+    /Cell \[\d+\]:3:7/,
+  );
+  expect(await value('\ufeffconst größe = 3; größe')).toBe('3');
+  expect(await value(`const 変数 = '👍🏽'; 変数`)).toBe(`'👍🏽'`);
+  writeFileSync(
+    join(kernel.folder, 'marked.ts'),
+    '\ufeffexport const marked = 1;\r\nexport const twice = 2;\r\n',
+  );
+  expect(await value(`import { marked, twice } from './marked'; marked + twice`)).toBe('3');
+});
+
+test('microtasks that go on for ever are stopped', async () => {
+  const forms = [
+    'let turns = 0; (function loop() { Promise.resolve().then(() => { turns++; loop(); }); })(); await new Promise(() => {})',
+    'const again = () => queueMicrotask(again); again(); await new Promise(() => {})',
+    'async function on(): Promise<void> { await null; return on(); } await on()',
+    'const round = (): Promise<void> => Promise.resolve().then(round); await round()',
+  ];
+  for (const form of forms) {
+    expect(await interrupted(form), form).toBe('Interrupted');
+    expect(await value('1 + 1'), form).toBe('2');
+  }
+  expect(await value('turns > 0')).toBe('true');
+}, 30_000);
+
+test('what a cell has declared before an await that was given up is there', async () => {
+  expect(
+    await interrupted(
+      'const kept = 5; let also = { a: 1 }; await new Promise(() => {}); const unreached = 1;',
+    ),
+  ).toBe('Interrupted');
+  expect(await value('kept + also.a')).toBe('6');
+  expect((await failure('unreached')).text).toContain("Cannot find name 'unreached'");
+});
+
+test('a cell whose await was given up does not take names from the cells that run when it goes on', async () => {
+  expect(
+    await interrupted('const slow = 1; await new Promise((r) => setTimeout(r, 1200)); const late = 2;'),
+  ).toBe('Interrupted');
+  expect(await value('const mine = await new Promise<number>((r) => setTimeout(r, 1500, 3)); mine')).toBe(
+    '3',
+  );
+  expect(await value('[slow, mine]')).toBe('[ 1, 3 ]');
+});
+
+test('a traceback shows a % line as it was written', async () => {
+  const { text } = await failure('const before = 1;\n%attach no-such-run');
+  expect(text).toContain('---->   2 %attach no-such-run');
+  expect(text).not.toContain('globalThis');
+  expect((await failure('%nothing')).text).toBe(
+    'UnknownMagic: there is no %nothing; %help lists what there is',
+  );
+});
