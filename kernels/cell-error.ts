@@ -12,16 +12,32 @@ const RESET = '\u001b[39m';
 const MACHINERY =
   /node:internal|node:vm|[\\/]tslab[\\/]dist[\\/]|[\\/]kernels[\\/][\w-]+\.[jt]s:|AsyncLocalStorage\.run/;
 
+const FRAME = /^\s+at /;
+
+/** A stack that was printed before has been rewritten then. */
+const stacks = new WeakMap<object, string>();
+
+/** The stack with the lines of cells as the user wrote them, and without the frames that run them. */
+export function stackOf(error: Error, sources: CellSources): string {
+  const known = stacks.get(error);
+  if (known !== undefined) return known;
+  const lines = sources.rewrite(error.stack ?? '').split('\n');
+  const stack = withoutOuterScript(lines.filter((line) => !(FRAME.test(line) && MACHINERY.test(line)))).join(
+    '\n',
+  );
+  stacks.set(error, stack);
+  return stack;
+}
+
 /** Describes any thrown value; a stack keeps the frames of cells and of the user's own modules. */
 export function describeError(thrown: unknown, sources: CellSources): CellError {
   if (isInterruption(thrown)) {
     return named(INTERRUPTED, 'the cell was interrupted', []);
   }
   if (!isErrorLike(thrown)) return named('Thrown', inspect(thrown), []);
-  const stack = sources.rewrite(thrown.stack ?? '');
-  const frames = withoutOuterScript(
-    stack.split('\n').filter((line) => /^\s+at /.test(line) && !MACHINERY.test(line)),
-  );
+  const frames = stackOf(thrown, sources)
+    .split('\n')
+    .filter((line) => FRAME.test(line));
   const excerpt = sources.excerpt(frames.join('\n'));
   const trace = [...(excerpt ? [excerpt] : []), ...frames, ...causesOf(thrown, sources)];
   return named(thrown.name || 'Error', String(thrown.message), trace);

@@ -7,9 +7,10 @@ import { createRequire } from 'node:module';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter } from 'tslab/dist/converter';
 import type { Executor } from 'tslab/dist/executor';
-import { describeError } from './cell-error';
+import { describeError, stackOf } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
 import type { CellEngine, CellError, CellOutcome, Completeness, Completion, Inspection } from './engine';
+import { tidyInspection } from './inspection';
 import { Interrupts } from './interrupts';
 import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from './package-types';
 import { callBefore, documentationOf, openBracket } from './signature';
@@ -39,6 +40,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   const { printQuickInfo } = tslab('./dist/inspect') as typeof import('tslab/dist/inspect');
   const node = createConverter({ isJS: false, isBrowser: false });
   const sources = new CellSources();
+  tidyInspection((error) => stackOf(error, sources));
   let running = 0; // the number of the cell being executed
   let ended: { value?: unknown; error?: unknown; diagnostics: string[] } = { diagnostics: [] };
 

@@ -10,12 +10,13 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { CompiledCell, PlacedMessage } from './cell-compile';
-import { describeError } from './cell-error';
+import { describeError, stackOf } from './cell-error';
 import { factoryOf } from './cell-factory';
 import { type CellNames, CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
 import type { CheckedCell } from './checker-thread';
 import type { CellEngine, CellError, CellOutcome, Completion, TypeMode } from './engine';
+import { tidyInspection } from './inspection';
 import { Interrupts } from './interrupts';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
@@ -46,6 +47,7 @@ export function createTypescriptEngine(
     dirname: notebookFolder,
   };
   const sources = new CellSources();
+  tidyInspection((error) => stackOf(error, sources));
   const scope = new CellScope();
   scope.provide('pw', () => require(PACKAGE));
   const threads = new TypescriptThreads(notebookFolder, ['pw']);

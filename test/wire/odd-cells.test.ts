@@ -125,3 +125,22 @@ test('a traceback shows a % line as it was written', async () => {
     'UnknownMagic: there is no %nothing; %help lists what there is',
   );
 });
+
+test('an error that is printed, or is the value of a cell, has the lines of the cells', async () => {
+  await kernel.execute(`function fails(): never {\n  throw new RangeError('here');\n}`);
+  const code = `let caught: unknown;\ntry {\n  fails();\n} catch (error) {\n  caught = error;\n  console.error(error);\n}\ncaught`;
+  const { outputs } = await kernel.execute(code);
+  const texts = outputs.map(({ content }) => content.text ?? content.data?.['text/plain']);
+  expect(texts).toHaveLength(2);
+  for (const text of texts)
+    expect(text.trimEnd()).toMatch(
+      /^RangeError: here\n {4}at fails \(Cell \[\d+\]:2:9\)\n {4}at Cell \[\d+\]:3:\d+$/,
+    );
+  expect((await failure('throw caught')).text).toMatch(/at fails \(Cell \[\d+\]:2:9\)/);
+});
+
+test('a promise or a timer prints without what Node notes on it', async () => {
+  expect(await value('Promise.resolve(4)')).toBe('Promise { 4 }');
+  expect(await value('[Promise.resolve({ a: 1 })]')).toBe('[ Promise { { a: 1 } } ]');
+  expect(await value('const timer = setTimeout(() => {}, 1); timer')).not.toMatch(/kResourceStore|asyncId/);
+});
