@@ -147,8 +147,9 @@ void sumGrid(const Grid<T>& grid, const Tensor& packed, const float* bias) {
       const T* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
       sumTaps(grid, from, count, packed.data_ptr<T>() + channel * channelStep, width, session, sums);
       T* to = grid.y + n * grid.to.n + z * grid.to.z + channel;
-      for (int row = 0; row < count; row++) {
-        int64_t y = y0 + (x0 + row) / pitch, x = (x0 + row) % pitch;
+      int64_t y = y0 + x0 / pitch, x = x0 % pitch;
+      for (int row = 0; row < count; row++, x++) {
+        if (x == pitch) x = 0, y++;
         if (x >= grid.w) continue;
         for (int64_t c = 0; c < width; c += kLanes) {
           Floats sum = load(sums + row * kBlock + c);

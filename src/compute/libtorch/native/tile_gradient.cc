@@ -18,7 +18,7 @@ Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) {
 namespace {
 
 constexpr int64_t kMemory = 16 << 20; // bytes of copies at a time
-constexpr int64_t kPositions = 4096;  // of the grid that are worked on together: 32 channels of both fit the cache
+constexpr int64_t kPositions = 256;   // of the grid that are worked on together: 32 channels of both fit the nearest cache
 
 int64_t upTo(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
@@ -40,37 +40,45 @@ struct Plane {
   int64_t offset(int64_t y, int64_t x) const { return y / stride[1] * pitch + x / stride[2]; }
 };
 
+// The voxels of a plane [h, w, c] that lie on the grid's positions from `at` on; `zeros` outside.
+void voxelsAt(const BFloat16* plane, int64_t height, int64_t width, int64_t channels, const Plane& grid, int64_t phase,
+              int64_t at, const BFloat16* zeros, const BFloat16* (&voxels)[32]) {
+  int64_t row = at / grid.pitch, column = at % grid.pitch;
+  for (int i = 0; i < 32; i++, column++) {
+    if (column == grid.pitch) column = 0, row++;
+    int64_t y = row * grid.stride[1] + phase / grid.stride[2], x = column * grid.stride[2] + phase % grid.stride[2];
+    voxels[i] = y < height && x < width ? plane + (y * width + x) * channels : zeros;
+  }
+}
+
 // One plane [h, w, c] of inputs, of each phase, as [c, length].
-void packInputs(const BFloat16* x, int64_t height, int64_t width, int64_t channels, const Plane& plane, BFloat16* out) {
-  alignas(64) BFloat16 zeros[16] = {};
-  for (int64_t phase = 0; phase < plane.phases(); phase++)
-    for (int64_t c = 0; c < channels; c += 16)
-      for (int64_t at = 0; at < plane.length; at += 32) {
-        auto voxel = [&](int64_t i) -> const BFloat16* {
-          int64_t y = i / plane.pitch * plane.stride[1] + phase / plane.stride[2];
-          int64_t z = i % plane.pitch * plane.stride[2] + phase % plane.stride[2];
-          return y < height && z < width ? x + (y * width + z) * channels + c : zeros;
-        };
+void packInputs(const BFloat16* x, int64_t height, int64_t width, int64_t channels, const Plane& plane,
+                const BFloat16* zeros, BFloat16* out) {
+  const BFloat16* voxels[32];
+  for (int64_t phase = 0; phase < plane.phases(); phase++, out += channels * plane.length)
+    for (int64_t at = 0; at < plane.length; at += 32) {
+      voxelsAt(x, height, width, channels, plane, phase, at, zeros, voxels);
+      for (int64_t c = 0; c < channels; c += 16) {
         Words block[16];
-        for (int i = 0; i < 16; i++) block[i] = pairsOf(voxel(at + 2 * i), voxel(at + 2 * i + 1));
+        for (int i = 0; i < 16; i++) block[i] = pairsOf(voxels[2 * i] + c, voxels[2 * i + 1] + c);
         transposeWords(block);
-        BFloat16* to = out + (phase * channels + c) * plane.length + at;
-        for (int i = 0; i < 16; i++) *(Words*)(to + i * plane.length) = block[i];
+        for (int i = 0; i < 16; i++) *(Words*)(out + (c + i) * plane.length + at) = block[i];
       }
+    }
 }
 
 // One plane [h, w, c] of gradients as [c / 16, positions / 2, 16, 2].
 void packGradients(const BFloat16* dy, int64_t height, int64_t width, int64_t channels, const Plane& plane,
-                   BFloat16* out) {
-  alignas(64) BFloat16 zeros[16] = {};
-  for (int64_t c = 0; c < channels; c += 16)
-    for (int64_t at = 0; at < plane.positions; at += 2, out += 32) {
-      auto voxel = [&](int64_t i) -> const BFloat16* {
-        int64_t y = i / plane.pitch, x = i % plane.pitch;
-        return y < height && x < width ? dy + (y * width + x) * channels + c : zeros;
-      };
-      *(Words*)out = pairsOf(voxel(at), voxel(at + 1));
-    }
+                   const BFloat16* zeros, BFloat16* out) {
+  Plane grid = plane;
+  grid.stride = {1, 1, 1};
+  const BFloat16* voxels[32];
+  for (int64_t at = 0; at < plane.positions; at += 32) {
+    voxelsAt(dy, height, width, channels, grid, 0, at, zeros, voxels);
+    for (int64_t c = 0; c < channels; c += 16)
+      for (int i = 0; i < 16; i++)
+        *(Words*)(out + c * plane.positions + at * 16 + i * 32) = pairsOf(voxels[2 * i] + c, voxels[2 * i + 1] + c);
+  }
 }
 
 // A tap's share of the sums of up to 32 x 32 channels, over planes that lie a step apart.
@@ -106,6 +114,7 @@ Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, cons
   Tensor left = at::empty({inputPlanes(most), inputs}, x.options());
   Tensor right = at::empty({most, gradients}, x.options());
   BFloat16 *lefts = left.data_ptr<BFloat16>(), *rights = right.data_ptr<BFloat16>();
+  std::vector<BFloat16> zeros(std::max(in, out), BFloat16(0.f));
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
   int64_t together = std::max<int64_t>(1, kPositions / plane.positions);
@@ -116,9 +125,9 @@ Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, cons
         for (int64_t i = start; i < end; i++) {
           int64_t z = i - inputPlanes(planes);
           if (z < 0) packInputs(x.data_ptr<BFloat16>() + n * x.stride(0) + (z0 * stride[0] + i) * x.stride(1), x.size(2),
-                                x.size(3), in, plane, lefts + i * inputs);
+                                x.size(3), in, plane, zeros.data(), lefts + i * inputs);
           else packGradients(dy.data_ptr<BFloat16>() + n * dy.stride(0) + (z0 + z) * dy.stride(1), dy.size(2),
-                             dy.size(3), out, plane, rights + z * gradients);
+                             dy.size(3), out, plane, zeros.data(), rights + z * gradients);
         }
       });
       // A task is a plane of taps of 32 x 32 channels, or a row of taps where there are few channels.
