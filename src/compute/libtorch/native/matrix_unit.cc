@@ -1,5 +1,6 @@
 #include "matrix_unit.h"
 #if PATCHWISE_TILES
+#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -8,10 +9,14 @@ namespace patchwise {
 
 bool hasMatrixUnit() {
 #if PATCHWISE_TILES
-  // Linux gives a process the unit's large registers when it asks for them.
-  constexpr long kRequest = 0x1023, kTileData = 18;
-  static const bool has = __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-tile") &&
-                          syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  static const bool has = [] {
+    unsigned a, b, c, features = 0;
+    constexpr unsigned kNeeded = 1u << 22 | 1u << 24; // bfloat16, tiles
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &features) || (features & kNeeded) != kNeeded) return false;
+    // Linux gives a process the unit's large registers when it asks for them.
+    constexpr long kRequest = 0x1023, kTileData = 18;
+    return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  }();
   return has;
 #else
   return false;

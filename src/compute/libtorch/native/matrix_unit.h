@@ -111,11 +111,12 @@ PATCHWISE_INLINE Words pairsOf(const BFloat16* first, const BFloat16* second) {
 // Rows and columns of 16 x 16 words change places.
 inline void transposeWords(Words (&m)[16]) {
   // In step k, blocks of k x k words beside the diagonal change places.
-  auto swap = [&](auto low, auto high, int k) {
+  auto swap = [&](Words low, Words high, int k) {
     for (int i = 0; i < 16; i++)
       if (!(i & k)) {
         Words a = m[i], b = m[i + k];
-        m[i] = __builtin_shuffle(a, b, low), m[i + k] = __builtin_shuffle(a, b, high);
+        m[i] = (Words)_mm512_permutex2var_epi32((__m512i)a, (__m512i)low, (__m512i)b);
+        m[i + k] = (Words)_mm512_permutex2var_epi32((__m512i)a, (__m512i)high, (__m512i)b);
       }
   };
   swap(Words{0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30},
