@@ -12,11 +12,11 @@ import { type Activation, bytesOf, type Habits, type Ledger } from './ledger';
  * then back for the generator's gradient and their own, of which patch and reconstruction have each a set. Left are the
  * gradients of their weights, those at the reconstruction, and a backend's copies of the weights.
  */
-export function judge(ledger: Ledger, gan: GanConfig, patches: Activation, { padsRows }: Habits): void {
+export function judge(ledger: Ledger, gan: GanConfig, patches: Activation, { reorders }: Habits): void {
   const kinds = kindsOf(gan);
   const before = ledger.live;
   const weights = discriminatorBytes(gan);
-  const reordered = padsRows ? 0 : weights;
+  const reordered = reorders ? weights : 0;
   ledger.take(reordered);
   const outputs = kinds.map((kind) => outputsOf(kind, gan, patches));
   const depth = outputs[0]!.length;
@@ -35,7 +35,7 @@ export function judge(ledger: Ledger, gan: GanConfig, patches: Activation, { pad
     const kernels = kinds.map((kind) => kernelBytes(kind, gan, layer));
     ledger.take(2 * kernels.reduce((bytes, kernel) => bytes + kernel, 0));
     const gradients = sweeps * (sum(layer) + sum(Math.max(0, layer - 1)));
-    ledger.during(gradients + 4 * largest(layer) + (padsRows ? 1 : 3) * Math.max(...kernels));
+    ledger.during(gradients + 4 * largest(layer) + (reorders ? 3 : 1) * Math.max(...kernels));
   }
   ledger.give(ledger.live - before - reordered - weights);
   ledger.take((gan.adaptive ? 2 : 1) * bytesOf(patches)); // what they say at the reconstruction

@@ -1,6 +1,6 @@
 import type { Checkpointing } from '../resblock';
 import { type Gradient, isPointwise, isWinograd, Kernels } from './kernels';
-import { type ConvolutionShape, type Layer, weightBytes } from './layers';
+import { type ConvolutionShape, LANES, type Layer, weightBytes } from './layers';
 import { type Activation, bytesOf, type Habits, type Ledger } from './ledger';
 
 export interface PassOptions {
@@ -33,7 +33,7 @@ export class GeneratorPass {
     for (const layer of this.layers) {
       if (layer.kind === 'convolution') {
         kernels.convolve(layer, afterNorm && layer.added[0] === 2);
-        if (!options.habits.padsRows && !isWinograd(layer) && !isThin(layer)) ledger.take(weightBytes(layer)); // oneDNN's order
+        if (this.reorders(layer)) ledger.take(weightBytes(layer));
       } else if (layer.kind === 'norm') kernels.norm(layer.x, options.width);
       else if (layer.kind === 'codes') {
         ledger.take(bytesOf(layer.x)); // embeddings of the codes
@@ -82,6 +82,13 @@ export class GeneratorPass {
         if (dx) dy = dx;
       }
     });
+  }
+
+  /** Whether the weights are kept in a library's order too. */
+  private reorders(c: ConvolutionShape): boolean {
+    const { padsRows, reorders } = this.options.habits;
+    if (padsRows || isWinograd(c) || isThin(c)) return false;
+    return reorders || isPointwise(c) || c.x.channels % LANES > 0 || c.y.channels % LANES > 0;
   }
 
   /** Takes the block's output and, unless it is computed anew later, the middle one. */

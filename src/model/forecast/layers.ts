@@ -19,8 +19,8 @@ export type Layer =
   | { readonly kind: 'block'; readonly x: Activation }
   | { readonly kind: 'codes'; readonly x: Activation };
 
-/** Wide convolutions may store half; latents and patches stay floats. */
-const LANES = 16;
+/** Wide convolutions, whose channels are multiples of it, may store half; latents and patches stay floats. */
+export const LANES = 16;
 
 /** The generator's layers for a batch of `n` patches [x, y, z], from patch to reconstruction. */
 export function generatorLayers(

@@ -49,6 +49,8 @@ export interface Habits {
   readonly keepsBorders: boolean;
   /** Whether a border is added along w alone: rows are walked one by one. */
   readonly padsRows: boolean;
+  /** Whether convolutions of wide channels keep a copy of their weights in a library's order. */
+  readonly reorders: boolean;
   /** Copies of a bordered input while it is made. */
   readonly padding: number;
   /** Copies while a norm or its gradient is computed. */
@@ -61,15 +63,15 @@ export interface Habits {
 /** Backends' own code, read and measured; `gpu` is libtorch's with ATen's kernels, read alone. */
 export const habits: Readonly<Record<'libtorch' | 'gpu' | 'wasm', Habits>> = {
   libtorch: {
-    ...{ keepsBorders: true, padsRows: false },
+    ...{ keepsBorders: true, padsRows: false, reorders: false },
     ...{ padding: 1, norm: 0, normGradient: 0, inputGradient: 1 },
   },
   gpu: {
-    ...{ keepsBorders: true, padsRows: false },
+    ...{ keepsBorders: true, padsRows: false, reorders: true },
     ...{ padding: 2, norm: 2, normGradient: 3, inputGradient: 1 },
   },
   wasm: {
-    ...{ keepsBorders: false, padsRows: true },
+    ...{ keepsBorders: false, padsRows: true, reorders: false },
     ...{ padding: 1, norm: 0, normGradient: 0, inputGradient: 0 },
   },
 };
