@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
 import { readState } from '../../src/train/checkpoint';
 import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
@@ -57,7 +57,9 @@ describe('a run', { timeout: 180_000 }, () => {
   });
 
   it('fails for good, and says why, where starting again would not help', async () => {
+    vi.stubEnv('PATCHWISE_CACHE', join(process.env.PATCHWISE_RUNS!, 'nothing-is-built-here'));
     const run = await train({ ...tiny, ranks: 2, backend: 'tensorflow' });
+    vi.unstubAllEnvs();
     const error = await run.done.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RunFailed);
     expect((error as RunFailed).message).toContain('tensorflow');
