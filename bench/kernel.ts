@@ -38,7 +38,7 @@ type Samples = Record<Metric, number[]>;
 const warmCells = 30;
 const completions = 30;
 /** The machine comes to rest, and what a kernel loads behind its first answer is loaded. */
-const settleMs = 1500;
+const settleMs = 3000;
 
 const cells = {
   typescript: {

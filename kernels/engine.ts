@@ -43,6 +43,8 @@ export const TYPE_MODES: readonly TypeMode[] = ['error', 'strict', 'warn', 'off'
 export interface CellEngine {
   /** The version of TypeScript that cells are written in. */
   readonly languageVersion: string;
+  /** Resolves once there is somebody to compile a cell, soon after the start. */
+  ready(): Promise<void>;
   /** Does ahead of the first cell what would make it wait; may block meanwhile. */
   prepare(): void;
   /** Compiles and runs `code` as cell number `cell`, resolving once its top-level awaits have; never rejects. */

@@ -9,6 +9,7 @@ export function lazyEngine(languageVersion: string, create: () => CellEngine): C
   };
   return {
     languageVersion,
+    ready: async () => {},
     prepare: () => void made(),
     execute: (code, cell) => made().execute(code, cell),
     complete: (code, position) => made().complete(code, position),

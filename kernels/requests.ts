@@ -8,11 +8,15 @@ import { type Json, type Message, PROTOCOL_VERSION } from './wire';
 type Answer = (message: Message, kernel: KernelServer) => Json | undefined | Promise<Json>;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  kernel_info_request: (_, { engine }) => ({
-    ...KERNEL_INFO,
-    implementation_version: version(),
-    language_info: { ...LANGUAGE_INFO, version: engine.languageVersion },
-  }),
+  // Whoever has the answer may send a cell at once, and would wait for the compiler then.
+  kernel_info_request: async (_, { engine }) => {
+    await engine.ready();
+    return {
+      ...KERNEL_INFO,
+      implementation_version: version(),
+      language_info: { ...LANGUAGE_INFO, version: engine.languageVersion },
+    };
+  },
   connect_request: () => ({ status: 'ok' }),
   complete_request: ({ content }, { engine }) => complete(content, engine),
   inspect_request: ({ content }, { engine }) => inspect(content, engine),

@@ -130,6 +130,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
 
   return {
     languageVersion: typescript.version,
+    ready: async () => {},
     prepare: () => {},
     execute,
     complete,

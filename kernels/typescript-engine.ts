@@ -147,6 +147,12 @@ export function createTypescriptEngine(
 
   return {
     languageVersion: TYPESCRIPT_VERSION,
+    // A thread that failed fails the cells, with its reason.
+    ready: () =>
+      threads.completeness('').then(
+        () => {},
+        () => {},
+      ),
     prepare: () => {},
     execute,
     complete,
