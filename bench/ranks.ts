@@ -10,7 +10,7 @@ export interface RanksBenchOptions extends LongCall {
   readonly repeats?: number;
   /** Voxels of a patch; default 64 x 64 x 32. */
   readonly shape?: Vec3;
-  /** Steps of a turn that are counted; default 20. */
+  /** Steps of a turn that are counted; default 40. */
   readonly steps?: number;
   /** Threads of a rank; default 1. */
   readonly threads?: number;
@@ -19,8 +19,8 @@ export interface RanksBenchOptions extends LongCall {
   readonly patience?: number;
 }
 
-/** Steps before the clock counts: code is compiled, memory is touched. */
-const warmUp = 5;
+/** Steps before the clock counts: until then V8 compiles in threads of its own, for which one rank leaves a core free. */
+const warmUp = 20;
 
 /**
  * Two ranks beside one, both with the same work a rank and as many threads: patches a second, and where the time of a
@@ -28,7 +28,7 @@ const warmUp = 5;
  * caches, memory and often more.
  */
 export async function benchRanks(options: RanksBenchOptions = {}): Promise<BenchReport> {
-  const { repeats = 3, shape = [64, 64, 32], steps = 20, threads = 1, patience = 20, signal } = options;
+  const { repeats = 3, shape = [64, 64, 32], steps = 40, threads = 1, patience = 20, signal } = options;
   const backends = options.backends ?? backendNames.filter((name) => name !== 'cpu');
   const folder = await mkdtemp(join(tmpdir(), 'patchwise-bench-'));
   const before = process.env.PATCHWISE_RUNS;
