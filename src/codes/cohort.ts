@@ -36,7 +36,8 @@ export interface EncodedCohort {
 
 /**
  * Encodes NIfTI files, folders of them or a dataset, one volume in memory at a time, into `<name>.npz` files of a
- * folder. A file that cannot be read is left out with its reason, and so is a dataset's volume that a model made.
+ * folder. A file that cannot be read is left out with its reason; a dataset's volumes that a model made are not
+ * looked at.
  *
  * @throws InvalidArgument where there is nothing to encode; errors of `encode`
  */
