@@ -33,18 +33,19 @@ bool byWinograd(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef w
   return call.environment.ownLoops && !plan.transposed && x.numel() > 0 && winogradFits(weights, plan.stride);
 }
 
-// Whether bfloat16 is multiplied by the processor's matrix unit.
-bool onMatrixUnit(Call& call) { return call.environment.storage == at::kBFloat16 && hasMatrixUnit(); }
+// Whether bfloat16 is multiplied as it is stored.
+bool multiplyHalves(Call& call) { return call.environment.storage == at::kBFloat16 && hasMatrixUnit(); }
 
-// What our loops over rows of taps read, and give.
+// What our loops over rows of taps read, and give: in vectors they compute in floats.
 Tensor readByTaps(Call& call, const Tensor& x) {
-  return x.to(onMatrixUnit(call) ? at::kBFloat16 : at::kFloat).contiguous();
+  return x.to(multiplyHalves(call) ? at::kBFloat16 : at::kFloat).contiguous();
 }
 
-// Whether our loops over rows of taps take it: what Winograd's do not, and all that the matrix unit can.
+// Whether our loops over rows of taps take it: what Winograd's do not, and all bfloat16 that the matrix
+// unit multiplies.
 bool byTaps(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
   bool own = call.environment.ownLoops && x.numel() > 0 && weights[0] * weights[1] * weights[2] > 1;
-  return own && tapsFit(weights, plan.stride) && (onMatrixUnit(call) || !byWinograd(call, plan, x, weights));
+  return own && tapsFit(weights, plan.stride) && (multiplyHalves(call) || !byWinograd(call, plan, x, weights));
 }
 
 // A transposed convolution of a replicated border crops this much from every side.

@@ -1,6 +1,7 @@
 // The processor's matrix unit (Intel's AMX): it adds the product of a tile of 16 rows of 32 bfloat16 and one of 16 pairs
 // of rows of 16 columns to a tile of 16 x 16 floats, in the time of some 16 vector instructions.
 #pragma once
+#include <type_traits>
 #include "simd.h"
 #if defined(__AMX_BF16__) && defined(__AVX512F__)
 #include <immintrin.h>
@@ -42,28 +43,47 @@ class TileShapes {
   int first_ = 0, second_ = 0, pairs_ = 0;
 };
 
-// What a step multiplies: addresses of the left and right sides, and bytes from row to row of the left ones; rows of the
-// right ones are 64 bytes.
+// Numbers come to the unit in parts: a bfloat16 in one, a float as the exact sum of three bfloat16 (8 + 8 + 8 bits).
+template <typename T>
+constexpr int kParts = std::is_same<T, float>::value ? 3 : 1;
+
+// What a step multiplies: the first parts of the left and right sides, elements from part to part, and bytes from row to
+// row of the left ones; rows of the right ones are 64 bytes.
 struct TileStep {
-  const void *left, *left2, *right, *right2;
-  int64_t stride;
+  const BFloat16 *left, *left2, *right, *right2;
+  int64_t stride, leftPart = 0, rightPart = 0;
 };
 
-// Adds its products to the sums of `kLeft` left and `kRight` right sides.
+template <int kLeft>
+PATCHWISE_INLINE void loadLeft(const TileStep& step, int part) {
+  _tile_loadd(4, step.left + part * step.leftPart, step.stride);
+  if (kLeft > 1) _tile_loadd(5, step.left2 + part * step.leftPart, step.stride);
+}
+template <int kRight>
+PATCHWISE_INLINE void loadRight(const TileStep& step, int part) {
+  _tile_loadd(6, step.right + part * step.rightPart, 64);
+  if (kRight > 1) _tile_loadd(7, step.right2 + part * step.rightPart, 64);
+}
 template <int kLeft, int kRight>
-PATCHWISE_INLINE void tileProduct(const TileStep& step) {
-  _tile_loadd(4, step.left, step.stride);
-  _tile_loadd(6, step.right, 64);
+PATCHWISE_INLINE void addProducts() {
   _tile_dpbf16ps(0, 4, 6);
-  if (kRight > 1) {
-    _tile_loadd(7, step.right2, 64);
-    _tile_dpbf16ps(1, 4, 7);
-  }
-  if (kLeft > 1) {
-    _tile_loadd(5, step.left2, step.stride);
-    _tile_dpbf16ps(2, 5, 6);
-    if (kRight > 1) _tile_dpbf16ps(3, 5, 7);
-  }
+  if (kRight > 1) _tile_dpbf16ps(1, 4, 7);
+  if (kLeft > 1) _tile_dpbf16ps(2, 5, 6);
+  if (kLeft > 1 && kRight > 1) _tile_dpbf16ps(3, 5, 7);
+}
+
+// Adds its products to the sums of `kLeft` left and `kRight` right sides. Of the nine products of two floats' parts the
+// three smallest, below 2^-24 of the whole, are left out: rounding a float's product loses as much.
+template <typename T, int kLeft, int kRight>
+PATCHWISE_INLINE void tileProduct(const TileStep& step) {
+  auto load = [&](int left, int right) {
+    if (left >= 0) loadLeft<kLeft>(step, left);
+    if (right >= 0) loadRight<kRight>(step, right);
+    addProducts<kLeft, kRight>();
+  };
+  if (kParts<T> == 1) return load(0, 0);
+  constexpr int kSame = -1; // is there from the product before
+  load(0, 2), load(kSame, 1), load(1, kSame), load(kSame, 0), load(2, kSame), load(0, kSame);
 }
 
 PATCHWISE_INLINE void clearSums() {
@@ -89,23 +109,38 @@ PATCHWISE_INLINE void loadSums(const float* from, int64_t stride) {
   if (kLeft > 1 && kRight > 1) _tile_loadd(3, from + 16 * stride + 16, 4 * stride);
 }
 
-// Calls run<left, right>() for the counts of sides, 1 or 2 each.
-#define PATCHWISE_BY_SIDES(left, right, run)                      \
-  ((left) > 1 ? ((right) > 1 ? run<2, 2> : run<2, 1>)             \
-              : ((right) > 1 ? run<1, 2> : run<1, 1>))
+// Calls run with the counts of sides, 1 or 2 each, as types.
+template <typename Run>
+PATCHWISE_INLINE void bySides(bool twoLeft, bool twoRight, Run run) {
+  std::integral_constant<int, 1> one;
+  std::integral_constant<int, 2> two;
+  if (twoLeft && twoRight) run(two, two);
+  else if (twoLeft) run(two, one);
+  else if (twoRight) run(one, two);
+  else run(one, one);
+}
 
 // Tiles are read behind the compiler's back: what was stored before must be in memory.
 PATCHWISE_INLINE void settle() { asm volatile("" ::: "memory"); }
 
 // Two rows of values as pairs of bfloat16, the first row's in the lower halves.
 PATCHWISE_INLINE Words pairsOf(Floats first, Floats second) {
-  Words a = (Words)first, b = (Words)second;
-  a += 0x7fffu + ((a >> 16) & 1u), b += 0x7fffu + ((b >> 16) & 1u);
-  return a >> 16 | (b & 0xffff0000u);
+  return (Words)nearestHalf(first) >> 16 | (Words)nearestHalf(second);
 }
-PATCHWISE_INLINE Words pairsOf(const BFloat16* first, const BFloat16* second) {
-  return __builtin_convertvector(*(const Halves*)first, Words) |
-         __builtin_convertvector(*(const Halves*)second, Words) << 16;
+
+// The same of each part: `put(part, pairs)`.
+template <int kCount, typename Put>
+PATCHWISE_INLINE void partsOfPairs(const float* first, const float* second, Put put) {
+  Floats a = load(first), b = load(second);
+  for (int part = 0; part < kCount; part++) {
+    put(part, pairsOf(a, b));
+    a -= nearestHalf(a), b -= nearestHalf(b);
+  }
+}
+template <int kCount, typename Put>
+PATCHWISE_INLINE void partsOfPairs(const BFloat16* first, const BFloat16* second, Put put) {
+  put(0, __builtin_convertvector(*(const Halves*)first, Words) |
+             __builtin_convertvector(*(const Halves*)second, Words) << 16);
 }
 
 // Rows and columns of 16 x 16 words change places.

@@ -29,10 +29,13 @@ typedef uint32_t Words __attribute__((vector_size(4 * kLanes), aligned(4)));
 PATCHWISE_INLINE Floats load(const BFloat16* from) {
   return (Floats)(__builtin_convertvector(*(const Halves*)from, Words) << 16);
 }
-PATCHWISE_INLINE void store(BFloat16* to, Floats values) {
+PATCHWISE_INLINE Floats nearestHalf(Floats values) {
   Words bits = (Words)values;
   bits += 0x7fffu + ((bits >> 16) & 1u);
-  *(Halves*)to = __builtin_convertvector(bits >> 16, Halves);
+  return (Floats)(bits & 0xffff0000u);
+}
+PATCHWISE_INLINE void store(BFloat16* to, Floats values) {
+  *(Halves*)to = __builtin_convertvector((Words)nearestHalf(values) >> 16, Halves);
 }
 // The first `count` alone; the others load as zeros.
 template <typename T>
@@ -49,6 +52,8 @@ PATCHWISE_INLINE void storeSome(T* to, Floats values, int count) {
 }
 // The difference, because value + 0 is not value where that is -0, and would be computed.
 PATCHWISE_INLINE Floats all(float value) { return value - Floats{}; }
+
+inline int64_t upTo(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 PATCHWISE_INLINE float total(Floats values) {
   float sum = 0;

@@ -1,4 +1,5 @@
 #include <ATen/Parallel.h>
+#include "matrix_unit.h"
 #include "multiply.h"
 #include "taps.h"
 #include "tile_gradient.h"
@@ -50,7 +51,7 @@ Tensor floatGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, con
 } // namespace
 
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
-  if (x.scalar_type() == at::kFloat) return floatGradient(x, dy, kernel, stride, border);
+  if (!hasMatrixUnit()) return floatGradient(x, dy, kernel, stride, border);
   return tileGradient(zeroBordered(x, border, border), dy, kernel, stride);
 }
 

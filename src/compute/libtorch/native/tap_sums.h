@@ -1,4 +1,5 @@
-// Sums over rows of taps at the points of a regular grid: of floats in vectors, of bfloat16 by the matrix unit.
+// Sums over rows of taps at the points of a regular grid, in vectors or, where the inputs are bfloat16 or floats' parts,
+// by the matrix unit.
 #pragma once
 #include <ATen/Parallel.h>
 #include "matrix_unit.h"
@@ -19,119 +20,135 @@ struct Steps {
 };
 
 // Outputs on a regular grid, each the sum over rows of taps, of which every row is `run` inputs on end.
-template <typename T>
+template <typename X, typename Y>
 struct Grid {
-  const T* x;
+  const X* x;
+  int64_t part;       // elements from one part of the inputs to the next
   Steps from;         // inputs of one output to those of the next
   int64_t tapZ, tapY; // elements from one row of taps to the next
   int64_t depth, height, run;
-  T* y;
+  Y* y;
   Steps to;
   int64_t n, d, h, w; // outputs
 };
 
 constexpr int64_t kBlock = 32; // outputs, and their channels, that are summed together
 
-// Weights [kd, kh, kw, from, to] as blocks of channels by the row of taps by the inputs of a run; `pack(in, out, step,
-// inputs)` writes a tap's inputs of `kWidth` channels or those that are left, `step` floats from input to input.
-template <typename T, int64_t kWidth, typename Pack>
-Tensor packBlocks(const Tensor& w, const TapRows& taps, Pack pack) {
-  int64_t from = w.size(3), to = w.size(4), height = taps[1].count, rows = taps[0].count * height;
-  int64_t run = taps[2].count * from;
-  Tensor packed = at::empty({to, rows, run}, w.options().dtype(c10::CppTypeToScalarType<T>()));
+// Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order.
+template <typename Each>
+void eachTap(const Tensor& w, const TapRows& taps, Each each) {
+  int64_t height = taps[1].count, rows = taps[0].count * height;
   const float* weights = w.data_ptr<float>();
-  T* target = packed.data_ptr<T>();
   at::parallel_for(0, rows * taps[2].count, 1, [&](int64_t start, int64_t end) {
     for (int64_t i = start; i < end; i++) {
       int64_t tap = i % taps[2].count, row = i / taps[2].count;
       int64_t z = taps[0].first + row / height * taps[0].step, y = taps[1].first + row % height * taps[1].step;
       int64_t x = taps[2].first + tap * taps[2].step;
-      const float* in = weights + ((z * w.size(1) + y) * w.size(2) + x) * from * to;
-      for (int64_t channel = 0; channel < to; channel += kWidth) {
-        int64_t width = std::min(kWidth, to - channel);
-        pack(in + channel, target + channel * rows * run + (row * run + tap * from) * width, width);
-      }
+      each(weights + ((z * w.size(1) + y) * w.size(2) + x) * w.size(3) * w.size(4), row, tap);
     }
   });
-  return packed;
 }
 
-// What a thread keeps from sum to sum.
-template <typename T>
-struct Session {};
+// How inputs of X are summed to outputs of Y; a thread has one.
+template <typename X, typename Y>
+struct TapSums {
+  // Weights [kd, kh, kw, from, to] as [32 channels or the rest][row of taps, input of a run, 32].
+  static Tensor pack(const Tensor& w, const TapRows& taps) {
+    int64_t from = w.size(3), to = w.size(4), run = taps[2].count * from, rows = taps[0].count * taps[1].count;
+    Tensor packed = at::empty({to, rows, run}, w.options());
+    float* target = packed.data_ptr<float>();
+    eachTap(w, taps, [&](const float* in, int64_t row, int64_t tap) {
+      for (int64_t channel = 0; channel < to; channel += kBlock) {
+        int64_t width = std::min(kBlock, to - channel);
+        float* out = target + channel * rows * run + (row * run + tap * from) * width;
+        for (int64_t c = 0; c < from; c++, out += width) std::copy_n(in + c * to + channel, width, out);
+      }
+    });
+    return packed;
+  }
 
-// [32 channels, row of taps, input, 32]
-inline Tensor packWeights(const Tensor& w, const TapRows& taps, float) {
-  int64_t from = w.size(3), to = w.size(4);
-  return packBlocks<float, kBlock>(w, taps, [&](const float* in, float* out, int64_t width) {
-    for (int64_t c = 0; c < from; c++, in += to, out += width) std::copy(in, in + width, out);
-  });
-}
-
-// The sums of `count` outputs and `width` channels, rows kBlock floats apart.
-inline void sumTaps(const Grid<float>& grid, const float* x, int count, const float* packed, int64_t width,
-                    Session<float>&, float* sums) {
-  bool add = false;
-  for (int64_t z = 0; z < grid.depth; z++)
-    for (int64_t y = 0; y < grid.height; y++, packed += grid.run * width, add = true)
-      multiply({x + z * grid.tapZ + y * grid.tapY, grid.from.x, 1, packed, width, sums, kBlock, grid.run, add}, count,
-               width);
-}
+  // The sums of `count` outputs and `width` channels, rows kBlock floats apart.
+  void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, float* sums) {
+    bool add = false;
+    for (int64_t z = 0; z < grid.depth; z++)
+      for (int64_t y = 0; y < grid.height; y++, packed += grid.run * width, add = true)
+        multiply({x + z * grid.tapZ + y * grid.tapY, grid.from.x, 1, packed, width, sums, kBlock, grid.run, add}, count,
+                 width);
+  }
+};
 
 #if PATCHWISE_TILES
 
-template <>
-struct Session<BFloat16> {
-  TileShapes shapes;
-  Session() { settle(); }
-};
-
-// [16 channels, row of taps, pair of inputs, 16, 2]
-inline Tensor packWeights(const Tensor& w, const TapRows& taps, BFloat16) {
-  int64_t from = w.size(3), to = w.size(4);
-  return packBlocks<BFloat16, 16>(w, taps, [&](const float* in, BFloat16* out, int64_t) {
-    for (int64_t c = 0; c < from; c += 2, in += 2 * to, out += 32) *(Words*)out = pairsOf(load(in), load(in + to));
-  });
-}
-
-// Pairs of inputs that one product adds up: as many as divide a run.
-inline int pairsFor(int64_t run) {
-  int64_t tiles = (run + 31) / 32;
-  while (run % (2 * tiles)) tiles++;
-  return (int)(run / tiles / 2);
-}
-
-template <int kLeft, int kRight>
-void sumTiles(const Grid<BFloat16>& grid, const BFloat16* x, const BFloat16* right, int pairs, float* sums) {
-  int64_t panel = 16 * grid.depth * grid.height * grid.run;
-  // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
-  // the time otherwise.
-  int64_t lines = grid.from.x * 2 * pairs / grid.run;
-  clearSums();
-  for (int64_t z = 0; z < grid.depth; z++)
-    for (int64_t y = 0; y < grid.height; y++) {
-      const BFloat16 *left = x + z * grid.tapZ + y * grid.tapY, *second = left + 16 * grid.from.x;
-      const BFloat16* next = y + 1 < grid.height ? left + grid.tapY : x + (z + 1) * grid.tapZ;
-      for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += 32 * pairs) {
-        for (int64_t line = 0; line < lines; line++, next += 32) _mm_prefetch(next, _MM_HINT_T0);
-        tileProduct<kLeft, kRight>({left + k, second + k, right, right + panel, 2 * grid.from.x});
+template <typename Y>
+class TapSums<BFloat16, Y> {
+ public:
+  // [32 channels or the rest][row of taps, product, part, 16 channels, pair of inputs, 16, 2]: in the order they are read.
+  static Tensor pack(const Tensor& w, const TapRows& taps) {
+    int64_t from = w.size(3), to = w.size(4), run = taps[2].count * from, rows = taps[0].count * taps[1].count;
+    int64_t pairs = pairsFor(run);
+    Tensor packed = at::empty({to, rows, run * kParts<Y>}, w.options().dtype(at::kBFloat16));
+    BFloat16* target = packed.data_ptr<BFloat16>();
+    eachTap(w, taps, [&](const float* in, int64_t row, int64_t tap) {
+      for (int64_t channel = 0; channel < to; channel += 16) {
+        int64_t first = channel / kBlock * kBlock, width = std::min(kBlock, to - first), part = 2 * pairs * width;
+        BFloat16* block = target + first * packed.stride(0) + row * run * kParts<Y> * width + (channel - first) * 2 * pairs;
+        for (int64_t c = 0; c < from; c += 2) {
+          int64_t pair = (tap * from + c) / 2;
+          BFloat16* out = block + pair / pairs * kParts<Y> * part + pair % pairs * 32;
+          const float* weights = in + c * to + channel;
+          partsOfPairs<kParts<Y>>(weights, weights + to, [&](int p, Words words) { *(Words*)(out + p * part) = words; });
+        }
       }
-    }
-  storeSums<kLeft, kRight>(sums, kBlock);
-}
+    });
+    return packed;
+  }
 
-inline void sumTaps(const Grid<BFloat16>& grid, const BFloat16* x, int count, const BFloat16* packed, int64_t width,
-                    Session<BFloat16>& session, float* sums) {
-  int pairs = pairsFor(grid.run), first = std::min(count, 16);
-  session.shapes.use(first, count - first, pairs);
-  auto sum = PATCHWISE_BY_SIDES(count > 16 ? 2 : 1, width > 16 ? 2 : 1, sumTiles);
-  sum(grid, x, packed, pairs, sums);
-}
+  TapSums() { settle(); }
+
+  void sum(const Grid<BFloat16, Y>& grid, const BFloat16* x, int count, const BFloat16* packed, int64_t width,
+           float* sums) {
+    int pairs = pairsFor(grid.run), first = std::min(count, 16);
+    shapes_.use(first, count - first, pairs);
+    bySides(count > 16, width > 16, [&](auto left, auto right) {
+      sumTiles<decltype(left)::value, decltype(right)::value>(grid, x, packed, pairs, sums);
+    });
+  }
+
+ private:
+  // Pairs of inputs that one product adds up: as many as divide a run.
+  static int pairsFor(int64_t run) {
+    int64_t tiles = (run + 31) / 32;
+    while (run % (2 * tiles)) tiles++;
+    return (int)(run / tiles / 2);
+  }
+
+  template <int kLeft, int kRight>
+  static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* right, int pairs, float* sums) {
+    // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
+    // the time otherwise.
+    int64_t lines = grid.from.x * 2 * pairs / grid.run, panel = 32 * pairs;
+    clearSums();
+    for (int64_t z = 0; z < grid.depth; z++)
+      for (int64_t y = 0; y < grid.height; y++) {
+        const BFloat16 *left = x + z * grid.tapZ + y * grid.tapY, *second = left + 16 * grid.from.x;
+        const BFloat16* next = y + 1 < grid.height ? left + grid.tapY : x + (z + 1) * grid.tapZ;
+        for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += kParts<Y> * kRight * panel) {
+          for (int64_t line = 0; line < lines; line++, next += 32)
+            for (int p = 0; p < kParts<Y>; p++) _mm_prefetch(next + p * grid.part, _MM_HINT_T0);
+          tileProduct<Y, kLeft, kRight>(
+              {left + k, second + k, right, right + panel, 2 * grid.from.x, grid.part, kRight * panel});
+        }
+      }
+    storeSums<kLeft, kRight>(sums, kBlock);
+  }
+
+  TileShapes shapes_;
+};
 
 #endif
 
-template <typename T>
-void sumGrid(const Grid<T>& grid, const Tensor& packed, const float* bias) {
+template <typename X, typename Y>
+void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t out = packed.size(0), channelStep = packed.stride(0), planes = grid.n * grid.d;
   // Outputs of a plane in one line, over the ends of its rows, where that takes fewer tiles than row by row.
   int64_t pitch = grid.from.y / grid.from.x, line = (grid.h - 1) * pitch + grid.w, lines = 1;
@@ -139,14 +156,14 @@ void sumGrid(const Grid<T>& grid, const Tensor& packed, const float* bias) {
   int64_t parts = (line + kBlock - 1) / kBlock, blocks = lines * parts;
   at::parallel_for(0, (out + kBlock - 1) / kBlock * planes * blocks, 1, [&](int64_t start, int64_t end) {
     alignas(64) float sums[kBlock * kBlock];
-    Session<T> session;
+    TapSums<X, Y> taps;
     for (int64_t i = start; i < end; i++) {
       int64_t channel = i / (planes * blocks) * kBlock, plane = i / blocks % planes, y0 = i % blocks / parts;
       int64_t n = plane / grid.d, z = plane % grid.d, x0 = i % parts * kBlock, width = std::min(kBlock, out - channel);
       int count = (int)std::min(kBlock, line - x0);
-      const T* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
-      sumTaps(grid, from, count, packed.data_ptr<T>() + channel * channelStep, width, session, sums);
-      T* to = grid.y + n * grid.to.n + z * grid.to.z + channel;
+      const X* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
+      taps.sum(grid, from, count, packed.data_ptr<X>() + channel * channelStep, width, sums);
+      Y* to = grid.y + n * grid.to.n + z * grid.to.z + channel;
       int64_t y = y0 + x0 / pitch, x = x0 % pitch;
       for (int row = 0; row < count; row++, x++) {
         if (x == pitch) x = 0, y++;

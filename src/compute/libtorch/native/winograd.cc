@@ -1,52 +1,54 @@
 #include "winograd.h"
 #include <ATen/Parallel.h>
+#include <unistd.h>
+#include <vector>
 #include "multiply.h"
 #include "winograd_tiles.h"
 
 namespace patchwise {
 namespace {
 
-// Channels that are worked on together: the transformed weights of 64 x 64 fill half of a core's second-level cache.
-constexpr int64_t kChunk = 64;
+constexpr int64_t kPanel = 32;        // channels of outputs that are multiplied together
+constexpr int64_t kTiles = 16;        // tiles that are: points and products of 128 channels share a core's cache
+constexpr int64_t kGradientTiles = 32; // more, because their sums are read and written again
+constexpr int64_t kStretch = 128;     // tiles that a layer's weights are read for at a time
 
-// How the tiles of outputs [n, depth, height, width] are cut into blocks, each of whole segments.
+// Channels of each side that are worked on together: the transformed weights of a layer fill half of a core's second-level
+// cache.
+int64_t chunkOf() {
+  static const int64_t chunk = sysconf(_SC_LEVEL2_CACHE_SIZE) >= 2 << 20 ? 128 : 64;
+  return chunk;
+}
+
+// The tiles of outputs [n, depth, height, width], in one line, cut into stretches.
 struct Tiling {
-  int64_t n, depth, height, width; // in tiles
-  int64_t length;                  // tiles of a segment
-  int64_t segments;                // of a block
-  int64_t perRow, total;           // segments
+  int64_t depth, height, width, total; // in tiles
+  int64_t stretch;                     // tiles of one
 
-  Tiling(int64_t n, int64_t d, int64_t h, int64_t w, int64_t tiles)
-      : n(n), depth((d + 1) / 2), height((h + 1) / 2), width((w + 1) / 2) {
-    // Equal segments, so that blocks are about equal too.
-    perRow = (width + 15) / 16;
-    length = (width + perRow - 1) / perRow;
-    perRow = (width + length - 1) / length;
-    segments = std::max<int64_t>(1, tiles / length);
-    total = n * depth * height * perRow;
+  Tiling(const Tensor& y, int64_t most)
+      : depth((y.size(1) + 1) / 2), height((y.size(2) + 1) / 2), width((y.size(3) + 1) / 2),
+        total(y.size(0) * depth * height * width) {
+    stretch = std::clamp(upTo(total / (4 * at::get_num_threads()), kTiles), kTiles, most);
   }
-  int64_t blocks() const { return (total + segments - 1) / segments; }
-  int64_t tiles() const { return segments * length; }
+  int64_t stretches() const { return (total + stretch - 1) / stretch; }
 
-  // Calls each(segment) for those of a block; returns its tiles.
+  // Calls each(first, count) for blocks of at most `size` tiles of a stretch.
   template <typename Each>
-  int64_t eachSegment(int64_t block, Each each) const {
-    int64_t at = 0;
-    for (int64_t i = block * segments; i < std::min(total, (block + 1) * segments); i++) {
-      int64_t x = i % perRow * length, row = i / perRow;
-      Segment s{row / height / depth, row / height % depth, row % height, x, std::min(length, width - x), at};
-      each(s);
-      at += s.count;
+  void eachBlock(int64_t index, int64_t size, Each each) const {
+    int64_t end = std::min(total, (index + 1) * stretch);
+    for (int64_t first = index * stretch; first < end; first += size) each(first, std::min(size, end - first));
+  }
+
+  // Calls each(segment) for the rows' shares of tiles.
+  template <typename Each>
+  void eachSegment(int64_t first, int64_t count, Each each) const {
+    for (int64_t at = 0; at < count;) {
+      int64_t tile = first + at, x = tile % width, row = tile / width, length = std::min(count - at, width - x);
+      each(Segment{row / height / depth, row / height % depth, row % height, x, length, at});
+      at += length;
     }
-    return at;
   }
 };
-
-// Tiles of a block: both of its sides and the weights share a core's second-level cache.
-int64_t tilesFor(int64_t inputs, int64_t outputs) {
-  int64_t perTile = kPoints * (std::min(inputs, kChunk) + std::min(outputs, kChunk));
-  return std::clamp<int64_t>((768 << 10) / 4 / perTile / 8 * 8, 8, 48);
-}
 
 // Scratch memory of one thread, on a cache line.
 struct Scratch {
@@ -68,15 +70,16 @@ void fourOfThree(Value g0, Value g1, Value g2, Put put) {
   put(0, g0), put(1, (g0 + g1 + g2) * 0.5f), put(2, (g0 - g1 + g2) * 0.5f), put(3, g2);
 }
 
-// Weights [3, 3, 3, in, out] as points [64, in, out].
+// Weights [3, 3, 3, in, out] as points [layer and point, panel of out, in, 32 or the rest].
 Tensor transformWeights(const Tensor& weights) {
   Tensor w = weights.to(at::kFloat).contiguous();
-  int64_t pairs = w.size(3) * w.size(4);
-  Tensor points = at::empty({kPoints, w.size(3), w.size(4)}, w.options());
+  int64_t in = w.size(3), out = w.size(4), pairs = in * out;
+  Tensor points = at::empty({kLayers * kPoints, in, out}, w.options());
   const float* from = w.data_ptr<float>();
-  float* to = points.data_ptr<float>();
   at::parallel_for(0, pairs / kLanes, 8, [&](int64_t start, int64_t end) {
     for (int64_t i = start * kLanes; i < end * kLanes; i += kLanes) {
+      int64_t channel = i % out, panel = channel / kPanel * kPanel, width = std::min(kPanel, out - panel);
+      float* to = points.data_ptr<float>() + panel * in + i / out * width + channel % kPanel;
       Floats x[3][3][4], y[3][4][4];
       for (int a = 0; a < 3; a++)
         for (int b = 0; b < 3; b++) {
@@ -89,43 +92,67 @@ Tensor transformWeights(const Tensor& weights) {
       for (int b = 0; b < 4; b++)
         for (int c = 0; c < 4; c++)
           fourOfThree(y[0][b][c], y[1][b][c], y[2][b][c],
-                      [&](int k, Floats v) { store(to + ((k * 4 + b) * 4 + c) * pairs + i, v); });
+                      [&](int k, Floats v) { store(to + ((k * 4 + b) * 4 + c) * pairs, v); });
     }
   });
   return points;
 }
 
-// y [n, d, h, w, out] from x with `border` zeros around it and points [64, in, out].
+// The products of a layer's points of some tiles and its weights, [point, panel, in, 32], of which `ins` from `i` on.
+void multiplyLayer(const Block& values, int64_t tiles, const float* weights, int64_t in, int64_t out, int64_t i,
+                   int64_t o, const Block& products) {
+  int64_t ins = values.channels, outs = products.channels;
+  for (int p = 0; p < kPoints; p++, weights += in * out)
+    for (int64_t panel = o; panel < o + outs; panel += kPanel) {
+      int64_t width = std::min(kPanel, out - panel);
+      // Rows that are left over from the block before are multiplied too, where whole groups of rows are faster.
+      multiply({values.data + p * values.stride, ins, 1, weights + panel * in + i * width, width,
+                products.data + p * products.stride + panel - o, outs, ins, false},
+               upTo(tiles, kRows), width);
+    }
+}
+
+// y [n, d, h, w, out] from x with `border` zeros around it and the transformed weights.
 template <typename T>
 void convolvePoints(const Tensor& x, int64_t border, const Tensor& points, const float* bias, Tensor& y) {
-  int64_t in = points.size(1), out = points.size(2);
-  Tiling tiling(y.size(0), y.size(1), y.size(2), y.size(3), tilesFor(in, out));
+  int64_t in = points.size(1), out = points.size(2), chunk = chunkOf();
+  Tiling tiling(y, kStretch);
   std::vector<T> zeros(x.size(3) * in, T(0));
   Field<T> field{x.data_ptr<T>(), x.size(1), x.size(2), x.size(3), in, border, zeros.data()};
   Outputs<T> outputs{y.data_ptr<T>(), y.size(1), y.size(2), y.size(3), out};
-  int64_t inputs = Block::strideFor(tiling.tiles(), kChunk) * kPoints;
-  at::parallel_for(0, tiling.blocks(), 1, [&](int64_t start, int64_t end) {
-    Scratch scratch(2 * inputs);
-    float *left = scratch.take(inputs), *right = scratch.take(inputs);
-    for (int64_t block = start; block < end; block++)
-      for (int64_t o = 0; o < out; o += kChunk) {
-        int64_t outs = std::min(kChunk, out - o), tiles = 0;
-        Block sums{right, outs, Block::strideFor(tiling.tiles(), outs)};
-        for (int64_t i = 0; i < in; i += kChunk) {
-          int64_t ins = std::min(kChunk, in - i);
-          Block values{left, ins, Block::strideFor(tiling.tiles(), ins)};
-          // One chunk of inputs is transformed once for all chunks of outputs.
-          tiles = tiling.eachSegment(block, [&](const Segment& s) {
-            if (o == 0 || in > kChunk)
-              for (int64_t c = 0; c < ins; c += kLanes) transformInputs(field, s, i + c, c, values);
-          });
-          for (int p = 0; p < kPoints; p++)
-            multiply({values.data + p * values.stride, ins, 1, points.data_ptr<float>() + (p * in + i) * out + o, out,
-                      sums.data + p * sums.stride, outs, ins, i > 0},
-                     tiles, outs);
+  int64_t most = Block::strideFor(kTiles, std::min(chunk, std::max(in, out))) * kPoints;
+  at::parallel_for(0, tiling.stretches(), 1, [&](int64_t start, int64_t end) {
+    Scratch scratch(2 * most + tiling.stretch * kCorners * std::min(chunk, out));
+    float *left = scratch.take(most), *right = scratch.take(most);
+    float* sums = scratch.take(tiling.stretch * kCorners * std::min(chunk, out));
+    for (int64_t stretch = start; stretch < end; stretch++)
+      for (int64_t o = 0; o < out; o += chunk) {
+        int64_t outs = std::min(chunk, out - o), base = stretch * tiling.stretch;
+        Block products{right, outs, Block::strideFor(kTiles, outs)};
+        std::fill_n(sums, tiling.stretch * kCorners * outs, 0.f);
+        for (int64_t i = 0; i < in; i += chunk) {
+          int64_t ins = std::min(chunk, in - i);
+          Block values{left, ins, Block::strideFor(kTiles, ins)};
+          for (int layer = 0; layer < kLayers; layer++)
+            tiling.eachBlock(stretch, kTiles, [&](int64_t first, int64_t tiles) {
+              tiling.eachSegment(first, tiles, [&](const Segment& s) {
+                for (int64_t c = 0; c < ins; c += kLanes) transformInputs(field, s, layer, i + c, c, values);
+              });
+              const float* weights = points.data_ptr<float>() + layer * kPoints * in * out;
+              multiplyLayer(values, tiles, weights, in, out, i, o, products);
+              for (int64_t c = 0; c < outs; c += kLanes)
+                transformProducts(products, layer, c, tiles, sums + (first - base) * kCorners * outs);
+            });
         }
-        tiling.eachSegment(block, [&](const Segment& s) {
-          for (int64_t c = 0; c < outs; c += kLanes) transformOutputs(sums, c, s, bias, o + c, outputs);
+        tiling.eachBlock(stretch, tiling.stretch, [&](int64_t first, int64_t tiles) {
+          tiling.eachSegment(first, tiles, [&](const Segment& s) {
+            const float* sum = sums + s.at * kCorners * outs;
+            for (int64_t tile = 0; tile < s.count; tile++)
+              for (int corner = 0; corner < kCorners; corner++, sum += outs)
+                if (T* to = outputs.at(s, tile, corner))
+                  for (int64_t c = 0; c < outs; c += kLanes)
+                    store(to + o + c, bias ? load(sum + c) + load(bias + o + c) : load(sum + c));
+          });
         });
       }
   });
@@ -168,31 +195,35 @@ void weightsOfPoints(const float* points, int64_t ins, int64_t outs, float* dw, 
 
 template <typename T>
 void weightGradient(const Tensor& x, const Tensor& dy, Tensor& dw) {
-  int64_t in = x.size(4), out = dy.size(4);
-  Tiling tiling(dy.size(0), dy.size(1), dy.size(2), dy.size(3), tilesFor(in, out));
+  int64_t in = x.size(4), out = dy.size(4), chunk = chunkOf();
+  Tiling tiling(dy, 2 * kStretch);
   std::vector<T> zeros(x.size(3) * in, T(0));
   Field<T> field{x.data_ptr<T>(), x.size(1), x.size(2), x.size(3), in, 0, zeros.data()};
   Outputs<const T> outputs{dy.data_ptr<T>(), dy.size(1), dy.size(2), dy.size(3), out};
-  int64_t shares = std::min<int64_t>(at::get_num_threads(), tiling.blocks());
-  for (int64_t i = 0; i < in; i += kChunk)
-    for (int64_t o = 0; o < out; o += kChunk) {
-      int64_t ins = std::min(kChunk, in - i), outs = std::min(kChunk, out - o), size = kPoints * ins * outs;
-      Tensor sums = at::zeros({shares, size}, dw.options());
+  int64_t shares = std::min<int64_t>(at::get_num_threads(), tiling.stretches());
+  for (int64_t i = 0; i < in; i += chunk)
+    for (int64_t o = 0; o < out; o += chunk) {
+      int64_t ins = std::min(chunk, in - i), outs = std::min(chunk, out - o), size = ins * outs;
+      Tensor sums = at::zeros({shares, kLayers * kPoints, size}, dw.options());
       at::parallel_for(0, shares, 1, [&](int64_t from, int64_t to) {
-        int64_t lefts = Block::strideFor(tiling.tiles(), ins), rights = Block::strideFor(tiling.tiles(), outs);
+        int64_t lefts = Block::strideFor(kGradientTiles, ins), rights = Block::strideFor(kGradientTiles, outs);
         Scratch scratch((lefts + rights) * kPoints);
         Block values{scratch.take(lefts * kPoints), ins, lefts}, gradients{scratch.take(rights * kPoints), outs, rights};
         for (int64_t share = from; share < to; share++)
-          for (int64_t block = tiling.blocks() * share / shares; block < tiling.blocks() * (share + 1) / shares; block++) {
-            int64_t tiles = tiling.eachSegment(block, [&](const Segment& s) {
-              for (int64_t c = 0; c < ins; c += kLanes) transformInputs(field, s, i + c, c, values);
-              for (int64_t c = 0; c < outs; c += kLanes) transformGradients(outputs, s, o + c, c, gradients);
-            });
-            for (int p = 0; p < kPoints; p++)
-              multiply({values.data + p * lefts, 1, ins, gradients.data + p * rights, outs,
-                        sums.data_ptr<float>() + share * size + p * ins * outs, outs, tiles, true},
-                       ins, outs);
-          }
+          for (int64_t s = tiling.stretches() * share / shares; s < tiling.stretches() * (share + 1) / shares; s++)
+            for (int layer = 0; layer < kLayers; layer++)
+              tiling.eachBlock(s, kGradientTiles, [&](int64_t first, int64_t tiles) {
+                tiling.eachSegment(first, tiles, [&](const Segment& segment) {
+                  for (int64_t c = 0; c < ins; c += kLanes) transformInputs(field, segment, layer, i + c, c, values);
+                  for (int64_t c = 0; c < outs; c += kLanes)
+                    transformGradients(outputs, segment, layer, o + c, c, gradients);
+                });
+                float* sum = sums.data_ptr<float>() + (share * kLayers + layer) * kPoints * size;
+                for (int p = 0; p < kPoints; p++)
+                  multiply({values.data + p * lefts, 1, ins, gradients.data + p * rights, outs, sum + p * size, outs,
+                            tiles, true},
+                           ins, outs);
+              });
       });
       Tensor sum = shares > 1 ? sums.sum(0) : sums[0];
       weightsOfPoints(sum.data_ptr<float>(), ins, outs, dw.data_ptr<float>() + i * out + o, in, out);
