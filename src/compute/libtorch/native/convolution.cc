@@ -52,7 +52,7 @@ bool byTaps(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef weigh
 Size3 cropOf(at::IntArrayRef weights) { return {weights[0] - 1, weights[1] - 1, weights[2] - 1}; }
 
 Tensor tapsConvolve(const Plan& plan, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  if (!plan.transposed) return gatherTaps(x, w, plan.stride, bias);
+  if (!plan.transposed) return gatherTaps(x, w, plan.stride, {}, bias);
   Size3 crop = cropOf(w.sizes()), size;
   for (int axis = 0; axis < 3; axis++) size[axis] = (x.size(1 + axis) - 1) * plan.stride[axis] + 1 - crop[axis];
   return spreadTaps(x, w, plan.stride, crop, size, bias);
@@ -64,7 +64,7 @@ Tensor tapsInputGradient(const Plan& plan, const Tensor& dy, const Tensor& w, co
   if (!plan.transposed)
     return spreadTaps(dy, backwards, plan.stride, {0, 0, 0}, {shape[1], shape[2], shape[3]}, Tensor());
   Size3 crop = cropOf(w.sizes()); // put back as zeros
-  return gatherTaps(zeroBordered(dy, crop, crop), backwards, plan.stride, Tensor());
+  return gatherTaps(dy, backwards, plan.stride, {crop, crop}, Tensor());
 }
 
 Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights) {

@@ -52,7 +52,7 @@ Tensor floatGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, con
 
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
   if (!hasMatrixUnit()) return floatGradient(x, dy, kernel, stride, border);
-  return tileGradient(zeroBordered(x, border, border), dy, kernel, stride);
+  return tileGradient(zeroBordered(x, {border, border}), dy, kernel, stride);
 }
 
 } // namespace patchwise

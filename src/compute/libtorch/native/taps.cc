@@ -5,46 +5,6 @@
 namespace patchwise {
 namespace {
 
-// What sums read: [part, n, d, h, w, c].
-Steps stepsOf(const Tensor& x) { return {x.stride(-5), x.stride(-4), x.stride(-3), x.stride(-2)}; }
-
-template <typename X, typename Y>
-void gatherAs(const Tensor& field, const Tensor& w, const Size3& stride, const float* bias, Tensor& y) {
-  Steps in = stepsOf(field);
-  TapRows taps;
-  for (int axis = 0; axis < 3; axis++) taps[axis] = {0, 1, w.size(axis)};
-  sumGrid<X, Y>({field.data_ptr<X>(), field.stride(0),
-                 {in.n, in.z * stride[0], in.y * stride[1], in.x * stride[2]},
-                 in.z, in.y, w.size(0), w.size(1), w.size(2) * w.size(3),
-                 y.data_ptr<Y>(), stepsOf(y), y.size(0), y.size(1), y.size(2), y.size(3)},
-                TapSums<X, Y>::pack(w, taps), bias);
-}
-
-// Outputs `stride` apart along an axis have the same taps, a phase: output stride * i + phase is the sum over j of input
-// i + shift + j times the j-th of its taps.
-struct Phase {
-  int64_t outputs, shift;
-  TapRow taps;
-};
-using Phases = std::array<std::vector<Phase>, 3>;
-
-template <typename X, typename Y>
-void spreadAs(const Tensor& field, const Tensor& w, const Phases& phases, const Size3& stride, const float* bias,
-              Tensor& y) {
-  Steps in = stepsOf(field), to = stepsOf(y);
-  for (size_t i = 0; i < phases[0].size(); i++)
-    for (size_t j = 0; j < phases[1].size(); j++)
-      for (size_t k = 0; k < phases[2].size(); k++) {
-        const Phase &pz = phases[0][i], &py = phases[1][j], &px = phases[2][k];
-        sumGrid<X, Y>({field.data_ptr<X>() + pz.shift * in.z + py.shift * in.y + px.shift * in.x, field.stride(0), in,
-                       in.z, in.y, pz.taps.count, py.taps.count, px.taps.count * w.size(3),
-                       y.data_ptr<Y>() + i * to.z + j * to.y + k * to.x,
-                       {to.n, to.z * stride[0], to.y * stride[1], to.x * stride[2]},
-                       y.size(0), pz.outputs, py.outputs, px.outputs},
-                      TapSums<X, Y>::pack(w, {pz.taps, py.taps, px.taps}), bias);
-      }
-}
-
 // Calls run(X(), Y()) for the types that x is read in and stored in.
 template <typename Run>
 void byType(const Tensor& x, Run run) {
@@ -55,63 +15,122 @@ void byType(const Tensor& x, Run run) {
   run(float(), float());
 }
 
-// Calls row(i, from) for every row i of x with zeros before and after it; `from` is x's row in it, or null if there is none.
+// Calls row(i, from) for every row i of x with zeros around it; `from` is x's row in it, or null if there is none.
 template <typename Row>
-void eachBorderedRow(const Tensor& x, const Size3& before, const Size3& after, Row row) {
-  int64_t depth = before[0] + x.size(1) + after[0], height = before[1] + x.size(2) + after[1];
+void eachBorderedRow(const Tensor& x, const Border& zeros, Row row) {
+  int64_t depth = zeros.before[0] + x.size(1) + zeros.after[0], height = zeros.before[1] + x.size(2) + zeros.after[1];
   const char* data = (const char*)x.data_ptr();
-  int64_t bytes = x.size(3) * x.size(4) * x.element_size();
+  int64_t volume = x.stride(0) * x.element_size(), bytes = x.stride(2) * x.element_size();
   at::parallel_for(0, x.size(0) * depth * height, 16, [&](int64_t start, int64_t end) {
     for (int64_t i = start; i < end; i++) {
-      int64_t n = i / (depth * height), z = i / height % depth - before[0], y = i % height - before[1];
+      int64_t n = i / (depth * height), z = i / height % depth - zeros.before[0], y = i % height - zeros.before[1];
       bool inside = z >= 0 && y >= 0 && z < x.size(1) && y < x.size(2);
-      row(i, inside ? data + ((n * x.size(1) + z) * x.size(2) + y) * bytes : nullptr);
+      row(i, inside ? data + n * volume + (z * x.size(2) + y) * bytes : nullptr);
     }
   });
 }
 
-Sizes borderedSizes(const Tensor& x, const Size3& before, const Size3& after) {
+Sizes borderedSizes(const Tensor& x, const Border& zeros) {
   Sizes sizes = x.sizes().vec();
-  for (int axis = 0; axis < 3; axis++) sizes[1 + axis] += before[axis] + after[axis];
+  for (int axis = 0; axis < 3; axis++) sizes[1 + axis] += zeros.before[axis] + zeros.after[axis];
   return sizes;
 }
 
-#if PATCHWISE_TILES
-// Floats x with zeros around it, in parts.
-Tensor partsOf(const Tensor& x, const Size3& before, const Size3& after) {
-  Sizes sizes = borderedSizes(x, before, after);
-  sizes.insert(sizes.begin(), kParts<float>);
-  Tensor to = at::empty(sizes, x.options().dtype(at::kBFloat16));
-  BFloat16* target = to.data_ptr<BFloat16>();
-  int64_t part = to.stride(0), whole = to.stride(3), left = before[2] * x.size(4), row = x.size(3) * x.size(4);
-  eachBorderedRow(x, before, after, [&](int64_t i, const char* from) {
-    BFloat16* out = target + i * whole;
-    for (int p = 0; p < kParts<float>; p++)
-      std::memset(out + p * part, 0, 2 * (from ? left : whole));
-    if (!from) return;
-    for (int64_t j = 0; j < row; j += kLanes) {
-      Floats values = load((const float*)from + j);
-      for (int p = 0; p < kParts<float>; p++) {
-        store(out + p * part + left + j, values);
-        values -= nearestHalf(values);
-      }
+// x with zeros around it as [part, n, d, h, w, c].
+template <typename X, typename Y>
+Tensor fieldOf(const Tensor& x, const Border& zeros) {
+  if (std::is_same<X, Y>::value && zeros.empty()) return x.unsqueeze(0);
+  constexpr int kCount = std::is_same<X, Y>::value ? 1 : kParts<Y>;
+  Sizes sizes = borderedSizes(x, zeros);
+  sizes.insert(sizes.begin(), kCount);
+  Tensor to = at::empty(sizes, x.options().dtype(c10::CppTypeToScalarType<X>()));
+  X* target = to.data_ptr<X>();
+  int64_t part = to.stride(0), whole = to.stride(3), left = zeros.before[2] * x.size(4), row = x.size(3) * x.size(4);
+  eachBorderedRow(x, zeros, [&](int64_t i, const char* source) {
+    const Y* from = (const Y*)source;
+    X* out = target + i * whole;
+    for (int p = 0; p < kCount; p++) {
+      std::memset(out + p * part, 0, sizeof(X) * (from ? left : whole));
+      if (from) std::memset(out + p * part + left + row, 0, sizeof(X) * (whole - left - row));
     }
-    for (int p = 0; p < kParts<float>; p++)
-      std::memset(out + p * part + left + row, 0, 2 * (whole - left - row));
+    if (!from) return;
+    if (kCount == 1) return (void)std::memcpy(out + left, from, sizeof(X) * row);
+    for (int64_t j = 0; j < row; j += kLanes) {
+      Floats values = load(from + j);
+      for (int p = 0; p < kCount; p++, values -= nearestHalf(values)) store(out + p * part + left + j, values);
+    }
   });
   return to;
 }
-#endif
 
-// x with zeros around it as sums read it.
-Tensor fieldOf(const Tensor& x, const Size3& before, const Size3& after) {
-#if PATCHWISE_TILES
-  if (x.scalar_type() == at::kFloat && hasMatrixUnit()) return partsOf(x, before, after);
-#endif
-  return zeroBordered(x, before, after).unsqueeze(0);
+// Planes [first, end) of x with zeros around it.
+template <typename X, typename Y>
+Tensor planesOf(const Tensor& x, Border zeros, int64_t first, int64_t end) {
+  int64_t start = first - zeros.before[0], stop = end - zeros.before[0];
+  int64_t low = std::clamp<int64_t>(start, 0, x.size(1)), high = std::clamp<int64_t>(stop, low, x.size(1));
+  zeros.before[0] = low - std::min(start, low), zeros.after[0] = stop - start - zeros.before[0] - (high - low);
+  return fieldOf<X, Y>(x.narrow(1, low, high - low), zeros);
 }
 
-Tensor floatsOf(const Tensor& weights) { return weights.to(at::kFloat).contiguous(); }
+// Outputs that have the same taps along an axis, `apart` from one another: output first + apart * i is the sum over j of input
+// step * i + shift + j times the j-th of its taps.
+struct Phase {
+  int64_t first, outputs, shift;
+  TapRow taps;
+};
+struct Axis {
+  int64_t apart, step;
+  std::vector<Phase> phases;
+};
+using Axes = std::array<Axis, 3>;
+
+// y [n, d, h, w, to] from x with zeros around it, some planes of outputs at a time where x must be copied.
+template <typename X, typename Y>
+void sumPhases(const Tensor& x, const Border& zeros, const Tensor& w, const Axes& axes, const float* bias, Tensor& y) {
+  const auto& [zs, ys, xs] = axes;
+  std::vector<Tensor> packed;
+  for (const Phase& pz : zs.phases)
+    for (const Phase& py : ys.phases)
+      for (const Phase& px : xs.phases) packed.push_back(TapSums<X, Y>::pack(w, {pz.taps, py.taps, px.taps}));
+  int64_t count = 0, low = zs.phases[0].shift, high = 0; // outputs of a phase; planes that those at 0 reach
+  for (const Phase& p : zs.phases)
+    count = std::max(count, p.outputs), low = std::min(low, p.shift), high = std::max(high, p.shift + p.taps.count);
+  int64_t together = count;
+  if (!std::is_same<X, Y>::value || !zeros.empty()) {
+    int64_t voxels = x.size(0);
+    for (int axis = 1; axis < 3; axis++) voxels *= zeros.before[axis] + x.size(1 + axis) + zeros.after[axis];
+    int64_t plane = voxels * x.size(4) * sizeof(X) * (std::is_same<X, Y>::value ? 1 : kParts<Y>);
+    together = std::clamp<int64_t>((copiedAtATime(x) / plane - (high - low)) / zs.step + 1, 1, count);
+  }
+  Steps to{y.stride(0), y.stride(1), y.stride(2), y.stride(3)};
+  for (int64_t start = 0; start < count; start += together) {
+    int64_t end = std::min(count, start + together);
+    Tensor field = planesOf<X, Y>(x, zeros, start * zs.step + low, (end - 1) * zs.step + high);
+    Steps in{field.stride(1), field.stride(2), field.stride(3), field.stride(4)};
+    auto weights = packed.begin();
+    for (const Phase& pz : zs.phases)
+      for (const Phase& py : ys.phases)
+        for (const Phase& px : xs.phases)
+          sumGrid<X, Y>({field.data_ptr<X>() + (pz.shift - low) * in.z + py.shift * in.y + px.shift * in.x,
+                         field.stride(0),
+                         {in.n, in.z * zs.step, in.y * ys.step, in.x * xs.step},
+                         in.z, in.y, pz.taps.count, py.taps.count, px.taps.count * w.size(3),
+                         y.data_ptr<Y>() + (pz.first + start * zs.apart) * to.z + py.first * to.y + px.first * to.x,
+                         {to.n, to.z * zs.apart, to.y * ys.apart, to.x * xs.apart},
+                         y.size(0), std::min(pz.outputs, end) - start, py.outputs, px.outputs},
+                        *weights++, bias);
+  }
+}
+
+Tensor sumTaps(const Tensor& x, const Border& zeros, const Tensor& weights, const Axes& axes, const Size3& size,
+               const Tensor& bias) {
+  Tensor w = weights.to(at::kFloat).contiguous(), b = bias.defined() ? bias.contiguous() : bias;
+  Tensor y = at::empty({x.size(0), size[0], size[1], size[2], w.size(4)}, x.options());
+  byType(x, [&](auto read, auto stored) {
+    sumPhases<decltype(read), decltype(stored)>(x, zeros, w, axes, b.defined() ? b.data_ptr<float>() : nullptr, y);
+  });
+  return y;
+}
 
 } // namespace
 
@@ -121,57 +140,40 @@ bool tapsFit(at::IntArrayRef weights, const Size3& stride) {
   return weights[3] % 16 == 0 && weights[4] % 16 == 0;
 }
 
-Tensor gatherTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Tensor& bias) {
-  Tensor w = floatsOf(weights), b = bias.defined() ? bias.contiguous() : bias;
-  Sizes size{x.size(0)};
-  for (int axis = 0; axis < 3; axis++) size.push_back((x.size(1 + axis) - w.size(axis)) / stride[axis] + 1);
-  size.push_back(w.size(4));
-  Tensor y = at::empty(size, x.options());
-  const float* start = b.defined() ? b.data_ptr<float>() : nullptr;
-  Tensor field = fieldOf(x, {0, 0, 0}, {0, 0, 0});
-  byType(x, [&](auto read, auto stored) { gatherAs<decltype(read), decltype(stored)>(field, w, stride, start, y); });
-  return y;
+Tensor gatherTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Border& zeros, const Tensor& bias) {
+  Axes axes;
+  Size3 size;
+  for (int axis = 0; axis < 3; axis++) {
+    int64_t whole = zeros.before[axis] + x.size(1 + axis) + zeros.after[axis], taps = weights.size(axis);
+    size[axis] = (whole - taps) / stride[axis] + 1;
+    axes[axis] = {1, stride[axis], {{0, size[axis], 0, {0, 1, taps}}}};
+  }
+  return sumTaps(x, zeros, weights, axes, size, bias);
 }
 
 Tensor spreadTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Size3& crop, const Size3& size,
                   const Tensor& bias) {
-  Tensor w = floatsOf(weights), b = bias.defined() ? bias.contiguous() : bias;
-  Phases phases;
-  Size3 before{0, 0, 0}, after{0, 0, 0};
+  Axes axes;
+  Border zeros;
   for (int axis = 0; axis < 3; axis++) {
     int64_t step = stride[axis];
+    int64_t &before = zeros.before[axis], &after = zeros.after[axis];
+    axes[axis] = {step, 1, {}};
     for (int64_t phase = 0; phase < std::min(step, size[axis]); phase++) {
-      int64_t rest = (phase + crop[axis]) % step, count = (w.size(axis) - rest + step - 1) / step;
+      int64_t rest = (phase + crop[axis]) % step, count = (weights.size(axis) - rest + step - 1) / step;
       int64_t shift = (phase + crop[axis]) / step - (count - 1), outputs = (size[axis] - phase + step - 1) / step;
-      phases[axis].push_back({outputs, shift, {rest + step * (count - 1), -step, count}});
-      before[axis] = std::max(before[axis], -shift);
-      after[axis] = std::max(after[axis], outputs + count - 1 + shift - x.size(1 + axis));
+      axes[axis].phases.push_back({phase, outputs, shift, {rest + step * (count - 1), -step, count}});
+      before = std::max(before, -shift);
+      after = std::max(after, outputs + count - 1 + shift - x.size(1 + axis));
     }
-    for (Phase& phase : phases[axis]) phase.shift += before[axis];
+    for (Phase& phase : axes[axis].phases) phase.shift += before;
   }
-  Tensor field = fieldOf(x, before, after);
-  Tensor y = at::empty({x.size(0), size[0], size[1], size[2], w.size(4)}, x.options());
-  const float* start = b.defined() ? b.data_ptr<float>() : nullptr;
-  byType(x, [&](auto read, auto stored) {
-    spreadAs<decltype(read), decltype(stored)>(field, w, phases, stride, start, y);
-  });
-  return y;
+  return sumTaps(x, zeros, weights, axes, size, bias);
 }
 
-Tensor zeroBordered(const Tensor& x, const Size3& before, const Size3& after) {
-  if (Border{before, after}.empty()) return x;
-  Tensor to = at::empty(borderedSizes(x, before, after), x.options());
-  char* target = (char*)to.data_ptr();
-  int64_t voxel = x.size(4) * x.element_size(), row = x.size(3) * voxel, left = before[2] * voxel;
-  int64_t right = after[2] * voxel, whole = left + row + right;
-  eachBorderedRow(x, before, after, [&](int64_t i, const char* from) {
-    char* out = target + i * whole;
-    if (!from) return (void)std::memset(out, 0, whole);
-    std::memset(out, 0, left);
-    std::memcpy(out + left, from, row);
-    std::memset(out + left + row, 0, right);
-  });
-  return to;
+Tensor zeroBordered(const Tensor& x, const Border& zeros) {
+  if (x.scalar_type() == at::kBFloat16) return fieldOf<BFloat16, BFloat16>(x, zeros)[0];
+  return fieldOf<float, float>(x, zeros)[0];
 }
 
 } // namespace patchwise

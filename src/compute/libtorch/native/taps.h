@@ -1,7 +1,8 @@
-// Convolutions of any kernel and stride as sums over rows of taps. A row of taps along the width is one contiguous run of
-// inputs, so no input is copied. Floats are computed in vectors, bfloat16 by the processor's matrix unit: its products
-// are exact, summed in floats, and rounded once as they are stored.
+// Convolutions of any kernel and stride as sums over rows of taps: a row of taps along the width is one contiguous run of
+// inputs. Where the processor has a matrix unit it multiplies: bfloat16 as it is, floats in three parts; the products
+// are exact, summed in floats, and rounded once as they are stored. Elsewhere floats are computed in vectors.
 #pragma once
+#include <algorithm>
 #include "table.h"
 
 namespace patchwise {
@@ -9,9 +10,9 @@ namespace patchwise {
 // Whether weights [kd, kh, kw, in, out] at this stride are computed so: whole vectors of channels on both sides.
 bool tapsFit(at::IntArrayRef weights, const Size3& stride);
 
-// x [n, d, h, w, from] and weights [kd, kh, kw, from, to] -> y [n, (d - kd) / stride + 1, ..., to], of x's type; an
-// undefined bias adds nothing.
-Tensor gatherTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Tensor& bias);
+// x [n, d, h, w, from] with zeros around it and weights [kd, kh, kw, from, to] -> y [n, (d - kd) / stride + 1, ..., to], of
+// x's type; an undefined bias adds nothing.
+Tensor gatherTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Border& zeros, const Tensor& bias);
 // The transpose: every voxel of x spreads over the kernel, `stride` apart; y [n, size..., to] begins `crop` voxels inside.
 Tensor spreadTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Size3& crop, const Size3& size,
                   const Tensor& bias);
@@ -19,7 +20,12 @@ Tensor spreadTaps(const Tensor& x, const Tensor& weights, const Size3& stride, c
 // are not stored, and the gradient of y.
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border);
 
-// x [n, d, h, w, c] with zeros before and after.
-Tensor zeroBordered(const Tensor& x, const Size3& before, const Size3& after);
+// Bytes of copies of x, in the order a loop reads it, that are there at a time: little beside x, and beside anything.
+inline int64_t copiedAtATime(const Tensor& x) {
+  return std::clamp<int64_t>(x.numel() * x.element_size() / 4, 1 << 20, 16 << 20);
+}
+
+// x [n, d, h, w, c] with zeros around it.
+Tensor zeroBordered(const Tensor& x, const Border& zeros);
 
 } // namespace patchwise

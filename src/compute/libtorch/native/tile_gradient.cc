@@ -3,6 +3,7 @@
 // wider than the outputs, so that a tap is an offset.
 #include <ATen/Parallel.h>
 #include "matrix_unit.h"
+#include "taps.h"
 #include "tile_gradient.h"
 
 namespace patchwise {
@@ -17,7 +18,6 @@ Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) {
 
 namespace {
 
-constexpr int64_t kMemory = 16 << 20; // bytes of copies at a time
 constexpr int64_t kPositions = 256;   // of the grid that are worked on together: 32 channels of both fit the nearest cache
 
 // The grid of a plane: every stride-th voxel of the inputs, so that there are stride x stride planes ("phases") of each.
@@ -122,7 +122,7 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   // Elements of a part of a plane, and of all its parts.
   int64_t leftPart = plane.phases() * in * plane.length, rightPart = out * plane.positions;
   int64_t inputs = kParts<T> * leftPart, gradients = kParts<T> * rightPart;
-  int64_t most = std::clamp<int64_t>(kMemory / 2 / (inputs * stride[0] + gradients), 1, depth);
+  int64_t most = std::clamp<int64_t>(copiedAtATime(x) / 2 / (inputs * stride[0] + gradients), 1, depth);
   auto inputPlanes = [&](int64_t planes) { return (planes - 1) * stride[0] + kernel[0]; };
   Tensor left = at::empty({inputPlanes(most), inputs}, packed), right = at::empty({most, gradients}, packed);
   BFloat16 *lefts = left.data_ptr<BFloat16>(), *rights = right.data_ptr<BFloat16>();
