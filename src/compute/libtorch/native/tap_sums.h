@@ -30,9 +30,17 @@ struct Grid {
   Y* y;
   Steps to;
   int64_t n, d, h, w; // outputs
+
+  int64_t tapRow(int64_t row) const { return row / height * tapZ + row % height * tapY; }
 };
 
-constexpr int64_t kBlock = 32; // outputs, and their channels, that are summed together
+struct Rows {
+  int64_t first, end;
+};
+
+constexpr int64_t kBlock = 32;           // outputs, and their channels, that are summed together
+constexpr int64_t kGroup = 16;           // blocks that some rows' weights are read for, where not all of them stay in the cache
+constexpr int64_t kWeights = 384 << 10;  // bytes of weights that do
 
 // Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order.
 template <typename Each>
@@ -67,13 +75,15 @@ struct TapSums {
     return packed;
   }
 
-  // The sums of `count` outputs and `width` channels, rows kBlock floats apart.
-  void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, float* sums) {
-    bool add = false;
-    for (int64_t z = 0; z < grid.depth; z++)
-      for (int64_t y = 0; y < grid.height; y++, packed += grid.run * width, add = true)
-        multiply({x + z * grid.tapZ + y * grid.tapY, grid.from.x, 1, packed, width, sums, kBlock, grid.run, add}, count,
-                 width);
+  // Elements of an input's weights of one channel.
+  static constexpr int64_t kElements = 1;
+
+  // Adds some rows of taps to the sums of `count` outputs and `width` channels, rows kBlock floats apart; the first rows
+  // begin the sums.
+  void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, Rows rows, float* sums) {
+    packed += rows.first * grid.run * width;
+    for (int64_t row = rows.first; row < rows.end; row++, packed += grid.run * width)
+      multiply({x + grid.tapRow(row), grid.from.x, 1, packed, width, sums, kBlock, grid.run, row > 0}, count, width);
   }
 };
 
@@ -105,12 +115,14 @@ class TapSums<BFloat16, Y> {
 
   TapSums() { settle(); }
 
-  void sum(const Grid<BFloat16, Y>& grid, const BFloat16* x, int count, const BFloat16* packed, int64_t width,
+  static constexpr int64_t kElements = kParts<Y>;
+
+  void sum(const Grid<BFloat16, Y>& grid, const BFloat16* x, int count, const BFloat16* packed, int64_t width, Rows rows,
            float* sums) {
     int pairs = pairsFor(grid.run), first = std::min(count, 16);
     shapes_.use(first, count - first, pairs);
     bySides(count > 16, width > 16, [&](auto left, auto right) {
-      sumTiles<decltype(left)::value, decltype(right)::value>(grid, x, packed, pairs, sums);
+      sumTiles<decltype(left)::value, decltype(right)::value>(grid, x, packed, pairs, rows, sums);
     });
   }
 
@@ -123,22 +135,23 @@ class TapSums<BFloat16, Y> {
   }
 
   template <int kLeft, int kRight>
-  static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* right, int pairs, float* sums) {
+  static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* right, int pairs, Rows rows,
+                       float* sums) {
     // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
     // the time otherwise.
     int64_t lines = grid.from.x * 2 * pairs / grid.run, panel = 32 * pairs;
-    clearSums();
-    for (int64_t z = 0; z < grid.depth; z++)
-      for (int64_t y = 0; y < grid.height; y++) {
-        const BFloat16 *left = x + z * grid.tapZ + y * grid.tapY, *second = left + 16 * grid.from.x;
-        const BFloat16* next = y + 1 < grid.height ? left + grid.tapY : x + (z + 1) * grid.tapZ;
-        for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += kParts<Y> * kRight * panel) {
-          for (int64_t line = 0; line < lines; line++, next += 32)
-            for (int p = 0; p < kParts<Y>; p++) _mm_prefetch(next + p * grid.part, _MM_HINT_T0);
-          tileProduct<Y, kLeft, kRight>(
-              {left + k, second + k, right, right + panel, 2 * grid.from.x, grid.part, kRight * panel});
-        }
+    right += rows.first * grid.run * kParts<Y> * 16 * kRight;
+    if (rows.first == 0) clearSums();
+    else loadSums<kLeft, kRight>(sums, kBlock);
+    for (int64_t row = rows.first; row < rows.end; row++) {
+      const BFloat16 *left = x + grid.tapRow(row), *second = left + 16 * grid.from.x, *next = x + grid.tapRow(row + 1);
+      for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += kParts<Y> * kRight * panel) {
+        for (int64_t line = 0; line < lines; line++, next += 32)
+          for (int p = 0; p < kParts<Y>; p++) _mm_prefetch(next + p * grid.part, _MM_HINT_T0);
+        tileProduct<Y, kLeft, kRight>(
+            {left + k, second + k, right, right + panel, 2 * grid.from.x, grid.part, kRight * panel});
       }
+    }
     storeSums<kLeft, kRight>(sums, kBlock);
   }
 
@@ -153,26 +166,41 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   // Outputs of a plane in one line, over the ends of its rows, where that takes fewer tiles than row by row.
   int64_t pitch = grid.from.y / grid.from.x, line = (grid.h - 1) * pitch + grid.w, lines = 1;
   if ((line + 15) / 16 >= grid.h * ((grid.w + 15) / 16)) lines = grid.h, line = pitch = grid.w;
-  int64_t parts = (line + kBlock - 1) / kBlock, blocks = lines * parts;
-  at::parallel_for(0, (out + kBlock - 1) / kBlock * planes * blocks, 1, [&](int64_t start, int64_t end) {
-    alignas(64) float sums[kBlock * kBlock];
+  int64_t parts = (line + kBlock - 1) / kBlock, blocks = lines * parts, rows = grid.depth * grid.height;
+  int64_t rowBytes = std::min(kBlock, out) * grid.run * TapSums<X, Y>::kElements * sizeof(X);
+  int64_t together = std::clamp<int64_t>(kWeights / rowBytes, 1, rows);
+  int64_t group = together < rows ? kGroup : 1, groups = (planes * blocks + group - 1) / group;
+  at::parallel_for(0, (out + kBlock - 1) / kBlock * groups, 1, [&](int64_t start, int64_t end) {
+    alignas(64) float memory[kGroup * kBlock * kBlock];
     TapSums<X, Y> taps;
     for (int64_t i = start; i < end; i++) {
-      int64_t channel = i / (planes * blocks) * kBlock, plane = i / blocks % planes, y0 = i % blocks / parts;
-      int64_t n = plane / grid.d, z = plane % grid.d, x0 = i % parts * kBlock, width = std::min(kBlock, out - channel);
-      int count = (int)std::min(kBlock, line - x0);
-      const X* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
-      taps.sum(grid, from, count, packed.data_ptr<X>() + channel * channelStep, width, sums);
-      Y* to = grid.y + n * grid.to.n + z * grid.to.z + channel;
-      int64_t y = y0 + x0 / pitch, x = x0 % pitch;
-      for (int row = 0; row < count; row++, x++) {
-        if (x == pitch) x = 0, y++;
-        if (x >= grid.w) continue;
-        for (int64_t c = 0; c < width; c += kLanes) {
-          Floats sum = load(sums + row * kBlock + c);
-          store(to + y * grid.to.y + x * grid.to.x + c, bias ? sum + load(bias + channel + c) : sum);
+      int64_t channel = i / groups * kBlock, width = std::min(kBlock, out - channel);
+      int64_t first = i % groups * group, last = std::min(planes * blocks, first + group);
+      auto each = [&](auto run) {
+        for (int64_t block = first; block < last; block++) {
+          int64_t plane = block / blocks, x0 = block % parts * kBlock;
+          run(plane / grid.d, plane % grid.d, block % blocks / parts, x0, (int)std::min(kBlock, line - x0),
+              memory + (block - first) * kBlock * kBlock);
         }
-      }
+      };
+      for (int64_t row = 0; row < rows; row += together)
+        each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, float* sums) {
+          const X* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
+          const X* weights = packed.data_ptr<X>() + channel * channelStep;
+          taps.sum(grid, from, count, weights, width, {row, std::min(rows, row + together)}, sums);
+        });
+      each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, const float* sums) {
+        Y* to = grid.y + n * grid.to.n + z * grid.to.z + channel;
+        int64_t y = y0 + x0 / pitch, x = x0 % pitch;
+        for (int row = 0; row < count; row++, x++) {
+          if (x == pitch) x = 0, y++;
+          if (x >= grid.w) continue;
+          for (int64_t c = 0; c < width; c += kLanes) {
+            Floats sum = load(sums + row * kBlock + c);
+            store(to + y * grid.to.y + x * grid.to.x + c, bias ? sum + load(bias + channel + c) : sum);
+          }
+        }
+      });
     }
   });
 }

@@ -1,7 +1,8 @@
 // Gradients of weights by the matrix unit: for each tap, the product of shifted inputs, channels by voxels, and gradients
 // of outputs, voxels by channels. Both lie on one flat grid of voxels, with zeros among the gradients where the grid is
-// wider than the outputs, so that a tap is an offset.
+// wider than the outputs, so that a tap is an offset, by which the gradients are shifted.
 #include <ATen/Parallel.h>
+#include <vector>
 #include "matrix_unit.h"
 #include "taps.h"
 #include "tile_gradient.h"
@@ -18,84 +19,85 @@ Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) {
 
 namespace {
 
-constexpr int64_t kPositions = 256;   // of the grid that are worked on together: 32 channels of both fit the nearest cache
+// Positions of the grid that are worked on together: 32 channels of both sides fit the nearest cache.
+template <typename T>
+constexpr int64_t kPositions = std::is_same<T, float>::value ? 128 : 256;
+constexpr int64_t kTile = 512; // elements: 16 channels by 32 positions, or 16 pairs of positions by 16 channels
 
 // The grid of a plane: every stride-th voxel of the inputs, so that there are stride x stride planes ("phases") of each.
 struct Plane {
   Size3 kernel, stride;
-  int64_t pitch, positions; // voxels of a row; voxels that gradients lie on, whole tiles
-  int64_t length;           // voxels of a channel's row: all that taps reach, an odd number of cache lines
+  int64_t pitch, positions; // voxels of a row; voxels that gradients lie on, from the first to the last
+  int64_t length;           // voxels of a phase that taps reach, whole tiles
+  int64_t pairs;            // of gradients, with 32 zeros before and after them
 
   Plane(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) : kernel(kernel), stride(stride) {
     pitch = (x.size(3) + stride[2] - 1) / stride[2];
-    positions = upTo((dy.size(2) - 1) * pitch + dy.size(3), 32);
-    int64_t rows = (x.size(2) + stride[1] - 1) / stride[1];
-    length = upTo(std::max(positions + offset(kernel[1] - 1, kernel[2] - 1), rows * pitch), 32);
-    length += length / 32 % 2 ? 0 : 32;
+    positions = (dy.size(2) - 1) * pitch + dy.size(3);
+    length = upTo(positions + offset(kernel[1] - 1, kernel[2] - 1), 32);
+    pairs = upTo(positions + 64, 32) / 2;
   }
   int64_t phases() const { return stride[1] * stride[2]; }
   int64_t phase(int64_t y, int64_t x) const { return y % stride[1] * stride[2] + x % stride[2]; }
   int64_t offset(int64_t y, int64_t x) const { return y / stride[1] * pitch + x / stride[2]; }
 };
 
-// The voxels of a plane [h, w, c] that lie on the grid's positions from `at` on; `zeros` outside.
+// Where the voxels of a plane [h, w, c] lie on a phase of the grid, `before` positions of zeros first.
 template <typename T>
-void voxelsAt(const T* plane, int64_t height, int64_t width, int64_t channels, const Plane& grid, int64_t phase,
-              int64_t at, const T* zeros, const T* (&voxels)[32]) {
-  int64_t row = at / grid.pitch, column = at % grid.pitch;
-  for (int i = 0; i < 32; i++, column++) {
-    if (column == grid.pitch) column = 0, row++;
-    int64_t y = row * grid.stride[1] + phase / grid.stride[2], x = column * grid.stride[2] + phase % grid.stride[2];
-    voxels[i] = y < height && x < width ? plane + (y * width + x) * channels : zeros;
-  }
+void placeVoxels(const T* plane, int64_t height, int64_t width, int64_t channels, const Plane& grid, int64_t phase,
+                 int64_t before, const T* zeros, std::vector<const T*>& voxels) {
+  std::fill(voxels.begin(), voxels.end(), zeros);
+  int64_t x0 = phase % grid.stride[2];
+  for (int64_t y = phase / grid.stride[2], at = before; y < height; y += grid.stride[1], at += grid.pitch)
+    for (int64_t x = x0, i = at; x < width && i < (int64_t)voxels.size(); x += grid.stride[2], i++)
+      voxels[i] = plane + (y * width + x) * channels;
 }
 
-// One plane [h, w, c] of inputs, of each phase, as [part, phase, c, length].
+// One plane [h, w, c] of inputs as [phase, c / 16, positions / 32, part, 16, 32].
 template <typename T>
 void packInputs(const T* x, int64_t height, int64_t width, int64_t channels, const Plane& plane, const T* zeros,
                 BFloat16* out) {
-  const T* voxels[32];
-  int64_t size = channels * plane.length, part = plane.phases() * size;
-  for (int64_t phase = 0; phase < plane.phases(); phase++, out += size)
-    for (int64_t at = 0; at < plane.length; at += 32) {
-      voxelsAt(x, height, width, channels, plane, phase, at, zeros, voxels);
-      for (int64_t c = 0; c < channels; c += 16) {
+  std::vector<const T*> voxels(plane.length);
+  for (int64_t phase = 0; phase < plane.phases(); phase++) {
+    placeVoxels(x, height, width, channels, plane, phase, 0, zeros, voxels);
+    for (int64_t c = 0; c < channels; c += 16)
+      for (int64_t at = 0; at < plane.length; at += 32, out += kParts<T> * kTile) {
         Words blocks[kParts<T>][16];
         for (int i = 0; i < 16; i++)
-          partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) { blocks[p][i] = pairs; });
+          partsOfPairs<kParts<T>>(voxels[at + 2 * i] + c, voxels[at + 2 * i + 1] + c,
+                                  [&](int p, Words pairs) { blocks[p][i] = pairs; });
         for (int p = 0; p < kParts<T>; p++) {
           transposeWords(blocks[p]);
-          for (int i = 0; i < 16; i++) *(Words*)(out + p * part + (c + i) * plane.length + at) = blocks[p][i];
+          for (int i = 0; i < 16; i++) *(Words*)(out + p * kTile + i * 32) = blocks[p][i];
         }
       }
-    }
+  }
 }
 
-// One plane [h, w, c] of gradients as [part, c / 16, positions / 2, 16, 2].
+// One plane [h, w, c] of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
+// ones, so that a shift by any tap is whole pairs.
 template <typename T>
 void packGradients(const T* dy, int64_t height, int64_t width, int64_t channels, const Plane& plane, const T* zeros,
                    BFloat16* out) {
   Plane grid = plane;
   grid.stride = {1, 1, 1};
-  const T* voxels[32];
-  int64_t part = channels * plane.positions;
-  for (int64_t at = 0; at < plane.positions; at += 32) {
-    voxelsAt(dy, height, width, channels, grid, 0, at, zeros, voxels);
-    for (int64_t c = 0; c < channels; c += 16)
-      for (int i = 0; i < 16; i++) {
-        BFloat16* to = out + c * plane.positions + at * 16 + i * 32;
-        partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c,
-                     [&](int p, Words pairs) { *(Words*)(to + p * part) = pairs; });
-      }
+  std::vector<const T*> voxels(2 * plane.pairs + 1);
+  for (int odd = 0; odd < 2; odd++) {
+    placeVoxels(dy, height, width, channels, grid, 0, 32 + odd, zeros, voxels);
+    for (int64_t c = 0; c < channels; c += 16, out += kParts<T> * plane.pairs * 32)
+      for (int64_t i = 0; i < plane.pairs; i++)
+        partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) {
+          *(Words*)(out + (p * plane.pairs + i) * 32) = pairs;
+        });
   }
 }
 
 // A tap's share of the sums of up to 32 x 32 channels, over planes that lie a step apart.
 struct Share {
   const BFloat16 *left, *right;
-  int64_t length, leftStep, rightStep; // of a channel's row; from plane to plane
-  int64_t leftPart, rightPart;
-  int64_t panel; // from 16 channels of gradients to the next
+  int64_t leftStep, rightStep;   // from plane to plane
+  int64_t leftPanel, rightPanel; // from 16 channels to the next
+  int64_t rightPart;
   int64_t planes, positions;
   float* sums;
   int64_t out;
@@ -106,9 +108,8 @@ void addShare(const Share& s) {
   loadSums<kLeft, kRight>(s.sums, s.out);
   for (int64_t plane = 0; plane < s.planes; plane++) {
     const BFloat16 *left = s.left + plane * s.leftStep, *right = s.right + plane * s.rightStep;
-    for (int64_t i = 0; i < s.positions; i += 32, left += 32, right += 512)
-      tileProduct<T, kLeft, kRight>(
-          {left, left + 16 * s.length, right, right + s.panel, 2 * s.length, s.leftPart, s.rightPart});
+    for (int64_t i = 0; i < s.positions; i += 32, left += kParts<T> * kTile, right += kTile)
+      tileProduct<T, kLeft, kRight>({left, left + s.leftPanel, right, right + s.rightPanel, 64, kTile, s.rightPart});
   }
   storeSums<kLeft, kRight>(s.sums, s.out);
 }
@@ -119,9 +120,9 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   at::TensorOptions packed = x.options().dtype(at::kBFloat16);
   Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, x.options().dtype(at::kFloat));
   Plane plane(x, dy, kernel, stride);
-  // Elements of a part of a plane, and of all its parts.
-  int64_t leftPart = plane.phases() * in * plane.length, rightPart = out * plane.positions;
-  int64_t inputs = kParts<T> * leftPart, gradients = kParts<T> * rightPart;
+  // Elements of 16 channels of a plane, and of all of them.
+  int64_t leftPanel = kParts<T> * plane.length * 16, rightPanel = kParts<T> * plane.pairs * 32;
+  int64_t inputs = plane.phases() * in / 16 * leftPanel, gradients = 2 * out / 16 * rightPanel;
   int64_t most = std::clamp<int64_t>(copiedAtATime(x) / 2 / (inputs * stride[0] + gradients), 1, depth);
   auto inputPlanes = [&](int64_t planes) { return (planes - 1) * stride[0] + kernel[0]; };
   Tensor left = at::empty({inputPlanes(most), inputs}, packed), right = at::empty({most, gradients}, packed);
@@ -129,7 +130,7 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   std::vector<T> zeros(std::max(in, out), T(0.f));
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
-  int64_t together = std::max<int64_t>(1, kPositions / plane.positions);
+  int64_t together = std::max<int64_t>(1, kPositions<T> / plane.length);
   for (int64_t n = 0; n < x.size(0); n++)
     for (int64_t z0 = 0; z0 < depth; z0 += most) {
       int64_t planes = std::min(most, depth - z0);
@@ -150,23 +151,28 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
         settle();
         for (int64_t task = start; task < end; task++) {
           int64_t i = task / split / ((out + 31) / 32) * 32, o = task / split % ((out + 31) / 32) * 32;
-          auto add = [&](const Share& share) {
-            bySides(i + 16 < in, o + 16 < out, [&](auto left, auto right) {
-              addShare<T, decltype(left)::value, decltype(right)::value>(share);
+          int64_t firstRow = task % split * rows / split, endRow = (task % split + 1) * rows / split;
+          // The positions from `at` on of planes from `z` on, by the taps that shift by an even or an odd number of them.
+          auto add = [&](int64_t z, int64_t at, int64_t odd, int64_t row, int64_t tx) {
+            int64_t tz = row / kernel[1], ty = row % kernel[1], offset = plane.offset(ty, tx);
+            if (offset % 2 != odd) return;
+            int64_t first = std::max(at, offset / 32 * 32);
+            int64_t end = std::min(at + kPositions<T>, upTo(offset + plane.positions, 32));
+            if (first >= end) return;
+            const BFloat16* left = lefts + (z * stride[0] + tz) * inputs + (plane.phase(ty, tx) * in + i) / 16 * leftPanel;
+            const BFloat16* right = rights + z * gradients + (odd * out + o) / 16 * rightPanel;
+            Share share{left + first * kParts<T> * 16, right + (first - offset + 32 + odd) / 2 * 32, stride[0] * inputs,
+                        gradients, leftPanel, rightPanel, plane.pairs * 32, std::min(together, planes - z), end - first,
+                        dw.data_ptr<float>() + ((row * kernel[2] + tx) * in + i) * out + o, out};
+            bySides(i + 16 < in, o + 16 < out, [&](auto twoLeft, auto twoRight) {
+              addShare<T, decltype(twoLeft)::value, decltype(twoRight)::value>(share);
             });
           };
           for (int64_t z = 0; z < planes; z += together)
-            for (int64_t at = 0; at < plane.positions; at += kPositions)
-              for (int64_t row = task % split * rows / split; row < (task % split + 1) * rows / split; row++)
-                for (int64_t tx = 0; tx < kernel[2]; tx++) {
-                  int64_t tz = row / kernel[1], ty = row % kernel[1];
-                  add({lefts + (z * stride[0] + tz) * inputs + (plane.phase(ty, tx) * in + i) * plane.length +
-                           plane.offset(ty, tx) + at,
-                       rights + z * gradients + o * plane.positions + at * 16, plane.length, stride[0] * inputs,
-                       gradients, leftPart, rightPart, 16 * plane.positions, std::min(together, planes - z),
-                       std::min(kPositions, plane.positions - at),
-                       dw.data_ptr<float>() + ((row * kernel[2] + tx) * in + i) * out + o, out});
-                }
+            for (int64_t at = 0; at < plane.length; at += kPositions<T>)
+              for (int64_t odd = 0; odd < 2; odd++)
+                for (int64_t row = firstRow; row < endRow; row++)
+                  for (int64_t tx = 0; tx < kernel[2]; tx++) add(z, at, odd, row, tx);
         }
       });
     }
