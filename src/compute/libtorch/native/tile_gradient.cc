@@ -60,17 +60,19 @@ void packInputs(const T* x, int64_t height, int64_t width, int64_t channels, con
   std::vector<const T*> voxels(plane.length);
   for (int64_t phase = 0; phase < plane.phases(); phase++) {
     placeVoxels(x, height, width, channels, plane, phase, 0, zeros, voxels);
-    for (int64_t c = 0; c < channels; c += 16)
-      for (int64_t at = 0; at < plane.length; at += 32, out += kParts<T> * kTile) {
+    for (int64_t at = 0; at < plane.length; at += 32)
+      for (int64_t c = 0; c < channels; c += 16) {
         Words blocks[kParts<T>][16];
         for (int i = 0; i < 16; i++)
           partsOfPairs<kParts<T>>(voxels[at + 2 * i] + c, voxels[at + 2 * i + 1] + c,
                                   [&](int p, Words pairs) { blocks[p][i] = pairs; });
-        for (int p = 0; p < kParts<T>; p++) {
+        BFloat16* to = out + (c * plane.length / 16 + at) * 16 * kParts<T>;
+        for (int p = 0; p < kParts<T>; p++, to += kTile) {
           transposeWords(blocks[p]);
-          for (int i = 0; i < 16; i++) *(Words*)(out + p * kTile + i * 32) = blocks[p][i];
+          for (int i = 0; i < 16; i++) *(Words*)(to + i * 32) = blocks[p][i];
         }
       }
+    out += channels * plane.length * kParts<T>;
   }
 }
 
@@ -84,11 +86,12 @@ void packGradients(const T* dy, int64_t height, int64_t width, int64_t channels,
   std::vector<const T*> voxels(2 * plane.pairs + 1);
   for (int odd = 0; odd < 2; odd++) {
     placeVoxels(dy, height, width, channels, grid, 0, 32 + odd, zeros, voxels);
-    for (int64_t c = 0; c < channels; c += 16, out += kParts<T> * plane.pairs * 32)
-      for (int64_t i = 0; i < plane.pairs; i++)
+    for (int64_t i = 0; i < plane.pairs; i++)
+      for (int64_t c = 0; c < channels; c += 16)
         partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) {
-          *(Words*)(out + (p * plane.pairs + i) * 32) = pairs;
+          *(Words*)(out + ((c / 16 * kParts<T> + p) * plane.pairs + i) * 32) = pairs;
         });
+    out += channels * 2 * kParts<T> * plane.pairs;
   }
 }
 
