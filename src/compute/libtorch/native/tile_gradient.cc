@@ -127,21 +127,24 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   int64_t leftPanel = kParts<T> * plane.length * 16, rightPanel = kParts<T> * plane.pairs * 32;
   int64_t inputs = plane.phases() * in / 16 * leftPanel, gradients = 2 * out / 16 * rightPanel;
   int64_t most = std::clamp<int64_t>(copiedAtATime(x) / 2 / (inputs * stride[0] + gradients), 1, depth);
-  auto inputPlanes = [&](int64_t planes) { return (planes - 1) * stride[0] + kernel[0]; };
-  Tensor left = at::empty({inputPlanes(most), inputs}, packed), right = at::empty({most, gradients}, packed);
+  int64_t room = (most - 1) * stride[0] + kernel[0]; // planes of inputs that some planes of gradients meet
+  Tensor left = at::empty({room, inputs}, packed), right = at::empty({most, gradients}, packed);
   BFloat16 *lefts = left.data_ptr<BFloat16>(), *rights = right.data_ptr<BFloat16>();
   std::vector<T> zeros(std::max(in, out), T(0.f));
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
-  int64_t together = std::max<int64_t>(1, kPositions<T> / plane.length);
+  int64_t together = most < depth ? 1 : std::max<int64_t>(1, kPositions<T> / plane.length);
   for (int64_t n = 0; n < x.size(0); n++)
-    for (int64_t z0 = 0; z0 < depth; z0 += most) {
+    for (int64_t z0 = 0, have = 0; z0 < depth; z0 += most) {
       int64_t planes = std::min(most, depth - z0);
-      at::parallel_for(0, inputPlanes(planes) + planes, 1, [&](int64_t start, int64_t end) {
+      // Planes of inputs that the planes of gradients before met too are there: plane z is at z % room.
+      int64_t first = std::max(have, z0 * stride[0]), fresh = (z0 + planes - 1) * stride[0] + kernel[0] - first;
+      have = first + fresh;
+      at::parallel_for(0, fresh + planes, 1, [&](int64_t start, int64_t end) {
         for (int64_t i = start; i < end; i++) {
-          int64_t z = i - inputPlanes(planes);
-          if (z < 0) packInputs(x.data_ptr<T>() + n * x.stride(0) + (z0 * stride[0] + i) * x.stride(1), x.size(2),
-                                x.size(3), in, plane, zeros.data(), lefts + i * inputs);
+          int64_t z = i - fresh;
+          if (z < 0) packInputs(x.data_ptr<T>() + n * x.stride(0) + (first + i) * x.stride(1), x.size(2), x.size(3), in,
+                                plane, zeros.data(), lefts + (first + i) % room * inputs);
           else packGradients(dy.data_ptr<T>() + n * dy.stride(0) + (z0 + z) * dy.stride(1), dy.size(2), dy.size(3), out,
                              plane, zeros.data(), rights + z * gradients);
         }
@@ -162,7 +165,8 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
             int64_t first = std::max(at, offset / 32 * 32);
             int64_t end = std::min(at + kPositions<T>, upTo(offset + plane.positions, 32));
             if (first >= end) return;
-            const BFloat16* left = lefts + (z * stride[0] + tz) * inputs + (plane.phase(ty, tx) * in + i) / 16 * leftPanel;
+            const BFloat16* left = lefts + ((z0 + z) * stride[0] + tz) % room * inputs;
+            left += (plane.phase(ty, tx) * in + i) / 16 * leftPanel;
             const BFloat16* right = rights + z * gradients + (odd * out + o) / 16 * rightPanel;
             Share share{left + first * kParts<T> * 16, right + (first - offset + 32 + odd) / 2 * 32, stride[0] * inputs,
                         gradients, leftPanel, rightPanel, plane.pairs * 32, std::min(together, planes - z), end - first,
