@@ -88,22 +88,6 @@ void rowWeightsFromOne(const float* x, const Taps& taps, const T* dy, int64_t wi
   }
 }
 
-// dw[tap][c] += x[v + tap][c] * dy[v]
-template <typename T>
-void rowWeightsToOne(const T* x, const Taps& taps, const float* dy, int64_t width, int64_t channels, float* dw) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Floats sums[kTaps];
-    for (int tap = 0; tap < kTaps; tap++) sums[tap] = load(dw + tap * channels + c);
-    for (int64_t v = 0; v < width; v++) {
-      Floats gradient = all(dy[v]);
-      const T* from = x + v * channels + c;
-#pragma GCC unroll 27
-      for (int tap = 0; tap < kTaps; tap++) sums[tap] += gradient * load(from + taps.offset[tap] * channels);
-    }
-    for (int tap = 0; tap < kTaps; tap++) store(dw + tap * channels + c, sums[tap]);
-  }
-}
-
 // Sums of `size` floats that body(row, sums) adds to, over all rows.
 template <typename Body>
 void sumOverRows(int64_t rows, int64_t size, float* out, Body body) {
@@ -164,23 +148,24 @@ Tensor thinInputGradient(const Tensor& dy, const Tensor& weights, at::ScalarType
 }
 
 Tensor thinWeightGradient(const Tensor& x, const Tensor& dy, const Tensor& weights, Thin kind) {
+  if (kind == Thin::kOut) {
+    // Every input meets the outputs it went to: the same sums backwards, each wide voxel read once for all taps.
+    Tensor around = at::constant_pad_nd(dy, {0, 0, 2, 2, 2, 2, 2, 2});
+    Sizes shape = weights.sizes().vec();
+    return thinWeightGradient(around, x, weights.transpose(3, 4), Thin::kIn).flip({0, 1, 2}).reshape(shape);
+  }
   Volume volume{dy.size(0), dy.size(1), dy.size(2), dy.size(3)};
+  int64_t channels = weights.size(4), width = volume.width;
   Tensor dw = at::empty(weights.sizes(), dy.options().dtype(at::kFloat));
-  int64_t channels = kind == Thin::kIn ? weights.size(4) : weights.size(3);
   Taps offsets = volume.taps();
   auto run = [&](auto example) {
     using T = decltype(example);
     sumOverRows(volume.rows(), kTaps * channels, dw.data_ptr<float>(), [&](int64_t row, float* sums) {
-      int64_t origin = volume.origin(row), width = volume.width;
-      if (kind == Thin::kIn)
-        rowWeightsFromOne(x.data_ptr<float>() + origin, offsets, dy.data_ptr<T>() + row * width * channels, width,
-                          channels, sums);
-      else
-        rowWeightsToOne(x.data_ptr<T>() + origin * channels, offsets, dy.data_ptr<float>() + row * width, width,
+      rowWeightsFromOne(x.data_ptr<float>() + volume.origin(row), offsets, dy.data_ptr<T>() + row * width * channels, width,
                         channels, sums);
     });
   };
-  if ((kind == Thin::kIn ? dy : x).scalar_type() == at::kBFloat16) run(BFloat16());
+  if (dy.scalar_type() == at::kBFloat16) run(BFloat16());
   else run(0.f);
   return dw;
 }
