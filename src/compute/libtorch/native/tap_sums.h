@@ -40,7 +40,9 @@ struct Rows {
 
 constexpr int64_t kBlock = 32;           // outputs, and their channels, that are summed together
 constexpr int64_t kGroup = 16;           // blocks that some rows' weights are read for, where not all of them stay in the cache
+constexpr int64_t kSpan = 64;            // blocks, at least, that a block of channels is summed for
 constexpr int64_t kWeights = 384 << 10;  // bytes of weights that do
+constexpr int64_t kInputs = 2 << 20;     // bytes of inputs that do
 
 // Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order.
 template <typename Each>
@@ -102,11 +104,12 @@ class TapSums<BFloat16, Y> {
       for (int64_t channel = 0; channel < to; channel += 16) {
         int64_t first = channel / kBlock * kBlock, width = std::min(kBlock, to - first), part = 2 * pairs * width;
         BFloat16* block = target + first * packed.stride(0) + row * run * kParts<Y> * width + (channel - first) * 2 * pairs;
-        for (int64_t c = 0; c < from; c += 2) {
-          int64_t pair = (tap * from + c) / 2;
-          BFloat16* out = block + pair / pairs * kParts<Y> * part + pair % pairs * 32;
-          const float* weights = in + c * to + channel;
+        int64_t pair = tap * from / 2 % pairs;
+        BFloat16* out = block + tap * from / 2 / pairs * kParts<Y> * part + pair * 32;
+        const float* weights = in + channel;
+        for (int64_t c = 0; c < from; c += 2, weights += 2 * to, out += 32) {
           partsOfPairs<kParts<Y>>(weights, weights + to, [&](int p, Words words) { *(Words*)(out + p * part) = words; });
+          if (++pair == pairs) pair = 0, out += kParts<Y> * part - 32 * pairs;
         }
       }
     });
@@ -170,12 +173,17 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t rowBytes = std::min(kBlock, out) * grid.run * TapSums<X, Y>::kElements * sizeof(X);
   int64_t together = std::clamp<int64_t>(kWeights / rowBytes, 1, rows);
   int64_t group = together < rows ? kGroup : 1, groups = (planes * blocks + group - 1) / group;
-  at::parallel_for(0, (out + kBlock - 1) / kBlock * groups, 1, [&](int64_t start, int64_t end) {
+  // Groups that one block of channels is summed for before the next: all, where the inputs stay in the cache or the weights
+  // do not; else those of some planes, whose inputs then stay for all channels.
+  bool small = planes * grid.from.z * TapSums<X, Y>::kElements * (int64_t)sizeof(X) <= kInputs;
+  int64_t span = small || together < rows ? groups : upTo(kSpan, blocks), channels = (out + kBlock - 1) / kBlock;
+  int64_t spans = (groups + span - 1) / span;
+  at::parallel_for(0, spans * channels * span, 1, [&](int64_t start, int64_t end) {
     alignas(64) float memory[kGroup * kBlock * kBlock];
     TapSums<X, Y> taps;
     for (int64_t i = start; i < end; i++) {
-      int64_t channel = i / groups * kBlock, width = std::min(kBlock, out - channel);
-      int64_t first = i % groups * group, last = std::min(planes * blocks, first + group);
+      int64_t channel = i / span % channels * kBlock, width = std::min(kBlock, out - channel);
+      int64_t first = (i / span / channels * span + i % span) * group, last = std::min(planes * blocks, first + group);
       auto each = [&](auto run) {
         for (int64_t block = first; block < last; block++) {
           int64_t plane = block / blocks, x0 = block % parts * kBlock;

@@ -84,7 +84,7 @@ struct Axis {
 };
 using Axes = std::array<Axis, 3>;
 
-// y [n, d, h, w, to] from x with zeros around it, some planes of outputs at a time where x must be copied.
+// y [n, d, h, w, to] from x with zeros around it, some planes of outputs at a time where x is read in parts.
 template <typename X, typename Y>
 void sumPhases(const Tensor& x, const Border& zeros, const Tensor& w, const Axes& axes, const float* bias, Tensor& y) {
   const auto& [zs, ys, xs] = axes;
@@ -96,10 +96,10 @@ void sumPhases(const Tensor& x, const Border& zeros, const Tensor& w, const Axes
   for (const Phase& p : zs.phases)
     count = std::max(count, p.outputs), low = std::min(low, p.shift), high = std::max(high, p.shift + p.taps.count);
   int64_t together = count;
-  if (!std::is_same<X, Y>::value || !zeros.empty()) {
+  if (!std::is_same<X, Y>::value) {
     int64_t voxels = x.size(0);
     for (int axis = 1; axis < 3; axis++) voxels *= zeros.before[axis] + x.size(1 + axis) + zeros.after[axis];
-    int64_t plane = voxels * x.size(4) * sizeof(X) * (std::is_same<X, Y>::value ? 1 : kParts<Y>);
+    int64_t plane = voxels * x.size(4) * sizeof(X) * kParts<Y>;
     together = std::clamp<int64_t>((copiedAtATime(x) / plane - (high - low)) / zs.step + 1, 1, count);
   }
   Steps to{y.stride(0), y.stride(1), y.stride(2), y.stride(3)};
