@@ -19,6 +19,14 @@ struct Steps {
   int64_t n, z, y, x;
 };
 
+// Which of `taps` taps along an axis meet inputs that are not zeros around the volume: of output i those from first - step * i
+// to end - step * i.
+struct Edges {
+  int64_t first, end, step, taps;
+  int64_t from(int64_t output) const { return std::clamp<int64_t>(first - step * output, 0, taps); }
+  int64_t to(int64_t output) const { return std::clamp<int64_t>(end - step * output, 0, taps); }
+};
+
 // Outputs on a regular grid, each the sum over rows of taps, of which every row is `run` inputs on end.
 template <typename X, typename Y>
 struct Grid {
@@ -30,12 +38,19 @@ struct Grid {
   Y* y;
   Steps to;
   int64_t n, d, h, w; // outputs
+  Edges edgesZ, edgesY;
 
   int64_t tapRow(int64_t row) const { return row / height * tapZ + row % height * tapY; }
 };
 
+// Some rows of taps, of those the ones inside the edges.
 struct Rows {
   int64_t first, end;
+  int64_t zFrom, zTo, yFrom, yTo;
+  bool has(int64_t row, int64_t height) const {
+    int64_t z = row / height, y = row % height;
+    return z >= zFrom && z < zTo && y >= yFrom && y < yTo;
+  }
 };
 
 constexpr int64_t kBlock = 32;           // outputs, and their channels, that are summed together
@@ -83,9 +98,11 @@ struct TapSums {
   // Adds some rows of taps to the sums of `count` outputs and `width` channels, rows kBlock floats apart; the first rows
   // begin the sums.
   void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, Rows rows, float* sums) {
-    packed += rows.first * grid.run * width;
-    for (int64_t row = rows.first; row < rows.end; row++, packed += grid.run * width)
-      multiply({x + grid.tapRow(row), grid.from.x, 1, packed, width, sums, kBlock, grid.run, row > 0}, count, width);
+    if (rows.first == 0) std::fill_n(sums, kBlock * kBlock, 0.f);
+    for (int64_t row = rows.first; row < rows.end; row++)
+      if (rows.has(row, grid.height))
+        multiply({x + grid.tapRow(row), grid.from.x, 1, packed + row * grid.run * width, width, sums, kBlock, grid.run, true},
+                 count, width);
   }
 };
 
@@ -138,15 +155,16 @@ class TapSums<BFloat16, Y> {
   }
 
   template <int kLeft, int kRight>
-  static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* right, int pairs, Rows rows,
+  static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* packed, int pairs, Rows rows,
                        float* sums) {
     // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
     // the time otherwise.
     int64_t lines = grid.from.x * 2 * pairs / grid.run, panel = 32 * pairs;
-    right += rows.first * grid.run * kParts<Y> * 16 * kRight;
     if (rows.first == 0) clearSums();
     else loadSums<kLeft, kRight>(sums, kBlock);
     for (int64_t row = rows.first; row < rows.end; row++) {
+      if (!rows.has(row, grid.height)) continue;
+      const BFloat16* right = packed + row * grid.run * kParts<Y> * 16 * kRight;
       const BFloat16 *left = x + grid.tapRow(row), *second = left + 16 * grid.from.x, *next = x + grid.tapRow(row + 1);
       for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += kParts<Y> * kRight * panel) {
         for (int64_t line = 0; line < lines; line++, next += 32)
@@ -195,7 +213,10 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
         each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, float* sums) {
           const X* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
           const X* weights = packed.data_ptr<X>() + channel * channelStep;
-          taps.sum(grid, from, count, weights, width, {row, std::min(rows, row + together)}, sums);
+          // A line has outputs of many rows.
+          int64_t yFrom = lines > 1 ? grid.edgesY.from(y0) : 0, yTo = lines > 1 ? grid.edgesY.to(y0) : grid.height;
+          Rows some{row, std::min(rows, row + together), grid.edgesZ.from(z), grid.edgesZ.to(z), yFrom, yTo};
+          taps.sum(grid, from, count, weights, width, some, sums);
         });
       each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, const float* sums) {
         Y* to = grid.y + n * grid.to.n + z * grid.to.z + channel;

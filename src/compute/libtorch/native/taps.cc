@@ -103,6 +103,10 @@ void sumPhases(const Tensor& x, const Border& zeros, const Tensor& w, const Axes
     together = std::clamp<int64_t>((copiedAtATime(x) / plane - (high - low)) / zs.step + 1, 1, count);
   }
   Steps to{y.stride(0), y.stride(1), y.stride(2), y.stride(3)};
+  auto edges = [&](int axis, const Phase& phase, int64_t output) {
+    int64_t first = zeros.before[axis] - phase.shift - axes[axis].step * output;
+    return Edges{first, first + x.size(1 + axis), axes[axis].step, phase.taps.count};
+  };
   for (int64_t start = 0; start < count; start += together) {
     int64_t end = std::min(count, start + together);
     Tensor field = planesOf<X, Y>(x, zeros, start * zs.step + low, (end - 1) * zs.step + high);
@@ -117,7 +121,8 @@ void sumPhases(const Tensor& x, const Border& zeros, const Tensor& w, const Axes
                          in.z, in.y, pz.taps.count, py.taps.count, px.taps.count * w.size(3),
                          y.data_ptr<Y>() + (pz.first + start * zs.apart) * to.z + py.first * to.y + px.first * to.x,
                          {to.n, to.z * zs.apart, to.y * ys.apart, to.x * xs.apart},
-                         y.size(0), std::min(pz.outputs, end) - start, py.outputs, px.outputs},
+                         y.size(0), std::min(pz.outputs, end) - start, py.outputs, px.outputs,
+                         edges(0, pz, start), edges(1, py, 0)},
                         *weights++, bias);
   }
 }
