@@ -179,6 +179,48 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     },
   );
 
+  it.each([
+    ['conv3d', 2, [1, 8, 8, 8], [4, 4, 4, 32, 32]],
+    ['conv3d', [1, 2, 2], [2, 5, 9, 70], [3, 2, 4, 48, 48]],
+    ['conv3dTranspose', 2, [2, 6, 24, 40], [4, 4, 4, 32, 32]],
+  ] as const)(
+    'multiplies floats to all of their 24 bits: %s of stride %j, %j by %j',
+    (name, stride, shape, w) => {
+      // One product in every sum: a tap of as many inputs as outputs, and one voxel of gradients.
+      const channels = w[3];
+      const tap = tf.oneHot(tf.tensor1d([(w[0] * w[1] * w[2]) >> 1], 'int32'), w[0] * w[1] * w[2]);
+      const weights = tf.mul(
+        tf.mul(tf.reshape(tap, [w[0], w[1], w[2], 1, 1]), tf.eye(channels)),
+        tensor(1, [1, 1, 1, 1, channels]),
+      ) as tf.Tensor5D;
+      const x = tensor<tf.Tensor5D>(2, [...shape, channels]);
+      const convolve = (x: tf.Tensor5D, weights: tf.Tensor5D) =>
+        (name === 'conv3d' ? conv3d : conv3dTranspose)(x, weights, null, { stride });
+      const y = convolve(x, weights);
+      const voxels = y.size / channels;
+      const third = (3 * y.shape[2] + 3) * y.shape[3] + 3; // one that the tap reaches
+      const hot = tf.oneHot(tf.tensor1d([third], 'int32'), voxels);
+      const voxel = tf.reshape(hot, [...y.shape.slice(0, 4), 1]);
+      const dy = tf.mul(voxel, tensor(3, [1, 1, 1, 1, channels])) as tf.Tensor5D;
+      const compute = () =>
+        [convolve(x, weights), ...tf.grads(convolve as never)([x, weights], dy)].map((y) =>
+          y.dataSync<'float32'>(),
+        );
+      const ours = compute();
+      backend.addon.ownLoops(false);
+      const theirs = compute();
+      backend.addon.ownLoops(true);
+      for (const [i, values] of ours.entries()) {
+        const worst = values.reduce((worst, value, j) => {
+          const right = theirs[i]![j]!;
+          return Math.max(worst, right === 0 ? Math.abs(value) : Math.abs(value / right - 1));
+        }, 0);
+        expect(worst).toBeLessThan(2 ** -22);
+        expect(theirs[i]!.some((value) => value !== 0)).toBe(true);
+      }
+    },
+  );
+
   it('stores activations as bfloat16: near the same gradients, half the memory, floats to the reader', () => {
     const config = {
       ...presetNamed('toy').model,

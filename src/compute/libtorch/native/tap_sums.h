@@ -19,8 +19,8 @@ struct Steps {
   int64_t n, z, y, x;
 };
 
-// Which of `taps` taps along an axis meet inputs that are not zeros around the volume: of output i those from first - step * i
-// to end - step * i.
+// Which of `taps` taps along an axis meet inputs that are not zeros around the volume: of output i those from
+// first - step * i to end - step * i.
 struct Edges {
   int64_t first, end, step, taps;
   int64_t from(int64_t output) const { return std::clamp<int64_t>(first - step * output, 0, taps); }
@@ -53,11 +53,11 @@ struct Rows {
   }
 };
 
-constexpr int64_t kBlock = 32;           // outputs, and their channels, that are summed together
-constexpr int64_t kGroup = 16;           // blocks that some rows' weights are read for, where not all of them stay in the cache
-constexpr int64_t kSpan = 64;            // blocks, at least, that a block of channels is summed for
-constexpr int64_t kWeights = 384 << 10;  // bytes of weights that do
-constexpr int64_t kInputs = 2 << 20;     // bytes of inputs that do
+constexpr int64_t kBlock = 32;          // outputs, and their channels, that are summed together
+constexpr int64_t kWeights = 384 << 10; // bytes of weights that stay in the cache
+constexpr int64_t kInputs = 2 << 20;    // bytes of inputs that do
+constexpr int64_t kGroup = 16;          // blocks that some rows' weights are read for, where not all rows' stay
+constexpr int64_t kSpan = 64;           // blocks, at least, that a block of channels is summed for, where not all inputs do
 
 // Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order.
 template <typename Each>
@@ -111,7 +111,7 @@ struct TapSums {
 template <typename Y>
 class TapSums<BFloat16, Y> {
  public:
-  // [32 channels or the rest][row of taps, product, part, 16 channels, pair of inputs, 16, 2]: in the order they are read.
+  // [32 channels or the rest][row of taps, product, part, 16 channels, pair of inputs, 16, 2], as they are read.
   static Tensor pack(const Tensor& w, const TapRows& taps) {
     int64_t from = w.size(3), to = w.size(4), run = taps[2].count * from, rows = taps[0].count * taps[1].count;
     int64_t pairs = pairsFor(run);
