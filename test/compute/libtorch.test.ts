@@ -182,6 +182,7 @@ describe.skipIf(!built)('the native part of libtorch', () => {
   it.each([
     ['conv3d', 2, [1, 8, 8, 8], [4, 4, 4, 32, 32]],
     ['conv3d', [1, 2, 2], [2, 5, 9, 70], [3, 2, 4, 48, 48]],
+    ['conv3d', 2, [2, 23, 25, 41], [4, 4, 4, 64, 64]], // an odd number of planes, some at a time
     ['conv3dTranspose', 2, [2, 6, 24, 40], [4, 4, 4, 32, 32]],
   ] as const)(
     'multiplies floats to all of their 24 bits: %s of stride %j, %j by %j',

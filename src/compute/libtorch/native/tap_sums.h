@@ -184,6 +184,7 @@ class TapSums<BFloat16, Y> {
 template <typename X, typename Y>
 void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t out = packed.size(0), channelStep = packed.stride(0), planes = grid.n * grid.d;
+  if (planes == 0) return; // the last planes of outputs may lack a phase
   // Outputs of a plane in one line, over the ends of its rows, where that takes fewer tiles than row by row.
   int64_t pitch = grid.from.y / grid.from.x, line = (grid.h - 1) * pitch + grid.w, lines = 1;
   if ((line + 15) / 16 >= grid.h * ((grid.w + 15) / 16)) lines = grid.h, line = pitch = grid.w;
