@@ -65,9 +65,9 @@ pip_torch() {
     pip_install --no-deps torch --index-url https://download.pytorch.org/whl/cpu
 }
 
-# Against the torch that pip brought, else whatever is on the machine.
+# build_libtorch OPTION…: against the torch that pip brought, else whatever is on the machine.
 build_libtorch() {
   local where=()
   if has_pip_torch; then where=(PATCHWISE_PYTHON="$python"); fi
-  env "${where[@]}" npx patchwise backend build libtorch
+  env "${where[@]}" npx patchwise backend build libtorch "$@"
 }

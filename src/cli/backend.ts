@@ -16,6 +16,10 @@ export function addBackend(program: Command): void {
       '--tensorflow <dir>',
       "tensorflow: a Python's tensorflow folder or the C library's; else TENSORFLOW, a Python's, the stock one",
     )
+    .option(
+      '--march <name>',
+      "libtorch: processor to compile for, such as x86-64-v3 for all of a mixed cluster; else this machine's",
+    )
     .option('--gpu', 'tensorflow: build tfjs-node-gpu, and fail where it sees no GPU')
     .option('--json', 'print one JSON value')
     .action(async (name: string, options: BuildFlags) => {
@@ -28,6 +32,7 @@ export function addBackend(program: Command): void {
 interface BuildFlags {
   readonly libtorch?: string;
   readonly tensorflow?: string;
+  readonly march?: string;
   readonly gpu?: boolean;
   readonly json?: boolean;
 }
@@ -35,7 +40,11 @@ interface BuildFlags {
 async function libtorch(options: BuildFlags): Promise<void> {
   if (options.gpu)
     throw new InvalidArgument('--gpu', 'no such option: libtorch takes a GPU where it has CUDA', true);
-  const build = await buildLibtorch({ ...interruptible('building'), libtorch: options.libtorch });
+  const build = await buildLibtorch({
+    ...interruptible('building'),
+    libtorch: options.libtorch,
+    march: options.march,
+  });
   // Training on one host does without it, so what it lacks is said and does not fail.
   const collective = await buildC10d({ libtorch: options.libtorch }).catch((error: unknown) => {
     if (!isPatchwiseError(error, 'UnavailableBackend')) throw error;
@@ -52,6 +61,8 @@ async function libtorch(options: BuildFlags): Promise<void> {
 }
 
 async function tensorflow(options: BuildFlags): Promise<void> {
+  if (options.march)
+    throw new InvalidArgument('--march', 'no such option: tensorflow is compiled already', options.march);
   const build = await buildTensorflow({
     ...interruptible('building'),
     tensorflow: options.tensorflow,

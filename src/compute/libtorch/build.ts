@@ -15,6 +15,8 @@ const UNITS = 2;
 export interface BuildOptions extends LongCall {
   /** A folder with libtorch's include and lib; found by itself where it is not given. */
   readonly libtorch?: string;
+  /** The processor to compile for, as compilers name it (`x86-64-v3`); this machine's where it is not given. */
+  readonly march?: string;
 }
 
 export interface Build extends BuildRecord {
@@ -30,7 +32,7 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
   const { signal, onProgress } = options;
   const started = performance.now();
   const [libtorch, compiler] = [await findLibtorch(options.libtorch), await findCompiler('libtorch')];
-  const flags = compilerFlags(libtorch);
+  const flags = compilerFlags(libtorch, options.march);
   const folder = buildFolder('libtorch');
   await mkdir(dirname(folder), { recursive: true });
   const work = await mkdtemp(`${folder}-`);
@@ -61,7 +63,16 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
     const { version, from, cuda } = libtorch;
     const seconds = (performance.now() - started) / 1000;
     const headers = libtorch.includes[0]!;
-    const record: BuildRecord = { libtorch: version, from, cuda, headers, key: buildKey(), seconds };
+    const { march } = options;
+    const record: BuildRecord = {
+      libtorch: version,
+      from,
+      cuda,
+      headers,
+      march,
+      key: buildKey(march),
+      seconds,
+    };
     await writeFile(join(work, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
     await rm(folder, { recursive: true, force: true });
     await rename(work, folder);
@@ -98,11 +109,11 @@ async function writeUnits(folder: string): Promise<Unit[]> {
   );
 }
 
-function compilerFlags(libtorch: Libtorch): string[] {
+function compilerFlags(libtorch: Libtorch, march = 'native'): string[] {
   const standard = Number(libtorch.version.split('.')[0]) >= 2 ? 'c++20' : 'c++17';
   return [
     `-std=${standard}`,
-    ...['-O3', '-march=native', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
+    ...['-O3', `-march=${march}`, '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
     ...['-fPIC', '-fopenmp', '-fvisibility=hidden', '-Wno-psabi', '-DNODE_GYP_MODULE_NAME=patchwise'],
     `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
     `-I${nodeApiHeaders()}`,

@@ -16,6 +16,8 @@ export interface BuildRecord {
   readonly cuda: boolean;
   /** Its headers' folder, to notice when another version takes its place. */
   readonly headers: string;
+  /** The processor it was compiled for; absent where it is the machine's that built it. */
+  readonly march?: string;
   /** What the addon depends on beside libtorch: sources and processor. */
   readonly key: string;
   readonly seconds: number;
@@ -37,8 +39,8 @@ export function isBuilt(): boolean {
 }
 
 /** A digest of what makes a build stale: the sources, and the processor whose instructions it uses. */
-export function buildKey(): string {
-  const hash = createHash('sha256').update(`${process.arch} ${cpus()[0]?.model}`);
+export function buildKey(march = cpus()[0]?.model): string {
+  const hash = createHash('sha256').update(`${process.arch} ${march}`);
   const folder = nativeSources();
   for (const name of readdirSync(folder).sort()) hash.update(name).update(readFileSync(join(folder, name)));
   return hash.digest('hex').slice(0, 16);
@@ -49,7 +51,7 @@ export function requireBuild(): BuildRecord {
   const cure = `Run \`${buildCommand('libtorch')}\``;
   if (!isBuilt()) throw new UnavailableBackend('libtorch', 'its native part is not built', cure);
   const record = JSON.parse(readFileSync(recordPath(), 'utf8')) as BuildRecord;
-  if (record.key !== buildKey()) {
+  if (record.key !== buildKey(record.march)) {
     const why = 'its native part was built from other sources or on another processor';
     throw new UnavailableBackend('libtorch', why, cure);
   }

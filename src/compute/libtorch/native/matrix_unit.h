@@ -15,6 +15,10 @@ namespace patchwise {
 // Whether this process can use it: the compiler, the processor and the system allow it.
 bool hasMatrixUnit();
 
+// Numbers come to the unit in parts: a bfloat16 in one, a float as the exact sum of three bfloat16 (8 + 8 + 8 bits).
+template <typename T>
+constexpr int kParts = std::is_same<T, float>::value ? 3 : 1;
+
 #if PATCHWISE_TILES
 
 // The shapes of the eight tile registers of a thread: 0 to 3 sums, 4 and 5 left sides, 6 and 7 right sides. Sums 0 and 1
@@ -42,10 +46,6 @@ class TileShapes {
   } config_;
   int first_ = 0, second_ = 0, pairs_ = 0;
 };
-
-// Numbers come to the unit in parts: a bfloat16 in one, a float as the exact sum of three bfloat16 (8 + 8 + 8 bits).
-template <typename T>
-constexpr int kParts = std::is_same<T, float>::value ? 3 : 1;
 
 // What a step multiplies: the first parts of the left and right sides, elements from part to part, and bytes from row to
 // row of the left ones; rows of the right ones are 64 bytes.

@@ -151,8 +151,7 @@ Tensor thinWeightGradient(const Tensor& x, const Tensor& dy, const Tensor& weigh
   if (kind == Thin::kOut) {
     // Every input meets the outputs it went to: the same sums backwards, each wide voxel read once for all taps.
     Tensor around = at::constant_pad_nd(dy, {0, 0, 2, 2, 2, 2, 2, 2});
-    Sizes shape = weights.sizes().vec();
-    return thinWeightGradient(around, x, weights.transpose(3, 4), Thin::kIn).flip({0, 1, 2}).reshape(shape);
+    return thinWeightGradient(around, x, weights.transpose(3, 4), Thin::kIn).flip({0, 1, 2}).reshape(weights.sizes());
   }
   Volume volume{dy.size(0), dy.size(1), dy.size(2), dy.size(3)};
   int64_t channels = weights.size(4), width = volume.width;
