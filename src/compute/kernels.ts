@@ -48,6 +48,15 @@ export interface Kernels {
   channelSums(dy: tf.TensorInfo): tf.TensorInfo;
   /** [y, mean [n, groups], reciprocal standard deviation [n, groups]]. */
   groupNorm(x: tf.TensorInfo, gamma: tf.TensorInfo, beta: tf.TensorInfo, norm: GroupNorm): tf.TensorInfo[];
+  /** y of `groupNorm` from its mean and scale, which cost as much as the rest. */
+  normalise(
+    x: tf.TensorInfo,
+    gamma: tf.TensorInfo,
+    beta: tf.TensorInfo,
+    mean: tf.TensorInfo,
+    scale: tf.TensorInfo,
+    norm: GroupNorm,
+  ): tf.TensorInfo;
   /** [dx, dgamma, dbeta]. */
   groupNormGradient(
     dy: tf.TensorInfo,
@@ -92,6 +101,9 @@ export function registerKernels(backendName: string, kernels: Kernels): void {
   add('PatchwiseConvolveWeight', (i, c) => kernels.convolveWeightGradient(i.x!, i.dy!, c as Convolution));
   add('PatchwiseChannelSums', (i) => kernels.channelSums(i.dy!));
   add('PatchwiseGroupNorm', (i, n) => kernels.groupNorm(i.x!, i.gamma!, i.beta!, n as GroupNorm));
+  add('PatchwiseNormalise', (i, n) =>
+    kernels.normalise(i.x!, i.gamma!, i.beta!, i.mean!, i.scale!, n as GroupNorm),
+  );
   add('PatchwiseGroupNormGradient', (i, n) =>
     kernels.groupNormGradient(i.dy!, i.x!, i.gamma!, i.beta!, i.mean!, i.scale!, n as GroupNorm),
   );

@@ -92,8 +92,21 @@ export function groupNorm(
   beta: tf.Tensor1D,
   { groups, eps = 1e-6, silu: withSilu = false }: GroupNormOptions,
 ): tf.Tensor5D {
+  const [y, mean, scale] = normWithStatistics(x, gamma, beta, { groups, eps, silu: withSilu });
+  tf.dispose([mean, scale]);
+  return y;
+}
+
+/** `groupNorm`, with the mean [n, groups] and the reciprocal standard deviation [n, groups] that it is by. */
+function normWithStatistics(
+  x: tf.Tensor5D,
+  gamma: tf.Tensor1D,
+  beta: tf.Tensor1D,
+  norm: GroupNorm,
+): [y: tf.Tensor5D, mean: tf.Tensor, scale: tf.Tensor] {
   requireRank('x', x, 5);
   const channels = x.shape[4];
+  const { groups } = norm;
   for (const [name, parameter] of Object.entries({ gamma, beta })) {
     if (parameter.shape.length !== 1 || parameter.shape[0] !== channels) {
       throw new InvalidArgument(name, `[${channels}], one for each channel of x`, parameter.shape);
@@ -103,15 +116,12 @@ export function groupNorm(
     throw new InvalidArgument('groups', `a divisor of the ${channels} channels`, groups);
   }
   requireFloat({ x, gamma, beta });
-  const norm: GroupNorm = { groups, eps, silu: withSilu };
-  const [y, mean, scale] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
-  tf.dispose([mean!, scale!]);
-  return y as tf.Tensor5D;
+  return runKernel<[tf.Tensor5D, tf.Tensor, tf.Tensor]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
 }
 
 /**
- * `conv3d` of `groupNorm` with SiLU. It keeps x alone for the gradient and computes the norm anew there: the norm is a
- * pass over memory, and what it makes is as large as x.
+ * `conv3d` of `groupNorm` with SiLU. Of what is as large as x it keeps x alone for the gradient and computes the norm
+ * anew there from its statistics: one pass over memory.
  *
  * @param w [kd, kh, kw, channels, out]
  * @param bias [out]
@@ -132,22 +142,25 @@ export function normSiluConv3d(
       ...[tf.Tensor5D, tf.Tensor1D, tf.Tensor1D, tf.Tensor5D, tf.Tensor1D],
       tf.GradSaveFunc,
     ];
-    const h = groupNorm(value, scale, shift, { groups, eps, silu: true });
+    const [h, mean, rsd] = normWithStatistics(value, scale, shift, norm);
     const y = convolve(h, kernel, start, plan);
     h.dispose();
-    save([value, scale, shift, kernel]);
+    save([value, scale, shift, kernel, mean, rsd]);
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [x, gamma, beta, w] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-        const [h, mean, rsd] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
-        const dw = runKernel<tf.Tensor>('PatchwiseConvolveWeight', { x: h!, dy }, plan);
-        h!.dispose();
+        const [x, gamma, beta, w, mean, rsd] = saved as [
+          ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
+          ...[tf.Tensor, tf.Tensor],
+        ];
+        const h = runKernel<tf.Tensor>('PatchwiseNormalise', { x, gamma, beta, mean, scale: rsd }, norm);
+        const dw = runKernel<tf.Tensor>('PatchwiseConvolveWeight', { x: h, dy }, plan);
+        h.dispose();
         const db = runKernel<tf.Tensor>('PatchwiseChannelSums', { dy });
         const dh = runKernel<tf.Tensor>('PatchwiseConvolveInput', { dy, w }, plan);
-        const given = { dy: dh, x, gamma, beta, mean: mean!, scale: rsd! };
+        const given = { dy: dh, x, gamma, beta, mean, scale: rsd };
         const dx = runKernel<tf.Tensor[]>('PatchwiseGroupNormGradient', given, norm);
-        tf.dispose([dh, mean!, rsd!]);
+        dh.dispose();
         return [...dx, dw, db];
       },
     };

@@ -56,15 +56,20 @@ export function referenceKernels(backend: () => tf.KernelBackend): Kernels {
       return write(sums, [channels]);
     },
     groupNorm(x, gamma, beta, norm) {
+      const statistics = groupStatistics(read(x), x.shape, norm);
+      const groups = [x.shape[0]!, norm.groups];
+      const [mean, scale] = [write(statistics.mean, groups), write(statistics.scale, groups)];
+      return [this.normalise(x, gamma, beta, mean, scale, norm), mean, scale];
+    },
+    normalise(x, gamma, beta, means, scales, norm) {
       const [from, factor, offset] = [read(x), read(gamma), read(beta)];
-      const { mean, scale } = groupStatistics(from, x.shape, norm);
+      const [mean, scale] = [read(means), read(scales)];
       const y = new Float64Array(from.length);
       forEachInGroup(x.shape, norm.groups, (at, channel, group) => {
         const value = (from[at]! - mean[group]!) * scale[group]! * factor[channel]! + offset[channel]!;
         y[at] = norm.silu ? value * sigmoid(value) : value;
       });
-      const groups = [x.shape[0]!, norm.groups];
-      return [write(y, [...x.shape]), write(mean, groups), write(scale, groups)];
+      return write(y, [...x.shape]);
     },
     groupNormGradient(dy, x, gamma, beta, _mean, _scale, norm) {
       const [from, factor, offset] = [read(x), read(gamma), read(beta)];

@@ -11,6 +11,7 @@ export interface SimdModule {
   channelSums(...numbers: number[]): void;
   padRows(...numbers: number[]): void;
   groupNorm(...numbers: number[]): void;
+  normalise(...numbers: number[]): void;
   groupNormGradient(...numbers: number[]): void;
   nearestCodes(...numbers: number[]): void;
 }

@@ -2,20 +2,33 @@
 import type { Kernels } from './kernels';
 import type { SharedWasm } from './shared-wasm';
 
-export function simdNorms(wasm: SharedWasm): Pick<Kernels, 'groupNorm' | 'groupNormGradient'> {
+export function simdNorms(wasm: SharedWasm): Pick<Kernels, 'groupNorm' | 'normalise' | 'groupNormGradient'> {
   return {
     groupNorm(x, gamma, beta, { groups, eps, silu }) {
       const { samples, voxels, channels } = sizesOf(x.shape);
       const y = wasm.output([...x.shape]);
       const [mean, scale] = [wasm.output([samples, groups]), wasm.output([samples, groups])];
       return wasm.withScratch((scratch) => {
-        const work = scratch.floats(6 * channels);
+        const work = scratch.floats(5 * channels);
         wasm.module.groupNorm(
           ...[x, gamma, beta, y, mean, scale].map((tensor) => wasm.address(tensor)),
           work,
           ...[samples, voxels, channels, groups, eps, silu ? 1 : 0],
         );
         return [y, mean, scale];
+      });
+    },
+    normalise(x, gamma, beta, mean, scale, { groups, silu }) {
+      const { samples, voxels, channels } = sizesOf(x.shape);
+      const y = wasm.output([...x.shape]);
+      return wasm.withScratch((scratch) => {
+        const work = scratch.floats(2 * channels);
+        wasm.module.normalise(
+          ...[x, gamma, beta, y, mean, scale].map((tensor) => wasm.address(tensor)),
+          work,
+          ...[samples, voxels, channels, groups, silu ? 1 : 0],
+        );
+        return y;
       });
     },
     groupNormGradient(dy, x, gamma, beta, mean, scale, { groups, silu }) {

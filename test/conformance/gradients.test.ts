@@ -8,6 +8,7 @@ import {
   groupNorm,
   l1Loss,
   mse,
+  normSiluConv3d,
   replicatePad,
   residual,
   silu,
@@ -56,6 +57,25 @@ describe.each(backendNames)('backend %s', (name) => {
         step: 0.5,
         tolerance: 1e-4,
       });
+    });
+
+    it('norm, SiLU and convolution, which keep the statistics of the norm', () => {
+      const shapes = [[2, 3, 4, 5, 6], [6], [6], [3, 3, 3, 6, 4], [4]];
+      expectGradients(
+        (x, gamma, beta, w, bias) =>
+          normSiluConv3d(
+            ...([x, gamma, beta, w, bias] as [
+              tf.Tensor5D,
+              tf.Tensor1D,
+              tf.Tensor1D,
+              tf.Tensor5D,
+              tf.Tensor1D,
+            ]),
+            { groups: 3 },
+          ),
+        shapes,
+        { tolerance: 4e-3 },
+      );
     });
 
     it('max pooling', () => {

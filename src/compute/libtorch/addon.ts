@@ -76,6 +76,12 @@ export interface Addon {
   convolveWeight: Computes<[x: Handle, dy: Handle, ...plan: ConvolutionPlan, weights: Shape]>;
   channelSums: Computes<[dy: Handle]>;
   groupNorm: Computes<[x: Handle, gamma: Handle, beta: Handle, groups: number, eps: number, silu: boolean]>;
+  normalise: Computes<
+    [
+      ...[x: Handle, gamma: Handle, beta: Handle, mean: Handle, scale: Handle],
+      ...[groups: number, silu: boolean],
+    ]
+  >;
   groupNormGradient: Computes<
     [
       dy: Handle,

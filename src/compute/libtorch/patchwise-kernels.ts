@@ -54,6 +54,10 @@ export function libtorchKernels(tensors: LibtorchTensors): Kernels {
       addon.groupNorm(handle(x), handle(gamma), handle(beta), groups, eps, silu);
       return three();
     },
+    normalise(x, gamma, beta, mean, scale, { groups, silu }) {
+      addon.normalise(handle(x), handle(gamma), handle(beta), handle(mean), handle(scale), groups, silu);
+      return tensors.made();
+    },
     groupNormGradient(dy, x, gamma, beta, mean, scale, { groups, silu }) {
       const [own, other] = [[dy, x, gamma].map(handle), [beta, mean, scale].map(handle)];
       addon.groupNormGradient(own[0]!, own[1]!, own[2]!, other[0]!, other[1]!, other[2]!, groups, silu);

@@ -5,5 +5,5 @@
 export { convolve } from './convolve';
 export { correlate } from './correlate';
 export { nearestCodes } from './codes';
-export { groupNorm, groupNormGradient } from './norm';
+export { groupNorm, groupNormGradient, normalise } from './norm';
 export { channelSums, padRows } from './rows';

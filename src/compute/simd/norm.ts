@@ -10,7 +10,7 @@ const STRETCH: i32 = 32;
  * @param y [n, voxels, channels]
  * @param mean [n, groups]
  * @param scale [n, groups], reciprocal standard deviations
- * @param work 2 doubles for each channel, then 2 floats for each channel
+ * @param work 2 doubles for each channel, then a float for each channel
  */
 export function groupNorm(
   x: usize,
@@ -30,26 +30,55 @@ export function groupNorm(
   const perGroup = channels / groups;
   const size: f64 = <f64>voxels * perGroup;
   const sample = <usize>voxels * (channels << 2);
-  const factor = work + (channels << 4);
-  const offset = factor + (channels << 2);
+  const center = work + (channels << 4);
   for (let n = 0; n < samples; n++) {
-    memory.fill(offset, 0, channels << 2);
-    moments(x, offset, work, voxels, channels, false);
+    const m = mean + <usize>n * (groups << 2);
+    const s = scale + <usize>n * (groups << 2);
+    memory.fill(center, 0, channels << 2);
+    moments(x + <usize>n * sample, center, work, voxels, channels, false);
     for (let g = 0; g < groups; g++) {
       let sum: f64 = 0;
       for (let c = g * perGroup; c < (g + 1) * perGroup; c++) sum += load<f64>(work + (c << 3));
-      store<f32>(mean + (g << 2), <f32>(sum / size));
-      for (let c = g * perGroup; c < (g + 1) * perGroup; c++) store<f32>(offset + (c << 2), <f32>(sum / size));
+      store<f32>(m + (g << 2), <f32>(sum / size));
+      for (let c = g * perGroup; c < (g + 1) * perGroup; c++) store<f32>(center + (c << 2), <f32>(sum / size));
     }
-    moments(x, offset, work, voxels, channels, true);
+    moments(x + <usize>n * sample, center, work, voxels, channels, true);
     for (let g = 0; g < groups; g++) {
       let sum: f64 = 0;
       for (let c = g * perGroup; c < (g + 1) * perGroup; c++) sum += load<f64>(work + (c << 3));
-      const s = <f32>(1 / Math.sqrt(sum / size + eps));
-      store<f32>(scale + (g << 2), s);
-      affine(gamma, beta, factor, offset, g * perGroup, perGroup, load<f32>(mean + (g << 2)), s);
+      store<f32>(s + (g << 2), <f32>(1 / Math.sqrt(sum / size + eps)));
     }
-    apply(x, y, factor, offset, voxels, channels, withSilu);
+  }
+  normalise(x, gamma, beta, y, mean, scale, work, samples, voxels, channels, groups, withSilu);
+}
+
+/**
+ * y of `groupNorm` from its statistics.
+ *
+ * @param work 2 floats for each channel
+ */
+export function normalise(
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  y: usize,
+  mean: usize,
+  scale: usize,
+  work: usize,
+  samples: i32,
+  voxels: i32,
+  channels: i32,
+  groups: i32,
+  withSilu: i32,
+): void {
+  const perGroup = channels / groups;
+  const sample = <usize>voxels * (channels << 2);
+  const offset = work + (channels << 2);
+  for (let n = 0; n < samples; n++) {
+    for (let g = 0; g < groups; g++) {
+      affine(gamma, beta, work, offset, g * perGroup, perGroup, load<f32>(mean + (g << 2)), load<f32>(scale + (g << 2)));
+    }
+    apply(x, y, work, offset, voxels, channels, withSilu);
     x += sample;
     y += sample;
     mean += groups << 2;

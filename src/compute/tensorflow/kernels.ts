@@ -23,6 +23,8 @@ export function tensorflowKernels(backend: () => NodeBackend): Kernels {
     channelSums: (dy) => tf.sum(tensor(dy), [0, 1, 2, 3].slice(0, dy.shape.length - 1)),
     groupNorm: (x, gamma, beta, norm) =>
       tf.tidy(() => groupNorm(tensor(x), tensor(gamma), tensor(beta), norm)),
+    normalise: (x, gamma, beta, mean, scale, norm) =>
+      tf.tidy(() => normalise(tensor(x), tensor(gamma), tensor(beta), tensor(mean), tensor(scale), norm)),
     groupNormGradient: (dy, x, gamma, beta, mean, scale, norm) =>
       tf.tidy(() => {
         const [dOutput, input] = [tensor(dy), tensor(x)];
@@ -162,24 +164,32 @@ function swapChannels(w: tf.Tensor): tf.Tensor {
   return tf.transpose(w, [0, 1, 2, 4, 3]);
 }
 
-function groupNorm(
+function groupNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, norm: GroupNorm): tf.Tensor[] {
+  const { groups, eps } = norm;
+  const [n, channels] = [x.shape[0]!, x.shape[4]!];
+  const grouped = tf.reshape(x, [n, -1, groups, channels / groups]);
+  const wideMean = tf.mean(grouped, [1, 3], true);
+  const variance = tf.mean(tf.squaredDifference(grouped, wideMean), [1, 3], true);
+  const mean = tf.reshape(wideMean, [n, groups]);
+  const scale = tf.reshape(tf.rsqrt(tf.add(variance, eps)), [n, groups]);
+  return [normalise(x, gamma, beta, mean, scale, norm), mean, scale];
+}
+
+function normalise(
   x: tf.Tensor,
   gamma: tf.Tensor,
   beta: tf.Tensor,
-  { groups, eps, silu }: GroupNorm,
-): tf.Tensor[] {
+  mean: tf.Tensor,
+  scale: tf.Tensor,
+  { groups, silu }: GroupNorm,
+): tf.Tensor {
   const [n, channels] = [x.shape[0]!, x.shape[4]!];
-  const grouped = tf.reshape(x, [n, -1, groups, channels / groups]);
-  const mean = tf.mean(grouped, [1, 3], true);
-  const variance = tf.mean(tf.squaredDifference(grouped, mean), [1, 3], true);
-  const scale = tf.rsqrt(tf.add(variance, eps));
-  const factor = tf.mul(scale, tf.reshape(gamma, [1, 1, groups, -1]));
-  const offset = tf.sub(tf.reshape(beta, [1, 1, groups, -1]), tf.mul(mean, factor));
+  const factor = tf.mul(tf.reshape(scale, [n, groups, 1]), tf.reshape(gamma, [1, groups, -1]));
+  const offset = tf.sub(tf.reshape(beta, [1, groups, -1]), tf.mul(tf.reshape(mean, [n, groups, 1]), factor));
   const perChannel = (t: tf.Tensor) => tf.reshape(t, [n, 1, channels]);
   const flat = tf.reshape(x, [n, -1, channels]);
   const y = tf.add(tf.mul(flat, perChannel(factor)), perChannel(offset));
-  const out = silu ? tf.mul(y, tf.sigmoid(y)) : y;
-  return [tf.reshape(out, x.shape), tf.reshape(mean, [n, groups]), tf.reshape(scale, [n, groups])];
+  return tf.reshape(silu ? tf.mul(y, tf.sigmoid(y)) : y, x.shape);
 }
 
 function groupNormGradient(

@@ -69,7 +69,7 @@ Tensor tapsInputGradient(const Plan& plan, const Tensor& dy, const Tensor& w, co
 Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights) {
   Size3 kernel{weights[0], weights[1], weights[2]};
   if (!plan.transposed) return tapGradient(x, dy, kernel, plan.stride, {0, 0, 0});
-  return tapGradient(dy, x, kernel, plan.stride, cropOf(weights)).transpose(3, 4);
+  return transposedTaps(tapGradient(dy, x, kernel, plan.stride, cropOf(weights)));
 }
 
 // What a convolution's wide side is stored in. Thin and pointwise ones make latents and patches: those stay floats.

@@ -116,6 +116,35 @@ void withType(const Tensor& tensor, Body body) {
   else body(0.f);
 }
 
+// gamma * scale * (x - mean) + beta, with the border that the 3x3x3 convolution asks for that follows.
+void normaliseBy(Call& call, const Shape& s, const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& mean,
+                 const Tensor& scale, bool silu) {
+  Slot slot;
+  slot.border = {{1, 1, 1}, {1, 1, 1}};
+  slot.bordered = at::empty({s.n, x.size(1) + 2, x.size(2) + 2, x.size(3) + 2, s.channels},
+                            x.options().dtype(call.environment.storage));
+  withType(x, [&](auto in) {
+    withType(slot.bordered, [&](auto out) {
+      for (int64_t n = 0; n < s.n; n++) {
+        const float *m = mean.data_ptr<float>() + n * s.groups, *r = scale.data_ptr<float>() + n * s.groups;
+        Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
+        apply<decltype(in), decltype(out)>(s, x, by, silu, n, slot.border, slot.bordered);
+      }
+    });
+  });
+  slot.value = insideOf(slot.bordered, slot.border);
+  call.result(std::move(slot));
+}
+
+// x * factor + offset [n, channels, 1, 1, 1] of each channel: gamma * scale * (x - mean) + beta.
+std::array<Tensor, 2> factorAndOffset(const Shape& s, const Tensor& gamma, const Tensor& beta, const Tensor& mean,
+                                      const Tensor& scale) {
+  Sizes byGroup{s.n, s.groups, 1}, byChannel{1, s.groups, s.perGroup()}, wide{s.n, s.channels, 1, 1, 1};
+  Tensor factor = scale.reshape(byGroup) * gamma.reshape(byChannel);
+  Tensor offset = beta.reshape(byChannel) - mean.reshape(byGroup) * factor;
+  return {factor.reshape(wide), offset.reshape(wide)};
+}
+
 // (x, gamma, beta, groups, eps, silu) -> y, mean [n, groups], reciprocal standard deviation [n, groups]
 void groupNorm(Call& call) {
   Tensor x = call.tensor(0).contiguous(), gamma = call.tensor(1).contiguous(), beta = call.tensor(2).contiguous();
@@ -132,26 +161,27 @@ void groupNorm(Call& call) {
     call.result(scale);
     return;
   }
-  Slot slot;
-  slot.border = {{1, 1, 1}, {1, 1, 1}}; // what the 3x3x3 convolution that follows asks for
   Tensor mean = at::empty({s.n, groups}, call.floats()), scale = at::empty({s.n, groups}, call.floats());
-  slot.bordered = at::empty({s.n, x.size(1) + 2, x.size(2) + 2, x.size(3) + 2, s.channels},
-                            x.options().dtype(call.environment.storage));
   withType(x, [&](auto in) {
-    withType(slot.bordered, [&](auto out) {
-      using X = decltype(in);
-      for (int64_t n = 0; n < s.n; n++) {
-        float *m = mean.data_ptr<float>() + n * groups, *r = scale.data_ptr<float>() + n * groups;
-        statistics(s, x.data_ptr<X>() + n * s.rows * s.row.size, eps, m, r);
-        Coefficients by = coefficientsOf(s, gamma.data_ptr<float>(), beta.data_ptr<float>(), m, r);
-        apply<X, decltype(out)>(s, x, by, silu, n, slot.border, slot.bordered);
-      }
-    });
+    for (int64_t n = 0; n < s.n; n++)
+      statistics(s, x.data_ptr<decltype(in)>() + n * s.rows * s.row.size, eps, mean.data_ptr<float>() + n * groups,
+                 scale.data_ptr<float>() + n * groups);
   });
-  slot.value = insideOf(slot.bordered, slot.border);
-  call.result(std::move(slot));
+  normaliseBy(call, s, x, gamma, beta, mean, scale, silu);
   call.result(mean);
   call.result(scale);
+}
+
+// (x, gamma, beta, mean, scale, groups, silu) -> y
+void normalise(Call& call) {
+  Tensor x = call.tensor(0).contiguous(), gamma = call.tensor(1).contiguous(), beta = call.tensor(2).contiguous();
+  Tensor mean = call.tensor(3).contiguous(), scale = call.tensor(4).contiguous();
+  Shape s = shapeOf(x, call.integer(5));
+  bool silu = call.flag(6);
+  if (call.environment.ownLoops && x.numel() > 0) return normaliseBy(call, s, x, gamma, beta, mean, scale, silu);
+  auto [factor, offset] = factorAndOffset(s, gamma, beta, mean, scale);
+  Tensor y = channelsLast(at::addcmul(offset, forTorch(x).to(at::kFloat), factor));
+  call.result((silu ? at::silu(y) : y).to(call.environment.storage).contiguous());
 }
 
 void groupNormGradientByTorch(Call& call, const Shape& s) {
@@ -160,10 +190,8 @@ void groupNormGradientByTorch(Call& call, const Shape& s) {
   Tensor gamma = call.tensor(2), beta = call.tensor(3), mean = call.tensor(4), scale = call.tensor(5);
   if (call.flag(7)) {
     // The value before SiLU is computed anew: kept, it would double what a norm holds until the gradient.
-    Sizes byGroup{s.n, s.groups, 1}, byChannel{1, s.groups, s.perGroup()}, wide{s.n, s.channels, 1, 1, 1};
-    Tensor factor = scale.reshape(byGroup) * gamma.reshape(byChannel);
-    Tensor offset = beta.reshape(byChannel) - mean.reshape(byGroup) * factor;
-    dy = at::silu_backward(dy, at::addcmul(offset.reshape(wide), x, factor.reshape(wide)));
+    auto [factor, offset] = factorAndOffset(s, gamma, beta, mean, scale);
+    dy = at::silu_backward(dy, at::addcmul(offset, x, factor));
   }
 #if TORCH_VERSION_MAJOR < 2
   dy = dy.contiguous(), x = x.contiguous(); // it read any order as this one
@@ -259,6 +287,7 @@ void groupNormGradient(Call& call) {
 
 void addNorms(Exports& exports) {
   exports.push_back({"", "groupNorm", groupNorm});
+  exports.push_back({"", "normalise", normalise});
   exports.push_back({"", "groupNormGradient", groupNormGradient});
 }
 

@@ -59,17 +59,23 @@ constexpr int64_t kInputs = 2 << 20;    // bytes of inputs that do
 constexpr int64_t kGroup = 16;          // blocks that some rows' weights are read for, where not all rows' stay
 constexpr int64_t kSpan = 64;           // blocks, at least, that a block of channels is summed for, where not all inputs do
 
-// Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order.
+// Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order. The weights are
+// [kd, kh, kw, from, to], or [..., to, from] transposed.
 template <typename Each>
 void eachTap(const Tensor& w, const TapRows& taps, Each each) {
   int64_t height = taps[1].count, rows = taps[0].count * height;
   const float* weights = w.data_ptr<float>();
+  int64_t from = w.size(3), to = w.size(4);
+  bool transposed = !w.is_contiguous();
   at::parallel_for(0, rows * taps[2].count, 1, [&](int64_t start, int64_t end) {
+    std::vector<float> turned(transposed ? from * to : 0);
     for (int64_t i = start; i < end; i++) {
       int64_t tap = i % taps[2].count, row = i / taps[2].count;
       int64_t z = taps[0].first + row / height * taps[0].step, y = taps[1].first + row % height * taps[1].step;
       int64_t x = taps[2].first + tap * taps[2].step;
-      each(weights + ((z * w.size(1) + y) * w.size(2) + x) * w.size(3) * w.size(4), row, tap);
+      const float* own = weights + ((z * w.size(1) + y) * w.size(2) + x) * from * to;
+      if (transposed) transposeMatrix(own, to, from, turned.data());
+      each(transposed ? turned.data() : own, row, tap);
     }
   });
 }
@@ -197,6 +203,7 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   bool small = planes * grid.from.z * TapSums<X, Y>::kElements * (int64_t)sizeof(X) <= kInputs;
   int64_t span = small || together < rows ? groups : upTo(kSpan, blocks), channels = (out + kBlock - 1) / kBlock;
   int64_t spans = (groups + span - 1) / span;
+  const X* allWeights = packed.data_ptr<X>();
   at::parallel_for(0, spans * channels * span, 1, [&](int64_t start, int64_t end) {
     alignas(64) float memory[kGroup * kBlock * kBlock];
     TapSums<X, Y> taps;
@@ -213,7 +220,7 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
       for (int64_t row = 0; row < rows; row += together)
         each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, float* sums) {
           const X* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
-          const X* weights = packed.data_ptr<X>() + channel * channelStep;
+          const X* weights = allWeights + channel * channelStep;
           // A line has outputs of many rows.
           int64_t yFrom = lines > 1 ? grid.edgesY.from(y0) : 0, yTo = lines > 1 ? grid.edgesY.to(y0) : grid.height;
           Rows some{row, std::min(rows, row + together), grid.edgesZ.from(z), grid.edgesZ.to(z), yFrom, yTo};

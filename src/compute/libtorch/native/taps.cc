@@ -129,7 +129,8 @@ void sumPhases(const Tensor& x, const Border& zeros, const Tensor& w, const Axes
 
 Tensor sumTaps(const Tensor& x, const Border& zeros, const Tensor& weights, const Axes& axes, const Size3& size,
                const Tensor& bias) {
-  Tensor w = weights.to(at::kFloat).contiguous(), b = bias.defined() ? bias.contiguous() : bias;
+  Tensor w = weights.to(at::kFloat), b = bias.defined() ? bias.contiguous() : bias;
+  if (!w.transpose(3, 4).is_contiguous()) w = w.contiguous();
   Tensor y = at::empty({x.size(0), size[0], size[1], size[2], w.size(4)}, x.options());
   byType(x, [&](auto read, auto stored) {
     sumPhases<decltype(read), decltype(stored)>(x, zeros, w, axes, b.defined() ? b.data_ptr<float>() : nullptr, y);
@@ -174,6 +175,18 @@ Tensor spreadTaps(const Tensor& x, const Tensor& weights, const Size3& stride, c
     for (Phase& phase : axes[axis].phases) phase.shift += before;
   }
   return sumTaps(x, zeros, weights, axes, size, bias);
+}
+
+Tensor transposedTaps(const Tensor& weights) {
+  int64_t taps = weights.size(0) * weights.size(1) * weights.size(2), from = weights.size(3), to = weights.size(4);
+  Tensor turned = at::empty({weights.size(0), weights.size(1), weights.size(2), to, from}, weights.options());
+  const float* source = weights.data_ptr<float>();
+  float* target = turned.data_ptr<float>();
+  at::parallel_for(0, taps, 1, [&](int64_t start, int64_t end) {
+    for (int64_t tap = start; tap < end; tap++)
+      transposeMatrix(source + tap * from * to, from, to, target + tap * from * to);
+  });
+  return turned;
 }
 
 Tensor zeroBordered(const Tensor& x, const Border& zeros) {

@@ -25,6 +25,9 @@ inline int64_t copiedAtATime(const Tensor& x) {
   return std::clamp<int64_t>(x.numel() * x.element_size() / 4, 1 << 20, 16 << 20);
 }
 
+// Weights [kd, kh, kw, from, to] as [kd, kh, kw, to, from].
+Tensor transposedTaps(const Tensor& weights);
+
 // x [n, d, h, w, c] with zeros around it.
 Tensor zeroBordered(const Tensor& x, const Border& zeros);
 

@@ -130,6 +130,8 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   int64_t room = (most - 1) * stride[0] + kernel[0]; // planes of inputs that some planes of gradients meet
   Tensor left = at::empty({room, inputs}, packed), right = at::empty({most, gradients}, packed);
   BFloat16 *lefts = left.data_ptr<BFloat16>(), *rights = right.data_ptr<BFloat16>();
+  const T *inputValues = x.data_ptr<T>(), *gradientValues = dy.data_ptr<T>();
+  float* sums = dw.data_ptr<float>();
   std::vector<T> zeros(std::max(in, out), T(0.f));
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
@@ -143,9 +145,9 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
       at::parallel_for(0, fresh + planes, 1, [&](int64_t start, int64_t end) {
         for (int64_t i = start; i < end; i++) {
           int64_t z = i - fresh;
-          if (z < 0) packInputs(x.data_ptr<T>() + n * x.stride(0) + (first + i) * x.stride(1), x.size(2), x.size(3), in,
+          if (z < 0) packInputs(inputValues + n * x.stride(0) + (first + i) * x.stride(1), x.size(2), x.size(3), in,
                                 plane, zeros.data(), lefts + (first + i) % room * inputs);
-          else packGradients(dy.data_ptr<T>() + n * dy.stride(0) + (z0 + z) * dy.stride(1), dy.size(2), dy.size(3), out,
+          else packGradients(gradientValues + n * dy.stride(0) + (z0 + z) * dy.stride(1), dy.size(2), dy.size(3), out,
                              plane, zeros.data(), rights + z * gradients);
         }
       });
@@ -170,7 +172,7 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
             const BFloat16* right = rights + z * gradients + (odd * out + o) / 16 * rightPanel;
             Share share{left + first * kParts<T> * 16, right + (first - offset + 32 + odd) / 2 * 32, stride[0] * inputs,
                         gradients, leftPanel, rightPanel, plane.pairs * 32, std::min(together, planes - z), end - first,
-                        dw.data_ptr<float>() + ((row * kernel[2] + tx) * in + i) * out + o, out};
+                        sums + ((row * kernel[2] + tx) * in + i) * out + o, out};
             bySides(i + 16 < in, o + 16 < out, [&](auto twoLeft, auto twoRight) {
               addShare<T, decltype(twoLeft)::value, decltype(twoRight)::value>(share);
             });
