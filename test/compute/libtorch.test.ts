@@ -8,7 +8,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/backend';
 import { findLibtorch } from '../../src/compute/libtorch/locate';
 import type { LibtorchTensors } from '../../src/compute/libtorch/tensors';
-import { conv3d, conv3dTranspose, groupNorm, nearestCode, replicatePad } from '../../src/compute/ops';
+import {
+  conv3d,
+  conv3dTranspose,
+  groupNorm,
+  nearestCode,
+  normSiluConv3d,
+  replicatePad,
+} from '../../src/compute/ops';
 import { storeActivationsIn } from '../../src/compute/precision';
 import { InvalidArgument, OutOfMemory } from '../../src/errors';
 import { presetNamed } from '../../src/model/presets';
@@ -97,8 +104,15 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     const [thin, wide] = [tensor<tf.Tensor5D>(2, [3, 3, 3, 16, 1]), tensor<tf.Tensor5D>(3, [4, 4, 4, 16, 8])];
     const [gamma, beta] = [tensor<tf.Tensor1D>(4, [16]), tensor<tf.Tensor1D>(5, [16])];
     const z = tensor<tf.Tensor2D>(6, [33, 4]);
+    const [square, bias] = [tensor<tf.Tensor5D>(8, [3, 3, 3, 16, 16]), tensor<tf.Tensor1D>(9, [16])];
     const compute = () =>
       [
+        ...tf.grads((...[y, g, b, w, v]: tf.Tensor[]) =>
+          normSiluConv3d(
+            ...([y, g, b, w, v] as [tf.Tensor5D, tf.Tensor1D, tf.Tensor1D, tf.Tensor5D, tf.Tensor1D]),
+            { groups: 4 },
+          ),
+        )([x, gamma, beta, square, bias]),
         ...tf.grads((...[y, g, b, w, v]: tf.Tensor[]) => {
           const norm = groupNorm(y as tf.Tensor5D, g as tf.Tensor1D, b as tf.Tensor1D, {
             groups: 4,
@@ -150,6 +164,8 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     ['conv3d', [1, 2, 2], [2, 6, 10, 12], [4, 4, 4, 48, 16]],
     ['conv3dTranspose', 2, [1, 4, 8, 8], [4, 4, 4, 32, 64]],
     ['conv3dTranspose', [1, 2, 2], [2, 3, 2, 5], [4, 4, 4, 16, 48]],
+    ['conv3dTranspose', 2, [1, 1, 1, 1], [4, 4, 4, 16, 16]],
+    ['conv3dTranspose', 2, [2, 6, 24, 40], [4, 4, 4, 32, 32]], // gradients of weights by some planes at a time
   ] as const)(
     'multiplies bfloat16 exactly and adds up in floats: %s of stride %j, %j by %j',
     (name, stride, shape, w) => {

@@ -9,14 +9,6 @@ namespace {
 
 constexpr int64_t kSide = 64; // channels of each side whose products are summed together
 
-// Outputs [first, end) whose tap falls on one of `size` inputs with `border` zeros before them.
-struct Reach {
-  int64_t first, end;
-  Reach(int64_t tap, int64_t stride, int64_t border, int64_t size, int64_t outputs)
-      : first(std::max<int64_t>(0, (border - tap + stride - 1) / stride)),
-        end(std::min(outputs, (size + border - tap + stride - 1) / stride)) {}
-};
-
 // For each tap, the product of a row's inputs, channels by voxels, and gradients, voxels by channels.
 Tensor floatGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
   int64_t in = x.size(4), out = dy.size(4);
@@ -52,7 +44,7 @@ Tensor floatGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, con
 
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
   if (!hasMatrixUnit()) return floatGradient(x, dy, kernel, stride, border);
-  return tileGradient(zeroBordered(x, {border, border}), dy, kernel, stride);
+  return tileGradient(x, dy, kernel, stride, border);
 }
 
 } // namespace patchwise

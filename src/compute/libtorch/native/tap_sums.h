@@ -5,6 +5,7 @@
 #include "matrix_unit.h"
 #include "multiply.h"
 #include "table.h"
+#include "tasks.h"
 
 namespace patchwise {
 
@@ -57,6 +58,7 @@ constexpr int64_t kBlock = 32;          // outputs, and their channels, that are
 constexpr int64_t kWeights = 384 << 10; // bytes of weights that stay in the cache
 constexpr int64_t kInputs = 2 << 20;    // bytes of inputs that do
 constexpr int64_t kGroup = 16;          // blocks that some rows' weights are read for, where not all rows' stay
+constexpr int64_t kTask = 8;            // groups that a thread takes at a time
 constexpr int64_t kSpan = 64;           // blocks, at least, that a block of channels is summed for, where not all inputs do
 
 // Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order. The weights are
@@ -204,10 +206,11 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t span = small || together < rows ? groups : upTo(kSpan, blocks), channels = (out + kBlock - 1) / kBlock;
   int64_t spans = (groups + span - 1) / span;
   const X* allWeights = packed.data_ptr<X>();
-  at::parallel_for(0, spans * channels * span, 1, [&](int64_t start, int64_t end) {
+  int64_t all = spans * channels * span;
+  eachTask((all + kTask - 1) / kTask, [&](auto next) {
     alignas(64) float memory[kGroup * kBlock * kBlock];
     TapSums<X, Y> taps;
-    for (int64_t i = start; i < end; i++) {
+    auto sumGroup = [&](int64_t i) {
       int64_t channel = i / span % channels * kBlock, width = std::min(kBlock, out - channel);
       int64_t first = (i / span / channels * span + i % span) * group, last = std::min(planes * blocks, first + group);
       auto each = [&](auto run) {
@@ -238,7 +241,9 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
           }
         }
       });
-    }
+    };
+    for (int64_t task = next(); task >= 0; task = next())
+      for (int64_t i = task * kTask; i < std::min(all, (task + 1) * kTask); i++) sumGroup(i);
   });
 }
 

@@ -189,9 +189,4 @@ Tensor transposedTaps(const Tensor& weights) {
   return turned;
 }
 
-Tensor zeroBordered(const Tensor& x, const Border& zeros) {
-  if (x.scalar_type() == at::kBFloat16) return fieldOf<BFloat16, BFloat16>(x, zeros)[0];
-  return fieldOf<float, float>(x, zeros)[0];
-}
-
 } // namespace patchwise

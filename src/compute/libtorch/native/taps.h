@@ -28,7 +28,12 @@ inline int64_t copiedAtATime(const Tensor& x) {
 // Weights [kd, kh, kw, from, to] as [kd, kh, kw, to, from].
 Tensor transposedTaps(const Tensor& weights);
 
-// x [n, d, h, w, c] with zeros around it.
-Tensor zeroBordered(const Tensor& x, const Border& zeros);
+// Outputs [first, end) whose tap falls on one of `size` inputs with `border` zeros before them.
+struct Reach {
+  int64_t first, end;
+  Reach(int64_t tap, int64_t stride, int64_t border, int64_t size, int64_t outputs)
+      : first(std::max<int64_t>(0, (border - tap + stride - 1) / stride)),
+        end(std::min(outputs, (size + border - tap + stride - 1) / stride)) {}
+};
 
 } // namespace patchwise

@@ -5,13 +5,14 @@
 #include <vector>
 #include "matrix_unit.h"
 #include "taps.h"
+#include "tasks.h"
 #include "tile_gradient.h"
 
 namespace patchwise {
 
 #if !PATCHWISE_TILES
 
-Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&) {
+Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&, const Size3&) {
   TORCH_CHECK(false, "no matrix unit here");
 }
 
@@ -24,15 +25,17 @@ template <typename T>
 constexpr int64_t kPositions = std::is_same<T, float>::value ? 128 : 256;
 constexpr int64_t kTile = 512; // elements: 16 channels by 32 positions, or 16 pairs of positions by 16 channels
 
-// The grid of a plane: every stride-th voxel of the inputs, so that there are stride x stride planes ("phases") of each.
+// The grid of a plane: every stride-th voxel of the inputs and of the zeros around them, so that there are stride x stride
+// planes ("phases") of each.
 struct Plane {
   Size3 kernel, stride;
   int64_t pitch, positions; // voxels of a row; voxels that gradients lie on, from the first to the last
   int64_t length;           // voxels of a phase that taps reach, whole tiles
   int64_t pairs;            // of gradients, with 32 zeros before and after them
 
-  Plane(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) : kernel(kernel), stride(stride) {
-    pitch = (x.size(3) + stride[2] - 1) / stride[2];
+  Plane(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border)
+      : kernel(kernel), stride(stride) {
+    pitch = (border[2] + x.size(3) + border[2] + stride[2] - 1) / stride[2];
     positions = (dy.size(2) - 1) * pitch + dy.size(3);
     length = upTo(positions + offset(kernel[1] - 1, kernel[2] - 1), 32);
     pairs = upTo(positions + 64, 32) / 2;
@@ -42,24 +45,36 @@ struct Plane {
   int64_t offset(int64_t y, int64_t x) const { return y / stride[1] * pitch + x / stride[2]; }
 };
 
-// Where the voxels of a plane [h, w, c] lie on a phase of the grid, `before` positions of zeros first.
+// A plane [h, w, c], and zeros as long as a voxel.
 template <typename T>
-void placeVoxels(const T* plane, int64_t height, int64_t width, int64_t channels, const Plane& grid, int64_t phase,
-                 int64_t before, const T* zeros, std::vector<const T*>& voxels) {
-  std::fill(voxels.begin(), voxels.end(), zeros);
-  int64_t x0 = phase % grid.stride[2];
-  for (int64_t y = phase / grid.stride[2], at = before; y < height; y += grid.stride[1], at += grid.pitch)
-    for (int64_t x = x0, i = at; x < width && i < (int64_t)voxels.size(); x += grid.stride[2], i++)
-      voxels[i] = plane + (y * width + x) * channels;
+struct Voxels {
+  const T *data, *zeros;
+  int64_t height, width, channels;
+};
+
+// Where a plane's voxels with `border` zeros around them lie on a phase of the grid, `before` positions of zeros first.
+template <typename T>
+void placeVoxels(const Voxels<T>& plane, const Plane& grid, const Size3& border, int64_t phase, int64_t before,
+                 std::vector<const T*>& voxels) {
+  std::fill(voxels.begin(), voxels.end(), plane.zeros);
+  int64_t y0 = phase / grid.stride[2], x0 = phase % grid.stride[2];
+  for (int64_t row = 0; y0 + row * grid.stride[1] < border[1] + plane.height; row++) {
+    int64_t y = y0 + row * grid.stride[1] - border[1];
+    if (y < 0) continue;
+    int64_t skipped = std::max<int64_t>(0, (border[2] - x0 + grid.stride[2] - 1) / grid.stride[2]);
+    int64_t i = before + row * grid.pitch + skipped, x = x0 + skipped * grid.stride[2] - border[2];
+    for (; x < plane.width && i < (int64_t)voxels.size(); x += grid.stride[2], i++)
+      voxels[i] = plane.data + (y * plane.width + x) * plane.channels;
+  }
 }
 
-// One plane [h, w, c] of inputs as [phase, c / 16, positions / 32, part, 16, 32].
+// One plane of inputs as [phase, c / 16, positions / 32, part, 16, 32].
 template <typename T>
-void packInputs(const T* x, int64_t height, int64_t width, int64_t channels, const Plane& plane, const T* zeros,
-                BFloat16* out) {
+void packInputs(const Voxels<T>& inputs, const Plane& plane, const Size3& border, BFloat16* out) {
+  int64_t channels = inputs.channels;
   std::vector<const T*> voxels(plane.length);
   for (int64_t phase = 0; phase < plane.phases(); phase++) {
-    placeVoxels(x, height, width, channels, plane, phase, 0, zeros, voxels);
+    placeVoxels(inputs, plane, border, phase, 0, voxels);
     for (int64_t at = 0; at < plane.length; at += 32)
       for (int64_t c = 0; c < channels; c += 16) {
         Words blocks[kParts<T>][16];
@@ -76,16 +91,16 @@ void packInputs(const T* x, int64_t height, int64_t width, int64_t channels, con
   }
 }
 
-// One plane [h, w, c] of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
+// One plane of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
 // ones, so that a shift by any tap is whole pairs.
 template <typename T>
-void packGradients(const T* dy, int64_t height, int64_t width, int64_t channels, const Plane& plane, const T* zeros,
-                   BFloat16* out) {
+void packGradients(const Voxels<T>& gradients, const Plane& plane, BFloat16* out) {
+  int64_t channels = gradients.channels;
   Plane grid = plane;
   grid.stride = {1, 1, 1};
   std::vector<const T*> voxels(2 * plane.pairs + 1);
   for (int odd = 0; odd < 2; odd++) {
-    placeVoxels(dy, height, width, channels, grid, 0, 32 + odd, zeros, voxels);
+    placeVoxels(gradients, grid, {0, 0, 0}, 0, 32 + odd, voxels);
     for (int64_t i = 0; i < plane.pairs; i++)
       for (int64_t c = 0; c < channels; c += 16)
         partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) {
@@ -118,11 +133,11 @@ void addShare(const Share& s) {
 }
 
 template <typename T>
-Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) {
+Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
   int64_t in = x.size(4), out = dy.size(4), depth = dy.size(1);
   at::TensorOptions packed = x.options().dtype(at::kBFloat16);
   Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, x.options().dtype(at::kFloat));
-  Plane plane(x, dy, kernel, stride);
+  Plane plane(x, dy, kernel, stride, border);
   // Elements of 16 channels of a plane, and of all of them.
   int64_t leftPanel = kParts<T> * plane.length * 16, rightPanel = kParts<T> * plane.pairs * 32;
   int64_t inputs = plane.phases() * in / 16 * leftPanel, gradients = 2 * out / 16 * rightPanel;
@@ -130,9 +145,12 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   int64_t room = (most - 1) * stride[0] + kernel[0]; // planes of inputs that some planes of gradients meet
   Tensor left = at::empty({room, inputs}, packed), right = at::empty({most, gradients}, packed);
   BFloat16 *lefts = left.data_ptr<BFloat16>(), *rights = right.data_ptr<BFloat16>();
+  std::vector<T> zeros(std::max(in, out), T(0.f));
+  auto voxelsOf = [&](const T* volume, const Tensor& of, int64_t n, int64_t z) {
+    return Voxels<T>{volume + n * of.stride(0) + z * of.stride(1), zeros.data(), of.size(2), of.size(3), of.size(4)};
+  };
   const T *inputValues = x.data_ptr<T>(), *gradientValues = dy.data_ptr<T>();
   float* sums = dw.data_ptr<float>();
-  std::vector<T> zeros(std::max(in, out), T(0.f));
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
   int64_t together = most < depth ? 1 : std::max<int64_t>(1, kPositions<T> / plane.length);
@@ -145,25 +163,29 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
       at::parallel_for(0, fresh + planes, 1, [&](int64_t start, int64_t end) {
         for (int64_t i = start; i < end; i++) {
           int64_t z = i - fresh;
-          if (z < 0) packInputs(inputValues + n * x.stride(0) + (first + i) * x.stride(1), x.size(2), x.size(3), in,
-                                plane, zeros.data(), lefts + (first + i) % room * inputs);
-          else packGradients(gradientValues + n * dy.stride(0) + (z0 + z) * dy.stride(1), dy.size(2), dy.size(3), out,
-                             plane, zeros.data(), rights + z * gradients);
+          int64_t at = first + i - border[0]; // no plane of zeros is read
+          if (z >= 0) packGradients(voxelsOf(gradientValues, dy, n, z0 + z), plane, rights + z * gradients);
+          else if (at >= 0 && at < x.size(1))
+            packInputs(voxelsOf(inputValues, x, n, at), plane, border, lefts + (first + i) % room * inputs);
         }
       });
       // A task is a plane of taps of 32 x 32 channels, or a row of taps where there are few channels.
       int64_t split = pairs >= 2 * at::get_num_threads() ? kernel[0] : rows;
-      at::parallel_for(0, pairs * split, 1, [&](int64_t start, int64_t end) {
+      eachTask(pairs * split, [&](auto next) {
         TileShapes shapes;
         shapes.use(16, 16, 16);
         settle();
-        for (int64_t task = start; task < end; task++) {
+        for (int64_t task = next(); task >= 0; task = next()) {
           int64_t i = task / split / ((out + 31) / 32) * 32, o = task / split % ((out + 31) / 32) * 32;
           int64_t firstRow = task % split * rows / split, endRow = (task % split + 1) * rows / split;
           // The positions from `at` on of planes from `z` on, by the taps that shift by an even or an odd number of them.
           auto add = [&](int64_t z, int64_t at, int64_t odd, int64_t row, int64_t tx) {
             int64_t tz = row / kernel[1], ty = row % kernel[1], offset = plane.offset(ty, tx);
             if (offset % 2 != odd) return;
+            Reach reach(tz, stride[0], border[0], x.size(1), depth);
+            int64_t zEnd = std::min({z + together, planes, reach.end - z0});
+            z = std::max(z, reach.first - z0);
+            if (z >= zEnd) return;
             int64_t first = std::max(at, offset / 32 * 32);
             int64_t end = std::min(at + kPositions<T>, upTo(offset + plane.positions, 32));
             if (first >= end) return;
@@ -171,7 +193,7 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
             left += (plane.phase(ty, tx) * in + i) / 16 * leftPanel;
             const BFloat16* right = rights + z * gradients + (odd * out + o) / 16 * rightPanel;
             Share share{left + first * kParts<T> * 16, right + (first - offset + 32 + odd) / 2 * 32, stride[0] * inputs,
-                        gradients, leftPanel, rightPanel, plane.pairs * 32, std::min(together, planes - z), end - first,
+                        gradients, leftPanel, rightPanel, plane.pairs * 32, zEnd - z, end - first,
                         sums + ((row * kernel[2] + tx) * in + i) * out + o, out};
             bySides(i + 16 < in, o + 16 < out, [&](auto twoLeft, auto twoRight) {
               addShare<T, decltype(twoLeft)::value, decltype(twoRight)::value>(share);
@@ -190,9 +212,9 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
 
 } // namespace
 
-Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride) {
+Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
   auto gradient = x.scalar_type() == at::kFloat ? gradientAs<float> : gradientAs<BFloat16>;
-  return gradient(x, dy, kernel, stride);
+  return gradient(x, dy, kernel, stride, border);
 }
 
 #endif
