@@ -1,12 +1,15 @@
 #include "thin.h"
 #include <ATen/Parallel.h>
+#include "multiply.h"
 #include "norm_rows.h"
+#include "transpose.h"
 
 namespace patchwise {
 namespace {
 
 using at::Tensor;
 constexpr int kTaps = 27;
+constexpr int64_t kColumns = 32; // taps in whole vectors
 // Partial sums by this many shares, whatever the threads: the same result on all.
 constexpr int64_t kTileShares = 64;
 
@@ -56,20 +59,51 @@ void rowFromOne(const float* x, const Taps& taps, const float* w, const float* b
   }
 }
 
-// y[v] = bias + sum of x[v + tap][c] * w[tap][c]
+// What a row of inputs [width, channels] adds to the outputs it meets, by tap: products [32 taps, line], the first 27 of them
+// used. The weights are [channels, 32].
 template <typename T>
-void rowToOne(const T* x, const Taps& taps, const float* w, float bias, int64_t width, int64_t channels, float* y) {
-  constexpr int kVoxels = 4;
+void rowProducts(const T* x, const float* weights, int64_t width, int64_t channels, int64_t line, float* products) {
+  constexpr int64_t kVoxels = 16;
+  std::vector<float> values(kVoxels * channels), sums(kVoxels * kColumns, 0.f);
   for (int64_t v = 0; v < width; v += kVoxels) {
-    Floats sums[kVoxels] = {};
-    int count = (int)std::min<int64_t>(kVoxels, width - v);
-    for (int tap = 0; tap < kTaps; tap++)
-      for (int64_t c = 0; c < channels; c += kLanes) {
-        Floats weight = load(w + tap * channels + c);
-        const T* from = x + (taps.offset[tap] + v) * channels + c;
-        for (int i = 0; i < count; i++) sums[i] += weight * load(from + i * channels);
-      }
-    for (int i = 0; i < count; i++) y[v + i] = bias + total(sums[i]);
+    int64_t count = std::min(kVoxels, width - v);
+    for (int64_t i = 0; i < count * channels; i += kLanes) store(&values[i], load(x + v * channels + i));
+    multiply({values.data(), channels, 1, weights, kColumns, sums.data(), kColumns, channels, false}, count, kColumns);
+    for (int64_t column = 0; column < kColumns; column += 16)
+      transposeBlock(&sums[column], kColumns, products + column * line + v, line);
+  }
+}
+
+// y[v] = bias + sum of x[v + tap][c] * w[tap][c]. Every input is multiplied once, by the weights of all taps; what a row of
+// outputs then adds up lies in three planes of products.
+template <typename T>
+void planesToOne(const T* x, const Volume& volume, const float* w, float bias, int64_t channels, float* y) {
+  int64_t height = volume.height + 2, width = volume.width + 2, line = upTo(width, 16);
+  std::vector<float> weights(channels * kColumns, 0.f), products(3 * height * kColumns * line + kLanes);
+  for (int64_t c = 0; c < channels; c++)
+    for (int tap = 0; tap < kTaps; tap++) weights[c * kColumns + tap] = w[tap * channels + c];
+  auto rowOf = [&](int64_t z, int64_t row) { return &products[(z % 3 * height + row) * kColumns * line]; };
+  for (int64_t plane = 0; plane < volume.n * (volume.depth + 2); plane++) {
+    int64_t z = plane % (volume.depth + 2) - 2; // of the outputs whose last plane of inputs this is
+    at::parallel_for(0, height, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++)
+        rowProducts(x + (plane * height + row) * width * channels, weights.data(), width, channels, line,
+                    rowOf(plane, row));
+    });
+    if (z < 0) continue;
+    float* target = y + (plane / (volume.depth + 2) * volume.depth + z) * volume.height * volume.width;
+    at::parallel_for(0, volume.height, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++)
+        for (int64_t v = 0; v < volume.width; v += kLanes) {
+          Floats sum = all(bias);
+          for (int tap = 0; tap < kTaps; tap++)
+            sum += load(rowOf(plane - 2 + tap / 9, row + tap / 3 % 3) + tap * line + v + tap % 3);
+          int64_t count = std::min<int64_t>(kLanes, volume.width - v);
+          float* to = target + row * volume.width + v;
+          if (count == kLanes) store(to, sum);
+          else storeSome(to, sum, (int)count);
+        }
+    });
   }
 }
 
@@ -124,16 +158,14 @@ Tensor thinConvolve(const Tensor& x, const Tensor& weights, const Tensor& bias, 
   Taps offsets = volume.taps();
   auto run = [&](auto example) {
     using T = decltype(example);
+    if (kind == Thin::kOut)
+      return planesToOne(x.data_ptr<T>(), volume, taps, start ? *start : 0.f, channels, y.data_ptr<float>());
+    const float* from = x.data_ptr<float>();
+    T* to = y.data_ptr<T>();
     at::parallel_for(0, volume.rows(), 8, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; row++) {
-        int64_t origin = volume.origin(row);
-        if (kind == Thin::kIn)
-          rowFromOne(x.data_ptr<float>() + origin, offsets, taps, start, volume.width, channels,
-                     y.data_ptr<T>() + row * volume.width * channels);
-        else
-          rowToOne(x.data_ptr<T>() + origin * channels, offsets, taps, start ? *start : 0.f, volume.width, channels,
-                   y.data_ptr<float>() + row * volume.width);
-      }
+      for (int64_t row = begin; row < end; row++)
+        rowFromOne(from + volume.origin(row), offsets, taps, start, volume.width, channels,
+                   to + row * volume.width * channels);
     });
   };
   if ((kind == Thin::kIn ? y : x).scalar_type() == at::kBFloat16) run(BFloat16());

@@ -32,22 +32,24 @@ inline void transposeWords(Words (&m)[16]) {
 
 #endif
 
+// Of 16 x 16 floats, their rows `fromRow` and then `toRow` apart.
+inline void transposeBlock(const float* from, int64_t fromRow, float* to, int64_t toRow) {
+#ifdef __AVX512F__
+  Words block[16];
+  for (int i = 0; i < 16; i++) block[i] = (Words)load(from + i * fromRow);
+  transposeWords(block);
+  for (int i = 0; i < 16; i++) store(to + i * toRow, (Floats)block[i]);
+#else
+  for (int i = 0; i < 16; i++)
+    for (int k = 0; k < 16; k++) to[k * toRow + i] = from[i * fromRow + k];
+#endif
+}
+
 // Of a matrix [rows, columns], both whole sixteens.
 inline void transposeMatrix(const float* from, int64_t rows, int64_t columns, float* to) {
   for (int64_t row = 0; row < rows; row += 16)
-    for (int64_t column = 0; column < columns; column += 16) {
-      const float* source = from + row * columns + column;
-      float* target = to + column * rows + row;
-#ifdef __AVX512F__
-      Words block[16];
-      for (int i = 0; i < 16; i++) block[i] = (Words)load(source + i * columns);
-      transposeWords(block);
-      for (int i = 0; i < 16; i++) store(target + i * rows, (Floats)block[i]);
-#else
-      for (int i = 0; i < 16; i++)
-        for (int k = 0; k < 16; k++) target[k * rows + i] = source[i * columns + k];
-#endif
-    }
+    for (int64_t column = 0; column < columns; column += 16)
+      transposeBlock(from + row * columns + column, columns, to + column * rows + row, rows);
 }
 
 } // namespace patchwise
