@@ -1,6 +1,7 @@
 // The optimiser's step where the weights are.
 #include <ATen/Parallel.h>
 #include <cmath>
+#include <vector>
 #include "simd.h"
 #include "table.h"
 
@@ -51,8 +52,21 @@ void adam(Call& call) {
   for (Tensor& tensor : next) call.result(tensor);
 }
 
-// Squares that are added in single precision before they join the sum.
-constexpr int64_t kRun = 1024;
+// Squares that are added in single precision before they join the sum, and of how many a thread adds up the runs.
+constexpr int64_t kRun = 1024, kPart = 64 * kRun;
+
+// The sum of `count` squares.
+double sumOfSquares(const float* values, int64_t count) {
+  double sum = 0;
+  for (int64_t start = 0; start < count; start += kRun) {
+    Floats some{};
+    int64_t end = std::min(start + kRun, count), i = start;
+    for (; i + kLanes <= end; i += kLanes) some += load(values + i) * load(values + i);
+    for (; i < end; i++) sum += (double)values[i] * values[i];
+    sum += total(some);
+  }
+  return sum;
+}
 
 // ([tensors]) -> the sum of all their squares, in double precision over runs, as a number
 void squares(Call& call) {
@@ -62,13 +76,12 @@ void squares(Call& call) {
     if (tensor.device().is_cpu()) {
       Tensor dense = tensor.contiguous();
       const float* values = dense.data_ptr<float>();
-      for (int64_t start = 0; start < dense.numel(); start += kRun) {
-        Floats some{};
-        int64_t end = std::min(start + kRun, dense.numel()), i = start;
-        for (; i + kLanes <= end; i += kLanes) some += load(values + i) * load(values + i);
-        for (; i < end; i++) sum += (double)values[i] * values[i];
-        sum += total(some);
-      }
+      std::vector<double> parts((dense.numel() + kPart - 1) / kPart);
+      at::parallel_for(0, (int64_t)parts.size(), 1, [&](int64_t start, int64_t end) {
+        for (int64_t i = start; i < end; i++)
+          parts[i] = sumOfSquares(values + i * kPart, std::min(kPart, dense.numel() - i * kPart));
+      });
+      for (double part : parts) sum += part;
     } else {
       // One wait for the device, not one a tensor.
       Tensor own = tensor.square().sum(at::kDouble);
