@@ -4,6 +4,9 @@
 #include <c10/util/BFloat16.h>
 #include <algorithm>
 #include <cstdint>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 namespace patchwise {
 
@@ -35,7 +38,11 @@ PATCHWISE_INLINE Floats nearestHalf(Floats values) {
   return (Floats)(bits & 0xffff0000u);
 }
 PATCHWISE_INLINE void store(BFloat16* to, Floats values) {
+#ifdef __AVX512BF16__
+  *(Halves*)to = (Halves)_mm512_cvtneps_pbh((__m512)values);
+#else
   *(Halves*)to = __builtin_convertvector((Words)nearestHalf(values) >> 16, Halves);
+#endif
 }
 // The first `count` alone; the others load as zeros.
 template <typename T>
@@ -61,10 +68,19 @@ PATCHWISE_INLINE float total(Floats values) {
   return sum;
 }
 
+// x, from -87 to 88 at most; not a number where x is none.
+PATCHWISE_INLINE Floats clamped(Floats x) {
+#ifdef __AVX512F__
+  return (Floats)_mm512_min_ps((__m512)all(88.f), _mm512_max_ps((__m512)all(-87.f), (__m512)x));
+#else
+  x = x < -87.f ? all(-87.f) : x;
+  return x > 88.f ? all(88.f) : x;
+#endif
+}
+
 // exp(x) to 2 units in the last place: 2^n times a polynomial of what is left (Cephes' expf).
 PATCHWISE_INLINE Floats exponential(Floats x) {
-  x = x < -87.f ? all(-87.f) : x;
-  x = x > 88.f ? all(88.f) : x;
+  x = clamped(x);
   // Adding and taking away 1.5 * 2^23 rounds to a whole number.
   Floats n = x * 1.44269504f + 12582912.f;
   n = n - 12582912.f;
@@ -76,10 +92,24 @@ PATCHWISE_INLINE Floats exponential(Floats x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.f;
+#ifdef __AVX512F__
+  return (Floats)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
   Ints exponent = (__builtin_convertvector(n, Ints) + 127) << 23;
   return p * (Floats)exponent;
+#endif
 }
 
-PATCHWISE_INLINE Floats sigmoid(Floats x) { return 1.f / (1.f + exponential(-x)); }
+// 1 / x of a finite x, to 2 units in the last place.
+PATCHWISE_INLINE Floats reciprocal(Floats x) {
+#ifdef __AVX512F__
+  Floats near = (Floats)_mm512_rcp14_ps((__m512)x); // 14 bits, of which Newton's step makes twice as many
+  return near + near * (1.f - x * near);
+#else
+  return 1.f / x;
+#endif
+}
+
+PATCHWISE_INLINE Floats sigmoid(Floats x) { return reciprocal(1.f + exponential(-x)); }
 
 } // namespace patchwise
