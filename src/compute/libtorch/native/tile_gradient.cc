@@ -23,6 +23,7 @@ namespace {
 // Positions of the grid that are worked on together: 32 channels of both sides fit the nearest cache.
 template <typename T>
 constexpr int64_t kPositions = std::is_same<T, float>::value ? 128 : 256;
+constexpr int64_t kChunk = 1024; // positions that a thread packs at a time
 constexpr int64_t kTile = 512; // elements: 16 channels by 32 positions, or 16 pairs of positions by 16 channels
 
 // The grid of a plane: every stride-th voxel of the inputs and of the zeros around them, so that there are stride x stride
@@ -52,62 +53,61 @@ struct Voxels {
   int64_t height, width, channels;
 };
 
-// Where a plane's voxels with `border` zeros around them lie on a phase of the grid, `before` positions of zeros first.
+// Where a plane's voxels with `border` zeros around them lie on a phase of the grid, `before` positions of zeros first, of
+// which those from `first` on.
 template <typename T>
 void placeVoxels(const Voxels<T>& plane, const Plane& grid, const Size3& border, int64_t phase, int64_t before,
-                 std::vector<const T*>& voxels) {
+                 int64_t first, std::vector<const T*>& voxels) {
   std::fill(voxels.begin(), voxels.end(), plane.zeros);
-  int64_t y0 = phase / grid.stride[2], x0 = phase % grid.stride[2];
+  int64_t y0 = phase / grid.stride[2], x0 = phase % grid.stride[2], end = first + (int64_t)voxels.size();
+  int64_t skipped = std::max<int64_t>(0, (border[2] - x0 + grid.stride[2] - 1) / grid.stride[2]);
+  int64_t x = x0 + skipped * grid.stride[2] - border[2], width = (plane.width - x + grid.stride[2] - 1) / grid.stride[2];
   for (int64_t row = 0; y0 + row * grid.stride[1] < border[1] + plane.height; row++) {
-    int64_t y = y0 + row * grid.stride[1] - border[1];
+    int64_t y = y0 + row * grid.stride[1] - border[1], start = before + row * grid.pitch + skipped;
     if (y < 0) continue;
-    int64_t skipped = std::max<int64_t>(0, (border[2] - x0 + grid.stride[2] - 1) / grid.stride[2]);
-    int64_t i = before + row * grid.pitch + skipped, x = x0 + skipped * grid.stride[2] - border[2];
-    for (; x < plane.width && i < (int64_t)voxels.size(); x += grid.stride[2], i++)
-      voxels[i] = plane.data + (y * plane.width + x) * plane.channels;
+    const T* from = plane.data + (y * plane.width + x) * plane.channels;
+    for (int64_t i = std::max(start, first); i < std::min(start + width, end); i++)
+      voxels[i - first] = from + (i - start) * grid.stride[2] * plane.channels;
   }
 }
 
-// One plane of inputs as [phase, c / 16, positions / 32, part, 16, 32].
+// Some positions of a plane of inputs as [phase, c / 16, positions / 32, part, 16, 32].
 template <typename T>
-void packInputs(const Voxels<T>& inputs, const Plane& plane, const Size3& border, BFloat16* out) {
-  int64_t channels = inputs.channels;
-  std::vector<const T*> voxels(plane.length);
-  for (int64_t phase = 0; phase < plane.phases(); phase++) {
-    placeVoxels(inputs, plane, border, phase, 0, voxels);
-    for (int64_t at = 0; at < plane.length; at += 32)
-      for (int64_t c = 0; c < channels; c += 16) {
-        Words blocks[kParts<T>][16];
-        for (int i = 0; i < 16; i++)
-          partsOfPairs<kParts<T>>(voxels[at + 2 * i] + c, voxels[at + 2 * i + 1] + c,
-                                  [&](int p, Words pairs) { blocks[p][i] = pairs; });
-        BFloat16* to = out + (c * plane.length / 16 + at) * 16 * kParts<T>;
-        for (int p = 0; p < kParts<T>; p++, to += kTile) {
-          transposeWords(blocks[p]);
-          for (int i = 0; i < 16; i++) *(Words*)(to + i * 32) = blocks[p][i];
-        }
+void packInputs(const Voxels<T>& inputs, const Plane& plane, const Size3& border, int64_t phase, int64_t first,
+                BFloat16* out) {
+  int64_t channels = inputs.channels, count = std::min(kChunk, plane.length - first);
+  std::vector<const T*> voxels(count);
+  placeVoxels(inputs, plane, border, phase, 0, first, voxels);
+  out += (phase * channels * plane.length + first * 16) * kParts<T>;
+  for (int64_t at = 0; at < count; at += 32)
+    for (int64_t c = 0; c < channels; c += 16) {
+      Words blocks[kParts<T>][16];
+      for (int i = 0; i < 16; i++)
+        partsOfPairs<kParts<T>>(voxels[at + 2 * i] + c, voxels[at + 2 * i + 1] + c,
+                                [&](int p, Words pairs) { blocks[p][i] = pairs; });
+      BFloat16* to = out + (c * plane.length + at * 16) * kParts<T>;
+      for (int p = 0; p < kParts<T>; p++, to += kTile) {
+        transposeWords(blocks[p]);
+        for (int i = 0; i < 16; i++) *(Words*)(to + i * 32) = blocks[p][i];
       }
-    out += channels * plane.length * kParts<T>;
-  }
+    }
 }
 
-// One plane of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
+// Some pairs of a plane of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
 // ones, so that a shift by any tap is whole pairs.
 template <typename T>
-void packGradients(const Voxels<T>& gradients, const Plane& plane, BFloat16* out) {
-  int64_t channels = gradients.channels;
+void packGradients(const Voxels<T>& gradients, const Plane& plane, int64_t odd, int64_t first, BFloat16* out) {
+  int64_t channels = gradients.channels, count = std::min(kChunk / 2, plane.pairs - first);
   Plane grid = plane;
   grid.stride = {1, 1, 1};
-  std::vector<const T*> voxels(2 * plane.pairs + 1);
-  for (int odd = 0; odd < 2; odd++) {
-    placeVoxels(gradients, grid, {0, 0, 0}, 0, 32 + odd, voxels);
-    for (int64_t i = 0; i < plane.pairs; i++)
-      for (int64_t c = 0; c < channels; c += 16)
-        partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) {
-          *(Words*)(out + ((c / 16 * kParts<T> + p) * plane.pairs + i) * 32) = pairs;
-        });
-    out += channels * 2 * kParts<T> * plane.pairs;
-  }
+  std::vector<const T*> voxels(2 * count);
+  placeVoxels(gradients, grid, {0, 0, 0}, 0, 32 + odd, 2 * first, voxels);
+  out += (odd * channels * kParts<T> * plane.pairs + first * 16) * 2;
+  for (int64_t i = 0; i < count; i++)
+    for (int64_t c = 0; c < channels; c += 16)
+      partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) {
+        *(Words*)(out + ((c / 16 * kParts<T> + p) * plane.pairs + i) * 32) = pairs;
+      });
 }
 
 // A tap's share of the sums of up to 32 x 32 channels, over planes that lie a step apart.
@@ -152,6 +152,7 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   const T *inputValues = x.data_ptr<T>(), *gradientValues = dy.data_ptr<T>();
   float* sums = dw.data_ptr<float>();
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
+  int64_t inputChunks = (plane.length + kChunk - 1) / kChunk, gradientChunks = (2 * plane.pairs + kChunk - 1) / kChunk;
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
   int64_t together = most < depth ? 1 : std::max<int64_t>(1, kPositions<T> / plane.length);
   for (int64_t n = 0; n < x.size(0); n++)
@@ -160,13 +161,18 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
       // Planes of inputs that the planes of gradients before met too are there: plane z is at z % room.
       int64_t first = std::max(have, z0 * stride[0]), fresh = (z0 + planes - 1) * stride[0] + kernel[0] - first;
       have = first + fresh;
-      at::parallel_for(0, fresh + planes, 1, [&](int64_t start, int64_t end) {
-        for (int64_t i = start; i < end; i++) {
-          int64_t z = i - fresh;
-          int64_t at = first + i - border[0]; // no plane of zeros is read
-          if (z >= 0) packGradients(voxelsOf(gradientValues, dy, n, z0 + z), plane, rights + z * gradients);
-          else if (at >= 0 && at < x.size(1))
-            packInputs(voxelsOf(inputValues, x, n, at), plane, border, lefts + (first + i) % room * inputs);
+      eachTask(planes * 2 * gradientChunks + fresh * plane.phases() * inputChunks, [&](auto next) {
+        for (int64_t task = next(); task >= 0; task = next()) {
+          int64_t i = task - planes * 2 * gradientChunks;
+          if (i < 0) {
+            int64_t z = task / gradientChunks / 2, odd = task / gradientChunks % 2, chunk = task % gradientChunks;
+            packGradients(voxelsOf(gradientValues, dy, n, z0 + z), plane, odd, chunk * kChunk / 2, rights + z * gradients);
+          } else {
+            int64_t z = first + i / inputChunks / plane.phases(), phase = i / inputChunks % plane.phases();
+            if (z < border[0] || z >= border[0] + x.size(1)) continue; // no plane of zeros is read
+            packInputs(voxelsOf(inputValues, x, n, z - border[0]), plane, border, phase, i % inputChunks * kChunk,
+                       lefts + z % room * inputs);
+          }
         }
       });
       // A task is a plane of taps of 32 x 32 channels, or a row of taps where there are few channels.
