@@ -15,12 +15,12 @@ import {
  * Writes fresh weights, a codebook and a patch of the chest phantom to `stem`.json and .bin. The codes are spread wider
  * than the latents are at first, so that few latents are as near to two of them as rounding can decide.
  */
-export async function writeState(stem: string, config: ModelConfig, size: Vec3): Promise<void> {
+export async function writeState(stem: string, config: ModelConfig, size: Vec3, seed = 0): Promise<void> {
   await useBackend('cpu');
-  const model = new VqGan(config, 0);
+  const model = new VqGan(config, seed);
   const arrays = new Map(model.state());
   model.dispose();
-  const codes = tf.randomNormal([config.codes, config.codeDim], 0, 1, 'float32', 2);
+  const codes = tf.randomNormal([config.codes, config.codeDim], 0, 1, 'float32', seed + 2);
   const embeddings = codes.dataSync<'float32'>().slice();
   codes.dispose();
   const shape = [config.codes, config.codeDim];
@@ -28,7 +28,7 @@ export async function writeState(stem: string, config: ModelConfig, size: Vec3):
   arrays.set('codebook.z_avg', { shape, data: embeddings });
   arrays.set('codebook.N', { shape: [config.codes], data: new Float32Array(config.codes).fill(1) });
   arrays.set('codebook.initialised', { shape: [1], data: Float32Array.of(1) });
-  const ct = phantom({ shape: size, seed: 1 });
+  const ct = phantom({ shape: size, seed: seed + 1 });
   const data = toModel(ct.data, resolveIntensity('ctpa', ct));
   arrays.set('x', { shape: [1, size[2], size[1], size[0], 1], data });
   let offset = 0;

@@ -28,6 +28,8 @@ export interface StepBenchOptions extends LongCall {
   readonly repeats?: number;
   /** Steps of a turn; default 5, so that 20 losses are compared. */
   readonly steps?: number;
+  /** Of the weights, the codes and the patch; default 0. */
+  readonly seed?: number;
   /** Our backends; default libtorch where it is built, else wasm. */
   readonly backends?: readonly string[];
   /** Threads of each side; default 2. */
@@ -59,6 +61,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
     shape: size = [64, 64, 32],
     repeats = 4,
     steps = 5,
+    seed = 0,
     threads = 2,
     patience = 20,
     precision = 'float32',
@@ -71,7 +74,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
   const sides: Side[] = [];
   try {
     const state = join(folder, 'state');
-    await writeState(state, config, size);
+    await writeState(state, config, size, seed);
     const learningRate = GENTLE * base.learningRate;
     const setup: StepSetup = { state, config, threads, precision, learningRate, clip: base.clip };
     for (const backend of backends) sides.push(ourSide(backend, setup));

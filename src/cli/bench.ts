@@ -9,6 +9,7 @@ interface BenchOptions {
   readonly hidden?: number;
   readonly shape?: Vec3;
   readonly steps?: number;
+  readonly seed?: number;
   readonly data?: string;
   readonly threads?: number;
   readonly backends?: readonly string[];
@@ -48,6 +49,7 @@ export function addBench(program: Command): void {
       'step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers: steps, default 500',
       parseCount,
     )
+    .option('--seed <n>', 'step: of the weights, the codes and the patch; default 0', Number)
     .option(
       '--data <file>',
       'gan, quantisers: NIfTI file to train on; default the chest CT beside the project',
