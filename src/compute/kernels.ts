@@ -48,7 +48,7 @@ export interface Kernels {
   channelSums(dy: tf.TensorInfo): tf.TensorInfo;
   /** [y, mean [n, groups], reciprocal standard deviation [n, groups]]. */
   groupNorm(x: tf.TensorInfo, gamma: tf.TensorInfo, beta: tf.TensorInfo, norm: GroupNorm): tf.TensorInfo[];
-  /** y of `groupNorm` from its mean and scale, which cost as much as the rest. */
+  /** y of `groupNorm` from its mean and scale. */
   normalise(
     x: tf.TensorInfo,
     gamma: tf.TensorInfo,

@@ -74,7 +74,6 @@ describe.each(backendNames)('backend %s', (name) => {
             { groups: 3 },
           ),
         shapes,
-        { tolerance: 4e-3 },
       );
     });
 

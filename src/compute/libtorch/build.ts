@@ -32,7 +32,9 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
   const { signal, onProgress } = options;
   const started = performance.now();
   const [libtorch, compiler] = [await findLibtorch(options.libtorch), await findCompiler('libtorch')];
-  const flags = compilerFlags(libtorch, options.march);
+  // Compilers know this machine's processor by a name that is no processor's.
+  const march = options.march === 'native' ? undefined : options.march;
+  const flags = compilerFlags(libtorch, march);
   const folder = buildFolder('libtorch');
   await mkdir(dirname(folder), { recursive: true });
   const work = await mkdtemp(`${folder}-`);
@@ -63,7 +65,6 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
     const { version, from, cuda } = libtorch;
     const seconds = (performance.now() - started) / 1000;
     const headers = libtorch.includes[0]!;
-    const { march } = options;
     const record: BuildRecord = {
       libtorch: version,
       from,

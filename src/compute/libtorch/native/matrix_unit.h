@@ -2,7 +2,7 @@
 // of rows of 16 columns to a tile of 16 x 16 floats, in the time of some 16 vector instructions.
 #pragma once
 #include <type_traits>
-#include "transpose.h"
+#include "simd.h"
 #if defined(__AMX_BF16__) && defined(__AVX512F__)
 #include <immintrin.h>
 #define PATCHWISE_TILES 1

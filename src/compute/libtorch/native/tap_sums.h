@@ -6,6 +6,7 @@
 #include "multiply.h"
 #include "table.h"
 #include "tasks.h"
+#include "transpose.h"
 
 namespace patchwise {
 

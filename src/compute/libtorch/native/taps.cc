@@ -1,6 +1,7 @@
 #include "taps.h"
 #include <cstring>
 #include "tap_sums.h"
+#include "transpose.h"
 
 namespace patchwise {
 namespace {

@@ -7,6 +7,7 @@
 #include "taps.h"
 #include "tasks.h"
 #include "tile_gradient.h"
+#include "transpose.h"
 
 namespace patchwise {
 
