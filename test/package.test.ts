@@ -33,6 +33,16 @@ describe('the package', () => {
     expect([stdout, stderr]).toEqual(['54\n', '']);
   });
 
+  it('has a command that a shell executes: npx makes it executable only once for each folder', async () => {
+    const { stdout } = await run(join(root, 'dist', 'src', 'cli.js'), [
+      'plan',
+      '--volume',
+      '64,64,76',
+      '--json',
+    ]);
+    expect(JSON.parse(stdout).coverage).toBe(1);
+  });
+
   it.each([
     ["the notebooks' TypeScript 5.0", '@tslab/typescript-for-tslab', 'Node10'],
     ["this project's TypeScript", 'typescript', 'NodeNext'],
