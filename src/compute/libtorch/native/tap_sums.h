@@ -53,6 +53,12 @@ struct Rows {
     int64_t z = row / height, y = row % height;
     return z >= zFrom && z < zTo && y >= yFrom && y < yTo;
   }
+  // The first of them behind `row`, or `end`.
+  int64_t after(int64_t row, int64_t height) const {
+    do row++;
+    while (row < end && !has(row, height));
+    return row;
+  }
 };
 
 constexpr int64_t kBlock = 32;          // outputs, and their channels, that are summed together
@@ -60,7 +66,7 @@ constexpr int64_t kWeights = 384 << 10; // bytes of weights that stay in the cac
 constexpr int64_t kInputs = 2 << 20;    // bytes of inputs that do
 constexpr int64_t kGroup = 16;          // blocks that some rows' weights are read for, where not all rows' stay
 constexpr int64_t kTask = 8;            // groups that a thread takes at a time
-constexpr int64_t kSpan = 64;           // blocks, at least, that a block of channels is summed for, where not all inputs do
+constexpr int64_t kSpan = 32;           // blocks that a block of channels is summed for, where not all inputs stay
 
 // Calls each(tap's weights [from, to], row, tap of the row) for the taps that are used, in their order. The weights are
 // [kd, kh, kw, from, to], or [..., to, from] transposed.
@@ -106,7 +112,7 @@ struct TapSums {
 
   // Adds some rows of taps to the sums of `count` outputs and `width` channels, rows kBlock floats apart; the first rows
   // begin the sums.
-  void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, Rows rows, float* sums) {
+  void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, Rows rows, float* sums, const X*) {
     if (rows.first == 0) std::fill_n(sums, kBlock * kBlock, 0.f);
     for (int64_t row = rows.first; row < rows.end; row++)
       if (rows.has(row, grid.height))
@@ -147,11 +153,11 @@ class TapSums<BFloat16, Y> {
   static constexpr int64_t kElements = kParts<Y>;
 
   void sum(const Grid<BFloat16, Y>& grid, const BFloat16* x, int count, const BFloat16* packed, int64_t width, Rows rows,
-           float* sums) {
+           float* sums, const BFloat16* after) {
     int pairs = pairsFor(grid.run), first = std::min(count, 16);
     shapes_.use(first, count - first, pairs);
     bySides(count > 16, width > 16, [&](auto left, auto right) {
-      sumTiles<decltype(left)::value, decltype(right)::value>(grid, x, packed, pairs, rows, sums);
+      sumTiles<decltype(left)::value, decltype(right)::value>(grid, x, packed, pairs, rows, sums, after);
     });
   }
 
@@ -165,16 +171,18 @@ class TapSums<BFloat16, Y> {
 
   template <int kLeft, int kRight>
   static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* packed, int pairs, Rows rows,
-                       float* sums) {
+                       float* sums, const BFloat16* after) {
     // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
-    // the time otherwise.
+    // the time otherwise. Behind the last row comes the first of the outputs that are summed next.
     int64_t lines = grid.from.x * 2 * pairs / grid.run, panel = 32 * pairs;
     if (rows.first == 0) clearSums();
     else loadSums<kLeft, kRight>(sums, kBlock);
     for (int64_t row = rows.first; row < rows.end; row++) {
       if (!rows.has(row, grid.height)) continue;
       const BFloat16* right = packed + row * grid.run * kParts<Y> * 16 * kRight;
-      const BFloat16 *left = x + grid.tapRow(row), *second = left + 16 * grid.from.x, *next = x + grid.tapRow(row + 1);
+      int64_t following = rows.after(row, grid.height);
+      const BFloat16 *left = x + grid.tapRow(row), *second = left + 16 * grid.from.x;
+      const BFloat16* next = following < rows.end ? x + grid.tapRow(following) : after;
       for (int64_t k = 0; k < grid.run; k += 2 * pairs, right += kParts<Y> * kRight * panel) {
         for (int64_t line = 0; line < lines; line++, next += 32)
           for (int p = 0; p < kParts<Y>; p++) _mm_prefetch(next + p * grid.part, _MM_HINT_T0);
@@ -202,35 +210,43 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t together = std::clamp<int64_t>(kWeights / rowBytes, 1, rows);
   int64_t group = together < rows ? kGroup : 1, groups = (planes * blocks + group - 1) / group;
   // Groups that one block of channels is summed for before the next: all, where the inputs stay in the cache or the weights
-  // do not; else those of some planes, whose inputs then stay for all channels.
+  // do not; else some, whose inputs then stay for all channels.
   bool small = planes * grid.from.z * TapSums<X, Y>::kElements * (int64_t)sizeof(X) <= kInputs;
-  int64_t span = small || together < rows ? groups : upTo(kSpan, blocks), channels = (out + kBlock - 1) / kBlock;
+  int64_t span = small || together < rows ? groups : kSpan, channels = (out + kBlock - 1) / kBlock;
   int64_t spans = (groups + span - 1) / span;
   const X* allWeights = packed.data_ptr<X>();
   int64_t all = spans * channels * span;
   eachTask((all + kTask - 1) / kTask, [&](auto next) {
     alignas(64) float memory[kGroup * kBlock * kBlock];
     TapSums<X, Y> taps;
+    auto inputsOf = [&](int64_t block) {
+      int64_t plane = block / blocks, y0 = block % blocks / parts, x0 = block % parts * kBlock;
+      return grid.x + plane / grid.d * grid.from.n + plane % grid.d * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
+    };
+    auto firstBlock = [&](int64_t i) { return (i / span / channels * span + i % span) * group; };
     auto sumGroup = [&](int64_t i) {
       int64_t channel = i / span % channels * kBlock, width = std::min(kBlock, out - channel);
-      int64_t first = (i / span / channels * span + i % span) * group, last = std::min(planes * blocks, first + group);
+      int64_t first = firstBlock(i), last = std::min(planes * blocks, first + group);
       auto each = [&](auto run) {
         for (int64_t block = first; block < last; block++) {
           int64_t plane = block / blocks, x0 = block % parts * kBlock;
-          run(plane / grid.d, plane % grid.d, block % blocks / parts, x0, (int)std::min(kBlock, line - x0),
+          run(block, plane / grid.d, plane % grid.d, block % blocks / parts, x0, (int)std::min(kBlock, line - x0),
               memory + (block - first) * kBlock * kBlock);
         }
       };
       for (int64_t row = 0; row < rows; row += together)
-        each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, float* sums) {
-          const X* from = grid.x + n * grid.from.n + z * grid.from.z + y0 * grid.from.y + x0 * grid.from.x;
+        each([&](int64_t block, int64_t, int64_t z, int64_t y0, int64_t x0, int count, float* sums) {
+          const X* from = inputsOf(block);
           const X* weights = allWeights + channel * channelStep;
           // A line has outputs of many rows.
           int64_t yFrom = lines > 1 ? grid.edgesY.from(y0) : 0, yTo = lines > 1 ? grid.edgesY.to(y0) : grid.height;
           Rows some{row, std::min(rows, row + together), grid.edgesZ.from(z), grid.edgesZ.to(z), yFrom, yTo};
-          taps.sum(grid, from, count, weights, width, some, sums);
+          bool done = row + together >= rows;
+          const X* after = inputsOf(block + 1 < last ? block + 1 : done ? firstBlock(i + 1) : first) +
+                           grid.tapRow(block + 1 < last ? row : done ? 0 : row + together);
+          taps.sum(grid, from, count, weights, width, some, sums, after);
         });
-      each([&](int64_t n, int64_t z, int64_t y0, int64_t x0, int count, const float* sums) {
+      each([&](int64_t, int64_t n, int64_t z, int64_t y0, int64_t x0, int count, const float* sums) {
         Y* to = grid.y + n * grid.to.n + z * grid.to.z + channel;
         int64_t y = y0 + x0 / pitch, x = x0 % pitch;
         for (int row = 0; row < count; row++, x++) {
