@@ -31,28 +31,25 @@ void eachBorderedRow(const Tensor& x, const Border& zeros, Row row) {
   });
 }
 
-Sizes borderedSizes(const Tensor& x, const Border& zeros) {
-  Sizes sizes = x.sizes().vec();
-  for (int axis = 0; axis < 3; axis++) sizes[1 + axis] += zeros.before[axis] + zeros.after[axis];
-  return sizes;
-}
-
-// x with zeros around it as [part, n, d, h, w, c].
+// x with zeros around it as [part, n, d, h, w, c]. The zeros after a row are those before the next one: outputs of many
+// rows are summed in one line, and so fewer of it are none.
 template <typename X, typename Y>
 Tensor fieldOf(const Tensor& x, const Border& zeros) {
   if (std::is_same<X, Y>::value && zeros.empty()) return x.unsqueeze(0);
   constexpr int kCount = std::is_same<X, Y>::value ? 1 : kParts<Y>;
-  Sizes sizes = borderedSizes(x, zeros);
-  sizes.insert(sizes.begin(), kCount);
-  Tensor to = at::empty(sizes, x.options().dtype(c10::CppTypeToScalarType<X>()));
+  int64_t n = x.size(0), depth = zeros.before[0] + x.size(1) + zeros.after[0], channels = x.size(4);
+  int64_t height = zeros.before[1] + x.size(2) + zeros.after[1], row = x.size(3) * channels;
+  int64_t left = zeros.before[2] * channels, right = zeros.after[2] * channels, pitch = row + std::max(left, right);
+  int64_t rows = n * depth * height, part = rows * pitch + right;
+  Tensor to = at::empty({kCount, part}, x.options().dtype(c10::CppTypeToScalarType<X>()));
   X* target = to.data_ptr<X>();
-  int64_t part = to.stride(0), whole = to.stride(3), left = zeros.before[2] * x.size(4), row = x.size(3) * x.size(4);
+  for (int p = 0; p < kCount; p++) std::fill_n(target + p * part + rows * pitch, right, X(0.f));
   eachBorderedRow(x, zeros, [&](int64_t i, const char* source) {
     const Y* from = (const Y*)source;
-    X* out = target + i * whole;
+    X* out = target + i * pitch;
     for (int p = 0; p < kCount; p++) {
-      std::memset(out + p * part, 0, sizeof(X) * (from ? left : whole));
-      if (from) std::memset(out + p * part + left + row, 0, sizeof(X) * (whole - left - row));
+      std::memset(out + p * part, 0, sizeof(X) * (from ? left : pitch));
+      if (from) std::memset(out + p * part + left + row, 0, sizeof(X) * (pitch - left - row));
     }
     if (!from) return;
     if (kCount == 1) return (void)std::memcpy(out + left, from, sizeof(X) * row);
@@ -61,7 +58,9 @@ Tensor fieldOf(const Tensor& x, const Border& zeros) {
       for (int p = 0; p < kCount; p++, values -= nearestHalf(values)) store(out + p * part + left + j, values);
     }
   });
-  return to;
+  int64_t width = pitch / channels;
+  return to.as_strided({kCount, n, depth, height, width, channels},
+                       {part, depth * height * pitch, height * pitch, pitch, channels, 1});
 }
 
 // Planes [first, end) of x with zeros around it.
