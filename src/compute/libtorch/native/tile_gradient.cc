@@ -31,13 +31,13 @@ constexpr int64_t kTile = 512; // elements: 16 channels by 32 positions, or 16 p
 // planes ("phases") of each.
 struct Plane {
   Size3 kernel, stride;
-  int64_t pitch, positions; // voxels of a row; voxels that gradients lie on, from the first to the last
+  int64_t pitch, positions; // voxels of a row, the zeros before it included; those that gradients lie on, first to last
   int64_t length;           // voxels of a phase that taps reach, whole tiles
   int64_t pairs;            // of gradients, with 32 zeros before and after them
 
   Plane(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border)
       : kernel(kernel), stride(stride) {
-    pitch = (border[2] + x.size(3) + border[2] + stride[2] - 1) / stride[2];
+    pitch = (border[2] + x.size(3) + stride[2] - 1) / stride[2];
     positions = (dy.size(2) - 1) * pitch + dy.size(3);
     length = upTo(positions + offset(kernel[1] - 1, kernel[2] - 1), 32);
     pairs = upTo(positions + 64, 32) / 2;
