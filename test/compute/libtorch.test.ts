@@ -238,6 +238,26 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     },
   );
 
+  it.each(['float32', 'bf16'] as const)(
+    'in %s a bias has the same gradient, asked for alone or with that of its weights',
+    (precision) => {
+      storeActivationsIn(precision);
+      const [x, bias] = [tensor<tf.Tensor5D>(1, [2, 9, 10, 70, 16]), tensor<tf.Tensor1D>(2, [48])];
+      const [w, next] = [
+        tensor<tf.Tensor5D>(3, [4, 4, 4, 16, 48]),
+        tensor<tf.Tensor5D>(4, [3, 3, 3, 48, 32]),
+      ];
+      const y = (w: tf.Tensor, b: tf.Tensor) =>
+        conv3d(conv3d(x, w as tf.Tensor5D, b as tf.Tensor1D, { stride: 2 }), next)
+          .square()
+          .sum();
+      const [, both] = tf.grads(y)([w, bias]) as [tf.Tensor, tf.Tensor];
+      const alone = tf.grad((b) => y(w, b))(bias);
+      storeActivationsIn('float32');
+      expect(worstError(both.dataSync(), alone.dataSync())).toBeLessThan(1e-5);
+    },
+  );
+
   it('stores activations as bfloat16: near the same gradients, half the memory, floats to the reader', () => {
     const config = {
       ...presetNamed('toy').model,

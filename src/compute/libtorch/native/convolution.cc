@@ -66,10 +66,12 @@ Tensor tapsInputGradient(const Plan& plan, const Tensor& dy, const Tensor& w, co
   return gatherTaps(dy, backwards, plan.stride, {crop, crop}, Tensor());
 }
 
-Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights) {
+// `sums`: of dy by channel, where they are come by.
+Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights, Tensor& sums) {
   Size3 kernel{weights[0], weights[1], weights[2]};
-  if (!plan.transposed) return tapGradient(x, dy, kernel, plan.stride, {0, 0, 0});
-  return transposedTaps(tapGradient(dy, x, kernel, plan.stride, cropOf(weights)));
+  if (!plan.transposed) return tapGradient(x, dy, kernel, plan.stride, {0, 0, 0}, sums);
+  Tensor ofInputs;
+  return transposedTaps(tapGradient(dy, x, kernel, plan.stride, cropOf(weights), ofInputs));
 }
 
 // What a convolution's wide side is stored in. Thin and pointwise ones make latents and patches: those stay floats.
@@ -197,8 +199,12 @@ void convolveWeight(Call& call) {
   Thin thin = call.environment.ownLoops && !plan.transposed ? thinKind(weights, plan.stride) : Thin::kNo;
   if (thin == Thin::kIn) return call.result(thinWeightGradient(x.to(at::kFloat), dy, weights, thin));
   if (thin == Thin::kOut) return call.result(thinWeightGradient(x, dy.to(at::kFloat), weights, thin));
-  if (byTaps(call, plan, dy, shape))
-    return call.result(tapsWeightGradient(plan, readByTaps(call, x), readByTaps(call, dy), shape));
+  if (byTaps(call, plan, dy, shape)) {
+    Tensor read = readByTaps(call, dy), sums;
+    Tensor gradient = tapsWeightGradient(plan, readByTaps(call, x), read, shape, sums);
+    if (read.scalar_type() == dy.scalar_type()) call.slot(1).channelSums = sums; // not those of rounded values
+    return call.result(gradient);
+  }
   if (byWinograd(call, plan, dy, shape)) return call.result(winogradWeightGradient(x, dy, shape));
   at::ScalarType type = computeIn(call, x.scalar_type() == dy.scalar_type() ? dy.scalar_type() : at::kFloat);
   x = x.to(type), dy = dy.to(type);
@@ -216,6 +222,7 @@ void addConvolutions(Exports& exports) {
   exports.push_back({"", "convolveInput", convolveInput});
   exports.push_back({"", "convolveWeight", convolveWeight});
   exports.push_back({"", "channelSums", [](Call& call) {
+    if (call.slot(0).channelSums.defined()) return call.result(call.slot(0).channelSums);
     Tensor dy = call.tensor(0);
     bool loops = call.environment.ownLoops;
     call.result(loops ? channelSums(dy.contiguous()) : dy.reshape({-1, dy.size(-1)}).sum(0, false, at::kFloat));

@@ -35,6 +35,8 @@ struct Slot {
   Border border;
   // A convolution's weights in the order libtorch computes in; tensors never change, so it is made once.
   Tensor filter;
+  // Of a gradient, the sum of each channel, where the gradient of weights has come by it.
+  Tensor channelSums;
   uint32_t uses = 0;
   bool taken = false;
 };

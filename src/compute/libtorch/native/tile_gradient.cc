@@ -13,7 +13,7 @@ namespace patchwise {
 
 #if !PATCHWISE_TILES
 
-Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&, const Size3&) {
+Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&, const Size3&, Tensor&) {
   TORCH_CHECK(false, "no matrix unit here");
 }
 
@@ -95,9 +95,9 @@ void packInputs(const Voxels<T>& inputs, const Plane& plane, const Size3& border
 }
 
 // Some pairs of a plane of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
-// ones, so that a shift by any tap is whole pairs.
+// ones, so that a shift by any tap is whole pairs. Adds them to `sums`, if there are any, by channel.
 template <typename T>
-void packGradients(const Voxels<T>& gradients, const Plane& plane, int64_t odd, int64_t first, BFloat16* out) {
+void packGradients(const Voxels<T>& gradients, const Plane& plane, int64_t odd, int64_t first, BFloat16* out, float* sums) {
   int64_t channels = gradients.channels, count = std::min(kChunk / 2, plane.pairs - first);
   Plane grid = plane;
   grid.stride = {1, 1, 1};
@@ -105,10 +105,13 @@ void packGradients(const Voxels<T>& gradients, const Plane& plane, int64_t odd, 
   placeVoxels(gradients, grid, {0, 0, 0}, 0, 32 + odd, 2 * first, voxels);
   out += (odd * channels * kParts<T> * plane.pairs + first * 16) * 2;
   for (int64_t i = 0; i < count; i++)
-    for (int64_t c = 0; c < channels; c += 16)
-      partsOfPairs<kParts<T>>(voxels[2 * i] + c, voxels[2 * i + 1] + c, [&](int p, Words pairs) {
+    for (int64_t c = 0; c < channels; c += 16) {
+      const T *even = voxels[2 * i] + c, *next = voxels[2 * i + 1] + c;
+      partsOfPairs<kParts<T>>(even, next, [&](int p, Words pairs) {
         *(Words*)(out + ((c / 16 * kParts<T> + p) * plane.pairs + i) * 32) = pairs;
       });
+      if (sums) store(sums + c, load(sums + c) + (load(even) + load(next)));
+    }
 }
 
 // A tap's share of the sums of up to 32 x 32 channels, over planes that lie a step apart.
@@ -133,8 +136,18 @@ void addShare(const Share& s) {
   storeSums<kLeft, kRight>(s.sums, s.out);
 }
 
+// The sums over the rows of [rows, channels], in their order.
+Tensor sumOfRows(const Tensor& rows) {
+  Tensor sums = at::zeros({rows.size(1)}, rows.options());
+  float* to = sums.data_ptr<float>();
+  for (int64_t i = 0; i < rows.size(0); i++)
+    for (int64_t c = 0; c < rows.size(1); c++) to[c] += rows.data_ptr<float>()[i * rows.size(1) + c];
+  return sums;
+}
+
 template <typename T>
-Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
+Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
+                  Tensor& channelSums) {
   int64_t in = x.size(4), out = dy.size(4), depth = dy.size(1);
   at::TensorOptions packed = x.options().dtype(at::kBFloat16);
   Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, x.options().dtype(at::kFloat));
@@ -154,6 +167,7 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   float* sums = dw.data_ptr<float>();
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   int64_t inputChunks = (plane.length + kChunk - 1) / kChunk, gradientChunks = (2 * plane.pairs + kChunk - 1) / kChunk;
+  Tensor partial = at::zeros({x.size(0) * depth * gradientChunks, out}, dw.options());
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
   int64_t together = most < depth ? 1 : std::max<int64_t>(1, kPositions<T> / plane.length);
   for (int64_t n = 0; n < x.size(0); n++)
@@ -167,7 +181,9 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
           int64_t i = task - planes * 2 * gradientChunks;
           if (i < 0) {
             int64_t z = task / gradientChunks / 2, odd = task / gradientChunks % 2, chunk = task % gradientChunks;
-            packGradients(voxelsOf(gradientValues, dy, n, z0 + z), plane, odd, chunk * kChunk / 2, rights + z * gradients);
+            float* own = partial.data_ptr<float>() + ((n * depth + z0 + z) * gradientChunks + chunk) * out;
+            packGradients(voxelsOf(gradientValues, dy, n, z0 + z), plane, odd, chunk * kChunk / 2, rights + z * gradients,
+                          odd ? nullptr : own);
           } else {
             int64_t z = first + i / inputChunks / plane.phases(), phase = i / inputChunks % plane.phases();
             if (z < border[0] || z >= border[0] + x.size(1)) continue; // no plane of zeros is read
@@ -214,14 +230,16 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
         }
       });
     }
+  channelSums = sumOfRows(partial);
   return dw;
 }
 
 } // namespace
 
-Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border) {
+Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
+                    Tensor& sums) {
   auto gradient = x.scalar_type() == at::kFloat ? gradientAs<float> : gradientAs<BFloat16>;
-  return gradient(x, dy, kernel, stride, border);
+  return gradient(x, dy, kernel, stride, border, sums);
 }
 
 #endif
