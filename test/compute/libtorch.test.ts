@@ -248,9 +248,7 @@ describe.skipIf(!built)('the native part of libtorch', () => {
         tensor<tf.Tensor5D>(4, [3, 3, 3, 48, 32]),
       ];
       const y = (w: tf.Tensor, b: tf.Tensor) =>
-        conv3d(conv3d(x, w as tf.Tensor5D, b as tf.Tensor1D, { stride: 2 }), next)
-          .square()
-          .sum();
+        tf.sum(tf.square(conv3d(conv3d(x, w as tf.Tensor5D, b as tf.Tensor1D, { stride: 2 }), next)));
       const [, both] = tf.grads(y)([w, bias]) as [tf.Tensor, tf.Tensor];
       const alone = tf.grad((b) => y(w, b))(bias);
       storeActivationsIn('float32');
