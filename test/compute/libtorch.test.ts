@@ -162,8 +162,10 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     ['conv3d', 1, [1, 2, 70, 80], [3, 3, 3, 16, 16]],
     ['conv3d', 2, [1, 4, 8, 16], [4, 4, 4, 32, 64]],
     ['conv3d', [1, 2, 2], [2, 6, 10, 12], [4, 4, 4, 48, 16]],
+    ['conv3d', [2, 1, 2], [2, 6, 10, 14], [4, 3, 4, 48, 16]],
     ['conv3dTranspose', 2, [1, 4, 8, 8], [4, 4, 4, 32, 64]],
     ['conv3dTranspose', [1, 2, 2], [2, 3, 2, 5], [4, 4, 4, 16, 48]],
+    ['conv3dTranspose', [2, 1, 2], [2, 3, 6, 5], [4, 3, 4, 16, 48]],
     ['conv3dTranspose', 2, [1, 1, 1, 1], [4, 4, 4, 16, 16]],
     ['conv3dTranspose', 2, [2, 6, 24, 40], [4, 4, 4, 32, 32]], // gradients of weights by some planes at a time
   ] as const)(

@@ -204,7 +204,8 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   if (planes == 0) return; // the last planes of outputs may lack a phase
   // Outputs of a plane in one line, over the ends of its rows, where that takes fewer tiles than row by row.
   int64_t pitch = grid.from.y / grid.from.x, line = (grid.h - 1) * pitch + grid.w, lines = 1;
-  if ((line + 15) / 16 >= grid.h * ((grid.w + 15) / 16)) lines = grid.h, line = pitch = grid.w;
+  bool whole = grid.from.y % grid.from.x == 0 && pitch >= grid.w; // not where strides differ from axis to axis
+  if (!whole || (line + 15) / 16 >= grid.h * ((grid.w + 15) / 16)) lines = grid.h, line = pitch = grid.w;
   int64_t parts = (line + kBlock - 1) / kBlock, blocks = lines * parts, rows = grid.depth * grid.height;
   int64_t rowBytes = std::min(kBlock, out) * grid.run * TapSums<X, Y>::kElements * sizeof(X);
   int64_t together = std::clamp<int64_t>(kWeights / rowBytes, 1, rows);
