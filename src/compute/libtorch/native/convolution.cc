@@ -66,12 +66,11 @@ Tensor tapsInputGradient(const Plan& plan, const Tensor& dy, const Tensor& w, co
   return gatherTaps(dy, backwards, plan.stride, {crop, crop}, Tensor());
 }
 
-// `sums`: of dy by channel, where they are come by.
-Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights, Tensor& sums) {
+// `sums`: of dy by channel, if asked for, where they are come by.
+Tensor tapsWeightGradient(const Plan& plan, const Tensor& x, const Tensor& dy, at::IntArrayRef weights, Tensor* sums) {
   Size3 kernel{weights[0], weights[1], weights[2]};
   if (!plan.transposed) return tapGradient(x, dy, kernel, plan.stride, {0, 0, 0}, sums);
-  Tensor ofInputs;
-  return transposedTaps(tapGradient(dy, x, kernel, plan.stride, cropOf(weights), ofInputs));
+  return transposedTaps(tapGradient(dy, x, kernel, plan.stride, cropOf(weights)));
 }
 
 // What a convolution's wide side is stored in. Thin and pointwise ones make latents and patches: those stay floats.
@@ -200,10 +199,9 @@ void convolveWeight(Call& call) {
   if (thin == Thin::kIn) return call.result(thinWeightGradient(x.to(at::kFloat), dy, weights, thin));
   if (thin == Thin::kOut) return call.result(thinWeightGradient(x, dy.to(at::kFloat), weights, thin));
   if (byTaps(call, plan, dy, shape)) {
-    Tensor read = readByTaps(call, dy), sums;
-    Tensor gradient = tapsWeightGradient(plan, readByTaps(call, x), read, shape, sums);
-    if (read.scalar_type() == dy.scalar_type()) call.slot(1).channelSums = sums; // not those of rounded values
-    return call.result(gradient);
+    Tensor read = readByTaps(call, dy);
+    Tensor* sums = read.scalar_type() == dy.scalar_type() ? &call.slot(1).channelSums : nullptr; // not of rounded values
+    return call.result(tapsWeightGradient(plan, readByTaps(call, x), read, shape, sums));
   }
   if (byWinograd(call, plan, dy, shape)) return call.result(winogradWeightGradient(x, dy, shape));
   at::ScalarType type = computeIn(call, x.scalar_type() == dy.scalar_type() ? dy.scalar_type() : at::kFloat);

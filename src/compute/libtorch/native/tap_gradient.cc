@@ -43,7 +43,7 @@ Tensor floatGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, con
 } // namespace
 
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
-                   Tensor& sums) {
+                   Tensor* sums) {
   if (!hasMatrixUnit()) return floatGradient(x, dy, kernel, stride, border);
   return tileGradient(x, dy, kernel, stride, border, sums);
 }

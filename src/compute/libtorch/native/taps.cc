@@ -32,7 +32,7 @@ void eachBorderedRow(const Tensor& x, const Border& zeros, Row row) {
 }
 
 // x with zeros around it as [part, n, d, h, w, c]. The zeros after a row are those before the next one: outputs of many
-// rows are summed in one line, and so fewer of it are none.
+// rows are summed in one line, between whose rows fewer are then summed for nothing.
 template <typename X, typename Y>
 Tensor fieldOf(const Tensor& x, const Border& zeros) {
   if (std::is_same<X, Y>::value && zeros.empty()) return x.unsqueeze(0);

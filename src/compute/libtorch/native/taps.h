@@ -17,9 +17,10 @@ Tensor gatherTaps(const Tensor& x, const Tensor& weights, const Size3& stride, c
 Tensor spreadTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Size3& crop, const Size3& size,
                   const Tensor& bias);
 // The gradient [kd, kh, kw, from, to] of gatherTaps' weights, in floats, from x, which has `border` zeros around it that
-// are not stored, and the gradient of y. It leaves dy's sums by channel in `sums`, where it comes by them.
+// are not stored, and the gradient of y. It leaves dy's sums by channel in `sums`, if that is asked for,
+// where it comes by them.
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
-                   Tensor& sums);
+                   Tensor* sums = nullptr);
 
 // Bytes of copies of x, in the order a loop reads it, that are there at a time: little beside x, and beside anything.
 inline int64_t copiedAtATime(const Tensor& x) {

@@ -13,7 +13,7 @@ namespace patchwise {
 
 #if !PATCHWISE_TILES
 
-Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&, const Size3&, Tensor&) {
+Tensor tileGradient(const Tensor&, const Tensor&, const Size3&, const Size3&, const Size3&, Tensor*) {
   TORCH_CHECK(false, "no matrix unit here");
 }
 
@@ -147,7 +147,7 @@ Tensor sumOfRows(const Tensor& rows) {
 
 template <typename T>
 Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
-                  Tensor& channelSums) {
+                  Tensor* channelSums) {
   int64_t in = x.size(4), out = dy.size(4), depth = dy.size(1);
   at::TensorOptions packed = x.options().dtype(at::kBFloat16);
   Tensor dw = at::zeros({kernel[0], kernel[1], kernel[2], in, out}, x.options().dtype(at::kFloat));
@@ -167,7 +167,8 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
   float* sums = dw.data_ptr<float>();
   int64_t pairs = ((in + 31) / 32) * ((out + 31) / 32), rows = kernel[0] * kernel[1];
   int64_t inputChunks = (plane.length + kChunk - 1) / kChunk, gradientChunks = (2 * plane.pairs + kChunk - 1) / kChunk;
-  Tensor partial = at::zeros({x.size(0) * depth * gradientChunks, out}, dw.options());
+  Tensor partial; // sums of gradients by channel, of each chunk
+  if (channelSums) partial = at::zeros({x.size(0) * depth * gradientChunks, out}, dw.options());
   // Planes, or positions of one, that stay in the cache while all taps of a task read them.
   int64_t together = most < depth ? 1 : std::max<int64_t>(1, kPositions<T> / plane.length);
   for (int64_t n = 0; n < x.size(0); n++)
@@ -181,9 +182,9 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
           int64_t i = task - planes * 2 * gradientChunks;
           if (i < 0) {
             int64_t z = task / gradientChunks / 2, odd = task / gradientChunks % 2, chunk = task % gradientChunks;
-            float* own = partial.data_ptr<float>() + ((n * depth + z0 + z) * gradientChunks + chunk) * out;
+            int64_t row = (n * depth + z0 + z) * gradientChunks + chunk;
             packGradients(voxelsOf(gradientValues, dy, n, z0 + z), plane, odd, chunk * kChunk / 2, rights + z * gradients,
-                          odd ? nullptr : own);
+                          channelSums && !odd ? partial.data_ptr<float>() + row * out : nullptr);
           } else {
             int64_t z = first + i / inputChunks / plane.phases(), phase = i / inputChunks % plane.phases();
             if (z < border[0] || z >= border[0] + x.size(1)) continue; // no plane of zeros is read
@@ -230,14 +231,14 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
         }
       });
     }
-  channelSums = sumOfRows(partial);
+  if (channelSums) *channelSums = sumOfRows(partial);
   return dw;
 }
 
 } // namespace
 
 Tensor tileGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
-                    Tensor& sums) {
+                    Tensor* sums) {
   auto gradient = x.scalar_type() == at::kFloat ? gradientAs<float> : gradientAs<BFloat16>;
   return gradient(x, dy, kernel, stride, border, sums);
 }
