@@ -21,6 +21,8 @@ export interface Turn {
   readonly losses: number[];
   /** Of each step, the code of each latent. */
   readonly codes: number[][];
+  /** PyTorch's: of each step, the latents that took a suggested code as near as their own. */
+  readonly ties?: number[];
   /** MiB above what was there when the weights were loaded. */
   readonly peak: number;
 }
@@ -29,6 +31,7 @@ export interface Turn {
 export const contiguous = 'PyTorch eager contiguous';
 export const channelsLast = 'PyTorch eager channels_last_3d';
 export const autocast = 'PyTorch eager channels_last_3d, bf16 autocast';
+export const eager: readonly string[] = [contiguous, channelsLast, autocast];
 export const compiled = 'PyTorch torch.compile, channels_last_3d';
 
 export interface Side {
@@ -37,7 +40,8 @@ export interface Side {
   /** Settles when it has loaded; PyTorch's says why where it cannot run. */
   readonly ready: Promise<{ readonly unable?: string }>;
   readonly turns: Turn[];
-  take(steps: number): Promise<Turn>;
+  /** Runs so many steps; PyTorch eager also so many as codes are suggested for, which it takes where two are as near. */
+  take(steps: number | readonly number[][]): Promise<Turn>;
 }
 
 export function ourSide(backend: string, setup: StepSetup): Side {
@@ -70,7 +74,7 @@ function side(name: string, program: string, args: readonly string[]): Side {
     ready: answer() as Promise<{ unable?: string }>,
     turns: [],
     take: async (steps) => {
-      process.stdin.write(`${steps}\n`);
+      process.stdin.write(`${JSON.stringify(steps)}\n`);
       return (await answer()) as Turn;
     },
   };

@@ -1,7 +1,8 @@
 """The VQ-GAN's training step in PyTorch eager; the peer of `bench step`.
 
 Arguments: one JSON value {state, config, channelsLast, bf16, compile, threads}. Its first line is {version}, or {unable}
-with the reason. A line with n on stdin runs n steps and answers with one JSON line {ms, losses, codes, peak}. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
+with the reason. A line with n on stdin runs n steps, one with an array of codes for each step as many; the answer is one
+JSON line {ms, losses, codes, peak, ties}. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
 """
 
 import json
@@ -18,6 +19,8 @@ from vqgan import Generator
 
 ARGUMENTS = json.loads(sys.argv[1])
 CONFIG = ARGUMENTS["config"]
+# Two codes tie where a latent's distances to them differ by less than this part of the latents' length.
+TIE = 1e-4
 
 
 class VqGan(Generator):
@@ -27,6 +30,7 @@ class VqGan(Generator):
         self.codebook.register_buffer("embeddings", torch.zeros(CONFIG["codes"], CONFIG["codeDim"]))
         self.codebook.register_buffer("N", torch.zeros(CONFIG["codes"]))
         self.codebook.register_buffer("z_avg", torch.zeros(CONFIG["codes"], CONFIG["codeDim"]))
+        self.suggested, self.ties = None, 0
 
     def forward(self, x):
         z = self.encode(x).float()
@@ -35,12 +39,22 @@ class VqGan(Generator):
         e = self.codebook.embeddings
         with torch.no_grad():
             codes = torch.addmm((e * e).sum(1) * -0.5, rows, e.t()).argmax(1)
+            if self.suggested is not None:
+                codes = self.break_ties(rows, codes, self.suggested)
             q = e[codes].reshape(last.shape).permute(0, 4, 1, 2, 3)
         y = self.decode(z, q)
         commitment = F.mse_loss(z, q)
         self.update(rows.detach(), codes)
         self.codes = codes
         return CONFIG["reconstruction"] * F.l1_loss(y.float(), x) + CONFIG["commitment"] * commitment
+
+    def break_ties(self, rows, codes, suggested):
+        """The suggested code for each latent that is as near to it as to its own but for rounding."""
+        e = self.codebook.embeddings
+        further = (rows - e[suggested]).norm(dim=1) - (rows - e[codes]).norm(dim=1)
+        tied = (codes != suggested) & (further < TIE * rows.square().sum(1).mean().sqrt())
+        self.ties = int(tied.sum())
+        return torch.where(tied, suggested, codes)
 
     @torch.no_grad()
     def update(self, rows, codes):
@@ -89,8 +103,10 @@ def main():
     start = peak()
     print(json.dumps(dict(version=f"PyTorch {torch.__version__}")), flush=True)
     for line in sys.stdin:
-        ms, losses, codes = [], [], []
-        for _ in range(int(line)):
+        ms, losses, codes, ties = [], [], [], []
+        asked = json.loads(line)
+        for suggested in [None] * asked if isinstance(asked, int) else asked:
+            model.suggested = suggested and torch.tensor(suggested)
             begun = time.perf_counter()
             optimiser.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16, enabled=ARGUMENTS["bf16"]):
@@ -101,7 +117,8 @@ def main():
             losses.append(loss.item())
             ms.append((time.perf_counter() - begun) * 1000)
             codes.append(model.codes.tolist())
-        print(json.dumps(dict(ms=ms, losses=losses, codes=codes, peak=peak() - start)), flush=True)
+            ties.append(model.ties)
+        print(json.dumps(dict(ms=ms, losses=losses, codes=codes, ties=ties, peak=peak() - start)), flush=True)
 
 
 main()

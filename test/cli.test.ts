@@ -42,6 +42,20 @@ describe('patchwise plan', () => {
   });
 });
 
+describe('options that are numbers', () => {
+  it.each([
+    ['bench step --seed abc', 'a number'],
+    ['phantom out.nii --seed 1.5', 'a whole number from 0'],
+    ['prepare in out --index -1', 'a whole number from 0'],
+    ['prepare in out --spacing 1mm', 'a number'],
+    ['prepare in out --window low,40', 'a number'],
+    ['doctor --seconds soon', 'a number'],
+  ])('refuses %j', async (command, told) => {
+    const { code, stderr } = await patchwise(...command.split(' '));
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`expected ${told}`)]);
+  });
+});
+
 describe('patchwise --help', () => {
   it.each([
     'plan',

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { BenchReport } from '../../bench/report';
 import { InvalidArgument, type LongCall, type Precision, type Vec3 } from '../index';
-import { answer, columns, interruptible, parseCount, parseVec3 } from './terminal';
+import { answer, columns, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 interface BenchOptions {
   readonly repeats?: number;
@@ -49,7 +49,7 @@ export function addBench(program: Command): void {
       'step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers: steps, default 500',
       parseCount,
     )
-    .option('--seed <n>', 'step: of the weights, the codes and the patch; default 0', Number)
+    .option('--seed <n>', 'step: of the weights, the codes and the patch; default 0', parseWhole)
     .option(
       '--data <file>',
       'gan, quantisers: NIfTI file to train on; default the chest CT beside the project',

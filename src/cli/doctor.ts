@@ -11,7 +11,7 @@ import {
   InvalidArgument,
   useBackend,
 } from '../index';
-import { answer, columns, formatBytes, interruptible, parseCount } from './terminal';
+import { answer, columns, formatBytes, interruptible, parseCount, parseNumber } from './terminal';
 
 const run = promisify(execFile);
 
@@ -34,7 +34,7 @@ export function addDoctor(program: Command): void {
       'ports, devices, collectives, the shared folder, and sums among n processes',
       parseCount,
     )
-    .option('--seconds <n>', 'how long the ranks sum', Number, 5)
+    .option('--seconds <n>', 'how long the ranks sum', parseNumber, 5)
     .option('--collective <name>', 'local, c10d, or auto as a run would choose', 'auto')
     .option('--json', 'print one JSON value')
     .action(async (options: DoctorOptions) => {

@@ -16,7 +16,7 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
-import { answer, columns, interruptible, parseVec3, parseWindow } from './terminal';
+import { answer, columns, interruptible, parseNumber, parseVec3, parseWhole, parseWindow } from './terminal';
 
 export function addEvaluate(program: Command): void {
   modelOptions(
@@ -83,9 +83,9 @@ function modelOptions(command: Command): Command {
     .option(
       '--fill <value>',
       "what stands in patches left out; default: the window's least value",
-      parseValue,
+      parseNumber,
     )
-    .option('--index <n>', 'which volume of a 4D file, counted from 0', parseValue)
+    .option('--index <n>', 'which volume of a 4D file, counted from 0', parseWhole)
     .option('--channel <name>', 'which component of complex or colour voxels')
     .addOption(
       new Option('--use <weights>', 'which weights; default: as the run says').choices([
@@ -114,21 +114,15 @@ function figure(value: number | undefined): string {
   return value === undefined || Number.isNaN(value) ? '-' : value.toPrecision(5);
 }
 
-function parseValue(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgument('option', 'a number', text);
-  return value;
-}
-
 function parseParts(text: string): number | Vec3 {
-  const values = text.split(',').map(parseValue);
+  const values = text.split(',').map(parseNumber);
   if (values.length !== 1 && values.length !== 3)
     throw new InvalidArgument('option', 'one number or three', text);
   return values.length === 1 ? values[0]! : [values[0]!, values[1]!, values[2]!];
 }
 
 function parseForeground(text: string): { above: number } {
-  return { above: parseValue(text) };
+  return { above: parseNumber(text) };
 }
 
 function parseAxes(text: string): MirrorAxis[] {

@@ -5,7 +5,7 @@ import type { EngineName } from '../../kernels/install';
 import type { Output } from '../../kernels/notebook';
 import type { NotebookEvent } from '../../kernels/run-notebook';
 import { InvalidArgument } from '../index';
-import { answer, interruptible, parseCount } from './terminal';
+import { answer, interruptible, parseCount, parseNumber, parseWhole } from './terminal';
 
 export function addNotebook(program: Command): void {
   const notebook = program.command('notebook').description('run notebooks without a browser');
@@ -17,7 +17,7 @@ export function addNotebook(program: Command): void {
     .option('--volume <file>', 'a CT as NIfTI: short for -p volume=<file>')
     .option('--output <file>', 'executed notebook (default: reports/<name>.ipynb)')
     .option('--html [file]', 'also write one self-contained HTML report (default: reports/<name>.html)')
-    .option('--timeout <seconds>', 'longest time for one cell', Number, 3600)
+    .option('--timeout <seconds>', 'longest time for one cell', parseNumber, 3600)
     .option('--json', 'print one JSON value')
     .action(async (file: string, options: NotebookOptions) => {
       const { runNotebook } = await import('../../kernels/run-notebook.js');
@@ -59,7 +59,7 @@ export function addNotebook(program: Command): void {
       '-p, --parameter <name=value...>',
       'set a variable in the notebooks that have a cell tagged "parameters"',
     )
-    .option('--timeout <seconds>', 'longest time for one cell', Number, 3600)
+    .option('--timeout <seconds>', 'longest time for one cell', parseNumber, 3600)
     .option('--json', 'print one JSON value')
     .action(async (paths: string[], options: Pick<NotebookOptions, 'parameter' | 'timeout' | 'json'>) => {
       const { testNotebooks } = await import('../../kernels/test-notebooks.js');
@@ -139,7 +139,7 @@ export function addNotebook(program: Command): void {
     .command('fuzz')
     .description('send a kernel broken messages and look whether it still answers good ones')
     .option('--messages <n>', 'how many', parseCount, 10_000)
-    .option('--seed <n>', 'of the ways in which they are broken', Number, 1)
+    .option('--seed <n>', 'of the ways in which they are broken', parseWhole, 1)
     .option('--json', 'print one JSON value')
     .action(async ({ json, ...options }: { messages: number; seed: number; json?: boolean }) => {
       const { fuzzKernel } = await import('../../kernels/fuzz.js');
@@ -156,9 +156,9 @@ export function addNotebook(program: Command): void {
     .description(
       'let a kernel follow a run for a long time and look whether its memory, files and listeners grow',
     )
-    .option('--minutes <n>', 'how long', Number, 60)
-    .option('--pause <seconds>', 'between two rounds of cells', Number, 2)
-    .option('--share <part>', 'of the time that the run may compute, 0 to 1', Number, 1)
+    .option('--minutes <n>', 'how long', parseNumber, 60)
+    .option('--pause <seconds>', 'between two rounds of cells', parseNumber, 2)
+    .option('--share <part>', 'of the time that the run may compute, 0 to 1', parseNumber, 1)
     .option('--json', 'print one JSON value')
     .action(async ({ json, ...options }: SoakFlags) => {
       const { soakKernel } = await import('../../kernels/soak.js');

@@ -18,7 +18,7 @@ import {
   type Vec3,
   writeVolume,
 } from '../index';
-import { answer, columns, formatBytes, interruptible, parseCount, parseVec3 } from './terminal';
+import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 /** What a CUDA context, cuDNN's workspace and a fragmented allocator may take of a GPU. Not measured. */
 const KEPT_FREE = 0.06;
@@ -100,7 +100,7 @@ export function addPlan(program: Command): void {
     .description('write a chest phantom in Hounsfield units as NIfTI')
     .argument('<file>', 'where to write: .nii or .nii.gz')
     .option('--shape <x,y,z>', 'size in voxels', parseVec3, [128, 128, 152])
-    .option('--seed <n>', 'another seed, another patient', Number, 0)
+    .option('--seed <n>', 'another seed, another patient', parseWhole, 0)
     .option('--json', 'print one JSON value')
     .action(async (file: string, options: { shape: Vec3; seed: number; json?: boolean }) => {
       const volume = phantom({ shape: options.shape, seed: options.seed });

@@ -1,6 +1,14 @@
 import type { Command } from 'commander';
 import { type BaselineView, type IntensitySpec, InvalidArgument, prepareDataset, type Vec3 } from '../index';
-import { answer, interruptible, parseCount, parseVec3, parseWindow } from './terminal';
+import {
+  answer,
+  interruptible,
+  parseCount,
+  parseNumber,
+  parseVec3,
+  parseWhole,
+  parseWindow,
+} from './terminal';
 
 export function addPrepare(program: Command): void {
   program
@@ -13,7 +21,7 @@ export function addPrepare(program: Command): void {
     .option('--window <name | low,high>', 'auto, ctpa, lung, mediastinum, minmax, or two values', parseWindow)
     .option('--baseline <x,y,z[:how]>', 'a smaller view too, by :resample (default) or :crop', parseBaseline)
     .option('--canonical', 'turn every volume to RAS+')
-    .option('--index <n>', 'which volume of each file, for 4D ones, counted from 0', Number)
+    .option('--index <n>', 'which volume of each file, for 4D ones, counted from 0', parseWhole)
     .option('--channel <name>', 'which component of complex or colour voxels')
     .option(
       '--split <t,v,t>',
@@ -21,7 +29,7 @@ export function addPrepare(program: Command): void {
       parseFractions,
       [0.8, 0.1, 0.1],
     )
-    .option('--seed <n>', 'draws the split', Number, 0)
+    .option('--seed <n>', 'draws the split', parseWhole, 0)
     .option(
       '--patient <regex>',
       "its first group, on a file's path, is the patient; default: up to its number",
@@ -48,7 +56,9 @@ export function addPrepare(program: Command): void {
 }
 
 function parseSpacing(text: string): Vec3 {
-  return /[,x]/.test(text) ? parseVec3(text) : [Number(text), Number(text), Number(text)];
+  if (/[,x]/.test(text)) return parseVec3(text);
+  const mm = parseNumber(text);
+  return [mm, mm, mm];
 }
 
 function parseBaseline(text: string): BaselineView {
@@ -59,9 +69,8 @@ function parseBaseline(text: string): BaselineView {
 }
 
 function parseFractions(text: string): [number, number, number] {
-  const parts = text.split(',').map(Number);
-  if (parts.length !== 3 || !parts.every(Number.isFinite))
-    throw new InvalidArgument('split', 'three fractions, train,validation,test', text);
+  const parts = text.split(',').map(parseNumber);
+  if (parts.length !== 3) throw new InvalidArgument('split', 'three fractions, train,validation,test', text);
   return [parts[0]!, parts[1]!, parts[2]!];
 }
 

@@ -33,7 +33,7 @@ export function interruptible(label: string): LongCall {
 /** `256,256,128` or `256x256x128` as [x, y, z]. */
 export function parseVec3(text: string): Vec3 {
   const parts = text.split(/[,x]/).map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  if (parts.length !== 3 || parts.some((part) => !Number.isFinite(part)))
+  if (parts.length !== 3 || !parts.every(Number.isFinite))
     throw new InvalidArgument('size', 'three numbers, x,y,z', text);
   return parts as unknown as Vec3;
 }
@@ -42,7 +42,21 @@ export function parseVec3(text: string): Vec3 {
 export function parseWindow(text: string): IntensitySpec {
   const [low, high, ...rest] = text.split(',');
   if (high === undefined || rest.length > 0) return text as IntensitySpec;
-  return [Number(low), Number(high)];
+  return [parseNumber(low!), parseNumber(high)];
+}
+
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgument('option', 'a number', text);
+  return value;
+}
+
+/** A seed, or a place counted from 0. */
+export function parseWhole(text: string): number {
+  const value = parseNumber(text);
+  if (!Number.isInteger(value) || value < 0)
+    throw new InvalidArgument('option', 'a whole number from 0', text);
+  return value;
 }
 
 export function parseCount(text: string): number {

@@ -1,5 +1,12 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { findPython } from '../../bench/python';
 import { benchStep } from '../../bench/step';
+import { contiguous, peerSide, type StepSetup } from '../../bench/step-sides';
+import { writeState } from '../../bench/step-state';
+import { presetNamed } from '../../src/index';
 
 it('trains beside PyTorch from the same weights, to the same losses', async () => {
   const setup = {
@@ -17,3 +24,45 @@ it('trains beside PyTorch from the same weights, to the same losses', async () =
   if (losses) expect(losses.ours).toBeLessThan(1e-4);
   else console.log('skipped: no Python here has torch and numpy, so there is nothing to compare with');
 });
+
+it('lets PyTorch take a suggested code that is as near as its own, and no other', async () => {
+  const python = await findPython(['torch', 'numpy']);
+  if (!python) return console.log('skipped: no Python here has torch and numpy');
+  const folder = await mkdtemp(join(tmpdir(), 'patchwise-test-'));
+  const state = join(folder, 'state');
+  const { model, learningRate, clip } = presetNamed('toy');
+  const config = { ...model, codes: 2, restartBelow: 0 };
+  await writeState(state, config, [16, 16, 16]);
+  const setup: StepSetup = { state, config, threads: 1, precision: 'float32', learningRate, clip };
+  const firstStep = async (codes: 1 | number[][]) => {
+    const side = peerSide(python, contiguous, setup);
+    try {
+      await side.ready;
+      return await side.take(codes);
+    } finally {
+      side.process.kill();
+    }
+  };
+  try {
+    const [own] = (await firstStep(1)).codes;
+    const other = own!.map((code) => 1 - code);
+    expect(await firstStep([other])).toMatchObject({ codes: [own], ties: [0] });
+    await makeCodesEqual(state);
+    const ones = own!.map(() => 1);
+    expect(await firstStep(1)).toMatchObject({ codes: [own!.map(() => 0)], ties: [0] });
+    expect(await firstStep([ones])).toMatchObject({ codes: [ones], ties: [ones.length] });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+/** Gives the second of two codes the embedding of the first. */
+async function makeCodesEqual(state: string): Promise<void> {
+  const entries = JSON.parse(await readFile(`${state}.json`, 'utf8')) as { name: string; offset: number }[];
+  const bytes = await readFile(`${state}.bin`);
+  const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const { offset } = entries.find(({ name }) => name === 'codebook.embeddings')!;
+  const width = presetNamed('toy').model.codeDim;
+  values.copyWithin(offset + width, offset, offset + width);
+  await writeFile(`${state}.bin`, bytes);
+}
