@@ -41,7 +41,8 @@ Tensor readByTaps(Call& call, const Tensor& x) {
   return x.to(multiplyHalves(call) ? at::kBFloat16 : at::kFloat).contiguous();
 }
 
-// Whether our loops over rows of taps take it: what Winograd's do not, and all bfloat16 that the matrix unit multiplies.
+// Whether our loops over rows of taps take it: what Winograd's do not, and all bfloat16 that the matrix unit
+// multiplies.
 bool byTaps(Call& call, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
   bool own = call.environment.ownLoops && x.numel() > 0 && weights[0] * weights[1] * weights[2] > 1;
   return own && tapsFit(weights, plan.stride) && (multiplyHalves(call) || !byWinograd(call, plan, x, weights));

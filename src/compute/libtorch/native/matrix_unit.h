@@ -1,5 +1,5 @@
-// The processor's matrix unit (Intel's AMX): it adds the product of a tile of 16 rows of 32 bfloat16 and one of 16 pairs
-// of rows of 16 columns to a tile of 16 x 16 floats, in the time of some 16 vector instructions.
+// The processor's matrix unit (Intel's AMX): it adds the product of a tile of 16 rows of 32 bfloat16 and one of 16
+// pairs of rows of 16 columns to a tile of 16 x 16 floats, in the time of some 16 vector instructions.
 #pragma once
 #include <type_traits>
 #include "simd.h"
@@ -21,8 +21,8 @@ constexpr int kParts = std::is_same<T, float>::value ? 3 : 1;
 
 #if PATCHWISE_TILES
 
-// The shapes of the eight tile registers of a thread: 0 to 3 sums, 4 and 5 left sides, 6 and 7 right sides. Sums 0 and 1
-// are of the first left side. Given back at the end, because others who use the unit count on its being free.
+// The shapes of the eight tile registers of a thread: 0 to 3 sums, 4 and 5 left sides, 6 and 7 right sides. Sums 0 and
+// 1 are of the first left side. Given back at the end, because others who use the unit count on its being free.
 class TileShapes {
  public:
   // Rows of the two left sides, and pairs that a product adds up.
@@ -47,8 +47,8 @@ class TileShapes {
   int first_ = 0, second_ = 0, pairs_ = 0;
 };
 
-// What a step multiplies: the first parts of the left and right sides, elements from part to part, and bytes from row to
-// row of the left ones; rows of the right ones are 64 bytes.
+// What a step multiplies: the first parts of the left and right sides, elements from part to part, and bytes from row
+// to row of the left ones; rows of the right ones are 64 bytes.
 struct TileStep {
   const BFloat16 *left, *left2, *right, *right2;
   int64_t stride, leftPart = 0, rightPart = 0;

@@ -1,5 +1,5 @@
-// Sums over rows of taps at the points of a regular grid, in vectors or, where the inputs are bfloat16 or floats' parts,
-// by the matrix unit.
+// Sums over rows of taps at the points of a regular grid, in vectors or, where the inputs are bfloat16 or floats'
+// parts, by the matrix unit.
 #pragma once
 #include <ATen/Parallel.h>
 #include "matrix_unit.h"
@@ -110,8 +110,8 @@ struct TapSums {
   // Elements of an input's weights of one channel.
   static constexpr int64_t kElements = 1;
 
-  // Adds some rows of taps to the sums of `count` outputs and `width` channels, rows kBlock floats apart; the first rows
-  // begin the sums.
+  // Adds some rows of taps to the sums of `count` outputs and `width` channels, rows kBlock floats apart; the first
+  // rows begin the sums.
   void sum(const Grid<X, Y>& grid, const X* x, int count, const X* packed, int64_t width, Rows rows, float* sums, const X*) {
     if (rows.first == 0) std::fill_n(sums, kBlock * kBlock, 0.f);
     for (int64_t row = rows.first; row < rows.end; row++)
@@ -172,8 +172,8 @@ class TapSums<BFloat16, Y> {
   template <int kLeft, int kRight>
   static void sumTiles(const Grid<BFloat16, Y>& grid, const BFloat16* x, const BFloat16* packed, int pairs, Rows rows,
                        float* sums, const BFloat16* after) {
-    // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third of
-    // the time otherwise. Behind the last row comes the first of the outputs that are summed next.
+    // Cache lines of the next row of taps, of 32 outputs, to ask for with each product: waiting for them takes a third
+    // of the time otherwise. Behind the last row comes the first of the outputs that are summed next.
     int64_t lines = grid.from.x * 2 * pairs / grid.run, panel = 32 * pairs;
     if (rows.first == 0) clearSums();
     else loadSums<kLeft, kRight>(sums, kBlock);
@@ -210,8 +210,8 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t rowBytes = std::min(kBlock, out) * grid.run * TapSums<X, Y>::kElements * sizeof(X);
   int64_t together = std::clamp<int64_t>(kWeights / rowBytes, 1, rows);
   int64_t group = together < rows ? kGroup : 1, groups = (planes * blocks + group - 1) / group;
-  // Groups that one block of channels is summed for before the next: all, where the inputs stay in the cache or the weights
-  // do not; else some, whose inputs then stay for all channels.
+  // Groups that one block of channels is summed for before the next: all, where the inputs stay in the cache or the
+  // weights do not; else some, whose inputs then stay for all channels.
   bool small = planes * grid.from.z * TapSums<X, Y>::kElements * (int64_t)sizeof(X) <= kInputs;
   int64_t span = small || together < rows ? groups : kSpan, channels = (out + kBlock - 1) / kBlock;
   int64_t spans = (groups + span - 1) / span;

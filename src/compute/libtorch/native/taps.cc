@@ -72,8 +72,8 @@ Tensor planesOf(const Tensor& x, Border zeros, int64_t first, int64_t end) {
   return fieldOf<X, Y>(x.narrow(1, low, high - low), zeros);
 }
 
-// Outputs that have the same taps along an axis, `apart` from one another: output first + apart * i is the sum over j of
-// input step * i + shift + j times the j-th of its taps.
+// Outputs that have the same taps along an axis, `apart` from one another: output first + apart * i is the sum over j
+// of input step * i + shift + j times the j-th of its taps.
 struct Phase {
   int64_t first, outputs, shift;
   TapRow taps;

@@ -1,6 +1,6 @@
-// Convolutions of any kernel and stride as sums over rows of taps: a row of taps along the width is one contiguous run of
-// inputs. Where the processor has a matrix unit it multiplies: bfloat16 as it is, floats in three parts; the products
-// are exact, summed in floats, and rounded once as they are stored. Elsewhere floats are computed in vectors.
+// Convolutions of any kernel and stride as sums over rows of taps: a row of taps along the width is one contiguous run
+// of inputs. Where the processor has a matrix unit it multiplies: bfloat16 as it is, floats in three parts; the
+// products are exact, summed in floats, and rounded once as they are stored. Elsewhere floats are computed in vectors.
 #pragma once
 #include <algorithm>
 #include "table.h"
@@ -10,15 +10,16 @@ namespace patchwise {
 // Whether weights [kd, kh, kw, in, out] at this stride are computed so: whole vectors of channels on both sides.
 bool tapsFit(at::IntArrayRef weights, const Size3& stride);
 
-// x [n, d, h, w, from] with zeros around it and weights [kd, kh, kw, from, to] -> y [n, (d - kd) / stride + 1, ..., to], of
-// x's type; an undefined bias adds nothing.
+// x [n, d, h, w, from] with zeros around it and weights [kd, kh, kw, from, to] -> y [n, (d - kd) / stride + 1, ...,
+// to], of x's type; an undefined bias adds nothing.
 Tensor gatherTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Border& zeros, const Tensor& bias);
-// The transpose: every voxel of x spreads over the kernel, `stride` apart; y [n, size..., to] begins `crop` voxels inside.
+// The transpose: every voxel of x spreads over the kernel, `stride` apart; y [n, size..., to] begins `crop` voxels
+// inside.
 Tensor spreadTaps(const Tensor& x, const Tensor& weights, const Size3& stride, const Size3& crop, const Size3& size,
                   const Tensor& bias);
-// The gradient [kd, kh, kw, from, to] of gatherTaps' weights, in floats, from x, which has `border` zeros around it that
-// are not stored, and the gradient of y. It leaves dy's sums by channel in `sums`, if that is asked for,
-// where it comes by them.
+// The gradient [kd, kh, kw, from, to] of gatherTaps' weights, in floats, from x, which has `border` zeros around it
+// that are not stored, and the gradient of y. It leaves dy's sums by channel in `sums`, if that is asked for, where it
+// comes by them.
 Tensor tapGradient(const Tensor& x, const Tensor& dy, const Size3& kernel, const Size3& stride, const Size3& border,
                    Tensor* sums = nullptr);
 

@@ -59,8 +59,8 @@ void rowFromOne(const float* x, const Taps& taps, const float* w, const float* b
   }
 }
 
-// What a row of inputs [width, channels] adds to the outputs it meets, by tap: products [32 taps, line], the first 27 of them
-// used. The weights are [channels, 32].
+// What a row of inputs [width, channels] adds to the outputs it meets, by tap: products [32 taps, line], the first 27
+// of them used. The weights are [channels, 32].
 template <typename T>
 void rowProducts(const T* x, const float* weights, int64_t width, int64_t channels, int64_t line, float* products) {
   constexpr int64_t kVoxels = 16;
@@ -74,8 +74,8 @@ void rowProducts(const T* x, const float* weights, int64_t width, int64_t channe
   }
 }
 
-// y[v] = bias + sum of x[v + tap][c] * w[tap][c]. Every input is multiplied once, by the weights of all taps; what a row of
-// outputs then adds up lies in three planes of products.
+// y[v] = bias + sum of x[v + tap][c] * w[tap][c]. Every input is multiplied once, by the weights of all taps; what a
+// row of outputs then adds up lies in three planes of products.
 template <typename T>
 void planesToOne(const T* x, const Volume& volume, const float* w, float bias, int64_t channels, float* y) {
   int64_t height = volume.height + 2, width = volume.width + 2, line = upTo(width, 16);

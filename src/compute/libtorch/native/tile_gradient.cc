@@ -1,6 +1,6 @@
-// Gradients of weights by the matrix unit: for each tap, the product of shifted inputs, channels by voxels, and gradients
-// of outputs, voxels by channels. Both lie on one flat grid of voxels, with zeros among the gradients where the grid is
-// wider than the outputs, so that a tap is an offset, by which the gradients are shifted.
+// Gradients of weights by the matrix unit: for each tap, the product of shifted inputs, channels by voxels, and
+// gradients of outputs, voxels by channels. Both lie on one flat grid of voxels, with zeros among the gradients where
+// the grid is wider than the outputs, so that a tap is an offset, by which the gradients are shifted.
 #include <ATen/Parallel.h>
 #include <vector>
 #include "matrix_unit.h"
@@ -27,8 +27,8 @@ constexpr int64_t kPositions = std::is_same<T, float>::value ? 128 : 256;
 constexpr int64_t kChunk = 1024; // positions that a thread packs at a time
 constexpr int64_t kTile = 512; // elements: 16 channels by 32 positions, or 16 pairs of positions by 16 channels
 
-// The grid of a plane: every stride-th voxel of the inputs and of the zeros around them, so that there are stride x stride
-// planes ("phases") of each.
+// The grid of a plane: every stride-th voxel of the inputs and of the zeros around them, so that there are stride x
+// stride planes ("phases") of each.
 struct Plane {
   Size3 kernel, stride;
   int64_t pitch, positions; // voxels of a row, the zeros before it included; those that gradients lie on, first to last
@@ -54,8 +54,8 @@ struct Voxels {
   int64_t height, width, channels;
 };
 
-// Where a plane's voxels with `border` zeros around them lie on a phase of the grid, `before` positions of zeros first, of
-// which those from `first` on.
+// Where a plane's voxels with `border` zeros around them lie on a phase of the grid, `before` positions of zeros first,
+// of which those from `first` on.
 template <typename T>
 void placeVoxels(const Voxels<T>& plane, const Plane& grid, const Size3& border, int64_t phase, int64_t before,
                  int64_t first, std::vector<const T*>& voxels) {
@@ -94,8 +94,8 @@ void packInputs(const Voxels<T>& inputs, const Plane& plane, const Size3& border
     }
 }
 
-// Some pairs of a plane of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at odd
-// ones, so that a shift by any tap is whole pairs. Adds them to `sums`, if there are any, by channel.
+// Some pairs of a plane of gradients as [parity, c / 16, part, pairs, 16, 2]: pairs that begin at even positions and at
+// odd ones, so that a shift by any tap is whole pairs. Adds them to `sums`, if there are any, by channel.
 template <typename T>
 void packGradients(const Voxels<T>& gradients, const Plane& plane, int64_t odd, int64_t first, BFloat16* out, float* sums) {
   int64_t channels = gradients.channels, count = std::min(kChunk / 2, plane.pairs - first);
@@ -202,7 +202,8 @@ Tensor gradientAs(const Tensor& x, const Tensor& dy, const Size3& kernel, const 
         for (int64_t task = next(); task >= 0; task = next()) {
           int64_t i = task / split / ((out + 31) / 32) * 32, o = task / split % ((out + 31) / 32) * 32;
           int64_t firstRow = task % split * rows / split, endRow = (task % split + 1) * rows / split;
-          // The positions from `at` on of planes from `z` on, by the taps that shift by an even or an odd number of them.
+          // The positions from `at` on of planes from `z` on, by the taps that shift by an even or an odd number of
+          // them.
           auto add = [&](int64_t z, int64_t at, int64_t odd, int64_t row, int64_t tx) {
             int64_t tz = row / kernel[1], ty = row % kernel[1], offset = plane.offset(ty, tx);
             if (offset % 2 != odd) return;

@@ -8,7 +8,8 @@ namespace patchwise {
 inline at::Tensor channelsFirst(const at::Tensor& x) { return x.permute({0, 4, 1, 2, 3}); }
 inline at::Tensor channelsLast(const at::Tensor& x) { return x.permute({0, 2, 3, 4, 1}); }
 
-// Weights [kd, kh, kw, in, out] as torch's [out, in, kd, kh, kw], and back; the transposed convolution's [in, out, ...].
+// Weights [kd, kh, kw, in, out] as torch's [out, in, kd, kh, kw], and back; the transposed convolution's [in, out,
+// ...].
 inline at::Tensor filterOf(const at::Tensor& w, bool transposed) {
   return transposed ? w.permute({3, 4, 0, 1, 2}) : w.permute({4, 3, 0, 1, 2});
 }

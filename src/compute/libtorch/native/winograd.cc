@@ -13,8 +13,8 @@ constexpr int64_t kTiles = 16;        // tiles that are: points and products of 
 constexpr int64_t kGradientTiles = 32; // more, because their sums are read and written again
 constexpr int64_t kStretch = 128;     // tiles that a layer's weights are read for at a time
 
-// Channels of each side that are worked on together: the transformed weights of a layer fill half of a core's second-level
-// cache.
+// Channels of each side that are worked on together: the transformed weights of a layer fill half of a core's
+// second-level cache.
 int64_t chunkOf() {
   static const int64_t chunk = sysconf(_SC_LEVEL2_CACHE_SIZE) >= 2 << 20 ? 128 : 64;
   return chunk;

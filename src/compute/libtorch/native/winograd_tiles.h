@@ -1,8 +1,8 @@
 // The transforms of Winograd's F(2x2x2, 3x3x3), for `kLanes` channels at a time.
 //
-// A tile is 2x2x2 outputs, made of 4x4x4 inputs. Its 64 transformed values ("points") are worked on in four layers along z,
-// of 16 points each (numbered y * 4 + x), so that a layer's weights stay in a core's cache. A layer's points of some tiles
-// lie in a block [point][tile][channel] whose points are `Block::stride` floats apart.
+// A tile is 2x2x2 outputs, made of 4x4x4 inputs. Its 64 transformed values ("points") are worked on in four layers
+// along z, of 16 points each (numbered y * 4 + x), so that a layer's weights stay in a core's cache. A layer's points
+// of some tiles lie in a block [point][tile][channel] whose points are `Block::stride` floats apart.
 #pragma once
 #include <algorithm>
 #include "simd.h"
@@ -89,8 +89,8 @@ inline void transformInputs(const Field<T>& field, const Segment& s, int layer, 
   }
 }
 
-// Adds what a layer's products give to `kLanes` channels of the outputs of `tiles` tiles, [tile][corner][channel]. Along
-// each axis, of four points: m0 + m1 + m2, m1 - m2 - m3.
+// Adds what a layer's products give to `kLanes` channels of the outputs of `tiles` tiles, [tile][corner][channel].
+// Along each axis, of four points: m0 + m1 + m2, m1 - m2 - m3.
 inline void transformProducts(const Block& block, int layer, int64_t channel, int64_t tiles, float* outputs) {
   const float far = layer == 1 ? 1.f : -1.f; // to the corners at z = 1, to which layer 0 gives nothing
   for (int64_t tile = 0; tile < tiles; tile++) {
