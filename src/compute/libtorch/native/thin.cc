@@ -79,10 +79,12 @@ void rowProducts(const T* x, const float* weights, int64_t width, int64_t channe
 template <typename T>
 void planesToOne(const T* x, const Volume& volume, const float* w, float bias, int64_t channels, float* y) {
   int64_t height = volume.height + 2, width = volume.width + 2, line = upTo(width, 16);
-  std::vector<float> weights(channels * kColumns, 0.f), products(3 * height * kColumns * line + kLanes);
+  std::vector<float> weights(channels * kColumns, 0.f);
+  Tensor planes = at::empty({3 * height * kColumns * line + kLanes}, at::kFloat); // counted, as all tensors are
+  float* products = planes.data_ptr<float>();
   for (int64_t c = 0; c < channels; c++)
     for (int tap = 0; tap < kTaps; tap++) weights[c * kColumns + tap] = w[tap * channels + c];
-  auto rowOf = [&](int64_t z, int64_t row) { return &products[(z % 3 * height + row) * kColumns * line]; };
+  auto rowOf = [&](int64_t z, int64_t row) { return products + (z % 3 * height + row) * kColumns * line; };
   for (int64_t plane = 0; plane < volume.n * (volume.depth + 2); plane++) {
     int64_t z = plane % (volume.depth + 2) - 2; // of the outputs whose last plane of inputs this is
     at::parallel_for(0, height, 4, [&](int64_t begin, int64_t end) {
