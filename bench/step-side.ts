@@ -11,8 +11,10 @@ import {
   BackendAdam,
   clipByGlobalNorm,
   clipping,
+  isPatchwiseError,
   movesWeights,
   storeActivationsIn,
+  UnavailableBackend,
   useBackend,
   VqGan,
 } from '../src/index';
@@ -24,9 +26,18 @@ interface Entry {
   readonly offset: number;
 }
 
+/** Of ours, what ends a side as PyTorch's lacking device or memory ends its: it says so in its next line. */
 async function main(): Promise<void> {
-  const setup = JSON.parse(process.argv[2]!) as StepSetup & { readonly backend: string };
-  process.env.PATCHWISE_THREADS = String(setup.threads);
+  try {
+    await serve(JSON.parse(process.argv[2]!));
+  } catch (error) {
+    if (!isPatchwiseError(error)) throw error;
+    const why = error instanceof UnavailableBackend ? `${error.reason}. ${error.cure}` : error.message;
+    console.log(JSON.stringify({ unable: why }));
+  }
+}
+
+async function serve(setup: StepSetup & { readonly backend: string }): Promise<void> {
   const info = await useBackend(setup.backend);
   storeActivationsIn(setup.precision);
   const bytes = readFileSync(`${setup.state}.bin`);
@@ -40,10 +51,11 @@ async function main(): Promise<void> {
   );
   const patch = state.get('x')!;
   const x = tf.tensor(patch.data, patch.shape) as tf.Tensor as tf.Tensor5D;
-  const model = new VqGan(setup.config, 0);
+  const model = new VqGan(setup.config, 0, setup.checkpointing);
   model.load(state);
   const trainStep = stepper(model, setup);
-  const start = process.resourceUsage().maxRSS;
+  const peak = setup.device === 'cpu' ? peakOfProcess : peakOfTensors;
+  const start = peak();
   console.log(JSON.stringify({ version: info.version }));
   let step = 0;
   for await (const line of createInterface({ input: process.stdin })) {
@@ -55,16 +67,19 @@ async function main(): Promise<void> {
       losses.push(made.loss);
       codes.push(made.codes);
     }
-    console.log(
-      JSON.stringify({
-        ms,
-        losses,
-        codes,
-        peak: (process.resourceUsage().maxRSS - start) / 1024,
-        native: tf.memory(),
-      }),
-    );
+    console.log(JSON.stringify({ ms, losses, codes, peak: (peak() - start) / 2 ** 20 }));
+    // All sides share the GPU: what this one keeps for its next tensors the next side needs.
+    if (setup.device !== 'cpu') tf.backend().dispose();
   }
+}
+
+/** Bytes. */
+function peakOfProcess(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+function peakOfTensors(): number {
+  return (tf.memory() as unknown as { peak: number }).peak;
 }
 
 /** As a rank of one trains: on a backend that can, gradients and moments stay there. */

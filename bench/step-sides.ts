@@ -2,7 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { compiledFile, type ModelConfig, type Precision, packageRoot } from '../src/index';
+import {
+  type Checkpointing,
+  compiledFile,
+  type ModelConfig,
+  type Precision,
+  packageRoot,
+} from '../src/index';
+
+export type Device = 'cpu' | 'cuda';
 
 /** What every side is given. */
 export interface StepSetup {
@@ -10,7 +18,9 @@ export interface StepSetup {
   readonly state: string;
   readonly config: ModelConfig;
   readonly threads: number;
+  readonly device: Device;
   readonly precision: Precision;
+  readonly checkpointing: Checkpointing;
   readonly learningRate: number;
   readonly clip: number;
 }
@@ -23,7 +33,7 @@ export interface Turn {
   readonly codes: number[][];
   /** PyTorch's: of each step, the latents that took a suggested code as near as their own. */
   readonly ties?: number[];
-  /** MiB above what was there when the weights were loaded. */
+  /** MiB above what was there when the weights were loaded: of the process, on a GPU of tensors. */
   readonly peak: number;
 }
 
@@ -33,20 +43,24 @@ export const channelsLast = 'PyTorch eager channels_last_3d';
 export const autocast = 'PyTorch eager channels_last_3d, bf16 autocast';
 export const eager: readonly string[] = [contiguous, channelsLast, autocast];
 export const compiled = 'PyTorch torch.compile, channels_last_3d';
+export const compiledAutocast = 'PyTorch torch.compile, channels_last_3d, bf16 autocast';
 
 export interface Side {
   readonly name: string;
   readonly process: ChildProcess;
-  /** Settles when it has loaded; PyTorch's says why where it cannot run. */
-  readonly ready: Promise<{ readonly unable?: string }>;
+  /** Settles when it has loaded. */
+  readonly ready: Promise<void>;
   readonly turns: Turn[];
+  /** Why it cannot run, or no longer: what it needs is not here, or memory is out. */
+  unable?: string;
   /** Runs so many steps; PyTorch eager also so many as codes are suggested for, which it takes where two are as near. */
-  take(steps: number | readonly number[][]): Promise<Turn>;
+  take(steps: number | readonly number[][]): Promise<void>;
 }
 
 export function ourSide(backend: string, setup: StepSetup): Side {
   const program = compiledFile('bench', 'step-side.js');
-  return side(backend, process.execPath, [program, JSON.stringify({ ...setup, backend })]);
+  const environment = { PATCHWISE_THREADS: String(setup.threads), PATCHWISE_DEVICE: setup.device };
+  return side(backend, process.execPath, [program, JSON.stringify({ ...setup, backend })], environment);
 }
 
 export function peerSide(python: string, name: string, setup: StepSetup): Side {
@@ -54,28 +68,33 @@ export function peerSide(python: string, name: string, setup: StepSetup): Side {
   const args = JSON.stringify({
     ...setup,
     channelsLast: name !== contiguous,
-    bf16: name === autocast,
-    compile: name === compiled,
+    bf16: name === autocast || name === compiledAutocast,
+    compile: name === compiled || name === compiledAutocast,
   });
-  return side(name, python, [program, args]);
+  return side(name, python, [program, args], {});
 }
 
-function side(name: string, program: string, args: readonly string[]): Side {
-  const process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+function side(name: string, program: string, args: readonly string[], environment: NodeJS.ProcessEnv): Side {
+  const env = { ...process.env, ...environment };
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async (): Promise<unknown> => {
     const { value, done } = await lines.next();
     if (done) throw new Error(`${name} ended before it answered`);
-    return JSON.parse(value);
+    const said = JSON.parse(value) as { unable?: string };
+    if (said.unable) made.unable = said.unable;
+    return said;
   };
-  return {
+  const made: Side = {
     name,
-    process,
-    ready: answer() as Promise<{ unable?: string }>,
+    process: child,
+    ready: answer().then(() => {}),
     turns: [],
     take: async (steps) => {
-      process.stdin.write(`${JSON.stringify(steps)}\n`);
-      return (await answer()) as Turn;
+      child.stdin.write(`${JSON.stringify(steps)}\n`);
+      const turn = await answer();
+      if (!made.unable) made.turns.push(turn as Turn);
     },
   };
+  return made;
 }

@@ -12,10 +12,16 @@ import {
 } from '../src/index';
 
 /**
- * Writes fresh weights, a codebook and a patch of the chest phantom to `stem`.json and .bin. The codes are spread wider
+ * Writes fresh weights, a codebook and patches of chest phantoms to `stem`.json and .bin. The codes are spread wider
  * than the latents are at first, so that few latents are as near to two of them as rounding can decide.
  */
-export async function writeState(stem: string, config: ModelConfig, size: Vec3, seed = 0): Promise<void> {
+export async function writeState(
+  stem: string,
+  config: ModelConfig,
+  size: Vec3,
+  seed = 0,
+  batch = 1,
+): Promise<void> {
   await useBackend('cpu');
   const model = new VqGan(config, seed);
   const arrays = new Map(model.state());
@@ -28,9 +34,13 @@ export async function writeState(stem: string, config: ModelConfig, size: Vec3, 
   arrays.set('codebook.z_avg', { shape, data: embeddings });
   arrays.set('codebook.N', { shape: [config.codes], data: new Float32Array(config.codes).fill(1) });
   arrays.set('codebook.initialised', { shape: [1], data: Float32Array.of(1) });
-  const ct = phantom({ shape: size, seed: seed + 1 });
-  const data = toModel(ct.data, resolveIntensity('ctpa', ct));
-  arrays.set('x', { shape: [1, size[2], size[1], size[0], 1], data });
+  const [x, y, z] = size;
+  const patches = new Float32Array(batch * x * y * z);
+  for (let n = 0; n < batch; n++) {
+    const ct = phantom({ shape: size, seed: seed + 1 + n });
+    patches.set(toModel(ct.data, resolveIntensity('ctpa', ct)), n * x * y * z);
+  }
+  arrays.set('x', { shape: [batch, z, y, x, 1], data: patches });
   let offset = 0;
   const index = [...arrays].map(([name, array]) => {
     const entry = { name, shape: array.shape, offset };

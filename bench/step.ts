@@ -1,7 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { backendNames, type LongCall, type Precision, presetNamed, type Vec3 } from '../src/index';
+import {
+  backendNames,
+  type Checkpointing,
+  InvalidArgument,
+  type LongCall,
+  type Precision,
+  presetNamed,
+  stepWork,
+  UnavailableBackend,
+  type Vec3,
+} from '../src/index';
 import { findPython } from './python';
 import { quiet } from './quiet';
 import { type BenchReport, type BenchRow, machine, median, row } from './report';
@@ -9,7 +19,9 @@ import {
   autocast,
   channelsLast,
   compiled,
+  compiledAutocast,
   contiguous,
+  type Device,
   eager,
   ourSide,
   peerSide,
@@ -25,6 +37,8 @@ export interface StepBenchOptions extends LongCall {
   readonly hidden?: number;
   /** Voxels [x, y, z]; default 64 x 64 x 32. */
   readonly shape?: Vec3;
+  /** Patches of a step; default 1. */
+  readonly batch?: number;
   /** Rounds, in which every side takes its turn; default 4. */
   readonly repeats?: number;
   /** Steps of a turn; default 5, so that 20 losses are compared. */
@@ -35,6 +49,10 @@ export interface StepBenchOptions extends LongCall {
   readonly backends?: readonly string[];
   /** Threads of each side; default 2. */
   readonly threads?: number;
+  /** Where all sides compute; default cpu. */
+  readonly device?: Device;
+  /** What all sides compute anew; default none. */
+  readonly checkpointing?: Checkpointing;
   /** What our activations are stored in; with `bf16` PyTorch's bf16 autocast is a peer too. Default float32. */
   readonly precision?: Precision;
   /** Whether torch.compile is a peer too; it takes its minutes to compile. Default false. */
@@ -63,14 +81,19 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
   const {
     preset = 'upstream',
     shape: size = [64, 64, 32],
+    batch = 1,
     repeats = 4,
     steps = 5,
     seed = 0,
     threads = 2,
     patience = 20,
+    device = 'cpu',
     precision = 'float32',
+    checkpointing = 'none',
   } = options;
   const { backends = [backendNames[0] === 'libtorch' ? 'libtorch' : 'wasm'], signal, onProgress } = options;
+  if (device !== 'cpu' && backends.some((name) => name !== 'libtorch'))
+    throw new InvalidArgument('backends', 'libtorch alone on a GPU', backends);
   const base = presetNamed(preset);
   // No restarts of codes: they draw random rows, and PyTorch's generator draws others.
   const config = { ...base.model, hidden: options.hidden ?? base.model.hidden, restartBelow: 0 };
@@ -78,42 +101,53 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
   const sides: Side[] = [];
   try {
     const state = join(folder, 'state');
-    await writeState(state, config, size, seed);
+    await writeState(state, config, size, seed, batch);
     const learningRate = GENTLE * base.learningRate;
-    const setup: StepSetup = { state, config, threads, precision, learningRate, clip: base.clip };
+    const { clip } = base;
+    const setup: StepSetup = { state, config, threads, device, precision, checkpointing, learningRate, clip };
     for (const backend of backends) sides.push(ourSide(backend, setup));
     const python = await findPython(['torch', 'numpy']);
     const peers = [channelsLast, contiguous];
     if (precision === 'bf16') peers.push(autocast);
     if (options.compile) peers.push(compiled);
+    if (options.compile && precision === 'bf16') peers.push(compiledAutocast);
     for (const name of python ? peers : []) sides.push(peerSide(python!, name, setup));
-    const unable = new Map<Side, string>();
-    for (const side of sides) {
-      const answer = await side.ready;
-      if (answer.unable) unable.set(side, answer.unable);
-    }
-    const able = sides.filter((side) => !unable.has(side));
+    const ours = sides.slice(0, backends.length);
+    const refuseUnable = () => {
+      for (const { name, unable } of ours)
+        if (unable) throw new UnavailableBackend(name, unable, 'Nothing was measured');
+    };
+    for (const side of sides) await side.ready;
     for (let round = 0; round < repeats; round++) {
-      for (const [i, side] of able.entries()) {
+      for (const [i, side] of sides.entries()) {
         signal?.throwIfAborted();
+        refuseUnable();
+        if (side.unable) continue;
         // Threads that wait for one another lose far more to a busy neighbour than its share of the processors.
         await quiet(patience, signal);
-        const suggested = i > 0 && eager.includes(side.name) ? able[0]!.turns.at(-1)!.codes : steps;
-        side.turns.push(await side.take(suggested));
-        onProgress?.({ done: round * able.length + i + 1, total: repeats * able.length, what: 'turns' });
+        await side.take(eager.includes(side.name) ? ours[0]!.turns.at(-1)!.codes : steps);
+        onProgress?.({ done: round * sides.length + i + 1, total: repeats * sides.length, what: 'turns' });
       }
     }
-    const name = `${preset}${options.hidden ? `, ${options.hidden} channels` : ''}, ${size.join(' x ')}${precision === 'bf16' ? ', bf16' : ''}`;
-    const ours = able.slice(0, backends.length);
+    refuseUnable();
+    const name = [
+      preset,
+      ...(options.hidden ? [`${options.hidden} channels`] : []),
+      size.join(' x '),
+      ...(batch > 1 ? [`batch ${batch}`] : []),
+      ...(precision === 'bf16' ? ['bf16'] : []),
+      ...(checkpointing === 'none' ? [] : [`${checkpointing} computed anew`]),
+      ...(device === 'cpu' ? [] : [device]),
+    ].join(', ');
+    const work = stepWork(config, size, batch);
+    const others = sides.slice(backends.length);
+    const able = others.filter(({ unable }) => !unable);
     const rows = ours.flatMap((side) => [
-      ...rowsOf(name, side, able.slice(backends.length)),
-      ...[...unable].map(([peer, why]) =>
-        row(
-          { case: `${name}, ${side.name}`, metric: 'step', unit: 'ms', peerName: `${peer.name} (${why})` },
-          timesOf(side),
-          [],
-        ),
-      ),
+      ...rowsOf(name, work, side, able),
+      ...others.flatMap((peer) => {
+        const label = { case: `${name}, ${side.name}`, peerName: `${peer.name} (${peer.unable})` };
+        return peer.unable ? [row({ ...label, metric: 'step', unit: 'ms' }, timesOf(side), [])] : [];
+      }),
     ]);
     return { bench: 'step', machine: machine(), rows };
   } finally {
@@ -123,7 +157,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
 }
 
 /** Times and memory against each peer, the fastest first; then how far the losses are apart. */
-function rowsOf(name: string, ours: Side, peers: readonly Side[]): BenchRow[] {
+function rowsOf(name: string, work: number, ours: Side, peers: readonly Side[]): BenchRow[] {
   const label = `${name}, ${ours.name}`;
   const compare = (metric: string, unit: string, peer: Side | undefined, of: (side: Side) => number[]) =>
     row({ case: label, metric, unit, peerName: peer?.name ?? 'PyTorch' }, of(ours), peer ? of(peer) : []);
@@ -131,6 +165,7 @@ function rowsOf(name: string, ours: Side, peers: readonly Side[]): BenchRow[] {
   const sorted = [...peers].sort((a, b) => median(timesOf(a)) - median(timesOf(b)));
   const rows = (sorted.length ? sorted : [undefined]).flatMap((peer) => [
     compare('step', 'ms', peer, timesOf),
+    compare('rate', 'TFLOP/s', peer, (side) => timesOf(side).map((ms) => work / ms / 1e9)),
     compare('peak memory above the weights', 'MiB', peer, peak),
   ]);
   // PyTorch's default layout is the reference; how far its other one goes from it is what rounding alone can do.

@@ -1,8 +1,8 @@
 """The VQ-GAN's training step in PyTorch eager; the peer of `bench step`.
 
-Arguments: one JSON value {state, config, channelsLast, bf16, compile, threads}. Its first line is {version}, or {unable}
-with the reason. A line with n on stdin runs n steps, one with an array of codes for each step as many; the answer is one
-JSON line {ms, losses, codes, peak, ties}. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
+Arguments: one JSON value {state, config, device, channelsLast, bf16, compile, checkpointing, threads}. Its first line is
+{version}, or {unable} with the reason. A line with n on stdin runs n steps, one with an array of codes for each step as
+many; the answer is one JSON line {ms, losses, codes, peak, ties}, or {unable} where memory is out. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
 """
 
 import json
@@ -15,10 +15,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from vqgan import Generator
+from torch.utils.checkpoint import checkpoint
+from vqgan import Generator, ResBlock
 
 ARGUMENTS = json.loads(sys.argv[1])
 CONFIG = ARGUMENTS["config"]
+DEVICE = ARGUMENTS["device"]
 # Two codes tie where a latent's distances to them differ by less than this part of the latents' length.
 TIE = 1e-4
 
@@ -71,12 +73,22 @@ def torch_order(name, a):
     return a.permute(3, 4, 0, 1, 2) if name.endswith("convt.weight") else a.permute(4, 3, 0, 1, 2)
 
 
+class CheckpointedBlock(ResBlock):
+    def forward(self, x):
+        return checkpoint(super().forward, x, use_reentrant=False)
+
+
 def peak():
+    if DEVICE == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
     torch.set_num_threads(ARGUMENTS["threads"])
+    if DEVICE == "cuda" and not torch.cuda.is_available():
+        print(json.dumps(dict(unable="no CUDA")), flush=True)
+        return
     values = np.fromfile(ARGUMENTS["state"] + ".bin", "<f4")
     arrays = {}
     for entry in json.load(open(ARGUMENTS["state"] + ".json")):
@@ -86,6 +98,11 @@ def main():
     arrays.pop("codebook.initialised")
     model = VqGan()
     model.load_state_dict({name: torch_order(name, a).contiguous() for name, a in arrays.items()})
+    if ARGUMENTS["checkpointing"] == "blocks":
+        for module in model.modules():
+            if type(module) is ResBlock:
+                module.__class__ = CheckpointedBlock
+    model, x = model.to(DEVICE), x.to(DEVICE)
     if ARGUMENTS["channelsLast"]:
         model = model.to(memory_format=torch.channels_last_3d)
         x = x.to(memory_format=torch.channels_last_3d)
@@ -94,7 +111,9 @@ def main():
     if ARGUMENTS["compile"]:
         train = torch.compile(model)
         try:
-            train(x).backward()  # it compiles at its first call
+            with torch.autocast(DEVICE, torch.bfloat16, enabled=ARGUMENTS["bf16"]):
+                loss = train(x)
+            loss.backward()  # it compiles at its first call
         except Exception as error:
             print(json.dumps(dict(unable=f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")), flush=True)
             return
@@ -106,10 +125,10 @@ def main():
         ms, losses, codes, ties = [], [], [], []
         asked = json.loads(line)
         for suggested in [None] * asked if isinstance(asked, int) else asked:
-            model.suggested = suggested and torch.tensor(suggested)
+            model.suggested = suggested and torch.tensor(suggested, device=DEVICE)
             begun = time.perf_counter()
             optimiser.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=ARGUMENTS["bf16"]):
+            with torch.autocast(DEVICE, torch.bfloat16, enabled=ARGUMENTS["bf16"]):
                 loss = train(x)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), ARGUMENTS["clip"])
@@ -119,6 +138,11 @@ def main():
             codes.append(model.codes.tolist())
             ties.append(model.ties)
         print(json.dumps(dict(ms=ms, losses=losses, codes=codes, ties=ties, peak=peak() - start)), flush=True)
+        if DEVICE == "cuda":
+            torch.cuda.empty_cache()  # all sides share the GPU: what this one keeps the next one needs
 
 
-main()
+try:
+    main()
+except torch.cuda.OutOfMemoryError:
+    print(json.dumps(dict(unable="out of memory")), flush=True)

@@ -103,6 +103,7 @@ export {
   forecastMemory,
   type MemoryForecast,
 } from './model/forecast/forecast';
+export { stepWork } from './model/forecast/work';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
 export { type Estimator, estimatorNames } from './model/quantisers/estimators';
 export { fitQuantiser, type QuantiserConfig } from './model/quantisers/options';

@@ -167,6 +167,7 @@ describe('the public names', () => {
         "slabOf",
         "ssim",
         "ssimMap",
+        "stepWork",
         "storeActivationsIn",
         "supervise",
         "svg",

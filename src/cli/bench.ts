@@ -1,6 +1,14 @@
 import { type Command, Option } from 'commander';
 import type { BenchReport } from '../../bench/report';
-import { InvalidArgument, type LongCall, type Precision, type Vec3 } from '../index';
+import type { Device } from '../../bench/step-sides';
+import {
+  type Checkpointing,
+  checkpointings,
+  InvalidArgument,
+  type LongCall,
+  type Precision,
+  type Vec3,
+} from '../index';
 import { answer, columns, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 interface BenchOptions {
@@ -15,7 +23,10 @@ interface BenchOptions {
   readonly backends?: readonly string[];
   readonly backend?: string;
   readonly variants?: readonly string[];
+  readonly batch?: number;
+  readonly device?: Device;
   readonly precision?: Precision;
+  readonly checkpointing?: Checkpointing;
   readonly compile?: boolean;
 }
 
@@ -54,12 +65,19 @@ export function addBench(program: Command): void {
       '--data <file>',
       'gan, quantisers: NIfTI file to train on; default the chest CT beside the project',
     )
+    .option('--batch <n>', 'step: patches of a step; default 1', parseCount)
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)
     .addOption(
       new Option('--precision <name>', 'step: what our activations are stored in').choices([
         'float32',
         'bf16',
       ]),
+    )
+    .addOption(
+      new Option('--checkpointing <what>', 'step: what all sides compute anew').choices(checkpointings),
+    )
+    .addOption(
+      new Option('--device <name>', "step: where all sides compute; default 'cpu'").choices(['cpu', 'cuda']),
     )
     .option('--compile', 'step: torch.compile is a peer too')
     .option('--backends <names>', 'step: our backends, comma-separated', (text: string) => text.split(','))

@@ -25,6 +25,40 @@ it('trains beside PyTorch from the same weights, to the same losses', async () =
   else console.log('skipped: no Python here has torch and numpy, so there is nothing to compare with');
 });
 
+it('trains on several patches with blocks computed anew', async () => {
+  const setup = {
+    preset: 'guide',
+    hidden: 8,
+    shape: [16, 16, 16],
+    batch: 2,
+    checkpointing: 'blocks',
+  } as const;
+  const { rows } = await benchStep({
+    ...setup,
+    backends: ['wasm'],
+    repeats: 1,
+    steps: 3,
+    threads: 1,
+    patience: 0,
+  });
+  const label = 'guide, 8 channels, 16 x 16 x 16, batch 2, blocks computed anew, wasm';
+  expect(new Set(rows.map((row) => row.case))).toEqual(new Set([label]));
+  const losses = rows.find(({ metric }) => metric.startsWith('largest distance of 3 losses'));
+  if (losses) expect(losses.ours).toBeLessThan(1e-4);
+  else console.log('skipped: no Python here has torch and numpy, so there is nothing to compare with');
+});
+
+it('says what a backend of ours lacks', async () => {
+  const bench = benchStep({
+    preset: 'toy',
+    shape: [16, 16, 16],
+    backends: ['wasm'],
+    device: 'cuda',
+    patience: 0,
+  });
+  await expect(bench).rejects.toThrow('libtorch alone on a GPU');
+});
+
 it('lets PyTorch take a suggested code that is as near as its own, and no other', async () => {
   const python = await findPython(['torch', 'numpy']);
   if (!python) return console.log('skipped: no Python here has torch and numpy');
@@ -33,12 +67,14 @@ it('lets PyTorch take a suggested code that is as near as its own, and no other'
   const { model, learningRate, clip } = presetNamed('toy');
   const config = { ...model, codes: 2, restartBelow: 0 };
   await writeState(state, config, [16, 16, 16]);
-  const setup: StepSetup = { state, config, threads: 1, precision: 'float32', learningRate, clip };
+  const how = { threads: 1, device: 'cpu', precision: 'float32', checkpointing: 'none' } as const;
+  const setup: StepSetup = { state, config, ...how, learningRate, clip };
   const firstStep = async (codes: 1 | number[][]) => {
     const side = peerSide(python, contiguous, setup);
     try {
       await side.ready;
-      return await side.take(codes);
+      await side.take(codes);
+      return side.turns[0]!;
     } finally {
       side.process.kill();
     }
