@@ -14,7 +14,8 @@ import {
 } from '../src/index';
 import { findPython } from './python';
 import { quiet } from './quiet';
-import { type BenchReport, type BenchRow, machine, median, row } from './report';
+import { type BenchReport, machine } from './report';
+import { stepRows } from './step-rows';
 import {
   autocast,
   channelsLast,
@@ -60,9 +61,6 @@ export interface StepBenchOptions extends LongCall {
   /** Seconds to wait before a turn for other programs to be quiet; default 20. */
   readonly patience?: number;
 }
-
-/** Steps of a side that are not timed: memory is faulted in and code chosen in them. */
-const WARM_UP = 2;
 
 /**
  * Of the preset's learning rate, for every side. At all of it Adam's first steps are so large that two ways of rounding
@@ -140,85 +138,10 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
       ...(device === 'cpu' ? [] : [device]),
     ].join(', ');
     const work = stepWork(config, size, batch);
-    const others = sides.slice(backends.length);
-    const able = others.filter(({ unable }) => !unable);
-    const rows = ours.flatMap((side) => [
-      ...rowsOf(name, work, side, able),
-      ...others.flatMap((peer) => {
-        const label = { case: `${name}, ${side.name}`, peerName: `${peer.name} (${peer.unable})` };
-        return peer.unable ? [row({ ...label, metric: 'step', unit: 'ms' }, timesOf(side), [])] : [];
-      }),
-    ]);
+    const rows = ours.flatMap((side) => stepRows(name, work, side, sides.slice(backends.length)));
     return { bench: 'step', machine: machine(), rows };
   } finally {
     for (const side of sides) side.process.kill();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Times and memory against each peer, the fastest first; then how far the losses are apart. */
-function rowsOf(name: string, work: number, ours: Side, peers: readonly Side[]): BenchRow[] {
-  const label = `${name}, ${ours.name}`;
-  const compare = (metric: string, unit: string, peer: Side | undefined, of: (side: Side) => number[]) =>
-    row({ case: label, metric, unit, peerName: peer?.name ?? 'PyTorch' }, of(ours), peer ? of(peer) : []);
-  const peak = (side: Side) => [side.turns.at(-1)!.peak];
-  const sorted = [...peers].sort((a, b) => median(timesOf(a)) - median(timesOf(b)));
-  const rows = (sorted.length ? sorted : [undefined]).flatMap((peer) => [
-    compare('step', 'ms', peer, timesOf),
-    compare('rate', 'TFLOP/s', peer, (side) => timesOf(side).map((ms) => work / ms / 1e9)),
-    compare('peak memory above the weights', 'MiB', peer, peak),
-  ]);
-  // PyTorch's default layout is the reference; how far its other one goes from it is what rounding alone can do.
-  const [reference, yardstick] = [contiguous, channelsLast].map((name) =>
-    peers.find((peer) => peer.name === name),
-  );
-  if (!reference || !yardstick) return rows;
-  const [own, other] = [ours, yardstick].map((side) => distance(side, reference));
-  const apart = (metric: string, unit: string, of: (d: Distance) => number) =>
-    row({ case: label, metric, unit, peerName: yardstick.name }, [of(own!)], [of(other!)]);
-  return [
-    ...rows,
-    apart(`largest distance of ${own!.steps} losses from PyTorch's contiguous`, '', (d) => d.largest),
-    apart('the same, while each latent has the same code', '', (d) => d.largestBefore),
-    apart(`steps of ${own!.steps} until a latent has another code`, 'steps', (d) => d.agreed),
-    row(
-      {
-        case: label,
-        metric: 'latents as near to two codes, decided alike',
-        unit: '',
-        peerName: yardstick.name,
-      },
-      [tiesOf(reference)],
-      [tiesOf(yardstick)],
-    ),
-  ];
-}
-
-function tiesOf(side: Side): number {
-  return side.turns.flatMap(({ ties = [] }) => ties).reduce((sum, n) => sum + n, 0);
-}
-
-function timesOf(side: Side): number[] {
-  const all = side.turns.flatMap(({ ms }) => ms);
-  return all.slice(Math.min(WARM_UP, all.length >> 1));
-}
-
-/** How far one side's training goes from another's. */
-interface Distance {
-  readonly steps: number;
-  readonly largest: number;
-  /** Steps from the first on in which all latents have the same codes on both sides. */
-  readonly agreed: number;
-  /** Of the losses of those steps. */
-  readonly largestBefore: number;
-}
-
-function distance(side: Side, reference: Side): Distance {
-  const [losses, expected] = [side, reference].map(({ turns }) => turns.flatMap((turn) => turn.losses));
-  const [codes, expectedCodes] = [side, reference].map(({ turns }) => turns.flatMap((turn) => turn.codes));
-  const apart = losses!.map((loss, i) => Math.abs(loss - expected![i]!));
-  const parted = codes!.findIndex((step, i) => step.some((code, j) => code !== expectedCodes![i]![j]));
-  const agreed = parted < 0 ? apart.length : parted;
-  const largestBefore = Math.max(0, ...apart.slice(0, agreed));
-  return { steps: apart.length, largest: Math.max(...apart), agreed, largestBefore };
 }
