@@ -2,7 +2,8 @@
 
 Arguments: one JSON value {state, config, device, channelsLast, bf16, compile, checkpointing, threads}. Its first line is
 {version}, or {unable} with the reason. A line with n on stdin runs n steps, one with an array of codes for each step as
-many; the answer is one JSON line {ms, losses, codes, peak, ties}, or {unable} where memory is out. `state` is a stem: .json names the arrays of .bin, in Patchwise's layout.
+many; the answer is one JSON line {ms, losses, codes, peak, ties}, or {unable} where memory is out. `state` is a stem:
+.json names the arrays of .bin, in Patchwise's layout.
 """
 
 import json
