@@ -1,12 +1,14 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { findPython } from '../../bench/python';
 import { benchStep } from '../../bench/step';
 import { contiguous, peerSide, type StepSetup } from '../../bench/step-sides';
 import { writeState } from '../../bench/step-state';
 import { presetNamed } from '../../src/index';
+
+afterEach(() => vi.unstubAllEnvs());
 
 it('trains beside PyTorch from the same weights, to the same losses', async () => {
   const setup = {
@@ -48,7 +50,7 @@ it('trains on several patches with blocks computed anew', async () => {
   else console.log('skipped: no Python here has torch and numpy, so there is nothing to compare with');
 });
 
-it('says what a backend of ours lacks', async () => {
+it('measures libtorch alone on a GPU', async () => {
   const bench = benchStep({
     preset: 'toy',
     shape: [16, 16, 16],
@@ -57,6 +59,43 @@ it('says what a backend of ours lacks', async () => {
     patience: 0,
   });
   await expect(bench).rejects.toThrow('libtorch alone on a GPU');
+});
+
+it('says what a side lacks, ours as an error, PyTorch in the report', async () => {
+  vi.stubEnv('CUDA_VISIBLE_DEVICES', '');
+  const bench = benchStep({
+    preset: 'toy',
+    shape: [16, 16, 16],
+    backends: ['libtorch'],
+    device: 'cuda',
+    patience: 0,
+  });
+  await expect(bench).rejects.toMatchObject({ tag: 'UnavailableBackend', backend: 'libtorch' });
+  const python = await findPython(['torch', 'numpy']);
+  if (!python) return console.log('skipped: no Python here has torch and numpy');
+  const { model, learningRate, clip } = presetNamed('toy');
+  const how = { threads: 1, device: 'cuda', precision: 'float32', checkpointing: 'none' } as const;
+  const side = peerSide(python, contiguous, { state: '', config: model, ...how, learningRate, clip });
+  await side.ready;
+  expect(side.unable).toBe('no CUDA');
+});
+
+it('trains every patch of a batch on a phantom of its own', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'patchwise-test-'));
+  const state = join(folder, 'state');
+  try {
+    await writeState(state, presetNamed('toy').model, [8, 6, 4], 0, 2);
+    const entries = JSON.parse(await readFile(`${state}.json`, 'utf8')) as {
+      name: string;
+      shape: number[];
+    }[];
+    expect(entries.at(-1)).toMatchObject({ name: 'x', shape: [2, 4, 6, 8, 1] });
+    const bytes = await readFile(`${state}.bin`);
+    const patch = 4 * 8 * 6 * 4;
+    expect(bytes.subarray(-patch)).not.toEqual(bytes.subarray(-2 * patch, -patch));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('lets PyTorch take a suggested code that is as near as its own, and no other', async () => {

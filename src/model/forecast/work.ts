@@ -5,7 +5,7 @@ import type { Activation } from './ledger';
 /**
  * Floating-point operations of a training step of the generator on `batch` patches [x, y, z]: its convolutions, forward
  * and for both gradients, a multiplication and an addition each. What checkpointing computes anew is not counted, so
- * that a rate of them says how soon a step is done, nor are norms, codes and optimiser, which are not a hundredth.
+ * that a rate of them says how soon a step is done, nor are norms, codes and the optimiser.
  */
 export function stepWork(config: ModelConfig, patch: readonly [number, number, number], batch = 1): number {
   const layers = generatorLayers(config, patch, batch, 'float32');

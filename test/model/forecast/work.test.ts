@@ -3,8 +3,8 @@ import { presetNamed, stepWork } from '../../../src/index';
 
 const { model } = presetNamed('guide');
 
-it('counts a step as PyTorch does, but for the border of transposed convolutions', () => {
-  // PyTorch's FlopCounterMode counts 166 GFLOP with it.
+it('counts a step as PyTorch does, but for the codes and the border of transposed convolutions', () => {
+  // PyTorch's FlopCounterMode counts 166 GFLOP with them.
   const work = stepWork(presetNamed('upstream').model, [64, 64, 32]);
   expect(work / 1e9).toBeGreaterThan(166 * 0.95);
   expect(work / 1e9).toBeLessThan(166);
