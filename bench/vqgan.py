@@ -52,7 +52,7 @@ class ResBlock(nn.Module):
 
 
 def strides(config):
-    """Per resolution step, stride 2 on the axes [d, h, w] still to be halved."""
+    """Per step of the encoder, and likewise of the decoder: stride 2 on the axes [d, h, w] with halvings left."""
     left = [int(math.log2(f)) for f in config["downsample"][::-1]]
     return [tuple(2 if n > i else 1 for n in left) for i in range(max(left))]
 
@@ -90,7 +90,7 @@ class Decoder(nn.Module):
         self.final_block = nn.Sequential(norm(config, channels), nn.SiLU())
         self.conv_blocks = nn.ModuleList()
         inputs, outputs = channels, channels
-        for stride in strides(config)[::-1]:
+        for stride in strides(config):
             up = SameConvTranspose(inputs, outputs, 4, stride)
             self.conv_blocks.append(level(config, "up", up, outputs, names))
             inputs, outputs = outputs, outputs // 2

@@ -38,7 +38,11 @@ export function addInterchange(program: Command): void {
     .description('a PyTorch VQ-GAN (safetensors of its state_dict) as a checkpoint that other commands take')
     .argument('<file>', 'safetensors')
     .argument('<folder>', 'where the checkpoint is written')
-    .option('--downsample <x,y,z>', 'voxels per latent, if not the same on each axis', parseVec3)
+    .option(
+      '--downsample <x,y,z>',
+      'voxels per latent, if not the same on each axis; the original has z,y,x',
+      parseVec3,
+    )
     .option('--groups <n>', 'groups of each norm; default 32', parseCount)
     .option('--patch <x,y,z>', 'patches that volumes are cut into', parseVec3)
     .option('--stride <x,y,z>', 'distance of neighbouring patches', parseVec3)

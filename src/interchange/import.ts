@@ -16,8 +16,8 @@ import { INITIALISED, stateShapes } from './trained';
 
 export interface ImportOptions {
   /**
-   * What a PyTorch file does not tell: `downsample` (default the same on each axis), `groups` (32), and the quantiser,
-   * where it is another than `ema`. Everything is in the metadata of files that Patchwise wrote.
+   * What a PyTorch file does not tell: `downsample` (default the same on each axis; [x, y, z], where the original's
+   * config has [z, y, x]), `groups` (32), and the quantiser, where it is another than `ema`. Everything is in the metadata of files that Patchwise wrote.
    */
   readonly model?: Partial<ModelConfig>;
   /** Patches that volumes are cut into; default those of the file's metadata, else 256 x 256 x 128 or what fits. */

@@ -33,7 +33,7 @@ export interface ModelConfig extends QuantiserConfig {
 /** A convolution's stride on [d, h, w]. */
 export type Stride = readonly [number, number, number];
 
-/** One resolution step, shared by the encoder (downwards) and the decoder (upwards). */
+/** One resolution step of the encoder. The decoder has the same channels, the lowest first (`decoderStages`). */
 export interface Stage {
   /** Channels on the full-resolution side. */
   readonly above: number;

@@ -39,13 +39,17 @@ export function decodeLast(h: tf.Tensor5D, weights: Weights): tf.Tensor5D {
 export const LAST_LAYER = 'decoder.conv_last';
 
 /**
- * The encoder's stages upwards. The model keeps a stage's low-resolution channels after upsampling, so with 64
- * hidden channels it goes 256 -> 256 -> 128, not 256 -> 128 -> 64.
+ * The decoder's stages, from the lowest resolution up. Channels mirror the encoder's, but each stage keeps its
+ * low-resolution channels after upsampling: 64 hidden channels go 256 -> 256 -> 128, not 256 -> 128 -> 64. Strides do
+ * not mirror the encoder's: as in the original, both count the halvings of each axis down from all of them. With
+ * downsampling [4, 4, 2] the encoder's strides on [d, h, w] are (2, 2, 2), then (1, 2, 2), and so are the decoder's.
  */
 export function decoderStages(config: ModelConfig): { inputs: number; outputs: number; stride: Stride }[] {
-  return stages(config)
-    .reverse()
-    .map(({ below, stride }, i) => ({ inputs: i === 0 ? below : 2 * below, outputs: below, stride }));
+  const down = stages(config);
+  return down.map(({ stride }, i) => {
+    const { below } = down.at(-1 - i)!;
+    return { inputs: i === 0 ? below : 2 * below, outputs: below, stride };
+  });
 }
 
 export const upName = (stage: number): string => `decoder.conv_blocks.${stage}.up`;
