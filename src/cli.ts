@@ -1,19 +1,19 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { addBackend } from './cli/backend';
 import { addBench } from './cli/bench';
 import { addCodes } from './cli/codes';
 import { addCompare } from './cli/compare';
 import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
+import { exitCodeOf, nameRefusedOptions, tellFailure } from './cli/failure';
 import { addInterchange } from './cli/interchange';
 import { addNotebook } from './cli/notebook';
 import { addPlan } from './cli/plan';
 import { addPrepare } from './cli/prepare';
 import { addTrain } from './cli/train';
-import { isPatchwiseError, version } from './index';
+import { version } from './index';
 
-/** Exit codes: 0 done, 1 the work failed, 2 wrong usage. */
 async function main(): Promise<void> {
   const program = new Command('patchwise')
     .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
@@ -34,21 +34,28 @@ async function main(): Promise<void> {
     addDoctor,
   ])
     add(program);
+  nameRefusedOptions(program);
+  endWithoutReader(process.stdout);
+  endWithoutReader(process.stderr);
   try {
     await program.parseAsync();
   } catch (error) {
-    process.exitCode = report(error);
+    process.exitCode = exitCodeOf(error);
+    const told = tellFailure(error);
+    if (told !== undefined) process.stderr.write(`patchwise: ${told}\n`);
   }
 }
 
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const wrongUsage = isPatchwiseError(error, 'InvalidArgument') || isPatchwiseError(error, 'InvalidConfig');
-  // What a person stopped needs no place in our code.
-  const plain = isPatchwiseError(error) || (error instanceof Error && error.name === 'AbortError');
-  const message = plain ? error.message : error instanceof Error ? error.stack : error;
-  process.stderr.write(`patchwise: ${message}\n`);
-  return wrongUsage ? 2 : 1;
+/**
+ * `patchwise runs | head` closes the pipe: nobody reads the rest, and that is no failure. Ranks and their supervisor
+ * go on: a log that nobody reads any more must not end a training.
+ */
+function endWithoutReader(stream: NodeJS.WriteStream): void {
+  const trains = ['rank', 'supervise'].includes(process.argv[2] ?? '');
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (!trains) process.exit();
+  });
 }
 
 void main();

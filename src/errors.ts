@@ -1,3 +1,5 @@
+import { nearest } from './spelling';
+
 /**
  * The errors of Patchwise. Each is a tagged class that says what was expected, what came and, where the choice
  * is closed, what is allowed. Catch them with `isPatchwiseError(error, 'InvalidArgument')`.
@@ -26,8 +28,7 @@ export class InvalidArgument extends PatchwiseError {
     readonly received: unknown,
     readonly allowed?: readonly unknown[],
   ) {
-    const choices = allowed ? `; allowed: ${allowed.join(', ')}` : '';
-    super(`${argument}: expected ${expected}, received ${print(received)}${choices}`);
+    super(`${argument}: ${mismatch({ expected, received, allowed })}`);
   }
 }
 
@@ -150,12 +151,21 @@ export class InvalidConfig extends PatchwiseError {
   readonly tag = 'InvalidConfig';
 
   constructor(readonly problems: readonly ConfigProblem[]) {
-    const lines = problems.map(({ key, expected, received, allowed }) => {
-      const choices = allowed ? `; allowed: ${allowed.join(', ')}` : '';
-      return `${key}: expected ${expected}, received ${print(received)}${choices}`;
-    });
-    super(`config: ${lines.join('\n        ')}`);
+    super(problems.map((problem) => `setting ${problem.key}: ${mismatch(problem)}`).join('\n'));
   }
+}
+
+/** Above this a list of all that is allowed hides the word that was meant. */
+const FEW = 12;
+
+/** What was expected, what came, and which of the allowed values was probably meant. */
+function mismatch({ expected, received, allowed = [] }: Omit<ConfigProblem, 'key'>): string {
+  const names = allowed.map(String);
+  const meant = typeof received === 'string' ? nearest(received, names) : undefined;
+  const guess = meant === undefined ? '' : `; did you mean ${meant}?`;
+  const list = names.length === 0 || (meant !== undefined && names.length > FEW) ? '' : names.join(', ');
+  const choices = list === '' ? guess : `${guess || ';'} ${guess ? 'Allowed' : 'allowed'}: ${list}`;
+  return `expected ${expected}, received ${print(received)}${choices}`;
 }
 
 function print(value: unknown): string {

@@ -50,9 +50,14 @@ describe('options that are numbers', () => {
     ['prepare in out --spacing 1mm', 'a number'],
     ['prepare in out --window low,40', 'a number'],
     ['doctor --seconds soon', 'a number'],
-  ])('refuses %j', async (command, told) => {
+    ['train --steps ten', 'a whole number above 0'],
+    ['runs resume r --ranks 0', 'a whole number above 0'],
+    ['notebook run n.ipynb --timeout -1', 'a number above 0'],
+  ])('refuses %j and names the option', async (command, told) => {
     const { code, stderr } = await patchwise(...command.split(' '));
-    expect([code, stderr]).toEqual([2, expect.stringContaining(`expected ${told}`)]);
+    const option = /--[a-z]+/.exec(command)![0];
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`Expected ${told}`)]);
+    expect(stderr).toContain(option);
   });
 });
 
@@ -82,6 +87,9 @@ describe('patchwise --help', () => {
     const { code, stderr } = await patchwise('trian');
     expect(code).toBe(2);
     expect(stderr).toContain("unknown command 'trian'");
+    const runs = await patchwise('runs', 'shwo', 'x');
+    expect(runs.code).toBe(2);
+    expect(runs.stderr).toContain("unknown command 'shwo'\n(Did you mean show?)");
   });
 });
 

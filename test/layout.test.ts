@@ -5,17 +5,27 @@ import { describe, expect, it } from 'vitest';
 const root = resolve(__dirname, '..');
 
 /** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
-const ground = ['errors', 'random', 'progress', 'package', 'atomic-file', 'process-identity', 'memory'];
+const ground = [
+  'spelling',
+  'errors',
+  'random',
+  'progress',
+  'package',
+  'atomic-file',
+  'process-identity',
+  'memory',
+];
 const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
 const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),
   ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),
+  errors: ['spelling'],
   memory: ['errors', 'package'],
   'atomic-file': ['errors'],
   compute: ground,
   model: [...ground, 'compute'],
   index: [...ground, ...flow],
-  cli: ['index', 'kernels', 'bench'],
+  cli: ['index', 'spelling', 'kernels', 'bench'],
   kernels: ['index', 'package'],
   bench: ['index', 'kernels'],
   data: ['index'],

@@ -11,7 +11,7 @@ import {
   InvalidArgument,
   useBackend,
 } from '../index';
-import { answer, columns, formatBytes, interruptible, parseCount, parseNumber } from './terminal';
+import { answer, columns, formatBytes, interruptible, parseCount, parsePositive } from './terminal';
 
 const run = promisify(execFile);
 
@@ -34,7 +34,7 @@ export function addDoctor(program: Command): void {
       'ports, devices, collectives, the shared folder, and sums among n processes',
       parseCount,
     )
-    .option('--seconds <n>', 'how long the ranks sum', parseNumber, 5)
+    .option('--seconds <n>', 'how long the ranks sum', parsePositive, 5)
     .option('--collective <name>', 'local, c10d, or auto as a run would choose', 'auto')
     .option('--json', 'print one JSON value')
     .action(async (options: DoctorOptions) => {
@@ -146,10 +146,11 @@ async function gpus(): Promise<Finding> {
 }
 
 async function jupyter(): Promise<Finding> {
-  const found = await output('jupyter', ['lab', '--version']);
+  const { findLab } = await import('../../kernels/lab.js'); // as `npx patchwise lab` finds it
+  const lab = await findLab();
   return {
     part: 'JupyterLab',
-    found: found && `JupyterLab ${found}`,
+    found: lab && `JupyterLab ${lab.version}`,
     required: false,
     cure: 'python3 -m venv .venv && .venv/bin/pip install jupyterlab (only to open notebooks in a browser)',
   };

@@ -12,7 +12,7 @@ export async function follow(run: Run, json: boolean | undefined): Promise<void>
     }
   } catch (error) {
     if (!call.signal?.aborted) throw error;
-    process.stderr.write(`\n${run.id} goes on; stop it with: patchwise runs stop ${run.id}\n`);
+    process.stderr.write(`\n${run.id} goes on; stop it with: npx patchwise runs stop ${run.id}\n`);
     return;
   }
   await run.done;

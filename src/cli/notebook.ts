@@ -5,7 +5,7 @@ import type { EngineName } from '../../kernels/install';
 import type { Output } from '../../kernels/notebook';
 import type { NotebookEvent } from '../../kernels/run-notebook';
 import { InvalidArgument } from '../index';
-import { answer, interruptible, parseCount, parseNumber, parseWhole } from './terminal';
+import { answer, interruptible, parseCount, parseNumber, parsePositive, parseWhole } from './terminal';
 
 export function addNotebook(program: Command): void {
   const notebook = program.command('notebook').description('run notebooks without a browser');
@@ -17,7 +17,7 @@ export function addNotebook(program: Command): void {
     .option('--volume <file>', 'a CT as NIfTI: short for -p volume=<file>')
     .option('--output <file>', 'executed notebook (default: reports/<name>.ipynb)')
     .option('--html [file]', 'also write one self-contained HTML report (default: reports/<name>.html)')
-    .option('--timeout <seconds>', 'longest time for one cell', parseNumber, 3600)
+    .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (file: string, options: NotebookOptions) => {
       const { runNotebook } = await import('../../kernels/run-notebook.js');
@@ -59,7 +59,7 @@ export function addNotebook(program: Command): void {
       '-p, --parameter <name=value...>',
       'set a variable in the notebooks that have a cell tagged "parameters"',
     )
-    .option('--timeout <seconds>', 'longest time for one cell', parseNumber, 3600)
+    .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (paths: string[], options: Pick<NotebookOptions, 'parameter' | 'timeout' | 'json'>) => {
       const { testNotebooks } = await import('../../kernels/test-notebooks.js');
@@ -112,7 +112,10 @@ export function addNotebook(program: Command): void {
     .action(async (options: KernelOptions) => {
       const { installKernel } = await import('../../kernels/install.js');
       const installed = await installKernel(options);
-      answer(options.json, installed, () => Object.values(installed).map((path) => `installed ${path}`));
+      answer(options.json, installed, () => [
+        ...Object.values(installed).map((path) => `installed ${path}`),
+        'next: npx patchwise lab -- notebooks/quickstart.ipynb',
+      ]);
     });
   kernel
     .command('uninstall')
@@ -156,7 +159,7 @@ export function addNotebook(program: Command): void {
     .description(
       'let a kernel follow a run for a long time and look whether its memory, files and listeners grow',
     )
-    .option('--minutes <n>', 'how long', parseNumber, 60)
+    .option('--minutes <n>', 'how long', parsePositive, 60)
     .option('--pause <seconds>', 'between two rounds of cells', parseNumber, 2)
     .option('--share <part>', 'of the time that the run may compute, 0 to 1', parseNumber, 1)
     .option('--json', 'print one JSON value')

@@ -125,7 +125,12 @@ interface PlanOptions {
 }
 
 async function shapeOf(volume: string): Promise<Vec3> {
-  return existsSync(volume) ? (await readVolume(volume)).shape : parseVec3(volume);
+  if (existsSync(volume)) return (await readVolume(volume)).shape;
+  try {
+    return parseVec3(volume);
+  } catch {
+    throw new InvalidArgument('--volume', 'three numbers, x,y,z, or a NIfTI file', volume);
+  }
 }
 
 /** The preset's stride where the patch is the preset's, else one of the same overlap. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { attach, duration, InvalidArgument, listRuns, type Run, runLines, runsSideBySide } from '../index';
+import { nearest } from '../spelling';
 import { follow, recordLine, summary } from './follow';
 import { answer, columns, parseCount } from './terminal';
 
@@ -12,7 +13,9 @@ export function addRuns(program: Command): void {
     .command('list', { isDefault: true })
     .description('all runs of this project, newest first')
     .option('--json', 'print one JSON value')
-    .action(async (options: { json?: boolean }) => {
+    .allowExcessArguments() // `runs shwo` arrives here too, since `list` is what `runs` alone means
+    .action(async (options: { json?: boolean }, list: Command) => {
+      if (list.args.length > 0) refuseCommand(runs, list.args[0]!);
       const found = await Promise.all(
         (await listRuns()).map(async (run) => ({ run, status: await run.status() })),
       );
@@ -145,7 +148,7 @@ export function addRuns(program: Command): void {
       const status = await run.status();
       answer(options.json, { id: run.id, dir: run.dir, status }, () => [
         ...summary(run, status),
-        ...(options.follow ? [] : [`follow it with: patchwise runs watch ${run.id}`]),
+        ...(options.follow ? [] : [`follow it with: npx patchwise runs watch ${run.id}`]),
       ]);
     });
 
@@ -160,6 +163,15 @@ export function addRuns(program: Command): void {
         Object.entries(logs).flatMap(([name, text]) => [`== ${name}`, text.trimEnd()]),
       );
     });
+}
+
+/** As commander refuses an unknown command where there is no default one. */
+function refuseCommand(parent: Command, name: string): never {
+  const meant = nearest(
+    name,
+    parent.commands.map((command) => command.name()),
+  );
+  parent.error(`error: unknown command '${name}'${meant ? `\n(Did you mean ${meant}?)` : ''}`);
 }
 
 interface ResumeCommandOptions {

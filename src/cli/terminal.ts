@@ -51,6 +51,13 @@ export function parseNumber(text: string): number {
   return value;
 }
 
+/** A length of time. */
+export function parsePositive(text: string): number {
+  const value = parseNumber(text);
+  if (value <= 0) throw new InvalidArgument('option', 'a number above 0', text);
+  return value;
+}
+
 /** A seed, or a place counted from 0. */
 export function parseWhole(text: string): number {
   const value = parseNumber(text);

@@ -7,7 +7,7 @@ import { answer, parseCount } from './terminal';
 export function addTrain(program: Command): void {
   program
     .command('train')
-    .description('start a training run: in the foreground with progress, or detached')
+    .description('start a training run and show its progress; Ctrl-C ends the display, not the run')
     .argument('[config]', 'YAML file with the run configuration')
     .option('--preset <name>', `where the configuration starts: ${Object.keys(presets).join(', ')}`)
     .option('--data <path...>', 'NIfTI files, a folder of them, a prepared dataset, or phantom:64x64x76')
@@ -15,7 +15,7 @@ export function addTrain(program: Command): void {
     .option('--steps <n>', 'optimiser steps', parseCount)
     .option('--set <key=value...>', 'any other setting, such as model.codes=1024')
     .option('--prepare', "make the run's folder only, for ranks that torchrun, Slurm or Kubernetes starts")
-    .option('--detach', 'return at once; follow with: patchwise runs show')
+    .option('--detach', 'return at once; follow with: npx patchwise runs show')
     .option('--json', 'print one JSON value')
     .action(async (file: string | undefined, options: TrainCommandOptions) => {
       const overrides = [
@@ -34,7 +34,7 @@ export function addTrain(program: Command): void {
       const status = await run.status();
       answer(options.json, { id: run.id, dir: run.dir, status }, () =>
         options.detach
-          ? `started ${run.id}; follow it with: patchwise runs show ${run.id} --follow`
+          ? `started ${run.id}; follow it with: npx patchwise runs show ${run.id} --follow`
           : summary(run, status),
       );
     });

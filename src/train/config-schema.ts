@@ -223,7 +223,7 @@ function problemsOf(issue: z.core.$ZodIssue, config: unknown): ConfigProblem[] {
     return issue.keys.map((key) => ({
       key: `${prefix}${key}`,
       expected: 'a known setting',
-      received: valueAt(config, [...issue.path, key]),
+      received: key,
       allowed,
     }));
   }

@@ -112,7 +112,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
 
     const encoding = await command.run(['encode', model, 'large.nii.gz', '-o', 'again'], / patches/);
     expect([encoding.code, encoding.stdout]).toEqual([1, '']);
-    expect(encoding.stderr).toMatch(/patchwise: This operation was aborted\n$/);
+    expect(encoding.stderr).toMatch(/patchwise: stopped\n$/);
     expect(readFileSync(codes).equals(before)).toBe(true);
 
     const decoding = await command.run(['decode', codes, 'again.nii'], / patches/);

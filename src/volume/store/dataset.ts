@@ -63,7 +63,7 @@ export function openDataset(dir: string, options: OpenDatasetOptions = {}): Data
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
   if (index?.format !== 'patchwise dataset' || !Array.isArray(index.volumes)) {
     const found = existsSync(path) ? 'something else' : 'none';
-    throw new UnreadableFile(path, 'the index of a prepared dataset (see `patchwise prepare`)', found);
+    throw new UnreadableFile(path, 'the index of a prepared dataset (see `npx patchwise prepare`)', found);
   }
   if (index.version !== formatVersion)
     throw new UnreadableFile(path, `format version ${formatVersion}`, `version ${index.version}`);
