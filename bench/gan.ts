@@ -113,7 +113,7 @@ function measure(original: Volume, reconstruction: Volume): Measured {
   return {
     sharpness: gradientMagnitude(b, original.shape) / gradientMagnitude(a, original.shape),
     psnr: psnr(a, b, { dataRange: 2 }),
-    ssim: ssim(a, b, { shape: original.shape, dataRange: 2 }),
+    ssim: ssim(a, b, { shape: original.shape, dataRange: 2, low: -1 }),
   };
 }
 

@@ -138,7 +138,7 @@ export {
   planGrid,
   scaleGrid,
 } from './patch/grid';
-export type { RangeOption } from './patch/pair';
+export type { RangeOption, WindowOption } from './patch/pair';
 export { type PatchSelection, selectForeground } from './patch/select';
 export { type SsimOptions, SsimSums, ssim } from './patch/ssim';
 export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';

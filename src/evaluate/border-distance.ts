@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { Axis, Grid } from '../patch/grid';
-import { expectSameLength } from '../patch/pair';
+import { expectSameLength, type WindowOption } from '../patch/pair';
 import { ErrorSums } from './metrics';
 import { patchBorders } from './seam';
 import { ssimMap } from './ssim-map';
@@ -18,15 +18,14 @@ export interface DistanceRow {
   readonly ssim: number;
 }
 
-export interface DistanceOptions {
-  readonly dataRange: number;
+export interface DistanceOptions extends WindowOption {
   /** The last row holds all voxels at least so far; default 12. */
   readonly reach?: number;
 }
 
 /**
  * PSNR, MAE and SSIM by the distance to the nearest patch border on any axis. Where blending hides the borders the
- * three hardly change with it.
+ * three hardly change with it. Voxels at which the reference is NaN are left out.
  *
  * @param reference the volume of the grid, `[z, y, x]`
  * @throws InvalidArgument where the grid has no border inside the volume
@@ -35,14 +34,14 @@ export function qualityByDistance(
   reference: Float32Array,
   candidate: Float32Array,
   grid: Grid,
-  { dataRange, reach = 12 }: DistanceOptions,
+  { dataRange, low, reach = 12 }: DistanceOptions,
 ): DistanceRow[] {
   expectSameLength(reference, candidate);
   const distances = borderDistances(grid, reach);
   expectLength('reference', reference as VoxelSource, distances.length, 'the volume of the grid');
-  const similarity = ssimMap(reference, candidate, { shape: grid.volume, dataRange });
+  const similarity = ssimMap(reference, candidate, { shape: grid.volume, dataRange, low });
   return Array.from({ length: reach + 1 }, (_, distance): DistanceRow | undefined => {
-    const places = indicesOf(distances, distance);
+    const places = indicesOf(distances, distance).filter((place) => !Number.isNaN(reference[place]!));
     if (places.length === 0) return undefined;
     const errors = new ErrorSums().add(pick(reference, places), pick(candidate, places));
     const local = pick(similarity, places).filter((value) => !Number.isNaN(value));

@@ -1,9 +1,10 @@
 import { InvalidArgument } from '../errors';
 import type { Grid } from '../patch/grid';
-import { fitsSsim, ssim } from '../patch/ssim';
+import { fitsSsim, ssim, TAPS } from '../patch/ssim';
 import type { WindowName } from '../patch/windows';
-import { type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
+import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
+import { countUnknown, known } from './known';
 import { mae, psnr, rmse } from './metrics';
 import { fitsMsSsim, msSsim } from './ms-ssim';
 import { Reconstruction } from './reconstruction';
@@ -14,7 +15,7 @@ export interface ComparisonRow {
   readonly name: string;
   /** dB, over the intensity window. */
   readonly psnr: number;
-  /** 3D, Gaussian window, as scikit-image defines it, over the intensity window; NaN under its 11 voxels. */
+  /** 3D, Gaussian window, as scikit-image has it, of values above the window's low end; NaN under its 11 voxels. */
   readonly ssim: number;
   /** Multi-scale SSIM, where all five scales fit: 176 voxels on every axis. */
   readonly msSsim?: number;
@@ -59,12 +60,15 @@ export class Comparison {
     readonly grid: Grid | undefined,
     readonly metrics: readonly ComparisonRow[],
     readonly seamProfiles: readonly NamedSeamProfile[],
+    /** What could not be measured, and why. */
+    readonly notes: readonly string[] = [],
   ) {}
 }
 
 /**
  * Measures candidates against a reference of the same shape, both clipped to the intensity window, and follows the
- * jumps of each across the patch borders of the grid.
+ * jumps of each across the patch borders of the grid. Voxels at which the reference is NaN count in no metric; for the
+ * jumps they stand at the window's low end on both sides.
  *
  * @throws InvalidArgument where there is no candidate or one has another shape.
  */
@@ -90,29 +94,63 @@ export function compareVolumes(
     ? resolveIntensity(options.intensity, reference)
     : (first?.intensity ?? resolveIntensity('auto', reference));
   const expected = clip(reference.data, intensity);
+  const unknown = countUnknown(expected);
+  const filled = (data: Float32Array) =>
+    unknown === 0 ? data : data.map((value, i) => (Number.isNaN(expected[i]!) ? intensity.low : value));
+  const flat = filled(expected);
   const rows: ComparisonRow[] = [];
-  const profiles: NamedSeamProfile[] = grid ? profilesOf('original', expected, grid) : [];
+  const profiles: NamedSeamProfile[] = grid ? profilesOf('original', flat, grid) : [];
   for (const { name, volume } of named) {
     const data = clip(volume.data, intensity);
     const dataRange = intensity.high - intensity.low;
     const { shape } = reference;
+    const window = { shape, dataRange, low: intensity.low };
+    const jumping = filled(data);
+    const errors = errorsOf(expected, data, dataRange);
     rows.push({
       name,
-      psnr: psnr(expected, data, { dataRange }),
-      ssim: fitsSsim(shape) ? ssim(expected, data, { shape, dataRange }) : Number.NaN,
-      ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, { shape, dataRange }) }),
-      mae: mae(expected, data),
-      rmse: rmse(expected, data),
-      ...seamsOf(volume, data, grid, {
+      psnr: errors.psnr,
+      ssim: fitsSsim(shape) ? ssim(expected, data, window) : Number.NaN,
+      ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, window) }),
+      mae: errors.mae,
+      rmse: errors.rmse,
+      ...seamsOf(volume, jumping, grid, {
         period: first?.downsample,
-        reference: expected,
+        reference: flat,
         window: options.windows?.[name],
       }),
       ...(volume instanceof Reconstruction && { perplexity: volume.perplexity, usage: volume.usage }),
     });
-    if (grid) profiles.push(...profilesOf(name, data, grid));
+    if (grid) profiles.push(...profilesOf(name, jumping, grid));
   }
-  return new Comparison(reference, named, intensity, grid, rows, profiles);
+  const notes = notesOn(reference, unknown, rows);
+  return new Comparison(reference, named, intensity, grid, rows, profiles, notes);
+}
+
+function errorsOf(
+  reference: Float32Array,
+  candidate: Float32Array,
+  dataRange: number,
+): Pick<ComparisonRow, 'psnr' | 'mae' | 'rmse'> {
+  const [a, b] = known(reference, candidate);
+  if (a.length === 0) return { psnr: Number.NaN, mae: Number.NaN, rmse: Number.NaN };
+  return { psnr: psnr(a, b, { dataRange }), mae: mae(a, b), rmse: rmse(a, b) };
+}
+
+function notesOn({ shape, data }: Volume, unknown: number, rows: readonly ComparisonRow[]): string[] {
+  const notes: string[] = [];
+  if (unknown > 0) notes.push(`${unknown} of ${data.length} voxels are NaN and count in no metric`);
+  if (!fitsSsim(shape))
+    notes.push(`no SSIM: it needs ${TAPS} voxels on every axis, the volume has ${shape.join(' x ')}`);
+  for (const { name, psnr, ssim } of rows) {
+    if (psnr === Number.POSITIVE_INFINITY)
+      notes.push(`${name}: equal to the original, so its PSNR is infinite`);
+    else if (unknown < data.length && Number.isNaN(psnr))
+      notes.push(`${name}: it has NaN where the original has values, so it has no PSNR, SSIM, MAE, RMSE`);
+    else if (unknown > 0 && fitsSsim(shape) && Number.isNaN(ssim))
+      notes.push(`${name}: no SSIM, for NaN is in each of its windows`);
+  }
+  return notes;
 }
 
 /** A reconstruction is held to its own patches, everything else to the comparison's. */
@@ -137,8 +175,4 @@ function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProf
       const { offsets, jumps } = seamProfile(data, grid, axis);
       return { name, axis: (['x', 'y', 'z'] as const)[axis], offsets, jump: jumps };
     });
-}
-
-function clip(data: Float32Array, { low, high }: Intensity): Float32Array {
-  return data.map((value) => Math.min(high, Math.max(low, value)));
 }

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
-import { expectSameLength } from '../patch/pair';
+import { expectSameLength, type WindowOption } from '../patch/pair';
 import { type SsimOptions, SsimSums, TAPS } from '../patch/ssim';
 import type { Vec3 } from '../volume/vec3';
 
@@ -25,7 +25,11 @@ export function msSsim(reference: VoxelSource, candidate: VoxelSource, options: 
   if (!Number.isInteger(scales) || scales < 1 || scales > WEIGHTS.length) {
     throw new InvalidArgument('scales', `a whole number, 1 to ${WEIGHTS.length}`, scales);
   }
-  const finest = new Scale(options.shape, options.dataRange, scales);
+  if (options.scales !== undefined && scales > mostScales(options.shape)) {
+    const least = `${TAPS * 2 ** (scales - 1)} voxels on every axis for ${scales} scales`;
+    throw new InvalidArgument('shape', least, options.shape);
+  }
+  const finest = new Scale(options.shape, options, scales);
   for (let z = 0; z < nz; z++) {
     options.signal?.throwIfAborted();
     const [from, to] = [z * nx * ny, (z + 1) * nx * ny];
@@ -54,11 +58,11 @@ class Scale {
   private readonly coarser: Scale | undefined;
   private readonly pooled: readonly [PlanePool, PlanePool] | undefined;
 
-  constructor(shape: Vec3, dataRange: number, scales: number) {
-    this.sums = new SsimSums({ shape, dataRange });
+  constructor(shape: Vec3, window: WindowOption, scales: number) {
+    this.sums = new SsimSums({ ...window, shape });
     if (scales === 1) return;
     const [nx, ny, nz] = shape;
-    this.coarser = new Scale([nx >> 1, ny >> 1, nz >> 1], dataRange, scales - 1);
+    this.coarser = new Scale([nx >> 1, ny >> 1, nz >> 1], window, scales - 1);
     this.pooled = [new PlanePool(nx, ny), new PlanePool(nx, ny)];
   }
 

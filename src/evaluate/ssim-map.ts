@@ -1,19 +1,20 @@
 import { expectLength, type VoxelSource } from '../patch/extract';
-import { expectRange, expectSameLength } from '../patch/pair';
+import { expectLow, expectRange, expectSameLength } from '../patch/pair';
 import { gaussianTaps, K1, K2, type SsimOptions } from '../patch/ssim';
 import type { Vec3 } from '../volume/vec3';
 
 /**
  * SSIM at every voxel, by the windows of `ssim`; NaN within five voxels of the volume's edge, where a window would
- * reach over it. Its mean over the rest is `ssim`. Takes memory of some six volumes in double precision: it is for
+ * reach over it, and where the reference has a NaN in the window. Its mean over the rest is `ssim`. Takes memory of some six volumes in double precision: it is for
  * looking where a reconstruction fails, not for measuring large volumes.
  *
  * @returns `[z, y, x]`
  */
 export function ssimMap(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): Float32Array {
-  const { shape, dataRange, signal } = options;
+  const { shape, dataRange, low = 0, signal } = options;
   expectSameLength(reference, candidate);
   expectLength('reference', reference, shape[0] * shape[1] * shape[2], 'the shape given');
+  expectLow(low);
   const c1 = (K1 * expectRange(dataRange)) ** 2;
   const c2 = (K2 * dataRange) ** 2;
   const filtered = (value: (i: number) => number): Float64Array => {
@@ -23,10 +24,12 @@ export function ssimMap(reference: VoxelSource, candidate: VoxelSource, options:
       shape,
     );
   };
-  const meanA = filtered((i) => reference[i]!);
-  const meanB = filtered((i) => candidate[i]!);
-  const meanAB = filtered((i) => reference[i]! * candidate[i]!);
-  const squares = filtered((i) => reference[i]! ** 2 + candidate[i]! ** 2);
+  const a = (i: number) => reference[i]! - low;
+  const b = (i: number) => candidate[i]! - low;
+  const meanA = filtered(a);
+  const meanB = filtered(b);
+  const meanAB = filtered((i) => a(i) * b(i));
+  const squares = filtered((i) => a(i) ** 2 + b(i) ** 2);
   return Float32Array.from(meanA, (a, i) => {
     const b = meanB[i]!;
     const covariance = meanAB[i]! - a * b;

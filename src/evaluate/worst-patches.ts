@@ -1,6 +1,7 @@
 import { expectLength, extractPatch } from '../patch/extract';
 import { type Grid, patchStart } from '../patch/grid';
 import type { Vec3 } from '../volume/vec3';
+import { known } from './known';
 import { ErrorSums } from './metrics';
 
 /** How far a reconstruction is from its original within one patch of the grid. */
@@ -16,7 +17,7 @@ export interface PatchRow {
 
 /**
  * The error within every patch of a grid, the worst (by RMSE) first. Both volumes `[z, y, x]`, clipped to the window
- * that the metrics are meant for.
+ * that the metrics are meant for. Voxels at which the reference is NaN are left out; a patch of nothing else is last.
  */
 export function patchErrors(
   reference: Float32Array,
@@ -26,12 +27,11 @@ export function patchErrors(
 ): PatchRow[] {
   expectLength('candidate', candidate, reference.length, 'as the reference');
   const rows = Array.from({ length: grid.patches }, (_, index): PatchRow => {
-    const sums = new ErrorSums().add(
-      extractPatch(reference, grid, index),
-      extractPatch(candidate, grid, index),
-    );
+    const [own, made] = known(extractPatch(reference, grid, index), extractPatch(candidate, grid, index));
+    const sums = own.length > 0 ? new ErrorSums().add(own, made) : new ErrorSums();
     const start = patchStart(grid, index);
     return { index, start, psnr: sums.psnr({ dataRange }), mae: sums.mae, rmse: sums.rmse };
   });
-  return rows.sort((a, b) => b.rmse - a.rmse || a.index - b.index);
+  const order = ({ rmse }: PatchRow) => (Number.isNaN(rmse) ? -1 : rmse);
+  return rows.sort((a, b) => order(b) - order(a) || a.index - b.index);
 }

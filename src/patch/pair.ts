@@ -7,6 +7,21 @@ export interface RangeOption {
   readonly dataRange: number;
 }
 
+/** The window of values that SSIM is taken over. */
+export interface WindowOption extends RangeOption {
+  /**
+   * Least value the data can have, -1 for [-1, 1], -200 for a window from -200 HU; it is subtracted first. SSIM compares
+   * means by their ratio, so without this it depends on where the units have their zero. Default 0.
+   */
+  readonly low?: number;
+}
+
+/** @throws InvalidArgument for a least value that is none */
+export function expectLow(low: number): number {
+  if (Number.isFinite(low)) return low;
+  throw new InvalidArgument('low', 'a finite number', low);
+}
+
 /** @throws InvalidArgument unless there are values, as many on both sides */
 export function expectSameLength(reference: VoxelSource, candidate: VoxelSource): void {
   if (reference.length === 0) throw new InvalidArgument('reference', 'at least one value', 'none');

@@ -3,7 +3,7 @@ import { instantiate, newMemory, simdModule } from '../memory/simd';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
 import { expectLength, type VoxelSource } from './extract';
-import { expectRange, expectSameLength, type RangeOption } from './pair';
+import { expectLow, expectRange, expectSameLength, type WindowOption } from './pair';
 
 /** Wang et al. 2004: an 11-tap gaussian of standard deviation 1.5 and the two stabilising constants. */
 const SIGMA = 1.5;
@@ -30,15 +30,16 @@ interface SsimLoops {
   ): void;
 }
 
-export interface SsimOptions extends RangeOption, LongCall {
+export interface SsimOptions extends WindowOption, LongCall {
   /** Size of the volumes in voxels, at least 11 on every axis. */
   readonly shape: Vec3;
 }
 
 /**
  * Mean structural similarity of two volumes over 3D gaussian windows. It is scikit-image's
- * `structural_similarity(gaussian_weights=True, use_sample_covariance=False)`: windows that would reach over the
- * border are left out of the mean. Computed plane by plane in double precision, in memory of about 30 planes.
+ * `structural_similarity(gaussian_weights=True, use_sample_covariance=False)` of the data less `low`: windows that would
+ * reach over the border are left out of the mean, and so are those in which the reference has a NaN. Computed plane by
+ * plane in double precision, in memory of about 30 planes.
  */
 export function ssim(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): number {
   const [nx, ny, nz] = options.shape;
@@ -63,6 +64,7 @@ export function fitsSsim(shape: Vec3): boolean {
 export class SsimSums {
   private readonly nx: number;
   private readonly ny: number;
+  private readonly low: number;
   private readonly c1: number;
   private readonly c2: number;
   private readonly kernel = gaussianTaps();
@@ -72,16 +74,17 @@ export class SsimSums {
   private readonly recent: Float32Array;
   /** The weights of the planes in `recent`. */
   private readonly rotated: Float64Array;
-  /** Sums over all windows: SSIM, and its contrast and structure alone. */
+  /** Sums over all windows: SSIM, its contrast and structure alone; and the count of windows. */
   private readonly sums: Float64Array;
   private planes = 0;
 
-  constructor({ shape, dataRange }: { readonly shape: Vec3; readonly dataRange: number }) {
+  constructor({ shape, dataRange, low = 0 }: WindowOption & { readonly shape: Vec3 }) {
     if (shape.some((n) => !Number.isInteger(n) || n < TAPS)) {
       throw new InvalidArgument('shape', `at least ${TAPS} voxels on every axis`, shape);
     }
     this.nx = shape[0];
     this.ny = shape[1];
+    this.low = expectLow(low);
     this.c1 = (K1 * expectRange(dataRange)) ** 2;
     this.c2 = (K2 * dataRange) ** 2;
     this.layout = layOut(this.nx, this.ny);
@@ -91,7 +94,7 @@ export class SsimSums {
     const { buffer } = memory;
     this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
     this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);
-    this.sums = new Float64Array(buffer, this.layout.sums, 2);
+    this.sums = new Float64Array(buffer, this.layout.sums, 3);
     new Float64Array(buffer, this.layout.kernel, RADIUS + 1).set(this.kernel.subarray(RADIUS));
   }
 
@@ -100,8 +103,8 @@ export class SsimSums {
     expectLength('reference', reference, this.nx * this.ny, 'a plane of the shape');
     expectLength('candidate', candidate, this.nx * this.ny, 'a plane of the shape');
     const slot = this.planes++ % TAPS;
-    this.recent.set(reference, slot * size);
-    this.recent.set(candidate, (TAPS + slot) * size);
+    this.keep(reference, slot);
+    this.keep(candidate, TAPS + slot);
     if (this.planes < TAPS) return;
 
     for (let k = 0; k < TAPS; k++) this.rotated[(this.planes + k) % TAPS] = this.kernel[k]!;
@@ -110,7 +113,19 @@ export class SsimSums {
     this.loops.sumPlane(fields, size, this.nx, this.ny, kernel, rows, this.c1, this.c2, sums);
   }
 
-  /** The mean over the planes so far; NaN before the eleventh. */
+  private keep(plane: VoxelSource, slot: number): void {
+    const start = slot * this.layout.size;
+    this.recent.set(plane, start);
+    if (this.low === 0) return;
+    for (let i = start; i < start + plane.length; i++) this.recent[i]! -= this.low;
+  }
+
+  /** How many windows are in the means so far. */
+  get windows(): number {
+    return this.sums[2]!;
+  }
+
+  /** The mean over the planes so far; NaN before the eleventh, and where the reference has a NaN in every window. */
   get ssim(): number {
     return this.mean(0);
   }
@@ -121,8 +136,7 @@ export class SsimSums {
   }
 
   private mean(sum: 0 | 1): number {
-    const windows = (this.nx - 2 * RADIUS) * (this.ny - 2 * RADIUS) * (this.planes - 2 * RADIUS);
-    return this.planes < TAPS ? Number.NaN : this.sums[sum]! / windows;
+    return this.sums[sum]! / this.windows;
   }
 }
 
@@ -135,7 +149,7 @@ function layOut(nx: number, ny: number): Layout {
   const size = nx * ny + ((nx * ny) % 2);
   const rotated = (RADIUS + 1) * 8;
   const sums = rotated + TAPS * 8;
-  const fields = sums + 2 * 8;
+  const fields = sums + 4 * 8; // three, and one that keeps the fields at a multiple of 16 bytes
   const rows = fields + FIELDS * size * 8;
   const recent = rows + 2 * FIELDS * (nx + 2) * 8;
   return { kernel: 0, rotated, sums, fields, rows, recent, bytes: recent + 2 * TAPS * size * 4, size };

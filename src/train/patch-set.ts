@@ -38,10 +38,16 @@ export class PatchSet {
 
   /** The patch in the model's [-1, 1]: [pz * py * px], x fastest; in `out` where that is given. */
   async read(index: number, out?: Float32Array): Promise<Float32Array> {
-    const values = this.ahead.get(index) ?? this.values(index, out);
-    this.ahead.delete(index);
-    const patch = await values;
-    return toModel(patch, this.intensities[this.locate(index).region.volume]!, out ?? patch);
+    const patch = await this.taken(index, out);
+    return toModel(patch, this.intensityOf(index), out ?? patch);
+  }
+
+  /** The patch as `read` gives it, and the same to measure against: what has no value in the volume is NaN there. */
+  async readTruth(index: number): Promise<{ patch: Float32Array; truth: Float32Array }> {
+    const values = await this.taken(index);
+    const patch = toModel(values, this.intensityOf(index));
+    if (!values.some(Number.isNaN)) return { patch, truth: patch };
+    return { patch, truth: patch.map((value, i) => (Number.isNaN(values[i]!) ? Number.NaN : value)) };
   }
 
   /** Patches one after the other as `read` gives them, [n * pz * py * px], until the next call. */
@@ -66,6 +72,17 @@ export class PatchSet {
       values.catch(() => {});
       this.ahead.set(index, values);
     }
+  }
+
+  /** What was read ahead, or is read now. */
+  private taken(index: number, out?: Float32Array): Promise<Float32Array> {
+    const values = this.ahead.get(index) ?? this.values(index, out);
+    this.ahead.delete(index);
+    return values;
+  }
+
+  private intensityOf(index: number): Intensity {
+    return this.intensities[this.locate(index).region.volume]!;
   }
 
   /** The patch in the volume's own values, in `out` where the volume is in memory. */

@@ -1,18 +1,25 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { perplexity, usage } from '../model/codebook';
 import type { VqGan } from '../model/vqgan';
-import { fitsSsim, SsimSums, TAPS } from '../patch/ssim';
+import { fitsSsim, SsimSums } from '../patch/ssim';
 import { Random } from '../random';
+import { clip } from '../volume/intensity';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
 import type { OwnVoxels, PatchSet } from './patch-set';
 
-/** Over all validation voxels that were measured, each once; the same on every rank. */
+/**
+ * Over all validation voxels that were measured, each once; the same on every rank. PSNR, SSIM and MAE are those of
+ * `compareVolumes`: within the intensity window, without voxels that are NaN in the volume.
+ */
 export interface ValidationResult {
   readonly loss: number;
+  /** The L1 loss as in training: what the model gave outside its range counts in full. */
   readonly reconstruction: number;
   readonly commitment: number;
+  /** dB. */
   readonly psnr: number;
+  /** In the model's range, which is 2 wide. */
   readonly mae: number;
   /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
   readonly ssim?: number;
@@ -24,8 +31,9 @@ export interface ValidationResult {
 /** Told, on rank 0, of the first patch and what the model made of it: [pz * py * px] in the model's range. */
 export type FirstPatch = (patch: Float32Array, decoded: Float32Array) => void;
 
-/** The model's range is [-1, 1]. */
-const dataRange = 2;
+/** The model's range. */
+const [low, high] = [-1, 1];
+const dataRange = high - low;
 
 /**
  * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
@@ -42,9 +50,9 @@ export async function validate(
   const counts = new Float32Array(model.quantiser.size);
   const rows: number[] = [];
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
-    const patch = await set.read(chosen[i]!);
+    const { patch, truth } = await set.readTruth(chosen[i]!);
     set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
-    const { figures, codes, decoded } = measure(model, patch, set.own(chosen[i]!), config);
+    const { figures, codes, decoded } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
     if (i === 0) onFirst?.(patch, decoded);
     for (const code of codes) counts[code]!++;
     rows.push(i, ...figures);
@@ -54,16 +62,16 @@ export async function validate(
   const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
   await collective.allReduce([counts], 'validation codes');
 
-  const byPatch = gathered.flatMap((array) => chunks([...array], 8)).sort((a, b) => a[0]! - b[0]!);
+  const byPatch = gathered.flatMap((array) => chunks([...array], 9)).sort((a, b) => a[0]! - b[0]!);
   const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
   const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
-  const [mse, mae, commitment, quantiserLoss] = [mean(2), mean(3), mean(4), mean(5)];
-  const windows = byPatch.reduce((sum, row) => sum + row[6]!, 0);
-  const ssim = byPatch.reduce((sum, row) => sum + row[6]! * row[7]!, 0) / windows;
+  const [reconstruction, mse, mae] = [mean(2), mean(3), mean(4)];
+  const windows = byPatch.reduce((sum, row) => sum + row[7]!, 0);
+  const ssim = byPatch.reduce((sum, row) => sum + row[7]! * row[8]!, 0) / windows;
   return {
-    loss: config.model.reconstruction * mae + quantiserLoss!,
-    reconstruction: mae,
-    commitment,
+    loss: config.model.reconstruction * reconstruction + mean(6),
+    reconstruction,
+    commitment: mean(5),
     psnr: 10 * Math.log10(dataRange ** 2 / mse),
     mae,
     ...(windows > 0 && { ssim }),
@@ -73,30 +81,37 @@ export async function validate(
   };
 }
 
-/** How many SSIM windows the own part of a patch has room for, and their mean; 0 and 0 where it has none. */
+/** How many SSIM windows of the own part of a patch can be measured, and their mean; 0 and 0 where none can. */
 function similarity(
-  patch: Float32Array,
+  truth: Float32Array,
   decoded: Float32Array,
   { from, to }: OwnVoxels,
   [px, py]: readonly number[],
 ): [windows: number, ssim: number] {
   const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
   if (!fitsSsim(shape)) return [0, 0];
-  const sums = new SsimSums({ shape, dataRange });
+  const sums = new SsimSums({ shape, dataRange, low });
   const [a, b] = [0, 1].map(() => new Float32Array(shape[0] * shape[1])) as [Float32Array, Float32Array];
   for (let z = from[2]; z < to[2]; z++) {
     for (let row = 0; row < shape[1]; row++) {
       const start = (z * py! + from[1] + row) * px! + from[0];
-      a.set(patch.subarray(start, start + shape[0]), row * shape[0]);
+      a.set(truth.subarray(start, start + shape[0]), row * shape[0]);
       b.set(decoded.subarray(start, start + shape[0]), row * shape[0]);
     }
     sums.addPlane(a, b);
   }
-  return [shape.reduce((count, size) => count * (size - TAPS + 1), 1), sums.ssim];
+  return sums.windows > 0 ? [sums.windows, sums.ssim] : [0, 0];
 }
 
-/** Own voxels, mean squared and absolute error over them, the quantiser's losses, SSIM; and the codes of the patch. */
-function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunConfig) {
+interface Measured {
+  readonly patch: Float32Array; // [pz * py * px]
+  /** The same, NaN where there is nothing to measure against. */
+  readonly truth: Float32Array; // [pz * py * px]
+  readonly own: OwnVoxels;
+}
+
+/** Own voxels, mean errors over them, the quantiser's losses, SSIM; and the codes of the patch. */
+function measure(model: VqGan, { patch, truth, own }: Measured, config: RunConfig) {
   const [px, py, pz] = config.patch;
   const [y, commitment, loss, codes] = tf.tidy(() => {
     const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
@@ -108,12 +123,15 @@ function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunC
     return [model.decode(tf.reshape(embeddings, z.shape)), commitment, loss, codes] as const;
   });
   const [decoded, used] = [y.dataSync<'float32'>(), codes.dataSync<'int32'>()];
-  let [voxels, squared, absolute] = [0, 0, 0];
+  const clipped = clip(decoded, { low, high });
+  let [voxels, l1, squared, absolute] = [0, 0, 0, 0];
   for (let z = own.from[2]; z < own.to[2]; z++)
     for (let row = own.from[1]; row < own.to[1]; row++) {
       const start = (z * py + row) * px;
       for (let i = start + own.from[0]; i < start + own.to[0]; i++) {
-        const difference = decoded[i]! - patch[i]!;
+        if (Number.isNaN(truth[i]!)) continue;
+        l1 += Math.abs(decoded[i]! - truth[i]!);
+        const difference = clipped[i]! - truth[i]!;
         squared += difference * difference;
         absolute += Math.abs(difference);
         voxels++;
@@ -121,11 +139,10 @@ function measure(model: VqGan, patch: Float32Array, own: OwnVoxels, config: RunC
     }
   const figures = [
     voxels,
-    squared / voxels,
-    absolute / voxels,
+    ...[l1, squared, absolute].map((sum) => sum / Math.max(1, voxels)),
     commitment.dataSync()[0]!,
     loss.dataSync()[0]!,
-    ...similarity(patch, decoded, own, config.patch),
+    ...similarity(truth, clipped, own, config.patch),
   ];
   tf.dispose([y, commitment, loss, codes]);
   return { figures, codes: used, decoded };

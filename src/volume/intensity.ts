@@ -84,6 +84,11 @@ export function fromModel(
   return out;
 }
 
+/** Values outside the window at its ends; NaN stays NaN. */
+export function clip(data: Float32Array, { low, high }: Pick<Intensity, 'low' | 'high'>): Float32Array {
+  return data.map((value) => Math.min(high, Math.max(low, value)));
+}
+
 function preset(name: WindowPreset): Intensity {
   const window = Object.hasOwn(windowPresets, name) ? windowPresets[name] : undefined;
   if (!window) {

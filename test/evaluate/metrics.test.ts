@@ -5,6 +5,7 @@ import { InvalidArgument } from '../../src/errors';
 import { confidenceInterval } from '../../src/evaluate/confidence';
 import { ErrorSums, mae, psnr, rmse } from '../../src/evaluate/metrics';
 import { msSsim } from '../../src/evaluate/ms-ssim';
+import { ssimMap } from '../../src/evaluate/ssim-map';
 import { SsimSums, ssim } from '../../src/patch/ssim';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/volume/vec3';
@@ -19,6 +20,8 @@ interface Case {
   readonly psnr: number;
   readonly ssim: number;
   readonly msSsim: number;
+  readonly shiftedSsim: number;
+  readonly shiftedMsSsim: number;
   readonly mae: number;
   readonly rmse: number;
 }
@@ -58,9 +61,56 @@ describe.each(cases)('as scikit-image: $name', (one) => {
     expect(Math.abs(psnr(a, b, { dataRange }) - one.psnr)).toBeLessThan(1e-5);
     expect(Math.abs(ssim(a, b, { shape: one.shape, dataRange }) - one.ssim)).toBeLessThan(1e-5);
     expect(Math.abs(msSsim(a, b, { shape: one.shape, dataRange }) - one.msSsim)).toBeLessThan(1e-5);
+    const window = { shape: one.shape, dataRange, low: one.low };
+    expect(Math.abs(ssim(a, b, window) - one.shiftedSsim)).toBeLessThan(1e-5);
+    expect(Math.abs(msSsim(a, b, window) - one.shiftedMsSsim)).toBeLessThan(1e-5);
     expect(Math.abs(mae(a, b) / one.mae - 1)).toBeLessThan(1e-5);
     expect(Math.abs(rmse(a, b) / one.rmse - 1)).toBeLessThan(1e-5);
   });
+});
+
+test('one window has one SSIM, whatever its units', () => {
+  const one = cases.find(({ name }) => name === 'Hounsfield units')!;
+  const [a, b] = pair(one);
+  const { shape, low, high } = one;
+  const measured = [
+    [-1000, 400],
+    [0, 255],
+    [-1, 1],
+    [0, 1],
+    [24, 2024],
+  ].map(([from, to]) => {
+    const map = (data: Float32Array) =>
+      data.map((value) => from! + ((value - low) / (high - low)) * (to! - from!));
+    const options = { shape, dataRange: to! - from!, low: from! };
+    const [x, y] = [map(a), map(b)];
+    const local = ssimMap(x, y, options).filter((value) => !Number.isNaN(value));
+    const mean = local.reduce((sum, value) => sum + value, 0) / local.length;
+    return [ssim(x, y, options), msSsim(x, y, options), mean];
+  });
+  for (const values of measured)
+    values.forEach((value, i) => {
+      expect(Math.abs(value - measured[0]![i]!)).toBeLessThan(2e-6);
+    });
+});
+
+test('windows in which the reference is NaN are left out of SSIM', () => {
+  const [a, b] = pair(cases[0]!);
+  const { shape } = cases[0]!; // 24 x 20 x 18, so 14 x 10 x 8 windows
+  const options = { shape, dataRange: 2, low: -1 };
+  const local = ssimMap(a, b, options);
+  const [x, y, z] = [17, 9, 8];
+  a[(z * shape[1] + y) * shape[0] + x] = Number.NaN;
+  const [holed, sums] = [ssimMap(a, b, options), new SsimSums(options)];
+  const left = holed.filter((value) => !Number.isNaN(value));
+  const expected = local.filter((_, i) => !Number.isNaN(holed[i]!));
+  expect(left.length).toBe((14 - 7) * 10 * 8); // centres from x = 12 to 18 see it, at each y and z
+  const mean = expected.reduce((sum, value) => sum + value, 0) / expected.length;
+  expect(ssim(a, b, options)).toBeCloseTo(mean, 6);
+  expect(ssim(a.fill(Number.NaN), b, options)).toBeNaN();
+  // NaN of the candidate alone is no gap in the truth.
+  expect(ssim(b, a, options)).toBeNaN();
+  expect(sums.windows).toBe(0);
 });
 
 test('equal volumes: Infinity dB, SSIM 1, no error', () => {
@@ -110,7 +160,11 @@ test('what cannot be measured is refused', () => {
   for (const scales of [0, 6, 1.5]) {
     expect(() => msSsim(a, a, { dataRange: 1, shape: [11, 11, 11], scales })).toThrow(InvalidArgument);
   }
-  expect(() => msSsim(a, a, { dataRange: 1, shape: [11, 11, 11], scales: 2 })).toThrow('at least 11 voxels');
+  // The message has the caller's shape, not that of a coarser scale.
+  const cube = new Float32Array(50 ** 3);
+  const deep = () => msSsim(cube, cube, { dataRange: 1, shape: [50, 50, 50], scales: 5 });
+  expect(deep).toThrow(/shape.*176 voxels on every axis for 5 scales.*\[50, ?50, ?50\]/s);
+  expect(() => ssim(a, a, { dataRange: 1, low: Number.NaN, shape: [11, 11, 11] })).toThrow(InvalidArgument);
   const sums = new SsimSums({ dataRange: 1, shape: [11, 11, 11] });
   expect(() => sums.addPlane(a.subarray(0, 120), a.subarray(0, 121))).toThrow(InvalidArgument);
 });

@@ -1,15 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
+import { compareVolumes } from '../../src/evaluate/compare';
 import { alone } from '../../src/model/peers';
+import { patchStart } from '../../src/patch/grid';
 import { ssim } from '../../src/patch/ssim';
 import { Alone } from '../../src/train/collective/star';
 import { resolveConfig } from '../../src/train/config';
 import { Learner } from '../../src/train/learner';
 import { loadData } from '../../src/train/loader';
+import { PatchSet } from '../../src/train/patch-set';
 import { type Cursor, Sampler } from '../../src/train/sampler';
+import { planSplit } from '../../src/train/split';
 import { type Training, trainStep } from '../../src/train/step';
 import { sample, validate } from '../../src/train/validate';
+import { clip, fromModel, resolveIntensity } from '../../src/volume/intensity';
+import { phantom } from '../../src/volume/phantom';
+import { slabOf } from '../../src/volume/view';
 import { tiny } from './tiny';
 
 beforeAll(async () => {
@@ -112,11 +119,48 @@ describe('validation', () => {
         return Float32Array.from(voxels);
       };
       const count = shape.reduce((product, n) => product * (n - 10), 1);
-      sum += count * ssim(part(patch), part(decoded), { shape, dataRange: 2 });
+      const [a, b] = [part(patch), clip(part(decoded), { low: -1, high: 1 })];
+      sum += count * ssim(a, b, { shape, dataRange: 2, low: -1 });
       windows += count;
     }
     expect(windows).toBeGreaterThan(0);
     expect(measured.ssim).toBeCloseTo(sum / windows, 6);
+  });
+
+  it('leaves out voxels that are NaN in the volume, as a comparison does', async () => {
+    const size = { patch: [12, 12, 12], stride: [12, 12, 12], data: ['phantom:24x24x24'] } as const;
+    const { training, sampler, data: whole } = await prepare({ ...size });
+    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);
+    const volume = phantom({ shape: [24, 24, 24] });
+    const intensity = resolveIntensity('ctpa', volume);
+    for (const place of [13_000, 13_001, 10_000]) volume.data[place] = Number.NaN;
+    const { validation } = planSplit([volume.shape], training.config);
+    const set = new PatchSet(validation, [volume], [intensity]);
+    const { model } = training.learner;
+    const measured = await validate({ ...training, model }, set);
+    const held = slabOf(volume, validation[0]!.from, validation[0]!.to);
+    expect(held.data.filter(Number.isNaN)).toHaveLength(3);
+    const made = new Float32Array(held.data.length);
+    for (let i = 0; i < set.count; i++) {
+      const { grid } = validation[0]!;
+      const patch = await set.read(i);
+      const decoded = tf.tidy(() => model.reconstruct(tf.tensor5d(patch, [1, 12, 12, 12, 1])).dataSync());
+      const [x0, y0, z0] = patchStart(grid, i);
+      for (let v = 0; v < patch.length; v++) {
+        const [x, y, z] = [x0 + (v % 12), y0 + (Math.floor(v / 12) % 12), z0 + Math.floor(v / 144)];
+        made[(z * 24 + y) * 24 + x] = decoded[v]!;
+      }
+    }
+    const [row] = compareVolumes(
+      held,
+      { made: held.with(fromModel(made, intensity)) },
+      { intensity: [intensity.low, intensity.high] },
+    ).metrics;
+    expect(measured.psnr).toBeCloseTo(row!.psnr, 3);
+    expect((measured.mae * (intensity.high - intensity.low)) / 2).toBeCloseTo(row!.mae, 2);
+    expect(Number.isFinite(measured.ssim) && Number.isFinite(measured.loss)).toBe(true);
+    // The same place with a value is measured: the figures are others.
+    expect((await validate({ ...training, model }, whole.validation)).psnr).not.toBe(measured.psnr);
   });
 
   it('has no SSIM where no part of a patch has room for a window', async () => {

@@ -45,12 +45,13 @@ export function filterZ(planes: usize, size: i32, kernel: usize, fields: usize):
 
 /**
  * Filters the fields along y and x and sums, over all windows that lie in the plane, their SSIM and its second factor
- * alone (contrast and structure, which MS-SSIM takes from the finer scales).
+ * alone (contrast and structure, which MS-SSIM takes from the finer scales), and counts the windows. A window in which
+ * a has a NaN is left out.
  *
  * @param fields 4 planes of `size` float64 values, rows of `nx`
  * @param kernel the weights from the middle outwards, 6 float64 values
  * @param rows room for 8 rows of nx + 2 float64 values
- * @param sums where the two sums are added, float64
+ * @param sums where the two sums and the count are added, float64
  */
 export function sumPlane(
   fields: usize,
@@ -97,13 +98,14 @@ function filterRow(from: usize, step: usize, to: usize, n: i32, kernel: usize): 
   }
 }
 
-/** Adds the sums over `n` windows whose fields are rows `row` bytes apart. */
+/** Adds the sums over `n` windows, whose fields are rows `row` bytes apart, and their count. */
 function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64, sums: usize): void {
   const two = f64x2.splat(2);
   const low = f64x2.splat(c1);
   const high = f64x2.splat(c2);
   let whole = f64x2.splat(0);
   let structures = f64x2.splat(0);
+  let windows = f64x2.splat(0);
   for (let i = 0; i < n; i += 2) {
     const at = fields + ((<usize>i) << 3);
     const meanA = v128.load(at);
@@ -112,16 +114,22 @@ function sumRow(fields: usize, row: usize, n: i32, c1: f64, c2: f64, sums: usize
     const power = f64x2.add(f64x2.mul(meanA, meanA), f64x2.mul(meanB, meanB));
     const covariance = f64x2.sub(v128.load(at + 3 * row), means);
     const variances = f64x2.sub(v128.load(at + 2 * row), power);
-    let structure = f64x2.div(f64x2.add(f64x2.mul(two, covariance), high), f64x2.add(variances, high));
+    const structure = f64x2.div(f64x2.add(f64x2.mul(two, covariance), high), f64x2.add(variances, high));
+    let counts = f64x2.eq(meanA, meanA);
     // An odd last window comes with a neighbour that is none.
-    if (i + 1 === n) structure = f64x2.replace_lane(structure, 1, 0);
+    if (i + 1 === n) counts = i64x2.replace_lane(counts, 1, 0);
     const luminance = f64x2.div(f64x2.add(f64x2.mul(two, means), low), f64x2.add(power, low));
-    structures = f64x2.add(structures, structure);
-    whole = f64x2.add(whole, f64x2.mul(luminance, structure));
+    structures = f64x2.add(structures, v128.and(structure, counts));
+    whole = f64x2.add(whole, v128.and(f64x2.mul(luminance, structure), counts));
+    windows = f64x2.add(windows, v128.and(f64x2.splat(1), counts));
   }
   store<f64>(sums, load<f64>(sums) + f64x2.extract_lane(whole, 0) + f64x2.extract_lane(whole, 1));
   store<f64>(
     sums + 8,
     load<f64>(sums + 8) + f64x2.extract_lane(structures, 0) + f64x2.extract_lane(structures, 1),
+  );
+  store<f64>(
+    sums + 16,
+    load<f64>(sums + 16) + f64x2.extract_lane(windows, 0) + f64x2.extract_lane(windows, 1),
   );
 }
