@@ -38,6 +38,7 @@ export function addInterchange(program: Command): void {
     .description('a PyTorch VQ-GAN (safetensors of its state_dict) as a checkpoint that other commands take')
     .argument('<file>', 'safetensors')
     .argument('<folder>', 'where the checkpoint is written')
+    .option('--prefix <text>', 'what the names of the model start with, where the file holds several')
     .option(
       '--downsample <x,y,z>',
       'voxels per latent, if not the same on each axis; the original has z,y,x',
@@ -54,9 +55,23 @@ export function addInterchange(program: Command): void {
       const imported = await importSafetensors(file, folder, { ...rest, model });
       answer(json, imported, () => [
         `wrote ${imported.checkpoint}`,
-        ...(imported.ignored.length > 0 ? [`passed over ${imported.ignored.length} other arrays`] : []),
+        ...(imported.ignored.length > 0
+          ? [`passed over ${imported.ignored.length} other arrays: ${byModule(imported.ignored)}`]
+          : []),
       ]);
     });
+}
+
+/** Names in few words: those of one module as `module.* (number)`. */
+function byModule(names: readonly string[]): string {
+  const modules = new Map<string, string[]>();
+  for (const name of names) {
+    const module = name.split('.', 1)[0]!;
+    modules.set(module, [...(modules.get(module) ?? []), name]);
+  }
+  return [...modules]
+    .map(([module, own]) => (own.length === 1 ? own[0]! : `${module}.* (${own.length})`))
+    .join(', ');
 }
 
 interface ExportCommandOptions {
@@ -66,6 +81,7 @@ interface ExportCommandOptions {
 }
 
 interface ImportCommandOptions {
+  prefix?: string;
   downsample?: Vec3;
   groups?: number;
   patch?: Vec3;

@@ -11,10 +11,16 @@ import { resolveConfig } from '../train/config';
 import { readForeignSafetensors } from '../train/safetensors';
 import type { IntensitySpec } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
+import { chooseCopy, FIRST, few } from './copies';
 import { fromTorch } from './torch';
 import { INITIALISED, stateShapes } from './trained';
 
 export interface ImportOptions {
+  /**
+   * What the names of the model's arrays start with. Needed where a file holds several models, such as `model` and
+   * `ema_model`; one alone is found.
+   */
+  readonly prefix?: string;
   /**
    * What a PyTorch file does not tell: `downsample` (default the same on each axis; [x, y, z], where the original's
    * config has [z, y, x]), `groups` (32), and the quantiser, where it is another than `ema`. Everything is in the metadata of files that Patchwise wrote.
@@ -32,17 +38,18 @@ export interface Imported {
   /** The checkpoint's folder: `reconstruct`, `encode` and the rest take it as a model. */
   readonly checkpoint: string;
   readonly model: ModelConfig;
-  /** Arrays of the file that are no part of a generator, such as discriminators. */
+  /** Arrays of the file that are no part of this generator, such as discriminators or another copy. */
   readonly ignored: readonly string[];
 }
 
 /**
  * Makes a checkpoint of a PyTorch VQ-GAN of the specification (medicaldiffusion's `VQGAN`), saved as safetensors:
- * `safetensors.torch.save_file(model.state_dict(), path)`; of a Lightning checkpoint
- * `torch.load(ckpt, weights_only=True)['state_dict']`. Names may have a prefix; half precision becomes single.
+ * `safetensors.torch.save_file(model.state_dict(), path)`. Of a Lightning checkpoint it is `'state_dict'` that is saved;
+ * the error for a `.ckpt` file has the command. Names may have a prefix; half precision becomes single.
  *
- * @throws UnreadableFile where the file is no such model; InvalidArgument where the options do not fit it, or the folder
- * holds something else
+ * @throws UnreadableFile where the file is no such model, or its generator has arrays that ours has no place for;
+ * InvalidArgument where the options do not fit it, it holds several models and `prefix` does not choose one, or the
+ * folder holds something else
  */
 export async function importSafetensors(
   path: string,
@@ -50,18 +57,19 @@ export async function importSafetensors(
   options: ImportOptions = {},
 ): Promise<Imported> {
   requireOwnFolder(folder);
-  const { tensors, metadata } = readForeignSafetensors(path);
-  const first = [...tensors.keys()].find((name) => name.endsWith(FIRST));
-  if (first === undefined)
-    throw new UnreadableFile(path, `a VQ-GAN, with an array ${FIRST}`, 'none of that name');
-  const prefix = first.slice(0, -FIRST.length);
-  const found = new Map(
-    [...tensors].map(([name, array]) => [name.startsWith(prefix) ? name.slice(prefix.length) : name, array]),
-  );
+  const { tensors, others, metadata } = readForeignSafetensors(path);
+  const copy = chooseCopy(path, tensors, options.prefix);
+  const found = copy.arrays;
   const known = metadata.patchwise ? (JSON.parse(metadata.patchwise) as Partial<Known>) : {};
   const read: ModelConfig = known.model ?? { ...PRESETS.guide.model, ...modelOf(path, found) };
   const model = checkModelConfig(fitQuantiser(asItWas({ ...read, ...options.model }), options.model));
   const arrays = stateOf(path, found, model);
+  const names = [...tensors.keys(), ...others.keys()];
+  const ignored = names.filter((name) => !arrays.has(copy.ownName(name) ?? ''));
+  requireNoLayers(
+    path,
+    ignored.filter((name) => GENERATOR.test(copy.ownName(name) ?? '')),
+  );
   const patch = options.patch ?? known.patch ?? PRESETS.guide.patch;
   const config = resolveConfig({
     preset: 'toy', // it has no discriminators, whose depth would have to suit the patch
@@ -85,7 +93,6 @@ export async function importSafetensors(
     { state, model: arrays, optimiser: new Map() },
     { best: false, keep: 1 },
   );
-  const ignored = [...found.keys()].filter((name) => !arrays.has(name));
   return { checkpoint, model, ignored };
 }
 
@@ -104,8 +111,6 @@ interface Known {
   readonly stride: Vec3;
   readonly intensity: IntensitySpec;
 }
-
-const FIRST = 'encoder.conv_first.conv.weight';
 
 /** What the arrays tell of the model. */
 function modelOf(path: string, found: ReadonlyMap<string, StateArray>): Partial<ModelConfig> {
@@ -128,6 +133,19 @@ function modelOf(path: string, found: ReadonlyMap<string, StateArray>): Partial<
     encoderBlocks: count(/^encoder\.conv_blocks\.0\.(res\d*)\./),
     decoderBlocks: count(/^decoder\.conv_blocks\.0\.(res\d*)\./),
   };
+}
+
+/** The modules of a generator. */
+const GENERATOR = /^(encoder|decoder|pre_vq_conv|post_vq_conv|codebook)\./;
+
+/** What a generator has beside our layers computes something, and must not be left out in silence. */
+function requireNoLayers(path: string, names: readonly string[]): void {
+  if (names.length === 0) return;
+  throw new UnreadableFile(
+    path,
+    'a VQ-GAN of the specification and nothing else in its generator',
+    `${few(names)}, which it has no place for`,
+  );
 }
 
 /** The model's state in our layout, of the arrays that it consists of. */

@@ -56,12 +56,14 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
 /** A file that other programs may have written. */
 export interface ForeignSafetensors {
   readonly tensors: Map<string, StoredTensor>;
+  /** Types of the tensors that are not read, by name. */
+  readonly others: ReadonlyMap<string, string>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /**
- * Reads a safetensors file with its metadata. F64, F16 and BF16 become float32; tensors of other types, such as the
- * counters of BatchNorm, are passed over.
+ * Reads a safetensors file with its metadata. F64, F16 and BF16 become float32; of tensors of other types, such as
+ * the counters of BatchNorm, only names and types are given.
  * @throws UnreadableFile if it is cut short or not safetensors
  */
 export function readForeignSafetensors(path: string): ForeignSafetensors {
@@ -82,7 +84,7 @@ const widened: Readonly<Record<string, Conversion>> = {
 
 function read(
   path: string,
-  other: (entry: HeaderEntry, name: string) => Conversion | undefined,
+  convert: (entry: HeaderEntry, name: string) => Conversion | undefined,
 ): ForeignSafetensors {
   let bytes: Buffer;
   try {
@@ -90,6 +92,8 @@ function read(
   } catch (cause) {
     throw unreadable(path, `nothing that can be read (${(cause as NodeJS.ErrnoException).code})`, cause);
   }
+  const other = otherFormat(path, bytes);
+  if (other) throw unreadable(path, other);
   if (bytes.length < 8) throw unreadable(path, `${bytes.length} bytes`);
   const start = 8 + Number(bytes.readBigUInt64LE(0));
   if (start > bytes.length) throw unreadable(path, `a header cut short at ${bytes.length} bytes`);
@@ -101,10 +105,14 @@ function read(
   }
   const { __metadata__: metadata = {}, ...entries } = header;
   const tensors = new Map<string, StoredTensor>();
+  const others = new Map<string, string>();
   for (const [name, entry] of Object.entries(entries)) {
     const [from, to] = entry.data_offsets;
-    const conversion = entry.dtype === 'F32' ? undefined : other(entry, name);
-    if (entry.dtype !== 'F32' && !conversion) continue;
+    const conversion = entry.dtype === 'F32' ? undefined : convert(entry, name);
+    if (entry.dtype !== 'F32' && !conversion) {
+      others.set(name, entry.dtype);
+      continue;
+    }
     const { width } = conversion ?? { width: 4 };
     if (start + to > bytes.length)
       throw unreadable(path, `data cut short at ${bytes.length} of ${start + to} bytes`);
@@ -120,7 +128,35 @@ function read(
     }
     tensors.set(name, { shape: entry.shape, data });
   }
-  return { tensors, metadata: metadata as unknown as Record<string, string> };
+  return { tensors, others, metadata: metadata as unknown as Record<string, string> };
+}
+
+/** What `torch.save` wrote, with the way to make safetensors of it; undefined for anything else. */
+function otherFormat(path: string, bytes: Buffer): string | undefined {
+  const start = bytes.toString('hex', 0, 4);
+  const isZip = start === '504b0304';
+  const isPickle = start === '80028a0a'; // as torch wrote before version 1.6
+  if (!isZip && !isPickle) return undefined;
+  return (
+    `a PyTorch checkpoint (${isZip ? 'zip' : 'pickle'}). Make safetensors of it in Python, if you trust the file, as ` +
+    `loading it runs what is in it:\n${fromCheckpoint(path)}`
+  );
+}
+
+/** Python that writes the tensors of a checkpoint, Lightning's or a plain state_dict, beside it as safetensors. */
+function fromCheckpoint(path: string): string {
+  const [from, to] = [path, `${path.replace(/\.[^./]*$/, '')}.safetensors`].map((name) =>
+    JSON.stringify(name),
+  );
+  return [
+    'import torch, safetensors.torch',
+    `saved = torch.load(${from}, map_location="cpu", weights_only=False)`,
+    'state = saved.get("state_dict", saved)',
+    'tensors = {name: t.detach().clone().contiguous() for name, t in state.items() if torch.is_tensor(t)}',
+    `safetensors.torch.save_file(tensors, ${to})`,
+  ]
+    .map((line) => `    ${line}`)
+    .join('\n');
 }
 
 function unreadable(path: string, received: string, cause?: unknown): UnreadableFile {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { readCheckpoint } from '../../src/train/checkpoint';
+import { readForeignSafetensors, writeSafetensors } from '../../src/train/safetensors';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
 
@@ -66,6 +67,26 @@ describe('export and import', { timeout: 300_000 }, () => {
     expect(stderr).not.toContain('    at ');
     expect(stdout).toBe('');
     expect(readdirSync(folder)).not.toContain('y');
+  });
+
+  it('import names what it passed over, and a second model', async () => {
+    const { tensors } = readForeignSafetensors(join(folder, 'model.safetensors'));
+    const extra = { shape: [1], data: Float32Array.of(1) };
+    const others = new Map([
+      ...tensors,
+      ...['lpips.a', 'lpips.b', 'steps'].map((name) => [name, extra] as const),
+    ]);
+    writeSafetensors(join(folder, 'more.safetensors'), others);
+    const { stdout } = await command.run(['import', 'more.safetensors', 'more', '--patch', '8,8,8']);
+    expect(stdout).toContain('passed over 3 other arrays: lpips.* (2), steps\n');
+    const twice = [...tensors].map(([name, array]) => [`ema.${name}`, array] as const);
+    writeSafetensors(join(folder, 'twice.safetensors'), new Map([...tensors, ...twice]));
+    const { code, stderr } = await command.run(['import', 'twice.safetensors', 'second']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('allowed: "", "ema."')]);
+    const args = ['second', '--prefix', 'ema', '--patch', '8,8,8', '--downsample', '2,2,2', '--groups', '2'];
+    expect(await command.json('import', 'twice.safetensors', ...args)).toMatchObject({
+      ignored: [...tensors.keys()],
+    });
   });
 
   it('import replaces an earlier import, and never the checkpoints of a run', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { reconstruct } from '../../src/evaluate/reconstruct';
 import { exportSafetensors } from '../../src/interchange/export';
@@ -47,7 +47,10 @@ it('a PyTorch model computes here what it computes there', async () => {
     encoderBlocks: 1,
     decoderBlocks: 2,
   });
-  expect(imported.ignored).toEqual(['image_discriminator.model0.0.weight']);
+  expect(imported.ignored).toEqual([
+    'vqgan.image_discriminator.model0.0.weight',
+    'vqgan.image_discriminator.model1.1.num_batches_tracked',
+  ]);
   const vqgan = load(imported.checkpoint);
   const x = tf.tensor5d(Float32Array.from(expected.x!), [1, 8, 4, 12, 1]);
   const { codes } = vqgan.quantise(vqgan.encode(x));
@@ -135,6 +138,81 @@ it('refuses what is no such model, and says which array is wrong', async () => {
   await expect(
     attempt((all) => all.set('pre_vq_conv.conv.bias', { shape: [2], data: new Float32Array(2) })),
   ).rejects.toThrow(/pre_vq_conv\.conv\.bias/);
+});
+
+describe('a file with several models', () => {
+  type Arrays = ReturnType<typeof readForeignSafetensors>['tensors'];
+  const { tensors } = readForeignSafetensors(file);
+  const own = new Map(
+    [...tensors]
+      .filter(([name]) => !name.includes('discriminator'))
+      .map(([name, array]) => [name.replace('vqgan.', ''), array]),
+  );
+  const prefixed = (prefix: string, arrays: Arrays = own) =>
+    [...arrays].map(([name, array]) => [prefix + name, array] as const);
+  const doubled: Arrays = new Map(
+    [...own].map(([name, { shape, data }]) => [name, { shape, data: data.map((v) => 2 * v) }]),
+  );
+  const attempt = (
+    arrays: Iterable<readonly [string, Arrays extends Map<string, infer A> ? A : never]>,
+    prefix?: string,
+  ) => {
+    const path = join(folder, 'several.safetensors');
+    writeSafetensors(path, new Map(arrays));
+    return importSafetensors(path, join(folder, 'several'), { model, patch, prefix });
+  };
+  const lastBias = (checkpoint: string) =>
+    readCheckpoint(checkpoint).model.get('decoder.conv_last.conv.bias')!.data[0];
+  const bias = own.get('decoder.conv_last.conv.bias')!.data[0]!;
+
+  it('is refused with the prefixes it has, unless one is chosen', async () => {
+    const both = [...prefixed('model.'), ...prefixed('ema_model.', doubled)];
+    await expect(attempt(both)).rejects.toThrow(/prefix: .*holds 2.*allowed: "model\.", "ema_model\."/);
+    await expect(attempt(both, 'swa')).rejects.toThrow(/received "swa"; allowed: "model\."/);
+    for (const [prefix, factor] of [
+      ['model', 1],
+      ['ema_model.', 2],
+    ] as const) {
+      const { checkpoint, ignored } = await attempt(both, prefix);
+      expect(lastBias(checkpoint)).toBe(Math.fround(factor * bias));
+      expect(ignored).toHaveLength(own.size);
+      expect(ignored.every((name) => name.startsWith(factor === 1 ? 'ema_model.' : 'model.'))).toBe(true);
+    }
+  });
+
+  it('may have one without a prefix, or one inside the other', async () => {
+    const bare = [...own, ...prefixed('average.', doubled)];
+    await expect(attempt(bare)).rejects.toThrow(/allowed: "", "average\."/);
+    expect(lastBias((await attempt(bare, '')).checkpoint)).toBe(bias);
+    const nested = [...prefixed('model.average.', doubled), ...prefixed('model.')];
+    expect(lastBias((await attempt(nested, 'model')).checkpoint)).toBe(bias);
+  });
+
+  it('does not lend its arrays to another model', async () => {
+    const half = new Map([...own].filter(([name]) => !name.startsWith('decoder.')));
+    const lent = [...prefixed('model.', half), ...[...own].filter(([name]) => name.startsWith('decoder.'))];
+    await expect(attempt(lent)).rejects.toThrow(/an array decoder\./);
+  });
+
+  it('is refused where its generator has more than ours', async () => {
+    const extra = { shape: [1], data: Float32Array.of(1) };
+    for (const name of ['encoder.extra.weight', 'decoder.conv_blocks.0.attn.q.weight', 'codebook.scale'])
+      await expect(attempt([...prefixed('vqgan.'), [`vqgan.${name}`, extra]])).rejects.toThrow(
+        `vqgan.${name}, which it has no place for`,
+      );
+  });
+});
+
+it.each([
+  ['zip', Buffer.from('PK\x03\x04 rest of the archive', 'latin1')],
+  ['pickle', Buffer.from('80028a0a6cfc9c46f920', 'hex')],
+])('a PyTorch checkpoint (%s) is named, with what makes safetensors of it', async (kind, bytes) => {
+  const path = join(folder, 'last.ckpt');
+  writeFileSync(path, bytes);
+  const told = await importSafetensors(path, join(folder, 'never')).catch((error: Error) => error.message);
+  expect(told).toContain(`a PyTorch checkpoint (${kind})`);
+  expect(told).toContain(`torch.load("${path}"`);
+  expect(told).toContain(`save_file(tensors, "${join(folder, 'last.safetensors')}")`);
 });
 
 it('the axes of a transposed convolution are not those of a convolution', () => {
