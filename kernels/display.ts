@@ -1,6 +1,7 @@
 /** Values as MIME bundles, and the display hooks through which code in cells reaches its kernel. */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import type { CommRegistry } from './comms';
+import { attempt, read } from './odd-values';
 import type { Parent } from './output';
 import { tabularBundle } from './tabular';
 import type { Json } from './wire';
@@ -13,17 +14,23 @@ export type Present = (value: unknown) => MimeBundle | undefined;
 /** The method by which any object can show itself in Jupyter (deno's convention). */
 const SHOWS_ITSELF = Symbol.for('Jupyter.display');
 
-/** The bundle of any value: its own, the library's, or its text. A promise only where its own method returns one. */
+/**
+ * The bundle of any value: its own, the library's, or its text. A promise only where its own method returns one. A value
+ * that throws when it is looked at, as a proxy may, is shown as its text.
+ * @throws what the value's own method throws
+ */
 export function toMimeBundle(value: unknown, present: Present): MimeBundle | Promise<MimeBundle> {
   const own = callOwnMethod(value);
-  const others = (): MimeBundle | undefined => present(value) ?? tabularBundle(value);
+  const presented = (): MimeBundle | undefined =>
+    types.isProxy(value) ? attempt(() => present(value)) : present(value);
+  const others = (): MimeBundle | undefined => presented() ?? tabularBundle(value);
   if (own instanceof Promise) return own.then((bundle: unknown) => withText(bundle ?? others(), value));
   return withText(own ?? others(), value);
 }
 
 function callOwnMethod(value: unknown): unknown {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
-  const method = (value as Record<symbol, unknown>)[SHOWS_ITSELF];
+  const method = read(value, SHOWS_ITSELF);
   return typeof method === 'function' ? method.call(value) : undefined;
 }
 

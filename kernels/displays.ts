@@ -57,9 +57,16 @@ export class Displays {
     return toMimeBundle(value, this.presentation.present ?? (() => undefined));
   }
 
-  /** Resolves once every display that takes a moment to make is shown: a cell does not end before. */
+  /**
+   * Resolves once every display that takes a moment to make is shown: a cell does not end before. Each is waited for
+   * once: one that is never ready holds up its own cell, until that is interrupted, and no other.
+   */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    while (this.#pending.size > 0) {
+      const pending = [...this.#pending];
+      this.#pending.clear();
+      await Promise.allSettled(pending);
+    }
   }
 
   clear(wait: boolean): void {

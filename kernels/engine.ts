@@ -53,9 +53,9 @@ export interface CellEngine {
   inspect(code: string, position: number): Inspection | undefined | Promise<Inspection | undefined>;
   isComplete(code: string): Completeness | Promise<Completeness>;
   setTypes(mode: TypeMode): void;
-  /** Ends the top-level await of the running cell with an error; what it started goes on. */
+  /** Ends waits of the engine's own that `Interrupts` knows nothing of. */
   interrupt(): void;
-  /** The error of code that a cell left running, with the cells' own lines in its traceback. */
+  /** The error of code that a cell left running, with the cells' own lines in its traceback. Never throws. */
   describe(error: unknown): CellError;
   close(): void;
 }

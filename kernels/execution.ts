@@ -14,8 +14,11 @@ export interface ExecutionOutlet {
   status(state: 'busy' | 'idle', request: Message): void;
   /** Sends what the cell has printed so far. */
   flush(): void;
-  /** Runs `work` so that all output it causes, now or later, belongs to `request`'s cell. */
+  /**
+   * Runs `work` so that all output it causes, now or later, belongs to `request`'s cell, and so that an interrupt ends it.
+   */
   within<T>(request: Message, work: () => Promise<T>): Promise<T>;
+  /** How a value is shown; runs code of its own, so only `within` a request. */
   bundle(value: unknown): Promise<Json>;
   /** Shows a value that keeps moving by a display of its own; false for every other value. */
   showLive(value: unknown): Promise<boolean>;
@@ -44,20 +47,38 @@ export class ExecutionQueue {
     this.#busy = true;
     for (let request = this.#waiting.shift(); request; request = this.#waiting.shift()) {
       this.outlet.status('busy', request);
-      const reply = await this.#run(request);
+      const reply = await this.#outcome(request);
       const stops = reply.status === 'error' && request.content.stop_on_error !== false;
       // Before the answer, so that what a client sends after it has seen the failure is not taken along.
       const aborted = stops ? await this.#takeWaiting() : [];
-      this.outlet.reply(request, reply);
+      this.#answer(request, reply);
       this.outlet.status('idle', request);
       for (const other of aborted) this.#abort(other);
     }
     this.#busy = false;
   }
 
-  /** Executes one request and returns its reply; the reply is not sent yet. */
+  /** The reply to one request, not sent yet. Never rejects: whatever goes wrong, the requests behind it get their turn. */
+  async #outcome(request: Message): Promise<Json> {
+    try {
+      return await this.#run(request);
+    } catch (error) {
+      return this.#failed(request, this.engine.describe(error)); // a value whose own display method throws
+    }
+  }
+
+  /** Sends the reply; where a value in it is no JSON, the error that says so. */
+  #answer(request: Message, reply: Json): void {
+    try {
+      this.outlet.reply(request, reply);
+    } catch (error) {
+      this.outlet.reply(request, this.#failed(request, this.engine.describe(error)));
+    }
+  }
+
   async #run(request: Message): Promise<Json> {
-    const code = String(request.content.code ?? '');
+    const { code: given } = request.content;
+    const code = typeof given === 'string' ? given : '';
     const silent = request.content.silent === true;
     if (!silent) {
       this.#count++;
@@ -66,14 +87,10 @@ export class ExecutionQueue {
     }
     const outcome = await this.outlet.within(request, () => this.engine.execute(code, this.#count));
     if (outcome.status === 'error') return this.#failed(request, outcome.error);
-    try {
-      if (outcome.value !== undefined && !silent) await this.#showResult(request, outcome.value);
-      const user_expressions = await this.#evaluate(request);
-      this.outlet.flush();
-      return { status: 'ok', execution_count: this.#count, payload: [], user_expressions };
-    } catch (error) {
-      return this.#failed(request, this.engine.describe(error)); // a value whose own display method throws
-    }
+    if (outcome.value !== undefined && !silent) await this.#showResult(request, outcome.value);
+    const user_expressions = await this.#evaluate(request);
+    this.outlet.flush();
+    return { status: 'ok', execution_count: this.#count, payload: [], user_expressions };
   }
 
   async #showResult(request: Message, value: unknown): Promise<void> {
@@ -94,14 +111,21 @@ export class ExecutionQueue {
     const wanted = request.content.user_expressions;
     const results: Json = {};
     if (typeof wanted !== 'object' || wanted === null) return results;
-    for (const [name, expression] of Object.entries(wanted)) {
-      const outcome = await this.outlet.within(request, () => this.engine.execute(`(${expression})`, 0));
-      results[name] =
-        outcome.status === 'ok'
-          ? { status: 'ok', data: await this.outlet.bundle(outcome.value), metadata: {} }
-          : { status: 'error', ...outcome.error };
-    }
+    for (const [name, expression] of Object.entries(wanted))
+      results[name] = await this.#valueOf(request, expression).catch((error: unknown) => ({
+        status: 'error',
+        ...this.engine.describe(error),
+      }));
     return results;
+  }
+
+  async #valueOf(request: Message, expression: unknown): Promise<Json> {
+    if (typeof expression !== 'string') throw new TypeError('an expression is a text');
+    const outcome = await this.outlet.within(request, () => this.engine.execute(`(${expression})`, 0));
+    if (outcome.status === 'error') return { status: 'error', ...outcome.error };
+    const data = await this.outlet.within(request, () => this.outlet.bundle(outcome.value));
+    JSON.stringify(data); // throws for a value that could not be sent, before the others are lost with it
+    return { status: 'ok', data, metadata: {} };
   }
 
   async #takeWaiting(): Promise<Message[]> {

@@ -20,15 +20,19 @@ export class CellInterrupted extends Error {
 
 export class Interrupts {
   readonly #cell = new AsyncLocalStorage<number>();
+  #runs = 0;
   readonly #interrupted = new Set<number>();
+  /** What ends each wait that an interrupt has to end. */
+  readonly #waits = new Set<(reason: Error) => void>();
 
   /** The control thread makes one of the memory of the main thread's. */
   constructor(
     readonly flags: Int32Array = new Int32Array(new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT)),
   ) {}
 
-  /** Runs a cell: what it leaves running keeps being that cell's. */
-  async within<T>(cell: number, work: () => Promise<T>): Promise<T> {
+  /** Runs a cell, or shows its value: what that leaves running keeps being that run's. */
+  async within<T>(work: () => Promise<T>): Promise<T> {
+    const cell = ++this.#runs;
     Atomics.store(this.flags, RUNNING, cell);
     try {
       return await this.#cell.run(cell, work);
@@ -45,6 +49,18 @@ export class Interrupts {
     Atomics.store(this.flags, HAPPENED, 1);
   }
 
+  /** Settles as `work` does, or fails once there is an interrupt: an await may last for ever. On the main thread only. */
+  orInterrupted<T>(work: T | Promise<T>): Promise<Awaited<T>> {
+    const { promise, end } = failure();
+    this.#waits.add(end);
+    return Promise.race([work, promise]).finally(() => this.#waits.delete(end));
+  }
+
+  /** Ends what waits for something, the innermost first. */
+  endWaits(): void {
+    for (const end of [...this.#waits].reverse()) end(new CellInterrupted('the cell was interrupted'));
+  }
+
   /** Called by loops once an interrupt has happened. @throws CellInterrupted in what an interrupted cell started. */
   readonly check = (): void => {
     if (!this.flags[HAPPENED]) return;
@@ -58,4 +74,13 @@ export class Interrupts {
   expose(): void {
     (globalThis as Record<symbol, unknown>)[INTERRUPTS] = { flags: this.flags, check: this.check };
   }
+}
+
+/** A promise that fails when `end` is called. */
+function failure(): { promise: Promise<never>; end: (reason: Error) => void } {
+  let end!: (reason: Error) => void;
+  const promise = new Promise<never>((_, reject) => {
+    end = reject;
+  });
+  return { promise, end };
 }

@@ -12,6 +12,7 @@ import { Interrupts } from './interrupts';
 import { lazyEngine } from './lazy-engine';
 import type { LiveFigures } from './live';
 import { withMagics } from './magics';
+import { attempt } from './odd-values';
 import { PACKAGE } from './package-types';
 import { KernelServer } from './server';
 import { createTypescriptEngine } from './typescript-engine';
@@ -38,7 +39,7 @@ async function main(): Promise<void> {
     return figures;
   };
   const showLive = (value: unknown, options: DisplayOptions): Promise<void> | undefined => {
-    const runs = library()?.shownRuns?.(value);
+    const runs = attempt(() => library()?.shownRuns?.(value)); // a proxy may throw when it is looked at
     return runs && live().then((figures) => figures.show(runs as readonly Run[], options));
   };
   const kernel = new KernelServer({ connection, engine, interrupts, present, showLive, onShutdown: leave });

@@ -1,11 +1,12 @@
 /** How values print in cells: without what Node and the kernel have put on them for their own use. */
 import { inspect } from 'node:util';
+import { attempt, read } from './odd-values';
 
 /** Node marks promises and timers with the asynchronous context of their making: our own header of the cell's request. */
 const MARKS = /^(async_id_symbol|trigger_async_id_symbol|kResourceStore|asyncId|triggerId)$/;
 
 /** @param stackOf an error's stack, in the lines that the user wrote */
-export function tidyInspection(stackOf: (error: Error) => string): void {
+export function tidyInspection(stackOf: (error: object) => string): void {
   const timer = setTimeout(() => {}, 0);
   const immediate = setImmediate(() => {});
   for (const example of [Promise.resolve(), timer, immediate])
@@ -13,8 +14,9 @@ export function tidyInspection(stackOf: (error: Error) => string): void {
   clearTimeout(timer);
   clearImmediate(immediate);
   before(Error.prototype, (error) => {
-    if (!Object.hasOwn(error, 'stack') || typeof (error as Error).stack !== 'string') return;
-    const value = stackOf(error as Error);
+    const own = Object.getOwnPropertyDescriptor(error, 'stack');
+    if (!own || (!own.configurable && !own.writable) || typeof read(error, 'stack') !== 'string') return;
+    const value = stackOf(error);
     Object.defineProperty(error, 'stack', { value, writable: true, configurable: true, enumerable: false });
   });
 }
@@ -22,7 +24,7 @@ export function tidyInspection(stackOf: (error: Error) => string): void {
 /** Does `work` to a value each time before it is printed, as it is always printed. */
 function before(prototype: object, work: (value: object) => void): void {
   function tidied(this: object): object {
-    if (Object.isExtensible(this)) work(this);
+    if (Object.isExtensible(this)) attempt(() => work(this)); // what cannot be tidied prints as it is
     return this;
   }
   Object.defineProperty(prototype, inspect.custom, { value: tidied, writable: true, configurable: true });

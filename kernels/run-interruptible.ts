@@ -5,10 +5,10 @@ const BODY = Symbol.for('patchwise.body');
 const call = new Script('globalThis[Symbol.for("patchwise.body")]()', { filename: 'node:vm' });
 
 /** @throws ERR_SCRIPT_EXECUTION_INTERRUPTED on SIGINT, and whatever `body` throws */
-export function runInterruptible(body: () => unknown): unknown {
+export function runInterruptible<T>(body: () => T): T {
   (globalThis as Record<symbol, unknown>)[BODY] = () => {
     delete (globalThis as Record<symbol, unknown>)[BODY];
     return body();
   };
-  return call.runInThisContext({ breakOnSigint: true });
+  return call.runInThisContext({ breakOnSigint: true }) as T;
 }

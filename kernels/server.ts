@@ -3,6 +3,7 @@
  * else, comms included, is answered at once, also between the awaits of a running cell.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { isInterruption } from './cell-error';
 import { CommRegistry } from './comms';
 import type { Connection } from './connection';
 import { type DisplayOptions, installHooks, type MimeBundle } from './display';
@@ -11,9 +12,10 @@ import type { CellEngine } from './engine';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import { History } from './history';
 import { InputPrompts } from './input';
-import { CellInterrupted, type Interrupts } from './interrupts';
+import type { Interrupts } from './interrupts';
 import { captureStreams, Output, type Parent } from './output';
 import { answer } from './requests';
+import { runInterruptible } from './run-interruptible';
 import { type RequestChannel, Sockets } from './sockets';
 import { type Json, type Message, Wire } from './wire';
 
@@ -96,6 +98,9 @@ export class KernelServer {
   }
 
   interrupt(): void {
+    const { interrupts } = this.options;
+    interrupts.mark();
+    interrupts.endWaits();
     this.#prompts.cancel();
     this.engine.interrupt();
   }
@@ -139,6 +144,7 @@ export class KernelServer {
   }
 
   #outlet(): ExecutionOutlet {
+    const { interrupts } = this.options;
     return {
       publish: (type, content, { header }) => {
         this.#output.flush();
@@ -148,14 +154,17 @@ export class KernelServer {
         this.#sockets.send('shell', { type: 'execute_reply', content, parent: header, identities }),
       status: (state, request) => this.#status(state, request),
       flush: () => this.#output.flush(),
-      within: async (request, work) => {
+      within: (request, work) => {
         this.#latest = request;
-        const result = await this.#cells.run(request, work);
-        await this.#displays.settled();
-        return result;
+        return interrupts.within(async () => {
+          const result = await this.#cells.run(request, work);
+          await interrupts.orInterrupted(this.#displays.settled());
+          return result;
+        });
       },
-      bundle: async (value) => this.#displays.bundle(value),
-      showLive: (value) => this.#displays.showLive(value),
+      // Both run code of the value's own, which may never end.
+      bundle: (value) => interrupts.orInterrupted(runInterruptible(() => this.#displays.bundle(value))),
+      showLive: (value) => interrupts.orInterrupted(runInterruptible(() => this.#displays.showLive(value))),
     };
   }
 
@@ -168,8 +177,9 @@ export class KernelServer {
     return this.#cells.getStore() ?? this.#latest;
   }
 
+  /** Never throws: the process would end. */
   #reportStray(what: string, error: unknown): void {
-    if (error instanceof CellInterrupted) return; // work that an interrupted cell left running has ended, as asked
+    if (isInterruption(error)) return; // work that an interrupted cell left running has ended, as asked
     const text = this.engine.describe(error).traceback.join('\n');
     this.#output.write('stderr', `${what} ${text}\n`, this.currentParent());
   }

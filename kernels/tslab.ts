@@ -7,9 +7,9 @@ import { createRequire } from 'node:module';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter } from 'tslab/dist/converter';
 import type { Executor } from 'tslab/dist/executor';
-import { describeError, stackOf } from './cell-error';
+import { describer, stackOf } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
-import type { CellEngine, CellError, CellOutcome, Completeness, Completion, Inspection } from './engine';
+import type { CellEngine, CellOutcome, Completeness, Completion, Inspection } from './engine';
 import { Interrupts } from './interrupts';
 import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from './package-types';
 import { tidyInspection } from './printed-values';
@@ -93,8 +93,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
     ended = { diagnostics: [] };
     const end = ended;
     try {
-      if (await interrupts.within(cell, () => executor.execute(code)))
-        return { status: 'ok', value: end.value };
+      if (await executor.execute(code)) return { status: 'ok', value: end.value };
     } catch (error) {
       return { status: 'error', error: describe(error) }; // the compiler itself failed
     }
@@ -102,9 +101,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
     return { status: 'error', error: describe(end.error) };
   }
 
-  function describe(error: unknown): CellError {
-    return describeError(error, sources);
-  }
+  const describe = describer(sources);
 
   function complete(code: string, position: number): Completion {
     const { candidates, start, end, original } = executor.complete(code, position);
@@ -140,10 +137,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
     setTypes: (mode) => {
       if (mode !== 'error' && mode !== 'strict') throw new Error("tslab's type errors are errors always");
     },
-    interrupt: () => {
-      interrupts.mark();
-      executor.interrupt();
-    },
+    interrupt: () => executor.interrupt(),
     close: () => executor.close(),
   };
 }

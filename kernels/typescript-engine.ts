@@ -10,12 +10,12 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { CompiledCell, PlacedMessage } from './cell-compile';
-import { describeError, stackOf } from './cell-error';
+import { describer, stackOf } from './cell-error';
 import { factoryOf } from './cell-factory';
 import { type CellNames, CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
 import type { CheckedCell } from './checker-thread';
-import type { CellEngine, CellError, CellOutcome, Completion, TypeMode } from './engine';
+import type { CellEngine, CellOutcome, Completion, TypeMode } from './engine';
 import { Interrupts } from './interrupts';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
@@ -55,7 +55,6 @@ export function createTypescriptEngine(
   loader.local = new LocalModules(loader, (path) => threads.compileModule(path), sources);
 
   let types = initialTypes;
-  let stop: ((error: Error) => void) | undefined;
   let expressions = 0;
 
   /** The type errors of a cell, once there is a checker. */
@@ -70,7 +69,7 @@ export function createTypescriptEngine(
     // A user expression has no number of its own.
     const name = cell === 0 ? `0-${++expressions}` : String(cell);
     try {
-      return await interrupts.within(cell, () => interruptible(run(code, cell, name)));
+      return await interrupts.orInterrupted(run(code, cell, name));
     } catch (error) {
       return { status: 'error', error: describe(error) };
     }
@@ -90,7 +89,9 @@ export function createTypescriptEngine(
     const names = scope.open();
     try {
       // An await that is given up may last for ever: what the cell has declared by then is given to later ones.
-      const ended = (await interruptible(evaluate(compiled, cell, names))) as readonly unknown[] | undefined;
+      const ended = (await interrupts.orInterrupted(evaluate(compiled, cell, names))) as
+        | readonly unknown[]
+        | undefined;
       if (threads.isReady) await warned;
       return { status: 'ok', value: ended?.[0] };
     } finally {
@@ -119,14 +120,6 @@ export function createTypescriptEngine(
     process.stderr.write(`TypeScript: ${text}\n`); // the context is still that of the cell
   }
 
-  /** Settles as `work` does, or fails once the cell is interrupted. */
-  function interruptible<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      stop = reject;
-      work.then(resolve, reject);
-    });
-  }
-
   /** By the types; while they load, by the values that are there, lest a front end gives up and shows nothing. */
   async function complete(code: string, position: number): Promise<Completion> {
     const byTypes = threads.complete({ code, position });
@@ -141,9 +134,7 @@ export function createTypescriptEngine(
     return first ?? completionFromValues(code, position, scope.names) ?? byTypes;
   }
 
-  function describe(error: unknown): CellError {
-    return describeError(error, sources);
-  }
+  const describe = describer(sources);
 
   return {
     languageVersion: TYPESCRIPT_VERSION,
@@ -162,10 +153,7 @@ export function createTypescriptEngine(
     setTypes: (mode) => {
       types = mode;
     },
-    interrupt: () => {
-      interrupts.mark();
-      stop?.(new Error('Interrupted asynchronously'));
-    },
+    interrupt: () => {},
     close: () => threads.close(),
   };
 }

@@ -286,4 +286,99 @@ async function later(): Promise<never> {
     await kernel.execute('({ linear, seen = 4 } = { linear: 5 })');
     expect((await kernel.execute('[linear, seen]')).outputs[0]?.content.data['text/plain']).toBe('[ 5, 4 ]');
   });
+
+  /** Values that throw, or never end, when somebody looks at them. */
+  const ODD = [
+    `{ message: 'from a server', stack: ['a', 'b'] }`,
+    `{ message: 'a', stack: {} }`,
+    `Object.assign(new Error('x'), { stack: ['a'] })`,
+    `(() => { const a: any = new Error('a'), b: any = new Error('b'); a.cause = b; b.cause = a; return b })()`,
+    `(() => { let e: any; for (let i = 0; i < 20000; i++) e = new Error(String(i), { cause: e }); return e })()`,
+    `{ message: Object.create(null), stack: '' }`,
+    `{ get message() { throw new Error('no') }, stack: 'x' }`,
+    `Object.assign(new Error('x'), { name: Symbol('s') })`,
+    `new Proxy({}, { has() { throw new Error('no') } })`,
+    `new Proxy(new Error('x'), { get() { throw 1 }, getPrototypeOf() { throw 2 }, ownKeys() { throw 3 } })`,
+    `{ [Symbol.for('nodejs.util.inspect.custom')]() { throw new Error('no') } }`,
+    `Object.defineProperty(new Error('x'), 'errors', { get() { throw 1 } })`,
+    `Object.assign(new Error('x'), { body: new Proxy({}, { get() { throw 4 } }), name: '' })`,
+    `(() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy })()`,
+    `(() => { const e: any = new AggregateError([]); e.errors.push(e, e); return e })()`,
+    `Object.assign(new Error('x'), { constructor: null, toString: null })`,
+  ];
+
+  test('whatever a cell throws is told, and the next cell runs', async () => {
+    for (const odd of ODD) {
+      const { reply } = await kernel.execute(`throw ${odd}`);
+      expect(reply.status, odd).toBe('error');
+      expect(reply.traceback.every((line: unknown) => typeof line === 'string')).toBe(true);
+      expect((await kernel.execute('1 + 1')).outputs[0]?.content.data['text/plain'], odd).toBe('2');
+    }
+  }, 60_000);
+
+  test('whatever a timer, a promise or a display method throws is told, and the kernel lives', async () => {
+    for (const odd of ODD) {
+      const id = kernel.begin(
+        `setTimeout(() => { throw ${odd} }, 1); Promise.reject(${odd}); await new Promise((r) => setTimeout(r, 30))`,
+      );
+      await kernel.finished(id);
+      expect(kernel.textOf(id), odd).toContain('Uncaught');
+      expect(kernel.textOf(id), odd).toContain('Unhandled rejection');
+      const shown = await kernel.execute(`({ [Symbol.for('Jupyter.display')]() { throw ${odd} } })`);
+      expect(shown.reply.status, odd).toBe('error');
+    }
+    expect((await kernel.execute('1 + 1')).reply.status).toBe('ok');
+  }, 60_000);
+
+  test('an interrupt ends what is looked at for ever: errors, display methods, last values', async () => {
+    const endless = [
+      `throw { get message() { for (;;); }, stack: '' }`,
+      `({ [Symbol.for('Jupyter.display')]() { for (;;); } })`,
+      `({ [Symbol.for('Jupyter.display')]: () => new Promise(() => {}) })`,
+      `display({ [Symbol.for('Jupyter.display')]: () => new Promise(() => {}) })`,
+      `({ [Symbol.for('nodejs.util.inspect.custom')]() { for (;;); } })`,
+    ];
+    for (const code of endless) {
+      const id = kernel.begin(code);
+      await sleep(500);
+      kernel.send('control', 'interrupt_request', {});
+      expect((await kernel.finished(id)).reply.ename, code).toBe('Interrupted');
+      expect((await kernel.execute('1 + 1')).reply.status, code).toBe('ok');
+    }
+  }, 60_000);
+
+  test('a request that is not as it should be, or cannot be answered, holds up none behind it', async () => {
+    const asked = {
+      code: '1',
+      user_expressions: { big: '({ [Symbol.for("Jupyter.display")]: () => ({ a: 1n }) })' },
+    };
+    const { reply } = await kernel.execute('1', asked);
+    expect(reply.user_expressions.big.status).toBe('error');
+    for (const content of [
+      { code: { toString: 1 } },
+      { code: null },
+      { user_expressions: { a: { toString: 1 } } },
+    ])
+      await kernel.finished(kernel.send('shell', 'execute_request', content));
+    expect((await kernel.execute('1 + 1')).outputs[0]?.content.data['text/plain']).toBe('2');
+  });
+
+  test('an error tells its class, its own fields, its cause and its inner errors', async () => {
+    const { reply } = await kernel.execute(
+      `class HttpError extends Error { constructor(readonly status: number, readonly body: object) { super('refused') } }
+throw new AggregateError([new HttpError(404, { path: 'x' }), new RangeError('second')], 'both')`,
+    );
+    const text = stripVTControlCharacters(reply.traceback.join('\n'));
+    expect(reply).toMatchObject({ ename: 'AggregateError', evalue: 'both' });
+    expect(text).toMatch(/Error 1 of 2: HttpError: refused[\s\S]*{ status: 404, body: { path: 'x' } }/);
+    expect(text).toContain('Error 2 of 2: RangeError: second');
+    expect((await kernel.execute('class Own extends TypeError {}; throw new Own()')).reply.ename).toBe('Own');
+  });
+
+  test('a last value whose proxy throws is shown, and the cell is no error', async () => {
+    const code = `new Proxy({ a: 1 }, { get() { throw new Error('no') }, has() { throw new Error('no') }, getPrototypeOf() { throw 1 } })`;
+    const { reply, outputs } = await kernel.execute(code);
+    expect(reply.status).toBe('ok');
+    expect(outputs[0]!.content.data['text/plain']).toContain('a: 1');
+  });
 }
