@@ -1,7 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { InvalidArgument } from './errors';
-
-let written = 0;
 
 /**
  * Replaces a file at once: readers see the old content or the new one, never a part. `durable` also waits until it
@@ -26,14 +26,29 @@ export function replaceFile(
 
 /** The same for who writes the content itself, into a file beside it. */
 export function replaceFileBy(path: string, write: (temporary: string) => void): void {
-  const temporary = `${path}.${process.pid}-${written++}.tmp`;
+  // A short name of its own: `path` may be as long as names can be.
+  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
   try {
     write(temporary);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw withPath(error, path);
   }
+}
+
+/** A system error of reading or writing an open file, which does not say which file, with the path in it. */
+export function withPath(error: unknown, path: string): unknown {
+  const system = error as NodeJS.ErrnoException;
+  if (!isSystemError(error) || system.path !== undefined) return error;
+  system.path = path;
+  system.message = `${system.message} '${path}'`;
+  return error;
+}
+
+/** Whether an error comes of the operating system, and not of zlib, whose errors have codes too. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && 'syscall' in error;
 }
 
 /** What the file system says of a place that a user chose badly. */
@@ -44,8 +59,13 @@ export function writeTo<T>(argument: string, path: string, write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined || !misplaced.includes(code)) throw error;
-    throw new InvalidArgument(argument, `a place that can be written (${code})`, path);
+    throw placeError(argument, path, error);
   }
+}
+
+/** InvalidArgument where the system says that a place was chosen badly; any other error as it is. */
+export function placeError(argument: string, path: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === undefined || !misplaced.includes(code)) return error;
+  return new InvalidArgument(argument, `a place that can be written (${code})`, path);
 }

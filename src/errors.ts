@@ -46,6 +46,21 @@ export class UnreadableFile extends PatchwiseError {
   }
 }
 
+/** The machine has no memory for a volume now. Nothing is wrong with the file. */
+export class NoMemory extends PatchwiseError {
+  readonly tag = 'NoMemory';
+
+  constructor(
+    readonly path: string,
+    /** What was asked for; 0 if that is not known. */
+    readonly bytes: number,
+    options?: ErrorOptions,
+  ) {
+    const size = bytes > 0 ? `${Math.ceil(bytes / 2 ** 20)} MiB of voxels` : 'its voxels';
+    super(`${path}: no memory for ${size}; end other programs, or work with fewer threads`, options);
+  }
+}
+
 /** A tensor backend asked for by name cannot be had on this machine. */
 export class UnavailableBackend extends PatchwiseError {
   readonly tag = 'UnavailableBackend';

@@ -18,6 +18,7 @@ export {
   InvalidArgument,
   InvalidConfig,
   isPatchwiseError,
+  NoMemory,
   NotebookFailed,
   OutOfMemory,
   PatchwiseError,

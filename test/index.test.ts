@@ -16,6 +16,7 @@ describe('the public names', () => {
         "InvalidArgument",
         "InvalidConfig",
         "LiveView",
+        "NoMemory",
         "NotebookFailed",
         "OutOfMemory",
         "PLOTLY_MIME",

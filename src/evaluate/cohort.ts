@@ -1,5 +1,5 @@
-import { isPatchwiseError } from '../errors';
 import type { LongCall } from '../progress';
+import { isOwnFault } from '../volume/fault';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 
@@ -28,9 +28,7 @@ export async function* readCohort<T extends CohortFile>(
     try {
       volume = await source.read();
     } catch (error) {
-      // An image that is no volume, or one of several, is an InvalidArgument of whoever reads it.
-      const own = isPatchwiseError(error, 'UnreadableFile') || isPatchwiseError(error, 'InvalidArgument');
-      if (!own) throw error;
+      if (!isOwnFault(error)) throw error;
       leftOut.push({ file, reason: error.message });
       continue;
     }

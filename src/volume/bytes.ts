@@ -1,7 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
+import { isSystemError, withPath } from '../atomic-file';
 import { UnreadableFile } from '../errors';
+import { openError } from './fault';
 
 /** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits), so a bound on what a small file can hold. */
 const mostExpansion = 1032;
@@ -34,7 +36,7 @@ export abstract class ByteReader {
       return new (gzip ? GzipReader : PlainReader)(path, handle, stat.size, signal);
     } catch (error) {
       await handle.close();
-      throw error;
+      throw withPath(error, path);
     }
   }
 
@@ -65,7 +67,11 @@ class PlainReader extends ByteReader {
   async read(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length) {
-      const { bytesRead } = await this.handle.read(target, filled, target.length - filled, this.position);
+      const { bytesRead } = await this.handle
+        .read(target, filled, target.length - filled, this.position)
+        .catch((error: unknown) => {
+          throw withPath(error, this.path);
+        });
       if (bytesRead === 0) break;
       filled += bytesRead;
       this.position += bytesRead;
@@ -128,6 +134,8 @@ class GzipReader extends ByteReader {
         if (next.done) return false;
         this.rest = next.value;
       } catch (error) {
+        // The disk's error, not the stream's.
+        if (isSystemError(error)) throw withPath(error, this.path);
         throw new UnreadableFile(this.path, 'an intact gzip stream', String((error as Error).message), {
           cause: error,
         });
@@ -158,8 +166,6 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'an error';
-    const found = code === 'ENOENT' ? 'none there' : `one that cannot be opened (${code})`;
-    throw new UnreadableFile(path, 'a file', found, { cause: error });
+    throw openError(path, error);
   }
 }

@@ -1,4 +1,4 @@
-import { InvalidArgument, UnreadableFile } from '../errors';
+import { InvalidArgument, NoMemory, UnreadableFile } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
 import type { Affine } from './affine';
@@ -52,9 +52,11 @@ export async function readVolume(
     const { memory, canonical } = options;
     const voxels = voxelCount(header.shape);
     const inMemory = memory && !canonical;
-    const data = reserve(path, () => (inMemory ? memory.floats(voxels) : new Float32Array(voxels)));
+    const data = reserve(path, 4 * voxels, () =>
+      inMemory ? memory.floats(voxels) : new Float32Array(voxels),
+    );
     const direct = layout.type === 'float32' && layout.channels === 1;
-    if (direct) await readInto(reader, bytesOf(data), header, layout, options);
+    if (direct) await readInto(reader, data, header, layout, options);
     else await convertInto(reader, data, header, layout, options);
     if (direct) convert(data, data, 0, layout, header);
     const volume = new Volume({
@@ -67,7 +69,7 @@ export async function readVolume(
     });
     if (!canonical) return volume;
     const turned = reorient(volume, canonicalAxes(volume.affine));
-    const target = memory ? reserve(path, () => memory.floats(voxels)) : undefined;
+    const target = memory ? reserve(path, 4 * voxels, () => memory.floats(voxels)) : undefined;
     target?.set(turned.data);
     return new Volume({ ...turned, data: target ?? turned.data, source: path, header });
   });
@@ -79,11 +81,12 @@ export async function readVolume(
  */
 export async function readVoxels(path: string, options: ReadOptions = {}): Promise<Voxels> {
   return withImage(path, options, async (header, layout, reader) => {
-    const data = reserve(path, () => allocate(layout.type, voxelCount(header.shape)));
+    const bytes = volumeBytes(header, layout) / layout.channels;
+    const data = reserve(path, bytes, () => allocate(layout.type, voxelCount(header.shape)));
     const wide = layout.type === 'int64' || layout.type === 'uint64';
     if (wide || layout.channels > 1) {
       await convertInto(reader, data, { ...header, slope: 1, intercept: 0 }, layout, options);
-    } else await readInto(reader, bytesOf(data), header, layout, options);
+    } else await readInto(reader, data, header, layout, options);
     const { shape, affine, slope, intercept } = header;
     const stored = { shape, data, affine, spacing: headerSpacing(header) };
     const oriented = options.canonical ? reorient(stored, canonicalAxes(affine)) : stored;
@@ -144,14 +147,17 @@ async function headerOf(reader: ByteReader): Promise<{ header: NiftiHeader; cons
 /** Reads the voxels as they are stored, in this machine's byte order. */
 async function readInto(
   reader: ByteReader,
-  target: Uint8Array,
+  target: VoxelArray,
   header: NiftiHeader,
   layout: Layout,
   options: ReadOptions,
 ): Promise<void> {
-  for (let at = 0; at < target.length; at += pieceBytes) {
-    const piece = target.subarray(at, at + pieceBytes);
-    await fill(reader, piece, at, target.length, options);
+  const total = target.byteLength;
+  for (let at = 0; at < total; at += pieceBytes) {
+    // Piece by piece, for one array of bytes over a volume of more than 4 GiB is more than Node 20 allows.
+    const length = Math.min(pieceBytes, total - at);
+    const piece = new Uint8Array(target.buffer, target.byteOffset + at, length);
+    await fill(reader, piece, at, total, options);
     if (!header.littleEndian) swapBytes(piece, componentBytes[layout.type]);
   }
 }
@@ -218,15 +224,16 @@ function cutShort(path: string, expected: number, received: number): UnreadableF
   return new UnreadableFile(path, `${expected} bytes of voxels`, `a file that ends after ${received}`);
 }
 
+/** V8's words for a length that no array can have, however much memory there is. */
+const tooLong = /invalid (typed )?array length/i;
+
 /** Allocates, or says in our words that the machine cannot. */
-function reserve<T>(path: string, allocate: () => T): T {
+function reserve<T>(path: string, bytes: number, allocate: () => T): T {
   try {
     return allocate();
-  } catch (error) {
-    throw new UnreadableFile(path, 'a volume that fits into memory', 'a larger one', { cause: error });
+  } catch (cause) {
+    if (!tooLong.test(String(cause))) throw new NoMemory(path, bytes, { cause });
+    const found = `${bytes} bytes of voxels`;
+    throw new UnreadableFile(path, 'no more voxels than one array of Node holds', found, { cause });
   }
-}
-
-function bytesOf(data: VoxelArray): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { placeError, withPath } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
 import { allocate, type StoredType } from './datatypes';
@@ -118,9 +119,10 @@ export async function* slabsInOrder(
 
 /** Writes `content` under a name of its own in the same folder, gzipped where `path` says so, then renames it. */
 async function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.part`);
-  const handle = await open(temporary, 'wx').catch((error: NodeJS.ErrnoException) => {
-    throw new InvalidArgument('path', `a place in a folder that can be written (${error.code})`, path);
+  // A short name of its own: `path` may be as long as names can be.
+  const temporary = join(dirname(path), `.${randomUUID()}.part`);
+  const handle = await open(temporary, 'wx').catch((error: unknown) => {
+    throw placeError('path', path, error);
   });
   try {
     if (/\.gz$/i.test(path)) {
@@ -134,7 +136,7 @@ async function writeAtomically(path: string, level: number, content: Pieces<Uint
   } catch (error) {
     await handle.close().catch(() => {});
     await rm(temporary, { force: true });
-    throw error;
+    throw withPath(error, path);
   }
 }
 

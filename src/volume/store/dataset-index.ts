@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { UnreadableFile } from '../../errors';
 import { readJson, same, writeJson } from './files';
 import {
   type DatasetIndex,
@@ -27,10 +28,21 @@ export function setIndexAside(output: string): void {
 
 /** The index of a dataset, also of one whose index waits aside; undefined where there is none of this version. */
 export function indexBefore(output: string): DatasetIndex | undefined {
-  const index = readJson(join(output, indexFile)) ?? readJson(join(output, asideFile));
-  const known = index as Partial<DatasetIndex> | undefined;
-  if (known?.format !== 'patchwise dataset' || known.version !== formatVersion) return undefined;
-  return known as DatasetIndex;
+  const index = storedIndex(output);
+  return index?.version === formatVersion ? (index as DatasetIndex) : undefined;
+}
+
+/**
+ * The index of any version. Throws UnreadableFile for a damaged index: only the index knows who is held out, and
+ * drawing anew could move a patient from test to train.
+ */
+export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
+  const path = [indexFile, asideFile].map((name) => join(output, name)).find((file) => existsSync(file));
+  if (path === undefined) return undefined;
+  const index = readJson(path) as Partial<DatasetIndex> | undefined;
+  if (index?.format === 'patchwise dataset') return index;
+  const found = 'something else; put a copy of it there, or remove it to draw the split anew';
+  throw new UnreadableFile(path, 'the index of a prepared dataset', found);
 }
 
 /** Puts a volume into an index, in the place of one of its name. */
@@ -58,9 +70,9 @@ function writeFiles(output: string, index: DatasetIndex): void {
 /** Splits the patients of all volumes and writes the index. */
 export function writeIndex(output: string, plan: Preparation, { records, leftOut }: Outcome): DatasetIndex {
   const { owners, fractions, seed, settings } = plan;
-  const before = readJson(join(output, indexFile)) ?? readJson(join(output, asideFile));
+  const before = storedIndex(output);
   const patients = [...records.keys()].map((source) => owners.get(source)!.patient);
-  const fixed = fixedSides(plan, before as Partial<DatasetIndex> | undefined);
+  const fixed = fixedSides(plan, before);
   const sides = splitPatients(patients, { fractions, seed, fixed });
   const volumes = [...records].map(([source, record]): IndexEntry => {
     const { patient } = owners.get(source)!;

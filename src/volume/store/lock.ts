@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { placeError } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive } from '../../process-identity';
 
@@ -10,7 +11,7 @@ const patience = { looks: 20, betweenMs: 100 };
 
 /**
  * Keeps a second call from writing to the same folder until this one is done, or its process is gone. Gives what lifts
- * the lock. Throws InvalidArgument where the folder is taken, or cannot be written.
+ * the lock. Throws InvalidArgument if the folder is taken, or cannot be written.
  */
 export async function lockStore(output: string): Promise<() => void> {
   const path = join(output, '.lock');
@@ -21,8 +22,7 @@ export async function lockStore(output: string): Promise<() => void> {
       return () => rmSync(path, { force: true });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST')
-        throw new InvalidArgument('output', `a folder that can be written (${code})`, output);
+      if (code !== 'EEXIST') throw placeError('output', output, error);
     }
     const holder = read(path);
     if (!isHeld(holder)) rmSync(path, { force: true });

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { UnreadableFile } from '../../errors';
+import { withPath } from '../../atomic-file';
+import { NoMemory, UnreadableFile } from '../../errors';
+import { openError } from '../fault';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { readVoxels } from '../read';
 import { unfinished, writeJson } from './files';
@@ -20,7 +22,7 @@ export interface VolumeJob {
 
 /**
  * Prepares one volume: its folder appears whole or not at all. Throws UnreadableFile or InvalidArgument for a file
- * that cannot be prepared.
+ * that cannot be prepared; NoMemory, or the system's error, if the machine cannot.
  */
 export async function prepareVolume({
   source,
@@ -53,8 +55,13 @@ export async function prepareVolume({
     return record;
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    throw error;
+    throw isOutOfMemory(error) ? new NoMemory(source.path, 0, { cause: error }) : error;
   }
+}
+
+/** V8's words for an array that the machine has no memory for. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof RangeError && /allocation failed/i.test(error.message);
 }
 
 function baselineOf(image: VoxelImage, { baseline, antialias }: VoxelSettings): VoxelImage {
@@ -86,8 +93,12 @@ export async function sourceRecord(source: Source): Promise<SourceRecord> {
 export async function checksum(source: Pick<Source, 'path'>): Promise<string> {
   const hash = createHash('sha256');
   for (const file of filesOf(source))
-    for await (const piece of createReadStream(file, { highWaterMark: 2 ** 20 }))
-      hash.update(piece as Buffer);
+    try {
+      for await (const piece of createReadStream(file, { highWaterMark: 2 ** 20 }))
+        hash.update(piece as Buffer);
+    } catch (error) {
+      throw withPath(openError(file, error), file);
+    }
   return hash.digest('hex');
 }
 

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { compiledFile } from '../../package';
+import { isOwnFault } from '../fault';
 import { resolveIntensity } from '../intensity';
 import { setIndexAside } from './dataset-index';
+import { errorOf } from './failure';
 import { readJson, same, writeJson } from './files';
 import { groupMetadata, type LeftOut, type VolumeRecord } from './format';
 import type { PrepareOptions } from './prepare';
@@ -20,7 +22,10 @@ export interface Outcome {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Prepares what is not there yet, in threads. Throws the signal's reason on abort. */
+/**
+ * Prepares what is not there yet, in threads. Throws the signal's reason on abort, and the first error that is not one
+ * file's own fault, when the volumes begun by then are done.
+ */
 export async function prepareVolumes(
   { sources, settings, intensity }: Preparation,
   output: string,
@@ -39,29 +44,43 @@ export async function prepareVolumes(
     report();
     const each = async (source: Source) => {
       const job = { source, output, settings, intensity };
-      const unchanged = await unchangedRecord(job).catch(() => undefined);
+      const unchanged = await unchangedRecord(job).catch((error) => void ownFault(error));
       if (unchanged) kept.add(source.name);
       else if (existsSync(join(output, source.name))) setIndexAside(output);
       const answer = unchanged ? { result: unchanged } : await threads.run(job);
       if (signal?.aborted) return;
       if ('result' in answer) records.set(source, answer.result);
-      else leftOut.push({ file: source.file, reason: answer.failed.message });
+      else leftOut.push({ file: source.file, reason: ownFault(errorOf(answer.failed)).message });
       done++;
       report();
     };
     // Batches of what threads can take, so that checksums of unchanged files do not run all at once.
     const waiting = [...sources];
     const lane = async () => {
-      for (let source = waiting.shift(); source && !signal?.aborted; source = waiting.shift())
-        await each(source);
+      try {
+        for (let source = waiting.shift(); source && !signal?.aborted; source = waiting.shift())
+          await each(source);
+      } catch (error) {
+        waiting.length = 0;
+        throw error;
+      }
     };
-    await Promise.all(Array.from({ length: threads.most }, lane));
+    // All lanes are awaited: what they have begun is kept, whatever ended one of them.
+    const lanes = await Promise.allSettled(Array.from({ length: threads.most }, lane));
     signal?.throwIfAborted();
+    const ended = lanes.find((lane) => lane.status === 'rejected');
+    if (ended) throw ended.reason;
     return { records, kept, leftOut };
   } finally {
     signal?.removeEventListener('abort', stop);
     await threads.close();
   }
+}
+
+/** The error, if it is one file's own fault. Throws any other. */
+function ownFault(error: unknown): Error {
+  if (isOwnFault(error)) return error;
+  throw error;
 }
 
 /** What the store has of a file, if that is what would be written now. */

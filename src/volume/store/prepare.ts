@@ -1,11 +1,11 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { writeTo } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 import type { LongCall } from '../../progress';
 import type { IntensitySpec } from '../intensity';
 import type { Vec3 } from '../vec3';
-import { notesOn, splitSummary, writeIndex } from './dataset-index';
-import { unfinishedName } from './files';
+import { notesOn, splitSummary, storedIndex, writeIndex } from './dataset-index';
+import { removeUnfinished } from './files';
 import type { BaselineView, LeftOut, SplitName } from './format';
 import { lockStore } from './lock';
 import { planPreparation } from './prepare-plan';
@@ -53,13 +53,14 @@ export interface Prepared {
 
 /**
  * Makes a dataset of NIfTI files that `openDataset` and training read patches from at random. Called again it
- * writes only what is new, changed or unfinished. A file that cannot be read is left out with its reason; a killed
- * call leaves whole volumes and what the next call removes. The same files and options give the same bytes.
+ * writes only what is new, changed or unfinished. A file that cannot be read is left out with its reason; a full disk
+ * or another fault of the machine ends the call, and so may a signal: the volumes that are done stay, and the next call
+ * goes on from there. The same files and options give the same bytes.
  *
  * @param input a folder, searched through, or NIfTI files
  * @param output the dataset's folder
- * @throws InvalidArgument for wrong options, before anything is written; UnreadableFile where no volume could be
- *   prepared; the signal's reason on abort
+ * @throws InvalidArgument for wrong options, before anything is written; UnreadableFile if no volume could be
+ *   prepared; the system's error or NoMemory if the machine cannot go on; the signal's reason on abort
  */
 export async function prepareDataset(
   input: string | readonly string[],
@@ -68,11 +69,11 @@ export async function prepareDataset(
 ): Promise<Prepared> {
   options.signal?.throwIfAborted();
   const plan = planPreparation(input, options);
-  mkdirSync(output, { recursive: true });
+  writeTo('output', output, () => mkdirSync(output, { recursive: true }));
   const unlock = await lockStore(output);
   try {
-    for (const name of readdirSync(output).filter((name) => unfinishedName.test(name)))
-      rmSync(join(output, name), { recursive: true, force: true });
+    removeUnfinished(output);
+    storedIndex(output); // before the work: a damaged one would end the call behind it
     const outcome = await prepareVolumes(plan, output, options);
     if (outcome.records.size === 0) {
       const [first] = outcome.leftOut;
@@ -88,6 +89,10 @@ export async function prepareDataset(
       split: splitSummary(volumes),
       notes: notesOn(volumes, output, options),
     };
+  } catch (error) {
+    // A thread that died cannot have removed what it wrote, and on a full disk that is in the way.
+    removeUnfinished(output);
+    throw error;
   } finally {
     unlock();
   }

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
+import { openError } from '../fault';
 import { checksumBytes, checksumOf, crc32c, withChecksum } from './crc32c';
 
 /**
@@ -16,7 +18,10 @@ export class ShardWriter {
   private readonly index: BigUint64Array;
   private offset = 0;
 
-  constructor(path: string, chunks: number) {
+  constructor(
+    private readonly path: string,
+    chunks: number,
+  ) {
     this.file = openSync(path, 'wx');
     this.index = new BigUint64Array(2 * chunks).fill(missing);
   }
@@ -38,7 +43,11 @@ export class ShardWriter {
   }
 
   private write(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    } catch (error) {
+      throw withPath(error, this.path);
+    }
     this.offset += bytes.length;
   }
 }
@@ -78,10 +87,8 @@ export class ShardReader {
     let file: number;
     try {
       file = openSync(path, 'r');
-    } catch (cause) {
-      throw new UnreadableFile(path, 'a file of the store', (cause as NodeJS.ErrnoException).code ?? 'none', {
-        cause,
-      });
+    } catch (error) {
+      throw openError(path, error);
     }
     try {
       return new ShardReader(path, file, chunks);

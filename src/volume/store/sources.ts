@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { InvalidArgument } from '../../errors';
+import { openError } from '../fault';
 import { pairPaths } from '../names';
 
 /** A file to prepare. */
@@ -68,7 +69,13 @@ export function filesOf({ path }: Pick<Source, 'path'>): string[] {
 
 /** Size and time of the last change of what a source consists of. */
 export function stateOf(source: Pick<Source, 'path'>): { bytes: number; modified: number } {
-  const states = filesOf(source).map((file) => statSync(file));
+  const states = filesOf(source).map((file) => {
+    try {
+      return statSync(file);
+    } catch (error) {
+      throw openError(file, error);
+    }
+  });
   return {
     bytes: states.reduce((sum, { size }) => sum + size, 0),
     modified: Math.max(...states.map(({ mtimeMs }) => mtimeMs)),

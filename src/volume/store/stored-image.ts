@@ -6,9 +6,10 @@ import type { Intensity } from '../intensity';
 import { checkShape, type Vec3, voxelCount } from '../vec3';
 import { Volume } from '../volume';
 import type { Box } from './chunk-decoder';
+import { errorOf } from './failure';
 import type { ImageRecord, IndexEntry, SplitName } from './format';
 import type { ReadJob } from './read-worker';
-import { errorOf, type Threads } from './threads';
+import type { Threads } from './threads';
 
 export type ReadThreads = Threads<ReadJob, Float32Array>;
 

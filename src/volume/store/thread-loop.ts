@@ -1,6 +1,6 @@
 import { parentPort, type TransferListItem } from 'node:worker_threads';
-import { UnreadableFile } from '../../errors';
-import type { Answer, Failure } from './threads';
+import { failureOf } from './failure';
+import type { Answer } from './threads';
 
 /** Answers a thread's jobs, each when the one before is done. */
 export function answerJobs<Job, Result>(
@@ -16,12 +16,4 @@ export function answerJobs<Job, Result>(
     }
     parentPort!.postMessage(answer, 'result' in answer ? transfer(answer.result) : []);
   });
-}
-
-function failureOf(error: unknown): Failure {
-  if (error instanceof UnreadableFile) {
-    const { message, path, expected, received } = error;
-    return { message, unreadable: { path, expected, received } };
-  }
-  return { message: error instanceof Error ? error.message : String(error) };
 }

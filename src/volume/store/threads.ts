@@ -1,15 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { UnreadableFile } from '../../errors';
+import type { Failure } from './failure';
 
 /** What a thread answers. */
 export type Answer<Result> = { readonly result: Result } | { readonly failed: Failure };
-
-/** An error as it crosses between threads. */
-export interface Failure {
-  readonly message: string;
-  /** Those of an UnreadableFile. */
-  readonly unreadable?: { readonly path: string; readonly expected: string; readonly received: string };
-}
 
 interface Task<Job, Result> {
   readonly job: Job;
@@ -82,10 +75,4 @@ export class Threads<Job, Result> {
     worker.on('exit', (code) => died(`the thread ended with code ${code}`));
     return worker;
   }
-}
-
-/** The error that a failure was in its own thread. */
-export function errorOf({ message, unreadable }: Failure): Error {
-  if (!unreadable) return new Error(message);
-  return new UnreadableFile(unreadable.path, unreadable.expected, unreadable.received);
 }

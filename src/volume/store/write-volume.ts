@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { allocate, type VoxelArray } from '../datatypes';
 import { storedTypes } from '../header-encode';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { encodeVoxels, slabsInOrder, type VolumePlace, type VolumeSlab, type WriteOptions } from '../write';
 import { indexBefore, setIndexAside, writeEntry } from './dataset-index';
-import { unfinished, unfinishedName, writeJson } from './files';
+import { removeUnfinished, unfinished, writeJson } from './files';
 import {
   formatVersion,
   groupMetadata,
@@ -62,13 +63,12 @@ export async function writeDatasetVolume(
   resolveIntensity(intensity, { data: new Float32Array(1) });
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
     throw new InvalidArgument('dir', `a dataset of version ${formatVersion}, or none`, dir);
-  mkdirSync(dir, { recursive: true });
+  writeTo('dir', dir, () => mkdirSync(dir, { recursive: true }));
   const unlock = await lockStore(dir);
   const temporary = unfinished(join(dir, name));
   try {
     const split = sideOf(dir, name, patient, options.split);
-    for (const old of readdirSync(dir).filter((entry) => unfinishedName.test(entry)))
-      rmSync(join(dir, old), { recursive: true, force: true });
+    removeUnfinished(dir);
     const { image, range } = await writeSlabs(join(temporary, 'image'), head, slabs, options);
     const record: VolumeRecord = {
       source: await recordOf(source),

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { UnreadableFile } from '../../../src/errors';
-import { errorOf, Threads } from '../../../src/volume/store/threads';
+import { InvalidArgument, NoMemory, UnreadableFile } from '../../../src/errors';
+import { errorOf, failureOf } from '../../../src/volume/store/failure';
+import { Threads } from '../../../src/volume/store/threads';
 import { temporaryFolder } from '../folder';
 
 describe('Threads', () => {
@@ -51,8 +52,15 @@ describe('Threads', () => {
     for (const answer of answers) expect(await answer).toEqual({ failed: { message: 'closed' } });
   });
 
-  it('an error of ours crosses threads as one', () => {
-    const failed = { message: '', unreadable: { path: 'a', expected: 'b', received: 'c' } };
-    expect(errorOf(failed)).toEqual(new UnreadableFile('a', 'b', 'c'));
+  it.each([
+    new UnreadableFile('a', 'b', 'c'),
+    new InvalidArgument('index', '0 to 3', undefined, [1, 2]),
+    new NoMemory('a', 2 ** 33),
+    Object.assign(new Error('ENOSPC: full'), { code: 'ENOSPC', errno: -28, syscall: 'write', path: '/d/a' }),
+  ])('%s crosses threads as what it is', (error) => {
+    const crossed = errorOf(structuredClone(failureOf(error)));
+    expect(crossed).toEqual(error);
+    expect(crossed.constructor).toBe(error.constructor);
+    expect({ ...crossed }).toEqual({ ...error });
   });
 });

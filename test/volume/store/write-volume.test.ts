@@ -143,7 +143,9 @@ describe('a volume that comes in slabs', () => {
     const dir = join(folder(), 'other');
     mkdirSync(dir);
     writeFileSync(join(dir, 'dataset.json'), '{"format":"another"}');
-    await expect(writeDatasetVolume(dir, place, slabs(), { name: 'x' })).rejects.toThrow(/dir/);
+    await expect(writeDatasetVolume(dir, place, slabs(), { name: 'x' })).rejects.toThrow(
+      /dataset.json: expected the index/,
+    );
     expect(readdirSync(dir)).toEqual(['dataset.json']);
   });
 });
