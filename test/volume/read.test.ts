@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isPatchwiseError } from '../../src/errors';
 import type { Progress } from '../../src/progress';
 import { readHeader, readVolume, readVoxels } from '../../src/volume/read';
@@ -132,6 +132,37 @@ describe('files past 4 GiB', () => {
     expect(volume.data.every((value, n) => value === n % 1000)).toBe(true);
     expect((await readVolume(path, { index: 512 })).data.every((value) => value === 0)).toBe(true);
     await expect(readVolume(path)).rejects.toThrow(new RegExp(`index: expected 0 to 1023, for ${path} is `));
+  });
+});
+
+describe('volumes of more bytes than one array may have', () => {
+  const folder = temporaryFolder();
+  afterEach(() => vi.unstubAllGlobals());
+
+  /** Node 20 allows 4 GiB; a machine of 1 MiB tells as much. */
+  function allowBytes(most: number): void {
+    vi.stubGlobal(
+      'Uint8Array',
+      new Proxy(Uint8Array, {
+        construct(target, args: [number | ArrayBuffer, number?, number?], newTarget) {
+          const array = Reflect.construct(target, args, newTarget) as Uint8Array;
+          if (array.length > most) throw new RangeError(`Invalid typed array length: ${array.length}`);
+          return array;
+        },
+      }),
+    );
+  }
+
+  it.each(['int16', 'float32', 'float64'] as const)('%s is read piece by piece', async (dtype) => {
+    const path = join(folder(), `${dtype}.nii`);
+    const data = new Float32Array(100 * 100 * 90).map((_, n) => n % 1999);
+    await writeVolume(path, new Volume({ shape: [100, 100, 90], data }), { dtype });
+    allowBytes(2 ** 20);
+    const volume = await readVolume(path);
+    expect(volume.data.every((value, n) => value === data[n])).toBe(true);
+    const { data: stored } = await readVoxels(path);
+    expect(stored.byteLength).toBeGreaterThan(2 ** 20);
+    expect(stored.every((value, n) => value === data[n])).toBe(true);
   });
 });
 
