@@ -23,7 +23,7 @@ pre.code { background: var(--wash); border: 1px solid var(--rule); }
 pre.output { padding: 0.2rem 0.9rem; color: var(--quiet); max-height: 30rem; overflow-y: auto; }
 pre.stderr, pre.error { color: var(--error); }
 .output { margin: 0.4rem 0 1rem; }
-.figure { margin: 0.8rem 0 1.4rem; min-height: 4rem; }
+.figure { margin: 0.8rem 0 1.4rem; }
 .keyword { color: var(--keyword); } .string { color: var(--string); } .number { color: var(--number); } .comment { color: var(--comment); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }
@@ -43,6 +43,8 @@ export const DRAW = `
   const draw = () => {
     for (const { node, figure } of figures) {
       const font = { ...figure.layout.font, color: color('--ink') };
+      // Plotly forgets the layout's height when it resizes, and takes the node's.
+      node.style.height = (figure.layout.height > 0 ? figure.layout.height : 450) + 'px';
       Plotly.react(node, figure.data, { ...figure.layout, font }, config).catch((error) => { node.textContent = String(error); });
     }
   };

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { skip } from './required';
 
 const executable = [
   process.env.CHROMIUM,
@@ -11,9 +12,9 @@ const executable = [
   '/usr/bin/google-chrome',
 ].find((path) => path !== undefined && existsSync(path));
 
-/** Whether a browser test can run; says so where it cannot. */
+/** Whether a browser test can run. @throws where it cannot, but must */
 export function hasChromium(what: string): boolean {
-  if (!executable) console.warn(`skipped: ${what} needs Chromium (set CHROMIUM to its path)`);
+  if (!executable) skip('chromium', what, 'set CHROMIUM to its path');
   return executable !== undefined;
 }
 

@@ -55,7 +55,8 @@ export function toBundle(value: unknown): MimeBundle | undefined {
  */
 export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): MimeBundle {
   const plain = { data: figure.data, layout: figure.layout };
-  const config = { responsive: true, displaylogo: false, showSendToCloud: false };
+  // Not `responsive`: where the front end gives the figure no height of its own, one resize takes it away.
+  const config = { displaylogo: false, showSendToCloud: false };
   return {
     [FIGURE_MIME]: { figure: plain, ...named(runs) },
     [PLOTLY_MIME]: { ...plain, config },

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installKernel } from '../../kernels/install';
 import { listRuns } from '../../src/index';
 import { hasChromium, openBrowser } from '../chromium';
+import { skip } from '../required';
 
 /*
  * The whole way in a real JupyterLab: our kernel, our extension, a run in the background and its live figure. It needs
@@ -17,7 +18,7 @@ import { hasChromium, openBrowser } from '../chromium';
 const candidates = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3'];
 const python = candidates.find((candidate) => candidate && imports(candidate, 'jupyterlab'));
 if (!python)
-  console.warn('skipped: a live figure in JupyterLab needs a Python with jupyterlab (set PATCHWISE_PYTHON)');
+  skip('jupyterlab', 'a live figure in JupyterLab', 'set PATCHWISE_PYTHON to a Python that has it');
 
 const sources = [
   "import * as pw from 'patchwise';",

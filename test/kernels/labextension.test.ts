@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FIGURE_MIME, type Figure, runFigure } from '../../src/index';
 import { hasChromium, openBrowser } from '../chromium';
+import { controlled } from '../plot/controlled';
+import { measure, useEveryControl } from '../plot/controls';
 import { recordsOf } from '../plot/samples';
 
 /**
@@ -131,6 +133,39 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     expect(await inPage((lab) => lab.widget.node._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
     expect(browser.errors).toEqual([]);
   });
+
+  it.each(controlled.filter(([name]) => ['volume', 'comparison with two'].includes(name)))(
+    'draws the %s so that every control leaves it as large as it was, and does what it is for',
+    async (_, figure, expected) => {
+      await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+      const node = browser.page.locator('.patchwise-figure');
+      expect((await measure(node)).node[1]).toBe(figure.layout.height);
+      expect(await useEveryControl(node)).toMatchObject(expected);
+      expect(browser.errors).toEqual([]);
+    },
+    180_000,
+  );
+
+  it('keeps size, hidden lines and zoom of a live figure while points come in', async () => {
+    await render(bundle(20));
+    const whole = plain(runFigure(recordsOf(30), status));
+    await inPage((lab, figure) => {
+      lab.receive({ type: 'figure', figure });
+      let step = 30;
+      setInterval(() => {
+        step++;
+        lab.receive(
+          step % 5 === 0
+            ? { type: 'figure', figure: structuredClone(figure) }
+            : { type: 'points', points: { 'patchesPerSecond-train': { x: [step], y: [step % 7] } } },
+        );
+      }, 150);
+    }, whole);
+    await inPage((lab) => lab.frame());
+    const node = browser.page.locator('.patchwise-figure');
+    expect(await useEveryControl(node)).toMatchObject({ 'legend entry': 4 });
+    expect(browser.errors).toEqual([]);
+  }, 180_000);
 
   it('follows a run over a comm, and keeps the zoom meanwhile', async () => {
     await render(bundle(20));

@@ -176,7 +176,6 @@
         this.session = session;
         this.themes = themes;
         this.addClass('patchwise-figure');
-        this.node.style.minHeight = '2em';
         this.redraw = this.redraw.bind(this);
         this.hold = this.hold.bind(this);
         this.release = this.release.bind(this);
@@ -247,14 +246,22 @@
           const Plotly = await loadPlotly();
           if (this.isDisposed || !this.figure) return;
           if (this.trouble) this.node.textContent = this.trouble = '';
-          // Plotly writes what the reader does (zoom, buttons, slider) into the layout that it is given. A still figure
-          // keeps it there over a change of theme; a live one gets layouts without it, which must be compared with
-          // what the kernel sent, or `uirevision` takes the zoom for a new range.
-          const layout = this.link ? structuredClone(this.figure.layout) : this.figure.layout;
-          await Plotly.react(this.node, this.figure.data, themed(layout), config);
+          // Plotly writes what the reader does (zoom, buttons, slider, legend) into what it is given. A still figure keeps
+          // it there over a change of theme. A live one gets copies: Plotly keeps what the reader did only where the
+          // kernel's next figure says the same as its last.
+          const { data, layout } = this.link
+            ? {
+                data: this.figure.data.map((trace) => ({ ...trace })),
+                layout: structuredClone(this.figure.layout),
+              }
+            : this.figure;
+          // Plotly forgets the layout's height when it resizes, and takes the node's.
+          this.node.style.height = `${layout.height > 0 ? layout.height : 450}px`;
+          await Plotly.react(this.node, data, themed(layout), config);
           this.plotly = Plotly;
         } catch (error) {
           this.trouble = `This figure cannot be drawn: ${error.message ?? error}`;
+          this.node.style.height = '';
           this.node.textContent = this.trouble;
         }
       }

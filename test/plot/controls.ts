@@ -1,0 +1,153 @@
+import type { Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
+
+/** What a reader can do to a figure, and what each kind of control must change. */
+const kinds = [
+  { name: 'button', selector: '.updatemenu-button', changes: 'window' },
+  { name: 'slider', selector: '.slider-rail-touch-rect', changes: 'traces' },
+  { name: 'legend entry', selector: '.legendtoggle', changes: 'traces' },
+  { name: 'mode bar', selector: '.modebar-btn:is([data-val="in"], [data-val="out"])', changes: 'axes' },
+] as const;
+
+export type Kind = (typeof kinds)[number]['name'];
+
+/** What can be measured of a drawn figure. */
+interface Measures {
+  /** Pixels of the node, and of the drawing in it. */
+  readonly node: readonly [width: number, height: number];
+  readonly drawing: readonly [width: number, height: number];
+  /** Pixels of the smallest panel of the figure. */
+  readonly panel: readonly [width: number, height: number];
+  /** What the controls change, as JSON. */
+  readonly window: string;
+  readonly traces: string;
+  readonly axes: string;
+}
+
+/**
+ * Clicks every control of a figure, one after the other. After each click the figure must have the size that it had
+ * before, the control must have changed what it is for, and the picture must be a picture. Returns how many controls
+ * of each kind there were.
+ */
+export async function useEveryControl(figure: Locator): Promise<Record<Kind, number>> {
+  const page = figure.page();
+  await figure.scrollIntoViewIfNeeded();
+  const before = await measure(figure);
+  const count: Record<Kind, number> = { button: 0, slider: 0, 'legend entry': 0, 'mode bar': 0 };
+  let seen = 0;
+  const check = async (what: string): Promise<void> => {
+    await page.waitForTimeout(250); // Plotly resizes 100 ms after it has seen that its node changed
+    const { node, drawing, panel } = await measure(figure);
+    expect({ node, drawing }, what).toEqual({ node: before.node, drawing: before.drawing });
+    // The numbers on an axis take room from a panel, a few pixels more or less.
+    expect(Math.min(panel[0] / before.panel[0], panel[1] / before.panel[1]), what).toBeGreaterThan(0.9);
+    const { pixels, colours } = await look(figure);
+    expect(colours, `${what}: colours within the panels`).toBeGreaterThan(8);
+    expect(pixels, `${what}: pixels`).not.toBe(seen);
+    seen = pixels;
+  };
+  await check('as drawn');
+
+  for (const { name, selector, changes } of kinds) {
+    const controls = figure.locator(selector);
+    count[name] = await controls.count();
+    // From the last to the first, because the first button is the one that holds already.
+    for (let at = count[name] - 1; at >= 0; at--) {
+      for (const place of placesOf(name)) {
+        const old = (await measure(figure))[changes];
+        if (name === 'legend entry') await page.waitForTimeout(350); // two within 300 ms are a double click
+        await clickAt(page, controls.nth(at), place);
+        const what = `${name} ${at} at ${place}`;
+        await expect.poll(async () => (await measure(figure))[changes], { message: what }).not.toBe(old);
+        await check(what);
+      }
+    }
+  }
+
+  const panel = figure.locator('.nsewdrag').first();
+  if ((await panel.count()) > 0) {
+    const unzoomed = (await measure(figure)).axes;
+    await drag(page, panel);
+    await expect.poll(async () => (await measure(figure)).axes, { message: 'zoom' }).not.toBe(unzoomed);
+    await check('zoom');
+    const zoomed = (await measure(figure)).axes;
+    await panel.dblclick();
+    await expect.poll(async () => (await measure(figure)).axes, { message: 'double click' }).not.toBe(zoomed);
+    await check('double click');
+  }
+  return count;
+}
+
+/** Where a control is clicked, as a part of its width: a slider at both ends, a legend entry off and on again. */
+function placesOf(kind: Kind): readonly number[] {
+  if (kind === 'slider') return [0.95, 0.05];
+  return kind === 'legend entry' ? [0.5, 0.4] : [0.5];
+}
+
+async function clickAt(page: Page, control: Locator, place: number): Promise<void> {
+  await control.scrollIntoViewIfNeeded();
+  const box = (await control.boundingBox())!;
+  await page.mouse.click(box.x + box.width * place, box.y + box.height / 2);
+}
+
+async function drag(page: Page, panel: Locator): Promise<void> {
+  const box = (await panel.boundingBox())!;
+  const at = (part: number): [number, number] => [box.x + box.width * part, box.y + box.height * part];
+  await page.mouse.move(...at(0.25));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.5), { steps: 4 });
+  await page.mouse.move(...at(0.75), { steps: 4 });
+  await page.mouse.up();
+}
+
+export function measure(figure: Locator): Promise<Measures> {
+  return figure.evaluate((node) => {
+    const plot = node as unknown as {
+      _fullData: { visible: unknown }[];
+      _fullLayout: Record<string, { cmin?: number; cmax?: number; range?: number[] } | undefined>;
+    };
+    const size = (element: Element): [number, number] => {
+      const { width, height } = element.getBoundingClientRect();
+      return [Math.round(width), Math.round(height)];
+    };
+    const layout = Object.entries(plot._fullLayout);
+    const panels = [...node.querySelectorAll('.nsewdrag')].map(size);
+    panels.sort(([a, b], [c, d]) => a * b - c * d);
+    return {
+      node: size(node),
+      drawing: size(node.querySelector('.main-svg')!),
+      panel: panels[0] ?? [1, 1],
+      window: JSON.stringify(
+        layout.filter(([key]) => /^coloraxis\d*$/.test(key)).map(([, axis]) => [axis?.cmin, axis?.cmax]),
+      ),
+      traces: JSON.stringify(plot._fullData.map(({ visible }) => visible)),
+      axes: JSON.stringify(
+        layout
+          .filter(([key]) => /^[xy]axis\d*$/.test(key))
+          .map(([, axis]) => axis?.range?.map((end) => Number(end.toPrecision(6)))),
+      ),
+    };
+  });
+}
+
+/** What the screen shows within the panels: a number for the pixels, and how many colours they have. */
+export async function look(figure: Locator): Promise<{ pixels: number; colours: number }> {
+  const shot = (await figure.screenshot()).toString('base64');
+  return figure.evaluate(async (node, base64) => {
+    const frame = node.getBoundingClientRect();
+    const panels = [...node.querySelectorAll('.nsewdrag')].map((panel) => panel.getBoundingClientRect());
+    const boxes = panels.length > 0 ? panels : [frame];
+    const [left, top] = [Math.min(...boxes.map((box) => box.left)), Math.min(...boxes.map((box) => box.top))];
+    const image = new Image();
+    image.src = `data:image/png;base64,${base64}`;
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    canvas.width = Math.max(1, ...boxes.map((box) => box.right - left));
+    canvas.height = Math.max(1, ...boxes.map((box) => box.bottom - top));
+    const brush = canvas.getContext('2d')!;
+    brush.drawImage(image, frame.left - left, frame.top - top);
+    const pixels = new Uint32Array(brush.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    const hash = pixels.reduce((sum, pixel) => Math.imul(sum ^ pixel, 16777619) >>> 0, 2166136261);
+    return { pixels: hash, colours: new Set(pixels).size };
+  }, shot);
+}
