@@ -4,7 +4,7 @@ import {
   type Figure,
   type LatestSlices,
   type MetricRecord,
-  type Run,
+  Run,
   type RunOfLine,
   type RunStatus,
   type Series,
@@ -57,13 +57,11 @@ export class RunFollower implements Followed {
 
   /** Reads what there is; then `figure()` is up to date and new records come in by themselves. */
   async start(): Promise<void> {
-    const past = await this.run.records();
-    for (const record of past) this.#append(record);
-    await this.#readSlices();
-    await this.#readStatus();
-    void this.#follow(past.length);
     this.#ticks = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#statuses = setInterval(() => void this.#readStatus(), STATUS_MS).unref();
+    await new Promise<void>((caughtUp) => void this.#follow(caughtUp));
+    await this.#readSlices();
+    await this.#readStatus();
   }
 
   figure(): Figure {
@@ -80,17 +78,27 @@ export class RunFollower implements Followed {
     if (this.#viewers.size === 0) this.#stop();
   }
 
-  async #follow(known: number): Promise<void> {
-    let seen = 0;
+  /** @param caughtUp called when all records of the past have been read, or never will be */
+  async #follow(caughtUp: () => void): Promise<void> {
+    let isPast = true;
+    const endPast = (): void => {
+      isPast = false;
+      caughtUp();
+    };
+    const { signal } = this.#abort;
     try {
-      for await (const record of this.run.metrics({ signal: this.#abort.signal })) {
-        if (seen++ < known) continue;
-        this.#take(this.#append(record));
+      // A notebook's own copy of the library may be an older one, which does not say when it has caught up.
+      for await (const record of new Run(this.run.dir).metrics({ signal, caughtUp: endPast })) {
+        const added = this.#append(record);
+        if (isPast) continue;
+        this.#take(added);
         if (record.split === 'validation') await this.#readSlices();
       }
     } catch (error) {
-      if (this.#abort.signal.aborted) return;
-      this.#failure = (error as Error).message; // the folder is gone, or a line of it cannot be read
+      if (signal.aborted) return;
+      this.#failure = (error as Error).message; // the folder is gone
+    } finally {
+      endPast();
     }
     await this.#readStatus();
     this.#ended = true;

@@ -45,18 +45,19 @@ export function addRuns(program: Command): void {
     .action(async (id: string, options: { follow?: boolean; json?: boolean }) => {
       const run = await attach(id);
       if (options.follow) await follow(run, options.json);
-      const [status, records] = [await run.status(), await run.records()];
-      const last = (split: string) => records.filter((record) => record.split === split).at(-1);
+      const [status, course] = [await run.status(), await run.course()];
       const shown = {
         pace: await run.pace(),
         id: run.id,
         dir: run.dir,
         status,
-        train: last('train'),
-        validation: last('validation'),
+        train: course.last('train'),
+        validation: course.last('validation'),
+        ...(course.notice && { notice: course.notice }),
       };
       answer(options.json, shown, () => [
         ...summary(run, status),
+        ...(course.notice ? [`! ${course.notice}`] : []),
         ...(shown.pace?.left === undefined ? [] : [`${duration(shown.pace.left)} left`]),
         ...[shown.train, shown.validation].filter((record) => record !== undefined).map(recordLine),
       ]);
@@ -184,10 +185,13 @@ interface ResumeCommandOptions {
 /** Paints a run over itself on a terminal; elsewhere prints it whenever it has moved, every five seconds at most. */
 async function watch(run: Run, once: boolean): Promise<void> {
   const live = process.stdout.isTTY === true && !once;
+  const course = await run.course();
   for (let painted = 0, step = -1; ; ) {
     const status = await run.status();
+    await course.update();
     const ended = !['starting', 'running'].includes(status.state);
-    const lines = runLines(run.id, status, await run.records(), process.stdout.columns ?? 100);
+    const lines = runLines(run.id, status, course.records, process.stdout.columns ?? 100);
+    if (course.notice) lines.push(`! ${course.notice}`);
     if (live && painted > 0) process.stdout.write(`\u001b[${painted}A\u001b[J`);
     if (live || ended || status.step !== step) process.stdout.write(`${lines.join('\n')}\n`);
     painted = lines.length;

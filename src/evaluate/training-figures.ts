@@ -26,11 +26,11 @@ const WARM_UP = 5;
 
 /** What a run's training took, from its config and its records. */
 export async function trainingFigures(run: Run): Promise<TrainingFigures> {
-  const [config, records, status] = await Promise.all([run.config(), run.records(), run.status()]);
+  const [config, course, status] = await Promise.all([run.config(), run.course(), run.status()]);
+  const { records, best } = course;
   const train = records.filter(({ split }) => split === 'train');
   const times = train.map(({ time }) => Date.parse(time));
   const patches = medianOf(train, ({ patchesPerSecond }) => patchesPerSecond);
-  const psnr = records.flatMap((r) => (r.split === 'validation' && r.psnr !== undefined ? [r.psnr] : []));
   return {
     ranks: config.ranks,
     steps: status.step,
@@ -39,7 +39,7 @@ export async function trainingFigures(run: Run): Promise<TrainingFigures> {
     secondsPerStep: patchesPerStep(config) / patches,
     patchesPerSecond: patches,
     memory: forecastMemory(config.model, config.patch, config).total,
-    ...(psnr.length > 0 && { validationPsnr: Math.max(...psnr) }),
+    ...(best && { validationPsnr: best.psnr! }),
   };
 }
 

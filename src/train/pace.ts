@@ -12,11 +12,11 @@ export interface Pace {
 }
 
 /** Training records that the pace is taken from: the latest, for it changes. */
-const window = 100;
+export const paceWindow = 100;
 
 /** The pace of a run by its latest records; undefined before the second. */
 export function paceOf(records: readonly MetricRecord[], status: RunStatus): Pace | undefined {
-  const latest = records.filter(({ split }) => split === 'train').slice(-window);
+  const latest = records.filter(({ split }) => split === 'train').slice(-paceWindow);
   const [first, last] = [latest[0], latest.at(-1)];
   if (!first || !last || first === last) return undefined;
   const mean = (of: (record: MetricRecord) => number | undefined) =>

@@ -9,7 +9,7 @@ import {
 } from './checkpoint';
 import type { Collective } from './collective/collective';
 import type { RunConfig } from './config';
-import { wholeBytes } from './metrics-log';
+import { wholeBytes } from './metrics-tail';
 import { metricsPath } from './run-folder';
 
 /** The checkpoint that rank 0 finds newest and whole, read by every rank; undefined where there is none. */

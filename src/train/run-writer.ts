@@ -3,7 +3,9 @@ import { type CheckpointState, saveCheckpoint } from './checkpoint';
 import { middleSlices, writeLatestSlices } from './latest-slices';
 import type { Learner } from './learner';
 import type { TrainingData } from './loader';
-import { type MetricRecord, MetricsLog } from './metrics-log';
+import type { MetricRecord } from './metrics-log';
+import { MetricsReader } from './metrics-reader';
+import { MetricsLog } from './metrics-writer';
 import { withRoom } from './room';
 import { metricsPath, type StoredConfig, settingsOf, writeStoredConfig } from './run-folder';
 import type { StepResult } from './step';
@@ -26,13 +28,23 @@ export class RunWriter {
 
   constructor(private readonly options: WriterOptions) {}
 
-  /** Opens the log, and adds to the config what the machine made of it. */
-  async open(resolved: StoredConfig['resolved']): Promise<void> {
+  /**
+   * Opens the log, and adds to the config what the machine made of it.
+   * @param after the step that the run goes on from
+   */
+  async open(resolved: StoredConfig['resolved'], after: number): Promise<void> {
     const { runDir, stored } = this.options;
     await this.write('config.json', () => writeStoredConfig(runDir, { ...stored, resolved }));
-    this.log = new MetricsLog(metricsPath(runDir));
-    const { earlier } = this.log;
-    this.events = await this.write('the TensorBoard file', () => new TensorboardEvents(runDir, earlier));
+    this.log = new MetricsLog(metricsPath(runDir), after);
+    const { later } = this.log;
+    if (later.damaged > 0)
+      console.error(`metrics.jsonl: damaged lines after step ${after}: ${later.damaged}`);
+    const events = await this.write('the TensorBoard file', () => new TensorboardEvents(runDir, after));
+    // What the log knows already does not come again. The files of earlier lives have all but the later steps.
+    const missing = new MetricsReader(metricsPath(runDir), events.isFirst ? 0 : later.offset);
+    for await (const records of missing.read())
+      await this.write('TensorBoard records', () => events.append(...records));
+    this.events = events;
   }
 
   async train(

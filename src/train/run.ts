@@ -5,10 +5,13 @@ import { basename, join, resolve } from 'node:path';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { isAlive, type ProcessIdentity, signalProcess } from '../process-identity';
 import { findCheckpoint } from './checkpoint';
+import { RunCourse } from './course';
 import { type LatestSlices, readLatestSlices } from './latest-slices';
 import { launchSupervisor } from './launch';
-import { followMetrics, type MetricRecord, readMetrics } from './metrics-log';
-import { type Pace, paceOf } from './pace';
+import type { MetricRecord } from './metrics-log';
+import { followMetrics, readMetrics } from './metrics-reader';
+import { latestRecords } from './metrics-tail';
+import { type Pace, paceOf, paceWindow } from './pace';
 import { withRanks } from './reshape';
 import { metricsPath, readStoredConfig, runsRoot, type StoredConfig, writeStoredConfig } from './run-folder';
 import { hasEnded, type RunStatus, readStatus, writeStatus } from './status';
@@ -32,15 +35,25 @@ export class Run {
     return readStatus(this.dir);
   }
 
-  /** All metrics so far. */
+  /** All metrics so far, without damaged lines, which are named on the console. */
   async records(): Promise<MetricRecord[]> {
     return readMetrics(metricsPath(this.dir));
   }
 
-  /** Every metric from the first, then the new ones as they come, until the run ends or the signal is aborted. */
-  metrics(options: { signal?: AbortSignal } = {}): AsyncIterable<MetricRecord> {
+  /** The metrics so far as far as a glance needs them: a few thousand records, however long the run is. */
+  async course(): Promise<RunCourse> {
+    const course = new RunCourse(metricsPath(this.dir));
+    await course.update();
+    return course;
+  }
+
+  /**
+   * Every metric from the first, then the new ones as they come, until the run ends or the signal is aborted.
+   * `caughtUp` is called once, when those of the past have been given.
+   */
+  metrics(options: { signal?: AbortSignal; caughtUp?: () => void } = {}): AsyncIterable<MetricRecord> {
     const ended = async () => hasEnded(readStatus(this.dir));
-    return followMetrics(metricsPath(this.dir), { ended, ...(options.signal && { signal: options.signal }) });
+    return followMetrics(metricsPath(this.dir), { ended, ...options });
   }
 
   /** Settles when the run ends: with its status if it is done or was stopped, else it rejects with `RunFailed`. */
@@ -99,7 +112,7 @@ export class Run {
     if (ranks !== undefined) config = withRanks(config, ranks);
     if (steps !== undefined || ranks !== undefined) writeStoredConfig(this.dir, config);
     const { error: _, note: _note, ...rest } = status;
-    writeStatus(this.dir, { ...rest, state: 'starting', pids: { ranks: [] } });
+    writeStatus(this.dir, { ...rest, ...(steps && { steps }), state: 'starting', pids: { ranks: [] } });
     this.end = undefined;
     await launchSupervisor(this.dir, this.id);
     return this;
@@ -118,7 +131,8 @@ export class Run {
 
   /** How fast the run goes and when it will be done; undefined before its second step. */
   async pace(): Promise<Pace | undefined> {
-    return paceOf(await this.records(), readStatus(this.dir));
+    const latest = latestRecords(metricsPath(this.dir), 'train', paceWindow);
+    return paceOf(latest, readStatus(this.dir));
   }
 
   /** Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask. */

@@ -34,14 +34,10 @@ export async function runsSideBySide(runs: readonly Run[]): Promise<RunsSideBySi
 }
 
 async function resultOf(run: Run): Promise<RunResult> {
-  const [status, records] = [await run.status(), await run.records()];
-  const loss = records.findLast(({ split }) => split === 'train')?.loss;
-  const validations = records.filter(({ split, psnr }) => split === 'validation' && psnr !== undefined);
-  const best = validations.reduce(
-    (a, b) => (b.psnr! > (a?.psnr ?? Number.NEGATIVE_INFINITY) ? b : a),
-    validations[0],
-  );
-  const pace = paceOf(records, status);
+  const [status, course] = [await run.status(), await run.course()];
+  const loss = course.last('train')?.loss;
+  const { best } = course;
+  const pace = paceOf(course.records, status);
   const { state, step, steps, backend } = status;
   return {
     ...{ id: run.id, state, step, steps },

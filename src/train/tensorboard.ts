@@ -1,44 +1,57 @@
-import { appendFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { crc32c } from '../volume/store/crc32c';
 import type { MetricRecord } from './metrics-log';
 
-const prefix = 'events.out.tfevents.';
+const eventFile = /^events\.out\.tfevents\.(\d+)\./;
 
 /**
- * A run's metrics as TensorBoard reads them: scalars named `split/measure` in one event file, a TFRecord file of
- * `Event` messages (tensorflow/core/util/event.proto, framework/summary.proto). Every life of a run writes its file
- * anew from the metrics log, so the two never disagree; the files of earlier lives go.
+ * A run's metrics as TensorBoard reads them: scalars named `split/measure` in event files, which are TFRecord files of
+ * `Event` messages (tensorflow/core/util/event.proto, framework/summary.proto). Every life of a run has a file of its
+ * own. Earlier files stay: a TensorBoard that has one open reads it to its end and then goes on with the next.
  */
 export class TensorboardEvents {
+  /** Whether there was no file of an earlier life. */
+  readonly isFirst: boolean;
   private readonly path: string;
   private bytes: number;
 
-  /** Starts the file with the records there are so far. */
-  constructor(runDir: string, records: readonly MetricRecord[]) {
-    const earlier = readdirSync(runDir).filter((name) => name.startsWith(prefix));
-    const seconds = Math.floor(Date.now() / 1000);
-    const name = `${prefix}${seconds}.${hostname()}.${process.pid}.0`;
-    this.path = join(runDir, name);
-    const version = message(double(1, seconds), text(3, 'brain.Event:2'));
-    const bytes = Buffer.concat([framed(version), ...records.map(eventOf)]);
-    writeFileSync(this.path, bytes);
-    this.bytes = bytes.length;
-    for (const old of earlier) if (old !== name) rmSync(join(runDir, old), { force: true });
-  }
-
-  append(record: MetricRecord): void {
-    const event = eventOf(record);
+  /** @param after the step that the run goes on from; what earlier files say of later steps no longer counts */
+  constructor(runDir: string, after: number) {
+    const earlier = readdirSync(runDir).flatMap((name) => eventFile.exec(name)?.[1] ?? []);
+    this.isFirst = earlier.length === 0;
+    // TensorBoard reads the files in the order of their names.
+    const seconds = Math.max(Math.floor(Date.now() / 1000), ...earlier.map((time) => Number(time) + 1));
+    this.path = join(runDir, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.0`);
+    const begin = [framed(message(double(1, seconds), text(3, 'brain.Event:2')))];
+    if (!this.isFirst) begin.push(framed(sessionStart(seconds, after + 1)));
+    const bytes = Buffer.concat(begin);
     try {
-      appendFileSync(this.path, event);
+      writeFileSync(this.path, bytes);
     } catch (error) {
-      // Half an event on a full disk.
-      truncateSync(this.path, this.bytes);
+      rmSync(this.path, { force: true });
       throw error;
     }
-    this.bytes += event.length;
+    this.bytes = bytes.length;
   }
+
+  append(...records: readonly MetricRecord[]): void {
+    const events = Buffer.concat(records.map(eventOf));
+    try {
+      appendFileSync(this.path, events);
+    } catch (error) {
+      // Half an event on a full disk.
+      if (existsSync(this.path)) truncateSync(this.path, this.bytes);
+      throw error;
+    }
+    this.bytes += events.length;
+  }
+}
+
+/** A `SessionLog` of status START: a reader forgets what it has seen of this step and later ones. */
+function sessionStart(seconds: number, step: number): Buffer {
+  return message(double(1, seconds), integer(2, step), bytes(7, integer(1, 1)));
 }
 
 /** One event with a scalar for every measure of a record; one for every rank or part where a measure has several. */

@@ -57,13 +57,12 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const warn = (warning: string | undefined) => void report({ type: 'warning', warning });
   const writer =
     collective.rank === 0 ? new RunWriter({ runDir, stored, data, ranks, stop, warn }) : undefined;
-  await writer?.open({
-    backend,
-    intensities: data.intensities,
-    steps,
-    stepsPerEpoch: sampler.stepsPerEpoch,
-    patches: { train: data.train.count, validation: data.validation.count },
-  });
+  const patches = { train: data.train.count, validation: data.validation.count };
+  const { intensities } = data;
+  await writer?.open(
+    { backend, intensities, steps, stepsPerEpoch: sampler.stepsPerEpoch, patches },
+    resumed?.step ?? 0,
+  );
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
 
   const withinMemory = <T>(work: Promise<T>): Promise<T> =>

@@ -1,14 +1,18 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { UnreadableFile } from '../../src/errors';
-import { followMetrics, type MetricRecord, MetricsLog, readMetrics } from '../../src/train/metrics-log';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RunCourse } from '../../src/train/course';
+import type { MetricRecord } from '../../src/train/metrics-log';
+import { followMetrics, MetricsReader, readMetrics } from '../../src/train/metrics-reader';
+import { latestRecords, partAfter, wholeBytes } from '../../src/train/metrics-tail';
+import { MetricsLog } from '../../src/train/metrics-writer';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-metrics-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let path = '';
 let files = 0;
+afterEach(() => void vi.restoreAllMocks());
 beforeEach(() => {
   path = join(folder, `${files++}.jsonl`);
 });
@@ -20,6 +24,8 @@ const record = (step: number, split: MetricRecord['split'] = 'train'): MetricRec
   split,
   loss: 1 / step,
 });
+
+const lines = (...steps: number[]) => steps.map((step) => `${JSON.stringify(record(step))}\n`).join('');
 
 describe('metrics log', () => {
   it('gives back what was appended, and nothing where there is no file yet', async () => {
@@ -50,10 +56,82 @@ describe('metrics log', () => {
     expect(steps).toEqual(['train 1', 'train 2', 'train 3', 'validation 3', 'train 4', 'validation 4']);
   });
 
-  it('says which line is damaged, where it is not the last', async () => {
-    writeFileSync(path, `${JSON.stringify(record(1))}\n{"step":\n${JSON.stringify(record(3))}\n`);
-    await expect(readMetrics(path)).rejects.toThrow(UnreadableFile);
-    await expect(readMetrics(path)).rejects.toThrow('line 2');
+  it('leaves damaged lines out, and counts and names them', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const damage = ['{"step":', '\0\0\0', '5', 'null', '{"step":"2","split":"train"}'];
+    writeFileSync(path, `${lines(1)}${damage.join('\n')}\n${lines(3)}`);
+    expect(await readMetrics(path)).toEqual([record(1), record(3)]);
+    expect(warn.mock.calls[0]![0]).toContain(
+      '5 damaged lines are left out, the first is line 2: "{\\"step\\":"',
+    );
+    warn.mockClear();
+    const followed: number[] = [];
+    for await (const { step } of followMetrics(path, { ended: async () => true })) followed.push(step);
+    expect(followed).toEqual([1, 3]);
+    expect(warn).toHaveBeenCalledOnce();
+    const course = new RunCourse(path);
+    await course.update();
+    expect(course.last('train')).toEqual(record(3));
+    expect(course.notice).toContain('5 damaged lines');
+    const next = new MetricsLog(path, 1);
+    next.append(record(3));
+    next.append(record(4));
+    expect((await readMetrics(path)).map(({ step }) => step)).toEqual([1, 3, 4]);
+    expect(next.later.damaged).toBe(5);
+  });
+
+  it('reads past a damaged line that is longer than memory should hold, forwards and backwards', async () => {
+    writeFileSync(path, lines(1));
+    for (let i = 0; i < 40; i++) appendFileSync(path, Buffer.alloc(2 ** 20));
+    appendFileSync(path, `\n${lines(2)}`);
+    const reader = new MetricsReader(path);
+    const steps: number[] = [];
+    for await (const records of reader.read()) steps.push(...records.map(({ step }) => step));
+    expect(steps).toEqual([1, 2]);
+    expect(reader.damaged).toMatchObject({ count: 1, line: 2 });
+    expect(latestRecords(path, 'train', 5).map(({ step }) => step)).toEqual([1, 2]);
+    expect(partAfter(path, 1)).toMatchObject({ offset: statSync(path).size - lines(2).length });
+  });
+
+  it('is read in pieces: a long log costs neither a long string nor its size in memory', async () => {
+    const count = 40_000;
+    writeFileSync(path, lines(...Array.from({ length: count }, (_, i) => i + 1)));
+    const reader = new MetricsReader(path);
+    const pieces: number[] = [];
+    for await (const records of reader.read()) pieces.push(records.length);
+    expect(pieces.reduce((sum, n) => sum + n)).toBe(count);
+    expect(Math.max(...pieces)).toBeLessThan(count / 2);
+    const course = new RunCourse(path);
+    await course.update();
+    expect(course.records.length).toBeLessThan(5000);
+    expect(course.records[0]).toEqual(record(1));
+    expect(course.records.slice(-100).map(({ step }) => step)).toEqual(
+      Array.from({ length: 100 }, (_, i) => count - 99 + i),
+    );
+    const steps = course.records.map(({ step }) => step);
+    expect(steps).toEqual([...steps].sort((a, b) => a - b));
+  });
+
+  it('is searched from its end for what comes after a step', () => {
+    expect(new MetricsLog(path).later.offset).toBe(0);
+    writeFileSync(path, `${lines(1, 2, 3)}${JSON.stringify(record(3, 'validation'))}\n${lines(4)}{"torn`);
+    expect(wholeBytes(path)).toBe(statSync(path).size - 6);
+    expect(partAfter(path, 2)).toEqual({
+      offset: lines(1, 2).length,
+      lastStep: { train: 4, validation: 3 },
+      damaged: 0,
+    });
+    expect(partAfter(path, 0)).toMatchObject({ offset: 0 });
+    expect(partAfter(path, 9)).toMatchObject({ offset: wholeBytes(path), lastStep: { train: 9 } });
+    expect(latestRecords(path, 'train', 2)).toEqual([record(3), record(4)]);
+    expect(latestRecords(path, 'validation', 2)).toEqual([record(3, 'validation')]);
+  });
+
+  it('is cut off behind a step whose later ones come otherwise', async () => {
+    writeFileSync(path, lines(1, 2, 3, 4));
+    const log = new MetricsLog(path, 2, false);
+    log.append({ ...record(3), loss: 9 });
+    expect(await readMetrics(path)).toEqual([record(1), record(2), { ...record(3), loss: 9 }]);
   });
 
   it('follows a file that does not exist yet, gets lines written in pieces, and ends with the run', async () => {
