@@ -13,6 +13,7 @@ const ground = [
   'package',
   'atomic-file',
   'process-identity',
+  'timer',
   'memory',
 ];
 const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];

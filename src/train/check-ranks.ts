@@ -13,6 +13,7 @@ import { freePort } from './free-port';
 import { heartbeatVariable } from './parent-watch';
 import { type ProbeMessage, type ProbeResult, type ProbeTask, probeVariable } from './probe';
 import { runsRoot } from './run-folder';
+import { makeSecret } from './run-secret';
 import { worldEnvironment } from './world';
 
 export interface RanksCheckOptions extends LongCall {
@@ -70,7 +71,7 @@ export async function checkRanks(options: RanksCheckOptions): Promise<RanksCheck
   if (!work || port instanceof Error) return { findings, ok: false };
   try {
     const { bavail, bsize } = statfsSync(work);
-    const task: ProbeTask = { collective, seconds, session: `probe-${process.pid}-${Date.now()}` };
+    const task: ProbeTask = { collective, seconds, secret: makeSecret() };
     const started = probes(work, ranks, port, task, signal);
     const timer = progressTimer(options, seconds);
     const { measured, wrong } = await started.finally(() => clearInterval(timer));

@@ -23,12 +23,12 @@ export type ProbeMessage =
   | { readonly type: 'measured'; readonly rank: number; readonly result: ProbeResult }
   | { readonly type: 'failed'; readonly rank: number; readonly message: string };
 
-/** Environment of a probe: its collective, seconds to measure, and what names its group. */
+/** Environment of a probe: its collective, seconds to measure, and the secret of its group. */
 export const probeVariable = 'PATCHWISE_PROBE';
 export interface ProbeTask {
   readonly collective: CollectiveName;
   readonly seconds: number;
-  readonly session: string;
+  readonly secret: string;
 }
 
 /** Numbers of a large sum: 16 MiB, some hundred layers' gradients. */
@@ -48,7 +48,7 @@ export async function runProbe({ runDir }: { readonly runDir: string }): Promise
   try {
     await meetInFolder(runDir, world.rank, world.worldSize);
     collective = await connectCollective({
-      ...{ world, name: task.collective, session: task.session, timeout: patience },
+      ...{ world, name: task.collective, secret: task.secret, timeout: patience },
     });
     const measured = await measure(collective, task.seconds);
     await collective.close();

@@ -5,6 +5,7 @@ import { watchParent } from './parent-watch';
 import { openReporter, type RankMessage } from './reporter';
 import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';
+import { runSecret } from './run-secret';
 import { trainRank } from './train-rank';
 import { worldEnvironment, worldFromEnvironment } from './world';
 
@@ -33,7 +34,7 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
     collective = await connectCollective({
       world,
       name: config.collective ?? 'auto',
-      session: config.id,
+      secret: await runSecret(runDir),
       timeout: config.timeout,
       signal: stop.signal,
     });

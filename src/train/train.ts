@@ -12,6 +12,7 @@ import { launchSupervisor } from './launch';
 import { isPhantom, isWellFormedPhantom } from './loader';
 import { Run } from './run';
 import { runsRoot, writeStoredConfig } from './run-folder';
+import { runSecret } from './run-secret';
 import { initialStatus, writeStatus } from './status';
 
 /**
@@ -62,6 +63,7 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
     }
     const versions = { patchwise: version(), node: process.version };
     writeStoredConfig(dir, { id, created: created.toISOString(), versions, ...config });
+    await runSecret(dir);
     writeStatus(dir, initialStatus(config.steps ?? 0));
     call.signal?.throwIfAborted();
   } catch (error) {

@@ -14,7 +14,7 @@ async function group(worldSize: number, timeout = 5): Promise<Collective[]> {
   const port = await freePort();
   const ranks = await Promise.all(
     Array.from({ length: worldSize }, (_, rank) =>
-      connectLocal({ rank, worldSize, address: '127.0.0.1', port, session: 'test', timeout }),
+      connectLocal({ rank, worldSize, address: '127.0.0.1', port, secret: 'test', timeout }),
     ),
   );
   open.push(...ranks);
@@ -158,7 +158,7 @@ describe('local collective', () => {
 
   it('says who did not come to the rendezvous, and that the port is taken', async () => {
     const port = await freePort();
-    const options = { worldSize: 3, address: '127.0.0.1', port, session: 'test', timeout: 0.4 };
+    const options = { worldSize: 3, address: '127.0.0.1', port, secret: 'test', timeout: 0.4 };
     const errors = await failures([0, 2].map((rank) => connectLocal({ ...options, rank })));
     expect(errors[0]!.message).toContain('rank 1 did not come');
     expect(errors[1]).toBeInstanceOf(CollectiveFailed);
@@ -174,10 +174,21 @@ describe('local collective', () => {
 
   it('turns a rank of another run away and still finds its own', async () => {
     const port = await freePort();
-    const options = { worldSize: 2, address: '127.0.0.1', port, timeout: 3 };
-    const hub = connectLocal({ ...options, rank: 0, session: 'ours' });
-    await expect(connectLocal({ ...options, rank: 1, session: 'theirs' })).rejects.toThrow('another run');
-    open.push(await connectLocal({ ...options, rank: 1, session: 'ours' }), await hub);
+    const options = { worldSize: 2, address: '127.0.0.1', port };
+    const hub = connectLocal({ ...options, rank: 0, secret: 'ours', timeout: 20 });
+    const theirs = connectLocal({ ...options, rank: 1, secret: 'theirs', timeout: 0.5 });
+    await expect(theirs).rejects.toThrow(
+      `what answers on 127.0.0.1:${port} is not rank 0 of this run: it does not know the secret of this run`,
+    );
+    open.push(await connectLocal({ ...options, rank: 1, secret: 'ours', timeout: 20 }), await hub);
+  });
+
+  it('listens to other hosts where the ranks are on several, whatever address the own name has here', async () => {
+    const port = await freePort();
+    const options = { worldSize: 2, port, secret: 'test', timeout: 20, oneHost: false };
+    const hub = connectLocal({ ...options, rank: 0, address: '127.0.1.1' });
+    open.push(await connectLocal({ ...options, rank: 1, address: '127.0.0.1' }), await hub);
+    await Promise.all(open.slice(-2).map((rank) => rank.barrier()));
   });
 });
 

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rankGpu } from '../../compute/threads';
 import { sharesGpu } from '../devices';
@@ -13,8 +14,8 @@ export type CollectiveName = (typeof collectiveNames)[number];
 export interface ConnectOptions {
   readonly world: World;
   readonly name: CollectiveName;
-  /** The run's id: tells its ranks from a stranger on the same port. */
-  readonly session: string;
+  /** What the ranks of this run know and nobody else: see `runSecret`. */
+  readonly secret: string;
   /** Seconds. */
   readonly timeout: number;
   readonly signal?: AbortSignal;
@@ -44,7 +45,7 @@ export function chooseCollective(
 
 /** Connects all ranks. @throws CollectiveFailed if they do not find one another; UnavailableBackend */
 export async function connectCollective(options: ConnectOptions): Promise<Collective> {
-  const { world, session, timeout, signal } = options;
+  const { world, secret, timeout, signal } = options;
   // One rank has nobody to speak with; by name it goes the way of many, to try NCCL or Gloo on one device.
   if (world.worldSize === 1 && options.name !== 'c10d') return new Alone();
   const { name, reason } = chooseCollective(options.name, world);
@@ -52,12 +53,20 @@ export async function connectCollective(options: ConnectOptions): Promise<Collec
   const call = { timeout, ...(signal && { signal }) };
   // An agent's store has the port that the ranks were told; the next one is free for a star.
   const port = world.port + (world.storeIsServed ? 1 : 0);
-  if (name === 'local') return connectLocal({ ...world, ...call, port, session });
+  if (name === 'local')
+    return connectLocal({
+      ...world,
+      ...call,
+      port,
+      secret,
+      oneHost: world.localWorldSize === world.worldSize,
+    });
   const device = builtC10d()?.nccl ? gpu(world) : undefined;
   return connectC10d({
     ...world,
     ...call,
-    session: `${session}/${world.life}`,
+    // A store has no password, but whoever cannot guess the names in it cannot change what stands there.
+    session: createHmac('sha256', secret).update(`store ${world.life}`).digest('hex'),
     ...(device !== undefined && { gpu: device }),
   });
 }

@@ -13,8 +13,9 @@ export interface FrameHeader {
   readonly lengths?: readonly number[];
   readonly reason?: string;
   readonly worldSize?: number;
-  readonly session?: string;
 }
+
+const kinds: readonly FrameHeader['kind'][] = ['hello', 'operation', 'abort', 'bye'];
 
 export interface Frame {
   readonly header: FrameHeader;
@@ -110,9 +111,14 @@ export class FrameChannel {
       return nothing;
     }
     const rest = this.pending.subarray(end);
+    try {
+      this.payload = new Uint8Array(header.bytes);
+    } catch {
+      this.end(new Error(`no memory for a frame of ${header.bytes} bytes`));
+      return nothing;
+    }
     this.header = header;
     this.pending = nothing;
-    this.payload = new Uint8Array(header.bytes);
     this.filled = 0;
     return rest;
   }
@@ -141,15 +147,23 @@ export class FrameChannel {
 
 const longestHeader = 2 ** 20;
 
+/** A header whose size follows from the lengths that it names; undefined for any other text. */
 function parseHeader(text: string): FrameHeader | undefined {
   try {
     const header = JSON.parse(text) as FrameHeader;
-    return Number.isSafeInteger(header.bytes) && header.bytes >= 0 && header.bytes % 4 === 0
-      ? header
-      : undefined;
+    const { kind, rank, bytes, lengths = [] } = header;
+    if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) return undefined;
+    if (!Array.isArray(lengths) || !lengths.every(isCount)) return undefined;
+    // A rank that only receives a broadcast names the lengths and sends nothing.
+    const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
+    return bytes === 0 || bytes === named ? header : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function asBytes(array: Float32Array): Uint8Array {

@@ -1,4 +1,5 @@
 import { CollectiveFailed } from '../../errors';
+import { afterSeconds } from '../../timer';
 import type { Collective } from './collective';
 import type { Frame, FrameChannel, FrameHeader } from './frames';
 
@@ -45,6 +46,7 @@ abstract class Star implements Collective {
   constructor(
     readonly rank: number,
     readonly worldSize: number,
+    /** Seconds. */
     private readonly patience: number,
   ) {}
 
@@ -102,20 +104,19 @@ abstract class Star implements Collective {
     if (this.failure) return Promise.reject(this.failure);
     this.current = operation;
     const entry: Entry = { kind, operation, sequence: this.sequence++, root, arrays };
-    return this.within(this.patience, () => this.exchange(entry));
+    return this.within(() => this.exchange(entry));
   }
 
   /** Settles with the work, or with the failure if that comes first. */
-  protected within<T>(patience: number, work: () => Promise<T>): Promise<T> {
+  protected within<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const settle = (end: () => void) => {
-        clearTimeout(timer);
+        endPatience();
         this.rejectCurrent = undefined;
         end();
       };
-      const timer = setTimeout(
-        () => this.failCurrent(`${this.whoIsMissing()} did not come within ${this.patience / 1000} s`),
-        patience,
+      const endPatience = afterSeconds(this.patience, () =>
+        this.failCurrent(`${this.whoIsMissing()} did not come within ${this.patience} s`),
       );
       this.rejectCurrent = (error) => settle(() => reject(error));
       work().then(
@@ -219,10 +220,10 @@ export class Hub extends Star {
 export class Spoke extends Star {
   private channel: FrameChannel | undefined;
 
-  async greet(channel: FrameChannel, session: string, patience: number): Promise<void> {
+  async greet(channel: FrameChannel): Promise<void> {
     this.channel = channel;
-    await this.within(Math.max(1, patience), async () => {
-      await channel.send({ kind: 'hello', rank: this.rank, worldSize: this.worldSize, session });
+    await this.within(async () => {
+      await channel.send({ kind: 'hello', rank: this.rank, worldSize: this.worldSize });
       await channel.receive();
     });
   }
