@@ -20,6 +20,7 @@ export interface CodebookOptions {
   readonly codes: number;
   readonly codeDim: number;
   readonly decay: number;
+  /** A share of the latents that a code gets where all are chosen alike. */
   readonly restartBelow: number;
   /** Codes of unit length, which latents of unit length are to be compared with; default false. */
   readonly cosine?: boolean;
@@ -34,6 +35,9 @@ const SMOOTHING = 1e-7;
  * The vector-quantisation codebook, learnt by exponential moving averages (van den Oord et al., "Neural Discrete
  * Representation Learning", 2017, appendix A.1): each code is the average of the latents that chose it. A code
  * that is hardly chosen is dead and restarts from a latent of the current global batch.
+ *
+ * A restarted code gets a count of twice the threshold, at least 1: unchosen it lives for half a life of the averages.
+ * The original redraws a dead code in every step until its count has grown to the threshold.
  *
  * `statistics` and `initialisation` give what one rank adds to a sum over all ranks; `apply` and `initialise` take
  * the sum, and leave bit-identical codebooks wherever the sum is. Both run in plain arrays, in one fixed order.
@@ -109,18 +113,24 @@ export class Codebook {
     };
   }
 
-  /** Moves the averages by one step's statistics, summed over all ranks, then restarts the dead codes. */
-  apply({ counts, sums, candidates }: CodebookStatistics): void {
+  /**
+   * Moves the averages by one step's statistics, summed over all ranks, then restarts the dead codes.
+   * @returns how many codes restarted
+   */
+  apply({ counts, sums, candidates }: CodebookStatistics): number {
     const { codeDim, decay } = this;
     for (let code = 0; code < this.codes; code++) {
       this.counts[code] = decay * this.counts[code]! + (1 - decay) * counts[code]!;
       for (let i = code * codeDim; i < (code + 1) * codeDim; i++)
         this.sums[i] = decay * this.sums[i]! + (1 - decay) * sums[i]!;
     }
+    const threshold = this.threshold(counts.reduce((sum, count) => sum + count, 0));
     const total = this.counts.reduce((sum, count) => sum + count, 0);
+    let restarted = 0;
     for (let code = 0; code < this.codes; code++) {
-      if (this.counts[code]! < this.restartBelow) {
-        this.restart(code, candidates);
+      if (this.counts[code]! < threshold) {
+        this.restart(code, candidates, Math.max(1, 2 * threshold));
+        restarted++;
         continue;
       }
       const count = ((this.counts[code]! + SMOOTHING) / (total + this.codes * SMOOTHING)) * total;
@@ -128,6 +138,12 @@ export class Codebook {
     }
     if (this.cosine) toUnitRows(this.embedding, codeDim);
     this.changed();
+    return restarted;
+  }
+
+  /** The count below which a code is dead, in a step of so many latents over all ranks. */
+  threshold(latents: number): number {
+    return (this.restartBelow * latents) / this.codes;
   }
 
   /** The rows this rank owns of the latents the codes start from; zero elsewhere. Sum over ranks, then `initialise`. */
@@ -136,7 +152,7 @@ export class Codebook {
     return drawRows(latents.dataSync<'float32'>(), this.codeDim, this.codes, rows, random);
   }
 
-  /** Starts every code from the summed `initialisation`, as if so many latents had chosen it; by default one. */
+  /** Starts every code from the summed `initialisation`, as if so many latents had chosen it; one by default. */
   initialise(embedding: Float32Array, counts = new Float32Array(this.codes).fill(1)): void {
     this.embedding = embedding.slice();
     if (this.cosine) toUnitRows(this.embedding, this.codeDim);
@@ -172,8 +188,7 @@ export class Codebook {
   /**
    * Count and sum restart with the code: kept, they would pull it back and declare it dead again at the next step.
    */
-  private restart(code: number, candidates: Float32Array): void {
-    const count = Math.max(1, this.restartBelow);
+  private restart(code: number, candidates: Float32Array, count: number): void {
     this.counts[code] = count;
     for (let i = code * this.codeDim; i < (code + 1) * this.codeDim; i++) {
       this.embedding[i] = candidates[i]!;
@@ -181,7 +196,7 @@ export class Codebook {
     }
   }
 
-  /** Drops the tensor copy of the embedding; `quantise` makes it anew. */
+  /** Drops the tensor copy of the embedding; `quantise` makes another. */
   private changed(): void {
     this.tensor?.dispose();
     this.tensor = undefined;

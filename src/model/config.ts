@@ -14,7 +14,10 @@ export interface ModelConfig extends QuantiserConfig {
   readonly codes: number;
   /** Voxels per latent along [x, y, z]; powers of two, at least one above 1. */
   readonly downsample: readonly [number, number, number];
-  /** Groups of every GroupNorm; a layer with fewer channels takes one group per channel. */
+  /**
+   * Groups of every GroupNorm; a layer with fewer channels takes one group per channel. A group of one channel takes the
+   * channel's mean over the patch away, and with it how bright the patch is; fewer groups keep it.
+   */
   readonly groups: number;
   /** ResBlocks after each downsampling convolution. */
   readonly encoderBlocks: number;
@@ -24,7 +27,11 @@ export interface ModelConfig extends QuantiserConfig {
   readonly commitment: number;
   /** Decay of the codebook's moving averages per optimiser step, in [0, 1). */
   readonly decay: number;
-  /** A code whose moving-average count falls below this is dead and is restarted; 0 never restarts. */
+  /**
+   * A code is dead, and restarts from a latent, once the moving average of the latents that choose it falls below this
+   * share of those it would get if all codes were chosen alike: of a step's latents over all ranks / codes. In [0, 1);
+   * 0 never restarts. `upstream` has 4 latents a code and step, so its 0.25 is the original's count of 1.
+   */
   readonly restartBelow: number;
   /** Weight of the L1 reconstruction loss. */
   readonly reconstruction: number;
@@ -48,11 +55,12 @@ export function checkModelConfig(config: ModelConfig): ModelConfig {
   for (const field of ['hidden', 'codeDim', 'codes', 'groups'] as const)
     requireInteger(field, config[field], 1);
   for (const field of ['encoderBlocks', 'decoderBlocks'] as const) requireInteger(field, config[field], 0);
-  for (const field of ['commitment', 'restartBelow', 'reconstruction'] as const)
+  for (const field of ['commitment', 'reconstruction'] as const)
     if (!(config[field] >= 0 && Number.isFinite(config[field])))
       throw new InvalidArgument(`model.${field}`, 'a number of at least 0', config[field]);
-  if (!(config.decay >= 0 && config.decay < 1))
-    throw new InvalidArgument('model.decay', 'a number in [0, 1)', config.decay);
+  for (const field of ['decay', 'restartBelow'] as const)
+    if (!(config[field] >= 0 && config[field] < 1))
+      throw new InvalidArgument(`model.${field}`, 'a number in [0, 1)', config[field]);
   const { downsample } = config;
   if (downsample?.length !== 3 || !downsample.every(isPowerOfTwo))
     throw new InvalidArgument('model.downsample', 'three powers of two [x, y, z]', downsample);

@@ -38,7 +38,7 @@ const GUIDE_MODEL: ModelConfig = {
   decoderBlocks: 2,
   commitment: 2,
   decay: 0.99,
-  restartBelow: 1,
+  restartBelow: 1 / 256, // its own patch gives 256 latents a code: a count of 1, as in the original
   reconstruction: 1,
 };
 
@@ -79,6 +79,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       hidden: 16,
       codeDim: 8,
       codes: 16384,
+      restartBelow: 1 / 4,
       commitment: 0.25,
       reconstruction: 4,
     },
@@ -121,7 +122,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       decoderBlocks: 0,
       commitment: 1,
       decay: 0.9,
-      restartBelow: 0.1,
+      restartBelow: 1 / 80,
       reconstruction: 4,
     },
     // Off, and small where slice or patch turn it on: two layers of stride 2 are what 32 x 32 x 16 voxels have room for.

@@ -50,7 +50,7 @@ const modelFields: Record<keyof RunConfig['model'], Field> = {
   decoderBlocks: whole,
   commitment: amount,
   decay: fraction,
-  restartBelow: amount,
+  restartBelow: { ...fraction, expected: "a share of a code's expected latents, in [0, 1)" },
   reconstruction: amount,
   quantiser: optional(oneOf('a quantiser', quantiserNames)),
   initialisation: optional(oneOf('where codes start', initialisationNames)),

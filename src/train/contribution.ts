@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { QuantiserStatistics, RowRange } from '../model/quantisers/quantiser';
+import { latentsOf } from '../model/supply';
 import type { Weights } from '../model/weights';
 import type { RunConfig } from './config';
 import type { Share } from './sampler';
@@ -112,7 +113,7 @@ export function passCount({ total }: Share, batch: number, ranks: number): numbe
 
 /** Which rows of the global batch's latents are those of a share or of a pass. */
 export function rowsOf({ offset, total }: Pass, { patch, model, seed }: RunConfig): RowRange {
-  const perPatch = patch.reduce((latents, size, axis) => (latents * size) / model.downsample[axis]!, 1);
+  const perPatch = latentsOf(model, patch);
   return { offset: offset * perPatch, total: total * perPatch, seed };
 }
 

@@ -30,6 +30,8 @@ export interface UpdateResult {
   readonly gradientNorm: number;
   readonly discriminatorNorm?: number;
   readonly learningRate: number;
+  /** Dead codes that restarted; absent where the quantiser's codes do not die. */
+  readonly restartedCodes?: number;
   /** What is wrong, if anything, and whether the step was applied all the same. */
   readonly diverged?: { readonly what: string; readonly applied: boolean };
 }
@@ -154,9 +156,10 @@ export class Learner {
     sum.dispose();
     if (broken) return { ...norms, learningRate, diverged: { what: broken, applied: false } };
     this.average?.update(step);
-    this.model.quantiser.apply(sum.statistics);
+    const restartedCodes = this.model.quantiser.apply(sum.statistics);
     const what = this.watch.see(sum.named.reconstruction);
-    return { ...norms, learningRate, ...(what && { diverged: { what, applied: true } }) };
+    const restarted = restartedCodes === undefined ? {} : { restartedCodes };
+    return { ...norms, learningRate, ...restarted, ...(what && { diverged: { what, applied: true } }) };
   }
 
   /** The losses of a step that has been summed over all ranks: those that this run has by now. */

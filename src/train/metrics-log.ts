@@ -34,6 +34,8 @@ export interface MetricRecord {
   readonly perplexity?: number;
   /** Distinct codes used / codebook size. */
   readonly usage?: number;
+  /** Codes that hardly any latent chose and that this step restarted; where the quantiser's codes can die. */
+  readonly restartedCodes?: number;
   readonly learningRate?: number;
   /** Norm of the averaged gradient before clipping. */
   readonly gradientNorm?: number;

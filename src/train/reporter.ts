@@ -11,7 +11,7 @@ export type RankMessage =
       readonly step: number;
       readonly backend: string;
       readonly reason: string;
-      /** What is different from when the run was interrupted. */
+      /** What is different from when the run was interrupted, and what in its config hardly works. */
       readonly note?: string | undefined;
     }
   /** Something that people should see to, or, with nothing, no longer. */

@@ -28,6 +28,7 @@ export interface StepResult {
   readonly diverged?: UpdateResult['diverged'];
   readonly perplexity: number;
   readonly usage: number;
+  readonly restartedCodes?: number;
   readonly gradientNorm: number;
   readonly learningRate: number;
   readonly secondsByRank: readonly number[];

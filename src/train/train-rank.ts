@@ -1,6 +1,7 @@
 import { useBackend } from '../compute/backend';
 import { storeActivationsIn } from '../compute/precision';
 import { RunFailed } from '../errors';
+import { fewLatents } from '../model/supply';
 import { hasStalled, type Ranked, rankedWith } from './best';
 import type { CheckpointState } from './checkpoint';
 import type { Collective } from './collective/collective';
@@ -49,7 +50,10 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const alone = ranks === 1 && config.collective !== 'c10d';
   const learner = new Learner(config, steps, peers, alone);
   if (found) learner.load(found);
-  const note = resumed && whatChanged(resumed, config, ranks);
+  const note = notes(
+    resumed && whatChanged(resumed, config, ranks),
+    fewLatents(config.model, config.patch, config.batch * config.accumulate * ranks),
+  );
   if (note) console.error(note);
   const training = { learner, collective, config, patches: data.train };
   progress.step = step;
@@ -137,6 +141,10 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   await collective.barrier('end');
   learner.dispose();
   return step >= steps || stalled ? 'done' : 'stopped';
+}
+
+function notes(...given: readonly (string | undefined)[]): string | undefined {
+  return given.filter((note) => note !== undefined).join('; ') || undefined;
 }
 
 function isDue(step: number, every: number): boolean {

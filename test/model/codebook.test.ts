@@ -2,12 +2,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
 import { Codebook, perplexity, usage } from '../../src/model/codebook';
+import { presetNamed } from '../../src/model/presets';
 import { drawRows } from '../../src/model/rows';
 import { Random } from '../../src/random';
 
 beforeAll(() => useBackend('cpu'));
 
-const OPTIONS = { codes: 4, codeDim: 2, decay: 0.9, restartBelow: 1 };
+const OPTIONS = { codes: 4, codeDim: 2, decay: 0.9, restartBelow: 0.04 };
 const none = { offset: 0, total: 1, seed: 0 };
 
 /** Four codes at the corners of a square. */
@@ -59,8 +60,8 @@ describe('dead codes', () => {
     const codebook = corners();
     codebook.apply(chosen(0, 100, [0, 0], [5, 6]));
     expect(embedding(codebook).slice(2)).toEqual([5, 6, 5, 6, 5, 6]);
-    expect(counts(codebook).slice(1)).toEqual([1, 1, 1]);
-    expect([...codebook.state().get('codebook.z_avg')!.data].slice(2)).toEqual([5, 6, 5, 6, 5, 6]);
+    expect(counts(codebook).slice(1)).toEqual([2, 2, 2]);
+    expect([...codebook.state().get('codebook.z_avg')!.data].slice(2)).toEqual([10, 12, 10, 12, 10, 12]);
   });
 
   test('stay where they restarted once latents choose them, and do not restart for ever', () => {
@@ -81,10 +82,58 @@ describe('dead codes', () => {
       expect(value).toBeCloseTo([0, 0, 0, 1, 1, 0, 1, 1][i]!, 3);
   });
 
-  test('above a threshold of 1 get a count that lets them live for a step', () => {
-    const codebook = corners({ ...OPTIONS, restartBelow: 20 });
-    codebook.apply(chosen(0, 1000, [0, 0], [5, 6]));
-    expect(counts(codebook).slice(1)).toEqual([20, 20, 20]);
+  test('are those below a share of what a code gets, however large a step is', () => {
+    const upstream = {
+      codes: 16384,
+      codeDim: 1,
+      decay: 0.99,
+      restartBelow: presetNamed('upstream').model.restartBelow,
+    };
+    expect(new Codebook(upstream).threshold(2 * 32 ** 3)).toBe(1); // the original's, at its own patch and batch
+    expect(new Codebook(upstream).threshold(16 ** 3)).toBe(1 / 16);
+    // Each code but the first gets 3 of 100 latents, or 30 of 1,000, where 25 or 250 are its even share.
+    for (const latents of [100, 1000])
+      for (const [restartBelow, restarted] of [
+        [0.15, 3],
+        [0.1, 0],
+      ] as const) {
+        const codebook = corners({ ...OPTIONS, decay: 0, restartBelow });
+        const statistics = chosen(0, 0.91 * latents, [0, 0], [5, 6]);
+        statistics.counts.fill(0.03 * latents, 1);
+        expect(codebook.apply(statistics), `${restartBelow} of ${latents}`).toBe(restarted);
+      }
+  });
+
+  test('live for half a life of the averages after a restart, though nothing chooses them', () => {
+    for (const latents of [4, 100, 10_000]) {
+      const codebook = corners();
+      const restarted = Array.from({ length: 8 }, () => codebook.apply(chosen(0, latents, [0, 0], [5, 6])));
+      const first = restarted.findIndex((count) => count > 0);
+      if (first < 0) continue; // few latents: one is count enough for longer than this
+      expect(restarted.slice(first, first + 7), `${latents}`).toEqual(
+        [3, 0, 0, 0, 0, 0, 0].slice(0, 8 - first),
+      );
+    }
+  });
+
+  test('restart in few steps where a step has few latents', () => {
+    // A quarter of a latent a code and step: with a threshold of 1 most codes were dead in each step.
+    const [codes, latents, steps] = [400, 100, 300];
+    const codebook = new Codebook({ codes, codeDim: 1, decay: 0.99, restartBelow: 0.25 });
+    const random = new Random(1);
+    codebook.initialise(Float32Array.from({ length: codes }, () => random.next()));
+    let restarted = 0;
+    for (let step = 0; step < steps; step++) {
+      const z = tf.tensor2d(
+        Float32Array.from({ length: latents }, () => random.next()),
+        [latents, 1],
+      );
+      const { codes: numbers, embeddings } = codebook.quantise(z);
+      const count = codebook.apply(codebook.statistics(z, numbers, { ...none, total: latents, step }));
+      if (step >= steps - 100) restarted += count;
+      tf.dispose([z, numbers, embeddings]);
+    }
+    expect(restarted / (100 * codes)).toBeLessThan(0.02);
   });
 });
 

@@ -63,12 +63,30 @@ describe('training step', () => {
   it('tells all ranks that one wants to stop', async () => {
     const { training, sampler } = await prepare();
     const share = sampler.share({ epoch: 0, position: 0 }, 0);
-    expect((await trainStep(training, share, 0, goOn)).stop).toBe(false);
+    const { stop, restartedCodes } = await trainStep(training, share, 0, goOn);
+    expect([stop, restartedCodes]).toEqual([false, expect.any(Number)]);
     expect((await trainStep(training, share, 1, { stop: true, save: false })).stop).toBe(true);
   });
 });
 
 describe('validation', () => {
+  it('gives lookup-free codes the same loss, in however many passes the step before came', async () => {
+    const model = { hidden: 4, groups: 2, quantiser: 'lfq', codes: 16, entropy: 1 };
+    const losses: number[] = [];
+    for (const passes of [{ batch: 4 }, { batch: 1, accumulate: 4 }]) {
+      const { training, data, sampler } = await prepare({ ...passes, model });
+      const { restartedCodes } = await trainStep(
+        training,
+        sampler.share({ epoch: 0, position: 0 }, 0),
+        0,
+        goOn,
+      );
+      expect(restartedCodes).toBeUndefined(); // its codes cannot die
+      losses.push((await validate({ ...training, model: training.learner.model }, data.validation)).loss);
+    }
+    expect(losses[1]).toBeCloseTo(losses[0]!, 4);
+  });
+
   it('is the mean over voxels of what the model makes of them', async () => {
     const { training, data, sampler } = await prepare();
     await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);

@@ -22,7 +22,7 @@ export abstract class CountingQuantiser {
     return { counts: new Float32Array(this.size) };
   }
 
-  apply(_statistics: QuantiserStatistics): void {}
+  apply(_statistics: QuantiserStatistics): undefined {}
 
   state(): Map<string, StateArray> {
     return new Map();

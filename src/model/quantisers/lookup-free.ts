@@ -3,7 +3,7 @@ import { mse, stopGradient, straightThrough } from '../../compute/ops';
 import { averageCodeProbabilities, averageEntropy, signRows } from './code-probabilities';
 import { CountingQuantiser } from './counting';
 import { unitRows } from './estimators';
-import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
+import type { Chosen, GlobalBatch, Quantised, Quantiser, QuantiserStatistics } from './quantiser';
 
 export interface LookupFreeOptions {
   /** Channels, each a bit of the code. */
@@ -27,7 +27,7 @@ export interface LookupFreeOptions {
  * cannot grow ever surer of them. Codes, and all that is done with a trained model, do not depend on it.
  */
 export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser {
-  /** Average probability of every code over the global batch, where that is of several ranks or passes. */
+  /** During a step: average probability of every code over the global batch, where that is of several ranks or passes. */
   private average: Float32Array | undefined;
 
   constructor(private readonly options: LookupFreeOptions) {
@@ -49,6 +49,12 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
     }
     await sum([total]);
     this.average = total;
+  }
+
+  /** After the step its average is of no use: validation has other latents, a patch at a time. */
+  override apply(statistics: QuantiserStatistics): undefined {
+    super.apply(statistics);
+    this.average = undefined;
   }
 
   quantise(latents: tf.Tensor2D): Chosen {

@@ -74,8 +74,8 @@ export class MovingAverageQuantiser implements Quantiser {
     return this.codebook.noStatistics();
   }
 
-  apply(statistics: QuantiserStatistics): void {
-    this.codebook.apply(statistics as CodebookStatistics);
+  apply(statistics: QuantiserStatistics): number {
+    return this.codebook.apply(statistics as CodebookStatistics);
   }
 
   state(): Map<string, StateArray> {

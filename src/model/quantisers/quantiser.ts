@@ -94,8 +94,11 @@ export interface Quantiser {
   /** What a rank without patches adds. */
   noStatistics(): QuantiserStatistics;
 
-  /** Learns from one step's statistics, summed over all ranks. */
-  apply(statistics: QuantiserStatistics): void;
+  /**
+   * Ends a step: learns from its statistics, summed over all ranks.
+   * @returns how many dead codes restarted; undefined where codes do not die
+   */
+  apply(statistics: QuantiserStatistics): number | undefined;
 
   /** What a checkpoint needs beside the weights, by name. Copies. */
   state(): Map<string, StateArray>;

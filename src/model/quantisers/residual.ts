@@ -99,17 +99,18 @@ export class ResidualQuantiser implements Quantiser {
     return joinStatistics(this.books.map((book) => book.noStatistics()));
   }
 
-  apply({ counts, sums, candidates }: QuantiserStatistics): void {
+  apply({ counts, sums, candidates }: QuantiserStatistics): number {
     const { codes, codeDim } = this.options;
-    this.books.forEach((book, b) => {
+    return this.books.reduce((restarted, book, b) => {
       const part = (array: Float32Array, width: number) =>
         array.subarray(b * codes * width, (b + 1) * codes * width);
-      book.apply({
+      const own = {
         counts: part(counts, 1),
         sums: part(sums!, codeDim),
         candidates: part(candidates!, codeDim),
-      });
-    });
+      };
+      return restarted + book.apply(own);
+    }, 0);
   }
 
   state(): Map<string, StateArray> {

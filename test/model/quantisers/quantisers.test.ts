@@ -32,6 +32,26 @@ const settings: Record<string, Partial<ModelConfig>> = {
 };
 const configOf = (name: string) => fitQuantiser({ ...toy, ...settings[name] }, settings[name]);
 
+test.each(['lfq', 'ema', 'residual', 'simvq', 'fsq'] as const)(
+  '%s: the loss of validation does not depend on how the training step before was shared out',
+  async (quantiser) => {
+    const config = fitQuantiser({ ...toy, codes: 16, quantiser }, { quantiser, codes: 16 });
+    const rows = { offset: 0, total: 40, seed: 1 };
+    const latents = (seed: number) => tf.tensor2d(normal(seed, [40, config.codeDim]), [40, config.codeDim]);
+    const weights = createWeights(quantiserWeights(config), 0);
+    const losses: number[] = [];
+    for (const onePass of [true, false]) {
+      const made = createQuantiser(config, 0);
+      const sum = async () => {};
+      await made.prepare({ latents: async () => latents(1), rows, onePass, weights, sum });
+      const { codes } = made.forward(latents(1), weights);
+      made.apply(made.statistics(latents(1), codes, { ...rows, step: 0 }));
+      losses.push(made.forward(latents(2), weights).loss.dataSync()[0]!);
+    }
+    expect(losses[1]).toBe(losses[0]);
+  },
+);
+
 describe('gradients agree with finite differences', () => {
   test('of unit rows', () => expectGradients((x) => unitRows(x as tf.Tensor2D), [[5, 3]]));
 

@@ -1,0 +1,25 @@
+import type { ModelConfig } from './config';
+import { quantiserSettings } from './quantisers/options';
+
+/** Latents of a patch [x, y, z]. */
+export function latentsOf(config: ModelConfig, patch: readonly [number, number, number]): number {
+  return patch.reduce((latents, size, axis) => (latents * size) / config.downsample[axis]!, 1);
+}
+
+/**
+ * What to know where a step of so many patches [x, y, z] has fewer latents than a learnt codebook has codes: most codes
+ * then learn nothing in most steps. Undefined where it has enough.
+ */
+export function fewLatents(
+  config: ModelConfig,
+  patch: readonly [number, number, number],
+  patches: number,
+): string | undefined {
+  const { quantiser } = quantiserSettings(config);
+  const latents = patches * latentsOf(config, patch);
+  if ((quantiser !== 'ema' && quantiser !== 'residual') || config.codes <= latents) return undefined;
+  return (
+    `a step has ${latents.toLocaleString('en')} latents for ${config.codes.toLocaleString('en')} codes, so most codes ` +
+    'learn nothing in most steps: take fewer (model.codes), or a larger patch or batch'
+  );
+}
