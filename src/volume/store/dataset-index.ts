@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { UnreadableFile } from '../../errors';
 import { readJson, same, writeJson } from './files';
@@ -11,7 +11,6 @@ import {
   type SplitName,
 } from './format';
 import { splitPatients } from './patients';
-import type { Prepared, PrepareOptions } from './prepare';
 import type { Preparation } from './prepare-plan';
 import type { Outcome } from './prepare-volumes';
 
@@ -56,6 +55,10 @@ export function writeEntry(output: string, entry: IndexEntry): void {
     fractions: before?.fractions ?? [0, 0, 1],
     settings: before?.settings ?? entry.settings,
     volumes: [...others, entry].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    sides: byPatient([
+      ...knownSides(before),
+      ...(entry.added === 'blended' ? [] : ([[entry.patient, entry.split]] as const)),
+    ]),
     leftOut: before?.leftOut ?? [],
   };
   writeFiles(output, index);
@@ -67,81 +70,81 @@ function writeFiles(output: string, index: DatasetIndex): void {
   rmSync(join(output, asideFile), { force: true });
 }
 
-/** Splits the patients of all volumes and writes the index. */
-export function writeIndex(output: string, plan: Preparation, { records, leftOut }: Outcome): DatasetIndex {
+/** Splits the patients of all volumes and writes the index. `before` is the index of the last call. */
+export function writeIndex(
+  output: string,
+  plan: Preparation,
+  { records, leftOut }: Outcome,
+  before: Partial<DatasetIndex> | undefined,
+): DatasetIndex {
   const { owners, fractions, seed, settings } = plan;
-  const before = storedIndex(output);
   const patients = [...records.keys()].map((source) => owners.get(source)!.patient);
-  const fixed = fixedSides(plan, before);
+  const names = new Set([...records.keys()].map(({ name }) => name));
+  const stay = addedBefore(output, before, names);
+  const fixed = fixedSides(plan, before, stay);
   const sides = splitPatients(patients, { fractions, seed, fixed });
   const volumes = [...records].map(([source, record]): IndexEntry => {
     const { patient } = owners.get(source)!;
     return { name: source.name, patient, split: sides.get(patient)!, ...record };
   });
+  const added = stay.map((entry) => ({
+    ...entry,
+    split: sides.get(entry.patient) ?? entry.split,
+  }));
   const index: DatasetIndex = {
     format: 'patchwise dataset',
     version: formatVersion,
     seed,
     fractions,
     settings,
-    volumes: [...volumes, ...addedBefore(output, volumes)].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    volumes: [...volumes, ...added].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    sides: byPatient([...fixed, ...sides]),
     leftOut: [...leftOut].sort((a, b) => (a.file < b.file ? -1 : 1)),
   };
   writeFiles(output, index);
   return index;
 }
 
-/** Volumes that were put in by themselves, in the place of none that was prepared. */
-function addedBefore(output: string, prepared: readonly IndexEntry[]): IndexEntry[] {
-  const names = new Set(prepared.map(({ name }) => name));
-  return (indexBefore(output)?.volumes ?? []).filter(
-    ({ name, added }) => added && !names.has(name) && existsSync(join(output, name)),
+/** Volumes that were put in by themselves and are still there, but for those whose name a prepared one takes. */
+function addedBefore(
+  output: string,
+  before: Partial<DatasetIndex> | undefined,
+  prepared: ReadonlySet<string>,
+): IndexEntry[] {
+  if (before?.version !== formatVersion) return [];
+  return (before.volumes ?? []).filter(
+    ({ name, added }) => added && !prepared.has(name) && existsSync(join(output, name)),
   );
 }
 
-/** Sides that are not drawn: those of a table, and those of the last call where it drew by the same rule. */
+/**
+ * Sides that are not drawn. Later ones win: those of the last call if it drew by the same rule, those of volumes that
+ * were put in by themselves and stay, those of a table.
+ */
 function fixedSides(
   { owners, fractions, seed }: Preparation,
   before: Partial<DatasetIndex> | undefined,
+  added: readonly IndexEntry[],
 ): Map<string, SplitName> {
-  const sides = new Map<string, SplitName>();
   const comparable = before?.seed === seed && same(before.fractions, fractions);
-  if (comparable) for (const { patient, split } of before.volumes ?? []) sides.set(patient, split);
+  const sides = new Map(comparable ? knownSides(before) : []);
+  for (const entry of added) if (entry.added === 'given') sides.set(entry.patient, entry.split);
   for (const { patient, split } of owners.values()) if (split) sides.set(patient, split);
   return sides;
 }
 
-/** Volumes and patients on each side. */
-export function splitSummary(volumes: readonly IndexEntry[]): Prepared['split'] {
-  const side = (split: SplitName) => {
-    const own = volumes.filter((volume) => volume.split === split && volume.added !== 'blended');
-    return { volumes: own.length, patients: new Set(own.map(({ patient }) => patient)).size };
-  };
-  return { train: side('train'), validation: side('validation'), test: side('test') };
+/** The sides that an index knows; one without `sides` knows those of its volumes. */
+function knownSides(index: Partial<DatasetIndex> | undefined): [string, SplitName][] {
+  const drawn = (index?.volumes ?? []).filter(({ added }) => added !== 'blended');
+  const ofVolumes = drawn.map(({ patient, split }): [string, SplitName] => [patient, split]);
+  return [...Object.entries(index?.sides ?? {}), ...ofVolumes];
 }
 
-/** What a person should look at. */
-export function notesOn(
-  volumes: readonly IndexEntry[],
-  output: string,
-  { patient, csv }: PrepareOptions,
-): string[] {
-  const notes: string[] = [];
-  const prepared = volumes.filter(({ added }) => !added);
-  const patients = new Set(prepared.map((volume) => volume.patient));
-  if (patients.size === 1 && prepared.length > 1 && patient === undefined && csv === undefined) {
-    const [only] = patients;
-    notes.push(
-      `by their names all files are of patient ${only}: nothing is held out. Give a pattern or a table.`,
-    );
-  }
-  const listed = new Set(volumes.map(({ name }) => name));
-  const others = readdirSync(output, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !listed.has(entry.name))
-    .map(({ name }) => name);
-  if (others.length > 0)
-    notes.push(
-      `folders of volumes that are not in the input (any more) stay, unlisted: ${others.join(', ')}`,
-    );
-  return notes;
+/** The side on which an index has a patient, or had before the patient's files were gone. */
+export function knownSide(index: DatasetIndex | undefined, patient: string): SplitName | undefined {
+  return new Map(knownSides(index)).get(patient);
+}
+
+function byPatient(sides: readonly (readonly [string, SplitName])[]): Record<string, SplitName> {
+  return Object.fromEntries([...new Map(sides)].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -96,6 +96,11 @@ export interface DatasetIndex {
   readonly fractions: readonly [number, number, number];
   readonly settings: VoxelSettings;
   readonly volumes: readonly IndexEntry[];
+  /**
+   * The side of every patient that was ever drawn by this seed and these fractions, or put there, also of those whose
+   * files are left out or gone: when they come back, they come back to it. Older datasets have none.
+   */
+  readonly sides?: Readonly<Record<string, SplitName>>;
   readonly leftOut: readonly LeftOut[];
 }
 

@@ -96,8 +96,9 @@ function find(sources: readonly Source[], file: string): Source {
 
 /**
  * The side of each patient. Sides that a table or an earlier split gave stay; the others are drawn in an order that
- * the seed and the patient's own name decide, each to the side that lacks most. So a patient is on one side only,
- * and volumes that are added later move nobody from one side to another.
+ * the seed and the patient's own name decide, each to the side that lacks most. So a patient is on one side only. Nobody
+ * moves from one side to another as long as `fixed` has everybody who was ever drawn, also those whose files are gone
+ * for a while.
  */
 export function splitPatients(
   patients: Iterable<string>,

@@ -4,12 +4,13 @@ import { UnreadableFile } from '../../errors';
 import type { LongCall } from '../../progress';
 import type { IntensitySpec } from '../intensity';
 import type { Vec3 } from '../vec3';
-import { notesOn, splitSummary, storedIndex, writeIndex } from './dataset-index';
+import { storedIndex, writeIndex } from './dataset-index';
 import { removeUnfinished } from './files';
 import type { BaselineView, LeftOut, SplitName } from './format';
 import { lockStore } from './lock';
 import { planPreparation } from './prepare-plan';
 import { prepareVolumes } from './prepare-volumes';
+import { notesOn, splitSummary } from './summary';
 
 export interface PrepareOptions extends LongCall {
   /** How values become the model's; default 'auto', by each volume. Voxels are stored as the files have them. */
@@ -73,13 +74,13 @@ export async function prepareDataset(
   const unlock = await lockStore(output);
   try {
     removeUnfinished(output);
-    storedIndex(output); // before the work: a damaged one would end the call behind it
+    const before = storedIndex(output);
     const outcome = await prepareVolumes(plan, output, options);
     if (outcome.records.size === 0) {
       const [first] = outcome.leftOut;
       throw new UnreadableFile(first!.file, 'at least one volume that can be read', first!.reason);
     }
-    const { volumes, leftOut } = writeIndex(output, plan, outcome);
+    const { volumes, leftOut } = writeIndex(output, plan, outcome, before);
     const names = volumes.filter(({ added }) => !added).map(({ name }) => name);
     return {
       output,
@@ -87,7 +88,7 @@ export async function prepareDataset(
       kept: names.filter((name) => outcome.kept.has(name)),
       leftOut,
       split: splitSummary(volumes),
-      notes: notesOn(volumes, output, options),
+      notes: notesOn(volumes, before, output, options),
     };
   } catch (error) {
     // A thread that died cannot have removed what it wrote, and on a full disk that is in the way.

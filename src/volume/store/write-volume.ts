@@ -6,7 +6,7 @@ import { allocate, type VoxelArray } from '../datatypes';
 import { storedTypes } from '../header-encode';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { encodeVoxels, slabsInOrder, type VolumePlace, type VolumeSlab, type WriteOptions } from '../write';
-import { indexBefore, setIndexAside, writeEntry } from './dataset-index';
+import { indexBefore, knownSide, setIndexAside, writeEntry } from './dataset-index';
 import { removeUnfinished, unfinished, writeJson } from './files';
 import {
   formatVersion,
@@ -29,7 +29,7 @@ export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slop
   readonly source?: string;
   /** Default: by the source's name, as `prepareDataset` has it. */
   readonly patient?: string;
-  /** Default: that of the patient's other volumes, for a patient is on one side only, else `test`. */
+  /** Default: the patient's side, for a patient is on one side only; `test` for a new patient. */
   readonly split?: SplitName;
   /** How values become the model's; default 'auto'. */
   readonly intensity?: IntensitySpec;
@@ -92,11 +92,12 @@ export async function writeDatasetVolume(
 function sideOf(dir: string, name: string, patient: string, wanted: SplitName | undefined): SplitName {
   if (wanted !== undefined && !splitNames.includes(wanted))
     throw new InvalidArgument('split', 'a side', wanted, splitNames);
-  const others = indexBefore(dir)?.volumes.filter((volume) => volume.name !== name) ?? [];
+  const before = indexBefore(dir);
+  const others = before?.volumes.filter((volume) => volume.name !== name && volume.added !== 'blended') ?? [];
   const side = others.find((volume) => volume.patient === patient)?.split;
   if (wanted && side && wanted !== side)
     throw new InvalidArgument('split', `${side}, where patient ${patient} is`, wanted);
-  return wanted ?? side ?? 'test';
+  return wanted ?? side ?? knownSide(before, patient) ?? 'test';
 }
 
 type Head = Parameters<typeof ImageWriter.open>[1];
