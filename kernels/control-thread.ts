@@ -1,21 +1,31 @@
 /**
- * Worker thread of the kernel: the control and heartbeat sockets and the watch over the parent process. It goes on
- * while a cell keeps the main thread busy: an interrupt request becomes a SIGINT to our own process (V8 then stops
- * the running script), a shutdown request a SIGINT and, where the main thread does not leave, the end of the process.
+ * Worker thread of the kernel: the control, heartbeat and iopub sockets and the watch over the parent process. It goes
+ * on while a cell keeps the main thread busy. An interrupt request becomes a SIGINT to our process group: V8 stops the
+ * running script, and a child that the cell waits for ends. A shutdown request does the same, and ends the process if
+ * the main thread does not leave.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Reply, Router } from 'zeromq';
 import { Interrupts } from './interrupts';
+import { Iopub, NEVER_WAIT } from './iopub';
+import type { Printed } from './output';
 import { watchParent } from './parent-watch';
+import { signalGroup } from './process-group';
 import { isDropped, Wire } from './wire';
 
 export type FromControl = { ready: true } | { received: Uint8Array[] };
-export type ToControl = { send: Uint8Array[] } | { close: Int32Array };
+export type ToControl =
+  | { send: Uint8Array[] }
+  | { publish: Uint8Array[] }
+  | { print: Printed }
+  | { close: Int32Array };
 
-interface ControlData {
+export interface ControlData {
   readonly key: string;
+  readonly session: string;
   readonly control: string;
   readonly heartbeat: string;
+  readonly iopub: string;
   readonly interrupts: Int32Array;
 }
 
@@ -26,34 +36,38 @@ async function serveControl(): Promise<void> {
   const port = parentPort!;
   const data = workerData as ControlData;
   const interrupts = new Interrupts(data.interrupts);
-  const control = new Router({ sendTimeout: 0, sendHighWaterMark: 0 });
+  const control = new Router({ ...NEVER_WAIT, handover: true });
   const heartbeat = new Reply();
-  const urgent = new Wire(data.key, 'kernel');
+  const wire = new Wire(data.key, 'kernel', data.session);
+  const iopub = new Iopub(wire);
+  await iopub.bind(data.iopub);
   await control.bind(data.control);
   await heartbeat.bind(data.heartbeat);
 
   const close = (closed: Int32Array): void => {
-    for (const socket of [control, heartbeat]) socket.close();
+    for (const socket of [control, heartbeat, iopub]) socket.close();
     Atomics.store(closed, 0, 1);
     Atomics.notify(closed, 0);
   };
   port.on('message', (message: ToControl) => {
-    if ('send' in message) void control.send(message.send.map((frame) => Buffer.from(frame)));
+    if ('print' in message) iopub.print(message.print);
+    else if ('publish' in message) iopub.send(message.publish);
+    else if ('send' in message) void control.send(message.send.map((frame) => Buffer.from(frame)));
     else close(message.close);
   });
-  watchParent(() => process.kill(process.pid, 'SIGKILL'));
+  watchParent(() => signalGroup('SIGKILL'));
   void echo(heartbeat);
   port.postMessage({ ready: true } satisfies FromControl);
 
   for await (const frames of control) {
-    const message = urgent.decode(frames);
+    const message = wire.decode(frames);
     const type = isDropped(message) ? undefined : message.header.msg_type;
     if (type === 'interrupt_request' || type === 'shutdown_request') {
       interrupts.mark();
-      process.kill(process.pid, 'SIGINT');
+      signalGroup('SIGINT');
     }
     if (type === 'shutdown_request') {
-      setTimeout(() => process.kill(process.pid, 'SIGKILL'), SHUTDOWN_GRACE_MS).unref();
+      setTimeout(() => signalGroup('SIGKILL'), SHUTDOWN_GRACE_MS).unref();
     }
     port.postMessage({ received: frames } satisfies FromControl);
   }

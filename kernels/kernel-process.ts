@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packageRoot } from '../src/package';
 import { type Connection, connectionFile, freeConnection } from './connection';
+import { leadsGroup } from './process-group';
 
 export interface KernelProcessOptions {
   /** The kernel's working directory: a notebook's folder. */
@@ -67,15 +68,22 @@ export class KernelProcess {
     return this.child.pid;
   }
 
+  /** Kills the process and the children of its cells. */
   kill(): void {
-    this.child.kill('SIGKILL');
+    const { pid } = this;
+    if (pid !== undefined && leadsGroup(pid)) process.kill(-pid, 'SIGKILL');
+    else this.child.kill('SIGKILL');
   }
 
-  /** Resolves once the process has ended and its connection file is gone; kills it after `patienceMs`. */
+  /**
+   * Resolves once the process has ended, the children of its cells too, and its connection file is gone. Kills them
+   * after `patienceMs`.
+   */
   async end(patienceMs: number): Promise<KernelExit> {
     const late = setTimeout(() => this.kill(), patienceMs);
     const exit = await this.exited;
     clearTimeout(late);
+    this.kill(); // what a kernel left behind that has crashed
     await rm(this.folder, { recursive: true, force: true });
     return exit;
   }

@@ -1,6 +1,6 @@
 /** The kernel process: `node dist/kernels/main.js <connection file>`. Started by Jupyter or by our own client. */
 import { AsyncResource } from 'node:async_hooks';
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../src/index';
@@ -14,6 +14,7 @@ import type { LiveFigures } from './live';
 import { withMagics } from './magics';
 import { attempt } from './odd-values';
 import { PACKAGE } from './package-types';
+import { leadsGroup, signalGroup } from './process-group';
 import { KernelServer } from './server';
 import { createTypescriptEngine } from './typescript-engine';
 
@@ -87,17 +88,11 @@ function library(): Partial<typeof Library> | undefined {
 
 /** Ends the process together with what cells left running in its process group; detached runs are in their own. */
 function leave(): void {
-  if (leadsItsGroup()) {
+  if (leadsGroup(process.pid)) {
     process.on('SIGTERM', () => {});
-    process.kill(-process.pid, 'SIGTERM');
+    signalGroup('SIGTERM');
   }
   process.exit(0);
-}
-
-function leadsItsGroup(): boolean {
-  if (process.platform !== 'linux') return false;
-  const afterName = readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1)!.split(' ');
-  return Number(afterName[2]) === process.pid; // state, parent, group
 }
 
 main().catch((error: Error) => {

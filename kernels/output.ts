@@ -1,61 +1,87 @@
 /**
- * What cells print and the displays they update, gathered for 30 ms so that a loop which prints 100,000 lines or
- * updates a figure a thousand times a second sends a few messages. Order is kept: everything gathered leaves before
- * any other message of a cell does.
+ * What cells print and the displays they update. Printed text goes into memory that the sending thread reads
+ * (iopub.ts), so a cell that never yields is heard at once, and what it printed outlives its process. Updates of
+ * displays are gathered for 30 ms, so a loop that updates a figure a thousand times a second sends a few messages.
+ * Order is kept: everything gathered leaves before any other message of a cell does.
  */
+import { SharedText } from './shared-text';
 import type { Header, Json } from './wire';
 
 export type StreamName = 'stdout' | 'stderr';
 export type Parent = Partial<Header>;
 export type Publish = (type: string, content: Json, parent: Parent) => void;
 
-const GATHER_MS = 30;
-/** A cell that never yields cannot run the timer; past this much text it is sent without it, so memory stays flat. */
-const GATHER_CHARACTERS = 1 << 18;
-
-interface Gathered {
+/** Text of a cell: ready, or in memory to which the main thread still appends. */
+export interface Printed {
   readonly name: StreamName;
   readonly parent: Parent;
-  text: string;
+  readonly text: string | SharedArrayBuffer;
 }
 
+export interface OutputSink {
+  readonly print: (printed: Printed) => void;
+  readonly publish: Publish;
+  /** Tells of an update that could not be sent. */
+  readonly onError: (error: unknown, parent: Parent) => void;
+}
+
+const GATHER_MS = 30;
+
 export class Output {
-  #streams: Gathered[] = [];
+  /** Where the stream that printed last goes on. */
+  #open: { readonly name: StreamName; readonly parent: Parent; readonly text: SharedText } | undefined;
   readonly #updates = new Map<string, { content: Json; parent: Parent }>();
-  #characters = 0;
+  #updated = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly publish: Publish) {}
+  constructor(private readonly sink: OutputSink) {}
 
   write(name: StreamName, text: string, parent: Parent): void {
-    const last = this.#streams.at(-1);
-    if (last?.name === name && last.parent.msg_id === parent.msg_id) last.text += text;
-    else this.#streams.push({ name, parent, text });
-    this.#characters += text.length;
-    if (this.#characters >= GATHER_CHARACTERS) this.flush();
-    else this.#schedule();
+    if (text === '') return;
+    const open = this.#open;
+    if (open?.name !== name || open.parent.msg_id !== parent.msg_id || !open.text.append(text))
+      this.#open = this.#print(name, text, parent);
+    this.#sendLateUpdates();
   }
 
   /** Replaces the display `id` soon; of several updates in 30 ms only the last is sent. */
   update(id: string, content: Json, parent: Parent): void {
     this.#updates.set(id, { content, parent });
-    this.#schedule();
+    this.#sendLateUpdates();
+    if (this.#updates.size > 0) this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
   }
 
+  /** Sends the updates. What is printed from now on comes after them. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const streams = this.#streams;
+    this.#open = undefined;
     const updates = [...this.#updates.values()];
-    this.#streams = [];
-    this.#characters = 0;
     this.#updates.clear();
-    for (const { name, text, parent } of streams) this.publish('stream', { name, text }, parent);
-    for (const { content, parent } of updates) this.publish('update_display_data', content, parent);
+    this.#updated = performance.now();
+    for (const { content, parent } of updates) {
+      try {
+        this.sink.publish('update_display_data', content, parent);
+      } catch (error) {
+        this.sink.onError(error, parent); // it cannot be said in JSON; the other displays do not wait for it
+      }
+    }
   }
 
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
+  #print(
+    name: StreamName,
+    text: string,
+    parent: Parent,
+  ): { name: StreamName; parent: Parent; text: SharedText } | undefined {
+    const memory = new SharedText();
+    const fits = memory.append(text);
+    this.sink.print({ name, parent, text: fits ? memory.memory : text });
+    return fits ? { name, parent, text: memory } : undefined;
+  }
+
+  /** A cell that never yields cannot run the timer. */
+  #sendLateUpdates(): void {
+    if (this.#updates.size > 0 && performance.now() - this.#updated >= GATHER_MS) this.flush();
   }
 }
 

@@ -60,7 +60,11 @@ export class KernelServer {
     );
     const publish = (type: string, content: Json, parent: Parent): void =>
       this.#sockets.publish({ type, content, parent });
-    this.#output = new Output(publish);
+    this.#output = new Output({
+      publish,
+      print: (printed) => this.#sockets.print(printed),
+      onError: (error, parent) => this.#reportStray('A display was not updated:', error, parent),
+    });
     this.#displays = new Displays(options, this.#output, publish, () => this.currentParent());
     this.#prompts = new InputPrompts((message) => this.#sockets.send('stdin', message));
     this.comms = new CommRegistry((type, content, buffers) =>
@@ -81,6 +85,7 @@ export class KernelServer {
     });
     process.on('SIGINT', () => this.interrupt());
     process.on('exit', () => this.#end()); // after a shutdown request, but also where a cell calls process.exit
+    this.#endBefore('abort');
     process.on('uncaughtException', (error) => this.#reportStray('Uncaught', error));
     process.on('unhandledRejection', (error) => this.#reportStray('Unhandled rejection:', error));
     await this.#sockets.bind(this.options.connection, (channel, message) => this.#receive(channel, message));
@@ -103,6 +108,15 @@ export class KernelServer {
     interrupts.endWaits();
     this.#prompts.cancel();
     this.engine.interrupt();
+  }
+
+  /** `process.abort` ends the process without the event `exit`. */
+  #endBefore(name: 'abort'): void {
+    const end = process[name];
+    process[name] = () => {
+      this.#end();
+      return end.call(process);
+    };
   }
 
   /** The last thing the process does. */
@@ -178,9 +192,9 @@ export class KernelServer {
   }
 
   /** Never throws: the process would end. */
-  #reportStray(what: string, error: unknown): void {
+  #reportStray(what: string, error: unknown, parent = this.currentParent()): void {
     if (isInterruption(error)) return; // work that an interrupted cell left running has ended, as asked
     const text = this.engine.describe(error).traceback.join('\n');
-    this.#output.write('stderr', `${what} ${text}\n`, this.currentParent());
+    this.#output.write('stderr', `${what} ${text}\n`, parent);
   }
 }

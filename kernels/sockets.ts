@@ -1,32 +1,31 @@
 /**
- * The five sockets of the kernel. Shell, iopub and stdin live on the main thread, where cells run; control and
- * heartbeat live on a worker thread (control-thread.ts), so that a cell which never yields can still be
- * interrupted and the kernel still counts as alive.
+ * The five sockets of the kernel. Shell and stdin live on the main thread, where cells run. Control, heartbeat and iopub
+ * live on a worker thread (control-thread.ts): a cell that never yields can be interrupted, is heard, and the kernel
+ * counts as alive.
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { Publisher, Router } from 'zeromq';
+import { Router } from 'zeromq';
 import { addressOf, type Connection } from './connection';
-import type { FromControl, ToControl } from './control-thread';
+import type { ControlData, FromControl, ToControl } from './control-thread';
 import type { Interrupts } from './interrupts';
+import { iopubFrames, NEVER_WAIT } from './iopub';
+import type { Printed } from './output';
 import { isDropped, type Message, type Outgoing, type Wire } from './wire';
 
 export type RequestChannel = 'shell' | 'control' | 'stdin';
 
-/**
- * zeromq.js refuses a send while another waits, and a cell that prints in a loop awaits none of its sends: so no
- * send may wait. Without a high water mark every one of them succeeds at once.
- */
-const NEVER_WAIT = { sendTimeout: 0, sendHighWaterMark: 0 };
+/** A client that connects again with its old identity takes over from its old connection, also a dead one. */
+const HANDOVER = { ...NEVER_WAIT, handover: true };
 
-/** How long the end of the process waits for the control thread. */
-const CONTROL_CLOSE_MS = 500;
+/** How long the end of the process waits for the control thread, which may have a lot of text to send. */
+const CONTROL_CLOSE_MS = 2000;
 
 export class Sockets {
-  readonly #iopub = new Publisher(NEVER_WAIT);
-  readonly #shell = new Router(NEVER_WAIT);
-  readonly #stdin = new Router(NEVER_WAIT);
+  readonly #shell = new Router(HANDOVER);
+  readonly #stdin = new Router(HANDOVER);
   #control: Worker | undefined;
+  #isReady = false;
 
   constructor(
     readonly wire: Wire,
@@ -39,7 +38,6 @@ export class Sockets {
     connection: Connection,
     onMessage: (channel: RequestChannel, message: Message) => void,
   ): Promise<void> {
-    await this.#iopub.bind(addressOf(connection, 'iopub'));
     await this.#stdin.bind(addressOf(connection, 'stdin'));
     const receive = (channel: RequestChannel, frames: readonly Uint8Array[]): void => {
       const message = this.wire.decode(frames);
@@ -53,8 +51,12 @@ export class Sockets {
   }
 
   publish(message: Outgoing): void {
-    const topic = Buffer.from(`kernel.${this.wire.session}.${message.type}`);
-    this.#send(this.#iopub, this.wire.encode({ ...message, identities: [topic] }));
+    this.#control?.postMessage({ publish: iopubFrames(this.wire, message) } satisfies ToControl);
+  }
+
+  /** Sends text of a cell within 30 ms, whatever the main thread does meanwhile. */
+  print(print: Printed): void {
+    this.#control?.postMessage({ print } satisfies ToControl);
   }
 
   send(channel: RequestChannel, message: Outgoing): void {
@@ -71,10 +73,10 @@ export class Sockets {
     const closed = new Int32Array(new SharedArrayBuffer(4));
     this.#control?.postMessage({ close: closed } satisfies ToControl);
     if (this.#control) Atomics.wait(closed, 0, 0, CONTROL_CLOSE_MS);
-    for (const socket of [this.#shell, this.#stdin, this.#iopub]) socket.close();
+    for (const socket of [this.#shell, this.#stdin]) socket.close();
   }
 
-  #send(socket: Publisher | Router, frames: Uint8Array[]): void {
+  #send(socket: Router, frames: Uint8Array[]): void {
     socket.send(frames).catch((error: Error) => this.log(`a message was not sent: ${error.message}`));
   }
 
@@ -86,22 +88,28 @@ export class Sockets {
     const control = new Worker(join(__dirname, 'control-thread.js'), {
       workerData: {
         key: connection.key,
+        session: this.wire.session,
         control: addressOf(connection, 'control'),
         heartbeat: addressOf(connection, 'hb'),
+        iopub: addressOf(connection, 'iopub'),
         interrupts: this.interrupts.flags,
-      },
+      } satisfies ControlData,
       stdout: true, // a worker's streams pass through the main thread's, which belong to cells
       stderr: true,
     });
     this.#control = control;
     return new Promise((resolve, reject) => {
       control.on('message', (message: FromControl) => {
-        if ('ready' in message) resolve();
-        else receive(message.received);
+        if ('ready' in message) {
+          this.#isReady = true;
+          resolve();
+        } else receive(message.received);
       });
       control.on('error', (error) => {
         this.log(`the control thread failed: ${error.message}`);
         reject(error);
+        this.#control = undefined;
+        if (this.#isReady) process.exit(1); // nobody would hear the kernel any more
       });
     });
   }

@@ -46,19 +46,19 @@ const DELIMITER = Buffer.from('<IDS|MSG>');
 const REMEMBERED_SIGNATURES = 65_536;
 
 export class Wire {
-  readonly session = randomUUID();
   readonly #seen = new Set<string>();
 
   /** `key` is the connection file's; an empty key turns signing off, as the specification allows. */
   constructor(
     readonly key: string,
     readonly username: string,
+    readonly session: string = randomUUID(),
   ) {}
 
   encode(message: Outgoing): Uint8Array[] {
     const header = this.header(message.type);
     const parts = [header, message.parent ?? {}, message.metadata ?? {}, message.content].map((part) =>
-      Buffer.from(JSON.stringify(part)),
+      Buffer.from(jsonText(part)),
     );
     const signature = Buffer.from(this.#sign(parts));
     return [...(message.identities ?? []), DELIMITER, signature, ...parts, ...(message.buffers ?? [])];
@@ -115,6 +115,19 @@ export class Wire {
 
 export function isDropped(result: Message | Dropped): result is Dropped {
   return 'dropped' in result;
+}
+
+/**
+ * `value` as JSON that every front end can store. A surrogate without its other half (`'👍'.slice(0, 1)`) becomes
+ * U+FFFD, as when Node prints it: UTF-8 has no bytes for it, and a notebook that holds one cannot be saved.
+ */
+function jsonText(value: unknown): string {
+  const text = JSON.stringify(value); // escapes such a surrogate, and no other
+  return text.includes('\\ud') ? text.replace(/\\(u.{4}|.)/gs, wellFormedEscape) : text;
+}
+
+function wellFormedEscape(escaped: string): string {
+  return escaped.startsWith('\\ud') ? '\ufffd' : escaped;
 }
 
 function parseObject(frame: Uint8Array): Json | undefined {

@@ -31,6 +31,7 @@ export class RawKernel {
   readonly heard: Received[] = [];
   readonly replies: Received[] = [];
   stderr = '';
+  #ports: Record<Name, number> = { shell: 0, control: 0, stdin: 0 };
   readonly session = randomUUID();
   readonly exit: Promise<[number | null, NodeJS.Signals | null]>;
 
@@ -72,11 +73,7 @@ export class RawKernel {
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
     });
-    const dealer = (port: number): Dealer => {
-      const socket = new Dealer({ routingId: folder, linger: 0 });
-      socket.connect(`tcp://127.0.0.1:${port}`);
-      return socket;
-    };
+    const dealer = (port: number): Dealer => dealerOf(folder, port);
     const subscriber = new Subscriber({ linger: 0 });
     subscriber.connect(`tcp://127.0.0.1:${iopub}`);
     subscriber.subscribe();
@@ -84,6 +81,7 @@ export class RawKernel {
     heartbeat.connect(`tcp://127.0.0.1:${hb}`);
     const sockets = { shell: dealer(shell!), control: dealer(control!), stdin: dealer(stdin!) };
     const kernel = new RawKernel(child, folder, sockets, subscriber, heartbeat);
+    kernel.#ports = { shell: shell!, control: control!, stdin: stdin! };
     for (let tries = 0; kernel.heard.length === 0 && tries < 100; tries++) {
       kernel.send('shell', 'kernel_info_request', {});
       await sleep(100);
@@ -158,6 +156,13 @@ export class RawKernel {
       .join('');
   }
 
+  /** One more connection with the same identity. */
+  again(name: Name): Dealer {
+    const socket = dealerOf(this.folder, this.#ports[name]);
+    void this.#listen(socket, this.replies);
+    return socket;
+  }
+
   stop(): void {
     this.child.kill('SIGKILL');
     for (const socket of [...Object.values(this.sockets), this.iopub, this.heartbeat]) socket.close();
@@ -179,6 +184,12 @@ export class RawKernel {
       });
     }
   }
+}
+
+function dealerOf(identity: string, port: number): Dealer {
+  const socket = new Dealer({ routingId: identity, linger: 0 });
+  socket.connect(`tcp://127.0.0.1:${port}`);
+  return socket;
 }
 
 /** Polls until there is a value. */
