@@ -1,7 +1,6 @@
 /** Notebook files (nbformat 4): reading, papermill's parameters, writing as valid 4.5. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { InvalidArgument, UnreadableFile } from '../src/index';
 
 /** nbformat allows a text as one string or as its lines. */
@@ -55,14 +54,28 @@ export async function readNotebook(path: string): Promise<Notebook> {
   return { metadata: {}, nbformat_minor: 5, ...notebook } as Notebook;
 }
 
-/** Writes a notebook as nbformat 4.5; whoever reads `path` meanwhile sees the old file or the new one. */
-export async function writeNotebook(path: string, notebook: Notebook): Promise<void> {
+/** The text of a notebook file of nbformat 4.5. */
+export function notebookText(notebook: Notebook): string {
   const cells = notebook.cells.map(validCell);
-  const text = `${JSON.stringify({ ...notebook, cells, nbformat: 4, nbformat_minor: 5 }, null, 1)}\n`;
-  const temporary = `${path}.${process.pid}.tmp`;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(temporary, text);
-  await rename(temporary, path);
+  return `${JSON.stringify({ ...notebook, cells, nbformat: 4, nbformat_minor: 5 }, null, 1)}\n`;
+}
+
+/** The cells that a run executes, in order: those with code that are not tagged "skip-execution", as in nbclient. */
+export function cellsToRun(notebook: Notebook): Cell[] {
+  return notebook.cells.filter(
+    (cell) => cell.cell_type === 'code' && sourceOf(cell).trim() !== '' && !hasTag(cell, 'skip-execution'),
+  );
+}
+
+/** Refuses a notebook that says it is in another language. @throws UnreadableFile */
+export function requireOurLanguage(path: string, { metadata }: Notebook): void {
+  const { kernelspec = {}, language_info = {} } = metadata as Record<string, Record<string, unknown>>;
+  const said = kernelspec.language ?? language_info.name;
+  // A kernel of Python need not say its language, only its name.
+  const language = said ?? /^x?python|^julia|^ir$/.exec(String(kernelspec.name ?? ''))?.[0];
+  if (language === undefined || /^(type|java)script$/i.test(String(language))) return;
+  const received = `one in ${language}: run it with its own kernel, for instance by "jupyter nbconvert --execute"`;
+  throw new UnreadableFile(path, 'a notebook in TypeScript or JavaScript', received);
 }
 
 export function sourceOf(cell: Cell): string {
@@ -109,7 +122,7 @@ function assignments(parameters: Parameters, declared: string): string {
   return [...constants, ...(variables.length > 0 ? ['{', ...variables, '}'] : [])].join('\n');
 }
 
-function hasTag(cell: Cell, tag: string): boolean {
+export function hasTag(cell: Cell, tag: string): boolean {
   return cell.metadata?.tags?.includes(tag) ?? false;
 }
 

@@ -1,9 +1,10 @@
 /** An executed notebook as one HTML file: readable, interactive, offline, complete in itself. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { version } from '../src/index';
 import { highlight } from './highlight';
 import { type Notebook, readNotebook, sourceOf } from './notebook';
+import { OutputFile } from './output-file';
 import { figureMark, type Markdown, OutputWriter, pre, type ReportFigure } from './report-outputs';
 import { DRAW, POLICY, STYLE } from './report-page';
 import { escapeHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from './safe-html';
@@ -45,11 +46,20 @@ export async function writeReport(
   htmlPath: string,
   options: ReportOptions = {},
 ): Promise<void> {
-  const notebook = await readNotebook(notebookPath);
-  const title = options.title ?? firstHeading(notebook) ?? basename(notebookPath, extname(notebookPath));
-  const temporary = `${htmlPath}.${process.pid}.tmp`;
-  await writeFile(temporary, await notebookToHtml(notebook, { ...options, title }));
-  await rename(temporary, htmlPath);
+  const file = await OutputFile.open(htmlPath);
+  const name = basename(notebookPath, extname(notebookPath));
+  await writeReportOf(await readNotebook(notebookPath), name, file, options);
+}
+
+/** Writes the report of an executed notebook. @param name its title, if it has no heading */
+export async function writeReportOf(
+  notebook: Notebook,
+  name: string,
+  file: OutputFile,
+  options: ReportOptions = {},
+): Promise<void> {
+  const title = options.title ?? firstHeading(notebook) ?? name;
+  await file.write(await notebookToHtml(notebook, { ...options, title }));
 }
 
 function page(title: string, body: string, plotly: string): string {

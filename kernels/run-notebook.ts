@@ -1,18 +1,21 @@
 /** Runs a notebook headless, cell by cell, on our kernel: `patchwise notebook run`. No Python. */
 import { dirname, resolve } from 'node:path';
 import { NotebookFailed } from '../src/index';
+import { limitCell } from './cell-limit';
 import { CellOutputs } from './cell-outputs';
 import { KernelClient } from './client';
 import {
-  type Cell,
+  cellsToRun,
   type Notebook,
   type Output,
   type Parameters,
   readNotebook,
+  requireOurLanguage,
   sourceOf,
   withParameters,
-  writeNotebook,
 } from './notebook';
+import { NotebookSaver } from './notebook-saver';
+import { OutputFile } from './output-file';
 import type { Message } from './wire';
 
 /** What happens while a notebook runs, for a terminal to print. `cell` counts the code cells from 1. */
@@ -26,11 +29,13 @@ export type NotebookEvent =
       readonly text: string;
     }
   | { readonly type: 'outputs'; readonly cell: number; readonly outputs: readonly Output[] }
-  | { readonly type: 'cell-ended'; readonly cell: number; readonly ok: boolean; readonly seconds: number };
+  | { readonly type: 'cell-ended'; readonly cell: number; readonly ok: boolean; readonly seconds: number }
+  | { readonly type: 'not-saved'; readonly error: Error }
+  | { readonly type: 'written'; readonly notebook: Notebook };
 
 export interface RunNotebookOptions {
   readonly path: string;
-  /** Where the executed notebook is written; `path` itself if not given. */
+  /** Where the executed notebook is written; `path` itself if not given. A device or pipe is written once, at the end. */
   readonly output?: string;
   readonly parameters?: Parameters;
   /** Seconds that one cell may take; a longer one is interrupted and fails. No limit if not given. */
@@ -51,29 +56,41 @@ export interface NotebookRun {
 }
 
 /**
- * Runs every code cell of a notebook in order and writes the executed notebook, also when a cell fails, when a cell
- * takes too long and when `signal` aborts. @throws NotebookFailed in those cases, after the file is written.
+ * Runs every code cell of a notebook in order, but for those tagged "skip-execution". Writes the executed notebook after
+ * each cell and every ten seconds within one, and at the end, also when a cell fails, when it takes too long and when
+ * `signal` aborts. @throws NotebookFailed in those cases, after the file is written. Before the first cell it throws
+ * UnreadableFile for a notebook of another language, and the system's error if the output cannot be written.
  */
 export async function runNotebook(options: RunNotebookOptions): Promise<NotebookRun> {
   const started = performance.now();
   const path = resolve(options.path);
   const output = resolve(options.output ?? path);
-  const notebook = withParameters(await readNotebook(path), options.parameters ?? {});
-  for (const cell of notebook.cells) if (cell.cell_type === 'code') clear(cell);
+  const original = await readNotebook(path);
+  requireOurLanguage(path, original);
+  const notebook = withParameters(original, options.parameters ?? {});
+  const file = await OutputFile.open(output);
+  const onEvent = options.onEvent ?? (() => {});
+  const saver = new NotebookSaver(file, notebook, (error) => onEvent({ type: 'not-saved', error }));
+  for (const cell of cellsToRun(notebook)) {
+    cell.outputs = [];
+    cell.execution_count = null;
+  }
+  notebook.metadata = { ...notebook.metadata, kernelspec: KERNELSPEC, language_info: LANGUAGE_INFO };
   const client = await KernelClient.start({
     cwd: options.cwd ?? dirname(path),
     // Nobody waits at a keyboard: every cell is held up until its types are checked.
     environment: { PATCHWISE_TYPES: 'strict', ...options.environment },
   });
+  const save = (): void => void saver.save(); // whoever stops us may not wait until the cell has ended
+  options.signal?.addEventListener('abort', save, { once: true });
   let failure: NotebookFailed | undefined;
   try {
-    // The compiler loads with the first question to it: before the first cell, whose time it is not.
-    await client.request('inspect_request', { code: '', cursor_pos: 0 });
-    failure = await runCells(client, notebook, output, options);
+    failure = await runCells(client, notebook, saver, { ...options, output, onEvent });
   } finally {
+    options.signal?.removeEventListener('abort', save);
     await client.close();
-    notebook.metadata = { ...notebook.metadata, kernelspec: KERNELSPEC, language_info: LANGUAGE_INFO };
-    await writeNotebook(output, notebook);
+    await saver.finish();
+    onEvent({ type: 'written', notebook });
   }
   if (failure) throw failure;
   return { output, notebook, seconds: (performance.now() - started) / 1000 };
@@ -82,30 +99,35 @@ export async function runNotebook(options: RunNotebookOptions): Promise<Notebook
 const KERNELSPEC = { display_name: 'Patchwise (TypeScript)', language: 'typescript', name: 'patchwise' };
 const LANGUAGE_INFO = { name: 'typescript', file_extension: '.ts', mimetype: 'text/typescript' };
 
-function clear(cell: Cell): void {
-  cell.outputs = [];
-  cell.execution_count = null;
-}
-
 async function runCells(
   client: KernelClient,
   notebook: Notebook,
-  output: string,
-  options: RunNotebookOptions,
+  saver: NotebookSaver,
+  options: RunNotebookOptions & Required<Pick<RunNotebookOptions, 'output' | 'onEvent'>>,
 ): Promise<NotebookFailed | undefined> {
-  const onEvent = options.onEvent ?? (() => {});
-  const cells = notebook.cells.filter((cell) => cell.cell_type === 'code' && sourceOf(cell).trim() !== '');
+  const { output, onEvent } = options;
+  const cells = cellsToRun(notebook);
   const collected = new CellOutputs();
   const numberOf = new Map<readonly Output[], number>();
   client.onOutput = (message) => {
     const changed = collected.apply(message);
     const cell = changed && numberOf.get(changed);
     if (!changed || !cell) return;
+    saver.changed();
     if (message.header.msg_type === 'stream') {
       const name = message.content.name === 'stderr' ? 'stderr' : 'stdout';
       onEvent({ type: 'text', cell, name, text: String(message.content.text) });
     } else onEvent({ type: 'outputs', cell, outputs: changed });
   };
+  const start = limitCell(client, { signal: options.signal });
+  try {
+    // The compiler loads with the first question to it: before the first cell, whose time it is not.
+    await client.request('inspect_request', { code: '', cursor_pos: 0 });
+  } catch (error) {
+    return new NotebookFailed(output, 1, start.reason() ?? (error as Error).message, [], { cause: error });
+  } finally {
+    start.clear();
+  }
   onEvent({ type: 'kernel-ready', cells: cells.length });
 
   for (const [at, cell] of cells.entries()) {
@@ -116,7 +138,7 @@ async function runCells(
     numberOf.set(outputs, number);
     onEvent({ type: 'cell-started', cell: number, cells: cells.length, source: sourceOf(cell) });
     const begun = performance.now();
-    const limit = limitOf(client, options);
+    const limit = limitCell(client, options);
     let reply: Message;
     try {
       reply = await client.execute(sourceOf(cell), { onSent: (id) => collected.collect(id, outputs) });
@@ -127,6 +149,7 @@ async function runCells(
       limit.clear();
     }
     cell.execution_count = Number(reply.content.execution_count ?? number);
+    await saver.save();
     const ok = reply.content.status === 'ok';
     onEvent({ type: 'cell-ended', cell: number, ok, seconds: (performance.now() - begun) / 1000 });
     const expected = options.allowErrors || cell.metadata?.tags?.includes('raises-exception');
@@ -141,42 +164,4 @@ async function runCells(
     }
   }
   return undefined;
-}
-
-/** How a cell that should end is asked to: again and again, then its kernel is killed. */
-const ASK_AGAIN_MS = 1000;
-const PATIENCE_MS = 10_000;
-
-/** Interrupts the running cell when its time is over or the caller aborts, and remembers why. */
-function limitOf(
-  client: KernelClient,
-  { cellTimeout, signal }: RunNotebookOptions,
-): { clear(): void; reason(): string | undefined } {
-  let reason: string | undefined;
-  let asking: NodeJS.Timeout | undefined;
-  let patience: NodeJS.Timeout | undefined;
-  const interrupt = (): void => void client.send('interrupt_request', {}, 'control');
-  const stop = (why: string): void => {
-    if (reason !== undefined) return;
-    reason = why;
-    interrupt();
-    asking = setInterval(interrupt, ASK_AGAIN_MS); // the first may have come before the cell had begun
-    // Code that no interrupt reaches, deep in a native call for instance, goes with its kernel.
-    patience = setTimeout(() => client.process.kill(), PATIENCE_MS);
-  };
-  const onAbort = (): void => stop('aborted');
-  const timer =
-    cellTimeout === undefined
-      ? undefined
-      : setTimeout(() => stop(`took longer than ${cellTimeout} s`), cellTimeout * 1000);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  return {
-    clear() {
-      clearTimeout(timer);
-      clearInterval(asking);
-      clearTimeout(patience);
-      signal?.removeEventListener('abort', onAbort);
-    },
-    reason: () => reason,
-  };
 }

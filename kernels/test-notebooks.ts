@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { InvalidArgument, NotebookFailed } from '../src/index';
-import { type Cell, type Notebook, type Parameters, readNotebook } from './notebook';
+import { cellsToRun, hasTag, type Notebook, type Parameters, readNotebook } from './notebook';
 import { type NotebookEvent, runNotebook } from './run-notebook';
 
 export interface NotebookTest {
@@ -87,18 +87,11 @@ async function testNotebook(
   }
 }
 
-function cellThatShouldHaveFailed({ cells }: Notebook): number | undefined {
-  const code = cells.filter(
-    ({ cell_type, source }) => cell_type === 'code' && [source].flat().join('').trim(),
-  );
-  const at = code.findIndex(
+function cellThatShouldHaveFailed(notebook: Notebook): number | undefined {
+  const at = cellsToRun(notebook).findIndex(
     (cell) => hasTag(cell, 'raises-exception') && !cell.outputs?.some((each) => each.output_type === 'error'),
   );
   return at < 0 ? undefined : at + 1;
-}
-
-function hasTag({ metadata }: Cell, tag: string): boolean {
-  return metadata?.tags?.includes(tag) ?? false;
 }
 
 async function notebooksAt(path: string): Promise<string[]> {

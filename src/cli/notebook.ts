@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { EngineName } from '../../kernels/install';
-import type { Output } from '../../kernels/notebook';
+import type { Notebook, Output } from '../../kernels/notebook';
 import type { NotebookEvent } from '../../kernels/run-notebook';
 import { InvalidArgument } from '../index';
 import { answer, interruptible, parseCount, parseNumber, parsePositive, parseWhole } from './terminal';
@@ -15,7 +14,7 @@ export function addNotebook(program: Command): void {
     .argument('<file>', '.ipynb')
     .option('-p, --parameter <name=value...>', 'set a variable of the cell tagged "parameters"')
     .option('--volume <file>', 'a CT as NIfTI: short for -p volume=<file>')
-    .option('--output <file>', 'executed notebook (default: reports/<name>.ipynb)')
+    .option('-o, --output <file>', 'executed notebook, - for stdout (default: reports/<name>.ipynb)')
     .option('--html [file]', 'also write one self-contained HTML report (default: reports/<name>.html)')
     .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
@@ -24,30 +23,43 @@ export function addNotebook(program: Command): void {
       const parameters = Object.fromEntries((options.parameter ?? []).map(parseParameter));
       if (options.volume) parameters.volume = resolve(options.volume);
       const name = basename(file, '.ipynb');
-      const output = resolve(options.output ?? join('reports', `${name}.ipynb`));
-      const html =
-        typeof options.html === 'string' ? resolve(options.html) : output.replace(/(\.ipynb)?$/, '.html');
+      const { isStdout, OutputFile, STDOUT } = await import('../../kernels/output-file.js');
+      const place = (path: string): string => (path === '-' ? STDOUT : resolve(path));
+      const output = place(options.output ?? join('reports', `${name}.ipynb`));
+      const beside = isStdout(output)
+        ? join('reports', `${name}.html`)
+        : output.replace(/(\.ipynb)?$/, '.html');
+      const html = place(typeof options.html === 'string' ? options.html : beside);
+      const report = options.html ? await OutputFile.open(html) : undefined;
+      if (report && html === output)
+        throw new InvalidArgument('--html', 'another file than that of the notebook', html);
+      const narrate = narrator();
+      let written: Notebook | undefined;
       const executed = runNotebook({
         path: file,
         output,
         parameters,
         cellTimeout: options.timeout,
         signal: interruptible(name).signal,
-        onEvent: narrator(),
+        onEvent: (event) => {
+          if (event.type === 'written') written = event.notebook;
+          narrate(event);
+        },
       });
       try {
         await executed;
       } finally {
         // A report of a failed notebook shows where it failed.
-        if (options.html && existsSync(output)) {
-          const { writeReport } = await import('../../kernels/report.js');
-          await writeReport(output, html);
+        if (report && written) {
+          const { writeReportOf } = await import('../../kernels/report.js');
+          await writeReportOf(written, name, report);
         }
       }
-      const written = { notebook: output, ...(options.html && { html }), seconds: (await executed).seconds };
-      answer(options.json, written, () => [
-        `executed notebook  ${written.notebook}`,
-        ...(options.html ? [`report             ${html}`] : []),
+      if (isStdout(output) || (report && isStdout(html))) return; // nothing else may stand there
+      const { seconds } = await executed;
+      answer(options.json, { notebook: output, ...(report && { html }), seconds }, () => [
+        `executed notebook  ${output}`,
+        ...(report ? [`report             ${html}`] : []),
       ]);
     });
 
@@ -190,6 +202,7 @@ function narrator(): (event: NotebookEvent) => void {
     if (event.type === 'text') process.stderr.write(event.text.replace(/^(?=.)/gm, '    '));
     if (event.type === 'cell-ended')
       say(`    ${event.ok ? 'done' : 'FAILED'} in ${event.seconds.toFixed(1)} s`);
+    if (event.type === 'not-saved') say(`    not saved, it is tried again: ${event.error.message}`);
     const progress = event.type === 'outputs' && summaryOf(event.outputs);
     if (progress && Date.now() - spoken > 5000) say(`    ${progress}`);
     else if (event.type === 'outputs') return;

@@ -23,10 +23,13 @@ export function progressBar(label: string): (progress: Progress) => void {
   };
 }
 
-/** Ctrl-C ends a long call through its signal; a second one ends the process. */
+/** What a terminal, its end, Slurm or Kubernetes send to end a command. */
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Ctrl-C, and whatever else asks the command to end, ends a long call through its signal; the same again ends the process. */
 export function interruptible(label: string): LongCall {
   const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort());
+  for (const signal of STOPS) process.once(signal, () => controller.abort());
   return { signal: controller.signal, onProgress: progressBar(label) };
 }
 

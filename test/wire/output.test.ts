@@ -89,7 +89,9 @@ show('last', { id: 'd' });`);
   const errors = outputs
     .filter(({ content }) => content.name === 'stderr')
     .map(({ content }) => content.text);
-  expect(errors.join('')).toMatch(/A display was not updated:.*BigInt.*A display was not updated:.*circular/);
+  expect(errors.join('')).toMatch(
+    /A display was not updated:.*BigInt.*A display was not updated:.*circular/s,
+  );
   expect((await kernel.execute('1')).reply.status).toBe('ok');
 });
 
