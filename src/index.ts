@@ -75,6 +75,7 @@ export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
 export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export { type PairedDifference, pairedDifference } from './evaluate/paired';
+export { chooseCheckpoint } from './evaluate/pass';
 export {
   type Blending,
   type ModelSource,
@@ -149,6 +150,7 @@ export { comparisonTable, seamFigure } from './plot/comparison-panels';
 export { thin } from './plot/decimate';
 export { clearOutput, type DisplayOptions, display, input } from './plot/display';
 export { distanceFigure } from './plot/distance';
+export { evaluationTables } from './plot/evaluation';
 export { Figure } from './plot/figure';
 export { gridFigure, gridTable } from './plot/grid';
 export { progress, progressBar } from './plot/progress-bar';
@@ -169,6 +171,7 @@ export type { LongCall, Progress } from './progress';
 export { Adam, type AdamOptions, clipByGlobalNorm } from './train/adam';
 export { BackendAdam, clipping } from './train/backend-adam';
 export { checkRanks, type RanksCheck, type RanksCheckOptions, type RanksFinding } from './train/check-ranks';
+export type { ChosenCheckpoint } from './train/choose-checkpoint';
 export { buildC10d } from './train/collective/c10d/build';
 export { type CollectiveName, collectiveNames } from './train/collective/connect';
 export type { RunConfig, TrainOptions } from './train/config';
@@ -181,6 +184,7 @@ export { runRank } from './train/rank';
 export { attach, LiveView, listRuns, live, Run } from './train/run';
 export { runsRoot, type StoredConfig } from './train/run-folder';
 export { type RunsSideBySide, runsSideBySide } from './train/side-by-side';
+export { type RunSide, type SideOf, sidesOf } from './train/sides';
 export type { RunStatus } from './train/status';
 export { supervise } from './train/supervisor';
 export { prepareRun, train } from './train/train';

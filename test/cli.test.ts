@@ -126,11 +126,25 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
     expect((await patchwise('runs', 'show', started.id)).stdout).toMatch(/^! from step 4 on: ranks 2 -> 1/m);
 
     const output = join(folder, 'reconstructed.nii');
-    const result = await json('reconstruct', started.id, ct, output, '--window', 'hann');
+    const result = await json(
+      'reconstruct',
+      started.id,
+      ct,
+      output,
+      '--window',
+      'hann',
+      '--checkpoint',
+      'last',
+    );
     expect(result.patches).toBe(27);
     expect(readFileSync(output).length).toBeGreaterThan(4 * 32 ** 3);
 
-    const { rows } = await json('evaluate', started.id, ct);
+    expect(result.checkpoint).toMatchObject({ step: 6, why: 'the last, as asked for' });
+
+    const { rows, notes, checkpoint } = await json('evaluate', started.id, ct);
+    expect(checkpoint.why).toBe('the best by validation psnr');
+    expect(rows[0]).toMatchObject({ side: 'part', units: 'HU' });
+    expect(notes.join()).toContain('1 of 1 volumes: the run was trained on them');
     const [linear, gaussian] = rows;
     expect([linear.name, gaussian.name]).toEqual(['linear', 'gaussian']);
     for (const key of ['psnr', 'ssim', 'mae', 'rmse', 'perplexity', 'usage', 'seamEnergy'])
@@ -144,7 +158,13 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
     expect(both.rows[0].psnr).not.toBe(gaussian.psnr);
     const { psnr } = both.aggregate[0].metrics;
     expect(psnr).toMatchObject({ count: 2, mean: (both.rows[0].psnr + both.rows[1].psnr) / 2 });
+    expect(psnr.low).toBeNull();
+    const told = await patchwise('evaluate', started.id, ct, other, '--window', 'gaussian');
+    expect(told.stdout).toMatch(/volume +in the run +window +PSNR, dB +SSIM +MAE, HU +RMSE, HU/);
+    expect(told.stdout).toMatch(/^mean over 2 volumes$/m);
+    expect(told.stdout).not.toContain('[');
     expect((await patchwise('evaluate', started.id, ct, '--mirror', 'w')).code).toBe(2);
+    expect((await patchwise('evaluate', started.id, ct, '--checkpoint', 'first')).code).toBe(2);
   });
 
   it('detaches, and stops what it started', async () => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import {
+  chooseCheckpoint,
   decodeToFile,
   type EncodedCohort,
   type EncodedRow,
@@ -10,6 +11,7 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
+import { checkpointOption, modelLine } from './checkpoint';
 import { answer, columns, formatBytes, interruptible, parseVec3, parseWindow } from './terminal';
 
 export function addCodes(program: Command): void {
@@ -25,6 +27,7 @@ export function addCodes(program: Command): void {
       'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
       parseWindow,
     )
+    .addOption(checkpointOption())
     .option('--latents', 'keep the latents too, as float32')
     .option('--canonical', 'turn each volume to RAS+ first')
     .option('--json', 'print one JSON value')
@@ -49,27 +52,35 @@ export function addCodes(program: Command): void {
     .action(async (file: string, output: string, { json, ...options }: DecodeCommandOptions) => {
       const codes = await readCodes(file);
       await decodeToFile(codes, output, { ...options, ...interruptible('decode') });
-      answer(json, { output, patches: codes.grid.patches }, () => `wrote ${output}`);
+      const checkpoint = await chooseCheckpoint(options.model ?? codes.model.checkpoint);
+      answer(json, { output, patches: codes.grid.patches, checkpoint }, () => [
+        `wrote ${output}`,
+        modelLine(checkpoint),
+      ]);
     });
 }
 
-function encodedLines({ rows, perplexity, usage }: EncodedCohort): string[] {
+function encodedLines({ rows, perplexity, usage, checkpoint }: EncodedCohort): string[] {
   return [
-    ...columns([['codes', 'size', 'of int16', 'perplexity', 'usage', 'seconds'], ...rows.map(encodedLine)]),
-    `all ${rows.length}: perplexity ${figure(perplexity)}, usage ${figure(usage)}`,
+    ...columns([
+      ['codes', 'size', 'of int16', 'perplexity', 'codes in use, %', 'seconds'],
+      ...rows.map(encodedLine),
+    ]),
+    `all ${rows.length}: perplexity ${perplexity.toFixed(1)}, codes in use ${(100 * usage).toFixed(1)} %`,
+    modelLine(checkpoint),
   ];
 }
 
 function encodedLine({ output, bytes, ratio, perplexity, usage, seconds }: EncodedRow): string[] {
-  return [output, formatBytes(bytes), `1 / ${figure(ratio)}`, ...[perplexity, usage, seconds].map(figure)];
-}
-
-function figure(value: number): string {
-  return value.toPrecision(4);
+  return [
+    ...[output, formatBytes(bytes), `1 / ${ratio.toPrecision(4)}`],
+    ...[perplexity.toFixed(1), (100 * usage).toFixed(1), seconds.toFixed(1)],
+  ];
 }
 
 interface EncodeCommandOptions {
   out: string;
+  checkpoint?: 'best' | 'last';
   stride?: Vec3;
   intensity?: IntensitySpec;
   latents?: boolean;

@@ -1,13 +1,32 @@
-import type { Command } from 'commander';
-import { compareRuns, type IntensitySpec, runComparisonTables, type WindowName, windowNames } from '../index';
-import { answer, interruptible, parseWindow } from './terminal';
+import { type Command, Option } from 'commander';
+import {
+  compareRuns,
+  type IntensitySpec,
+  runComparisonTables,
+  type Vec3,
+  type WindowName,
+  windowNames,
+} from '../index';
+import { answer, interruptible, parseParts, parseVec3, parseWindow } from './terminal';
 
 export function addCompare(program: Command): void {
   program
     .command('compare')
     .description('reconstruct the same volumes with several runs and compare them patient by patient')
     .argument('<runs...>', 'two or more: run ids or folders; the first is compared with each of the others')
-    .option('--volumes <files...>', 'NIfTI files; default: what the first run held out')
+    .option('--volumes <files...>', 'NIfTI files that no run has seen; default: what the first run held out')
+    .addOption(
+      new Option(
+        '--checkpoint <which>',
+        'of each run; default: the best by validation, but the last where a best was chosen by these volumes',
+      ).choices(['best', 'last']),
+    )
+    .option('--stride <x,y,z>', 'distance of neighbouring patches, for all runs', parseVec3)
+    .option(
+      '--overlap <part>',
+      'the same as parts of the patch, or voxels: one number or x,y,z; default: the largest of the runs, for all',
+      parseParts,
+    )
     .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
     .option('--intensity <name | low,high>', "window of the metrics; default: the first run's", parseWindow)
     .option('--json', 'print one JSON value')
@@ -24,6 +43,9 @@ export function addCompare(program: Command): void {
 
 interface CompareCommandOptions {
   volumes?: string[];
+  checkpoint?: 'best' | 'last';
+  stride?: Vec3;
+  overlap?: number | Vec3;
   window: WindowName;
   intensity?: IntensitySpec;
   json?: boolean;

@@ -1,13 +1,10 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
-  type AggregateRow,
   evaluateFiles,
+  evaluationTables,
   type IntensitySpec,
-  InvalidArgument,
-  type MetricName,
   type MirrorAxis,
-  metricNames,
   mirrorAxes,
   readVolume,
   reconstructToDataset,
@@ -16,7 +13,16 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
-import { answer, columns, interruptible, parseNumber, parseVec3, parseWhole, parseWindow } from './terminal';
+import { checkpointOption, modelLine } from './checkpoint';
+import {
+  answer,
+  interruptible,
+  parseNumber,
+  parseParts,
+  parseVec3,
+  parseWhole,
+  parseWindow,
+} from './terminal';
 
 export function addEvaluate(program: Command): void {
   modelOptions(
@@ -32,11 +38,14 @@ export function addEvaluate(program: Command): void {
     const volume = await readVolume(file, { canonical, index, channel });
     const settings = { ...rest, ...interruptible('reconstruct') };
     const toFile = /\.(nii|hdr|img)(\.gz)?$/i.test(output);
-    const { window, grid, seconds, ...more } = toFile
+    const { window, grid, seconds, checkpoint, ...more } = toFile
       ? await reconstructToFile(run, volume, output, settings)
       : await reconstructToDataset(run, volume, output, settings);
     const place = 'name' in more ? join(output, `${more.name}`) : output;
-    answer(json, { output: place, window, patches: grid.patches, seconds }, () => `wrote ${place}`);
+    answer(json, { output: place, window, patches: grid.patches, seconds, checkpoint }, () => [
+      `wrote ${place}`,
+      modelLine(checkpoint),
+    ]);
   });
 
   modelOptions(
@@ -44,28 +53,31 @@ export function addEvaluate(program: Command): void {
       .command('evaluate')
       .description('reconstruct volumes with one or more windows and measure the results')
       .argument('<run>', 'run id, run folder or checkpoint folder')
-      .argument('<volumes...>', 'NIfTI files; several also give means with 95 % bootstrap intervals')
+      .argument(
+        '<volumes...>',
+        'NIfTI files; several also give means, six and more with 95 % bootstrap intervals',
+      )
       .option('--window <name...>', `blending windows: ${windowNames.join(', ')}`, ['linear', 'gaussian']),
   ).action(async (run: string, files: string[], options: EvaluateCommandOptions) => {
     const { window, json, ...rest } = options;
-    const { rows, aggregate, leftOut, perplexity, usage } = await evaluateFiles(run, files, {
+    const evaluation = await evaluateFiles(run, files, {
       ...rest,
       windows: window,
       ...interruptible('evaluate'),
     });
-    for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
-    answer(json, { rows, aggregate, leftOut, perplexity, usage }, () => {
-      const names = metricNames(rows);
-      const table = rows.map((row) => [row.file, row.name, ...names.map((name) => figure(row[name]))]);
-      const means = files.length > 1 ? aggregate.map((row) => aggregateLine(row, names)) : [];
-      return columns([['volume', 'window', ...names], ...table, ...means]);
-    });
+    for (const { file, reason } of evaluation.leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
+    answer(json, evaluation, () =>
+      evaluationTables(evaluation)
+        .map((table) => table.toText())
+        .join('\n\n'),
+    );
   });
 }
 
 /** The options that both commands share. */
 function modelOptions(command: Command): Command {
   return command
+    .addOption(checkpointOption())
     .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
     .option('--overlap <part>', 'the same as parts of the patch, or voxels: one number or x,y,z', parseParts)
     .option(
@@ -97,30 +109,6 @@ function modelOptions(command: Command): Command {
     .option('--json', 'print one JSON value');
 }
 
-function aggregateLine({ name, metrics }: AggregateRow, names: readonly MetricName[]): string[] {
-  return [
-    'mean [95 %]',
-    name,
-    ...names.map((metric) => {
-      const interval = metrics[metric];
-      return interval
-        ? `${figure(interval.mean)} [${figure(interval.low)}, ${figure(interval.high)}]`
-        : figure(undefined);
-    }),
-  ];
-}
-
-function figure(value: number | undefined): string {
-  return value === undefined || Number.isNaN(value) ? '-' : value.toPrecision(5);
-}
-
-function parseParts(text: string): number | Vec3 {
-  const values = text.split(',').map(parseNumber);
-  if (values.length !== 1 && values.length !== 3)
-    throw new InvalidArgument('option', 'one number or three', text);
-  return values.length === 1 ? values[0]! : [values[0]!, values[1]!, values[2]!];
-}
-
 function parseForeground(text: string): { above: number } {
   return { above: parseNumber(text) };
 }
@@ -130,6 +118,7 @@ function parseAxes(text: string): MirrorAxis[] {
 }
 
 interface ModelCommandOptions {
+  checkpoint?: 'best' | 'last';
   stride?: Vec3;
   overlap?: number | Vec3;
   intensity?: IntensitySpec;

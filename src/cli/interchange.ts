@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import {
+  chooseCheckpoint,
   exportOnnx,
   exportSafetensors,
   type IntensitySpec,
@@ -8,6 +9,7 @@ import {
   type ModelConfig,
   type Vec3,
 } from '../index';
+import { checkpointOption, modelLine } from './checkpoint';
 import { answer, parseCount, parseVec3, parseWindow } from './terminal';
 
 const formats = ['safetensors', 'onnx'];
@@ -22,15 +24,19 @@ export function addInterchange(program: Command): void {
       'a file; for onnx also a folder, which gets encoder, quantiser, embedding and decoder',
     )
     .requiredOption('--format <name>', formats.join(' or '))
-    .option('--checkpoint <which>', 'best or last')
+    .addOption(checkpointOption())
     .option('--json', 'print one JSON value')
     .action(async (run: string, output: string, options: ExportCommandOptions) => {
-      const { format, checkpoint, json } = options;
+      const { format, json } = options;
       if (!formats.includes(format)) throw new InvalidArgument('format', 'a format', format, formats);
+      const checkpoint = await chooseCheckpoint(run, options.checkpoint);
       const files = [output];
-      if (format === 'onnx') files.splice(0, 1, ...(await exportOnnx(run, output, { checkpoint })));
-      else await exportSafetensors(run, output, { checkpoint });
-      answer(json, { files }, () => files.map((file) => `wrote ${file}`));
+      if (format === 'onnx') files.splice(0, 1, ...(await exportOnnx(checkpoint.dir, output)));
+      else await exportSafetensors(checkpoint.dir, output);
+      answer(json, { files, checkpoint }, () => [
+        ...files.map((file) => `wrote ${file}`),
+        modelLine(checkpoint),
+      ]);
     });
 
   program

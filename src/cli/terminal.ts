@@ -41,6 +41,14 @@ export function parseVec3(text: string): Vec3 {
   return parts as unknown as Vec3;
 }
 
+/** One number for all axes, or one for each. */
+export function parseParts(text: string): number | Vec3 {
+  const values = text.split(',').map(parseNumber);
+  if (values.length !== 1 && values.length !== 3)
+    throw new InvalidArgument('option', 'one number or three', text);
+  return values.length === 1 ? values[0]! : [values[0]!, values[1]!, values[2]!];
+}
+
 /** An intensity window: a name, or its two ends as `low,high`. */
 export function parseWindow(text: string): IntensitySpec {
   const [low, high, ...rest] = text.split(',');

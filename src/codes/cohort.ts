@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { writeTo } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import { type CohortFile, readCohort } from '../evaluate/cohort';
-import type { ModelSource } from '../evaluate/pass';
+import { chooseCheckpoint, type ModelSource } from '../evaluate/pass';
 import { perplexity, usage } from '../model/codebook';
+import type { ChosenCheckpoint } from '../train/choose-checkpoint';
 import { readVolume } from '../volume/read';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
@@ -26,6 +27,8 @@ export interface EncodedRow {
 }
 
 export interface EncodedCohort {
+  /** The model that all volumes went through. */
+  readonly checkpoint: ChosenCheckpoint;
   readonly rows: readonly EncodedRow[];
   /** Of the codes of all volumes together. */
   readonly perplexity: number;
@@ -50,13 +53,15 @@ export async function encodeFiles(
   const volumes = volumesOf(input, options.canonical);
   if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
   writeTo('folder', folder, () => mkdirSync(folder, { recursive: true }));
+  // Once: a run that goes on may have another one by the next volume.
+  const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   const rows: EncodedRow[] = [];
   const leftOut: LeftOut[] = [];
   let counts: Float64Array | undefined;
   let started = performance.now();
   for await (const { source, volume, onProgress } of readCohort(volumes, leftOut, options.onProgress)) {
     const { name, file } = source;
-    const codes = await encode(model, volume, { ...options, onProgress });
+    const codes = await encode(checkpoint.dir, volume, { ...options, onProgress });
     const output = join(folder, `${name}.npz`);
     const { bytes } = await writeCodes(output, codes);
     const own = codes.counts();
@@ -72,7 +77,7 @@ export async function encodeFiles(
     });
   }
   const all = counts ?? new Float64Array(1);
-  return { rows, leftOut, perplexity: perplexity(all), usage: usage(all) };
+  return { checkpoint, rows, leftOut, perplexity: perplexity(all), usage: usage(all) };
 }
 
 interface NamedFile extends CohortFile {

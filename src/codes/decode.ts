@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { decodePatches } from '../evaluate/decoder-pool';
-import { checkpointOf, type ModelSource } from '../evaluate/pass';
+import { chooseCheckpoint, type ModelSource } from '../evaluate/pass';
 import { blendPatches, type Patch } from '../patch/blend';
 import { blendToFile } from '../patch/blend-file';
 import type { WindowName } from '../patch/windows';
@@ -83,7 +83,7 @@ async function decodedPatches(codes: Codes, options: DecodeOptions): Promise<Asy
 /** The checkpoint's folder, if it holds the model that the codes are of. */
 async function modelOf({ model }: Codes, given: ModelSource | undefined): Promise<string> {
   const expected = `the model the codes are of (sha256 ${model.sha256.slice(0, 12)}…), from ${model.checkpoint}`;
-  const checkpoint = await checkpointOf(given ?? model.checkpoint).catch((error: unknown) => {
+  const { dir: checkpoint } = await chooseCheckpoint(given ?? model.checkpoint).catch((error: unknown) => {
     if (given !== undefined) throw error;
     throw new InvalidArgument('model', expected, 'nothing there');
   });

@@ -53,7 +53,7 @@ export async function encode(
     geometry: geometryOf(volume, pass),
     intensity: pass.intensity,
     model: {
-      checkpoint: pass.checkpoint,
+      checkpoint: pass.checkpoint.dir,
       sha256: state.files['model.safetensors']!.sha256,
       use: pass.use,
       ...{ quantiser, codes, codebooks, downsample },
@@ -74,7 +74,8 @@ export async function* encodePatches(
 }
 
 async function* encodedPatches(pass: Pass, options: EncodeOptions): AsyncGenerator<EncodedPatch> {
-  const { checkpoint, use, backend, intensity, grid, seen } = pass;
+  const { use, backend, intensity, grid, seen } = pass;
+  const checkpoint = pass.checkpoint.dir;
   const setup = { work: 'encode', latents: options.latents, checkpoint, use, backend, intensity } as const;
   let done = 0;
   const patches = decodePatches({ ...setup, patch: grid.patch, mirror: [] }, patchesOf(seen, grid), options);

@@ -1,25 +1,48 @@
 import { InvalidArgument } from '../errors';
+import type { GridOptions } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
-import { type HeldOut, heldOut } from '../train/held-out';
+import type { ChosenCheckpoint } from '../train/choose-checkpoint';
+import type { RunConfig } from '../train/config';
+import { heldOut } from '../train/held-out';
+import { isPhantom, parsePhantom } from '../train/loader';
 import { attach, Run } from '../train/run';
 import { readVolume } from '../volume/read';
 import { patientByName } from '../volume/store/patients';
+import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
 import { type ComparisonRow, compareVolumes } from './compare';
 import type { ConfidenceOptions } from './confidence';
-import { type AggregateRow, aggregateRows, type MetricName, metricNames } from './evaluate';
+import {
+  type AggregateRow,
+  aggregateRows,
+  type MetricName,
+  metricNames,
+  noCommonUnits,
+  withoutErrors,
+} from './evaluate';
 import { type PairedDifference, pairedDifference } from './paired';
+import { chooseCheckpoint } from './pass';
 import { type ReconstructOptions, reconstruct } from './reconstruct';
 import type { Reconstruction } from './reconstruction';
+import { type Measured, notesOnPatients, notesOnSeen, seenBy } from './seen';
 import { type TrainingFigures, trainingFigures } from './training-figures';
 
 /** Runs to compare: a list, or each with a name of one's own. */
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
 export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
-  /** NIfTI files or volumes that no run was trained on; default: what the first run held out. */
+  /** NIfTI files, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
+  /**
+   * Which checkpoint of each run; default as `chooseCheckpoint`, but `last` where any run's best was chosen by the very
+   * volumes that are measured.
+   */
+  readonly checkpoint?: 'last' | 'best';
+  /** Distance of neighbouring patches in voxels, the same for all runs. */
+  readonly stride?: Vec3;
+  /** The same as a fraction of each run's patch; default: the largest that any of the runs was trained with, for all. */
+  readonly overlap?: GridOptions['overlap'];
   /** Default gaussian. */
   readonly window?: WindowName;
   readonly intensity?: ReconstructOptions['intensity'];
@@ -45,6 +68,8 @@ export class RunComparison {
     readonly runs: readonly {
       readonly name: string;
       readonly id: string;
+      /** The model it was measured with. */
+      readonly checkpoint: ChosenCheckpoint;
       readonly training: TrainingFigures;
     }[],
     /** A row for each run and volume. */
@@ -61,36 +86,50 @@ export class RunComparison {
 
 /**
  * Reconstructs the same volumes with each run, whatever view it was trained on, measures all at the volumes' own
- * resolution and within one intensity window (the first run's), and compares them patient by patient.
+ * resolution, with the same overlap of patches and within one intensity window (the first run's), and compares them
+ * patient by patient. No checkpoint is chosen by the volumes that are measured, unless that is asked for.
  *
  * @throws InvalidArgument for fewer than two runs or no volume; InvalidConfig where the first run held out nothing
  */
 export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions = {}): Promise<RunComparison> {
   const named = await attachAll(runs);
-  const volumes = options.volumes?.map(asHeldOut) ?? (await heldOut(await named[0]!.run.config()));
+  const volumes = options.volumes?.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
   if (volumes.length === 0) throw new InvalidArgument('volumes', 'at least one volume', volumes);
-  const { window = 'gaussian', signal, workers, intensity, onProgress } = options;
+  const { window = 'gaussian', signal, workers, intensity, stride, onProgress } = options;
+  const configs = await Promise.all(named.map(({ run }) => run.config()));
+  const seen = await Promise.all(configs.map((config) => seenBy(config, volumes, configs[0]!)));
+  const which = options.checkpoint ?? (seen.some(({ chosenBy }) => chosenBy > 0) ? 'last' : undefined);
+  // Once: a run that goes on may have another one by the next volume.
+  const models = await Promise.all(named.map(({ run }) => chooseCheckpoint(run, which)));
+  const overlap = options.overlap ?? (stride ? undefined : largestOverlap(configs));
+  const notes = notesOnSeen(named, volumes.length, seen, options.checkpoint);
   const rows: RunRow[] = [];
-  let units: 'HU' | 'file' = 'file';
+  const units = new Set<'HU' | 'file'>();
   const total = volumes.length * named.length;
   for (const { name, patient, read } of volumes) {
     const volume = await read();
     const made: Reconstruction[] = [];
-    for (const { run } of named) {
-      made.push(await reconstruct(run, volume, { window, signal, workers, intensity }));
+    for (const { dir } of models) {
+      const how = { window, signal, workers, intensity, stride, overlap };
+      made.push(await reconstruct(dir, volume, how));
       onProgress?.({ done: rows.length + made.length, total, what: 'reconstructions' });
     }
     const candidates = Object.fromEntries(named.map((run, i) => [run.name, made[i]!]));
     const comparison = compareVolumes(volume, candidates, { intensity });
-    units = comparison.intensity.units;
+    units.add(comparison.intensity.units);
+    notes.push(...comparison.notes.map((note) => `${name}: ${note}`));
     comparison.metrics.forEach((row, i) => {
       rows.push({ ...row, volume: name, patient, seconds: made[i]!.seconds });
     });
   }
-  const patients = byPatient(rows);
+  if (units.size > 1) notes.push(noCommonUnits);
+  const patients = byPatient(units.size > 1 ? rows.map(withoutErrors) : rows);
   const training = await Promise.all(named.map(({ run }) => trainingFigures(run)));
   return new RunComparison(
-    named.map(({ name, run }, i) => ({ name, id: run.id, training: training[i]! })),
+    named.map(({ name, run }, i) => ({
+      ...{ name, id: run.id },
+      ...{ checkpoint: models[i]!, training: training[i]! },
+    })),
     rows,
     aggregateRows(patients, options),
     differencesOf(
@@ -98,8 +137,8 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
       named.map(({ name }) => name),
       options,
     ),
-    units,
-    await notesOn(named, patients.length / named.length, options.volumes === undefined),
+    units.size === 1 ? [...units][0]! : 'file',
+    [...notes, ...notesOnPatients(patients.length / named.length)],
   );
 }
 
@@ -119,11 +158,15 @@ async function attachAll(runs: NamedRuns): Promise<{ name: string; run: Run }[]>
   return named;
 }
 
-function asHeldOut(volume: string | Volume, i: number): HeldOut {
-  if (typeof volume === 'string')
-    return { name: volume, patient: patientByName(volume), read: () => readVolume(volume) };
-  const name = volume.source ?? `volume ${i + 1}`;
-  return { name: `${name} (${i + 1})`, patient: `volume ${i + 1}`, read: async () => volume };
+function asMeasured(volume: string | Volume, i: number): Measured {
+  if (typeof volume === 'string') {
+    const read = async () => parsePhantom(volume) ?? (await readVolume(volume));
+    const patient = isPhantom(volume) ? volume : patientByName(volume);
+    return { name: volume, patient, source: volume, read };
+  }
+  const { source } = volume;
+  const name = `${source ?? 'volume'} (${i + 1})`;
+  return { name, patient: `volume ${i + 1}`, ...(source && { source }), read: async () => volume };
 }
 
 /** The mean row of every patient and run: two scans of one patient count once. */
@@ -134,9 +177,11 @@ function byPatient(rows: readonly RunRow[]): ComparisonRow[] {
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   return [...groups.values()].map((own) => {
-    const mean = (metric: keyof RunRow) =>
-      own.reduce((sum, row) => sum + ((row[metric] as number | undefined) ?? Number.NaN), 0) / own.length;
-    const metrics = metricNames(own).filter((metric) => typeof own[0]![metric] === 'number');
+    const mean = (metric: MetricName) => {
+      const values = own.flatMap((row) => row[metric] ?? []).filter(Number.isFinite);
+      return values.reduce((sum, value) => sum + value, 0) / values.length;
+    };
+    const metrics = metricNames(own);
     return { name: own[0]!.name, ...Object.fromEntries(metrics.map((m) => [m, mean(m)])) } as ComparisonRow;
   });
 }
@@ -152,31 +197,18 @@ function differencesOf(
   return others.flatMap((other) =>
     metricNames(patients).flatMap((metric) => {
       const [a, b] = [valuesOf(first, metric), valuesOf(other, metric)];
-      if (![...a, ...b].every(Number.isFinite)) return [];
-      return [{ metric, first, other, ...pairedDifference(a, b, options) }];
+      // A patient that one of the two has no value of is no pair.
+      const both = (_: number, i: number) => Number.isFinite(a[i]) && Number.isFinite(b[i]);
+      const pairs = [a.filter(both), b.filter(both)] as const;
+      if (pairs[0].length === 0) return [];
+      return [{ metric, first, other, ...pairedDifference(...pairs, options) }];
     }),
   );
 }
 
-async function notesOn(
-  named: readonly { name: string; run: Run }[],
-  patients: number,
-  heldOutOfFirst: boolean,
-): Promise<string[]> {
-  const configs = await Promise.all(named.map(({ run }) => run.config()));
-  const sideOf = ({ data, validation, seed }: (typeof configs)[number]) =>
-    JSON.stringify([data, validation, seed]);
-  const others = named.filter((_, i) => sideOf(configs[i]!) !== sideOf(configs[0]!));
-  const notes: string[] = [];
-  if (heldOutOfFirst && others.length > 0)
-    notes.push(
-      `${others.map(({ name }) => name).join(', ')}: other data or another split than ${named[0]!.name}, so it may ` +
-        'have been trained on what is measured here',
-    );
-  if (patients < 2)
-    notes.push(
-      'one patient: an interval over patients and a test mean nothing, only the differences are of use',
-    );
-  else if (patients < 6) notes.push(`${patients} patients: p cannot be below ${2 / 2 ** patients}`);
-  return notes;
+/** By axis: so that no run is measured with less overlap than another. */
+function largestOverlap(configs: readonly RunConfig[]): Vec3 {
+  const along = (axis: 0 | 1 | 2) =>
+    Math.max(...configs.map(({ patch, stride }) => (patch[axis] - stride[axis]) / patch[axis]));
+  return [along(0), along(1), along(2)];
 }

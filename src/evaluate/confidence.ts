@@ -12,6 +12,7 @@ export interface ConfidenceOptions {
 /** A mean over volumes and the interval that bootstrapping gives for it. */
 export interface ConfidenceInterval {
   readonly mean: number;
+  /** NaN, as `high`, where there are too few volumes for an interval of that level. */
   readonly low: number;
   readonly high: number;
   /** Number of volumes. */
@@ -20,7 +21,8 @@ export interface ConfidenceInterval {
 
 /**
  * The mean of a metric over volumes (one value a volume, so that large volumes do not count for more) with its
- * percentile bootstrap interval (Efron 1979). The same seed gives the same interval.
+ * percentile bootstrap interval (Efron 1979). The same seed gives the same interval. Of too few values there is none:
+ * even their least and greatest hold the median only with probability 1 - 2 / 2^n, so 95 % needs 6.
  *
  * @throws InvalidArgument where there is no value or one is not finite: an infinite PSNR has no mean.
  */
@@ -36,6 +38,9 @@ export function confidenceInterval(
   if (!Number.isInteger(resamples) || resamples < 1) {
     throw new InvalidArgument('resamples', 'a positive integer', resamples);
   }
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  if (2 / 2 ** values.length > 1 - level)
+    return { mean, low: Number.NaN, high: Number.NaN, count: values.length };
   const random = new Random(seed, 'bootstrap');
   const means = new Float64Array(resamples).map(() => {
     let sum = 0;
@@ -43,7 +48,6 @@ export function confidenceInterval(
     return sum / values.length;
   });
   means.sort();
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
   return {
     mean,
     low: quantile(means, (1 - level) / 2),

@@ -1,11 +1,15 @@
 import { InvalidArgument, UnreadableFile } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
+import { readState } from '../train/checkpoint';
+import type { ChosenCheckpoint } from '../train/choose-checkpoint';
+import { type RunSide, sidesOf } from '../train/sides';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import { readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
+import { chooseCheckpoint } from './pass';
 import { type ModelSource, type ReconstructOptions, reconstructWindows } from './reconstruct';
 
 export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
@@ -21,6 +25,10 @@ export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
 /** How far one window's reconstruction of one file is from it. */
 export interface EvaluatedRow extends ComparisonRow {
   readonly file: string;
+  /** What MAE and RMSE are in: Hounsfield units, or the file's own. */
+  readonly units: 'HU' | 'file';
+  /** What the file was to the run; absent where the run does not know it. */
+  readonly side?: RunSide;
 }
 
 export type MetricName = Exclude<keyof ComparisonRow, 'name'>;
@@ -29,12 +37,14 @@ export type MetricName = Exclude<keyof ComparisonRow, 'name'>;
 export interface AggregateRow {
   /** The window. */
   readonly name: string;
-  /** Only metrics that every volume has a finite value of. */
+  /** Each over the volumes that have a finite value of it, with their `count`. */
   readonly metrics: Readonly<Partial<Record<MetricName, ConfidenceInterval>>>;
 }
 
 /** What an evaluation found: a row for each volume and window, and one for each window over all volumes. */
 export interface Evaluation {
+  /** The model that all volumes went through. */
+  readonly checkpoint: ChosenCheckpoint;
   readonly rows: readonly EvaluatedRow[];
   readonly aggregate: readonly AggregateRow[];
   /** exp(entropy) of the codes of all volumes together. */
@@ -43,6 +53,8 @@ export interface Evaluation {
   readonly usage: number;
   /** Files that could not be read, and why; they count in nothing else. */
   readonly leftOut: readonly LeftOut[];
+  /** What a reader must know to take the figures for what they are. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -57,30 +69,67 @@ export async function evaluateFiles(
 ): Promise<Evaluation> {
   const { windows = ['linear', 'gaussian'], canonical, index, channel, signal, intensity } = options;
   if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
+  // Once: a run that goes on may have another one by the next volume.
+  const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   const rows: EvaluatedRow[] = [];
   const leftOut: LeftOut[] = [];
   const counts: number[] = [];
+  const notes: string[] = [];
+  const sideOf = await sidesOf(readState(checkpoint.dir).config);
   const sources = files.map((file) => ({
     file,
     read: () => readVolume(file, { canonical, index, channel, signal }),
   }));
   for await (const { source, volume, onProgress } of readCohort(sources, leftOut, options.onProgress)) {
-    const candidates = await reconstructWindows(model, volume, { ...options, windows, onProgress });
+    const candidates = await reconstructWindows(checkpoint.dir, volume, { ...options, windows, onProgress });
     // One pass made all windows, so any of them has the volume's codes.
     candidates[windows[0]!].codeCounts.forEach((count, code) => {
       counts[code] = (counts[code] ?? 0) + count;
     });
-    const { metrics } = compareVolumes(volume, candidates, { intensity });
-    rows.push(...metrics.map((row) => ({ file: source.file, ...row })));
+    const compared = compareVolumes(volume, candidates, { intensity });
+    const side = await sideOf(source.file);
+    const { units } = compared.intensity;
+    const about = { file: source.file, units, ...(side && { side }) };
+    rows.push(...compared.metrics.map((row) => ({ ...about, ...row })));
+    notes.push(...compared.notes.map((note) => `${source.file}: ${note}`));
   }
   const [first] = leftOut;
   if (first && rows.length === 0)
     throw new UnreadableFile(first.file, 'at least one volume that can be read', first.reason);
-  const aggregate = aggregateRows(rows, options);
-  return { rows, aggregate, leftOut, perplexity: perplexity(counts), usage: usage(counts) };
+  const mixed = new Set(rows.map(({ units }) => units)).size > 1;
+  if (mixed) notes.push(noCommonUnits);
+  const aggregate = aggregateRows(mixed ? rows.map(withoutErrors) : rows, options);
+  return {
+    ...{ checkpoint, rows, aggregate, leftOut, notes: [...notes, ...notesOn(rows)] },
+    ...{ perplexity: perplexity(counts), usage: usage(counts) },
+  };
 }
 
-/** Means over volumes, each volume counting once, with bootstrap confidence intervals, by the rows' names. */
+/** MAE and RMSE of volumes in Hounsfield units and of others are no figures to take a mean of. */
+export const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no mean of MAE and RMSE';
+
+export function withoutErrors<T extends ComparisonRow>(row: T): T {
+  return { ...row, mae: Number.NaN, rmse: Number.NaN };
+}
+
+/** How many of the volumes the run has learnt from, or its checkpoint was chosen by. */
+function notesOn(rows: readonly EvaluatedRow[]): string[] {
+  const files = new Map(rows.map(({ file, side }) => [file, side]));
+  const of = (...sides: RunSide[]) =>
+    [...files.values()].filter((side) => side && sides.includes(side)).length;
+  const [trained, chosen] = [of('train', 'part'), of('validation')];
+  const all = `of ${files.size} volumes`;
+  const notes: string[] = [];
+  if (trained > 0) notes.push(`${trained} ${all}: the run was trained on them, so their figures flatter it`);
+  if (chosen > 0)
+    notes.push(`${chosen} ${all}: the run's validation, by which its best checkpoint was chosen`);
+  return notes;
+}
+
+/**
+ * Means over volumes, each volume counting once, with bootstrap confidence intervals, by the rows' names. What a volume
+ * has no finite value of (too thin for SSIM, an infinite PSNR) does not count in that mean.
+ */
 export function aggregateRows(
   rows: readonly ComparisonRow[],
   { level, resamples, seed }: ConfidenceOptions = {},
@@ -89,17 +138,26 @@ export function aggregateRows(
     const own = rows.filter((row) => row.name === name);
     const metrics: Partial<Record<MetricName, ConfidenceInterval>> = {};
     for (const metric of metricNames(own)) {
-      const values = own.map((row) => row[metric] ?? Number.NaN);
-      // An infinite PSNR, or an MS-SSIM that only the larger volumes have, has no mean over all of them.
-      if (values.every(Number.isFinite))
-        metrics[metric] = confidenceInterval(values, { level, resamples, seed });
+      const values = own.flatMap((row) => row[metric] ?? []).filter(Number.isFinite);
+      if (values.length > 0) metrics[metric] = confidenceInterval(values, { level, resamples, seed });
     }
     return { name, metrics };
   });
 }
 
-/** The metrics that rows have, in the order of the first row that has them. */
+const allMetrics: readonly MetricName[] = [
+  'psnr',
+  'ssim',
+  'msSsim',
+  'mae',
+  'rmse',
+  'seamEnergy',
+  'perplexity',
+  'usage',
+  'seconds',
+];
+
+/** The metrics that any of the rows has. */
 export function metricNames(rows: readonly ComparisonRow[]): MetricName[] {
-  const names = rows.flatMap((row) => Object.keys(row)).filter((key) => key !== 'name' && key !== 'file');
-  return [...new Set(names)] as MetricName[];
+  return allMetrics.filter((metric) => rows.some((row) => row[metric] !== undefined));
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { InvalidArgument } from '../errors';
 import { extractPatch } from '../patch/extract';
 import { type Grid, type GridOptions, planGrid } from '../patch/grid';
-import { type CheckpointState, findCheckpoint, readState, type StateFile } from '../train/checkpoint';
+import { type CheckpointState, readState, type StateFile } from '../train/checkpoint';
+import { type ChosenCheckpoint, checkpointAt, checkpointOfRun } from '../train/choose-checkpoint';
 import type { RunConfig, WeightsName } from '../train/config';
 import { attach, Run } from '../train/run';
 import { chosenByAuto, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
@@ -20,7 +21,7 @@ export interface PassOptions {
   readonly stride?: Vec3;
   /** The same as a fraction of the patch, or voxels; either this or `stride`. */
   readonly overlap?: GridOptions['overlap'];
-  /** Which checkpoint of a run; default `best`, where there is one, else `last`. */
+  /** Which checkpoint of a run; default: as `chooseCheckpoint` says. */
   readonly checkpoint?: 'last' | 'best';
   /** Weights as trained, or their moving average where the run kept one; default: what the run's config says. */
   readonly use?: WeightsName;
@@ -32,8 +33,7 @@ export interface PassOptions {
 
 /** How a volume goes through a model, patch by patch. */
 export interface Pass {
-  /** The checkpoint's folder. */
-  readonly checkpoint: string;
+  readonly checkpoint: ChosenCheckpoint;
   readonly state: StateFile;
   readonly config: RunConfig;
   readonly backend: string;
@@ -48,8 +48,8 @@ export interface Pass {
 
 /** Plans a pass. @throws InvalidArgument for a model without a checkpoint, or options that do not fit it */
 export async function planPass(model: ModelSource, volume: Volume, options: PassOptions): Promise<Pass> {
-  const checkpoint = await checkpointOf(model, options.checkpoint);
-  const state = readState(checkpoint);
+  const checkpoint = await chooseCheckpoint(model, options.checkpoint);
+  const state = readState(checkpoint.dir);
   const { config, intensities } = state;
   const intensity = options.intensity
     ? resolveIntensity(options.intensity, volume)
@@ -72,9 +72,16 @@ export function* patchesOf(
   for (const index of indices) yield { index, data: extractPatch(volume.data, grid, index) };
 }
 
-/** The folder of a model's checkpoint. @throws InvalidArgument if there is none */
-export async function checkpointOf(model: ModelSource, which?: 'last' | 'best'): Promise<string> {
-  if (typeof model === 'string' && existsSync(join(model, 'state.json'))) return model;
+/**
+ * The checkpoint that a model is used with, and why: `which` where that is given, else the best by validation, or the
+ * last where none was ranked or the best is from before the run's discriminators. A checkpoint's own folder is itself.
+ * @throws InvalidArgument if there is none
+ */
+export async function chooseCheckpoint(
+  model: ModelSource,
+  which?: 'last' | 'best',
+): Promise<ChosenCheckpoint> {
+  if (typeof model === 'string' && existsSync(join(model, 'state.json'))) return checkpointAt(model);
   if (typeof model === 'string' && statSync(model, { throwIfNoEntry: false })?.isFile())
     throw new InvalidArgument('model', 'a run or the folder of a checkpoint', model);
   // What `importSafetensors` made: checkpoints without a run.
@@ -83,10 +90,9 @@ export async function checkpointOf(model: ModelSource, which?: 'last' | 'best'):
     existsSync(join(model, 'checkpoints')) &&
     !existsSync(join(model, 'config.json'))
   )
-    return findCheckpoint(model, which ?? 'last');
+    return checkpointOfRun(model, which);
   const run = model instanceof Run ? model : await attach(model);
-  if (which) return run.checkpoint(which);
-  return run.checkpoint('best').catch(() => run.checkpoint('last'));
+  return checkpointOfRun(run.dir, which);
 }
 
 /** A volume of the training keeps its map; another gets its own by the same rule. */

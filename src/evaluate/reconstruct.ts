@@ -170,7 +170,7 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
   const counts = new Float64Array(codeCount(config.model));
   const setup = {
     work: 'reconstruct',
-    checkpoint,
+    checkpoint: checkpoint.dir,
     use,
     backend,
     intensity,
@@ -196,6 +196,7 @@ async function decode(model: ModelSource, volume: Volume, options: ReconstructOp
     usage: usage(counts),
     codeCounts: counts,
     downsample: config.model.downsample,
+    checkpoint,
   });
   return { seen, grid, decoded: decoded(), blend: { sigma, skip, ...mask, fill, signal }, how };
 }

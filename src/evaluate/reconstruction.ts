@@ -1,5 +1,6 @@
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
+import type { ChosenCheckpoint } from '../train/choose-checkpoint';
 import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import { Volume } from '../volume/volume';
@@ -19,6 +20,8 @@ export interface ReconstructionDetails {
   readonly downsample: Vec3;
   /** Wall time from the first patch to the last voxel. */
   readonly seconds: number;
+  /** The model it was made with. */
+  readonly checkpoint: ChosenCheckpoint;
 }
 
 /** What a model made of a volume, and how. */
@@ -31,6 +34,7 @@ export class Reconstruction extends Volume implements ReconstructionDetails {
   readonly codeCounts: Float64Array;
   readonly downsample: Vec3;
   readonly seconds: number;
+  readonly checkpoint: ChosenCheckpoint;
 
   constructor(init: ConstructorParameters<typeof Volume>[0], how: ReconstructionDetails) {
     super(init);
@@ -42,5 +46,6 @@ export class Reconstruction extends Volume implements ReconstructionDetails {
     this.codeCounts = how.codeCounts;
     this.downsample = how.downsample;
     this.seconds = how.seconds;
+    this.checkpoint = how.checkpoint;
   }
 }

@@ -1,4 +1,4 @@
-import { checkpointOf, type ModelSource, type PassOptions } from '../evaluate/pass';
+import { chooseCheckpoint, type ModelSource, type PassOptions } from '../evaluate/pass';
 import type { ModelConfig } from '../model/config';
 import { createQuantiser } from '../model/quantisers/create';
 import { weightShapes } from '../model/vqgan';
@@ -25,7 +25,7 @@ export async function readTrained(
   model: ModelSource,
   { checkpoint: which, use }: Pick<PassOptions, 'checkpoint' | 'use'>,
 ): Promise<Trained> {
-  const checkpoint = readCheckpoint(await checkpointOf(model, which));
+  const checkpoint = readCheckpoint((await chooseCheckpoint(model, which)).dir);
   const { state } = checkpoint;
   const found = usedModel(checkpoint, use);
   const { config, step, patchwise, intensities } = state;

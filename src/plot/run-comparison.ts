@@ -1,21 +1,10 @@
+import { notesTable } from './evaluation';
 import { Figure, type Layout, type Trace } from './figure';
+import { meanText, metricLabel, metricText, type ShownMetricName, shownMetrics } from './metric-text';
 import { axisId, axisKey } from './panels';
 import type { ShownRunComparison, ShownTraining } from './shown';
 import { type Cell, Table } from './table';
 import { baseLayout, color, graphAxis, heading, ink } from './theme';
-
-/** Metrics as a reader calls them, in the order they are shown; `digits` after the point. */
-const shown = [
-  { key: 'psnr', label: 'PSNR, dB', digits: 2 },
-  { key: 'ssim', label: 'SSIM', digits: 4 },
-  { key: 'msSsim', label: 'MS-SSIM', digits: 4 },
-  { key: 'mae', label: 'MAE', digits: 2 },
-  { key: 'rmse', label: 'RMSE', digits: 2 },
-  { key: 'seamEnergy', label: 'seam energy', digits: 3 },
-  { key: 'perplexity', label: 'perplexity', digits: 1 },
-  { key: 'usage', label: 'codes in use', digits: 3 },
-  { key: 'seconds', label: 's / volume', digits: 2 },
-] as const;
 
 /**
  * Runs beside one another: a row a metric with every run's mean over patients and its interval, then what the
@@ -23,47 +12,50 @@ const shown = [
  */
 export function runComparisonTables(comparison: ShownRunComparison): Table[] {
   const { means, runs, differences, units } = comparison;
-  const metrics = shown.filter(({ key }) => means.some((row) => row.metrics[key] !== undefined));
-  const label = ({ key, label }: (typeof shown)[number]) =>
-    (key === 'mae' || key === 'rmse') && units === 'HU' ? `${label}, HU` : label;
-  const patients = means[0]?.metrics.mae?.count ?? 0;
+  const metrics = shownMetrics.filter(({ key }) => means.some((row) => row.metrics[key] !== undefined));
+  const patients = Math.max(
+    0,
+    ...means.flatMap((row) => Object.values(row.metrics).map(({ count }) => count)),
+  );
+  const hasIntervals = means.some((row) => Object.values(row.metrics).some(({ low }) => !Number.isNaN(low)));
   const volumes = new Table({
-    caption: `mean over ${patients} patient${patients === 1 ? '' : 's'} [95 % interval], at full resolution`,
+    caption: `mean over ${patients} patient${patients === 1 ? '' : 's'}${hasIntervals ? ' [95 % interval]' : ''}, at full resolution`,
     columns: ['metric', ...means.map(({ name }) => name)],
     rows: metrics.map((metric) => [
-      label(metric),
-      ...means.map((row): Cell => {
-        const of = row.metrics[metric.key];
-        const [mean, low, high] = of ? [of.mean, of.low, of.high].map((v) => v.toFixed(metric.digits)) : [];
-        return of && `${mean} [${low}, ${high}]`;
-      }),
+      metricLabel(metric.key, units),
+      ...means.map((row): Cell => meanText(metric.key, row.metrics[metric.key], patients)),
     ]),
   });
   const training = new Table({
     caption: 'what the training took',
-    columns: ['run', ...trainingColumns.map(([name]) => name)],
-    rows: runs.map(({ name, training }) => [name, ...trainingColumns.map(([, of]) => of(training))]),
+    columns: ['run', 'measured at', ...trainingColumns.map(([name]) => name)],
+    rows: runs.map(({ name, checkpoint, training }) => [
+      name,
+      `step ${checkpoint.step}, ${checkpoint.why}`,
+      ...trainingColumns.map(([, of]) => of(training)),
+    ]),
   });
   const first = runs[0]?.name ?? '';
   const paired = new Table({
     caption: `${first} minus the other, patient by patient`,
-    columns: ['against', 'metric', 'difference [95 %]', 'p', 'better for'],
+    columns: [
+      'against',
+      'metric',
+      hasIntervals ? 'difference [95 % interval]' : 'difference',
+      'p',
+      'better for',
+    ],
     rows: differences.flatMap((row) => {
-      const metric = shown.find(({ key }) => key === row.metric);
+      const metric = shownMetrics.find(({ key }) => key === row.metric);
       if (!metric) return [];
-      const [mean, low, high] = [row.mean, row.low, row.high].map((value) => signed(value, metric.digits));
+      const [mean, low, high] = [row.mean, row.low, row.high].map((value) => signed(metric.key, value));
+      const interval = Number.isNaN(row.low) ? '' : ` [${low}, ${high}]`;
       const better = lowerIsBetter.has(row.metric) ? row.count - row.wins : row.wins;
       const count = neutral.has(row.metric) ? undefined : `${better} of ${row.count}`;
-      return [[row.other, label(metric), `${mean} [${low}, ${high}]`, pText(row.p), count]];
+      return [[row.other, metricLabel(metric.key, units), `${mean}${interval}`, pText(row.p), count]];
     }),
   });
-  const notes = comparison.notes.map((note): Cell[] => [note]);
-  return [
-    volumes,
-    training,
-    paired,
-    ...(notes.length > 0 ? [new Table({ columns: ['what to keep in mind'], rows: notes })] : []),
-  ];
+  return [volumes, training, paired, ...notesTable(comparison.notes)];
 }
 
 const lowerIsBetter = new Set(['mae', 'rmse', 'seamEnergy', 'seconds']);
@@ -80,8 +72,8 @@ const trainingColumns: readonly (readonly [string, (training: ShownTraining) => 
   ['validation PSNR, dB', ({ validationPsnr }) => validationPsnr?.toFixed(2)],
 ];
 
-function signed(value: number, digits: number): string {
-  return `${value > 0 ? '+' : ''}${value.toFixed(digits)}`;
+function signed(key: ShownMetricName, value: number): string {
+  return `${value > 0 ? '+' : ''}${metricText(key, value)}`;
 }
 
 function pText(p: number): string {
@@ -95,12 +87,12 @@ function pText(p: number): string {
 export function runComparisonFigure(comparison: ShownRunComparison): Figure {
   const { rows, means } = comparison;
   const names = means.map(({ name }) => name);
-  const panels = shown.filter(({ key }) => ['psnr', 'ssim', 'mae'].includes(key));
+  const panels = shownMetrics.filter(({ key }) => ['psnr', 'ssim', 'mae'].includes(key));
   const [gap, width] = [0.08, (1 - 2 * 0.08) / 3];
   const data: Trace[] = [];
   const axes: Layout[] = [];
   const annotations: Layout[] = [];
-  panels.forEach(({ key, label, digits }, i) => {
+  panels.forEach(({ key, digits }, i) => {
     const at = { xaxis: axisId('x', i + 1), yaxis: axisId('y', i + 1), showlegend: false };
     const volumes = [...new Set(rows.map(({ volume }) => volume))];
     for (const volume of volumes) {
@@ -121,8 +113,10 @@ export function runComparisonFigure(comparison: ShownRunComparison): Figure {
     names.forEach((name, run) => {
       const mean = means[run]!.metrics[key];
       if (!mean) return;
-      const interval = { x: [name, name], y: [mean.low, mean.high], line: { color: color(run), width: 4 } };
-      data.push({ ...at, type: 'scatter', mode: 'lines', name, hoverinfo: 'skip', ...interval });
+      if (!Number.isNaN(mean.low)) {
+        const interval = { x: [name, name], y: [mean.low, mean.high], line: { color: color(run), width: 4 } };
+        data.push({ ...at, type: 'scatter', mode: 'lines', name, hoverinfo: 'skip', ...interval });
+      }
       data.push({
         ...at,
         type: 'scatter',
@@ -143,8 +137,7 @@ export function runComparisonFigure(comparison: ShownRunComparison): Figure {
       }),
       [axisKey('y', i + 1)]: graphAxis('', { anchor: axisId('x', i + 1), nticks: 6 }),
     });
-    const inUnits = key === 'mae' && comparison.units === 'HU' ? ', HU' : '';
-    annotations.push(heading(`${label}${inUnits}`, x0 + width / 2, 1));
+    annotations.push(heading(metricLabel(key, comparison.units), x0 + width / 2, 1));
   });
   const title = 'each line a volume, each diamond the mean over patients with its 95 % interval';
   const layout = Object.assign(baseLayout(title, 340), ...axes, {

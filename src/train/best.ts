@@ -1,3 +1,6 @@
+import { adversarialFactor, type GanConfig, hasDiscriminators } from '../model/discriminators/config';
+import type { RunConfig } from './config';
+
 /** Whether a validation measure is better when it is higher. */
 const higherIsBetter = {
   psnr: true,
@@ -21,28 +24,47 @@ export interface Ranked {
   readonly value: number;
 }
 
-/** Whether so many validations in a row have brought nothing better. */
+/**
+ * How much of the objective a checkpoint was trained with: 0 before the discriminators join, 1 while their weight
+ * grows, 2 after that. A run without discriminators stays at 0.
+ * @param step optimiser steps done
+ */
+export function phaseOf(gan: GanConfig, step: number): 0 | 1 | 2 {
+  const factor = hasDiscriminators(gan) ? adversarialFactor(gan, step - 1) : 0;
+  if (factor === 0) return 0;
+  return factor < 1 ? 1 : 2;
+}
+
+/**
+ * Whether so many validations in a row have brought nothing better. Never before discriminators have their full weight:
+ * the run has not come to its last phase.
+ */
 export function hasStalled(
   ranking: readonly Ranked[],
   step: number,
-  { patience, validateEvery }: { readonly patience: number; readonly validateEvery: number },
+  { patience, validateEvery, gan }: Pick<RunConfig, 'patience' | 'validateEvery' | 'gan'>,
 ): boolean {
   if (patience === 0 || validateEvery === 0 || !ranking[0]) return false;
+  if (hasDiscriminators(gan) && phaseOf(gan, step) < 2) return false;
   return (step - ranking[0].step) / validateEvery >= patience;
 }
 
-/** The best checkpoints so far, the best first. A later one that only equals an earlier one does not displace it. */
+/**
+ * The best checkpoints so far, the best first. A later one that only equals an earlier one does not displace it. Those
+ * of an earlier phase leave: discriminators sharpen at the cost of PSNR, so the ranking would keep a model from before.
+ */
 export function rankedWith(
   ranking: readonly Ranked[],
   found: Ranked,
-  metric: BestMetric,
-  keep: number,
+  { bestMetric, keepBest, gan }: Pick<RunConfig, 'bestMetric' | 'keepBest' | 'gan'>,
 ): Ranked[] {
-  const sign = higherIsBetter[metric] ? 1 : -1;
+  const sign = higherIsBetter[bestMetric] ? 1 : -1;
   const better = (a: Ranked, b: Ranked) =>
     // What is not a number is worse than anything.
     (Number.isNaN(a.value) ? 1 : 0) - (Number.isNaN(b.value) ? 1 : 0) ||
     sign * (b.value - a.value) ||
     a.step - b.step;
-  return [...ranking.filter(({ step }) => step !== found.step), found].sort(better).slice(0, keep);
+  const phase = phaseOf(gan, found.step);
+  const rivals = ranking.filter(({ step }) => step !== found.step && phaseOf(gan, step) === phase);
+  return [...rivals, found].sort(better).slice(0, keepBest);
 }

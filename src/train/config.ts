@@ -89,12 +89,18 @@ export interface RunConfig {
   readonly compareEvery: number;
   /** Newest checkpoints to keep, beside the best. */
   readonly keep: number;
-  /** Best checkpoints to keep, by a measure of the validation; a checkpoint is written whenever one joins them. */
+  /**
+   * Best checkpoints to keep, by a measure of the validation; a checkpoint is written whenever one joins them. Once
+   * discriminators have joined, only checkpoints from then on count; once they have their full weight, only later ones.
+   */
   readonly keepBest: number;
   readonly bestMetric: BestMetric;
   /** How often a group that lost a rank starts again from the last checkpoint. */
   readonly restarts: number;
-  /** Validations in a row without a better `bestMetric` after which the run is done; 0 goes on to the last step. */
+  /**
+   * Validations in a row without a better `bestMetric` after which the run is done; 0 goes on to the last step. With
+   * discriminators they are counted from when these have their full weight.
+   */
   readonly patience: number;
   /** Threads of each rank that read patches of prepared datasets; by default the cores shared out, at most 4. */
   readonly workers?: number;

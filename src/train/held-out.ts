@@ -12,6 +12,10 @@ import { planSplit } from './split';
 export interface HeldOut {
   readonly name: string;
   readonly patient: string;
+  /** `validation`: the run's best checkpoint was chosen by it; `test`: nothing was. */
+  readonly side: 'validation' | 'test';
+  /** What `sidesOf` knows it by; absent for a slab of a volume. */
+  readonly source?: string;
   read(): Promise<Volume>;
 }
 
@@ -34,20 +38,24 @@ export async function heldOut(config: RunConfig): Promise<HeldOut[]> {
     const source = config.data[volume]!;
     const whole = to - from === shapes[volume]![2];
     const name = whole ? source : `${source} [${from}, ${to})`;
+    const patient = isPhantom(source) ? source : patientByName(source);
     const read = async () => {
       const found = parsePhantom(source) ?? (await readVolume(source));
       return whole ? found : slabOf(found, from, to);
     };
-    return { name, patient: isPhantom(source) ? source : patientByName(source), read };
+    return { name, patient, side: 'validation', ...(whole && { source }), read };
   });
 }
 
 function datasetSide(dir: string): HeldOut[] {
   const dataset = openDataset(dir);
   const [test, validation] = [dataset.side('test'), dataset.side('validation')];
-  return (test.length > 0 ? test : validation).map((volume) => ({
+  const side = test.length > 0 ? 'test' : 'validation';
+  return (side === 'test' ? test : validation).map((volume) => ({
     name: volume.name,
     patient: volume.patient,
+    side,
+    source: volume.folder,
     read: () => volume.read(),
   }));
 }

@@ -118,12 +118,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
           ),
         ),
       );
-      ranking = rankedWith(
-        ranking,
-        { step, value: measured[config.bestMetric] ?? Number.NaN },
-        config.bestMetric,
-        config.keepBest,
-      );
+      ranking = rankedWith(ranking, { step, value: measured[config.bestMetric] ?? Number.NaN }, config);
       isRanked = ranking.some((ranked) => ranked.step === step);
       await writer?.record({ ...measured, step, epoch, split: 'validation' });
       // All ranks have the same figures and come to the same.

@@ -51,7 +51,7 @@ export function phantom(options: PhantomOptions): Volume {
     data: canvas.data,
     spacing,
     affine: leftPosteriorSuperior(shape, spacing),
-    source: `phantom:${shape.join('x')}`,
+    source: `phantom:${shape.join('x')}${seed === 0 ? '' : `#${seed}`}`,
   });
 }
 

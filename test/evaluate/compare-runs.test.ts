@@ -3,7 +3,10 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
+import { compareVolumes } from '../../src/evaluate/compare';
 import { compareRuns } from '../../src/evaluate/compare-runs';
+import { chooseCheckpoint } from '../../src/evaluate/pass';
+import { reconstruct } from '../../src/evaluate/reconstruct';
 import { sweepBlending } from '../../src/evaluate/sweep';
 import { runComparisonFigure, runComparisonTables } from '../../src/plot/run-comparison';
 import { toBundle } from '../../src/plot/show';
@@ -18,6 +21,7 @@ const execute = promisify(execFile);
 let removeRuns: () => void;
 let full: Run;
 let small: Run;
+let crop: Run;
 const data = [1, 2, 3, 4].map((seed) => `phantom:24x24x24#${seed}`);
 
 beforeAll(async () => {
@@ -27,6 +31,14 @@ beforeAll(async () => {
   await full.done;
   small = await train({ ...settings, name: 'small', view: { shape: [8, 8, 8], how: 'resample' } });
   await small.done;
+  // As baseline.ipynb has it: the centre alone, side by side.
+  crop = await train({
+    ...settings,
+    name: 'crop',
+    stride: [8, 8, 8],
+    view: { shape: [8, 8, 8], how: 'crop' },
+  });
+  await crop.done;
 }, 180_000);
 afterAll(() => removeRuns());
 
@@ -62,11 +74,48 @@ describe('comparing runs', { timeout: 180_000 }, () => {
 
     const cli = resolve(__dirname, '../../dist/src/cli.js');
     const { stdout } = await execute(process.execPath, [cli, 'compare', full.id, small.id]);
-    // The names are the runs' own there; every mean and interval is the same but for the clock.
-    const cells = (text: string) => text.match(/[\d.]+ \[[\d.]+, [\d.]+\]/g)!;
-    const expected = cells(tables[0]!.toText());
-    expect(cells(stdout).slice(0, 3)).toEqual(expected.slice(0, 3));
+    // The names are the runs' own there; every mean is the same but for the clock.
+    const psnrs = (text: string) => /^PSNR, dB +([\d.]+) +([\d.]+)$/m.exec(text)!.slice(1);
+    expect(psnrs(stdout)).toEqual(psnrs(tables[0]!.toText()));
+    expect(psnrs(stdout)).toEqual(comparison.means.map(({ metrics }) => metrics.psnr!.mean.toFixed(2)));
+    // Of two patients least and greatest are no interval.
+    expect(stdout).not.toContain('95 % interval]');
     expect(stdout).toContain('2 patients');
+  });
+
+  it('takes the last checkpoints where a best one was chosen by the volumes measured, and says so', async () => {
+    const byDefault = await compareRuns([full, small], { workers: 1 });
+    expect(byDefault.runs.map(({ checkpoint }) => checkpoint.step)).toEqual([12, 12]);
+    expect(byDefault.runs[0]!.checkpoint).toEqual(await chooseCheckpoint(full, 'last'));
+    expect(byDefault.notes.join()).toMatch(/validation of .*full.*last checkpoint/);
+    const unseen = await compareRuns([full, small], { volumes: ['phantom:24x24x24#9'], workers: 1 });
+    expect(unseen.runs[0]!.checkpoint).toEqual(await chooseCheckpoint(full));
+    expect(unseen.runs[0]!.checkpoint.why).toContain('the best');
+    expect(unseen.notes.join()).not.toMatch(/last checkpoint|trained on|chosen/);
+    const asked = await compareRuns([full, small], { checkpoint: 'best', workers: 1 });
+    expect(asked.runs[0]!.checkpoint).toEqual(await chooseCheckpoint(full, 'best'));
+    expect(asked.notes.join()).toMatch(/was chosen by these volumes/);
+    const held = (await heldOut(await full.config())).map(({ name }) => name);
+    const trained = data.find((source) => !held.includes(source))!;
+    const cheat = await compareRuns([full, small], { volumes: [trained], workers: 1 });
+    expect(cheat.notes.join()).toMatch(/full was trained on 1 of the 1 volumes/);
+  });
+
+  it('gives every run the same overlap: the largest that one was trained with', async () => {
+    const volumes = ['phantom:24x24x24#9'];
+    const comparison = await compareRuns({ full, crop }, { volumes, workers: 1 });
+    const expected = await reconstruct(crop, phantom({ shape: [24, 24, 24], seed: 9 }), {
+      workers: 1,
+      overlap: 0.25,
+      intensity: 'ctpa',
+    });
+    const [row] = compareVolumes(phantom({ shape: [24, 24, 24], seed: 9 }), { expected }).metrics;
+    const of = (found: typeof comparison) => found.rows.find(({ name }) => name === 'crop')!.psnr;
+    expect(of(comparison)).toBe(row!.psnr);
+    const none = await compareRuns({ full, crop }, { volumes, overlap: 0, workers: 1 });
+    expect(of(none)).not.toBe(of(comparison));
+    const strided = await compareRuns({ crop, full }, { volumes, stride: [6, 6, 6], workers: 1 });
+    expect(of(strided)).toBe(of(comparison));
   });
 
   it('two scans of one patient count once', async () => {

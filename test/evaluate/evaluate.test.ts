@@ -16,22 +16,32 @@ const row = (name: string, psnr: number, more = {}) => ({
 });
 
 test('means over volumes are by window, each with its interval', () => {
-  const rows = [row('linear', 30), row('gaussian', 32), row('linear', 34), row('gaussian', 38)];
+  const values = [30, 34, 31, 35, 32, 33];
+  const rows = values.flatMap((psnr) => [row('linear', psnr), row('gaussian', psnr + 2)]);
   const [linear, gaussian] = aggregateRows(rows);
   expect([linear!.name, gaussian!.name]).toEqual(['linear', 'gaussian']);
-  expect(linear!.metrics.psnr).toEqual(confidenceInterval([30, 34]));
-  expect(gaussian!.metrics.psnr).toMatchObject({ mean: 35, count: 2 });
+  expect(linear!.metrics.psnr).toEqual(confidenceInterval(values));
+  expect(gaussian!.metrics.psnr).toMatchObject({ mean: 34.5, count: 6 });
   expect(gaussian!.metrics.psnr!.low).toBeLessThan(gaussian!.metrics.psnr!.high);
   expect(aggregateRows(rows, { level: 0.5, seed: 7 })[0]!.metrics.psnr).toEqual(
-    confidenceInterval([30, 34], { level: 0.5, seed: 7 }),
+    confidenceInterval(values, { level: 0.5, seed: 7 }),
   );
 });
 
-test('what has no mean over all volumes is left out', () => {
-  const rows = [row('linear', 30, { msSsim: 0.9 }), row('linear', Infinity)];
+test('a mean is over the volumes that have the metric, and says how many', () => {
+  const rows = [
+    row('linear', 30, { msSsim: 0.9 }),
+    row('linear', Infinity),
+    row('linear', 32, { ssim: Number.NaN }),
+  ];
   const [linear] = aggregateRows(rows);
-  expect(Object.keys(linear!.metrics)).toEqual(['mae', 'rmse']);
-  expect(metricNames(rows)).toEqual(['psnr', 'ssim', 'mae', 'rmse', 'msSsim']);
+  expect(linear!.metrics).toMatchObject({
+    psnr: { mean: 31, count: 2 },
+    msSsim: { mean: 0.9, count: 1 },
+    mae: { mean: 1, count: 3 },
+  });
+  expect(metricNames(rows)).toEqual(['psnr', 'ssim', 'msSsim', 'mae', 'rmse']);
+  expect(aggregateRows([row('hann', Infinity)])[0]!.metrics).not.toHaveProperty('psnr');
 });
 
 test('MS-SSIM is measured where its five scales fit', () => {

@@ -199,11 +199,20 @@ describe('confidence intervals', () => {
     expect(confidenceInterval(values, { seed: 4 })).not.toEqual(interval);
   });
 
-  test('grow with the level; one volume has no spread', () => {
+  test('grow with the level', () => {
     const narrow = confidenceInterval(values, { level: 0.5 });
     const wide = confidenceInterval(values, { level: 0.99 });
     expect(wide.high - wide.low).toBeGreaterThan(2 * (narrow.high - narrow.low));
-    expect(confidenceInterval([31])).toEqual({ mean: 31, low: 31, high: 31, count: 1 });
+  });
+
+  test('are none where too few volumes allow their level: of two, an interval is least and greatest alone', () => {
+    const none = { low: Number.NaN, high: Number.NaN };
+    expect(confidenceInterval([31])).toEqual({ mean: 31, ...none, count: 1 });
+    expect(confidenceInterval([30, 32])).toEqual({ mean: 31, ...none, count: 2 });
+    expect(confidenceInterval([1, 2, 3, 4, 5]).low).toBeNaN();
+    expect(confidenceInterval([1, 2, 3, 4, 5, 6]).low).toBeLessThan(3);
+    expect(confidenceInterval([1, 2, 3, 4, 5, 6], { level: 0.99 }).low).toBeNaN();
+    expect(confidenceInterval([30, 32], { level: 0.5 }).high).toBeGreaterThan(31);
   });
 
   test('refuse what has no mean', () => {

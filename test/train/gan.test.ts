@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encode } from '../../src/codes/encode';
+import { chooseCheckpoint } from '../../src/evaluate/pass';
+import { reconstruct } from '../../src/evaluate/reconstruct';
 import { readCheckpoint } from '../../src/train/checkpoint';
 import type { TrainOptions } from '../../src/train/config';
 import type { Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
+import { phantom } from '../../src/volume/phantom';
 import { curve, lastState, tiny, useTemporaryRuns } from './tiny';
 
 let removeRuns: () => void;
@@ -78,6 +82,25 @@ describe('a run with discriminators', { timeout: 180_000 }, () => {
       const of = async (run: Run) => curve((await run.records()).filter(({ split }) => split === 'train'));
       expect(await of(longer)).toEqual(await of(whole));
     }
+  });
+});
+
+describe('the checkpoint that is used', { timeout: 180_000 }, () => {
+  it('of a run with discriminators is one that they have trained, and is the same for every tool', async () => {
+    const run = await finished({ validateEvery: 1, checkpointEvery: 1 });
+    const chosen = await chooseCheckpoint(run);
+    // They join at step 3 and have their full weight with step 4.
+    expect(chosen.step).toBeGreaterThanOrEqual(4);
+    expect(chosen.why).toBe('the best by validation psnr');
+    const after = (await run.records()).filter(({ split, step }) => split === 'validation' && step >= 4);
+    const best = after.reduce((a, b) => (b.psnr! > a.psnr! ? b : a));
+    expect(chosen.step).toBe(best.step);
+    const volume = phantom({ shape: [16, 16, 16] });
+    const made = await reconstruct(run, volume, { workers: 1, backend: 'cpu' });
+    expect(made.checkpoint).toEqual(chosen);
+    const codes = await encode(run, volume, { workers: 1, backend: 'cpu' });
+    expect(codes.model.checkpoint).toBe(chosen.dir);
+    expect(await chooseCheckpoint(run, 'last')).toMatchObject({ step: 6 });
   });
 });
 

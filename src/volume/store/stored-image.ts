@@ -100,6 +100,8 @@ export class StoredVolume extends StoredImage {
   readonly range: readonly [number, number];
   /** The file it was prepared from, relative to the input. */
   readonly source: string;
+  /** Of that file: its size, and the SHA-256 of its content. */
+  readonly original: { readonly bytes: number; readonly sha256: string };
   /** Whether it is what a model made: no run is trained or measured on it. */
   readonly blended: boolean;
   /** The smaller view, where one was asked for. */
@@ -113,6 +115,7 @@ export class StoredVolume extends StoredImage {
     this.intensity = entry.intensity;
     this.range = entry.range;
     this.source = entry.source.file;
+    this.original = entry.source;
     this.blended = entry.added === 'blended';
     if (entry.baseline) this.baseline = new StoredImage(`${folder}/baseline`, entry.baseline, threads);
   }
