@@ -16,10 +16,15 @@ export function addRuns(program: Command): void {
     .allowExcessArguments() // `runs shwo` arrives here too, since `list` is what `runs` alone means
     .action(async (options: { json?: boolean }, list: Command) => {
       if (list.args.length > 0) refuseCommand(runs, list.args[0]!);
-      const found = await Promise.all(
-        (await listRuns()).map(async (run) => ({ run, status: await run.status() })),
+      const found = (await listRuns()).map(async (run) => ({
+        id: run.id,
+        dir: run.dir,
+        ...(await run.status()),
+      }));
+      // One that is removed meanwhile is none.
+      const rows = (await Promise.allSettled(found)).flatMap((row) =>
+        row.status === 'fulfilled' ? [row.value] : [],
       );
-      const rows = found.map(({ run, status }) => ({ id: run.id, dir: run.dir, ...status }));
       answer(options.json, rows, () =>
         rows.length === 0
           ? 'no runs here yet'

@@ -42,7 +42,8 @@ export function openReporter(runDir: string, rank: number): Reporter {
     applyToStatus(status, rank, message);
     if (message.type === 'failed') status.update({ state: 'failed', error: message.message });
     if (message.type === 'ended') status.update({ state: message.outcome });
-    if (message.type !== 'alive') status.flush();
+    if (message.type === 'failed' || message.type === 'ended') await status.flushEnd();
+    else if (message.type !== 'alive') status.flush();
   };
 }
 

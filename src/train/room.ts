@@ -35,8 +35,8 @@ export async function withRoom<T>(what: string, write: () => T, options: RoomOpt
 
 const pause = 0.25;
 
-function isFull(error: unknown): boolean {
-  const { code } = error as { code?: string };
+export function isFull(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: string };
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 

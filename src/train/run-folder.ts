@@ -35,7 +35,14 @@ export function readStoredConfig(runDir: string): StoredConfig {
 }
 
 export function writeStoredConfig(runDir: string, config: StoredConfig): void {
-  replaceFile(join(runDir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  replaceFile(join(runDir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`, { durable: true });
+}
+
+/** Files of a run. Two of them make a run's folder, so that a run whose status or config is lost is still seen. */
+const parts = ['config.json', 'status.json', 'metrics.jsonl', 'logs/supervisor.log', 'logs/rank-0.log'];
+
+export function isRunFolder(dir: string): boolean {
+  return parts.filter((part) => existsSync(join(dir, part))).length >= 2;
 }
 
 export function metricsPath(runDir: string): string {

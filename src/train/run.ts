@@ -13,8 +13,15 @@ import { followMetrics, readMetrics } from './metrics-reader';
 import { latestRecords } from './metrics-tail';
 import { type Pace, paceOf, paceWindow } from './pace';
 import { withRanks } from './reshape';
-import { metricsPath, readStoredConfig, runsRoot, type StoredConfig, writeStoredConfig } from './run-folder';
-import { hasEnded, type RunStatus, readStatus, writeStatus } from './status';
+import {
+  isRunFolder,
+  metricsPath,
+  readStoredConfig,
+  runsRoot,
+  type StoredConfig,
+  writeStoredConfig,
+} from './run-folder';
+import { hasEnded, type RunStatus, readStatus, settledStatus, writeStatus } from './status';
 import { changed } from './watch';
 
 /** A training run: a folder, which any process that can read it can follow. Get one from `train` or `attach`. */
@@ -52,7 +59,7 @@ export class Run {
    * `caughtUp` is called once, when those of the past have been given.
    */
   metrics(options: { signal?: AbortSignal; caughtUp?: () => void } = {}): AsyncIterable<MetricRecord> {
-    const ended = async () => hasEnded(readStatus(this.dir));
+    const ended = async () => hasEnded(await settledStatus(this.dir));
     return followMetrics(metricsPath(this.dir), { ended, ...options });
   }
 
@@ -171,9 +178,9 @@ export class Run {
 
   private async waitForEnd(): Promise<RunStatus> {
     for (;;) {
-      const status = readStatus(this.dir);
-      if (status.state === 'failed')
-        throw new RunFailed(this.id, 'failed', status.error ?? 'for an unknown reason');
+      const status = await settledStatus(this.dir);
+      if (status.state === 'failed' || status.state === 'damaged')
+        throw new RunFailed(this.id, status.state, status.error ?? 'for an unknown reason');
       if (hasEnded(status)) return status;
       await changed(join(this.dir, 'status.json'), 500);
     }
@@ -208,8 +215,7 @@ export function live(runs: Run | readonly Run[]): LiveView {
 
 /** A run by its id, in the folder of runs, or by its own folder. @throws InvalidArgument naming the latest runs */
 export async function attach(idOrDir: string): Promise<Run> {
-  for (const dir of [join(runsRoot(), idOrDir), resolve(idOrDir)])
-    if (existsSync(join(dir, 'config.json')) && existsSync(join(dir, 'status.json'))) return new Run(dir);
+  for (const dir of [join(runsRoot(), idOrDir), resolve(idOrDir)]) if (isRunFolder(dir)) return new Run(dir);
   const latest = (await listRuns()).slice(0, 10).map((run) => run.id);
   throw new InvalidArgument('run', `the id of a run in ${runsRoot()}, or a run's folder`, idOrDir, latest);
 }
@@ -218,9 +224,7 @@ export async function attach(idOrDir: string): Promise<Run> {
 export async function listRuns(root: string = runsRoot()): Promise<Run[]> {
   if (!existsSync(root)) return [];
   return readdirSync(root)
-    .filter(
-      (name) => existsSync(join(root, name, 'config.json')) && existsSync(join(root, name, 'status.json')),
-    )
+    .filter((name) => isRunFolder(join(root, name)))
     .sort()
     .reverse()
     .map((name) => new Run(join(root, name)));

@@ -1,6 +1,7 @@
+import { isFull } from './room';
 import { type RunStatus, readStatus, writeStatus } from './status';
 
-/** The writer of a run's `status.json`: changes come at every step, the file is replaced a few times a second. */
+/** The writer of a run's `status.json`: changes come at every step, the file is replaced twice a second. */
 export class StatusFile {
   private status: RunStatus;
   private timer: NodeJS.Timeout | undefined;
@@ -15,7 +16,7 @@ export class StatusFile {
 
   update(change: Partial<RunStatus>): void {
     this.status = { ...this.status, ...change };
-    this.timer ??= setTimeout(() => this.flush(), 250);
+    this.timer ??= setTimeout(() => this.flush(), 500);
   }
 
   /** Writes down that this rank gave a sign of life. */
@@ -28,13 +29,26 @@ export class StatusFile {
 
   /** Writes now. A full disk must not end the run that it reports on, so that is only logged. */
   flush(): void {
+    this.write();
+  }
+
+  /** Writes how the run has ended. Nobody writes after that, so while the disk is full it tries again, for ten minutes. */
+  async flushEnd(): Promise<void> {
+    for (let tries = 0; isFull(this.write()) && tries < 600; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+
+  /** Returns what went wrong, if anything. */
+  private write(): unknown {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.status = { ...this.status, updated: new Date().toISOString() };
     try {
       writeStatus(this.runDir, this.status);
+      return undefined;
     } catch (error) {
       console.error(`status.json was not written: ${(error as Error).message}`);
+      return error;
     }
   }
 }

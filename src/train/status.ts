@@ -1,11 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import { UnreadableFile } from '../errors';
 import { isAlive, type ProcessIdentity } from '../process-identity';
+import { latestRecords } from './metrics-tail';
+import { metricsPath, readStoredConfig } from './run-folder';
 
-export type RunState = 'starting' | 'running' | 'done' | 'failed' | 'stopped';
+/** `damaged`: `status.json` is missing or no status, and nobody has written it again. */
+export type RunState = (typeof states)[number];
+
+const states = ['starting', 'running', 'done', 'failed', 'stopped', 'damaged'] as const;
 
 export interface RankStatus extends ProcessIdentity {
   readonly rank: number;
@@ -53,30 +58,81 @@ export function initialStatus(steps: number): RunStatus {
 }
 
 export function hasEnded(status: RunStatus): boolean {
-  return status.state === 'done' || status.state === 'failed' || status.state === 'stopped';
+  return status.state !== 'starting' && status.state !== 'running';
 }
 
-/** Replaces `status.json` atomically. */
+/** Replaces `status.json` atomically; a power cut leaves the old one or the new one. */
 export function writeStatus(runDir: string, status: RunStatus): void {
-  replaceFile(join(runDir, 'status.json'), `${JSON.stringify(status, null, 2)}\n`);
+  replaceFile(join(runDir, 'status.json'), `${JSON.stringify(status, null, 2)}\n`, { durable: true });
 }
 
 /**
  * The state of the run in a folder. Where the file says that it runs but its processes are gone (a power cut,
- * SIGKILL of the supervisor), it says `failed`: nobody is left to write that down.
+ * SIGKILL of the supervisor), it says `failed`: nobody is left to write that down. Where the file is missing or
+ * damaged, it says `damaged`, with what the rest of the folder knows.
+ * @throws UnreadableFile if the folder is gone
  */
 export function readStatus(runDir: string): RunStatus {
-  const path = join(runDir, 'status.json');
-  if (!existsSync(path)) throw new UnreadableFile(path, 'the status of a run', 'nothing');
-  let status: RunStatus;
-  try {
-    status = JSON.parse(readFileSync(path, 'utf8')) as RunStatus;
-  } catch (cause) {
-    throw new UnreadableFile(path, 'JSON', 'something else', { cause });
-  }
+  const status = storedStatus(runDir);
   if (hasEnded(status) || status.host !== hostname()) return status;
   const owners = status.pids.supervisor ? [status.pids.supervisor] : status.pids.ranks;
   if (owners.length === 0 || owners.some(isAlive)) return status;
   const what = status.pids.supervisor ? 'the supervisor was killed' : 'its ranks were killed';
   return { ...status, state: 'failed', error: `${what} at step ${status.step}` };
+}
+
+/** The same, but a damaged status counts only if nobody writes it again: processes of the run do so every second. */
+export async function settledStatus(runDir: string): Promise<RunStatus> {
+  const status = readStatus(runDir);
+  if (status.state !== 'damaged') return status;
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  return readStatus(runDir);
+}
+
+function storedStatus(runDir: string): RunStatus {
+  const path = join(runDir, 'status.json');
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return isStatus(value) ? value : statusWithoutFile(runDir, 'damaged');
+  } catch (error) {
+    if (!existsSync(runDir)) throw new UnreadableFile(path, 'the status of a run', 'nothing');
+    const { code } = error as NodeJS.ErrnoException;
+    const problem = code && code !== 'ENOENT' ? `not readable (${code})` : code ? 'missing' : 'damaged';
+    return statusWithoutFile(runDir, problem);
+  }
+}
+
+function isStatus(value: unknown): value is RunStatus {
+  const { state, host, pids, heartbeats, step, steps } = (value ?? {}) as Partial<RunStatus>;
+  return (
+    (states as readonly unknown[]).includes(state) &&
+    typeof host === 'string' &&
+    Array.isArray(pids?.ranks) &&
+    Array.isArray(heartbeats) &&
+    Number.isInteger(step) &&
+    Number.isInteger(steps)
+  );
+}
+
+/** What can be said of a run without its status. */
+function statusWithoutFile(runDir: string, problem: string): RunStatus {
+  const path = join(runDir, 'status.json');
+  const attempt = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch {
+      return undefined;
+    }
+  };
+  const config = attempt(() => readStoredConfig(runDir));
+  const last = attempt(() => latestRecords(metricsPath(runDir), 'train', 1)[0]);
+  const cure = `\`patchwise runs resume ${basename(runDir)}\` goes on from the newest checkpoint`;
+  return {
+    ...initialStatus(config?.steps ?? config?.resolved?.steps ?? 0),
+    state: 'damaged',
+    step: last?.step ?? 0,
+    error: `${path} is ${problem}; ${cure}`,
+    ...(config && { created: config.created }),
+    ...(last && { updated: last.time }),
+  };
 }

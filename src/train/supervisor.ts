@@ -79,7 +79,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
   // Who was asked to stop has stopped, even if some ranks had to be killed for it.
   const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
   status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });
-  status.flush();
+  await status.flushEnd();
   log(`${state}${end.outcome === 'failed' ? `: ${end.reason}` : ''}`);
 }
 

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { InvalidConfig } from '../errors';
+import { InvalidConfig, RunFailed } from '../errors';
 import { version } from '../package';
 import type { LongCall } from '../progress';
 import { isDataset } from '../volume/store/dataset';
@@ -27,7 +27,13 @@ import { initialStatus, writeStatus } from './status';
  */
 export async function train(options: TrainOptions, call: LongCall = {}): Promise<Run> {
   const run = await prepareRun(options, call);
-  await launchSupervisor(run.dir, run.id);
+  try {
+    await launchSupervisor(run.dir, run.id);
+  } catch (error) {
+    // A full disk, say: there is no log to read and nothing to resume.
+    if (!(error instanceof RunFailed)) rmSync(run.dir, { recursive: true, force: true });
+    throw error;
+  }
   return run;
 }
 
@@ -51,8 +57,8 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   );
   const config = resolveConfig({ ...options, data });
 
-  mkdirSync(join(dir, 'logs'), { recursive: true });
   try {
+    mkdirSync(join(dir, 'logs'), { recursive: true });
     if (volumes.length > 0) mkdirSync(join(dir, 'data'));
     for (const [i, volume] of volumes.entries()) {
       call.onProgress?.({ done: i, total: volumes.length, what: 'volumes' });
