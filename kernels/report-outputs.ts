@@ -24,7 +24,8 @@ export class OutputWriter {
   write(output: Output): string {
     switch (output.output_type) {
       case 'stream':
-        return pre(`output ${output.name}`, terminalText(joined(output.text)));
+        // The name is the notebook's: anything may stand there.
+        return pre(output.name === 'stderr' ? 'output stderr' : 'output', terminalText(joined(output.text)));
       case 'error':
         return pre(
           'output error',
@@ -43,9 +44,9 @@ export class OutputWriter {
     const still = stillOf(data, text);
     if (still) return still;
     const html = textOf(data['text/html']);
-    if (html !== undefined && isHarmlessHtml(html)) return `<div class="output">${html}</div>`;
+    if (html !== undefined && isHarmlessHtml(html)) return `<div class="output foreign">${html}</div>`;
     const markdown = textOf(data['text/markdown']);
-    if (markdown !== undefined) return `<div class="output">${this.markdown(markdown)}</div>`;
+    if (markdown !== undefined) return `<div class="output foreign">${this.markdown(markdown)}</div>`;
     if (text) return pre('output', text);
     const json = data['application/json'];
     return json === undefined ? '' : pre('output', JSON.stringify(json, null, 2));
@@ -63,7 +64,8 @@ export function figureMark(id: string): string {
   return `<!--${id}-->`;
 }
 
-export function pre(kind: string, text: string): string {
+/** @param kind the report's own classes; only `text` may be the notebook's */
+export function pre(kind: 'code' | 'output' | 'output stderr' | 'output error', text: string): string {
   return text.trim() === '' ? '' : `<pre class="${kind}">${escapeHtml(text)}</pre>`;
 }
 

@@ -23,6 +23,8 @@ pre.code { background: var(--wash); border: 1px solid var(--rule); }
 pre.output { padding: 0.2rem 0.9rem; color: var(--quiet); max-height: 30rem; overflow-y: auto; }
 pre.stderr, pre.error { color: var(--error); }
 .output { margin: 0.4rem 0 1rem; }
+/* HTML of others draws within its own box alone, whatever its styles say. */
+.foreign { contain: layout paint; overflow-x: auto; }
 .figure { margin: 0.8rem 0 1.4rem; }
 .keyword { color: var(--keyword); } .string { color: var(--string); } .number { color: var(--number); } .comment { color: var(--comment); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }

@@ -26,7 +26,7 @@ export async function notebookToHtml(notebook: Notebook, options: ReportOptions 
   const outputs = new OutputWriter(markdown);
   const cells = notebook.cells.map((cell) => {
     const source = sourceOf(cell);
-    if (cell.cell_type === 'markdown') return `<section>${markdown(source)}</section>`;
+    if (cell.cell_type === 'markdown') return `<section class="foreign">${markdown(source)}</section>`;
     if (cell.cell_type === 'raw') return pre('output', source);
     const code = source.trim() === '' ? '' : `<pre class="code">${highlight(source)}</pre>`;
     return `<section>${code}${(cell.outputs ?? []).map((output) => outputs.write(output)).join('\n')}</section>`;

@@ -130,6 +130,19 @@ describe('harmless HTML', () => {
     ['<b/onclick=alert(1)>', false],
     ['<iframe srcdoc="x"></iframe>', false],
     ['<p', false],
+    [
+      '<td style="padding: 2px 4px; color: #333; background-color: rgb(1, 2, 3); font-weight: bold;">1</td>',
+      true,
+    ],
+    ['<a href="https://a.b" style="position:fixed;inset:0">x</a>', false],
+    ['<p style="POSITION : absolute">x</p>', false],
+    ['<p style="posit&#105;on:fixed">x</p>', false],
+    ['<p style="position/**/:fixed">x</p>', false],
+    ['<p style="color:red;z-index:9">x</p>', false],
+    ['<p style="transform:scale(99)">x</p>', false],
+    ['<p style="margin-top:-900px">x</p>', false],
+    ['<p style="margin: 0 -900px">x</p>', false],
+    ['<p style="background:image-set(\'//a.b\')">x</p>', false],
   ])('%s', (html, harmless) => expect(isHarmlessHtml(html)).toBe(harmless));
 
   it('links', () => {
@@ -137,6 +150,71 @@ describe('harmless HTML', () => {
       expect(isHarmlessLink(url)).toBe(true);
     for (const url of ['javascript:x', 'JAVASCRIPT:x', ' javascript:x', 'java\nscript:x', 'data:text/html,x'])
       expect(isHarmlessLink(url)).toBe(false);
+  });
+});
+
+describe.skipIf(!hasChromium('opening a foreign report'))('a report of a foreign notebook', () => {
+  const attack = `"><img src=x onerror="document.title='PWNED'"><x a="`;
+  const cover = '<a href="https://example.org/login" style="position:fixed;inset:0;z-index:9">log in</a>';
+  const cells = [
+    markdown(`# Title\n\n${cover}\n\n<p class="figure" style="position:absolute;top:0">over</p>`),
+    markdown('<div class="foreign"><table width="3000" height="3000"><tr><td>wide</td></tr></table></div>'),
+    code('', { output_type: 'stream', name: attack as 'stdout', text: attack }),
+    code('', { output_type: 'error', ename: attack, evalue: attack, traceback: [attack] }),
+    code('', { output_type: 'error', ename: attack, evalue: attack, traceback: [] }),
+    code(attack, shown({ 'text/html': cover, 'text/plain': attack })),
+    code('', shown({ 'text/markdown': `${cover} ${attack}` })),
+    code('', shown({ 'image/svg+xml': attack, 'text/plain': attack })),
+    code('', shown({ 'image/png': attack, 'text/plain': attack })),
+    code('', shown({ 'application/json': { [attack]: attack } })),
+    code(
+      '',
+      shown({
+        ...figureBundle(
+          new Figure(
+            [{ type: 'scatter', name: attack, x: [1], y: [2] }],
+            { height: 200, title: { text: attack } },
+            attack,
+          ),
+        ),
+      }),
+    ),
+    { ...markdown(attack), cell_type: 'raw' as const },
+    { ...markdown(attack), cell_type: attack as 'raw' },
+  ];
+
+  it('runs nothing of it, and nothing of it lies over the rest of the page', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'patchwise-report-'));
+    const { page, close } = await openBrowser();
+    try {
+      await writeFile(join(folder, 'study.html'), await notebookToHtml(notebook(...cells)));
+      await page.goto(`file://${join(folder, 'study.html')}`);
+      await page.waitForFunction(() => document.querySelector('.figure .main-svg'));
+      await page.waitForTimeout(300);
+      const seen = await page.evaluate(() => {
+        const foreign = [...document.querySelectorAll('.foreign *')];
+        const outside = foreign.filter((node) => {
+          const [a, b] = [node, node.closest('.foreign')!].map((one) => one.getBoundingClientRect());
+          const points = [
+            [a!.left + 1, a!.top + 1],
+            [a!.right - 1, a!.bottom - 1],
+          ] as const;
+          return points.some(
+            ([x, y]) => (x > b!.right + 1 || y > b!.bottom + 1) && document.elementFromPoint(x, y) === node,
+          );
+        });
+        return {
+          title: document.title,
+          handlers: document.querySelectorAll('[onerror], x').length,
+          fixed: foreign.filter((node) => /fixed|absolute/.test(getComputedStyle(node).position)).length,
+          outside: outside.length,
+        };
+      });
+      expect(seen).toEqual({ title: 'Title', handlers: 0, fixed: 0, outside: 0 });
+    } finally {
+      await close();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });
 
