@@ -1,7 +1,7 @@
-import { stripVTControlCharacters } from 'node:util';
 import { FIGURE_MIME, PLOTLY_MIME } from '../src/index';
 import { joined, type MultilineText, type Output } from './notebook';
 import { escapeHtml, isHarmlessHtml } from './safe-html';
+import { terminalHtml, terminalText } from './terminal-text';
 
 /** A figure of a report: drawn by Plotly, or a picture or text where the report would get too large. */
 export interface ReportFigure {
@@ -13,23 +13,29 @@ export interface ReportFigure {
   readonly text: string;
 }
 
+const LONGEST_ALT = 1000;
+
 export type Markdown = (source: string) => string;
 
 /** Outputs as HTML; figures are collected and leave a `<!--figure id-->` mark in their place. */
 export class OutputWriter {
   readonly figures: ReportFigure[] = [];
 
-  constructor(private readonly markdown: Markdown) {}
+  /** @param longest most characters of one text or HTML table; a picture may have ten times as many */
+  constructor(
+    private readonly markdown: Markdown,
+    private readonly longest = Number.POSITIVE_INFINITY,
+  ) {}
 
   write(output: Output): string {
     switch (output.output_type) {
       case 'stream':
         // The name is the notebook's: anything may stand there.
-        return pre(output.name === 'stderr' ? 'output stderr' : 'output', terminalText(joined(output.text)));
+        return this.#terminal(output.name === 'stderr' ? 'output stderr' : 'output', joined(output.text));
       case 'error':
-        return pre(
+        return this.#terminal(
           'output error',
-          terminalText(output.traceback.join('\n') || `${output.ename}: ${output.evalue}`),
+          output.traceback.join('\n') || `${output.ename}: ${output.evalue}`,
         );
       default:
         return this.#bundle(output.data);
@@ -38,18 +44,29 @@ export class OutputWriter {
 
   /** The best form of a bundle that a page can show. */
   #bundle(data: Record<string, unknown>): string {
-    const text = terminalText(textOf(data['text/plain']) ?? '');
+    const plain = textOf(data['text/plain']) ?? '';
+    // It stands for a picture: nobody reads more of it.
+    const text = terminalText(plain.slice(0, LONGEST_ALT));
     const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
     if (isPlotly(figure)) return this.#figure(figure, stillOf(data, text), text);
     const still = stillOf(data, text);
+    if (still.length > 10 * this.longest) return leftOut('A picture', still.length);
     if (still) return still;
     const html = textOf(data['text/html']);
-    if (html !== undefined && isHarmlessHtml(html)) return `<div class="output foreign">${html}</div>`;
+    if (html !== undefined && html.length <= this.longest && isHarmlessHtml(html))
+      return `<div class="output foreign">${html}</div>`;
     const markdown = textOf(data['text/markdown']);
-    if (markdown !== undefined) return `<div class="output foreign">${this.markdown(markdown)}</div>`;
-    if (text) return pre('output', text);
+    if (markdown !== undefined && markdown.length <= this.longest)
+      return `<div class="output foreign">${this.markdown(markdown)}</div>`;
+    if (plain) return this.#terminal('output', plain);
     const json = data['application/json'];
-    return json === undefined ? '' : pre('output', JSON.stringify(json, null, 2));
+    if (json !== undefined) return this.#terminal('output', JSON.stringify(json, null, 2));
+    const unshown = markdown ?? html ?? '';
+    return unshown.length > this.longest ? leftOut('A text', unshown.length) : '';
+  }
+
+  #terminal(kind: 'output' | 'output stderr' | 'output error', text: string): string {
+    return text.trim() === '' ? '' : `<pre class="${kind}">${terminalHtml(text, this.longest)}</pre>`;
   }
 
   #figure(figure: { data: unknown; layout: unknown }, still: string, text: string): string {
@@ -96,11 +113,9 @@ function textOf(value: unknown): string | undefined {
     : undefined;
 }
 
-/** What a terminal would show: no colour codes, and of a line that was written over only what came last. */
-function terminalText(text: string): string {
-  return stripVTControlCharacters(text)
-    .replaceAll('\r\n', '\n')
-    .split('\n')
-    .map((line) => line.slice(line.lastIndexOf('\r', line.length - 2) + 1).replace('\r', ''))
-    .join('\n');
+function leftOut(what: string, characters: number): string {
+  return pre(
+    'output',
+    `${what} of ${(characters / 1e6).toFixed(1)} MB is left out here: the notebook has it.`,
+  );
 }

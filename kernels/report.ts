@@ -8,11 +8,15 @@ import { OutputFile } from './output-file';
 import { figureMark, type Markdown, OutputWriter, pre, type ReportFigure } from './report-outputs';
 import { DRAW, POLICY, STYLE } from './report-page';
 import { escapeHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from './safe-html';
+import { TERMINAL_STYLE } from './terminal-text';
 
 export interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
   readonly title?: string;
-  /** Most bytes of the page; the largest figures become still pictures until it fits. Default 10 million. */
+  /**
+   * Most bytes of the page. Until it fits, the largest figures become still pictures; if that is not enough, the middle
+   * of long texts is left out, then large pictures. Default 10 million.
+   */
   readonly maxBytes?: number;
 }
 
@@ -23,7 +27,28 @@ export interface ReportOptions {
  */
 export async function notebookToHtml(notebook: Notebook, options: ReportOptions = {}): Promise<string> {
   const markdown = await markdownWriter();
-  const outputs = new OutputWriter(markdown);
+  const most = (options.maxBytes ?? 10_000_000) - FRAME_BYTES;
+  let [body, outputs] = writeCells(notebook, markdown, Number.POSITIVE_INFINITY);
+  const plotly = outputs.figures.length > 0 ? await plotlySource() : '';
+  const room = (): number => most - Buffer.byteLength(body) - Buffer.byteLength(plotly);
+  for (const longest of LONGEST_TEXTS) {
+    if (room() >= smallest(outputs.figures)) break;
+    [body, outputs] = writeCells(notebook, markdown, longest);
+  }
+  const title = options.title ?? firstHeading(notebook) ?? 'Notebook';
+  const drawn = figuresThatFit(outputs.figures, room());
+  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? plotly : '');
+}
+
+/** What the page holds beside cells and Plotly. */
+const FRAME_BYTES = 20_000;
+/** Marked gets lost in a paragraph of many megabytes. */
+const LONGEST_MARKDOWN = 1_000_000;
+/** How many characters of a text are shown, tried in turn where the whole does not fit. */
+const LONGEST_TEXTS = [1_000_000, 100_000, 10_000];
+
+function writeCells(notebook: Notebook, markdown: Markdown, longest: number): [string, OutputWriter] {
+  const outputs = new OutputWriter(markdown, longest);
   const cells = notebook.cells.map((cell) => {
     const source = sourceOf(cell);
     if (cell.cell_type === 'markdown') return `<section class="foreign">${markdown(source)}</section>`;
@@ -31,13 +56,15 @@ export async function notebookToHtml(notebook: Notebook, options: ReportOptions 
     const code = source.trim() === '' ? '' : `<pre class="code">${highlight(source)}</pre>`;
     return `<section>${code}${(cell.outputs ?? []).map((output) => outputs.write(output)).join('\n')}</section>`;
   });
-  const title = options.title ?? firstHeading(notebook) ?? 'Notebook';
-  const plotly = outputs.figures.length > 0 ? await plotlySource() : '';
-  const body = cells.join('\n');
-  const room =
-    (options.maxBytes ?? 10_000_000) - Buffer.byteLength(body) - Buffer.byteLength(plotly) - 20_000;
-  const drawn = figuresThatFit(outputs.figures, room);
-  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? plotly : '');
+  return [cells.join('\n'), outputs];
+}
+
+/** Bytes of the figures if each takes its smaller form. */
+function smallest(figures: readonly ReportFigure[]): number {
+  return figures.reduce(
+    (sum, { json, still }) => sum + Math.min(Buffer.byteLength(json), Buffer.byteLength(still)),
+    0,
+  );
 }
 
 /** Writes the report of an executed notebook file, replacing an older one in one step. @throws UnreadableFile */
@@ -71,7 +98,7 @@ function page(title: string, body: string, plotly: string): string {
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${TERMINAL_STYLE}</style>
 </head>
 <body>
 <main>
@@ -133,7 +160,8 @@ async function markdownWriter(): Promise<Markdown> {
       },
     },
   });
-  return (source) => marked.parse(source, { async: false });
+  return (source) =>
+    source.length > LONGEST_MARKDOWN ? pre('output', source) : marked.parse(source, { async: false });
 }
 
 function firstHeading(notebook: Notebook): string | undefined {

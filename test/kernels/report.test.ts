@@ -87,11 +87,13 @@ describe('notebookToHtml', () => {
   });
 
   it('shows each output in its best harmless form', () => {
-    expect(ours()).toContain('red &#60;i&#62;\nstep 2');
+    expect(ours()).toContain('<span class="fg-red">red</span> &#60;i&#62;\nstep 2');
     expect(ours()).toContain('<td>kept</td>');
     expect(ours()).toContain('fallback &#60;1&#62;');
     expect(ours()).toMatch(/<img src="data:image\/svg\+xml;base64,[^"]+" alt="picture">/);
-    expect(ours()).toContain('<pre class="output error">Error: &#60;broken&#62;\n  at cell 4</pre>');
+    expect(ours()).toContain(
+      '<pre class="output error">Error: &#60;broken&#62;\n<span class="dim">  at cell 4</span></pre>',
+    );
   });
 
   it('makes still pictures of the largest figures where the page would be too large', async () => {
@@ -110,6 +112,40 @@ describe('notebookToHtml', () => {
     expect(interactive(small)).toEqual(['figure-1']);
     expect(small.length).toBeLessThan(whole.length - 100_000);
     expect(small.includes('alt="large"')).toBe(true);
+  });
+});
+
+describe('a page that would be too large', () => {
+  const long = 'x'.repeat(30_000_000);
+
+  it('leaves out the middle of long texts, whatever kind of output they are', async () => {
+    const html = await notebookToHtml(
+      notebook(
+        code('1', { output_type: 'stream', name: 'stdout', text: `begin\n${long}\nend` }),
+        code('2', { output_type: 'error', ename: 'E', evalue: 'e', traceback: [`E: begin${long}end`] }),
+        code('3', shown({ 'text/plain': `begin${long}end` })),
+        code('4', shown({ 'application/json': { long } })),
+        code('5', shown({ 'text/html': `<p>${long}</p>`, 'text/plain': 'instead of the table' })),
+        code('6', shown({ 'text/markdown': long })),
+        code('7', { output_type: 'stream', name: 'stdout', text: 'short' }),
+      ),
+    );
+    expect(html.length).toBeLessThan(10_000_000);
+    expect(html.match(/characters are left out here/g)).toHaveLength(4);
+    expect(html).toContain('instead of the table');
+    expect(html).toContain('A text of 30.0 MB is left out here');
+    expect(html).toContain('<pre class="output">short</pre>');
+  });
+
+  it('then large pictures', async () => {
+    const picture = Buffer.alloc(3_000_000).toString('base64');
+    const html = await notebookToHtml(
+      notebook(
+        ...Array.from({ length: 4 }, () => code('1', shown({ 'image/png': picture, 'text/plain': 'p' }))),
+      ),
+    );
+    expect(html.length).toBeLessThan(10_000_000);
+    expect(html).toContain('A picture of 4.0 MB is left out here: the notebook has it.');
   });
 });
 
