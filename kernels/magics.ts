@@ -87,7 +87,7 @@ class Magics {
   async attach(id: string): Promise<Run> {
     const { attach, listRuns } = library();
     const run = id === '' ? (await listRuns())[0] : await attach(id);
-    if (!run) throw new Error('there are no runs here yet');
+    if (!run) throw new Error(noRuns());
     this.show(run.live());
     return run;
   }
@@ -111,7 +111,7 @@ class Magics {
       const { state, step, steps, backend, updated } = await run.status();
       rows.push([run.id, state, `${step}/${steps}`, backend ?? '', updated]);
     }
-    if (rows.length === 0) console.log('no runs here yet');
+    if (rows.length === 0) console.log(noRuns());
     else this.show(new Table({ columns: ['run', 'state', 'step', 'backend', 'updated'], rows }));
   }
 
@@ -170,6 +170,10 @@ function lasted(milliseconds: number): string {
 async function runningOf(runs: readonly Run[]): Promise<Run[]> {
   const states = await Promise.all(runs.map(async (run) => (await run.status()).state));
   return runs.filter((_, at) => states[at] === 'running' || states[at] === 'starting');
+}
+
+function noRuns(): string {
+  return `no runs in ${library().runsRoot()} yet; PATCHWISE_RUNS names another folder`;
 }
 
 /** The library as a cell would import it. */

@@ -1,5 +1,14 @@
 import type { Command } from 'commander';
-import { attach, duration, InvalidArgument, listRuns, type Run, runLines, runsSideBySide } from '../index';
+import {
+  attach,
+  duration,
+  InvalidArgument,
+  listRuns,
+  type Run,
+  runLines,
+  runsRoot,
+  runsSideBySide,
+} from '../index';
 import { nearest } from '../spelling';
 import { follow, recordLine, summary } from './follow';
 import { answer, columns, parseCount } from './terminal';
@@ -27,7 +36,7 @@ export function addRuns(program: Command): void {
       );
       answer(options.json, rows, () =>
         rows.length === 0
-          ? 'no runs here yet'
+          ? `no runs in ${runsRoot()} yet; PATCHWISE_RUNS names another folder`
           : columns([
               ['run', 'state', 'step', 'backend', 'updated'],
               ...rows.map((row) => [

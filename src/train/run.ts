@@ -21,6 +21,7 @@ import {
   type StoredConfig,
   writeStoredConfig,
 } from './run-folder';
+import { knownRunsRoots } from './run-roots';
 import { hasEnded, type RunStatus, readStatus, settledStatus, writeStatus } from './status';
 import { changed } from './watch';
 
@@ -213,11 +214,24 @@ export function live(runs: Run | readonly Run[]): LiveView {
   return new LiveView(all);
 }
 
-/** A run by its id, in the folder of runs, or by its own folder. @throws InvalidArgument naming the latest runs */
+/**
+ * A run by its own folder or by its id: in the folder of runs (`runsRoot`), else in any other that this user has
+ * started runs in. @throws InvalidArgument with the places where it looked and the latest runs
+ */
 export async function attach(idOrDir: string): Promise<Run> {
-  for (const dir of [join(runsRoot(), idOrDir), resolve(idOrDir)]) if (isRunFolder(dir)) return new Run(dir);
+  const root = runsRoot();
+  const others = basename(idOrDir) === idOrDir ? knownRunsRoots().filter((other) => other !== root) : [];
+  const places = [join(root, idOrDir), resolve(idOrDir), ...others.map((other) => join(other, idOrDir))];
+  const dir = places.find(isRunFolder);
+  if (dir !== undefined) return new Run(dir);
+  const elsewhere = others.length > 0 ? ` or in ${others.length} other folder(s) of earlier runs` : '';
   const latest = (await listRuns()).slice(0, 10).map((run) => run.id);
-  throw new InvalidArgument('run', `the id of a run in ${runsRoot()}, or a run's folder`, idOrDir, latest);
+  throw new InvalidArgument(
+    'run',
+    `the folder of a run, or the id of one in ${root}${elsewhere} (PATCHWISE_RUNS names another folder)`,
+    idOrDir,
+    latest,
+  );
 }
 
 /** All runs of a folder, newest first. */

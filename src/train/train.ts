@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { InvalidConfig, RunFailed } from '../errors';
 import { version } from '../package';
 import type { LongCall } from '../progress';
@@ -12,6 +12,7 @@ import { launchSupervisor } from './launch';
 import { isPhantom, isWellFormedPhantom } from './loader';
 import { Run } from './run';
 import { runsRoot, writeStoredConfig } from './run-folder';
+import { rememberRunsRoot } from './run-roots';
 import { runSecret } from './run-secret';
 import { initialStatus, writeStatus } from './status';
 
@@ -72,6 +73,7 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
     await runSecret(dir);
     writeStatus(dir, initialStatus(config.steps ?? 0));
     call.signal?.throwIfAborted();
+    rememberRunsRoot(dirname(dir));
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
     throw error;

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
 import { readState } from '../../src/train/checkpoint';
 import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
 import { runsSideBySide } from '../../src/train/side-by-side';
-import { train } from '../../src/train/train';
+import { prepareRun, train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom';
 import { curve, lastState, processesOf, reach, tiny, until, useTemporaryRuns } from './tiny';
 
@@ -54,6 +55,28 @@ describe('a run', { timeout: 180_000 }, () => {
     await expect(train({ ...tiny, data: 'phantom:16' })).rejects.toThrow('phantom:XxYxZ');
     await expect(attach('no-such-run')).rejects.toThrow(InvalidArgument);
     expect(runs()).toEqual(before);
+  });
+
+  it('is found by its id from a folder of other runs, by its folder from anywhere', async () => {
+    const run = await prepareRun(tiny);
+    const here = process.env.PATCHWISE_RUNS!;
+    const elsewhere = join(here, 'elsewhere');
+    vi.stubEnv('PATCHWISE_RUNS', elsewhere);
+    try {
+      expect((await attach(run.id)).dir).toBe(run.dir);
+      expect((await attach(run.dir)).dir).toBe(run.dir);
+      expect((await attach(relative('.', run.dir))).dir).toBe(run.dir);
+      const failure = await attach('no-such-run').then(String, String);
+      expect(failure).toContain(elsewhere);
+      expect(failure).toMatch(/or in \d+ other folder/);
+      expect(failure).toContain('PATCHWISE_RUNS');
+      expect(failure).not.toMatch(/allowed: *$/);
+      await expect(attach(`../${run.id}-no`)).rejects.toThrow(InvalidArgument);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(process.env.PATCHWISE_RUNS).toBe(here);
+    await rm(run.dir, { recursive: true });
   });
 
   it('fails for good, and says why, where starting again would not help', async () => {
