@@ -1,5 +1,5 @@
 import type { Layout, Trace } from './figure';
-import { axisId, axisKey, type Domain } from './panels';
+import { axisId, axisKey, barLook, type Domain } from './panels';
 import type { ShownSlices } from './shown';
 import { diverging, grays, heading } from './theme';
 
@@ -38,13 +38,26 @@ export function slicesRow(slices: ShownSlices, first: number, y: Domain['y']): S
       coloraxis: 'coloraxis9',
     },
   ];
-  const width = 0.32;
+  const [width, apart] = [0.3, 0.325]; // the bar is right of them
   const axes: Record<string, unknown> = {
     coloraxis8: { colorscale: grays, cmin: 0, cmax: 255, showscale: false },
-    coloraxis9: { colorscale: diverging, cmin: -128, cmax: 128, showscale: false },
+    coloraxis9: {
+      colorscale: diverging,
+      cmin: -128,
+      cmax: 128,
+      // Half of the model's range, which is the training's window.
+      colorbar: {
+        ...barLook('Δ'),
+        tickvals: [-127.5, 0, 127.5],
+        ticktext: ['-1', '0', '1'],
+        x: 0.955,
+        y: (y[0] + y[1]) / 2,
+        len: y[1] - y[0],
+      },
+    },
   };
   const data = pictures.map(({ name, z, coloraxis }, at): Trace => {
-    const [panel, x] = [first + at, at * 0.34];
+    const [panel, x] = [first + at, at * apart];
     const shared = {
       showgrid: false,
       zeroline: false,
@@ -80,6 +93,6 @@ export function slicesRow(slices: ShownSlices, first: number, y: Domain['y']): S
       hovertemplate: `x %{x}, y %{y}<br><b>%{z}</b> of 255<extra>${name}</extra>`,
     };
   });
-  const annotations = pictures.map(({ name }, at) => heading(name, at * 0.34 + width / 2, y[1]));
+  const annotations = pictures.map(({ name }, at) => heading(name, at * apart + width / 2, y[1]));
   return { data, axes, annotations };
 }

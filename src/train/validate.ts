@@ -28,8 +28,8 @@ export interface ValidationResult {
   readonly patches: number;
 }
 
-/** Told, on rank 0, of the first patch and what the model made of it: [pz * py * px] in the model's range. */
-export type FirstPatch = (patch: Float32Array, decoded: Float32Array) => void;
+/** Told, on rank 0, of one patch and what the model made of it: [pz * py * px] in the model's range. */
+export type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
 
 /** The model's range. */
 const [low, high] = [-1, 1];
@@ -39,12 +39,12 @@ const dataRange = high - low;
  * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
  * added up in patch order on every rank, so the result does not depend on the number of ranks.
  *
- * @param onFirst what the watchers of a run want to see
+ * @param onShown gets the patch in which there is most to see: the same one on any number of ranks
  */
 export async function validate(
   { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
   set: PatchSet,
-  onFirst?: FirstPatch,
+  onShown?: ShownPatch,
 ): Promise<ValidationResult> {
   const chosen = sample(set.count, config.validationPatches, config.seed);
   const counts = new Float32Array(model.quantiser.size);
@@ -52,20 +52,25 @@ export async function validate(
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
     const { patch, truth } = await set.readTruth(chosen[i]!);
     set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
-    const { figures, codes, decoded } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
-    if (i === 0) onFirst?.(patch, decoded);
+    const { figures, codes } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
     for (const code of codes) counts[code]!++;
-    rows.push(i, ...figures);
+    rows.push(i, ...figures, detail(patch, config.patch));
     // Lets the heartbeat and the sockets in between two patches.
     await new Promise((resolve) => setImmediate(resolve));
   }
   const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
   await collective.allReduce([counts], 'validation codes');
 
-  const byPatch = gathered.flatMap((array) => chunks([...array], 9)).sort((a, b) => a[0]! - b[0]!);
+  const byPatch = gathered.flatMap((array) => chunks([...array], 10)).sort((a, b) => a[0]! - b[0]!);
   const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
   const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
   const [reconstruction, mse, mae] = [mean(2), mean(3), mean(4)];
+  if (onShown && collective.rank === 0) {
+    const [most] = byPatch.reduce((best, row) => (row[9]! > best[9]! ? row : best));
+    const shown = chosen[most!]!;
+    const { patch, truth } = await set.readTruth(shown);
+    onShown(patch, measure(model, { patch, truth, own: set.own(shown) }, config).decoded);
+  }
   const windows = byPatch.reduce((sum, row) => sum + row[7]!, 0);
   const ssim = byPatch.reduce((sum, row) => sum + row[7]! * row[8]!, 0) / windows;
   return {
@@ -146,6 +151,16 @@ function measure(model: VqGan, { patch, truth, own }: Measured, config: RunConfi
   ];
   tf.dispose([y, commitment, loss, codes]);
   return { figures, codes: used, decoded };
+}
+
+/** Bits a voxel that the middle slice takes at 32 grey levels: 0 for air alone, more where there is more to see. */
+function detail(patch: Float32Array, [px, py, pz]: RunConfig['patch']): number {
+  const levels = new Float64Array(32);
+  const start = (pz >> 1) * px * py;
+  for (const value of patch.subarray(start, start + px * py))
+    levels[Math.max(0, Math.min(31, Math.floor((value + 1) * 16)))]!++;
+  const shares = [...levels].map((count) => count / (px * py));
+  return shares.reduce((bits, share) => (share > 0 ? bits - share * Math.log2(share) : bits), 0);
 }
 
 /**

@@ -5,6 +5,7 @@ import { compareVolumes } from '../../src/evaluate/compare';
 import { alone } from '../../src/model/peers';
 import { patchStart } from '../../src/patch/grid';
 import { ssim } from '../../src/patch/ssim';
+import type { Collective } from '../../src/train/collective/collective';
 import { Alone } from '../../src/train/collective/star';
 import { resolveConfig } from '../../src/train/config';
 import { Learner } from '../../src/train/learner';
@@ -110,6 +111,37 @@ describe('validation', () => {
     expect(measured.psnr).toBeCloseTo(10 * Math.log10(4 / (squared / voxels)), 4);
     expect(measured.usage).toBeGreaterThan(0);
     expect(measured.perplexity).toBeLessThanOrEqual(16);
+  });
+
+  it.each([1, 2])('shows the patch in which there is most to see, with %d rank(s)', async (ranks) => {
+    const { training, data, sampler } = await prepare();
+    await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);
+    // Air but for two: in number 1 two values, in number 2 many.
+    const patches = [0, 1, 2, 3].map((number) =>
+      Float32Array.from({ length: 512 }, (_, voxel) =>
+        number === 2 ? ((voxel * 37) % 200) / 100 - 1 : number === 1 ? (voxel % 2) - 1 : -1,
+      ),
+    );
+    const set: PatchSet = Object.create(data.validation);
+    set.readTruth = async (index) => ({ patch: patches[index]!, truth: patches[index]! });
+    set.prefetch = () => {};
+    const [shown, gathered]: Float32Array[][] = [[], []];
+    const validateOn = (rank: number) => {
+      const collective: Collective = Object.assign(new Alone(), {
+        rank,
+        worldSize: ranks,
+        allGather: async (own: Float32Array) => {
+          gathered!.push(own);
+          while (gathered!.length < ranks) await new Promise((resolve) => setTimeout(resolve, 5));
+          return [...gathered!];
+        },
+      });
+      return validate({ ...training, collective, model: training.learner.model }, set, (patch) =>
+        shown!.push(patch),
+      );
+    };
+    await Promise.all(Array.from({ length: ranks }, (_, rank) => validateOn(rank)));
+    expect(shown).toEqual([patches[2]]);
   });
 
   it('has the SSIM of the parts of patches that count, weighted by their windows', async () => {
