@@ -106,16 +106,24 @@ function panelsOf(drawn: ReadonlySet<string>): readonly (typeof allPanels)[numbe
 
 const allPanels = [...runPanels, ...adversarialPanels, ...morePanels];
 
-/** The latest value of each panel, of validation where it was measured. */
+/**
+ * The latest values of training and of validation, each with its step: they are seldom the same, and neither need be
+ * the step that the run is at.
+ */
 function lastValues(series: readonly Series[]): string[] {
   if (series.some(({ run }) => run)) return [];
-  return runPanels.flatMap(({ key, title }) => {
-    if (key === 'secondsByRank') return [];
-    const lines = series.filter(({ panel }) => panel === key);
-    const value = (lines.find(({ name }) => name === 'validation') ?? lines[0])?.y.at(-1);
-    if (typeof value !== 'number') return [];
-    const [name, unit] = title.split(', ');
-    return [[name, Number(value.toPrecision(4)), ...(unit ? [unit] : [])].join(' ')];
+  return ['train', 'validation'].flatMap((split) => {
+    const lines = series.filter(({ name }) => name === split);
+    const step = Math.max(...lines.map(({ x }) => x.at(-1) ?? 0));
+    const values = runPanels.flatMap(({ key, title }) => {
+      const line = lines.find(({ panel, x }) => panel === key && x.at(-1) === step);
+      const value = line?.y.at(-1);
+      if (typeof value !== 'number') return [];
+      const [name, unit] = title.split(', ');
+      return [[name, Number(value.toPrecision(4)), ...(unit ? [unit] : [])].join(' ')];
+    });
+    const label = split === 'train' ? 'training' : split;
+    return values.length > 0 ? [`${label} at step ${step}: ${values.join(', ')}`] : [];
   });
 }
 

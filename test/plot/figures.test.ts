@@ -197,6 +197,19 @@ describe('a comparison', () => {
 describe('a run', () => {
   const status = { state: 'running', step: 40, steps: 100, backend: 'wasm' };
 
+  it('says of every value in its summary which step it is of', () => {
+    const later = runFigure(recordsOf(47), { ...status, step: 48 }, { title: 'toy' }).summary;
+    expect(later).toMatch(
+      / · step 48 of 100 · wasm · training at step 47: loss .* · validation at step 40: /,
+    );
+    const early = runFigure(recordsOf(7), { ...status, step: 7 }).summary;
+    expect(early).toMatch(/training at step 7: loss/);
+    expect(early).not.toContain('validation');
+    // A group that starts again stands at an earlier step than its records.
+    const again = runFigure(recordsOf(40), { state: 'starting', step: 0, steps: 60 }).summary;
+    expect(again).toMatch(/starting · step 0 of 60 · training at step 40: /);
+  });
+
   it('has a line for every measure, split and rank', () => {
     const figure = runFigure(recordsOf(40), status, { title: 'toy' });
     const keys = figure.data.map(({ uid }) => uid);
@@ -210,7 +223,9 @@ describe('a run', () => {
       expect(keys).toContain(key);
     }
     expect(new Set(keys).size).toBe(keys.length);
-    expect(figure.summary).toMatch(/^toy · running · step 40 of 100 · wasm · loss 0\.1.* · PSNR 24 dB/);
+    expect(figure.summary).toMatch(
+      /^toy · running · step 40 of 100 · wasm · training at step 40: loss 0\.1.*, perplexity 50, .* · validation at step 40: loss 0\.1.*, PSNR 24 dB, perplexity 9, codes in use 40 %$/,
+    );
     const psnr = figure.data.find(({ uid }) => uid === 'psnr-validation')!;
     expect([psnr.x, psnr.y]).toEqual([
       [10, 20, 30, 40],
