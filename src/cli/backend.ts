@@ -52,7 +52,10 @@ async function libtorch(options: BuildFlags): Promise<void> {
   });
   answer(options.json, { ...build, collective }, () => [
     `libtorch ${build.libtorch} from ${build.from}, built in ${build.seconds.toFixed(0)} s`,
-    works(build.test, build.test.cuda && 'CUDA'),
+    works(build.test, build.test.cuda && 'on a GPU'),
+    ...(build.cuda && build.test.cudaProblem
+      ? [`WRONG: it has CUDA, and no GPU answers: ${build.test.cudaProblem}`]
+      : []),
     'missing' in collective
       ? `collective for several hosts: ${collective.missing}`
       : `collective for several hosts: c10d with Gloo${collective.nccl ? ' and NCCL' : ''}${collective.ncclProblem ? `; not NCCL: ${collective.ncclProblem}` : ''}`,

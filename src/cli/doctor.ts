@@ -21,6 +21,8 @@ interface Finding {
   readonly found: string | undefined;
   readonly required: boolean;
   readonly cure?: string;
+  /** What is there and does not work as it should, with the cure. */
+  readonly wrong?: string | undefined;
 }
 
 export function addDoctor(program: Command): void {
@@ -47,14 +49,14 @@ export function addDoctor(program: Command): void {
       ];
       answer(options.json, findings, () =>
         columns(
-          findings.map(({ part, found, required, cure }) => [
-            found ? 'ok' : required ? 'MISSING' : '-',
+          findings.map(({ part, found, required, cure, wrong }) => [
+            wrong ? 'WRONG' : found ? 'ok' : required ? 'MISSING' : '-',
             part,
-            found ?? cure ?? 'not here',
+            wrong ?? found ?? cure ?? 'not here',
           ]),
         ),
       );
-      if (findings.some(({ required, found }) => required && !found)) process.exitCode = 1;
+      if (findings.some(({ required, found, wrong }) => wrong || (required && !found))) process.exitCode = 1;
     });
 }
 
@@ -71,7 +73,7 @@ async function ranks(count: number, { seconds, collective, json }: DoctorOptions
     ...{ ranks: count, seconds, collective: collectiveNamed(collective) },
   });
   answer(json, { ranks: count, ok, findings, ...(measured && { measured }) }, () =>
-    columns(findings.map(({ part, found, wrong }) => [wrong ? 'WRONG' : 'ok', part, found ?? wrong ?? ''])),
+    columns(findings.map(({ part, found, wrong }) => [wrong ? 'WRONG' : 'ok', part, wrong ?? found ?? ''])),
   );
   if (!ok) process.exitCode = 1;
 }
@@ -118,12 +120,12 @@ async function backends(): Promise<Finding[]> {
     }
   }
   const taken = await useBackend().catch((error: Error) => error);
-  findings.push({
-    part: 'backend of runs',
-    found: taken instanceof Error ? undefined : `${taken.name}: ${taken.reason}`,
-    required: true,
-    cure: taken instanceof Error ? taken.message : undefined,
-  });
+  if (taken instanceof Error)
+    findings.push({ part: 'backend of runs', found: undefined, required: true, cure: taken.message });
+  else {
+    const found = `${taken.name}: ${taken.reason}`;
+    findings.push({ part: 'backend of runs', found, required: true, wrong: taken.warning });
+  }
   return findings;
 }
 

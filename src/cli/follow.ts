@@ -5,8 +5,13 @@ import { interruptible } from './terminal';
 export async function follow(run: Run, json: boolean | undefined): Promise<void> {
   const call = interruptible(run.id);
   const { steps } = await run.status();
+  let greeted = false;
   try {
     for await (const record of run.metrics({ signal: call.signal })) {
+      if (!greeted) {
+        for (const notice of runNotices(await run.status())) process.stderr.write(`${notice}\n`);
+        greeted = true;
+      }
       if (record.split === 'train') call.onProgress?.({ done: record.step, total: steps, what: 'steps' });
       else if (!json) process.stderr.write(`\n${recordLine(record)}\n`);
     }

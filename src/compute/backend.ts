@@ -8,6 +8,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument, UnavailableBackend } from '../errors';
+import { askedGpu, idleGpus } from './gpus';
 import { registerStockGradients } from './gradients';
 import { registerKernelGradients, registerKernels } from './kernels';
 import { loadLibtorch } from './libtorch/backend';
@@ -26,6 +27,8 @@ export interface BackendInfo {
   readonly name: BackendName;
   /** Why this one. */
   readonly reason: string;
+  /** What is wrong with the choice: GPUs that are here are not used. */
+  readonly warning?: string;
   readonly device: string;
   readonly threads: number;
   readonly precision: 'float32';
@@ -58,7 +61,8 @@ export const backendNames: readonly BackendName[] = allBackends.filter(
 );
 
 /** What computes, as the backend says of itself when it is loaded. */
-type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'> & Partial<Pick<BackendInfo, 'onHost'>>;
+type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'> &
+  Partial<Pick<BackendInfo, 'onHost' | 'warning'>>;
 
 const LOADERS: Record<BackendName, () => Promise<Facts>> = {
   libtorch: loadLibtorch,
@@ -99,15 +103,40 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
     return activate(requireBackend(wish, 'PATCHWISE_BACKEND'), 'asked for by PATCHWISE_BACKEND');
   }
   const failures: string[] = [];
+  const gpu = askedGpu();
   for (const candidate of allBackends) {
-    if (isNative(candidate) && !BUILT[candidate]()) continue;
+    if (isNative(candidate) ? !BUILT[candidate]() : gpu !== undefined) continue;
     try {
-      return await activate(candidate, whyTaken(candidate, failures));
+      const info = await activate(candidate, whyTaken(candidate, failures));
+      const warning =
+        info.warning ?? (info.device === 'CPU' ? idleGpus(whyIdle(candidate, failures)) : undefined);
+      return { ...info, ...(warning !== undefined && { warning }) };
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
     }
   }
-  throw new UnavailableBackend('auto', failures.join('; '), 'Run `npm ci` in the Patchwise folder');
+  if (gpu === undefined)
+    throw new UnavailableBackend('auto', failures.join('; '), 'Run `npm ci` in the Patchwise folder');
+  const why = failures.join('; ') || 'no backend that computes on GPUs is built';
+  throw new UnavailableBackend('auto', `PATCHWISE_DEVICE asks for ${gpu}, and ${why}`, cureOfGpu);
+}
+
+const cureOfGpu = `Build one with \`${buildCommand('libtorch')}\`, or unset PATCHWISE_DEVICE to compute on the CPU`;
+
+/** Why a backend that computes on the CPU was taken on a machine with GPUs. */
+function whyIdle(name: BackendName, failures: readonly string[]): string {
+  if (failures.length > 0) return failures.join('; ');
+  return BUILT.libtorch()
+    ? `${name} computes on the CPU`
+    : `libtorch, which uses them, is not built. Run \`${buildCommand('libtorch')}\``;
+}
+
+/** Who asks for a GPU by name never gets a CPU. @throws UnavailableBackend */
+function requireGpu(name: BackendName, device: string): void {
+  const gpu = askedGpu();
+  if (gpu === undefined || device !== 'CPU') return;
+  const why = `PATCHWISE_DEVICE asks for ${gpu}, and ${name} computes on the CPU`;
+  throw new UnavailableBackend(name, why, cureOfGpu);
 }
 
 /** What a run and `doctor` say of a backend that nobody named, with the command for a faster one. */
@@ -129,6 +158,7 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
   let facts: Facts;
   try {
     facts = await loaded.get(name)!;
+    requireGpu(name, facts.device);
     if (!(await tf.setBackend(name))) throw new Error('tfjs could not initialise it');
     await tf.ready();
   } catch (error) {

@@ -2,13 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { useBackend } from '../compute/backend';
+import { visibleGpus } from '../compute/gpus';
 import { rankThreads } from '../compute/threads';
 import { InvalidArgument } from '../errors';
 import { compiledFile } from '../package';
 import type { LongCall } from '../progress';
 import { builtC10d } from './collective/c10d/addon';
 import type { CollectiveName } from './collective/connect';
-import { pinGpu, visibleGpus } from './devices';
+import { pinGpu } from './devices';
 import { freePort } from './free-port';
 import { heartbeatVariable } from './parent-watch';
 import { type ProbeMessage, type ProbeResult, type ProbeTask, probeVariable } from './probe';
@@ -55,7 +57,7 @@ export async function checkRanks(options: RanksCheckOptions): Promise<RanksCheck
     port instanceof Error
       ? { part: 'port', wrong: `no port of 127.0.0.1 can be listened on: ${port.message}` }
       : { part: 'port', found: `127.0.0.1:${port} is free${masterPort()}` },
-    devices(ranks),
+    await devices(ranks),
     collectives(),
   );
   let work: string | undefined;
@@ -85,7 +87,8 @@ export async function checkRanks(options: RanksCheckOptions): Promise<RanksCheck
         ? { part: 'all-reduce', found: describe(measured, ranks) }
         : { part: 'all-reduce', wrong: wrong ?? 'the ranks ended without a word' },
     );
-    return { findings, ...(measured && { measured }), ok: measured !== undefined };
+    const ok = measured !== undefined && findings.every(({ wrong }) => wrong === undefined);
+    return { findings, ...(measured && { measured }), ok };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -160,14 +163,20 @@ async function probes(
   return wrong === undefined && measured ? { measured } : { wrong: wrong ?? 'no rank has answered' };
 }
 
-function devices(ranks: number): RanksFinding {
+async function devices(ranks: number): Promise<RanksFinding> {
   const gpus = visibleGpus();
   if (gpus.length === 0) {
     const threads = `${rankThreads(ranks)} thread(s) each`;
     return { part: 'devices', found: `no GPU; ${ranks} ranks on the processor, ${threads}` };
   }
   const shared = ranks > gpus.length ? `, which ${Math.ceil(ranks / gpus.length)} ranks share` : '';
-  return { part: 'devices', found: `GPU ${gpus.slice(0, ranks).join(', ')}${shared}` };
+  const found = `GPU ${gpus.slice(0, ranks).join(', ')}${shared}`;
+  // That the driver lists a GPU does not say that the backend computes on it.
+  const wrong = await useBackend().then(
+    ({ warning }) => warning,
+    (error: Error) => error.message,
+  );
+  return { part: 'devices', found, ...(wrong !== undefined && { wrong }) };
 }
 
 function collectives(): RanksFinding {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { visibleGpus } from './devices';
+import { ownGpu } from './devices';
 
 /** What a rank's process has in use. */
 export interface Resources {
@@ -19,7 +19,7 @@ const gpuInterval = 5000;
 
 /** Looks at this process, and now and then at its GPU. */
 export class ResourceMeter {
-  private readonly gpuId: string | undefined = visibleGpus()[0];
+  private readonly gpuId: string | undefined = ownGpu();
   private gpu = { gpu: 0, gpuMemory: 0 };
   private asked = Number.NEGATIVE_INFINITY;
   private lastCpu = process.cpuUsage();

@@ -51,6 +51,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const learner = new Learner(config, steps, peers, alone);
   if (found) learner.load(found);
   const note = notes(
+    backend.warning,
     resumed && whatChanged(resumed, config, ranks),
     fewLatents(config.model, config.patch, config.batch * config.accumulate * ranks),
   );

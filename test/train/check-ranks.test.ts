@@ -46,12 +46,15 @@ describe('doctor --ranks', { timeout: 120_000 }, () => {
 
   it('shares out the GPUs that nvidia-smi lists', async () => {
     const smi = join(folder, 'nvidia-smi');
-    writeFileSync(smi, '#!/bin/sh\nprintf "0\\n1\\n"\n');
+    writeFileSync(smi, '#!/bin/sh\nprintf "GPU 0: A (UUID: GPU-a)\\nGPU 1: A (UUID: GPU-b)\\n"\n');
     chmodSync(smi, 0o755);
     process.env.PATH = `${folder}:${path}`;
     const check = await checkRanks({ ranks: 4, seconds: 0.2, folder, collective: 'local' });
     expect(found(check, 'devices')!.found).toBe('GPU 0, 1, which 2 ranks share');
-    expect(check.ok).toBe(true);
+    // No driver answers here: the ranks would compute on the CPU.
+    expect(found(check, 'devices')!.wrong).toMatch(/2 GPU\(s\), and the CPU computes/);
+    expect(check.ok).toBe(false);
+    expect(check.measured).toBeDefined();
   });
 
   it('ends at once, with its ranks, when it is aborted', async () => {

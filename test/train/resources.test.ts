@@ -8,6 +8,7 @@ import { until } from './tiny';
 const path = process.env.PATH;
 afterEach(() => {
   process.env.PATH = path;
+  delete process.env.LOCAL_RANK;
 });
 
 it('tells the cores that are busy and the memory that is taken', () => {
@@ -21,15 +22,23 @@ it('tells the cores that are busy and the memory that is taken', () => {
   expect(held.length + gpu + gpuMemory).toBe(64 << 20);
 });
 
-it("asks nvidia-smi for the rank's own GPU", async () => {
+// torchrun pins nobody: its ranks see all GPUs, and each takes that of its local rank.
+it.each([
+  [undefined, { gpu: 7, gpuMemory: 2048 }],
+  ['1', { gpu: 9, gpuMemory: 1024 }],
+])("asks nvidia-smi for the rank's own GPU: local rank %s", async (localRank, expected) => {
+  if (localRank) process.env.LOCAL_RANK = localRank;
   const folder = mkdtempSync(join(tmpdir(), 'patchwise-smi-'));
   const program = join(folder, 'nvidia-smi');
   // Lists two GPUs, and answers for the one that it is asked for.
-  writeFileSync(program, '#!/bin/sh\ncase "$1" in --id=0) echo "7, 2048";; *) echo 0; echo 1;; esac\n');
+  writeFileSync(
+    program,
+    '#!/bin/sh\ncase "$1" in --id=0) echo "7, 2048";; --id=1) echo "9, 1024";; *) echo "GPU 0: A"; echo "GPU 1: A";; esac\n',
+  );
   chmodSync(program, 0o755);
   process.env.PATH = `${folder}:${path}`;
   const meter = new ResourceMeter();
   meter.look();
   await until(() => meter.look().gpu > 0);
-  expect(meter.look()).toMatchObject({ gpu: 7, gpuMemory: 2048 });
+  expect(meter.look()).toMatchObject(expected);
 });

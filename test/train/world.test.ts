@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { visibleGpus } from '../../src/compute/gpus';
 import { InvalidArgument } from '../../src/errors';
-import { pinGpu, sharesGpu, visibleGpus } from '../../src/train/devices';
+import { pinGpu, sharesGpu } from '../../src/train/devices';
 import { firstHost, worldEnvironment, worldFromEnvironment } from '../../src/train/world';
 
 describe('the place of a rank', () => {
@@ -77,5 +78,21 @@ describe('devices', () => {
     expect([2, 3].map((ranks) => sharesGpu(ranks, pinGpu(0, gpus, ranks)))).toEqual([false, true]);
     const torchrun = { CUDA_VISIBLE_DEVICES: '0,1' };
     expect([2, 3].map((ranks) => sharesGpu(ranks, torchrun))).toEqual([false, true]);
+  });
+
+  it('ranks that are all told one GPU share it', () => {
+    const named = { CUDA_VISIBLE_DEVICES: '0,1,2,3', PATCHWISE_DEVICE: 'cuda:1' };
+    expect([1, 2].map((ranks) => sharesGpu(ranks, named))).toEqual([false, true]);
+    expect(sharesGpu(4, { ...named, PATCHWISE_DEVICE: 'cuda' })).toBe(false);
+  });
+
+  it('counts GPUs as nvidia-smi does, unless their names were given', () => {
+    const { CUDA_VISIBLE_DEVICES: given } = process.env;
+    delete process.env.CUDA_VISIBLE_DEVICES;
+    expect(pinGpu(1, ['0', '1'], 2).CUDA_DEVICE_ORDER).toBe('PCI_BUS_ID');
+    process.env.CUDA_VISIBLE_DEVICES = '0,1';
+    expect(pinGpu(1, ['0', '1'], 2).CUDA_DEVICE_ORDER).toBeUndefined();
+    if (given === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
+    else process.env.CUDA_VISIBLE_DEVICES = given;
   });
 });

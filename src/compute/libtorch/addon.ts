@@ -37,6 +37,11 @@ export interface Addon {
   halfStorage(on: boolean): void;
   /** How many GPUs libtorch sees. */
   gpus(): number;
+  /** Why it sees none, in CUDA's words; empty where it sees some. */
+  cudaProblem(): string;
+  /** cuDNN's version, 91501 for 9.15.1; 0 where there is none. */
+  cudnn(): number;
+  /** Computes on a GPU from now on: floats are floats (no TF32), and the same bits every time. */
   useCuda(device: number): void;
 
   fromArray: Computes<[values: ArrayBufferView, shape: Shape, dtype: number]>;
@@ -140,7 +145,21 @@ function guarded(call: (...args: unknown[]) => unknown): (...args: unknown[]) =>
     } catch (error) {
       const { code, bytes, limit } = error as { code?: string; bytes?: number; limit?: number };
       if (code !== 'ERR_OUT_OF_MEMORY') throw error;
-      throw new OutOfMemory('libtorch', bytes ?? 0, limit ?? 0, { cause: error });
+      const told = bytes ? {} : figuresIn((error as Error).message);
+      const { bytes: asked = bytes ?? 0, limit: all = limit ?? 0 } = told;
+      throw new OutOfMemory('libtorch', asked, all, { cause: error });
     }
   };
+}
+
+/** Bytes asked for and bytes in all, from what CUDA's allocator says; it has no other way to tell them. */
+export function figuresIn(message: string): { bytes?: number; limit?: number } {
+  const size = (pattern: RegExp): number | undefined => {
+    const [, amount, unit] = pattern.exec(message) ?? [];
+    if (amount === undefined || unit === undefined) return undefined;
+    return Math.round(Number(amount) * 2 ** (10 * ['bytes', 'KiB', 'MiB', 'GiB'].indexOf(unit)));
+  };
+  const bytes = size(/Tried to allocate ([\d.]+) (bytes|KiB|MiB|GiB)/);
+  const limit = size(/total capacity of ([\d.]+) (bytes|KiB|MiB|GiB)/);
+  return { ...(bytes !== undefined && { bytes }), ...(limit !== undefined && { limit }) };
 }

@@ -11,7 +11,10 @@ import { LibtorchTensors } from './tensors';
 export interface SelfTest {
   readonly version: string;
   readonly threads: number;
+  /** Whether the kernels were tried on a GPU. */
   readonly cuda: boolean;
+  /** Why not, in CUDA's words, where libtorch has CUDA. */
+  readonly cudaProblem?: string;
   /** Of a 3x3x3 convolution of 32 channels on 64 x 64 x 32 voxels. */
   readonly gigaflopsPerSecond: number;
 }
@@ -20,6 +23,9 @@ export interface SelfTest {
 export async function selfTest(path: string): Promise<SelfTest> {
   const addon = loadAddon(path);
   addon.threads(rankThreads());
+  // A build whose CUDA part is broken must not pass.
+  const cuda = addon.gpus() > 0 && process.env.PATCHWISE_DEVICE !== 'cpu';
+  if (cuda) addon.useCuda(0);
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
   await registerStockKernels('libtorch', tensors);
@@ -28,7 +34,11 @@ export async function selfTest(path: string): Promise<SelfTest> {
   await tf.setBackend('libtorch');
   testKernels();
   const gigaflopsPerSecond = convolutionSpeed();
-  return { version: addon.version, threads: addon.threads(0), cuda: addon.gpus() > 0, gigaflopsPerSecond };
+  const problem = addon.cudaProblem();
+  return {
+    ...{ version: addon.version, threads: addon.threads(0), cuda, gigaflopsPerSecond },
+    ...(problem !== '' && { cudaProblem: problem }),
+  };
 }
 
 if (require.main === module) void printSelfTest(() => selfTest(process.argv[2]!));

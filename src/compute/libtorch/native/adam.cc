@@ -73,7 +73,7 @@ void squares(Call& call) {
   double sum = 0;
   Tensor onDevice;
   for (const Tensor& tensor : call.tensors(0)) {
-    if (tensor.device().is_cpu()) {
+    if (onCpu(tensor)) {
       Tensor dense = tensor.contiguous();
       const float* values = dense.data_ptr<float>();
       std::vector<double> parts((dense.numel() + kPart - 1) / kPart);

@@ -4,6 +4,7 @@
 #include <torch/version.h>
 #include <deque>
 #include "allocator.h"
+#include "cuda.h"
 #include "device_memory.h"
 #include "table.h"
 
@@ -54,9 +55,9 @@ napi_value invoke(napi_env env, napi_callback_info info) {
   } catch (const OutOfMemory& problem) {
     throwOutOfMemory(env, problem);
   } catch (const c10::Error& problem) {
-    // A GPU's allocator has a class of its own for it, the CPU's default one only words.
+    // A GPU's allocator has a class of its own for it; the CPU's default one, cuDNN and cuBLAS only words.
     std::string why = problem.what_without_backtrace();
-    if (dynamic_cast<const c10::OutOfMemoryError*>(&problem) || why.find("not enough memory") != std::string::npos)
+    if (dynamic_cast<const c10::OutOfMemoryError*>(&problem) || saysOutOfMemory(why))
       throwOutOfMemory(env, OutOfMemory(0, environment->device.is_cpu() ? memoryLimit() : 0), why);
     else
       fail(why);
@@ -144,18 +145,28 @@ void addControl(Exports& exports) {
   exports.push_back({"", "resetPeak", [](Call& call) { resetPeakOn(call.environment.device); }});
   exports.push_back({"", "releaseCache", [](Call& call) { releaseCacheOn(call.environment.device); }});
   exports.push_back({"", "limitMemory", [](Call& call) { limitMemory(call.integer(0)); }});
-  exports.push_back({"", "ownLoops", [](Call& call) { call.environment.ownLoops = call.flag(0); }});
+  exports.push_back({"", "ownLoops", [](Call& call) { call.environment.ownLoops = call.flag(0) && !likeCuda(); }});
   exports.push_back({"", "halfStorage", [](Call& call) {
     call.environment.storage = call.flag(0) ? at::kBFloat16 : at::kFloat;
   }});
   exports.push_back({"", "gpus", [](Call& call) {
     napi_value number;
-    napi_create_uint32(call.env, at::hasCUDA() ? (uint32_t)at::getNumGPUs() : 0, &number);
+    napi_create_uint32(call.env, (uint32_t)cudaDevices(), &number);
+    call.answer(number);
+  }});
+  exports.push_back({"", "cudaProblem", [](Call& call) {
+    napi_value text;
+    napi_create_string_utf8(call.env, cudaProblem().c_str(), NAPI_AUTO_LENGTH, &text);
+    call.answer(text);
+  }});
+  exports.push_back({"", "cudnn", [](Call& call) {
+    napi_value number;
+    napi_create_double(call.env, (double)cudnnVersion(), &number);
     call.answer(number);
   }});
   exports.push_back({"", "useCuda", [](Call& call) {
     TORCH_CHECK(call.environment.slots.size() == call.environment.free.size(), "tensors are alive on another device");
-    call.environment.device = at::Device(at::kCUDA, (c10::DeviceIndex)call.integer(0));
+    call.environment.device = startCuda(call.integer(0));
     call.environment.ownLoops = false;
   }});
 }

@@ -83,7 +83,7 @@ at::ScalarType storageOf(Call& call, at::IntArrayRef weights, int64_t channels) 
 // What libtorch is to compute in: oneDNN is slower in bfloat16 than in floats at these sizes on processors without
 // matrix units, and our own loops take what fits where there is one; cuDNN has them.
 at::ScalarType computeIn(Call& call, at::ScalarType stored) {
-  return call.environment.device.is_cpu() ? at::kFloat : stored;
+  return call.environment.device.is_cpu() && !likeCuda() ? at::kFloat : stored;
 }
 
 const Tensor& filterIn(Slot& slot, bool transposed, at::ScalarType type) {
@@ -95,7 +95,7 @@ const Tensor& filterIn(Slot& slot, bool transposed, at::ScalarType type) {
 // ATen sends small convolutions to a slow path of its own; on the CPU oneDNN is asked directly.
 Tensor plainConvolution(const Tensor& x, const Tensor& filter, const Tensor& bias, const Sizes& stride) {
   c10::optional<Tensor> b = bias.defined() ? c10::optional<Tensor>(bias) : c10::nullopt;
-  if (x.device().is_cpu() && at::hasMKLDNN() && x.numel() > 0)
+  if (onCpu(x) && at::hasMKLDNN() && x.numel() > 0)
     return at::mkldnn_convolution(x, filter, b, kZeros, stride, kOnes, 1);
   return at::convolution(x, filter, b, stride, kZeros, kOnes, false, kZeros, 1);
 }
@@ -113,7 +113,7 @@ Tensor transposedConvolution(const Tensor& x, const Tensor& filter, const Tensor
 #if TORCH_VERSION_MAJOR < 2
   // For it libtorch 1 has code alone that unfolds each voxel to all taps: 16 times the memory, and slow. The input
   // gradient of a plain convolution is the same sum, by oneDNN.
-  if (x.device().is_cpu() && x.numel() > 0) {
+  if (onCpu(x) && x.numel() > 0) {
     Sizes shape{x.size(0), filter.size(1)};
     for (int axis = 0; axis < 3; axis++) shape.push_back((x.size(2 + axis) - 1) * stride[axis] + 1 - crop[axis]);
     Tensor like = at::empty(shape, x.options(), at::MemoryFormat::ChannelsLast3d); // its shape alone is read

@@ -14,6 +14,13 @@ namespace {
 // Partial sums are taken over this many shares of a volume, however many threads there are: the same result on all.
 constexpr int64_t kShares = 64;
 
+// The variance of all values there are, not an estimate from a sample of them.
+#if TORCH_VERSION_MAJOR >= 2
+const c10::optional<at::Scalar> kPopulation = at::Scalar(0);
+#else
+const c10::optional<int64_t> kPopulation = (int64_t)0;
+#endif
+
 struct Shape {
   int64_t n, rows, width, channels, groups; // rows = d * h
   Row row;
@@ -103,12 +110,6 @@ void apply(const Shape& s, const Tensor& x, const Coefficients& by, bool silu, i
   });
 }
 
-// What torch's own norm takes: on the CPU our order of memory as it is, on GPUs its own alone.
-Tensor forTorch(const Tensor& x) {
-  Tensor first = channelsFirst(x.contiguous());
-  return x.device().is_cpu() ? first : first.contiguous();
-}
-
 // Runs body with a value of the type that a tensor is stored in.
 template <typename Body>
 void withType(const Tensor& tensor, Body body) {
@@ -136,13 +137,30 @@ void normaliseBy(Call& call, const Shape& s, const Tensor& x, const Tensor& gamm
   call.result(std::move(slot));
 }
 
-// x * factor + offset [n, channels, 1, 1, 1] of each channel: gamma * scale * (x - mean) + beta.
+// x * factor + offset [n, 1, 1, 1, channels] of each channel: gamma * scale * (x - mean) + beta.
 std::array<Tensor, 2> factorAndOffset(const Shape& s, const Tensor& gamma, const Tensor& beta, const Tensor& mean,
                                       const Tensor& scale) {
-  Sizes byGroup{s.n, s.groups, 1}, byChannel{1, s.groups, s.perGroup()}, wide{s.n, s.channels, 1, 1, 1};
+  Sizes byGroup{s.n, s.groups, 1}, byChannel{1, s.groups, s.perGroup()}, wide{s.n, 1, 1, 1, s.channels};
   Tensor factor = scale.reshape(byGroup) * gamma.reshape(byChannel);
   Tensor offset = beta.reshape(byChannel) - mean.reshape(byGroup) * factor;
   return {factor.reshape(wide), offset.reshape(wide)};
+}
+
+// The same without our loops.
+void normaliseOnDevice(Call& call, const Shape& s, const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                       const Tensor& mean, const Tensor& scale, bool silu) {
+  auto [factor, offset] = factorAndOffset(s, gamma, beta, mean, scale);
+  Tensor y = at::addcmul(offset, x, factor);
+  if (silu) at::silu_(y);
+  if (x.numel() == 0) return call.result(y.to(call.environment.storage));
+  Slot slot;
+  slot.border = {{1, 1, 1}, {1, 1, 1}};
+  slot.bordered = at::empty({s.n, x.size(1) + 2, x.size(2) + 2, x.size(3) + 2, s.channels},
+                            x.options().dtype(call.environment.storage));
+  slot.value = insideOf(slot.bordered, slot.border);
+  slot.value.copy_(y);
+  spreadBorder(slot.bordered, slot.border);
+  call.result(std::move(slot));
 }
 
 // (x, gamma, beta, groups, eps, silu) -> y, mean [n, groups], reciprocal standard deviation [n, groups]
@@ -153,10 +171,13 @@ void groupNorm(Call& call) {
   bool silu = call.flag(5);
   Shape s = shapeOf(x, groups);
   if (!call.environment.ownLoops || x.numel() == 0) {
-    auto [y, mean, scale] = at::native_group_norm(forTorch(x).to(at::kFloat), gamma, beta, s.n, s.channels, s.rows * s.width,
-                                                  groups, eps);
-    y = channelsLast(y);
-    call.result((silu ? at::silu(y) : y).to(call.environment.storage).contiguous());
+    // In our order of memory. torch's own norm wants another order, and computes y in another way than `normalise`
+    // does: the backward pass would see other values than the forward pass.
+    Tensor byGroup = x.reshape({s.n, s.rows * s.width, groups, s.perGroup()}).to(at::kFloat);
+    Sizes within{1, 3};
+    auto [variance, mean] = at::var_mean(byGroup, at::OptionalIntArrayRef(at::IntArrayRef(within)), kPopulation, false);
+    Tensor scale = variance.add(eps).rsqrt_();
+    normaliseOnDevice(call, s, x, gamma, beta, mean, scale, silu);
     call.result(mean);
     call.result(scale);
     return;
@@ -179,28 +200,32 @@ void normalise(Call& call) {
   Shape s = shapeOf(x, call.integer(5));
   bool silu = call.flag(6);
   if (call.environment.ownLoops && x.numel() > 0) return normaliseBy(call, s, x, gamma, beta, mean, scale, silu);
-  auto [factor, offset] = factorAndOffset(s, gamma, beta, mean, scale);
-  Tensor y = channelsLast(at::addcmul(offset, forTorch(x).to(at::kFloat), factor));
-  call.result((silu ? at::silu(y) : y).to(call.environment.storage).contiguous());
+  normaliseOnDevice(call, s, x, gamma, beta, mean, scale, silu);
 }
 
-void groupNormGradientByTorch(Call& call, const Shape& s) {
+void groupNormGradientOnDevice(Call& call, const Shape& s) {
   at::ScalarType type = call.tensor(1).scalar_type();
-  Tensor dy = forTorch(call.tensor(0)).to(at::kFloat), x = forTorch(call.tensor(1)).to(at::kFloat);
+  Tensor dy = call.tensor(0).to(at::kFloat).contiguous(), x = call.tensor(1).to(at::kFloat).contiguous();
   Tensor gamma = call.tensor(2), beta = call.tensor(3), mean = call.tensor(4), scale = call.tensor(5);
   if (call.flag(7)) {
     // The value before SiLU is computed anew: kept, it would double what a norm holds until the gradient.
     auto [factor, offset] = factorAndOffset(s, gamma, beta, mean, scale);
     dy = at::silu_backward(dy, at::addcmul(offset, x, factor));
   }
-#if TORCH_VERSION_MAJOR < 2
-  dy = dy.contiguous(), x = x.contiguous(); // it read any order as this one
-#endif
-  auto [dx, dgamma, dbeta] = at::native_group_norm_backward(dy, x, mean, scale, gamma, s.n, s.channels,
-                                                            s.rows * s.width, s.groups, {true, true, true});
-  call.result(channelsLast(dx).to(type).contiguous());
-  call.result(dgamma);
-  call.result(dbeta);
+  Sizes byGroup{s.n, s.groups, 1}, byChannel{s.n, s.groups, s.perGroup()}, rows{s.n, s.rows * s.width, s.channels};
+  Tensor g = dy.reshape(rows), v = x.reshape(rows);
+  auto wide = [&](const Tensor& t) { return t.expand(byChannel).reshape({s.n, 1, s.channels}); };
+  Tensor m = mean.reshape(byGroup), r = scale.reshape(byGroup);
+  // By channel of a sample: the sums of dy, and of dy * (x - mean) * scale.
+  Tensor sums = g.sum(1).reshape(byChannel), products = (v - wide(m)).mul_(g).sum(1).reshape(byChannel) * r;
+  Tensor weight = gamma.reshape({1, s.groups, s.perGroup()});
+  Tensor sum = (sums * weight).sum(2, true), product = (products * weight).sum(2, true); // by group, after gamma
+  double count = (double)s.rows * s.width * s.perGroup();
+  Tensor along = r * product / count;
+  Tensor dx = at::addcmul(wide(m * r * along - r * sum / count), g, wide(weight * r)).addcmul_(v, wide(r * along), -1);
+  call.result(dx.reshape(x.sizes()).to(type));
+  call.result(products.sum(0).reshape({s.channels}));
+  call.result(sums.sum(0).reshape({s.channels}));
 }
 
 // dx, and dgamma and dbeta added to, from dy with its border; both as they are stored.
@@ -265,7 +290,7 @@ void groupNormGradient(Call& call) {
   Tensor mean = call.tensor(4).contiguous(), scale = call.tensor(5).contiguous();
   Shape s = shapeOf(x, call.integer(6));
   bool silu = call.flag(7);
-  if (!call.environment.ownLoops || x.numel() == 0) return groupNormGradientByTorch(call, s);
+  if (!call.environment.ownLoops || x.numel() == 0) return groupNormGradientOnDevice(call, s);
 
   bool folded = given.value.defined();
   Tensor dy = (folded ? given.value : given.gradient).contiguous();

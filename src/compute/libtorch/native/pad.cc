@@ -13,16 +13,6 @@ Sizes grown(at::IntArrayRef shape, const Border& border, int64_t sign) {
   return sizes;
 }
 
-// torch wants the last axis first.
-Sizes torchPads(const Border& border) {
-  Sizes pads;
-  for (int axis = 2; axis >= 0; axis--) {
-    pads.push_back(border.before[axis]);
-    pads.push_back(border.after[axis]);
-  }
-  return pads;
-}
-
 // The folded rows, each summed in floats.
 template <typename T>
 void foldAll(const Tensor& from, const Border& border, Tensor& to) {
@@ -39,13 +29,54 @@ void foldAll(const Tensor& from, const Border& border, Tensor& to) {
   });
 }
 
+// The faces are added to the voxels beside them, axis by axis, in floats and in one order. torch's own gradient of a
+// replicated border adds atomically on GPUs, in any order, and refuses 2^31 numbers and more.
+Tensor foldOnDevice(Tensor part, const Border& border) {
+  for (int axis = 0; axis < 3; axis++) {
+    int64_t dim = 1 + axis, before = border.before[axis], after = border.after[axis];
+    int64_t size = part.size(dim) - before - after;
+    if (before + after == 0) continue;
+    auto sumOf = [&](int64_t start, int64_t length) {
+      return part.narrow(dim, start, length).sum(dim, true, at::kFloat).to(part.scalar_type());
+    };
+    if (size == 1) {
+      part = sumOf(0, before + 1 + after);
+      continue;
+    }
+    Tensor first = sumOf(0, before + 1), last = sumOf(before + size - 1, after + 1);
+    part = part.narrow(dim, before, size).clone(at::MemoryFormat::Contiguous);
+    part.narrow(dim, 0, 1).copy_(first);
+    part.narrow(dim, size - 1, 1).copy_(last);
+  }
+  return part.contiguous();
+}
+
 } // namespace
+
+void spreadBorder(Tensor& bordered, const Border& border) {
+  for (int axis = 0; axis < 3; axis++) {
+    int64_t dim = 1 + axis, before = border.before[axis], after = border.after[axis];
+    // The axes before this one are whole by now; of those after it only the inside is.
+    Tensor part = bordered;
+    for (int64_t later = dim + 1; later < 4; later++) {
+      int64_t cut = border.before[later - 1];
+      part = part.narrow(later, cut, part.size(later) - cut - border.after[later - 1]);
+    }
+    int64_t size = part.size(dim) - before - after;
+    if (before > 0) part.narrow(dim, 0, before).copy_(part.narrow(dim, before, 1));
+    if (after > 0) part.narrow(dim, before + size, after).copy_(part.narrow(dim, before + size - 1, 1));
+  }
+}
 
 Tensor addBorder(const Tensor& x, const Border& border) {
   if (border.empty()) return x;
   Tensor from = x.contiguous();
-  if (!x.device().is_cpu()) return channelsLast(at::replication_pad3d(channelsFirst(from), torchPads(border))).contiguous();
   Tensor to = at::empty(grown(x.sizes(), border, 1), x.options());
+  if (!onCpu(x)) {
+    insideOf(to, border).copy_(from);
+    spreadBorder(to, border);
+    return to;
+  }
   int64_t depth = x.size(1), height = x.size(2), width = x.size(3), channels = x.size(4);
   int64_t fullDepth = to.size(1), fullHeight = to.size(2), fullWidth = to.size(3);
   int64_t left = border.before[2], right = border.after[2];
@@ -72,13 +103,8 @@ Tensor addBorder(const Tensor& x, const Border& border) {
 Tensor foldBorder(const Tensor& gradient, const Border& border) {
   if (border.empty()) return gradient;
   Tensor from = gradient.contiguous();
-  Sizes shape = grown(gradient.sizes(), border, -1);
-  if (!gradient.device().is_cpu()) {
-    Tensor like = at::empty(shape, gradient.options());
-    return channelsLast(at::replication_pad3d_backward(channelsFirst(from), channelsFirst(like), torchPads(border)))
-        .contiguous();
-  }
-  Tensor to = at::empty(shape, gradient.options());
+  if (!onCpu(gradient)) return foldOnDevice(from, border);
+  Tensor to = at::empty(grown(gradient.sizes(), border, -1), gradient.options());
   if (gradient.scalar_type() == at::kBFloat16) foldAll<BFloat16>(from, border, to);
   else foldAll<float>(from, border, to);
   return to;

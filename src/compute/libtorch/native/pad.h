@@ -8,6 +8,8 @@ namespace patchwise {
 Tensor addBorder(const Tensor& x, const Border& border);
 // The sums of what was replicated from each voxel.
 Tensor foldBorder(const Tensor& gradient, const Border& border);
+// Fills the border of `bordered` from its inside, in place.
+void spreadBorder(Tensor& bordered, const Border& border);
 // The view of the inside.
 Tensor insideOf(const Tensor& bordered, const Border& border);
 // x with this border, without a copy where the slot has one already.

@@ -32,6 +32,13 @@ void stridedSlice(Call& call) {
 void gather(Call& call) {
   Tensor x = call.tensor(0), indices = call.tensor(1);
   int64_t axis = call.integer(2);
+  // A GPU finds a wrong index when it is too late, and no call works after that.
+  if (!onCpu(x) && indices.numel() > 0) {
+    auto [least, most] = at::aminmax(indices);
+    int64_t low = least.item<int64_t>(), high = most.item<int64_t>();
+    TORCH_CHECK_INDEX(low >= 0 && high < x.size(axis), "gather: index ", low < 0 ? low : high,
+                      " is out of range in an axis of ", x.size(axis));
+  }
   Sizes shape = x.sizes().vec();
   shape.erase(shape.begin() + axis);
   shape.insert(shape.begin() + axis, indices.sizes().begin(), indices.sizes().end());

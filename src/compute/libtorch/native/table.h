@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 #include <node_api.h>
 #include <array>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -24,6 +25,15 @@ struct Border {
   bool empty() const;
   bool operator==(const Border& other) const { return before == other.before && after == other.after; }
 };
+
+// PATCHWISE_LIKE_CUDA, for tests: tensors on the CPU take the way that tensors on a GPU take, with none of our own loops.
+inline bool likeCuda() {
+  static const bool on = std::getenv("PATCHWISE_LIKE_CUDA") != nullptr;
+  return on;
+}
+
+// Whether our own loops and oneDNN may read a tensor.
+inline bool onCpu(const Tensor& x) { return x.device().is_cpu() && !likeCuda(); }
 
 struct Slot {
   // What JavaScript sees. Undefined while `gradient` stands for it.
@@ -48,7 +58,7 @@ struct Environment {
   napi_ref resultsArray = nullptr;
   at::Device device{at::kCPU};
   // Whether hand-written CPU loops are used; without them everything is ATen's, as on other devices.
-  bool ownLoops = true;
+  bool ownLoops = !likeCuda();
   // What activations of convolutions and norms are stored in: floats or bfloat16. JavaScript sees floats either way.
   at::ScalarType storage = at::kFloat;
 };
