@@ -1,6 +1,6 @@
 /** A small Jupyter client: starts our kernel as a child process on loopback and talks to it over the wire. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Dealer, Subscriber } from 'zeromq';
+import { Dealer, Request, Subscriber } from 'zeromq';
 import { ADDRESS_IN_USE, addressOf } from './connection';
 import { type KernelExit, KernelProcess, type KernelProcessOptions } from './kernel-process';
 import { isDropped, type Json, type Message, Wire } from './wire';
@@ -8,12 +8,15 @@ import { isDropped, type Json, type Message, Wire } from './wire';
 export interface KernelClientOptions extends KernelProcessOptions {
   /** How long the kernel may take to answer for the first time. */
   readonly startTimeoutMs?: number;
+  /** How long the kernel may leave a heartbeat unanswered, twice in turn; a cell that is busy answers at once. */
+  readonly heartTimeoutMs?: number;
 }
 
 type RequestSocket = 'shell' | 'control' | 'stdin';
 
 const START_TIMEOUT_MS = 30_000;
 const SHUTDOWN_TIMEOUT_MS = 4000;
+const HEART_TIMEOUT_MS = 30_000;
 /** Between our finding free ports and the kernel's binding them another process may take one. */
 const START_ATTEMPTS = 3;
 
@@ -27,6 +30,8 @@ export class KernelClient {
   readonly #iopub = new Subscriber();
   readonly #replies = new Map<string, (reply: Message) => void>();
   readonly #idle = new Map<string, () => void>();
+  #isSilent = false;
+  #isClosed = false;
 
   private constructor(readonly process: KernelProcess) {
     this.#wire = new Wire(process.connection.key, 'patchwise');
@@ -41,6 +46,7 @@ export class KernelClient {
       const client = new KernelClient(await KernelProcess.start(options));
       try {
         await client.#connect(options.startTimeoutMs ?? START_TIMEOUT_MS);
+        void client.#watchHeart(options.heartTimeoutMs ?? HEART_TIMEOUT_MS);
         return client;
       } catch (error) {
         const { code } = await client.process.exited;
@@ -102,6 +108,7 @@ export class KernelClient {
 
   /** Asks the kernel to leave, kills it where it does not, and removes the connection file. */
   async close(): Promise<KernelExit> {
+    this.#isClosed = true;
     this.send('shutdown_request', { restart: false }, 'control');
     const exit = await this.process.end(SHUTDOWN_TIMEOUT_MS);
     for (const socket of [...Object.values(this.#sockets), this.#iopub]) socket.close();
@@ -137,6 +144,32 @@ export class KernelClient {
     }
   }
 
+  /** Kills a kernel that has stopped to answer: whoever waits for it would wait for ever. */
+  async #watchHeart(timeoutMs: number): Promise<void> {
+    // Twice: the first may have been missed because we ourselves were stopped.
+    for (let missed = 0; missed < 2 && !this.#isClosed; ) {
+      missed = (await this.#beats(timeoutMs)) ? 0 : missed + 1;
+      if (missed === 0) await sleep(timeoutMs / 10, undefined, { ref: false });
+    }
+    if (this.#isClosed) return;
+    this.#isSilent = true;
+    this.process.kill();
+  }
+
+  async #beats(timeoutMs: number): Promise<boolean> {
+    const heart = new Request({ linger: 0, sendTimeout: timeoutMs, receiveTimeout: timeoutMs });
+    try {
+      heart.connect(addressOf(this.process.connection, 'hb'));
+      await heart.send('ping');
+      await heart.receive();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      heart.close();
+    }
+  }
+
   async #listen(socket: Dealer | Subscriber, receive: (message: Message) => void): Promise<void> {
     for await (const frames of socket) {
       const message = this.#wire.decode(frames);
@@ -166,6 +199,7 @@ export class KernelClient {
 
   #orDeath<T>(work: Promise<T>): Promise<T> {
     const death = this.process.exited.then(({ code, signal, stderr }): never => {
+      if (this.#isSilent) throw new Error('the kernel stopped to answer, and was killed');
       throw new Error(`the kernel ended (${signal ?? `exit code ${code}`})${stderr ? `:\n${stderr}` : ''}`);
     });
     return Promise.race([work, death]);

@@ -6,9 +6,10 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Reply, Router } from 'zeromq';
+import { ChildOutput } from './child-output';
 import { Interrupts } from './interrupts';
 import { Iopub, NEVER_WAIT } from './iopub';
-import type { Printed } from './output';
+import type { Parent, Printed } from './output';
 import { watchParent } from './parent-watch';
 import { signalGroup } from './process-group';
 import { isDropped, Wire } from './wire';
@@ -18,6 +19,7 @@ export type ToControl =
   | { send: Uint8Array[] }
   | { publish: Uint8Array[] }
   | { print: Printed }
+  | { cell: Parent }
   | { close: Int32Array };
 
 export interface ControlData {
@@ -26,6 +28,8 @@ export interface ControlData {
   readonly control: string;
   readonly heartbeat: string;
   readonly iopub: string;
+  /** The other end of our stdout (child-output.ts). */
+  readonly stdout: number | undefined;
   readonly interrupts: Int32Array;
 }
 
@@ -44,14 +48,24 @@ async function serveControl(): Promise<void> {
   await control.bind(data.control);
   await heartbeat.bind(data.heartbeat);
 
+  let cell: Parent = {};
+  const children =
+    data.stdout === undefined
+      ? undefined
+      : new ChildOutput(data.stdout, (text) => iopub.print({ name: 'stdout', parent: cell, text }));
+
   const close = (closed: Int32Array): void => {
+    children?.drain();
     for (const socket of [control, heartbeat, iopub]) socket.close();
     Atomics.store(closed, 0, 1);
     Atomics.notify(closed, 0);
   };
   port.on('message', (message: ToControl) => {
     if ('print' in message) iopub.print(message.print);
-    else if ('publish' in message) iopub.send(message.publish);
+    else if ('publish' in message) {
+      children?.drain(); // a child that has ended is heard before its cell has
+      iopub.send(message.publish);
+    } else if ('cell' in message) cell = message.cell;
     else if ('send' in message) void control.send(message.send.map((frame) => Buffer.from(frame)));
     else close(message.close);
   });

@@ -29,6 +29,8 @@ const STDERR_GRACE_MS = 300;
 
 export class KernelProcess {
   readonly exited: Promise<KernelExit>;
+  /** Hears what the process and the children of its cells write to stderr beside what cells print. */
+  onStderr: (text: string) => void = () => {};
 
   private constructor(
     readonly connection: Connection,
@@ -38,6 +40,7 @@ export class KernelProcess {
     let stderr = '';
     child.stderr?.on('data', (text: Buffer) => {
       stderr = (stderr + text.toString()).slice(-STDERR_CHARACTERS);
+      this.onStderr(text.toString());
     });
     const ended = Promise.race([
       once(child, 'close'),

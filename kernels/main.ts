@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../src/index';
 import type { Run } from '../src/index';
+import { pipeStdout } from './child-output';
 import { ADDRESS_IN_USE, readConnection } from './connection';
 import type { DisplayOptions, MimeBundle } from './display';
 import { type CellEngine, TYPE_MODES } from './engine';
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     process.exit(2);
   }
   const connection = readConnection(connectionPath);
+  const stdout = pipeStdout(); // before any thread opens a file
   const interrupts = new Interrupts();
   const engine = withMagics(createEngine(interrupts), (value) => {
     (globalThis as Record<symbol, unknown> as Record<symbol, (value: unknown) => void>)[DISPLAY]!(value);
@@ -43,7 +45,15 @@ async function main(): Promise<void> {
     const runs = attempt(() => library()?.shownRuns?.(value)); // a proxy may throw when it is looked at
     return runs && live().then((figures) => figures.show(runs as readonly Run[], options));
   };
-  const kernel = new KernelServer({ connection, engine, interrupts, present, showLive, onShutdown: leave });
+  const kernel = new KernelServer({
+    connection,
+    engine,
+    interrupts,
+    stdout,
+    present,
+    showLive,
+    onShutdown: leave,
+  });
   kernel.comms.register('patchwise.live', (comm, { data }) => {
     void live().then((figures) => figures.open(comm, data));
   });

@@ -30,6 +30,8 @@ export type NotebookEvent =
     }
   | { readonly type: 'outputs'; readonly cell: number; readonly outputs: readonly Output[] }
   | { readonly type: 'cell-ended'; readonly cell: number; readonly ok: boolean; readonly seconds: number }
+  /** Written past the cells to the kernel's stderr, by children or native code; not part of the notebook. */
+  | { readonly type: 'kernel-stderr'; readonly text: string }
   | { readonly type: 'not-saved'; readonly error: Error }
   | { readonly type: 'written'; readonly notebook: Notebook };
 
@@ -119,6 +121,7 @@ async function runCells(
       onEvent({ type: 'text', cell, name, text: String(message.content.text) });
     } else onEvent({ type: 'outputs', cell, outputs: changed });
   };
+  client.process.onStderr = (text) => onEvent({ type: 'kernel-stderr', text });
   const start = limitCell(client, { signal: options.signal });
   try {
     // The compiler loads with the first question to it: before the first cell, whose time it is not.

@@ -23,6 +23,8 @@ export interface KernelOptions extends Presentation {
   readonly connection: Connection;
   readonly engine: CellEngine;
   readonly interrupts: Interrupts;
+  /** Where what is written to file descriptor 1 can be read. */
+  readonly stdout?: number | undefined;
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
@@ -32,6 +34,9 @@ export interface KernelOptions extends Presentation {
  * to a repeated question (clients ask again until they hear iopub).
  */
 const PREPARE_AFTER_MS = 50;
+
+/** What the network's own thread has for sending the rest when a process aborts. */
+const LAST_WORDS_MS = 300;
 
 export class KernelServer {
   /** Register a target here to be told of the comms that the front end opens. */
@@ -55,8 +60,11 @@ export class KernelServer {
     const { connection } = options;
     this.#wire = new Wire(connection.key, 'kernel');
     const log = captureStreams((name, text) => this.#output.write(name, text, this.currentParent()));
-    this.#sockets = new Sockets(this.#wire, options.interrupts, (line) =>
-      log(`[patchwise kernel] ${line}\n`),
+    this.#sockets = new Sockets(
+      this.#wire,
+      options.interrupts,
+      (line) => log(`[patchwise kernel] ${line}\n`),
+      options.stdout,
     );
     const publish = (type: string, content: Json, parent: Parent): void =>
       this.#sockets.publish({ type, content, parent });
@@ -115,6 +123,7 @@ export class KernelServer {
     const end = process[name];
     process[name] = () => {
       this.#end();
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WORDS_MS);
       return end.call(process);
     };
   }
@@ -170,6 +179,7 @@ export class KernelServer {
       flush: () => this.#output.flush(),
       within: (request, work) => {
         this.#latest = request;
+        this.#sockets.enter(request.header);
         return interrupts.within(async () => {
           const result = await this.#cells.run(request, work);
           await interrupts.orInterrupted(this.#displays.settled());

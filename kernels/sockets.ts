@@ -10,7 +10,7 @@ import { addressOf, type Connection } from './connection';
 import type { ControlData, FromControl, ToControl } from './control-thread';
 import type { Interrupts } from './interrupts';
 import { iopubFrames, NEVER_WAIT } from './iopub';
-import type { Printed } from './output';
+import type { Parent, Printed } from './output';
 import { isDropped, type Message, type Outgoing, type Wire } from './wire';
 
 export type RequestChannel = 'shell' | 'control' | 'stdin';
@@ -31,6 +31,7 @@ export class Sockets {
     readonly wire: Wire,
     private readonly interrupts: Interrupts,
     private readonly log: (line: string) => void,
+    private readonly stdout: number | undefined,
   ) {}
 
   /** Binds every socket, then hands each verified message to `onMessage`; what is malformed is logged and dropped. */
@@ -57,6 +58,11 @@ export class Sockets {
   /** Sends text of a cell within 30 ms, whatever the main thread does meanwhile. */
   print(print: Printed): void {
     this.#control?.postMessage({ print } satisfies ToControl);
+  }
+
+  /** What children write to stdout from now on belongs to this cell. */
+  enter(cell: Parent): void {
+    this.#control?.postMessage({ cell } satisfies ToControl);
   }
 
   send(channel: RequestChannel, message: Outgoing): void {
@@ -92,6 +98,7 @@ export class Sockets {
         control: addressOf(connection, 'control'),
         heartbeat: addressOf(connection, 'hb'),
         iopub: addressOf(connection, 'iopub'),
+        stdout: this.stdout,
         interrupts: this.interrupts.flags,
       } satisfies ControlData,
       stdout: true, // a worker's streams pass through the main thread's, which belong to cells

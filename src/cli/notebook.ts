@@ -199,7 +199,8 @@ function narrator(): (event: NotebookEvent) => void {
     if (event.type === 'kernel-ready') say(`kernel ready, ${event.cells} cells`);
     if (event.type === 'cell-started')
       say(`[${event.cell}/${event.cells}] ${event.source.trim().split('\n')[0]!.slice(0, 100)}`);
-    if (event.type === 'text') process.stderr.write(event.text.replace(/^(?=.)/gm, '    '));
+    if (event.type === 'text' || event.type === 'kernel-stderr')
+      process.stderr.write(event.text.replace(/^(?=.)/gm, '    '));
     if (event.type === 'cell-ended')
       say(`    ${event.ok ? 'done' : 'FAILED'} in ${event.seconds.toFixed(1)} s`);
     if (event.type === 'not-saved') say(`    not saved, it is tried again: ${event.error.message}`);

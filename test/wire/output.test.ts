@@ -1,9 +1,11 @@
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { KernelClient } from '../../kernels/client';
 import { RawKernel, until } from './raw-kernel';
 
 let kernel: RawKernel;
-afterEach(() => kernel.stop());
+afterEach(() => kernel?.stop());
 
 /** Keeps the thread of a cell busy. */
 const BLOCK = 'const block = (ms: number) => { const end = Date.now() + ms; while (Date.now() < end); };';
@@ -136,4 +138,35 @@ spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).pid`);
   } finally {
     process.kill(detached, 'SIGKILL');
   }
+});
+
+test('what children and fs.writeSync put on file descriptor 1 belongs to the cell', async () => {
+  kernel = await RawKernel.start();
+  const { reply, outputs } = await kernel.execute(`
+import { execSync, spawnSync } from 'node:child_process';
+import { writeSync } from 'node:fs';
+console.log('before');
+execSync('echo é from a shell', { stdio: 'inherit' });
+console.log('between');
+writeSync(1, 'by number\\n');
+spawnSync('sh', ['-c', 'head -c 300000 /dev/zero | tr "\\\\0" x; echo'], { stdio: ['ignore', 'inherit', 'ignore'] });`);
+  expect(reply.status).toBe('ok');
+  const lines = outputs
+    .map(({ content }) => content.text)
+    .join('')
+    .split('\n');
+  expect(lines.sort()).toEqual(['', 'before', 'between', 'by number', 'x'.repeat(300_000), 'é from a shell']);
+  const later = await kernel.execute(`import { spawn } from 'node:child_process';
+await new Promise((done) => spawn('sh', ['-c', 'sleep 0.3; echo later'], { stdio: 'inherit' }).on('exit', done));`);
+  expect(later.outputs[0]).toMatchObject({ type: 'stream', content: { name: 'stdout', text: 'later\n' } });
+});
+
+test('a client does not wait for ever for a kernel that stopped to answer', async () => {
+  const client = await KernelClient.start({ cwd: tmpdir(), heartTimeoutMs: 1000 });
+  const busy = client.execute('const end = Date.now() + 4000; while (Date.now() < end);');
+  expect((await busy).content.status).toBe('ok'); // it was busy, and its heart went on beating
+  const waiting = client.execute('await new Promise(() => {})');
+  process.kill(client.process.pid!, 'SIGSTOP');
+  await expect(waiting).rejects.toThrow('stopped to answer');
+  await client.close();
 });
