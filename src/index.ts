@@ -183,7 +183,13 @@ export type { Pace } from './train/pace';
 export { runRank } from './train/rank';
 export { attach, LiveView, listRuns, live, Run } from './train/run';
 export { runsRoot, type StoredConfig } from './train/run-folder';
-export { type RunsSideBySide, runsSideBySide } from './train/side-by-side';
+export {
+  type RunResult,
+  type RunSummary,
+  type RunsSideBySide,
+  runSummaries,
+  runsSideBySide,
+} from './train/side-by-side';
 export { type RunSide, type SideOf, sidesOf } from './train/sides';
 export type { RunStatus } from './train/status';
 export { supervise } from './train/supervisor';

@@ -158,6 +158,7 @@ describe('the public names', () => {
         "runLines",
         "runNotices",
         "runRank",
+        "runSummaries",
         "runsRoot",
         "runsSideBySide",
         "scaleGrid",

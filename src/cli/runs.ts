@@ -6,12 +6,14 @@ import {
   listRuns,
   type Run,
   runLines,
+  runSummaries,
   runsRoot,
   runsSideBySide,
 } from '../index';
 import { nearest } from '../spelling';
 import { follow, recordLine, summary } from './follow';
-import { answer, columns, parseCount } from './terminal';
+import { compareLines, listLines } from './run-tables';
+import { answer, parseCount } from './terminal';
 
 export function addRuns(program: Command): void {
   const runs = program
@@ -25,28 +27,11 @@ export function addRuns(program: Command): void {
     .allowExcessArguments() // `runs shwo` arrives here too, since `list` is what `runs` alone means
     .action(async (options: { json?: boolean }, list: Command) => {
       if (list.args.length > 0) refuseCommand(runs, list.args[0]!);
-      const found = (await listRuns()).map(async (run) => ({
-        id: run.id,
-        dir: run.dir,
-        ...(await run.status()),
-      }));
-      // One that is removed meanwhile is none.
-      const rows = (await Promise.allSettled(found)).flatMap((row) =>
-        row.status === 'fulfilled' ? [row.value] : [],
-      );
+      const rows = await runSummaries(await listRuns());
       answer(options.json, rows, () =>
         rows.length === 0
           ? `no runs in ${runsRoot()} yet; PATCHWISE_RUNS names another folder`
-          : columns([
-              ['run', 'state', 'step', 'backend', 'updated'],
-              ...rows.map((row) => [
-                row.id,
-                row.state,
-                `${row.step}/${row.steps}`,
-                row.backend ?? '-',
-                row.updated,
-              ]),
-            ]),
+          : listLines(rows),
       );
     });
 
@@ -96,22 +81,7 @@ export function addRuns(program: Command): void {
     .action(async (ids: string[], options: { json?: boolean }) => {
       const { differences, results } = await runsSideBySide(await Promise.all(ids.map(attach)));
       answer(options.json, { differences, results }, () => [
-        ...columns([
-          ['', ...results.map(({ id }) => id)],
-          ...differences.map(({ setting, values }) => [
-            setting,
-            ...values.map((value) => JSON.stringify(value) ?? '-'),
-          ]),
-          ...(['state', 'step', 'backend', 'loss', 'psnr', 'bestStep', 'patchesPerSecond'] as const).map(
-            (key) => [
-              key,
-              ...results.map((result) => {
-                const value = result[key];
-                return typeof value === 'number' ? String(Number(value.toPrecision(4))) : (value ?? '-');
-              }),
-            ],
-          ),
-        ]),
+        ...compareLines({ differences, results }, process.stdout.columns ?? 100),
       ]);
     });
 

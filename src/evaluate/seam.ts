@@ -25,6 +25,10 @@ export interface SeamEnergyOptions {
  * the same ratio of the reference is divided out. 1 is a volume without seams; the reference itself has exactly 1.
  * NaN where the grid has no border inside the volume, or a phase is found at borders alone.
  *
+ * It measures seams alone, not quality: a pattern that repeats with `period` is divided out, so a decoder that leaves
+ * blocks has no seam energy for it, and a model that blurs everything may come below 1. Nor does it see neighbouring
+ * patches whose brightness differs, where the blend spreads the difference over their overlap.
+ *
  * @param data the volume of the grid, `[z, y, x]`
  */
 export function seamEnergy(data: VoxelSource, grid: Grid, options: SeamEnergyOptions = {}): number {

@@ -1,3 +1,5 @@
+import type { GanConfig } from '../model/discriminators/config';
+import { phaseOf } from './best';
 import type { MetricRecord } from './metrics-log';
 import { describeDamage, MetricsReader } from './metrics-reader';
 import { paceWindow } from './pace';
@@ -33,7 +35,11 @@ export class RunCourse {
   private readonly reader: MetricsReader;
   private highest: MetricRecord | undefined;
 
-  constructor(private readonly path: string) {
+  /** @param gan of the run's config: validations from before its discriminators joined are then not the best */
+  constructor(
+    private readonly path: string,
+    private readonly gan?: GanConfig,
+  ) {
     this.reader = new MetricsReader(path);
   }
 
@@ -42,10 +48,17 @@ export class RunCourse {
     for await (const records of this.reader.read()) {
       for (const record of records) {
         this.splits[record.split].add(record);
-        if (record.split === 'validation' && (record.psnr ?? -1e9) > (this.highest?.psnr ?? -1e9))
-          this.highest = record;
+        if (record.split === 'validation' && this.isBest(record)) this.highest = record;
       }
     }
+  }
+
+  private isBest({ step, psnr }: MetricRecord): boolean {
+    if (psnr === undefined) return false;
+    if (!this.highest) return true;
+    const phase = (of: number) => (this.gan ? phaseOf(this.gan, of) : 0);
+    const later = phase(step) - phase(this.highest.step);
+    return later > 0 || (later === 0 && psnr > this.highest.psnr!);
   }
 
   /** Those of training, then those of validation, each in the order of their steps. */
@@ -57,7 +70,7 @@ export class RunCourse {
     return this.splits[split].records.at(-1);
   }
 
-  /** The validation of the highest PSNR. */
+  /** The validation of the highest PSNR, of those with as much of the discriminators as the run came to. */
   get best(): MetricRecord | undefined {
     return this.highest;
   }

@@ -50,7 +50,7 @@ export class Run {
 
   /** The metrics so far as far as a glance needs them: a few thousand records, however long the run is. */
   async course(): Promise<RunCourse> {
-    const course = new RunCourse(metricsPath(this.dir));
+    const course = new RunCourse(metricsPath(this.dir), readStoredConfig(this.dir).gan);
     await course.update();
     return course;
   }

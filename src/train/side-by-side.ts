@@ -1,6 +1,8 @@
+import { type CheckpointState, readState } from './checkpoint';
 import { paceOf } from './pace';
 import type { Run } from './run';
 import type { StoredConfig } from './run-folder';
+import type { RunStatus } from './status';
 
 /** Several runs side by side. */
 export interface RunsSideBySide {
@@ -17,10 +19,41 @@ export interface RunResult {
   readonly backend?: string;
   /** Of the last training step. */
   readonly loss?: number;
-  /** The best of all validations, and its step. */
+  /** The highest PSNR of its validations and its step; once discriminators have joined, of those from then on. */
   readonly psnr?: number;
   readonly bestStep?: number;
   readonly patchesPerSecond?: number;
+}
+
+/** A run in a list. */
+export interface RunSummary extends RunStatus {
+  readonly id: string;
+  readonly dir: string;
+  readonly preset?: string;
+  readonly data?: readonly string[];
+  /** The best checkpoint so far, by the metric that the run ranks by. */
+  readonly best?: CheckpointState['best'];
+}
+
+/** What a list of runs says of each; one that is removed meanwhile is left out. */
+export async function runSummaries(runs: readonly Run[]): Promise<RunSummary[]> {
+  const found = await Promise.allSettled(
+    runs.map(async (run) => {
+      const status = await run.status();
+      // What a damaged run lacks is left out: a list shows it all the same.
+      const config = await run.config().catch(() => undefined);
+      const state = await run
+        .checkpoint('last')
+        .then(readState)
+        .catch(() => undefined);
+      return {
+        ...{ id: run.id, dir: run.dir, ...status },
+        ...(config && { preset: config.preset, data: config.data }),
+        ...(state?.best && { best: state.best }),
+      };
+    }),
+  );
+  return found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
 }
 
 /** What differs in the configs of runs, and what came of it. */

@@ -5,6 +5,7 @@ import { reconstruct } from '../../src/evaluate/reconstruct';
 import { readCheckpoint } from '../../src/train/checkpoint';
 import type { TrainOptions } from '../../src/train/config';
 import type { Run } from '../../src/train/run';
+import { runSummaries, runsSideBySide } from '../../src/train/side-by-side';
 import { train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom';
 import { curve, lastState, tiny, useTemporaryRuns } from './tiny';
@@ -95,6 +96,10 @@ describe('the checkpoint that is used', { timeout: 180_000 }, () => {
     const after = (await run.records()).filter(({ split, step }) => split === 'validation' && step >= 4);
     const best = after.reduce((a, b) => (b.psnr! > a.psnr! ? b : a));
     expect(chosen.step).toBe(best.step);
+    // What lists of runs and tables of trainings show is of that checkpoint too.
+    expect((await run.course()).best?.step).toBe(best.step);
+    expect((await runSummaries([run]))[0]).toMatchObject({ preset: 'toy', best: { step: best.step } });
+    expect((await runsSideBySide([run])).results[0]).toMatchObject({ bestStep: best.step });
     const volume = phantom({ shape: [16, 16, 16] });
     const made = await reconstruct(run, volume, { workers: 1, backend: 'cpu' });
     expect(made.checkpoint).toEqual(chosen);
