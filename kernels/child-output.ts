@@ -13,12 +13,14 @@ const STDOUT = 1;
 
 /**
  * Puts a pipe in the place of stdout. Call it before anything else opens files: the lowest free number is taken.
- * Returns the descriptor to read from; undefined where there are no named pipes.
+ * Returns the descriptor to read from; undefined if no pipe can be made: there are none on Windows, and a disk may be
+ * full.
  */
 export function pipeStdout(): number | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'patchwise-stdout-'));
-  const path = join(folder, 'pipe');
+  let folder: string | undefined;
   try {
+    folder = mkdtempSync(join(tmpdir(), 'patchwise-stdout-'));
+    const path = join(folder, 'pipe');
     execFileSync('mkfifo', ['-m', '600', path], { stdio: 'ignore' });
     void process.stdout; // Node's own stream is made of what stdout was: made of the pipe, it would not block
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -28,7 +30,7 @@ export function pipeStdout(): number | undefined {
   } catch {
     return undefined;
   } finally {
-    rmSync(folder, { recursive: true, force: true }); // the pipe lives as long as it is open
+    if (folder) rmSync(folder, { recursive: true, force: true }); // the pipe lives as long as it is open
   }
 }
 

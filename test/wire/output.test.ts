@@ -170,3 +170,9 @@ test('a client does not wait for ever for a kernel that stopped to answer', asyn
   await expect(waiting).rejects.toThrow('stopped to answer');
   await client.close();
 });
+
+test('a kernel without a place for its pipe starts nevertheless', async () => {
+  kernel = await RawKernel.start({ TMPDIR: '/nonexistent' });
+  const { outputs } = await kernel.execute(`console.log('here')`);
+  expect(outputs.map(({ content }) => content.text)).toEqual(['here\n']);
+});
