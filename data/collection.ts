@@ -1,15 +1,18 @@
 /** What the prepare scripts of real collections share: look at what was downloaded, say what is missing, prepare it. */
-import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
+  checkVolume,
+  convertDicom,
   InvalidArgument,
   isPatchwiseError,
   type LongCall,
   type PrepareOptions,
+  patientByName,
   prepareDataset,
-  readHeader,
   readVolume,
+  searchFolder,
 } from '../src/index';
 
 /** A collection somebody can download. */
@@ -19,8 +22,8 @@ export interface Collection {
   readonly expected?: { readonly volumes: number; readonly patients: number };
   /** The patient of a file: the first group, on the path within the input. Default: by the file's name. */
   readonly patient?: string;
-  /** A command that makes NIfTI of a folder of DICOM files. */
-  readonly convert: (dicom: string, nifti: string) => string;
+  /** How dcm2niix names its files, if the collection's names tell more than the usual ones. */
+  readonly convertedName?: string;
   /** Fewer slices than this are a localiser or a broken series, not a volume. */
   readonly fewestSlices: number;
 }
@@ -36,43 +39,44 @@ export interface Found {
   readonly problems: readonly { readonly file: string; readonly reason: string }[];
 }
 
-/** Looks at every file of a folder: headers of all, voxels of the first volume alone. */
+/**
+ * Looks at every file of a folder that `prepareDataset` would take, by the same rules: headers of all, voxels of the
+ * first volume alone.
+ */
 export async function inspect(input: string, collection: Collection, call: LongCall = {}): Promise<Found> {
   if (!existsSync(input)) throw new InvalidArgument('input', 'the folder of the download', input);
   const volumes: string[] = [];
   const patients = new Set<string>();
-  const dicomFolders = new Set<string>();
-  const problems: { file: string; reason: string }[] = [];
-  const files = readdirSync(input, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  for (const [i, file] of files.entries()) {
+  const { volumes: files, leftOut, dicom } = searchFolder(input);
+  const problems: { file: string; reason: string }[] = [...leftOut];
+  for (const [i, name] of files.entries()) {
     call.signal?.throwIfAborted();
     call.onProgress?.({ done: i + 1, total: files.length, what: 'files' });
-    const name = relative(input, file);
-    if (isDicom(file)) dicomFolders.add(join(file, '..'));
-    if (!/\.nii(\.gz)?$/i.test(file)) continue;
+    const file = join(input, name);
     try {
-      const { shape } = await readHeader(file);
-      if (shape[2] < collection.fewestSlices) {
+      const { shape } = await checkVolume(file);
+      const patient = patientOf(name, collection);
+      if (shape[2] < collection.fewestSlices)
         problems.push({ file: name, reason: `${shape[2]} slices: a localiser or a broken series` });
-        continue;
+      else if (patient === undefined)
+        problems.push({ file: name, reason: `its name does not tell the patient (${collection.patient})` });
+      else {
+        volumes.push(file);
+        patients.add(patient);
+        if (volumes.length === 1) problems.push(...(await unlikeHounsfield(file, name)));
       }
-      volumes.push(file);
-      patients.add(patientOf(name, collection));
-      if (volumes.length === 1) problems.push(...(await unlikeHounsfield(file, name)));
     } catch (error) {
       if (!isPatchwiseError(error)) throw error;
       problems.push({ file: name, reason: error.message });
     }
   }
-  return { volumes, patients, dicomFolders: [...dicomFolders].sort(), problems };
+  return { volumes, patients, dicomFolders: dicom, problems };
 }
 
-function patientOf(name: string, { patient }: Collection): string {
-  const match = patient === undefined ? undefined : new RegExp(patient).exec(name);
-  return match?.[1] ?? match?.[0] ?? name;
+function patientOf(name: string, { patient }: Collection): string | undefined {
+  if (patient === undefined) return patientByName(name);
+  const match = new RegExp(patient, 'u').exec(name);
+  return match?.[1] ?? match?.[0];
 }
 
 async function unlikeHounsfield(file: string, name: string): Promise<{ file: string; reason: string }[]> {
@@ -80,19 +84,6 @@ async function unlikeHounsfield(file: string, name: string): Promise<{ file: str
   const least = data.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const reason = `its least value is ${least}: not Hounsfield units, or already windowed`;
   return least < -200 ? [] : [{ file: name, reason }];
-}
-
-/** Every DICOM file of Part 10 has DICM after 128 bytes. */
-function isDicom(file: string): boolean {
-  if (/\.(dcm|dicom|ima)$/i.test(file)) return true;
-  if (/\.\w{1,5}$/.test(file)) return false;
-  const descriptor = openSync(file, 'r');
-  try {
-    const mark = Buffer.alloc(4);
-    return readSync(descriptor, mark, 0, 4, 128) === 4 && mark.toString('latin1') === 'DICM';
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** What a person needs to know of what was found, line by line. */
@@ -107,7 +98,7 @@ export function adviceOn(found: Found, input: string, collection: Collection): s
     lines.push(
       `${dicomFolders.length} folders hold DICOM files, which have to be converted first`,
       `(dcm2niix comes with most Linux distributions, conda and Homebrew):`,
-      `  ${collection.convert(input, `${input}-nifti`)}`,
+      `  ${convertDicom(input, `${input}-nifti`, collection.convertedName)}`,
     );
   }
   if (volumes.length === 0 && dicomFolders.length === 0)
@@ -156,10 +147,10 @@ export async function prepareCollection(
     ...(collection.patient !== undefined && { patient: collection.patient }),
     onProgress: ({ done, total, what }) => process.stderr.write(`${done} of ${total} ${what}\n`),
   };
-  // Where folders may tell the patient their names are needed; else only what is a volume.
-  const source = collection.patient === undefined ? input : found.volumes;
-  const prepared = await prepareDataset(source, output, options);
+  const prepared = await prepareDataset(input, output, { ...options, only: found.volumes });
   const { train, validation, test } = prepared.split;
+  for (const { file, reason } of prepared.leftOut) say(`  left out ${file}: ${reason}`);
+  for (const note of prepared.notes) say(`  note: ${note}`);
   say(
     `written ${prepared.written.length}, kept ${prepared.kept.length}, left out ${prepared.leftOut.length}`,
   );

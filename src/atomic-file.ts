@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InvalidArgument } from './errors';
 
@@ -28,6 +28,7 @@ export function replaceFile(
 export function replaceFileBy(path: string, write: (temporary: string) => void): void {
   // A short name of its own: `path` may be as long as names can be.
   const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+  lstatSync(path, { throwIfNoEntry: false }); // throws for a name that is too long, before the work is done
   try {
     write(temporary);
     renameSync(temporary, path);
@@ -37,10 +38,15 @@ export function replaceFileBy(path: string, write: (temporary: string) => void):
   }
 }
 
-/** A system error of reading or writing an open file, which does not say which file, with the path in it. */
+/**
+ * A system error of reading or writing an open file, which does not say which file, with the path in it. One of
+ * renaming into the path is of the path too, not of the file's name before.
+ */
 export function withPath(error: unknown, path: string): unknown {
-  const system = error as NodeJS.ErrnoException;
-  if (!isSystemError(error) || system.path !== undefined) return error;
+  const system = error as NodeJS.ErrnoException & { dest?: string };
+  if (!isSystemError(error)) return error;
+  if (system.dest === path) system.path = path;
+  if (system.path !== undefined) return error;
   system.path = path;
   system.message = `${system.message} '${path}'`;
   return error;

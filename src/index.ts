@@ -194,12 +194,22 @@ export { type RunSide, type SideOf, sidesOf } from './train/sides';
 export type { RunStatus } from './train/status';
 export { supervise } from './train/supervisor';
 export { prepareRun, train } from './train/train';
+export { type FolderContent, searchFolder } from './volume/folder';
+export { convertDicom } from './volume/foreign';
 export type { NiftiHeader } from './volume/header';
 export { fromModel, type Intensity, type IntensitySpec, resolveIntensity, toModel } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom';
-export { type ReadOptions, readHeader, readVolume, readVoxels, type Voxels } from './volume/read';
+export {
+  checkVolume,
+  type ReadOptions,
+  readHeader,
+  readVolume,
+  readVoxels,
+  type Voxels,
+} from './volume/read';
 export { type Dataset, isDataset, type OpenDatasetOptions, openDataset } from './volume/store/dataset';
 export type { BaselineView, LeftOut, SplitName } from './volume/store/format';
+export { patientByName } from './volume/store/patients';
 export { type Prepared, type PrepareOptions, prepareDataset } from './volume/store/prepare';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
 export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/store/write-volume';

@@ -5,7 +5,6 @@ export const lidc: Collection = {
   name: 'LIDC-IDRI',
   expected: { volumes: 1018, patients: 1010 },
   patient: '(LIDC-IDRI-\\d{4})',
-  convert: (dicom, nifti) => `mkdir -p ${nifti} && dcm2niix -z y -b n -f %i_%s -o ${nifti} -d 9 ${dicom}`,
   fewestSlices: 50, // the smallest CT has 65; chest X-rays have one
 };
 

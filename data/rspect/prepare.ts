@@ -5,7 +5,7 @@ export const rspect: Collection = {
   name: 'RSPECT',
   expected: { volumes: 7279, patients: 7279 },
   patient: '^(?:.*/)?([0-9a-f]{12})_',
-  convert: (dicom, nifti) => `mkdir -p ${nifti} && dcm2niix -z y -b n -f %k_%j -o ${nifti} -d 9 ${dicom}`,
+  convertedName: '%k_%j',
   fewestSlices: 50,
 };
 

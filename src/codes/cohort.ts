@@ -9,7 +9,7 @@ import type { ChosenCheckpoint } from '../train/choose-checkpoint';
 import { readVolume } from '../volume/read';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
-import { findSources } from '../volume/store/sources';
+import { searchInput } from '../volume/store/sources';
 import { type EncodeOptions, encode } from './encode';
 import { writeCodes } from './file';
 
@@ -50,13 +50,12 @@ export async function encodeFiles(
   folder: string,
   options: EncodeOptions & { readonly canonical?: boolean } = {},
 ): Promise<EncodedCohort> {
-  const volumes = volumesOf(input, options.canonical);
+  const { volumes, leftOut } = volumesOf(input, options.canonical);
   if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
   writeTo('folder', folder, () => mkdirSync(folder, { recursive: true }));
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   const rows: EncodedRow[] = [];
-  const leftOut: LeftOut[] = [];
   let counts: Float64Array | undefined;
   let started = performance.now();
   for await (const { source, volume, onProgress } of readCohort(volumes, leftOut, options.onProgress)) {
@@ -84,14 +83,23 @@ interface NamedFile extends CohortFile {
   readonly name: string;
 }
 
-function volumesOf(input: string | readonly string[], canonical: boolean | undefined): NamedFile[] {
-  if (typeof input === 'string' && isDataset(input))
-    return openDataset(input)
-      .volumes.filter((stored) => !stored.blended)
-      .map((stored) => ({ name: stored.name, file: stored.name, read: () => stored.read() }));
-  return findSources(input).map(({ name, path }) => ({
-    name,
-    file: path,
-    read: () => readVolume(path, { canonical }),
-  }));
+function volumesOf(
+  input: string | readonly string[],
+  canonical: boolean | undefined,
+): { volumes: NamedFile[]; leftOut: LeftOut[] } {
+  if (typeof input === 'string' && isDataset(input)) {
+    const stored = openDataset(input).volumes.filter(({ blended }) => !blended);
+    const volumes = stored.map((volume) => ({
+      name: volume.name,
+      file: volume.name,
+      read: () => volume.read(),
+    }));
+    return { volumes, leftOut: [] };
+  }
+  const { sources, leftOut } = searchInput(input);
+  const read = (path: string) => () => readVolume(path, { canonical });
+  return {
+    volumes: sources.map(({ name, path }) => ({ name, file: path, read: read(path) })),
+    leftOut: [...leftOut],
+  };
 }

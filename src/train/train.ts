@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidConfig, RunFailed } from '../errors';
 import { version } from '../package';
 import type { LongCall } from '../progress';
+import { noVolumes, searchFolder } from '../volume/folder';
 import { isDataset } from '../volume/store/dataset';
 import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
@@ -105,9 +106,9 @@ function findVolumes(entry: string): string[] {
   if (!existsSync(path)) throw fail('a NIfTI file, a folder of them, a prepared dataset or phantom:XxYxZ');
   if (isDataset(path)) return [path];
   if (!statSync(path).isDirectory()) return [path];
-  const found = readdirSync(path)
-    .filter((name) => /\.nii(\.gz)?$/.test(name))
-    .sort();
-  if (found.length === 0) throw fail('a folder with .nii or .nii.gz files');
-  return found.map((name) => join(path, name));
+  const content = searchFolder(path);
+  if (content.volumes.length === 0) throw fail(noVolumes(content));
+  const [missing] = content.leftOut;
+  if (missing) throw fail(`a folder that can be searched whole (${missing.file}: ${missing.reason})`);
+  return content.volumes.map((file) => join(path, file));
 }

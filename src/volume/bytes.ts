@@ -4,6 +4,7 @@ import { createGunzip, type Gunzip } from 'node:zlib';
 import { isSystemError, withPath } from '../atomic-file';
 import { UnreadableFile } from '../errors';
 import { openError } from './fault';
+import { convertDicom, holdsDicom } from './foreign';
 
 /** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits), so a bound on what a small file can hold. */
 const mostExpansion = 1032;
@@ -28,7 +29,7 @@ export abstract class ByteReader {
     try {
       const stat = await handle.stat();
       if (!stat.isFile()) {
-        throw new UnreadableFile(path, 'a file', stat.isDirectory() ? 'a folder' : 'no regular file');
+        throw new UnreadableFile(path, 'a file', stat.isDirectory() ? folderFound(path) : 'no regular file');
       }
       const magic = Buffer.alloc(2);
       await handle.read(magic, 0, 2, 0);
@@ -160,6 +161,12 @@ async function* filePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
     position += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
+}
+
+function folderFound(path: string): string {
+  return holdsDicom(path)
+    ? `a folder of DICOM files; convert it first: ${convertDicom(path)}`
+    : 'a folder; give a file in it';
 }
 
 async function openFile(path: string): Promise<FileHandle> {

@@ -1,4 +1,5 @@
 import { UnreadableFile } from '../errors';
+import { foreignContent } from './foreign';
 import type { Vec3 } from './vec3';
 
 /** A header's fields as the file stores them, the same for every format, nothing checked yet. */
@@ -50,7 +51,10 @@ export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawH
       return parseNifti2(bytes, view);
     }
     if (size.includes(nifti1Bytes)) return parseAnalyze(bytes, view);
-  } else if (bytes.length > 0) throw shortHeader(path, nifti1Bytes, bytes.length);
+  }
+  const foreign = foreignContent(bytes);
+  if (foreign) throw new UnreadableFile(path, 'a NIfTI or ANALYZE volume', foreign);
+  if (bytes.length > 0 && bytes.length < nifti1Bytes) throw shortHeader(path, nifti1Bytes, bytes.length);
   throw new UnreadableFile(
     path,
     'a NIfTI-1, NIfTI-2 or ANALYZE 7.5 header (its first number 348 or 540)',

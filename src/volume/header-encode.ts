@@ -64,7 +64,7 @@ interface Forms {
 function formsOf(volume: Placed): Forms {
   const { affine, header, spacing } = volume;
   const unchanged = header?.format !== 'analyze' && header?.affine.every((value, at) => value === affine[at]);
-  if (header && unchanged) return header;
+  if (header && unchanged) return finiteForms(header);
   const offset: Vec3 = [affine[3]!, affine[7]!, affine[11]!];
   const turned = affineQuaternion(affine);
   // A qform cannot say a shear, so a sheared affine is left to the sform alone.
@@ -80,6 +80,14 @@ function formsOf(volume: Placed): Forms {
     },
     sform: { code, rows: affine.slice(0, 12) },
   };
+}
+
+/** A form with NaN in it placed nothing when it was read, and would place everything at NaN for who reads it next. */
+function finiteForms({ pixdim, qfac, qform, sform }: Forms): Forms {
+  const none = { code: 0, quaternion: [0, 0, 0], offset: [0, 0, 0] } as const;
+  const placed = [...qform.quaternion, ...qform.offset].every(Number.isFinite);
+  const rows = sform.rows.every(Number.isFinite) ? sform : { code: 0, rows: new Array<number>(12).fill(0) };
+  return { pixdim, qfac, qform: placed ? qform : none, sform: rows };
 }
 
 function isSheared({ affine }: Placed): boolean {

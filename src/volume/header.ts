@@ -104,6 +104,9 @@ function axisSizes(raw: RawHeader, path: string): number[] {
   // FreeSurfer stores a surface with more points than a 16-bit size can say as -1, the number itself in glmin.
   if (sizes[0] === -1 && (sizes[1] ?? 1) === 1 && (sizes[2] ?? 1) === 1 && raw.glmin > 0)
     sizes[0] = raw.glmin;
+  // Its surface of seven subdivisions fits, cut into three axes.
+  if (raw.format === 'nifti-1' && sizes[0] === 27307 && sizes[1] === 1 && sizes[2] === 6)
+    sizes.splice(0, 3, 163842, 1, 1);
   if (!sizes.every((n) => Number.isSafeInteger(n) && n > 0)) {
     throw new UnreadableFile(path, 'every axis to have at least one voxel', `sizes ${sizes.join(' x ')}`);
   }

@@ -1,6 +1,20 @@
 import { access } from 'node:fs/promises';
 import { UnreadableFile } from '../errors';
 
+/** Packings whose files are named as volumes are. Only gzip can be read; of the others, reading says what they are. */
+const packing = '(?:\\.(?:gz|zst|bz2|xz|lz4|zip|7z))?';
+const volumeName = new RegExp(`\\.(?:nii|hdr)${packing}$`, 'i');
+
+/** Whether a file is named as a volume is: .nii, or the .hdr of a pair, packed or not. */
+export function isVolumeName(name: string): boolean {
+  return volumeName.test(name);
+}
+
+/** A file's path without the extension of a volume. */
+export function volumeStem(path: string): string {
+  return path.replace(/\.(nii|hdr|img)(\.gz)?$/i, '');
+}
+
 /** The two files of an .hdr + .img pair; the image first as the header's name spells it. */
 export interface PairPaths {
   readonly header: string;

@@ -37,7 +37,8 @@ const pieceBytes = 2 ** 20;
 
 /**
  * Reads a volume of a NIfTI-1, NIfTI-2 or ANALYZE 7.5 file (.nii, .hdr + .img, each plain or gzipped), scaled to
- * real values. Compressed voxels are converted as they come, so memory is the volume's and little more. Throws
+ * real values. Compressed voxels are converted as they come, so memory is the volume's and little more. An affine that
+ * SPM keeps beside an ANALYZE file (.mat) is not read. Throws
  * UnreadableFile for what is no such file, is cut short or damaged; InvalidArgument where `index` or `channel` is
  * needed or wrong; the signal's reason on abort.
  */
@@ -94,6 +95,14 @@ export async function readVoxels(path: string, options: ReadOptions = {}): Promi
   });
 }
 
+/**
+ * The header of a volume that `readVolume` would read with these options, as far as that can be told without reading
+ * its voxels. Errors are those of `readVolume`.
+ */
+export async function checkVolume(path: string, options: ReadOptions = {}): Promise<NiftiHeader> {
+  return withImage(path, options, async (header) => header, { finish: false });
+}
+
 /** A file's header, without its voxels. Errors are those of `readVolume`. */
 export async function readHeader(path: string): Promise<NiftiHeader> {
   const reader = await ByteReader.open(pairPaths(path)?.header ?? path);
@@ -109,6 +118,7 @@ async function withImage<T>(
   path: string,
   options: ReadOptions,
   use: (header: NiftiHeader, layout: Layout, reader: ByteReader) => Promise<T>,
+  { finish = true } = {},
 ): Promise<T> {
   options.signal?.throwIfAborted();
   const pair = pairPaths(path);
@@ -124,10 +134,10 @@ async function withImage<T>(
     const needed = skipped + volumeBytes(header, layout);
     // Checked before the volume is allocated, so that a header's lie costs nothing.
     if (needed > reader.atMost) throw tooSmall(reader, needed);
-    await reader.skip(skipped - (header.pair ? 0 : consumed));
+    if (finish) await reader.skip(skipped - (header.pair ? 0 : consumed));
     const result = await use(header, layout, reader);
     // Gzip's checksum comes last: without it, a damaged stream could pass for voxels.
-    await reader.finish();
+    if (finish) await reader.finish();
     return result;
   } finally {
     await first.close();

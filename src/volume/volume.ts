@@ -12,7 +12,7 @@ export interface VolumeInit {
   readonly shape: readonly number[];
   /** Values, x fastest, then y, then z. */
   readonly data: Float32Array;
-  /** Voxel size in mm. By default the affine's, or 1. */
+  /** Voxel size in mm, that of the affine to 0.1 %. By default the affine's, or 1. */
   readonly spacing?: readonly number[];
   /** Voxel index to world mm, 16 numbers, row-major. By default the spacing alone. */
   readonly affine?: Affine;
@@ -44,6 +44,13 @@ export class Volume {
     this.data = init.data;
     this.spacing = checkSpacing('spacing', init.spacing ?? spacingOf(init.affine));
     this.affine = init.affine ?? scalingAffine(this.spacing);
+    const steps = affineSpacing(this.affine);
+    if (steps.some((step, axis) => step > 0 && Math.abs(step - this.spacing[axis]!) > 1e-3 * step))
+      throw new InvalidArgument(
+        'spacing',
+        `none, or the affine's voxel size ${steps.join(', ')}`,
+        init.spacing,
+      );
     this.source = init.source;
     this.header = init.header;
   }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -121,6 +122,7 @@ export async function* slabsInOrder(
 async function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
   // A short name of its own: `path` may be as long as names can be.
   const temporary = join(dirname(path), `.${randomUUID()}.part`);
+  lstatSync(path, { throwIfNoEntry: false }); // throws for a name that is too long, before the work is done
   const handle = await open(temporary, 'wx').catch((error: unknown) => {
     throw placeError('path', path, error);
   });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { lidc } from '../../data/lidc/prepare';
 import { own } from '../../data/own/prepare';
 import { rspect } from '../../data/rspect/prepare';
 import { openDataset, phantom, writeVolume } from '../../src/index';
+import { fixture } from '../volume/folder';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-collections-'));
 const at = (...parts: string[]) => join(folder, ...parts);
@@ -85,5 +86,42 @@ describe('collections', { timeout: 120_000 }, () => {
     await expect(prepareCollection(own, [at('nowhere'), '--check'])).rejects.toThrow(
       /folder of the download/,
     );
+  });
+
+  it('checks and prepares the same files: links, pairs, and neither hidden ones nor those it warned of', async () => {
+    const scans = at('scans');
+    mkdirSync(join(scans, 'P003'), { recursive: true });
+    const write = (path: string, z: number, seed: number) =>
+      writeVolume(path, phantom({ shape: [16, 16, z], seed }), { dtype: 'int16' });
+    await write(at('elsewhere.nii.gz'), 20, 1);
+    symlinkSync(at('elsewhere.nii.gz'), join(scans, 'P001_a.nii.gz'));
+    await write(join(scans, 'P001_b.nii'), 20, 2);
+    await write(join(scans, 'P002_scout.nii.gz'), 4, 3);
+    await write(join(scans, 'P003/ct.hdr'), 20, 4);
+    copyFileSync(join(scans, 'P001_b.nii'), join(scans, '._x.nii'));
+    copyFileSync(fixture('dim-4d.nii'), join(scans, 'P004_4d.nii'));
+    const found = await inspect(scans, own);
+    expect([...found.patients].sort()).toEqual(['P001', 'P003']);
+    expect(found.problems.map(({ file }) => file)).toEqual(['P002_scout.nii.gz', 'P004_4d.nii']);
+    const lines: string[] = [];
+    expect(await prepareCollection(own, [scans, at('own-dataset')], (line) => lines.push(line))).toBe(0);
+    const { volumes, leftOut } = openDataset(at('own-dataset'));
+    expect(volumes.map(({ name, patient }) => [name, patient])).toEqual([
+      ['P001_a', 'P001'],
+      ['P001_b', 'P001'],
+      ['P003__ct', 'P003'],
+    ]);
+    expect(leftOut).toEqual([]);
+    expect(lines.join('\n')).toContain('3 NIfTI volumes of 2 patients');
+  });
+
+  it('names files whose patient the pattern does not tell', async () => {
+    mkdirSync(at('stray'));
+    copyFileSync(at('lidc/LIDC-IDRI-0001_3.nii.gz'), at('stray/LIDC-IDRI-0001_3.nii.gz'));
+    copyFileSync(at('lidc/LIDC-IDRI-0001_3.nii.gz'), at('stray/other.nii.gz'));
+    const { problems, volumes } = await inspect(at('stray'), lidc);
+    expect(volumes).toHaveLength(1);
+    expect(problems[0]).toMatchObject({ file: 'other.nii.gz', reason: expect.stringContaining('patient') });
+    expect(await prepareCollection(lidc, [at('stray'), at('stray-dataset')], () => {})).toBe(0);
   });
 });

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { findPython } from '../../bench/python';
 import { Random } from '../../src/random';
+import { phantom } from '../../src/volume/phantom';
 import { readHeader, readVolume } from '../../src/volume/read';
 import { Volume } from '../../src/volume/volume';
 import { writeVolume } from '../../src/volume/write';
@@ -159,5 +160,63 @@ print(json.dumps(out))`;
       for (const [at, value] of affine.entries()) expect(sform[at]).toBeCloseTo(value, 5);
       expect(qform[3]).toBeCloseTo(30, 5);
     }
+  });
+});
+
+describe('names and headers at their limits', () => {
+  const folder = temporaryFolder();
+  const small = phantom({ shape: [6, 5, 4] });
+
+  it.each(['.nii', '.nii.gz', '.hdr'])('a name as long as the file system takes, %s', async (extension) => {
+    const path = join(folder(), `${'n'.repeat(255 - extension.length)}${extension}`);
+    await writeVolume(path, small);
+    expect((await readVolume(path)).data).toEqual(small.data);
+  });
+
+  it('a system error says which file', async () => {
+    const path = join(folder(), `${'n'.repeat(300)}.nii`);
+    const failure = await writeVolume(path, small).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'ENAMETOOLONG', path });
+  });
+
+  it.each([
+    ['sform', 280, 254],
+    ['qform', 256, 252],
+  ])('NaN in the %s is not written back, and the place stays as it was read', async (_form, at, code) => {
+    const [odd, back] = [join(folder(), 'odd.nii'), join(folder(), 'back.nii')];
+    const affine = [2, 0, 0, -7, 0, 2, 0, 5, 0, 0, 3, 9, 0, 0, 0, 1];
+    await writeVolume(odd, new Volume({ shape: small.shape, data: small.data, affine }));
+    const bytes = readFileSync(odd);
+    bytes.writeFloatLE(Number.NaN, at);
+    bytes.writeInt16LE(2, code);
+    writeFileSync(odd, bytes);
+    const read = await readVolume(odd);
+    await writeVolume(back, read);
+    const { qform, sform } = await readHeader(back);
+    const written = [...qform.quaternion, ...qform.offset, ...sform.rows];
+    expect(written.every(Number.isFinite), written.join()).toBe(true);
+    expect((await readVolume(back)).affine).toEqual(read.affine);
+  });
+
+  it('NaN in both forms leaves none', async () => {
+    const [odd, back] = [join(folder(), 'none.nii'), join(folder(), 'none-back.nii')];
+    await writeVolume(odd, small);
+    const bytes = readFileSync(odd);
+    for (const at of [256, 280]) bytes.writeFloatLE(Number.NaN, at);
+    writeFileSync(odd, bytes);
+    const read = await readVolume(odd);
+    await writeVolume(back, read);
+    const { qform, sform } = await readHeader(back);
+    expect([qform.code, sform.code]).toEqual([0, 0]);
+    expect((await readVolume(back)).affine).toEqual(read.affine);
+  });
+
+  it("FreeSurfer's surface of seven subdivisions is one axis, as in nibabel", async () => {
+    const path = join(folder(), 'ico7.nii');
+    const data = new Float32Array(163842).map((_, n) => n);
+    await writeVolume(path, new Volume({ shape: [27307, 1, 6], data }));
+    const volume = await readVolume(path);
+    expect(volume.shape).toEqual([163842, 1, 1]);
+    expect(volume.data).toEqual(data);
   });
 });

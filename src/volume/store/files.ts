@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { replaceFile } from '../../atomic-file';
 
 /** Names of what is still being written: hidden, and known as ours when a later call cleans up. */
@@ -34,7 +35,20 @@ export function readJson(path: string): unknown {
   }
 }
 
-/** Whether two values are written as the same JSON. */
+/** Whether two values are the same as JSON, whatever the order of their keys. */
 export function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return isDeepStrictEqual(asJson(a), asJson(b));
+}
+
+/** Whether a JSON value has all of another's, and perhaps more keys: other programs add theirs to metadata. */
+export function contains(value: unknown, part: unknown): boolean {
+  if (typeof part !== 'object' || part === null) return value === part;
+  if (typeof value !== 'object' || value === null || Array.isArray(value) !== Array.isArray(part))
+    return false;
+  if (Array.isArray(part) && (value as unknown[]).length !== part.length) return false;
+  return Object.entries(part).every(([key, own]) => contains((value as Record<string, unknown>)[key], own));
+}
+
+function asJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }

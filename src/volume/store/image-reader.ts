@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { UnreadableFile } from '../../errors';
 import { type Vec3, voxelCount } from '../vec3';
 import type { Box, ChunkDecoder } from './chunk-decoder';
-import { readJson, same } from './files';
+import { contains, readJson, same } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 import { damaged, ShardReader } from './shard';
 
@@ -20,16 +21,7 @@ export class ImageReader {
    * @throws UnreadableFile if the array is not there or damaged
    */
   static open(folder: string, record: ImageRecord, decoder: ChunkDecoder): ImageReader {
-    const metadata = join(folder, 'zarr.json');
-    if (!same(readJson(metadata), arrayMetadata(record)))
-      throw new UnreadableFile(
-        metadata,
-        'what the index says of it',
-        'a volume that is prepared anew; open it again',
-      );
-    const counts = chunkCounts(record);
-    const shard = ShardReader.open(join(folder, shardPath), voxelCount(counts));
-    return new ImageReader(record, counts, shard, decoder);
+    return new ImageReader(record, chunkCounts(record), openShard(folder, record), decoder);
   }
 
   close(): void {
@@ -70,6 +62,37 @@ export class ImageReader {
       }
     }
   }
+}
+
+/**
+ * The shard of an array, if its metadata are what the index says and the shard's own index is sound.
+ * @throws UnreadableFile if not, with the cure
+ */
+export function openShard(folder: string, record: ImageRecord): ShardReader {
+  const metadata = join(folder, 'zarr.json');
+  const expected = arrayMetadata(record);
+  if (!contains(readJson(metadata), JSON.parse(JSON.stringify(expected))))
+    throw metadataError(folder, record);
+  const counts = chunkCounts(record);
+  return ShardReader.open(join(folder, shardPath), voxelCount(counts));
+}
+
+/** Tells a volume that was prepared again since the dataset was opened from one that is damaged or not there. */
+function metadataError(folder: string, record: ImageRecord): UnreadableFile {
+  const [volume, metadata] = [dirname(folder), join(folder, 'zarr.json')];
+  if (!existsSync(volume)) {
+    const found = 'none; if the dataset is still being copied, wait, else prepare it again';
+    return new UnreadableFile(volume, 'the folder of a volume', found);
+  }
+  const group = readJson(join(volume, 'zarr.json')) as { attributes?: Record<string, unknown> } | undefined;
+  const now = group?.attributes?.[basename(folder)];
+  if (now !== undefined && !same(now, record))
+    return new UnreadableFile(
+      metadata,
+      'what the index says of it',
+      'a volume that was prepared anew; open the dataset again',
+    );
+  return damaged(metadata, 'what the index says of it', existsSync(metadata) ? 'something else' : 'none');
 }
 
 function chunkRange({ start, size }: Box, chunk: Vec3, axis: 0 | 1): { first: number; last: number } {

@@ -1,5 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
+import { volumeStem } from '../names';
 import type { PatientRow } from './csv';
 import { type SplitName, splitNames } from './format';
 import type { Source } from './sources';
@@ -20,7 +21,7 @@ export interface Ownership {
  * `s0012`); where nothing has, the whole name.
  */
 export function patientByName(file: string): string {
-  const parts = file.replace(/\.(nii|hdr|img)(\.gz)?$/i, '').split('/');
+  const parts = volumeStem(file).split('/');
   for (const part of parts.reverse()) {
     const match = /^(?:\d+(?:\.\d+)+|.*?\d+)/.exec(part);
     if (match) return match[0];
@@ -69,6 +70,7 @@ function byTable(sources: readonly Source[], table: readonly PatientRow[]): Map<
       throw new InvalidArgument('csv', `patient ${patient} on one side`, [other, split]);
     sides.set(patient, split);
   }
+  if (table.length === 0) throw new InvalidArgument('csv', 'at least one row file,patient', 'none');
   const owners = new Map<Source, Ownership>();
   for (const { file, patient } of table) {
     const source = find(sources, file);
@@ -83,12 +85,11 @@ function byTable(sources: readonly Source[], table: readonly PatientRow[]): Map<
 
 /** A file by its path within the input or, where only one has it, by its name; with or without extension. */
 function find(sources: readonly Source[], file: string): Source {
-  const plain = (path: string) => path.replace(/\.(nii|hdr|img)(\.gz)?$/i, '');
-  const wanted = plain(file.replaceAll('\\', '/').replace(/^\.\//, ''));
+  const wanted = volumeStem(file.replaceAll('\\', '/').replace(/^\.\//, ''));
   const same = sources.filter((source) => source.file === file);
-  const byPath = same.length > 0 ? same : sources.filter((source) => plain(source.file) === wanted);
+  const byPath = same.length > 0 ? same : sources.filter((source) => volumeStem(source.file) === wanted);
   const byName =
-    byPath.length > 0 ? byPath : sources.filter((s) => plain(s.file.split('/').at(-1)!) === wanted);
+    byPath.length > 0 ? byPath : sources.filter((s) => volumeStem(s.file.split('/').at(-1)!) === wanted);
   if (byName.length === 1) return byName[0]!;
   const expected = byName.length === 0 ? 'files of the input' : 'paths where names are not enough';
   throw new InvalidArgument('csv', expected, file);

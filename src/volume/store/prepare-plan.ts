@@ -1,11 +1,12 @@
+import { resolve } from 'node:path';
 import { InvalidArgument } from '../../errors';
 import { type IntensitySpec, resolveIntensity } from '../intensity';
 import { checkShape, checkSpacing } from '../vec3';
 import { readPatientTable } from './csv';
-import { formatVersion, type VoxelSettings } from './format';
+import { formatVersion, type LeftOut, type VoxelSettings } from './format';
 import { checkFractions, type Fractions, type Ownership, patientsOf } from './patients';
 import type { PrepareOptions } from './prepare';
-import { findSources, type Source } from './sources';
+import { type Source, searchInput } from './sources';
 
 /** Everything that is decided before a file is opened. */
 export interface Preparation {
@@ -15,6 +16,10 @@ export interface Preparation {
   readonly intensity: IntensitySpec;
   readonly fractions: Fractions;
   readonly seed: number;
+  /** What could not be searched for files. */
+  readonly leftOut: readonly LeftOut[];
+  /** Folders of DICOM files. */
+  readonly dicom: readonly string[];
 }
 
 /** Checks all options and finds the files. @throws InvalidArgument with what is wrong */
@@ -41,6 +46,10 @@ export function planPreparation(input: string | readonly string[], options: Prep
   resolveIntensity(intensity, { data: new Float32Array(1) });
   const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);
   const table = csv === undefined ? undefined : readPatientTable(csv);
-  const owners = patientsOf(findSources(input), { pattern: patient, table });
-  return { sources: [...owners.keys()], owners, settings, intensity, fractions, seed };
+  const { sources, leftOut, dicom } = searchInput(input);
+  const wanted = options.only && new Set(options.only.map((path) => resolve(path)));
+  const chosen = wanted ? sources.filter(({ path }) => wanted.has(path)) : sources;
+  if (chosen.length === 0) throw new InvalidArgument('only', 'at least one file of the input', options.only);
+  const owners = patientsOf(chosen, { pattern: patient, table });
+  return { sources: [...owners.keys()], owners, settings, intensity, fractions, seed, leftOut, dicom };
 }

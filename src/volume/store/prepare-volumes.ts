@@ -8,6 +8,7 @@ import { setIndexAside } from './dataset-index';
 import { errorOf } from './failure';
 import { readJson, same, writeJson } from './files';
 import { groupMetadata, type LeftOut, type VolumeRecord } from './format';
+import { openShard } from './image-reader';
 import type { PrepareOptions } from './prepare';
 import type { Preparation } from './prepare-plan';
 import { checksum, type VolumeJob } from './prepare-volume';
@@ -27,11 +28,11 @@ export interface Outcome {
  * file's own fault, when the volumes begun by then are done.
  */
 export async function prepareVolumes(
-  { sources, settings, intensity }: Preparation,
+  { sources, settings, intensity, leftOut: notSearched }: Preparation,
   output: string,
   { signal, onProgress, workers = Math.min(4, availableParallelism()) }: PrepareOptions,
 ): Promise<Outcome> {
-  const [records, kept, leftOut] = [new Map<Source, VolumeRecord>(), new Set<string>(), [] as LeftOut[]];
+  const [records, kept, leftOut] = [new Map<Source, VolumeRecord>(), new Set<string>(), [...notSearched]];
   const threads = new Threads<VolumeJob, VolumeRecord>(
     compiledFile('src', 'volume', 'store', 'prepare-worker.js'),
     Math.min(workers, sources.length),
@@ -83,14 +84,15 @@ function ownFault(error: unknown): Error {
   throw error;
 }
 
-/** What the store has of a file, if that is what would be written now. */
+/** What the store has of a file, if that is what would be written now and is not damaged, as far as that shows. */
 async function unchangedRecord({
   source,
   output,
   settings,
   intensity,
 }: VolumeJob): Promise<VolumeRecord | undefined> {
-  const path = join(output, source.name, 'zarr.json');
+  const folder = join(output, source.name);
+  const path = join(folder, 'zarr.json');
   if (!existsSync(path)) return undefined;
   const record = (readJson(path) as { attributes?: VolumeRecord } | undefined)?.attributes;
   if (record?.source?.file !== source.file || !same(record.settings, settings)) return undefined;
@@ -98,9 +100,22 @@ async function unchangedRecord({
   const touched = record.source.modified !== state.modified;
   if (record.source.bytes !== state.bytes) return undefined;
   if (touched && record.source.sha256 !== (await checksum(source))) return undefined;
+  if (!isSound(folder, record)) return undefined;
   // The window is an attribute and not in the voxels, so another one rewrites a small file alone.
   const window = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
   const current = { ...record, source: { ...record.source, ...state }, intensity: window };
   if (!same(current, record)) writeJson(path, groupMetadata(current));
   return current;
+}
+
+/** Whether a volume's arrays are there with sound indexes. Chunks are checked when they are read, each by its checksum. */
+function isSound(folder: string, { image, baseline }: VolumeRecord): boolean {
+  try {
+    openShard(join(folder, 'image'), image).close();
+    if (baseline) openShard(join(folder, 'baseline'), baseline).close();
+    return true;
+  } catch (error) {
+    ownFault(error);
+    return false;
+  }
 }

@@ -10,7 +10,7 @@ import type { BaselineView, LeftOut, SplitName } from './format';
 import { lockStore } from './lock';
 import { planPreparation } from './prepare-plan';
 import { prepareVolumes } from './prepare-volumes';
-import { notesOn, splitSummary } from './summary';
+import { dicomNote, notesOn, splitSummary } from './summary';
 
 export interface PrepareOptions extends LongCall {
   /** How values become the model's; default 'auto', by each volume. Voxels are stored as the files have them. */
@@ -35,6 +35,8 @@ export interface PrepareOptions extends LongCall {
   readonly patient?: string | RegExp;
   /** A table `file,patient[,split]`; only files in it are prepared. */
   readonly csv?: string;
+  /** Paths of the files of the input that are wanted; default all. */
+  readonly only?: readonly string[];
   /** Threads; each holds a whole volume or two. Default one a core, at most 4. */
   readonly workers?: number;
 }
@@ -88,7 +90,7 @@ export async function prepareDataset(
       kept: names.filter((name) => outcome.kept.has(name)),
       leftOut,
       split: splitSummary(volumes),
-      notes: notesOn(volumes, before, output, options),
+      notes: [...dicomNote(plan.dicom), ...notesOn(volumes, before, output, options)],
     };
   } catch (error) {
     // A thread that died cannot have removed what it wrote, and on a full disk that is in the way.

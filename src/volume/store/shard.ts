@@ -88,7 +88,8 @@ export class ShardReader {
     try {
       file = openSync(path, 'r');
     } catch (error) {
-      throw openError(path, error);
+      const own = openError(path, error);
+      throw own instanceof UnreadableFile ? damaged(path, 'a file of the store', own.received) : own;
     }
     try {
       return new ShardReader(path, file, chunks);
@@ -134,6 +135,9 @@ export class ShardReader {
   }
 }
 
+/** @param path of a file of a volume's image; the cure names the volume's folder */
 export function damaged(path: string, expected: string, received: string, cause?: unknown): UnreadableFile {
-  return new UnreadableFile(path, expected, `${received}; prepare this volume again`, { cause });
+  const folder = path.replace(/[/\\](image|baseline)[/\\](?:zarr\.json|c[/\\].*)$/, '');
+  const cure = `remove the folder ${folder}, then prepare this volume again`;
+  return new UnreadableFile(path, expected, `${received}; ${cure}`, { cause });
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join, relative, resolve, sep } from 'node:path';
+import { existsSync, lstatSync, statSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { InvalidArgument } from '../../errors';
 import { openError } from '../fault';
-import { pairPaths } from '../names';
+import { type FolderContent, noVolumes, searchFolder } from '../folder';
+import { pairPaths, volumeStem } from '../names';
 
 /** A file to prepare. */
 export interface Source {
@@ -14,46 +15,69 @@ export interface Source {
   readonly name: string;
 }
 
-const niftiName = /\.(nii|hdr)(\.gz)?$/i;
+/** What an input holds. */
+export interface Input extends Omit<FolderContent, 'volumes'> {
+  readonly sources: readonly Source[];
+}
+
+/** The NIfTI files of a folder and the folders in it, or files by name. Errors are those of `searchInput`. */
+export function findSources(input: string | readonly string[]): readonly Source[] {
+  return searchInput(input).sources;
+}
 
 /**
  * The NIfTI files of a folder and the folders in it, or files by name, in the order of their paths.
  * @throws InvalidArgument if there is none, or a path does not exist
  */
-export function findSources(input: string | readonly string[]): Source[] {
+export function searchInput(input: string | readonly string[]): Input {
   const found = new Map<string, string>();
+  const leftOut: FolderContent['leftOut'][number][] = [];
+  const dicom: string[] = [];
   for (const entry of [input].flat() as readonly string[]) {
-    if (!existsSync(entry)) throw new InvalidArgument('input', 'a folder or a NIfTI file', entry);
-    if (statSync(entry).isDirectory()) {
-      for (const path of walk(entry)) found.set(resolve(path), relative(entry, path).split(sep).join('/'));
+    // A link that leads nowhere exists too: reading says what it is.
+    const state = statSync(entry, { throwIfNoEntry: false });
+    if (!state && !lstatSync(entry, { throwIfNoEntry: false }))
+      throw new InvalidArgument('input', 'a folder or a NIfTI file', entry);
+    if (state?.isDirectory()) {
+      const content = searchFolder(entry);
+      for (const file of content.volumes) found.set(resolve(entry, file), file);
+      leftOut.push(...content.leftOut);
+      dicom.push(...content.dicom);
     } else found.set(resolve(entry), basename(entry));
   }
-  if (found.size === 0)
-    throw new InvalidArgument('input', 'a folder with NIfTI files (.nii, .nii.gz, .hdr)', input);
+  if (found.size === 0) throw new InvalidArgument('input', noVolumes({ volumes: [], leftOut, dicom }), input);
   const files = [...found].map(([path, file]) => ({ path, file, name: plainName(file) }));
   files.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.path < b.path ? -1 : 1));
-  // Compared without case, for file systems that do not tell `A` from `a`.
-  const key = ({ name }: Source) => name.toLowerCase();
-  const uses = new Map<string, number>();
-  for (const source of files) uses.set(key(source), (uses.get(key(source)) ?? 0) + 1);
-  return files.map((source) =>
-    uses.get(key(source)) === 1 ? source : { ...source, name: `${source.name}-${fingerprint(source.path)}` },
-  );
+  return { sources: distinctNames(files), leftOut, dicom };
 }
 
-function walk(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.name.startsWith('.')) return [];
-    if (entry.isDirectory()) return walk(path);
-    return niftiName.test(entry.name) ? [path] : [];
+/** Gives volumes of the same name names of their own, which stay if the input is moved. */
+function distinctNames(files: readonly Source[]): Source[] {
+  // Compared without case, for file systems that do not tell `A` from `a`.
+  const names = count(files.map(({ name }) => name.toLowerCase()));
+  const inInput = count(files.map(({ file }) => file));
+  return files.map((source) => {
+    if (names.get(source.name.toLowerCase()) === 1) return source;
+    // Files of several folders may have the same path within theirs.
+    const told = inInput.get(source.file) === 1 ? source.file : source.path;
+    return { ...source, name: `${source.name}-${fingerprint(told)}` };
   });
 }
 
+function count(keys: readonly string[]): Map<string, number> {
+  const uses = new Map<string, number>();
+  for (const key of keys) uses.set(key, (uses.get(key) ?? 0) + 1);
+  return uses;
+}
+
+/** File systems take names of 255 bytes, encrypted ones 143; ours become a little longer while they are written. */
+const longestName = 110;
+
 /** A file's path as one folder's name. */
 export function plainName(file: string): string {
-  const stem = file.replace(/\.(nii|hdr|img)(\.gz)?$/i, '').replaceAll('/', '__');
-  return stem.replace(/[^\w.-]/g, '_').replace(/^\./, '_') || '_';
+  const stem = volumeStem(file).replaceAll('/', '__');
+  const name = stem.replace(/[^\w.-]/g, '_').replace(/^\./, '_') || '_';
+  return name.length <= longestName ? name : `${name.slice(0, longestName - 9)}-${fingerprint(file)}`;
 }
 
 function fingerprint(path: string): string {

@@ -1,5 +1,6 @@
 /** What a call of `prepareDataset` tells of the dataset. */
 import { readdirSync } from 'node:fs';
+import { convertDicom } from '../foreign';
 import type { DatasetIndex, IndexEntry, SplitName } from './format';
 import type { Prepared, PrepareOptions } from './prepare';
 
@@ -44,6 +45,14 @@ export function notesOn(
       `folders of volumes that are not in the input (any more) stay, unlisted: ${others.join(', ')}`,
     );
   return notes;
+}
+
+/** What to do with folders of DICOM files. */
+export function dicomNote(folders: readonly string[]): string[] {
+  const [first] = folders;
+  if (first === undefined) return [];
+  const which = folders.length > 1 ? `${folders.length} folders, ${first} first, hold` : `${first} holds`;
+  return [`${which} DICOM files, which are not prepared. Convert them: ${convertDicom(first)}`];
 }
 
 /** Volumes that changed sides since the last call, with both sides. */

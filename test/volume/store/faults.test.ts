@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -64,6 +74,27 @@ describe("a fault that is not the file's own", { timeout: 120_000 }, () => {
     expect(openDataset(output).volumes).toHaveLength(4);
   });
 
+  it('says so for an output that is a file', async () => {
+    const output = join(folder(), 'file');
+    writeFileSync(output, '');
+    await expect(prepareDataset(input(), output)).rejects.toThrow(
+      /output: expected a place that can be written/,
+    );
+    await expect(prepareDataset(input(), join(output, 'below'))).rejects.toThrow(/\(ENOTDIR\)/);
+  });
+
+  it('leaves out files whose links lead nowhere, and folders that cannot be searched, with their names', async () => {
+    const [linked, output] = [join(folder(), 'linked'), join(folder(), 'linked-out')];
+    mkdirSync(linked);
+    symlinkSync(input(), join(linked, 'all'));
+    symlinkSync(join(folder(), 'gone'), join(linked, 'gone'));
+    symlinkSync('.git/annex/objects/x.nii.gz', join(linked, 'P9.nii.gz'));
+    const { written, leftOut } = await prepareDataset(linked, output);
+    expect(written).toEqual(['all__P0', 'all__P1', 'all__P2', 'all__P3']);
+    expect(leftOut.map(({ file }) => file)).toEqual(['P9.nii.gz', 'gone']);
+    expect(leftOut[0]!.reason).toMatch(/datalad get/);
+  });
+
   it('also if an index could not be read: the split is not drawn again', async () => {
     const output = join(folder(), 'index');
     await prepareDataset(input(), output);
@@ -71,3 +102,68 @@ describe("a fault that is not the file's own", { timeout: 120_000 }, () => {
     await expect(prepareDataset(input(), output)).rejects.toThrow(/dataset.json: expected the index/);
   });
 });
+
+describe('a damaged volume', { timeout: 120_000 }, () => {
+  const folder = temporaryFolder();
+  const [input, output] = [() => join(folder(), 'in.nii'), () => join(folder(), 'out')];
+  const inVolume = (...parts: string[]) => join(output(), 'in', ...parts);
+  const baseline = { shape: [8, 8, 8], how: 'crop' } as const;
+  const prepare = () => prepareDataset(input(), output(), { baseline });
+  const read = () => openDataset(output(), { threads: 1 }).volumes[0]!.read();
+
+  beforeAll(async () => {
+    await writeVolume(input(), phantom({ shape: [40, 40, 40], seed: 1 }), { dtype: 'int16' });
+    await prepare();
+  });
+
+  const shard = () => inVolume('image/c/0/0/0');
+  it.each([
+    ['without its voxels', () => rmSync(shard())],
+    ['cut short', () => truncateSync(shard(), statSync(shard()).size - 1000)],
+    ['with a damaged index', () => flip(shard(), statSync(shard()).size - 30)],
+    ['without its metadata', () => rmSync(inVolume('image/zarr.json'))],
+    ['with metadata of another', () => writeFileSync(inVolume('image/zarr.json'), '{}')],
+    ['without its folder', () => rmSync(inVolume(), { recursive: true })],
+    ['without its image', () => rmSync(inVolume('image'), { recursive: true })],
+  ])('%s is prepared again', async (_what, damage) => {
+    damage();
+    await expect(read()).rejects.toThrow(/prepare (this volume|it) again/);
+    expect((await prepare()).written).toEqual(['in']);
+    expect((await read()).data).toHaveLength(40 ** 3);
+    expect((await prepare()).kept).toEqual(['in']);
+  });
+
+  it('also if only its smaller view is', async () => {
+    rmSync(inVolume('baseline/c/0/0/0'));
+    expect((await prepare()).written).toEqual(['in']);
+  });
+
+  it('with a damaged chunk says which folder to remove, and that is the cure', async () => {
+    flip(shard(), 100);
+    const failure = (await read().catch((error: unknown) => error)) as Error;
+    const [, folder] = /remove the folder (.*), then prepare/.exec(failure.message)!;
+    expect(folder).toBe(inVolume());
+    rmSync(folder!, { recursive: true });
+    expect((await prepare()).written).toEqual(['in']);
+    await read();
+  });
+
+  it('is none whose metadata another program wrote anew, with more keys in another order', async () => {
+    for (const file of ['image/zarr.json', 'zarr.json']) {
+      const metadata = JSON.parse(readFileSync(inVolume(file), 'utf8'));
+      const turned = Object.fromEntries(Object.entries(metadata).reverse());
+      const attributes = Object.fromEntries(Object.entries(metadata.attributes).reverse());
+      const more = { ...turned, attributes: { ...attributes, units: 'HU' }, storage_transformers: [] };
+      writeFileSync(inVolume(file), JSON.stringify(more));
+    }
+    await read();
+    expect((await prepare()).kept).toEqual(['in']);
+  });
+});
+
+/** Turns a byte of a file. */
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at]! ^= 0xff;
+  writeFileSync(path, bytes);
+}

@@ -32,7 +32,7 @@ describe('the patient of a file', () => {
 
 describe('a patient table', () => {
   const folder = temporaryFolder();
-  const table = (text: string) => {
+  const table = (text: string | Buffer) => {
     const path = join(folder(), 'table.csv');
     writeFileSync(path, text);
     return readPatientTable(path);
@@ -45,6 +45,34 @@ describe('a patient table', () => {
     expect(table('one,"P, 1",test')).toEqual(rows);
     expect(table('one,"P ""x"""')).toEqual([{ file: 'one', patient: 'P "x"' }]);
   });
+
+  it.each([
+    ['the line ends of old Macs', 'file,patient,split\rone,A,test\rb/two.nii,B,\r'],
+    ['those of Windows, and empty rows', 'file,patient,split\r\n,,\r\none,A,test\r\n\r\ntwo,B,\r\n'],
+    ['a byte order mark', '\uFEFFfile,patient,split\none,A,test\ntwo,B'],
+    ['no header', 'one,A,test\ntwo,B'],
+  ])('has %s', (_what, text) => {
+    const owners = patientsOf(files, { table: table(text) });
+    expect([...owners.values()]).toEqual([{ patient: 'A', split: 'test' }, { patient: 'B' }]);
+  });
+
+  it('may be UTF-16, as Excel writes it', () => {
+    const little = Buffer.from('\uFEFFfile,patient\r\none,Jörg\r\n', 'utf16le');
+    expect(table(little)).toEqual([{ file: 'one', patient: 'Jörg' }]);
+    expect(table(Buffer.from(little).swap16())).toEqual([{ file: 'one', patient: 'Jörg' }]);
+  });
+
+  it('has line ends and commas in quotes, and counts lines with them', () => {
+    expect(table('"one\nA, B","P"\n')).toEqual([{ file: 'one\nA, B', patient: 'P' }]);
+    expect(() => table('"one\nA","P"\nfour\n')).toThrow(/csv line 3/);
+  });
+
+  it.each(['', '\n\n', '\uFEFF', 'file,patient,split\n', 'file,patient,split', 'file,patient\r'])(
+    'without a row is refused: %j',
+    (text) => {
+      expect(() => patientsOf(files, { table: table(text) })).toThrow(/csv: expected at least one row/);
+    },
+  );
 
   it('names files by path or name, and those it does not name are left out', () => {
     const owners = patientsOf(files, { table: table('file,patient,split\none,A,test\nb/two.nii,A,\n') });
@@ -59,6 +87,8 @@ describe('a patient table', () => {
     ['four,A', /files of the input/],
     ['one,A,valid', /line 1: expected a split/],
     ['one', /line 1: expected file,patient/],
+    ['one,A\n"two,B\nthree,C', /csv line 2: expected cells whose quotes are closed/],
+    ['"one"x,A', /line 1: expected cells whose quotes/],
     ['one,A\none,B', /of one patient/],
   ])('%j is refused', (text, message) => {
     expect(() => patientsOf(files, { table: table(text) })).toThrow(message);
@@ -116,5 +146,42 @@ describe('findSources', () => {
       'b__x_y',
     ]);
     expect(() => findSources(join(root, 'b/.hidden/none'))).toThrow(InvalidArgument);
+  });
+
+  it('gives the same names wherever the input is', () => {
+    const names = ['here', 'there/below'].map((place) => {
+      const root = join(folder(), place);
+      for (const file of ['a/ct.nii', 'a/CT.nii', 'a__ct.nii']) {
+        mkdirSync(join(root, 'a'), { recursive: true });
+        writeFileSync(join(root, file), '');
+      }
+      return findSources(root).map(({ name }) => name);
+    });
+    expect(new Set(names[0]).size).toBe(3);
+    expect(names[1]).toEqual(names[0]);
+  });
+
+  it('tells files of the same name in several inputs apart', () => {
+    const roots = ['site1', 'site2'].map((site) => join(folder(), site));
+    for (const root of roots) mkdirSync(root);
+    for (const root of roots) writeFileSync(join(root, 'ct.nii'), '');
+    expect(new Set(findSources(roots).map(({ name }) => name)).size).toBe(2);
+  });
+
+  it('gives short names to deep files, all different', () => {
+    const root = join(folder(), 'deep');
+    const uid = `1.2.840.${'113619.2.55.'.repeat(7)}1`;
+    mkdirSync(join(root, uid, uid), { recursive: true });
+    for (const file of ['a.nii', 'b.nii']) writeFileSync(join(root, uid, uid, file), '');
+    const names = findSources(root).map(({ name }) => name);
+    expect(new Set(names).size).toBe(2);
+    for (const name of names) expect(name.length).toBeLessThanOrEqual(120);
+  });
+
+  it('refuses a folder of DICOM files with the cure', () => {
+    const root = join(folder(), 'series');
+    mkdirSync(root);
+    writeFileSync(join(root, '1.dcm'), '');
+    expect(() => findSources(root)).toThrow(/not DICOM; convert it first: .*dcm2niix/);
   });
 });

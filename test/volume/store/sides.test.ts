@@ -104,3 +104,10 @@ describe('a patient stays on one side', { timeout: 120_000 }, () => {
     expect(notes.join()).toContain('P1 (test to train), own-P1 (test to train)');
   });
 });
+
+it('a pattern that makes all files one patient is noted', async () => {
+  const input = join(folder(), 'one');
+  give(input, 'P1', 'P2');
+  const { notes } = await prepareDataset(input, join(folder(), 'one-out'), { patient: 'P' });
+  expect(notes.join()).toMatch(/by the pattern all files are of patient P: nothing is held out/);
+});

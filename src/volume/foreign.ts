@@ -1,0 +1,91 @@
+/** What people give for a volume by mistake, known by its first bytes, with the cure. */
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * The command that makes NIfTI of a folder of DICOM files. dcm2niix comes with most Linux distributions, conda and
+ * Homebrew.
+ * @param name how it names files; default: the patient's id and the series' number
+ */
+export function convertDicom(folder: string, nifti = `${folder}-nifti`, name = '%i_%s'): string {
+  return `mkdir -p ${nifti} && dcm2niix -z y -b n -f ${name} -o ${nifti} -d 9 ${folder}`;
+}
+
+const dicom = `DICOM; convert its folder first: ${convertDicom('FOLDER')}`;
+
+const picture = 'a picture or document, not a volume';
+const again = 'the download failed, get it again';
+
+/** Bytes (as latin1) at a place of the file, and what they say it is, with what to do. */
+const marks: readonly (readonly [at: number, mark: string, found: string])[] = [
+  [128, 'DICM', dicom],
+  // Old DICOM begins with an element of group 8, without a preamble.
+  ...['\0', '\x01', '\x05', '\x08', '\x16'].map((element) => [0, `\x08\0${element}\0`, dicom] as const),
+  [0, 'version https://git-lfs', 'a pointer of Git LFS; fetch the file itself with `git lfs pull`'],
+  [0, '/annex/objects/', 'a pointer of git-annex; fetch the file itself with `datalad get`'],
+  [0, '\x28\xb5\x2f\xfd', 'zstd; unpack it with `zstd -d`'],
+  [0, 'BZh', 'bzip2; unpack it with `bunzip2`'],
+  [0, '\xfd7zXZ\0', 'xz; unpack it with `unxz`'],
+  [0, '\x04\x22\x4d\x18', 'lz4; unpack it with `unlz4`'],
+  [0, '\x1f\x8b', 'gzip within gzip; unpack it once with `gunzip`'],
+  [0, '\x1f\x9d', 'compress; unpack it with `uncompress`'],
+  [0, 'PK\x03\x04', 'a zip archive; unpack it with `unzip`'],
+  [0, '7z\xbc\xaf', 'a 7z archive; unpack it with `7z x`'],
+  [257, 'ustar', 'a tar archive; unpack it with `tar -xf`'],
+  [0, 'NRRD', 'NRRD; convert it to NIfTI, for example with 3D Slicer'],
+  [0, 'ObjectType', 'MetaImage; convert it to NIfTI, for example with ITK-SNAP'],
+  [0, '\x89HDF', 'HDF5 (MINC, MATLAB); convert it to NIfTI'],
+  [0, 'CDF\x01', 'MINC; convert it to NIfTI with `mnc2nii`'],
+  [0, '\x93NUMPY', 'a NumPy array, which has no place in the patient; convert it to NIfTI'],
+  [0, 'MATLAB ', 'a MATLAB file; convert it to NIfTI'],
+  ...['\x89PNG', '\xff\xd8\xff', 'GIF8', 'II*\0', 'MM\0*', '%PDF'].map((mark) => [0, mark, picture] as const),
+];
+
+/** What a server sends in place of a file. */
+const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
+  [/^(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html|head|body)/i, `a web page; ${again}`],
+  [/^(?:\xef\xbb\xbf)?\s*<\?xml/, `XML, often a server's error; ${again}`],
+  [/^\s*\{\s*"/, "JSON, often a server's error or a sidecar; give the volume itself"],
+];
+
+/** What these first bytes of a file are, and the cure; undefined for what is not known. */
+export function foreignContent(bytes: Uint8Array): string | undefined {
+  if (bytes.length === 0) return undefined;
+  if (bytes.every((byte) => byte === 0)) return 'zeros; a copy or download of it is not complete';
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  const marked = marks.find(([at, mark]) => start.startsWith(mark, at))?.[2];
+  return marked ?? texts.find(([pattern]) => pattern.test(start))?.[1];
+}
+
+/** Whether a name says that a file is DICOM. */
+export function isDicomName(name: string): boolean {
+  return /\.(dcm|dicom|ima)$/i.test(name);
+}
+
+/** Names without an extension: `IM0001`, `1.2.840.113619`. Scanners and archives name DICOM so. */
+function mayBeDicom(name: string): boolean {
+  return !/\.[a-z]\w{0,5}$/i.test(name);
+}
+
+/** Whether a folder's own files, as listed, are DICOM: by name, or by the content of the first without extension. */
+export function holdsDicom(folder: string, names: readonly string[] = readdirSync(folder)): boolean {
+  if (names.some(isDicomName)) return true;
+  return names
+    .filter((name) => mayBeDicom(name) && !name.startsWith('.'))
+    .slice(0, 4)
+    .some((name) => foreignContent(firstBytes(join(folder, name))) === dicom);
+}
+
+/** Of a file that cannot be read there are none. */
+function firstBytes(path: string): Uint8Array {
+  const bytes = new Uint8Array(132);
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
+  } catch {
+    return bytes.subarray(0, 0);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}

@@ -1,0 +1,95 @@
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { noVolumes, searchFolder } from '../../src/volume/folder';
+import { temporaryFolder } from './folder';
+
+const folder = temporaryFolder();
+const at = (...parts: string[]) => join(folder(), ...parts);
+const dicom = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]);
+
+function put(root: string, files: readonly string[], content: string | Buffer = ''): void {
+  for (const file of files) {
+    mkdirSync(at(root, file, '..'), { recursive: true });
+    writeFileSync(at(root, file), content);
+  }
+}
+
+describe('a folder', () => {
+  it('gives volumes of any spelling and depth, and nothing that is hidden', () => {
+    put('plain', [
+      'b.nii',
+      'a/X.NII.GZ',
+      'a/p.hdr',
+      'a/p.img',
+      'c.nii.zst',
+      '._b.nii',
+      '.git/d.nii',
+      'e.txt',
+    ]);
+    expect(searchFolder(at('plain'))).toEqual({
+      volumes: ['a/X.NII.GZ', 'a/p.hdr', 'b.nii', 'c.nii.zst'],
+      leftOut: [],
+      dicom: [],
+    });
+  });
+
+  it('names images without a header', () => {
+    put('images', ['a.img', 'b.img.gz', 'c.hdr', 'c.img.gz']);
+    const { volumes, leftOut } = searchFolder(at('images'));
+    expect(volumes).toEqual(['c.hdr']);
+    expect(leftOut.map(({ file }) => file)).toEqual(['a.img', 'b.img.gz']);
+  });
+
+  it('follows links to files and folders, each folder once, its own place first', () => {
+    put('outside', ['far.nii', 'deep/er.nii']);
+    put('links', ['sub/own.nii']);
+    symlinkSync(at('outside/far.nii'), at('links/file.nii'));
+    symlinkSync(at('outside'), at('links/linked'));
+    symlinkSync(at('links/sub'), at('links/again'));
+    symlinkSync(at('links'), at('links/sub/loop'));
+    symlinkSync(at('outside'), at('links/twice'));
+    expect(searchFolder(at('links'))).toEqual({
+      volumes: ['file.nii', 'linked/deep/er.nii', 'linked/far.nii', 'sub/own.nii'],
+      leftOut: [],
+      dicom: [],
+    });
+  });
+
+  it('names links that lead nowhere or to themselves; those named as volumes are left to whoever reads them', () => {
+    put('lost', ['own.nii']);
+    symlinkSync('/mnt/unplugged/site2', at('lost/site2'));
+    symlinkSync('/mnt/unplugged/x.nii', at('lost/x.nii'));
+    symlinkSync(at('lost/self'), at('lost/self'));
+    const { volumes, leftOut } = searchFolder(at('lost'));
+    expect(volumes).toEqual(['own.nii', 'x.nii']);
+    expect(leftOut.map(({ file }) => file)).toEqual(['self', 'site2']);
+    expect(leftOut[1]!.reason).toBe('a link to /mnt/unplugged/site2, where no file is');
+  });
+
+  it.skipIf(process.getuid?.() === 0)('names folders that may not be read', () => {
+    put('closed', ['own.nii', 'lost+found/x.nii']);
+    chmodSync(at('closed/lost+found'), 0);
+    const { volumes, leftOut } = searchFolder(at('closed'));
+    chmodSync(at('closed/lost+found'), 0o755);
+    expect(volumes).toEqual(['own.nii']);
+    expect(leftOut).toEqual([{ file: 'lost+found', reason: 'a folder that cannot be read (EACCES)' }]);
+  });
+
+  describe('of DICOM files', () => {
+    beforeAll(() => {
+      put('dicom', ['one/1.dcm', 'two/IM0001', 'three/1.2.840.113619.2'], dicom);
+      put('dicom', ['README', 'two/A.txt', 'four/ct.nii', 'four/1.dcm']);
+    });
+
+    it('is told by names or content, but for folders that have a volume too', () => {
+      expect(searchFolder(at('dicom')).dicom).toEqual([at('dicom/one'), at('dicom/three'), at('dicom/two')]);
+    });
+
+    it('is refused with the command that converts it', () => {
+      const message = noVolumes(searchFolder(at('dicom/two')));
+      expect(message).toContain('not DICOM');
+      expect(message).toContain(`dcm2niix -z y -b n -f %i_%s -o ${at('dicom/two')}-nifti`);
+    });
+  });
+});
