@@ -58,7 +58,7 @@ async function libtorch(options: BuildFlags): Promise<void> {
       : []),
     'missing' in collective
       ? `collective for several hosts: ${collective.missing}`
-      : `collective for several hosts: c10d with Gloo${collective.nccl ? ' and NCCL' : ''}${collective.ncclProblem ? `; not NCCL: ${collective.ncclProblem}` : ''}`,
+      : `collective for several hosts: c10d with ${[collective.gloo && 'Gloo', collective.nccl && 'NCCL'].filter(Boolean).join(' and ')}${collective.ncclProblem ? `; not NCCL: ${collective.ncclProblem}` : ''}`,
     'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
   ]);
 }

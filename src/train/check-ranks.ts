@@ -190,7 +190,7 @@ function collectives(): RanksFinding {
   const debug = process.env.NCCL_DEBUG ? `, NCCL_DEBUG=${process.env.NCCL_DEBUG}` : '';
   return {
     part: 'collectives',
-    found: `local, c10d of libtorch ${built.libtorch} with Gloo; ${nccl}${debug}`,
+    found: `local, c10d of libtorch ${built.libtorch} with ${built.gloo ? 'Gloo' : 'no Gloo'}; ${nccl}${debug}`,
   };
 }
 

@@ -33,7 +33,7 @@ export function chooseCollective(
   const oneHost = world.localWorldSize === world.worldSize;
   const built = builtC10d();
   if (!oneHost)
-    return built
+    return built && (built.gloo || (built.nccl && gpu(world) !== undefined))
       ? { name: 'c10d', reason: 'ranks are on several hosts' }
       : {
           name: 'local',

@@ -12,6 +12,8 @@ export type StoreHandle = object & { readonly brand?: 'store' };
 export type GroupHandle = object & { readonly brand?: 'group' };
 
 export interface C10dAddon {
+  /** Whether it was built with Gloo, for ranks on CPUs. */
+  readonly gloo: boolean;
   /** Whether it was built with NCCL. */
   readonly nccl: boolean;
   openStore(
@@ -50,6 +52,7 @@ export interface C10dAddon {
 /** Written beside the addon when it has been built. */
 export interface C10dRecord {
   readonly libtorch: string;
+  readonly gloo: boolean;
   readonly nccl: boolean;
   /** Why it has no NCCL, where libtorch has CUDA. */
   readonly ncclProblem?: string;

@@ -12,8 +12,8 @@ import { type C10dRecord, c10dAddonPath, c10dFolder, c10dKey, c10dSource, loadC1
 const run = promisify(execFile);
 
 /**
- * Builds the collective through libtorch: Gloo, and NCCL where libtorch has CUDA and NCCL's headers are beside it. Needs
- * libtorch 2.1 or newer, a C++ compiler and Gloo's headers, which PyTorch's packages leave out.
+ * Builds the collective through libtorch: Gloo where its headers are, which PyTorch's packages leave out; NCCL where
+ * libtorch has CUDA and NCCL's headers are beside it. Needs libtorch 2.1 or newer and a C++ compiler.
  * @throws UnavailableBackend saying what to install, or with what the compiler said
  */
 export async function buildC10d(
@@ -31,7 +31,9 @@ export async function buildC10d(
   const gloo = ['/usr/include', '/usr/local/include', ...libtorch.includes].find((folder) =>
     existsSync(join(folder, 'gloo', 'context.h')),
   );
-  if (!gloo)
+  const headers = ncclHeaders(libtorch);
+  // NCCL needs nothing of Gloo: PyTorch's packages have its headers beside CUDA's, and leave out Gloo's.
+  if (!gloo && headers.length === 0)
     throw new UnavailableBackend(
       'c10d',
       "Gloo's headers (gloo/context.h) are not on this machine",
@@ -49,19 +51,19 @@ export async function buildC10d(
       const load = `require(${JSON.stringify(c10dAddonPath(work))}).openStore`;
       await run(process.execPath, ['-e', load], { signal });
     };
-    const headers = ncclHeaders(libtorch);
     let ncclProblem =
       libtorch.cuda && headers.length === 0 ? 'nccl.h or cuda_runtime.h is missing' : undefined;
     // Without NCCL ranks on GPUs still find one another, over Gloo.
     if (headers.length > 0)
       await compile(headers).catch((error: Error) => {
         signal?.throwIfAborted();
+        if (!gloo) throw error;
         ncclProblem = error.message;
       });
     const nccl = headers.length > 0 && ncclProblem === undefined;
     if (!nccl) await compile([]);
     const record: C10dRecord = {
-      ...{ libtorch: libtorch.version, nccl, key: c10dKey() },
+      ...{ libtorch: libtorch.version, gloo: gloo !== undefined, nccl, key: c10dKey() },
       ...(ncclProblem && { ncclProblem }),
     };
     await writeFile(join(work, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
@@ -92,15 +94,18 @@ function ncclHeaders(libtorch: Libtorch): string[] {
 function compilerArguments(
   libtorch: Libtorch,
   nodeHeaders: string,
-  gloo: string,
+  gloo: string | undefined,
   nccl: readonly string[],
   out: string,
 ): string[] {
   const cuda = nccl.length > 0 ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : [];
   // /usr/include is searched anyway; named as a system folder it would come before the compiler's own.
-  const includes = [...libtorch.includes, ...nccl, gloo].filter((folder) => folder !== '/usr/include');
+  const includes = [...libtorch.includes, ...nccl, ...(gloo ? [gloo] : [])].filter(
+    (folder) => folder !== '/usr/include',
+  );
   return [
-    ...['-std=c++20', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-Wno-psabi', '-DUSE_C10D_GLOO'],
+    ...['-std=c++20', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-Wno-psabi'],
+    ...(gloo ? ['-DUSE_C10D_GLOO'] : []),
     ...(nccl.length > 0 ? ['-DUSE_C10D_NCCL'] : []),
     `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
     `-I${nodeHeaders}`,

@@ -31,6 +31,8 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
   const addon = loadC10d();
   const fail = (reason: string, cause?: unknown) =>
     new CollectiveFailed(rank, 'rendezvous', reason, { cause });
+  // By default NCCL's watchdog ends the process when another rank dies or is late; so the call throws, and says why.
+  if (options.gpu !== undefined) process.env.TORCH_NCCL_BLOCKING_WAIT ??= '1';
   const milliseconds = Math.ceil(options.timeout * 1000);
   const deadline = Date.now() + milliseconds;
   let store: StoreHandle | undefined;

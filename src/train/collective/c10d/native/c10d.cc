@@ -1,4 +1,5 @@
-// c10d for JavaScript: torch's TCPStore, and its process groups Gloo and, where it was built with CUDA, NCCL.
+// c10d for JavaScript: torch's TCPStore, and its process groups Gloo, where Gloo's headers are, and NCCL, where libtorch
+// has CUDA.
 //
 // Everything that may wait runs in a thread of its own and settles a promise, so the JavaScript thread goes on: an
 // operation can be on its way while gradients are still being computed. Operations of a group are started on the
@@ -6,7 +7,9 @@
 #include <node_api.h>
 #include <ATen/ATen.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#ifdef USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#endif
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef USE_C10D_NCCL
 #include <c10/cuda/CUDAFunctions.h>
@@ -14,6 +17,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
+#include <torch/version.h>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -234,12 +238,16 @@ napi_value openGroup(napi_env env, napi_callback_info info) {
       TORCH_CHECK(false, "built without NCCL");
 #endif
     }
+#ifdef USE_C10D_GLOO
     auto options = c10d::ProcessGroupGloo::Options::create();
     options->timeout = timeout;
     options->threads = 2;
     options->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(address)
                                                  : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
     group->backend = c10::make_intrusive<c10d::ProcessGroupGloo>(handle->store, rank, group->size, options);
+#else
+    TORCH_CHECK(false, "built without Gloo, which ranks on the CPU need");
+#endif
   };
   job->result = [group](napi_env env) { return external(env, group); };
   return start(env, std::move(job));
@@ -329,7 +337,14 @@ napi_value operate(napi_env env, napi_callback_info info) {
 napi_value closeGroup(napi_env env, napi_callback_info info) {
   Arguments given(env, info);
   auto job = std::make_unique<Job>();
-  job->work = [group = given.shared<Group>(0)] { group->backend.reset(); };
+  job->work = [group = given.shared<Group>(0)] {
+    auto backend = group->backend;
+    group->backend.reset();
+#if defined(USE_C10D_NCCL) && (TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 6)
+    // A kernel of NCCL that waits for a dead rank holds the GPU and a thread of ours: it ends when it is aborted alone.
+    if (group->device.is_cuda()) backend->abort();
+#endif
+  };
   return start(env, std::move(job));
 }
 
@@ -350,6 +365,13 @@ napi_value initialise(napi_env env, napi_value exports) {
     napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &function);
     napi_set_named_property(env, exports, name, function);
   }
+  napi_value gloo;
+#ifdef USE_C10D_GLOO
+  napi_get_boolean(env, true, &gloo);
+#else
+  napi_get_boolean(env, false, &gloo);
+#endif
+  napi_set_named_property(env, exports, "gloo", gloo);
   napi_value nccl;
 #ifdef USE_C10D_NCCL
   napi_get_boolean(env, true, &nccl);
