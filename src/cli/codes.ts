@@ -12,7 +12,7 @@ import {
   windowNames,
 } from '../index';
 import { checkpointOption, modelLine } from './checkpoint';
-import { answer, columns, formatBytes, interruptible, parseVec3, parseWindow } from './terminal';
+import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWindow } from './terminal';
 
 export function addCodes(program: Command): void {
   program
@@ -29,6 +29,11 @@ export function addCodes(program: Command): void {
     )
     .addOption(checkpointOption())
     .option('--latents', 'keep the latents too, as float32')
+    .option(
+      '--workers <n>',
+      'threads that compute patches; default: as many as backend, cores and memory allow',
+      parseCount,
+    )
     .option('--canonical', 'turn each volume to RAS+ first')
     .option('--json', 'print one JSON value')
     .action(async (run: string, volumes: string[], { out, json, ...options }: EncodeCommandOptions) => {
@@ -48,6 +53,11 @@ export function addCodes(program: Command): void {
     .argument('<output>', 'where to write: .nii or .nii.gz')
     .option('--model <run>', 'run or checkpoint, if it is no longer where it was')
     .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
+    .option(
+      '--workers <n>',
+      'threads that compute patches; default: as many as backend, cores and memory allow',
+      parseCount,
+    )
     .option('--json', 'print one JSON value')
     .action(async (file: string, output: string, { json, ...options }: DecodeCommandOptions) => {
       const codes = await readCodes(file);
@@ -84,6 +94,7 @@ interface EncodeCommandOptions {
   stride?: Vec3;
   intensity?: IntensitySpec;
   latents?: boolean;
+  workers?: number;
   canonical?: boolean;
   json?: boolean;
 }
@@ -91,5 +102,6 @@ interface EncodeCommandOptions {
 interface DecodeCommandOptions {
   model?: string;
   window: WindowName;
+  workers?: number;
   json?: boolean;
 }

@@ -17,6 +17,7 @@ import { checkpointOption, modelLine } from './checkpoint';
 import {
   answer,
   interruptible,
+  parseCount,
   parseNumber,
   parseParts,
   parseVec3,
@@ -105,6 +106,11 @@ function modelOptions(command: Command): Command {
         'average',
       ]),
     )
+    .option(
+      '--workers <n>',
+      'threads that compute patches; default: as many as backend, cores and memory allow',
+      parseCount,
+    )
     .option('--canonical', 'turn the volume to RAS+ first')
     .option('--json', 'print one JSON value');
 }
@@ -129,6 +135,7 @@ interface ModelCommandOptions {
   index?: number;
   channel?: string;
   use?: 'trained' | 'average';
+  workers?: number;
   canonical?: boolean;
   json?: boolean;
 }

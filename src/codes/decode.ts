@@ -18,7 +18,7 @@ export interface DecodeOptions extends LongCall {
   readonly window?: WindowName;
   /** Default: the one the run was trained with. */
   readonly backend?: string;
-  /** Threads that decode patches; default: one a core. */
+  /** Threads that decode patches; default: as many as backend, cores and memory allow, one on a GPU. */
   readonly workers?: number;
 }
 

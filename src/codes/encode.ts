@@ -1,14 +1,13 @@
 import { decodePatches } from '../evaluate/decoder-pool';
 import { type ModelSource, type Pass, type PassOptions, patchesOf, planPass } from '../evaluate/pass';
-import type { ModelConfig } from '../model/config';
 import { codeCount } from '../model/quantisers/create';
+import { latentsOf } from '../model/supply';
 import type { LongCall } from '../progress';
-import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
 import { Codes, type CodesGeometry, codesArray, putPatch } from './codes';
 
 export interface EncodeOptions extends LongCall, PassOptions {
-  /** Threads that encode patches; default: one a core. */
+  /** Threads that encode patches; default: as many as backend, cores and memory allow, one on a GPU. */
   readonly workers?: number;
   /** Keep the latents before quantisation too, `codeDim` floats for every code; default false. */
   readonly latents?: boolean;
@@ -83,10 +82,6 @@ async function* encodedPatches(pass: Pass, options: EncodeOptions): AsyncGenerat
     yield { index, codes: data, latents };
     options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
   }
-}
-
-function latentsOf({ downsample }: ModelConfig, patch: Vec3): number {
-  return patch.reduce((latents, size, axis) => (latents * size) / downsample[axis]!, 1);
 }
 
 function geometryOf(volume: Volume, { seen }: Pass): CodesGeometry {

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { InvalidArgument } from '../errors';
 import { compiledFile } from '../package';
 import type { WeightsName } from '../train/config';
 import type { Intensity } from '../volume/intensity';
@@ -33,6 +33,8 @@ export interface DecoderPatch {
 }
 
 export type DecoderReply =
+  /** The model is loaded, and so many threads like this one are worth their memory. */
+  | { readonly kind: 'ready'; readonly workers: number }
   | {
       readonly kind: 'patch';
       readonly index: number;
@@ -51,26 +53,32 @@ export interface DecodedPatch extends DecoderPatch {
 
 /**
  * Sends patches through a model on worker threads, so that the thread that asks stays free for a notebook's live
- * figures. Patches come back in the order they were given, at most two a worker under way at once.
+ * figures. Patches come back in the order they were given, at most two a worker under way at once. The first worker
+ * knows the backend, so it says how many there should be.
+ * @throws InvalidArgument for workers that are no whole number from 1
  */
 export async function* decodePatches(
   setup: DecoderSetup,
   patches: Iterable<DecoderPatch>,
   options: { readonly workers?: number; readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<DecodedPatch, void, undefined> {
-  const count = options.workers ?? availableParallelism();
-  const workers = Array.from({ length: count }, () => new DecoderWorker(setup));
+  const { workers: asked } = options;
+  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1))
+    throw new InvalidArgument('workers', 'a whole number from 1', asked);
+  const workers = [new DecoderWorker(setup)];
   const source = patches[Symbol.iterator]();
   const underWay: Promise<DecodedPatch>[] = [];
   let sent = 0;
   const send = (): void => {
     const next = source.next();
     if (next.done) return;
-    const decoded = workers[sent++ % count]!.decode(next.value);
+    const decoded = workers[sent++ % workers.length]!.decode(next.value);
     decoded.catch(() => {}); // awaited below; until then a failure must not count as unhandled
     underWay.push(decoded);
   };
   try {
+    const count = asked ?? (await workers[0]!.ready);
+    while (workers.length < count) workers.push(new DecoderWorker(setup));
     for (let i = 0; i < 2 * count; i++) send();
     while (underWay.length > 0) {
       options.signal?.throwIfAborted();
@@ -83,6 +91,9 @@ export async function* decodePatches(
 }
 
 class DecoderWorker {
+  /** How many workers there should be, once this one has its model. */
+  readonly ready: Promise<number>;
+  private settle!: { resolve(workers: number): void; reject(error: Error): void };
   private readonly thread: Worker;
   private readonly waiting = new Map<
     number,
@@ -91,6 +102,10 @@ class DecoderWorker {
   private failure: Error | undefined;
 
   constructor(setup: DecoderSetup) {
+    this.ready = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    this.ready.catch(() => {}); // whoever waits for a patch is told too
     this.thread = new Worker(compiledFile('src', 'evaluate', 'decoder-thread.js'), { workerData: setup });
     this.thread.on('message', (reply: DecoderReply) => this.receive(reply));
     this.thread.on('error', (error) => this.fail(error));
@@ -114,6 +129,10 @@ class DecoderWorker {
       this.fail(new Error(reply.message));
       return;
     }
+    if (reply.kind === 'ready') {
+      this.settle.resolve(reply.workers);
+      return;
+    }
     const { index, data, counts, latents } = reply;
     this.waiting.get(index)?.resolve({ index, data, counts, ...(latents && { latents }) });
     this.waiting.delete(index);
@@ -121,6 +140,7 @@ class DecoderWorker {
 
   private fail(error: Error): void {
     this.failure ??= error;
+    this.settle.reject(error);
     for (const { reject } of this.waiting.values()) reject(this.failure);
     this.waiting.clear();
   }

@@ -2,12 +2,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { useBackend } from '../compute/backend';
+import { storeActivationsIn } from '../compute/precision';
 import { countCodes } from '../model/quantisers/quantiser';
 import { VqGan } from '../model/vqgan';
 import { usedModel } from '../train/average';
 import { readCheckpoint } from '../train/checkpoint';
 import { fromModel, toModel } from '../volume/intensity';
 import type { DecodedPatch, DecoderPatch, DecoderReply, DecoderSetup } from './decoder-pool';
+import { forecastDeviceOf, mostWorkers, workerBytes } from './decoder-workers';
 import { meanOverMirrors } from './mirror';
 
 const setup = workerData as DecoderSetup;
@@ -25,10 +27,16 @@ port.on('message', async (patch: DecoderPatch) => {
 });
 
 async function load(): Promise<VqGan> {
-  await useBackend(setup.backend);
+  const backend = await useBackend(setup.backend);
   const checkpoint = readCheckpoint(setup.checkpoint);
-  const vqgan = new VqGan(checkpoint.state.config.model, 0);
+  const { config } = checkpoint.state;
+  // As it was trained and validated, where this backend can.
+  const precision = backend.name === 'libtorch' ? (config.precision ?? 'float32') : 'float32';
+  if (backend.name === 'libtorch') storeActivationsIn(precision);
+  const vqgan = new VqGan(config.model, 0);
   vqgan.load(usedModel(checkpoint, setup.use));
+  const bytes = workerBytes(config.model, setup.patch, forecastDeviceOf(backend), precision);
+  reply({ kind: 'ready', workers: mostWorkers(backend, bytes) });
   return vqgan;
 }
 

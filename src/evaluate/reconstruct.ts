@@ -25,7 +25,7 @@ import { Reconstruction, type ReconstructionDetails } from './reconstruction';
 import { share } from './share';
 
 export interface ReconstructOptions extends LongCall, PassOptions {
-  /** Threads that decode patches; default: one a core. */
+  /** Threads that decode patches; default: as many as backend, cores and memory allow, one on a GPU. */
   readonly workers?: number;
   /** Standard deviation of the gaussian window as a fraction of the patch, one for all axes or one each. */
   readonly sigma?: WindowOptions['sigma'];

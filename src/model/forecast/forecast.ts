@@ -60,6 +60,31 @@ export function activationBytes(config: ModelConfig, patch: Patch): number {
 }
 
 /**
+ * Bytes that one patch [x, y, z] takes on its way through a trained model, with the model: what encoder and decoder make
+ * stays until each of them is done. Throws InvalidArgument for a patch that the model cannot take.
+ */
+export function forecastReconstruction(
+  config: ModelConfig,
+  patch: Patch,
+  { precision = 'float32', device = 'libtorch' }: Pick<ForecastOptions, 'precision' | 'device'> = {},
+): number {
+  checkPatch(config, patch);
+  const ledger = new Ledger();
+  const layers = generatorLayers(config, patch, 1, precision);
+  const codes = layers.findIndex(({ kind }) => kind === 'codes');
+  ledger.take(bytesOf({ n: 1, size: [patch[2], patch[1], patch[0]], channels: 1, width: FLOAT32 }));
+  for (const part of [layers.slice(0, codes + 1), layers.slice(codes + 1)]) {
+    const before = ledger.live;
+    const width = precision === 'bf16' ? 2 : FLOAT32;
+    // Blocks keep nothing of their own where nothing goes backwards.
+    new GeneratorPass(ledger, part, { habits: habits[device], checkpointing: 'blocks', width }).forward();
+    ledger.give(ledger.live - before);
+  }
+  const codebook = config.codes * config.codeDim * FLOAT32;
+  return parameterCount(config) * FLOAT32 + codebook + ledger.peak;
+}
+
+/**
  * Forecasts a training step on patches [x, y, z], by going through it on paper: the layers' shapes, and the order in
  * which the passes take and free memory. What a process needs beside its tensors (Node, libtorch's code, a CUDA context
  * and cuDNN's workspace) and the volumes that patches are cut from come on top.

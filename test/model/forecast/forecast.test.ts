@@ -4,8 +4,13 @@ import { backendNames, useBackend } from '../../../src/compute/backend';
 import { LibtorchTensors } from '../../../src/compute/libtorch/tensors';
 import { storeActivationsIn } from '../../../src/compute/precision';
 import { fitMemory, memoryRemedies } from '../../../src/model/forecast/fit';
-import { type ForecastOptions, forecastMemory } from '../../../src/model/forecast/forecast';
+import {
+  type ForecastOptions,
+  forecastMemory,
+  forecastReconstruction,
+} from '../../../src/model/forecast/forecast';
 import { PRESETS } from '../../../src/model/presets';
+import { VqGan } from '../../../src/model/vqgan';
 import { resolveConfig, type TrainOptions } from '../../../src/train/config';
 import { Learner } from '../../../src/train/learner';
 
@@ -59,6 +64,29 @@ describe.each(['libtorch', 'wasm'] as const)(
         expect(expected / measured).toBeLessThan(1.15);
       },
       120_000,
+    );
+
+    const passes = runnable.filter(
+      ({ batch = 1, gan, checkpointing }) => batch === 1 && !gan && !checkpointing,
+    );
+    test.skipIf(!here).each(passes.map((c) => [label(c), c] as const))(
+      'a patch on its way through the trained model too: %s',
+      (_, c) => {
+        const config = configOf(c);
+        const { model, patch, precision } = config;
+        if (name === 'libtorch') storeActivationsIn(precision);
+        const vqgan = new VqGan(model, 1);
+        vqgan.codebook.initialise(new Float32Array(model.codes * model.codeDim).fill(0.1));
+        const size = [1, patch[2], patch[1], patch[0], 1] as const;
+        const pass = () => tf.tidy(() => vqgan.reconstruct(tf.zeros([...size])).dataSync());
+        pass();
+        meter.reset();
+        pass();
+        const ratio = forecastReconstruction(model, patch, { device: name, precision }) / meter.peak();
+        vqgan.dispose();
+        expect(ratio).toBeGreaterThan(0.85);
+        expect(ratio).toBeLessThan(1.15);
+      },
     );
   },
 );

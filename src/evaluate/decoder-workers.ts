@@ -1,0 +1,44 @@
+import { availableParallelism } from 'node:os';
+import type { BackendInfo } from '../compute/backend';
+import type { Precision } from '../compute/precision';
+import type { ModelConfig } from '../model/config';
+import { type ForecastDevice, forecastReconstruction } from '../model/forecast/forecast';
+import type { Vec3 } from '../volume/vec3';
+
+/** Of the memory that is free; the rest is for the volume that is blended meanwhile. */
+const SHARE = 0.5;
+
+/** Copies of a patch in JavaScript: waiting, in file values, in the model's, decoded, mirrored, on its way back. */
+const COPIES = 8;
+
+/** What a thread has before it has a model. */
+const THREAD = 64 * 2 ** 20;
+
+type Computes = Pick<BackendInfo, 'name' | 'device'>;
+
+/** What computes, as forecasts name it. */
+export function forecastDeviceOf({ name, device }: Computes): ForecastDevice {
+  if (name !== 'libtorch') return 'wasm';
+  return device === 'CPU' ? 'libtorch' : 'gpu';
+}
+
+/** Bytes of a thread that sends patches through a model. */
+export function workerBytes(model: ModelConfig, patch: Vec3, device: ForecastDevice, precision: Precision) {
+  const copies = COPIES * 4 * patch.reduce((product, size) => product * size);
+  return THREAD + copies + forecastReconstruction(model, patch, { device, precision });
+}
+
+/**
+ * How many such threads are worth their memory: one on a GPU; two where the backend has threads of its own, so that one
+ * computes while the other moves patches; else one a core. Fewer where they would not fit, and at least one.
+ */
+export function mostWorkers(
+  computes: Computes,
+  bytes: number,
+  { cores = availableParallelism(), free = process.availableMemory() } = {},
+): number {
+  const { name, device } = computes;
+  const own = name === 'libtorch' || name === 'tensorflow';
+  const wanted = own ? (device === 'CPU' ? Math.min(2, cores) : 1) : cores;
+  return Math.max(1, Math.min(wanted, Math.floor((SHARE * free) / bytes)));
+}

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { forecastDeviceOf, mostWorkers, workerBytes } from '../../src/evaluate/decoder-workers';
+import { presetNamed } from '../../src/model/presets';
+
+const GiB = 2 ** 30;
+const machine = { cores: 16, free: 64 * GiB };
+const wasm = { name: 'wasm', device: 'CPU' } as const;
+const libtorch = { name: 'libtorch', device: 'CPU' } as const;
+const cuda = { name: 'libtorch', device: 'CUDA:0' } as const;
+
+describe('threads that send patches through a model', () => {
+  it('are one on a GPU, two where the backend has threads, else one a core', () => {
+    expect([wasm, libtorch, cuda].map((computes) => mostWorkers(computes, GiB, machine))).toEqual([16, 2, 1]);
+    expect(mostWorkers(libtorch, GiB, { ...machine, cores: 1 })).toBe(1);
+    expect([wasm, libtorch, cuda].map(forecastDeviceOf)).toEqual(['wasm', 'libtorch', 'gpu']);
+  });
+
+  it('are as few as half the free memory holds, and at least one', () => {
+    expect(mostWorkers(wasm, 5 * GiB, machine)).toBe(6);
+    expect(mostWorkers(libtorch, 20 * GiB, machine)).toBe(1);
+    expect(mostWorkers(wasm, 1000 * GiB, machine)).toBe(1);
+  });
+
+  it('need less for smaller patches, and for bf16', () => {
+    const { model, patch } = presetNamed('upstream');
+    const whole = workerBytes(model, patch, 'libtorch', 'float32');
+    expect(workerBytes(model, [64, 64, 64], 'libtorch', 'float32')).toBeLessThan(whole / 4);
+    expect(workerBytes(model, patch, 'libtorch', 'bf16')).toBeLessThan(0.75 * whole);
+    // The features of full resolution alone: 32 channels.
+    expect(whole).toBeGreaterThan(32 * 4 * 128 ** 3);
+  });
+});
