@@ -103,7 +103,9 @@ export {
   type ForecastOptions,
   forecastDevices,
   forecastMemory,
+  forecastReconstruction,
   type MemoryForecast,
+  processBytes,
 } from './model/forecast/forecast';
 export { stepWork } from './model/forecast/work';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
@@ -111,6 +113,7 @@ export { type Estimator, estimatorNames } from './model/quantisers/estimators';
 export { fitQuantiser, type QuantiserConfig } from './model/quantisers/options';
 export { type Quantiser, type QuantiserName, quantiserNames } from './model/quantisers/quantiser';
 export { type Checkpointing, checkpointings } from './model/resblock';
+export { fewLatents } from './model/supply';
 export { VqGan } from './model/vqgan';
 export { compiledFile, packageRoot, version } from './package';
 export {
@@ -174,7 +177,7 @@ export { checkRanks, type RanksCheck, type RanksCheckOptions, type RanksFinding 
 export type { ChosenCheckpoint } from './train/choose-checkpoint';
 export { buildC10d } from './train/collective/c10d/build';
 export { type CollectiveName, collectiveNames } from './train/collective/connect';
-export type { RunConfig, TrainOptions } from './train/config';
+export { type RunConfig, resolveConfig, type TrainOptions } from './train/config';
 export { readConfig } from './train/config-file';
 export { type HeldOut, heldOut } from './train/held-out';
 export type { LatestSlices } from './train/latest-slices';

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,6 +14,12 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+interface Planned {
+  memory: { total: number; weights: number; activations: number; process: number };
+  reconstruct: { worker: number };
+  warning?: string;
+}
+
 describe('patchwise plan', () => {
   it('plans the full-resolution grid with its true overlaps, coverage and a memory forecast', async () => {
     const plan = await json(
@@ -26,6 +32,33 @@ describe('patchwise plan', () => {
       overlap: { x: [64, 192], y: [64, 192], z: [32, 32, 32, 32, 36] },
     });
     expect(plan.memory.total).toBeGreaterThan(plan.memory.weights);
+  });
+
+  it('forecasts any settings of train, from a file or one by one, with the process and a worker of reconstruct', async () => {
+    const of = async (...args: string[]) =>
+      (await json('plan', '--device', 'libtorch', ...args)) as unknown as Planned;
+    const guide = await of();
+    const narrow = await of('--set', 'model.hidden=32', 'model.downsample=8,8,8');
+    expect(narrow.memory.weights).not.toBe(guide.memory.weights);
+    expect(narrow.memory.activations).toBeLessThan(0.6 * guide.memory.activations);
+    expect(narrow.reconstruct.worker).toBeLessThan(0.6 * guide.reconstruct.worker);
+    expect(guide.memory.process).toBeGreaterThan(0.1 * guide.memory.total);
+    const file = join(folder, 'plan.yaml');
+    writeFileSync(
+      file,
+      'preset: upstream\npatch: [64, 64, 64]\nmodel: { hidden: 32 }\nprecision: bf16\nbatch: 2\n',
+    );
+    const planned = await of(file);
+    expect(planned.memory).toMatchObject({
+      preset: 'upstream',
+      patch: [64, 64, 64],
+      precision: 'bf16',
+      batch: 2,
+    });
+    expect(planned.warning).toContain('8,192 latents for 16,384 codes');
+    expect((await of(file, '--precision', 'float32')).memory.total).toBeGreaterThan(planned.memory.total);
+    const { code, stderr } = await patchwise('plan', '--set', 'model.hiden=32');
+    expect([code, stderr]).toEqual([2, expect.stringContaining('model.hiden')]);
   });
 
   it.each([

@@ -3,9 +3,11 @@ import type { Command } from 'commander';
 import {
   checkpointings,
   type Fit,
+  fewLatents,
   fitMemory,
   forecastDevices,
   forecastMemory,
+  forecastReconstruction,
   type Grid,
   InvalidArgument,
   type MemoryForecast,
@@ -14,7 +16,11 @@ import {
   precisions,
   presetNamed,
   presets,
+  processBytes,
+  readConfig,
   readVolume,
+  resolveConfig,
+  type TrainOptions,
   type Vec3,
   writeVolume,
 } from '../index';
@@ -29,6 +35,7 @@ export function addPlan(program: Command): void {
   program
     .command('plan')
     .description('the patch grid of a volume, what a training step needs, and what fits into a GPU')
+    .argument('[config]', 'YAML file with the run configuration, as `train` takes it')
     .option('--volume <x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
     .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`)
     .option('--model <name>', 'another word for --preset')
@@ -37,24 +44,30 @@ export function addPlan(program: Command): void {
     .option('--batch <n>', 'patches of one pass of a rank', parseCount)
     .option('--checkpointing <what>', `computed anew in the backward pass: ${checkpointings.join(', ')}`)
     .option('--precision <name>', `what activations are stored in: ${precisions.join(', ')}`)
+    .option(
+      '--set <key=value...>',
+      'any other setting of `train`, such as model.hidden=32 model.downsample=8,8,8',
+    )
     .option('--no-gan', 'without the discriminators of the preset')
     .option('--device <name>', `what computes: ${forecastDevices.join(', ')}; default gpu with --gpu-memory`)
     .option('--gpu-memory <GiB>', 'propose batch, patch, stride and checkpointing that fit', parseMemory)
     .option('--json', 'print one JSON value')
-    .action(async (options: PlanOptions) => {
-      const name = options.preset ?? options.model ?? 'guide';
+    .action(async (file: string | undefined, options: PlanOptions) => {
+      const given = await givenSettings(file, options);
+      const name = given.preset ?? 'guide';
       const preset = presetNamed(name);
-      const patch = options.patch ?? preset.patch;
-      const stride = options.stride ?? strideFor(patch, preset);
+      const patch = given.patch ?? preset.patch;
+      const stride = given.stride ?? strideFor(patch, preset);
+      const data = ['phantom:64x64x64']; // of no matter here
+      const config = resolveConfig({ ...given, preset: name, patch, stride, data });
       const { gpuMemory } = options;
+      const { model, checkpointing, precision, ranks, accumulate } = config;
       const request = {
-        model: preset.model,
-        ...(options.gan && { gan: preset.gan }),
-        ...{ patch, stride, batch: options.batch ?? (gpuMemory === undefined ? 1 : preset.batch) },
-        ...(options.checkpointing && {
-          checkpointing: oneOf('checkpointing', options.checkpointing, checkpointings),
-        }),
-        ...(options.precision && { precision: oneOf('precision', options.precision, precisions) }),
+        model,
+        gan: config.gan,
+        ...{ patch, stride, batch: given.batch ?? (gpuMemory === undefined ? 1 : config.batch) },
+        ...(given.checkpointing && { checkpointing }),
+        ...(given.precision && { precision }),
         device: options.device
           ? oneOf('device', options.device, forecastDevices)
           : gpuMemory === undefined
@@ -63,7 +76,10 @@ export function addPlan(program: Command): void {
       };
       const grid =
         options.volume === undefined ? undefined : planGrid(await shapeOf(options.volume), { patch, stride });
-      const memory = forecastMemory(preset.model, patch, request);
+      const memory = forecastMemory(model, patch, request);
+      const own = processBytes(memory, request.device);
+      const worker = forecastReconstruction(model, patch, request);
+      const few = fewLatents(model, patch, request.batch * accumulate * ranks);
       const usable = gpuMemory === undefined ? undefined : gpuMemory * GiB * (1 - KEPT_FREE);
       const fits = usable === undefined ? undefined : fitMemory(request, usable);
       const plan = {
@@ -81,15 +97,22 @@ export function addPlan(program: Command): void {
           ...{ preset: name, device: request.device, batch: request.batch, patch },
           ...{ checkpointing: request.checkpointing ?? 'none', precision: request.precision ?? 'float32' },
           ...memory,
+          process: own,
         },
+        reconstruct: { worker },
+        ...(few && { warning: few }),
         ...(fits && { gpuMemory: { given: gpuMemory! * GiB, usable }, fits }),
       };
       answer(options.json, plan, () => [
         ...(grid ? gridLines(grid) : []),
-        `memory   ${formatBytes(memory.total)} a rank at the worst moment of a step: preset ${name}, ` +
-          `patch ${patch.join(' x ')}, batch ${request.batch}, ${plan.memory.precision}, ` +
+        request.device === 'gpu'
+          ? `memory   ${formatBytes(memory.total)} of a rank's GPU at the worst moment of a step, and ${formatBytes(own)} of the host's`
+          : `memory   ${formatBytes(memory.total + own)} a rank: ${formatBytes(memory.total)} of tensors at the worst moment of a step, ${formatBytes(own)} of its process`,
+        `         preset ${name}, patch ${patch.join(' x ')}, batch ${request.batch}, ${plan.memory.precision}, ` +
           `checkpointing ${plan.memory.checkpointing}, on ${request.device}`,
         `         ${parts(memory)}`,
+        `reconstruct  ${formatBytes(worker)} of tensors a worker (--workers)`,
+        ...(few ? [`warning  ${few}`] : []),
         ...(fits ? fitLines(gpuMemory!, usable!, fits) : []),
       ]);
       if (fits?.length === 0) process.exitCode = 1;
@@ -109,7 +132,20 @@ export function addPlan(program: Command): void {
     });
 }
 
+/** What a YAML file and options say; an option goes before the file. */
+async function givenSettings(file: string | undefined, options: PlanOptions): Promise<TrainOptions> {
+  const { set, model, preset = model, patch, stride, batch, checkpointing, precision } = options;
+  if (checkpointing) oneOf('checkpointing', checkpointing, checkpointings);
+  if (precision) oneOf('precision', precision, precisions);
+  const overrides = Object.entries({ preset, patch, stride, batch, checkpointing, precision })
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${value}`);
+  const without = options.gan ? [] : ['gan.slice=0', 'gan.patch=0'];
+  return readConfig(file, { overrides: [...overrides, ...(set ?? []), ...without] });
+}
+
 interface PlanOptions {
+  set?: string[];
   volume?: string;
   preset?: string;
   model?: string;

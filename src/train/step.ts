@@ -75,7 +75,7 @@ export async function trainStep(
   training: Training,
   share: Share,
   step: number,
-  wishes: { readonly stop: boolean; readonly save: boolean; readonly resources?: Resources },
+  wishes: { readonly stop: boolean; readonly save: boolean; readonly resources?: () => Resources },
 ): Promise<StepResult> {
   const { learner, collective, config } = training;
   const clock = new Clock();
@@ -98,11 +98,10 @@ export async function trainStep(
   }
   for (let i = passes.length; i < count; i++) await learner.lookOn(step);
 
+  // Now, when the step's tensors have been there: before it, the first step would have none.
+  const resources = wishes.resources?.();
   const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
-  const ranks = new RankTable(collective, [
-    work,
-    ...resourceNames.map((name) => wishes.resources?.[name] ?? 0),
-  ]);
+  const ranks = new RankTable(collective, [work, ...resourceNames.map((name) => resources?.[name] ?? 0)]);
   const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
   const figures = [...sum.figures, ranks.sum, asked];
   if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);

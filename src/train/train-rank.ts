@@ -88,8 +88,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
       data.train.prefetch(later.patches);
       ahead = later.next;
     }
-    const resources = meter.look();
-    const wishes = { stop: stop.aborted, save: options.takeSaveRequest(), resources };
+    const wishes = { stop: stop.aborted, save: options.takeSaveRequest(), resources: () => meter.look() };
     const result = await withinMemory(trainStep(training, share, step, wishes));
     if (result.diverged) {
       // All ranks come here at the same step. What was not applied has spoilt nothing: that state is kept.

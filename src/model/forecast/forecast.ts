@@ -60,6 +60,24 @@ export function activationBytes(config: ModelConfig, patch: Patch): number {
 }
 
 /**
+ * Host memory that a rank's process takes beside the tensors of this forecast: Node and the backend's code, what a first
+ * step compiles, and the gaps between tensors. Measured as the largest resident memory of ranks, 3 steps each; on a GPU
+ * the tensors are not in this memory, so the gaps are none of it.
+ */
+export function processBytes({ total }: Pick<MemoryForecast, 'total'>, device: ForecastDevice): number {
+  const { idle, gaps } = PROCESS[device];
+  return idle + gaps * total;
+}
+
+const MiB = 2 ** 20;
+
+const PROCESS: Readonly<Record<ForecastDevice, { readonly idle: number; readonly gaps: number }>> = {
+  libtorch: { idle: 280 * MiB, gaps: 0.18 },
+  gpu: { idle: 280 * MiB, gaps: 0 },
+  wasm: { idle: 130 * MiB, gaps: 0.18 },
+};
+
+/**
  * Bytes that one patch [x, y, z] takes on its way through a trained model, with the model: what encoder and decoder make
  * stays until each of them is done. Throws InvalidArgument for a patch that the model cannot take.
  */
@@ -86,8 +104,8 @@ export function forecastReconstruction(
 
 /**
  * Forecasts a training step on patches [x, y, z], by going through it on paper: the layers' shapes, and the order in
- * which the passes take and free memory. What a process needs beside its tensors (Node, libtorch's code, a CUDA context
- * and cuDNN's workspace) and the volumes that patches are cut from come on top.
+ * which the passes take and free memory. What a process needs beside its tensors is `processBytes`; volumes that patches
+ * are cut from, a CUDA context and cuDNN's workspace come on top.
  *
  * @throws InvalidArgument for a patch that the model cannot take
  */

@@ -70,7 +70,9 @@ export class Kernels {
   /** Takes dx; dy stays, and its border is read as it is. */
   normBack(x: Activation): Gradient {
     this.ledger.take(bytesOf(x));
-    this.ledger.during(this.habits.normGradient * bytesOf({ ...x, width: 4 }));
+    // ATen computes in floats: what is stored as bf16 has a cast copy too.
+    const cast = this.habits.normGradient > 0 && x.width < 4 ? bytesOf(x) : 0;
+    this.ledger.during(this.habits.normGradient * bytesOf({ ...x, width: 4 }) + cast);
     return { of: x, added: NONE };
   }
 
