@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { packageRoot } from '../src/package';
+import { nodeArguments, packageRoot } from '../src/package';
 
 export const KERNEL_NAME = 'patchwise';
 
@@ -91,7 +91,7 @@ interface KernelSpec {
 function kernelSpec(engine: EngineName = 'typescript'): KernelSpec {
   const root = packageRoot();
   return {
-    argv: [process.execPath, join(root, 'dist', 'kernels', 'main.js'), '{connection_file}'],
+    argv: [process.execPath, ...nodeArguments(join(root, 'dist', 'kernels', 'main.js'), '{connection_file}')],
     display_name: 'Patchwise (TypeScript)',
     language: 'typescript',
     interrupt_mode: 'message',

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { packageRoot } from '../src/package';
+import { compiledFile, nodeArguments } from '../src/package';
 import { type Connection, connectionFile, freeConnection } from './connection';
 import { leadsGroup } from './process-group';
 
@@ -56,8 +56,8 @@ export class KernelProcess {
     const folder = await mkdtemp(join(tmpdir(), 'patchwise-kernel-'));
     const file = join(folder, 'connection.json');
     await writeFile(file, connectionFile(connection), { mode: 0o600 });
-    const kernel = join(packageRoot(), 'dist', 'kernels', 'main.js');
-    const [program, ...args] = options.command ?? [process.execPath, kernel];
+    const kernel = nodeArguments(compiledFile('kernels', 'main.js'));
+    const [program, ...args] = options.command ?? [process.execPath, ...kernel];
     const child = spawn(program!, [...args, file], {
       cwd: options.cwd,
       env: { ...process.env, ...options.environment, JPY_PARENT_PID: String(process.pid) },

@@ -1,4 +1,5 @@
 /** The kernel process: `node dist/kernels/main.js <connection file>`. Started by Jupyter or by our own client. */
+import '../src/early-signals';
 import { AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';

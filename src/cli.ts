@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './early-signals';
 import { Command } from 'commander';
 import { addBackend } from './cli/backend';
 import { addBench } from './cli/bench';

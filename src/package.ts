@@ -17,6 +17,17 @@ export function compiledFile(...path: readonly string[]): string {
   return join(packageRoot(), 'dist', ...path);
 }
 
+/**
+ * The arguments with which Node runs a compiled file in a process of its own. SIGUSR1 makes Node open a debugger port,
+ * until the program listens to that signal. Any user of the machine can run code through the port, so it gets an
+ * address that no machine has (RFC 5737), and Node cannot open it.
+ */
+export function nodeArguments(file: string, ...args: readonly string[]): string[] {
+  const isWanted = /--inspect(?!-p)/.test(process.env.NODE_OPTIONS ?? '');
+  const closed = process.features.inspector && !isWanted ? ['--inspect-port=192.0.2.1:9229'] : [];
+  return [...closed, file, ...args];
+}
+
 /** This package's version. */
 export function version(): string {
   const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8');

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -26,6 +27,19 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
     return process.kill(group ? -identity.pid : identity.pid, signal);
   } catch {
     return false; // It ended in between.
+  }
+}
+
+/**
+ * Where process ids mean the same: this machine since it was booted, and in it this container. Names of hosts do not
+ * tell: containers share that of their machine, and a laptop changes its own.
+ */
+export function thisMachine(): string {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
   }
 }
 

@@ -15,6 +15,8 @@ const ground = [
   'process-identity',
   'timer',
   'memory',
+  'early-signals',
+  'timer',
 ];
 const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
 const allowed: Record<string, readonly string[]> = {
@@ -26,8 +28,8 @@ const allowed: Record<string, readonly string[]> = {
   compute: ground,
   model: [...ground, 'compute'],
   index: [...ground, ...flow],
-  cli: ['index', 'spelling', 'kernels', 'bench'],
-  kernels: ['index', 'package'],
+  cli: ['index', 'spelling', 'kernels', 'bench', 'early-signals'],
+  kernels: ['index', 'package', 'early-signals', 'timer'],
   bench: ['index', 'kernels'],
   data: ['index'],
 };

@@ -6,13 +6,14 @@ import { useBackend } from '../compute/backend';
 import { visibleGpus } from '../compute/gpus';
 import { rankThreads } from '../compute/threads';
 import { InvalidArgument } from '../errors';
-import { compiledFile } from '../package';
+import { compiledFile, nodeArguments } from '../package';
 import type { LongCall } from '../progress';
+import { afterSeconds } from '../timer';
 import { builtC10d } from './collective/c10d/addon';
 import type { CollectiveName } from './collective/connect';
 import { pinGpu } from './devices';
 import { freePort } from './free-port';
-import { heartbeatVariable } from './parent-watch';
+import { heartbeatVariable, supervisorVariable } from './parent-watch';
 import { type ProbeMessage, type ProbeResult, type ProbeTask, probeVariable } from './probe';
 import { runsRoot } from './run-folder';
 import { makeSecret } from './run-secret';
@@ -110,26 +111,24 @@ async function probes(
     for (const child of children) child.kill('SIGKILL');
   };
   // Time to start, to wait for one another, and to sum.
-  const deadline = setTimeout(
-    () => {
-      wrong ??= `the ranks did not come to an end within ${60 + task.seconds} s`;
-      endAll();
-    },
-    (60 + task.seconds) * 1000,
-  );
+  const endDeadline = afterSeconds(60 + task.seconds, () => {
+    wrong ??= `the ranks did not come to an end within ${60 + task.seconds} s`;
+    endAll();
+  });
   signal?.addEventListener('abort', endAll, { once: true });
   const ends = Array.from({ length: ranks }, (_, rank) => {
     const place = { rank, worldSize: ranks, localRank: rank, localWorldSize: ranks };
     const world = worldEnvironment({ ...place, address: '127.0.0.1', port });
     const child = spawn(
       process.execPath,
-      [compiledFile('src', 'train', 'process.js'), 'probe', '--run', folder],
+      nodeArguments(compiledFile('src', 'train', 'process.js'), 'probe', '--run', folder),
       {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         env: {
           ...withoutLauncher(),
           ...world,
           ...pinGpu(rank, gpus, ranks),
+          [supervisorVariable]: String(process.pid),
           [probeVariable]: JSON.stringify(task),
         },
       },
@@ -157,7 +156,7 @@ async function probes(
     });
   });
   await Promise.all(ends);
-  clearTimeout(deadline);
+  endDeadline();
   signal?.removeEventListener('abort', endAll);
   signal?.throwIfAborted();
   return wrong === undefined && measured ? { measured } : { wrong: wrong ?? 'no rank has answered' };
@@ -221,9 +220,13 @@ function describe({ collective, latency, bytes, seconds, operations }: ProbeResu
 }
 
 function progressTimer({ onProgress }: LongCall, seconds: number): NodeJS.Timeout | undefined {
-  const begun = Date.now();
+  const begun = performance.now();
   const total = Math.ceil(seconds);
   const look = () =>
-    onProgress?.({ done: Math.min(total, Math.floor((Date.now() - begun) / 1000)), total, what: 'seconds' });
+    onProgress?.({
+      done: Math.min(total, Math.floor((performance.now() - begun) / 1000)),
+      total,
+      what: 'seconds',
+    });
   return onProgress && setInterval(look, 1000);
 }

@@ -3,10 +3,11 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { visibleGpus } from '../compute/gpus';
-import { compiledFile } from '../package';
+import { compiledFile, nodeArguments } from '../package';
 import { identify } from '../process-identity';
+import { afterSeconds } from '../timer';
 import { pinGpu } from './devices';
-import { heartbeatVariable } from './parent-watch';
+import { heartbeatVariable, supervisorVariable } from './parent-watch';
 import type { RankMessage } from './reporter';
 import type { RankStatus } from './status';
 import { worldEnvironment } from './world';
@@ -32,14 +33,18 @@ export interface GroupOptions {
   readonly onMessage: (rank: number, message: RankMessage) => void;
 }
 
-/** Time that the other ranks get to find out for themselves, and to log, that one of them is gone. */
-const farewell = 3000;
+/** Seconds that the other ranks get to find out for themselves, and to log, that one of them is gone. */
+const farewell = 3;
 
 interface Member {
   readonly rank: number;
   readonly child: ChildProcess;
-  lastMessage: number;
-  lastBeat: number;
+  /**
+   * Seconds since its last message, and since its last heartbeat, as ticks of this process's timer. While a laptop
+   * sleeps or a virtual machine is paused there are no ticks, so nobody is blamed for that time.
+   */
+  quiet: number;
+  still: number;
   message: RankMessage | undefined;
   exit: string | undefined;
 }
@@ -49,15 +54,20 @@ export class RankGroup {
   readonly ended: Promise<GroupEnd>;
   private readonly gpus = visibleGpus();
   private readonly members: Member[];
-  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly timers: (() => void)[] = [];
+  /** Those that have failed or are gone, the first one first. */
+  private readonly lost: Member[] = [];
   private silent: string | undefined;
+  private hasKilled = false;
+  private save: 'possible' | 'wanted' | undefined;
 
   constructor(private readonly options: GroupOptions) {
     this.members = Array.from({ length: options.ranks }, (_, rank) => this.start(rank));
     const exits = this.members.map((member) => this.exitOf(member));
-    this.timers.push(setInterval(() => this.lookForSilence(), 1000));
+    const ticks = setInterval(() => this.lookForSilence(), 1000);
+    this.timers.push(() => clearInterval(ticks));
     this.ended = Promise.all(exits).then(() => {
-      for (const timer of this.timers) clearTimeout(timer);
+      for (const end of this.timers) end();
       return this.verdict();
     });
   }
@@ -73,10 +83,22 @@ export class RankGroup {
   /** Asks every rank to end in good order, and kills those that have not after `grace` seconds. */
   stop(grace: number): void {
     this.signal('SIGTERM');
-    this.timers.push(setTimeout(() => this.signal('SIGKILL'), grace * 1000));
+    this.timers.push(afterSeconds(grace, () => this.kill()));
   }
 
-  signal(signal: NodeJS.Signals): void {
+  /** Asks for a checkpoint at the end of the step under way. All ranks leave it, whichever is asked. */
+  requestSave(): void {
+    if (this.save === 'possible') this.members[0]!.child.kill('SIGUSR1');
+    // A rank that is still starting would not understand.
+    else this.save = 'wanted';
+  }
+
+  private kill(): void {
+    this.hasKilled = true;
+    this.signal('SIGKILL');
+  }
+
+  private signal(signal: NodeJS.Signals): void {
     for (const { child, exit } of this.members) if (exit === undefined) child.kill(signal);
   }
 
@@ -88,7 +110,7 @@ export class RankGroup {
     const world = { ...place, address: '127.0.0.1', port };
     const child = spawn(
       process.execPath,
-      [compiledFile('src', 'train', 'process.js'), 'rank', '--run', runDir],
+      nodeArguments(compiledFile('src', 'train', 'process.js'), 'rank', '--run', runDir),
       {
         stdio: ['ignore', log, log, 'ipc', 'pipe'],
         env: {
@@ -96,27 +118,26 @@ export class RankGroup {
           ...worldEnvironment(world),
           ...pinGpu(rank, this.gpus, ranks),
           [heartbeatVariable]: '4',
+          [supervisorVariable]: String(process.pid),
         },
       },
     );
     closeSync(log);
-    const now = Date.now();
-    const member: Member = {
-      rank,
-      child,
-      lastMessage: now,
-      lastBeat: now,
-      message: undefined,
-      exit: undefined,
-    };
+    const member: Member = { rank, child, quiet: 0, still: 0, message: undefined, exit: undefined };
     const beats = child.stdio[4] as Readable | null | undefined;
     beats?.on('data', () => {
-      member.lastBeat = Date.now();
+      member.still = 0;
     });
     beats?.on('error', () => {});
     child.on('message', (message: RankMessage) => {
-      member.lastMessage = Date.now();
+      member.quiet = 0;
       if (message.type === 'ended' || message.type === 'failed') member.message = message;
+      if (message.type === 'failed') this.lost.push(member);
+      if (message.type === 'ready' && rank === 0) {
+        const wanted = this.save === 'wanted';
+        this.save = 'possible';
+        if (wanted) this.requestSave();
+      }
       this.options.onMessage(rank, message);
     });
     return member;
@@ -127,8 +148,11 @@ export class RankGroup {
       const gone = (how: string) => {
         if (member.exit !== undefined) return;
         member.exit = how;
-        // The others cannot go on without it.
-        if (!endedWell(member)) this.timers.push(setTimeout(() => this.signal('SIGKILL'), farewell));
+        if (!endedWell(member)) {
+          if (member.message === undefined && !this.hasKilled) this.lost.push(member);
+          // The others cannot go on without it.
+          this.timers.push(afterSeconds(farewell, () => this.kill()));
+        }
         resolve();
       };
       member.child.on('error', (error) => gone(`could not be started: ${error.message}`));
@@ -142,15 +166,15 @@ export class RankGroup {
   private lookForSilence(): void {
     if (this.silent) return;
     const { silence, heartbeat } = this.options;
-    const now = Date.now();
-    for (const { rank, lastMessage, lastBeat, exit } of this.members) {
-      if (exit !== undefined) continue;
-      const limit = now - lastBeat > heartbeat * 1000 ? heartbeat : silence;
-      if (limit === silence && now - lastMessage <= silence * 1000) continue;
-      this.silent = `rank ${rank} gave no sign of life for ${limit} s`;
-      this.signal('SIGKILL');
-      return;
+    for (const member of this.members) {
+      if (member.exit !== undefined) continue;
+      member.still++;
+      member.quiet++;
+      const limit = member.still > heartbeat ? heartbeat : silence;
+      if (limit === silence && member.quiet <= silence) continue;
+      this.silent ??= `rank ${member.rank} gave no sign of life for ${limit} s`;
     }
+    if (this.silent) this.kill();
   }
 
   private verdict(): GroupEnd {
@@ -160,10 +184,10 @@ export class RankGroup {
       );
       return { outcome: done ? 'done' : 'stopped' };
     }
-    const failures = this.members.flatMap(({ message }) => (message?.type === 'failed' ? [message] : []));
+    // A rank that died without a word is the cause of what the others say. The first one is, whatever its number.
+    const mute = this.lost.find(({ message }) => message === undefined);
+    const failures = this.lost.flatMap(({ message }) => (message?.type === 'failed' ? [message] : []));
     const first = failures.find((failure) => !failure.secondary);
-    // A rank that died without a word is the cause of what the others say.
-    const mute = this.members.find((member) => member.message === undefined && !endedWell(member));
     const reason =
       this.silent ?? first?.message ?? (mute ? `rank ${mute.rank} ${mute.exit}` : failures[0]?.message);
     return {
@@ -177,7 +201,7 @@ export class RankGroup {
 
 /** A rank that grows too large is killed by the system, which says so nowhere that a user looks. */
 function describeSignal(signal: NodeJS.Signals): string {
-  return signal === 'SIGKILL' ? 'SIGKILL, by somebody or by the system for want of memory' : signal;
+  return signal === 'SIGKILL' ? 'SIGKILL; somebody sent it, or the system had no memory left' : signal;
 }
 
 function endedWell({ message }: Member): boolean {

@@ -2,24 +2,50 @@ import { Worker } from 'node:worker_threads';
 
 /** Environment variable with the file descriptor of the pipe that the supervisor listens to for heartbeats. */
 export const heartbeatVariable = 'PATCHWISE_HEARTBEAT';
+/** Environment variable with the process id of ours that has started this one. */
+export const supervisorVariable = 'PATCHWISE_SUPERVISOR';
 
 /**
- * Ends this process as soon as the one that started it is gone, and tells that one every second that this one lives. A
- * thread of its own, because a step on a large patch can keep the main thread busy for minutes. Returns what ends the
- * watch.
+ * Watches the process that started this one, and tells it every second that this one lives. When our supervisor is
+ * gone, this process is killed at once: nobody keeps the status of the run any more. When a launcher is gone (npx,
+ * torchrun, srun), this process gets SIGTERM, and a rank leaves a checkpoint. A thread of its own, because a step on a
+ * large patch can keep the main thread busy for minutes. Returns what ends the watch.
  */
-export function watchParent(parent: number = process.ppid): () => Promise<unknown> {
+export function watchParent(): () => Promise<unknown> {
+  const { [supervisorVariable]: supervisor, [heartbeatVariable]: pipe } = process.env;
   const watch = new Worker(
-    `const { workerData: { parent, pipe } } = require('node:worker_threads');
-     const { writeSync } = require('node:fs');
-     setInterval(() => {
-       if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL');
-     }, 300);
+    `const { workerData: { parent, signal, pipe } } = require('node:worker_threads');
+     const { readFileSync, writeSync } = require('node:fs');
+     const fieldsOf = (pid) => {
+       try {
+         const stat = readFileSync('/proc/' + pid + '/stat', 'utf8');
+         const [, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+         return { name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), parent: Number(ppid) };
+       } catch { return undefined; }
+     };
+     // npx starts a shell that starts this process, and the shell outlives npx.
+     const shell = process.env.npm_command && fieldsOf(parent);
+     const launcher = shell && shell.name === 'sh' ? shell.parent : undefined;
+     const look = () => {
+       if (process.ppid === parent && (!launcher || fieldsOf(parent)?.parent === launcher)) return;
+       clearInterval(looking);
+       process.kill(process.pid, signal);
+     };
+     const looking = setInterval(look, 300);
+     look();
      const beat = () => {
        try { writeSync(pipe, '.'); } catch { /* nobody listens */ }
      };
      if (pipe) setInterval(beat, 1000);`,
-    { eval: true, workerData: { parent, pipe: Number(process.env[heartbeatVariable] ?? 0) } },
+    {
+      eval: true,
+      workerData: {
+        // The supervisor may be gone before this process has come so far, and another one its parent.
+        parent: Number(supervisor ?? process.ppid),
+        signal: supervisor === undefined ? 'SIGTERM' : 'SIGKILL',
+        pipe: Number(pipe ?? 0),
+      },
+    },
   );
   watch.unref();
   return () => watch.terminate();

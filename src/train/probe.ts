@@ -72,8 +72,8 @@ async function meetInFolder(folder: string, rank: number, worldSize: number): Pr
   renameSync(`${place(rank)}.new`, place(rank));
   const missing = () =>
     Array.from({ length: worldSize }, (_, of) => of).filter((of) => !existsSync(place(of)));
-  for (const deadline = Date.now() + patience * 1000; missing().length > 0; await pause(20))
-    if (Date.now() > deadline)
+  for (const deadline = performance.now() + patience * 1000; missing().length > 0; await pause(20))
+    if (performance.now() > deadline)
       throw new Error(`the file of rank ${missing().join(', ')} did not appear in ${folder}`);
 }
 

@@ -1,3 +1,4 @@
+import '../early-signals';
 import { runProbe } from './probe';
 import { runRank } from './rank';
 import { supervise } from './supervisor';

@@ -1,18 +1,21 @@
 import { CollectiveFailed, isPatchwiseError } from '../errors';
+import { Claim, claimRun } from './claim';
 import type { Collective, World } from './collective/collective';
 import { connectCollective } from './collective/connect';
-import { watchParent } from './parent-watch';
+import { supervisorVariable, watchParent } from './parent-watch';
 import { openReporter, type RankMessage } from './reporter';
 import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';
 import { runSecret } from './run-secret';
+import { onSignals } from './stop-signals';
 import { trainRank } from './train-rank';
 import { worldEnvironment, worldFromEnvironment } from './world';
 
 /**
  * The program of one rank: `patchwise rank --run DIR`, in the environment of torchrun, Slurm or Kubernetes. It trains from the newest whole
- * checkpoint of the run, or from the start, until the steps are done or some rank is asked to stop (SIGTERM, SIGINT,
- * or the signal), and leaves a checkpoint in both cases; SIGUSR1 makes it leave one and go on.
+ * checkpoint of the run, or from the start, until the steps are done or some rank is asked to stop (by the signal,
+ * SIGTERM, SIGINT, SIGHUP, SIGQUIT or SIGXCPU), and leaves a checkpoint in both cases. SIGUSR1 and SIGUSR2 make it leave
+ * one and go on.
  * @throws what went wrong, after every other rank and the supervisor have been told
  */
 export async function runRank(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
@@ -21,10 +24,14 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
   const world = worldFromEnvironment(process.env);
   // Backends ask for torchrun's variables, whoever has started this rank.
   Object.assign(process.env, worldEnvironment(world));
-  const report = openReporter(runDir, world.rank);
+  const asked = listen(options.signal);
+  // Under a supervisor the run is the supervisor's, under a launcher rank 0's.
+  const isOwner = world.rank === 0 && process.env[supervisorVariable] === undefined;
+  const claim = isOwner ? await claimRun(runDir, 'rank').catch((error: Error) => error) : undefined;
+  const refusal = claim instanceof Error ? claim : undefined;
+  if (claim instanceof Claim) claim.keep();
+  const report = refusal ? async () => {} : openReporter(runDir, world.rank);
   const endWatch = watchParent();
-  const stop = stopSignal(options.signal);
-  const saving = saveSignal();
   const progress = { step: 0, training: false };
   const heartbeat = setInterval(() => void report({ type: 'alive', step: progress.step }), 1000);
   let collective: Collective | undefined;
@@ -36,30 +43,34 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
       name: config.collective ?? 'auto',
       secret: await runSecret(runDir),
       timeout: config.timeout,
-      signal: stop.signal,
+      signal: asked.stop,
     });
+    // Only now can the other ranks be told.
+    if (refusal) throw refusal;
     const outcome = await trainRank({
       runDir,
       collective,
-      stop: stop.signal,
-      takeSaveRequest: saving.take,
+      stop: asked.stop,
+      takeSaveRequest: asked.takeSaveRequest,
       report,
       progress,
     });
     await collective.close();
     await report({ type: 'ended', outcome, step: progress.step });
-  } catch (error) {
+  } catch (cause) {
+    const error = refusal ?? cause;
     await collective?.close(error instanceof Error ? error.message : String(error));
     // Asked to stop before there was anything to keep: that is a good end too.
-    if (stop.signal.aborted && !progress.training) await report({ type: 'ended', outcome: 'stopped' });
+    if (!refusal && asked.stop.aborted && !progress.training)
+      await report({ type: 'ended', outcome: 'stopped' });
     else {
       await report(failure(error, world));
       throw error;
     }
   } finally {
     clearInterval(heartbeat);
-    stop.end();
-    saving.end();
+    asked.end();
+    if (claim instanceof Claim) await claim.release();
     await endWatch();
     if (process.connected) process.disconnect();
   }
@@ -86,32 +97,31 @@ function failure(error: unknown, { rank }: World): RankMessage {
   };
 }
 
-function stopSignal(outer: AbortSignal | undefined): { signal: AbortSignal; end: () => void } {
+/** What signals have asked of this rank. */
+function listen(outer: AbortSignal | undefined): {
+  stop: AbortSignal;
+  takeSaveRequest: () => boolean;
+  end: () => void;
+} {
   const controller = new AbortController();
   const stop = () => controller.abort();
+  let saveAsked = false;
+  const save = () => {
+    saveAsked = true;
+  };
+  const endSignals = onSignals(stop, save);
   outer?.addEventListener('abort', stop, { once: true });
   if (outer?.aborted) stop();
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  const end = () => {
-    outer?.removeEventListener('abort', stop);
-    process.off('SIGTERM', stop);
-    process.off('SIGINT', stop);
+  return {
+    stop: controller.signal,
+    takeSaveRequest: () => {
+      const wanted = saveAsked;
+      saveAsked = false;
+      return wanted;
+    },
+    end: () => {
+      outer?.removeEventListener('abort', stop);
+      endSignals();
+    },
   };
-  return { signal: controller.signal, end };
-}
-
-/** SIGUSR1, as Slurm sends it before it takes a machine away. */
-function saveSignal(): { take: () => boolean; end: () => void } {
-  let asked = false;
-  const ask = () => {
-    asked = true;
-  };
-  process.on('SIGUSR1', ask);
-  const take = () => {
-    const wanted = asked;
-    asked = false;
-    return wanted;
-  };
-  return { take, end: () => process.off('SIGUSR1', ask) };
 }

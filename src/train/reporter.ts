@@ -1,5 +1,5 @@
-import { hostname } from 'node:os';
 import { identify } from '../process-identity';
+import { whereWeAre } from './status';
 import { StatusFile } from './status-file';
 
 /** What a rank tells whoever watches over the run. */
@@ -37,7 +37,7 @@ export function openReporter(runDir: string, rank: number): Reporter {
   if (rank !== 0) return async () => {};
   const status = new StatusFile(runDir);
   const ranks = [{ rank, ...identify(process.pid)! }];
-  status.update({ state: 'starting', host: hostname(), pids: { ranks }, error: undefined });
+  status.update({ state: 'starting', ...whereWeAre(), pids: { ranks }, error: undefined });
   return async (message) => {
     applyToStatus(status, rank, message);
     if (message.type === 'failed') status.update({ state: 'failed', error: message.message });

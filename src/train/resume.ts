@@ -63,6 +63,16 @@ export function whatChanged(state: CheckpointState, config: RunConfig, ranks: nu
   return `from step ${state.step} on: ${changes.join(', ')}; ${effect}`;
 }
 
+/** Says so if a launcher has started another number of ranks than the run was prepared for. */
+export function whatWasPrepared(config: RunConfig, ranks: number): string | undefined {
+  if (config.ranks === ranks) return undefined;
+  const size = (of: number) => of * config.batch * config.accumulate;
+  return (
+    `prepared for ${config.ranks} ranks, launched with ${ranks}: ` +
+    `the global batch is ${size(ranks)} patches, not ${size(config.ranks)}; the learning rate stays`
+  );
+}
+
 /** A float32 holds 24 bits; a step may have more. */
 function halves(step: number): [number, number] {
   return [Math.floor(step / 2 ** 16), step % 2 ** 16];

@@ -2,9 +2,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { isAlive, type ProcessIdentity, signalProcess } from '../process-identity';
 import { findCheckpoint } from './checkpoint';
+import { isHere, livesOn, type Owner, readOwner } from './claim';
 import { RunCourse } from './course';
 import { type LatestSlices, readLatestSlices } from './latest-slices';
 import { launchSupervisor } from './launch';
@@ -13,16 +15,9 @@ import { followMetrics, readMetrics } from './metrics-reader';
 import { latestRecords } from './metrics-tail';
 import { type Pace, paceOf, paceWindow } from './pace';
 import { withRanks } from './reshape';
-import {
-  isRunFolder,
-  metricsPath,
-  readStoredConfig,
-  runsRoot,
-  type StoredConfig,
-  writeStoredConfig,
-} from './run-folder';
+import { isRunFolder, metricsPath, readStoredConfig, runsRoot, type StoredConfig } from './run-folder';
 import { knownRunsRoots } from './run-roots';
-import { hasEnded, type RunStatus, readStatus, settledStatus, writeStatus } from './status';
+import { hasEnded, processesOf, type RunStatus, readStatus, settledStatus, writeStatus } from './status';
 import { changed } from './watch';
 
 /** A training run: a folder, which any process that can read it can follow. Get one from `train` or `attach`. */
@@ -77,23 +72,25 @@ export class Run {
   /**
    * Ends the run and everything that belongs to it: asks, then kills what is still there when its time is over.
    * The ranks leave a checkpoint, so the run can be resumed. A run that has ended stays as it is.
+   * @throws InvalidArgument if it runs on another machine, whose processes cannot be reached from here
    */
   async stop(): Promise<RunStatus> {
     const before = readStatus(this.dir);
-    const { supervisor } = before.pids;
-    const processes = [...(supervisor ? [supervisor] : []), ...before.pids.ranks];
-    if (hasEnded(before) && !processes.some(isAlive)) return before;
+    const owner = await this.owner();
+    const known = [...(owner ? [owner] : []), ...processesOf(before)];
+    if (hasEnded(before) && !known.some(isAlive)) return before;
     // A supervisor leads a process group that its ranks are in; ranks of torchrun stop together on their own.
-    if (supervisor) signalProcess(supervisor, 'SIGTERM', true);
-    else for (const rank of before.pids.ranks) signalProcess(rank, 'SIGTERM');
+    const supervisor = owner?.role === 'supervisor' ? owner : before.pids.supervisor;
+    if (!supervisor || !signalProcess(supervisor, 'SIGTERM', true))
+      for (const each of known) signalProcess(each, 'SIGTERM');
     const { grace } = readStoredConfig(this.dir);
-    if (!(await this.allGone(processes, (grace + 5) * 1000))) {
+    if (!(await this.allGone(known, grace + 5))) {
       if (supervisor) signalProcess(supervisor, 'SIGKILL', true);
-      for (const each of this.processes(processes)) signalProcess(each, 'SIGKILL');
-      await this.allGone(processes, 5000);
+      for (const each of this.processes(known)) signalProcess(each, 'SIGKILL');
+      await this.allGone(known, 5);
     }
-    const after = readStatus(this.dir);
-    if (after.state === 'done' || after.state === 'stopped') return after;
+    const { error, ...after } = readStatus(this.dir);
+    if (after.state === 'done' || after.state === 'stopped') return { ...after, ...(error && { error }) };
     // Nobody else is left to write it down.
     const stopped: RunStatus = { ...after, state: 'stopped', updated: new Date().toISOString() };
     writeStatus(this.dir, stopped);
@@ -104,12 +101,12 @@ export class Run {
    * Goes on with a run that has ended, from its newest checkpoint. `steps` sets a new end; `ranks` another number of
    * processes, which keep the global batch as large as it was where it can be shared out among them (more or fewer
    * passes a step), and say in the status what changed.
-   * @throws InvalidArgument if it has not ended
+   * @throws InvalidArgument if it has not ended, or another process has it
    */
   async resume(options: { steps?: number; ranks?: number } = {}): Promise<this> {
     const { steps, ranks } = options;
     const status = readStatus(this.dir);
-    if (!hasEnded(status)) throw new InvalidArgument('run', 'a run that has ended', status.state);
+    if (!hasEnded(status)) throw this.notEnded(status);
     let config = readStoredConfig(this.dir);
     if (steps !== undefined) {
       if (!Number.isInteger(steps) || steps < 1)
@@ -118,22 +115,16 @@ export class Run {
       config = { ...rest, steps };
     }
     if (ranks !== undefined) config = withRanks(config, ranks);
-    if (steps !== undefined || ranks !== undefined) writeStoredConfig(this.dir, config);
-    const { error: _, note: _note, ...rest } = status;
-    writeStatus(this.dir, { ...rest, ...(steps && { steps }), state: 'starting', pids: { ranks: [] } });
+    await launchSupervisor(this.dir, this.id, config);
     this.end = undefined;
-    await launchSupervisor(this.dir, this.id);
     return this;
   }
 
   /** Removes the run's folder with everything in it. @throws InvalidArgument if it has not ended */
   async remove(): Promise<void> {
     const status = readStatus(this.dir);
-    const { supervisor, ranks } = status.pids;
-    const living =
-      status.host === hostname() && [...(supervisor ? [supervisor] : []), ...ranks].some(isAlive);
-    if (!hasEnded(status) || living)
-      throw new InvalidArgument('run', 'a run that has ended; stop it first', status.state);
+    if (!hasEnded(status) || processesOf(status).some(isAlive) || (await this.owner()))
+      throw this.notEnded(status);
     await rm(this.dir, { recursive: true, force: true, maxRetries: 3 });
   }
 
@@ -143,10 +134,15 @@ export class Run {
     return paceOf(latest, readStatus(this.dir));
   }
 
-  /** Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask. */
+  /**
+   * Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask:
+   * nobody is before the first step, or on another machine.
+   */
   async save(): Promise<boolean> {
-    const { supervisor, ranks } = readStatus(this.dir).pids;
-    const asked = supervisor ? [supervisor] : ranks;
+    const status = readStatus(this.dir);
+    if (status.state !== 'running') return false;
+    const processes = processesOf(status);
+    const asked = status.pids.supervisor ? processes.slice(0, 1) : processes;
     return asked.map((process) => signalProcess(process, 'SIGUSR1')).some(Boolean);
   }
 
@@ -187,18 +183,40 @@ export class Run {
     }
   }
 
-  private async allGone(known: readonly ProcessIdentity[], patience: number): Promise<boolean> {
-    for (const deadline = Date.now() + patience; Date.now() < deadline; ) {
+  /** The pauses are counted, and no clock: a laptop may sleep meanwhile. */
+  private async allGone(known: readonly ProcessIdentity[], seconds: number): Promise<boolean> {
+    for (let waited = 0; waited < seconds; waited += 0.025) {
       if (!this.processes(known).some(isAlive)) return true;
-      await new Promise((resolve) => setTimeout(resolve, 25));
+      await pause(25);
     }
     return false;
   }
 
   /** The run's processes: those known and those the status names by now. */
   private processes(known: readonly ProcessIdentity[]): ProcessIdentity[] {
-    const { supervisor, ranks } = readStatus(this.dir).pids;
-    return [...known, ...(supervisor ? [supervisor] : []), ...ranks];
+    return [...known, ...processesOf(readStatus(this.dir))];
+  }
+
+  /** The living process that has the run. @throws InvalidArgument if it lives on another machine */
+  private async owner(): Promise<Owner | undefined> {
+    for (let waited = 0; ; waited += 0.025) {
+      const owner = readOwner(this.dir);
+      if (!owner || !(await livesOn(this.dir, owner))) return undefined;
+      if (!isHere(owner))
+        throw new InvalidArgument(
+          'run',
+          `a run of this machine (${hostname()}); go to ${owner.host} for it`,
+          `one of process ${owner.pid} on ${owner.host}`,
+        );
+      // Who launches a run hands it to a supervisor within a moment.
+      if (owner.role !== 'launcher' || waited > 30) return owner;
+      await pause(25);
+    }
+  }
+
+  private notEnded({ state, host }: RunStatus): InvalidArgument {
+    const received = host === hostname() ? state : `${state} on ${host}`;
+    return new InvalidArgument('run', 'a run that has ended; stop it first', received);
   }
 }
 

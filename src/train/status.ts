@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import { UnreadableFile } from '../errors';
-import { isAlive, type ProcessIdentity } from '../process-identity';
+import { isAlive, type ProcessIdentity, thisMachine } from '../process-identity';
 import { latestRecords } from './metrics-tail';
 import { metricsPath, readStoredConfig } from './run-folder';
 
@@ -19,8 +19,9 @@ export interface RankStatus extends ProcessIdentity {
 /** What `status.json` holds: the state of a run, for whoever can read its folder. One process writes it at a time. */
 export interface RunStatus {
   readonly state: RunState;
-  /** Where the pids mean something. */
+  /** The name of the machine, for people, and what tells machines and containers apart: where the pids mean something. */
   readonly host: string;
+  readonly machine?: string;
   readonly pids: { readonly supervisor?: ProcessIdentity; readonly ranks: readonly RankStatus[] };
   /** ISO time of the last sign of life, by rank; null before the first. */
   readonly heartbeats: readonly (string | null)[];
@@ -34,7 +35,7 @@ export interface RunStatus {
   /** What people should see to while the run goes on, such as a full disk. */
   readonly warning?: string | undefined;
   /** What changed when the run was resumed, such as the number of ranks. */
-  readonly note?: string;
+  readonly note?: string | undefined;
   readonly backend?: string;
   /** Why this backend. */
   readonly reason?: string;
@@ -46,7 +47,7 @@ export function initialStatus(steps: number): RunStatus {
   const now = new Date().toISOString();
   return {
     state: 'starting',
-    host: hostname(),
+    ...whereWeAre(),
     pids: { ranks: [] },
     heartbeats: [],
     step: 0,
@@ -55,6 +56,16 @@ export function initialStatus(steps: number): RunStatus {
     created: now,
     updated: now,
   };
+}
+
+export function whereWeAre(): Pick<RunStatus, 'host' | 'machine'> {
+  return { host: hostname(), machine: thisMachine() };
+}
+
+/** The processes that the status names, where this machine can see them. */
+export function processesOf({ host, machine, pids }: RunStatus): ProcessIdentity[] {
+  const isOurs = machine === undefined ? host === hostname() : machine === thisMachine();
+  return isOurs ? [...(pids.supervisor ? [pids.supervisor] : []), ...pids.ranks] : [];
 }
 
 export function hasEnded(status: RunStatus): boolean {
@@ -74,9 +85,10 @@ export function writeStatus(runDir: string, status: RunStatus): void {
  */
 export function readStatus(runDir: string): RunStatus {
   const status = storedStatus(runDir);
-  if (hasEnded(status) || status.host !== hostname()) return status;
-  const owners = status.pids.supervisor ? [status.pids.supervisor] : status.pids.ranks;
-  if (owners.length === 0 || owners.some(isAlive)) return status;
+  // The supervisor comes first: without it the ranks are about to end.
+  const processes = processesOf(status);
+  const owners = status.pids.supervisor ? processes.slice(0, 1) : processes;
+  if (hasEnded(status) || owners.length === 0 || owners.some(isAlive)) return status;
   const what = status.pids.supervisor ? 'the supervisor was killed' : 'its ranks were killed';
   return { ...status, state: 'failed', error: `${what} at step ${status.step}` };
 }

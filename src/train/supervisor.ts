@@ -1,53 +1,52 @@
-import { hostname } from 'node:os';
-import { InvalidArgument } from '../errors';
-import { identify, isAlive } from '../process-identity';
+import { identify } from '../process-identity';
+import { adoptClaim } from './claim';
 import { freePort } from './free-port';
 import { type GroupEnd, RankGroup } from './group';
 import { applyToStatus } from './reporter';
 import { outliveLogs } from './room';
 import { readStoredConfig } from './run-folder';
+import { whereWeAre } from './status';
 import { StatusFile } from './status-file';
+import { onSignals } from './stop-signals';
 
 /** Ports that may be lost to another program between choosing and listening. */
 const portAttempts = 10;
 
 /**
  * Watches over a run: `patchwise supervise --run DIR`. Starts its ranks, keeps `status.json`, starts the whole group
- * again from the last checkpoint when a rank dies (at most `restarts` times), ends everything on SIGTERM, and hands
- * SIGUSR1 on.
+ * again from the last checkpoint when a rank dies (at most `restarts` times), ends everything on a signal that
+ * asks for it, and asks for a checkpoint on SIGUSR1 and SIGUSR2.
  * Returns when the run has ended, however it ended.
- * @throws InvalidArgument if a living supervisor has the run already
+ * @throws InvalidArgument if another process has the run, here or on another machine
  */
 export async function supervise(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
   const { runDir } = options;
   outliveLogs();
   const config = readStoredConfig(runDir);
-  const status = new StatusFile(runDir);
-  const other = status.current.pids.supervisor;
-  if (other && other.pid !== process.pid && status.current.host === hostname() && isAlive(other))
-    throw new InvalidArgument('run', 'a run that nobody supervises', `one of process ${other.pid}`);
-  status.update({
-    state: 'starting',
-    host: hostname(),
-    pids: { supervisor: identify(process.pid), ranks: [] },
-    heartbeats: [],
-    error: undefined,
-    warning: undefined,
-  });
-  status.flush();
-
   let group: RankGroup | undefined;
   let stopping = false;
   const stop = () => {
     stopping = true;
     group?.stop(config.grace);
   };
-  const save = () => group?.signal('SIGUSR1');
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  process.on('SIGUSR1', save);
+  const endSignals = onSignals(stop, () => group?.requestSave());
   options.signal?.addEventListener('abort', stop, { once: true });
   if (options.signal?.aborted) stop();
+
+  const claim = await adoptClaim(runDir);
+  claim.keep();
+  const status = new StatusFile(runDir);
+  status.update({
+    state: 'starting',
+    ...whereWeAre(),
+    pids: { supervisor: identify(process.pid), ranks: [] },
+    heartbeats: [],
+    error: undefined,
+    warning: undefined,
+    note: undefined,
+  });
+  status.flush();
+  tellLauncher();
 
   let restarts = 0;
   let ports = 0;
@@ -73,14 +72,21 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
     status.update({ state: 'starting', restarts: status.current.restarts + 1, restartReason: end.reason });
   }
 
-  process.off('SIGTERM', stop);
-  process.off('SIGINT', stop);
-  process.off('SIGUSR1', save);
+  endSignals();
   // Who was asked to stop has stopped, even if some ranks had to be killed for it.
   const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
   status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });
   await status.flushEnd();
+  await claim.release();
   log(`${state}${end.outcome === 'failed' ? `: ${end.reason}` : ''}`);
+}
+
+/** That the run is in this process's hands. The launcher may be gone by now. */
+function tellLauncher(): void {
+  if (!process.connected) return;
+  process.send!('up', () => {
+    if (process.connected) process.disconnect();
+  });
 }
 
 function log(message: string): void {

@@ -12,7 +12,7 @@ import { loadData } from './loader';
 import { explainOutOfMemory } from './out-of-memory';
 import type { Reporter } from './reporter';
 import { ResourceMeter } from './resources';
-import { checkpointOfAll, whatChanged } from './resume';
+import { checkpointOfAll, whatChanged, whatWasPrepared } from './resume';
 import { readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
 import { RunWriter } from './run-writer';
 import { type Cursor, Sampler } from './sampler';
@@ -52,7 +52,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   if (found) learner.load(found);
   const note = notes(
     backend.warning,
-    resumed && whatChanged(resumed, config, ranks),
+    resumed ? whatChanged(resumed, config, ranks) : whatWasPrepared(config, ranks),
     fewLatents(config.model, config.patch, config.batch * config.accumulate * ranks),
   );
   if (note) console.error(note);

@@ -20,6 +20,7 @@ test('the kernelspec is installed under a prefix, listed, and taken away again',
   });
   expect(spec.argv).toEqual([
     process.execPath,
+    '--inspect-port=192.0.2.1:9229', // an address that no machine has: no debugger port
     expect.stringMatching(/dist.kernels.main\.js$/),
     '{connection_file}',
   ]);

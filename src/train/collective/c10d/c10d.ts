@@ -34,7 +34,7 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
   // By default NCCL's watchdog ends the process when another rank dies or is late; so the call throws, and says why.
   if (options.gpu !== undefined) process.env.TORCH_NCCL_BLOCKING_WAIT ??= '1';
   const milliseconds = Math.ceil(options.timeout * 1000);
-  const deadline = Date.now() + milliseconds;
+  const deadline = performance.now() + milliseconds;
   let store: StoreHandle | undefined;
   const serves = rank === 0 && !storeIsServed;
   const open = () => addon.openStore(address, port, serves, `patchwise/${session}`, milliseconds);
@@ -49,7 +49,7 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
     // Also tells which of this host's addresses the others can reach.
     own = await knock(address, port);
     if (own) break;
-    if (Date.now() > deadline) throw fail(`no store listens on ${address}:${port}`);
+    if (performance.now() > deadline) throw fail(`no store listens on ${address}:${port}`);
     await pause(50);
   }
   store ??= await open().catch((error: Error) => {
@@ -62,7 +62,7 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
     here = await addon.add(store, 'here', 0)
   ) {
     if (signal?.aborted) throw fail('stopped');
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw fail(
         `rank ${(await absent(addon, store, 'here', worldSize)).join(', ')} did not come within ${options.timeout} s`,
       );
@@ -156,9 +156,9 @@ class C10d implements Collective {
     else if (!this.failure) {
       await this.last.catch(() => {});
       // Whoever goes first would cut off what is still on its way to the others.
-      const deadline = Date.now() + 2000;
+      const deadline = performance.now() + 2000;
       let gone = await this.addon.add(this.store, 'bye', 1).catch(() => this.worldSize);
-      while (gone < this.worldSize && Date.now() < deadline) {
+      while (gone < this.worldSize && performance.now() < deadline) {
         await pause(10);
         gone = await this.addon.add(this.store, 'bye', 0).catch(() => this.worldSize);
       }
