@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgument, prepareRun, presets, readConfig, runRank, supervise, train } from '../index';
 import { follow, summary } from './follow';
@@ -49,6 +50,7 @@ export function addTrain(program: Command): void {
     .action(async (dir: string | undefined, options: { run?: string }) => {
       const runDir = dir ?? options.run;
       if (!runDir) throw new InvalidArgument('run', 'the folder of a run', runDir);
+      warnOfNpx();
       await runRank({ runDir });
     });
 
@@ -57,6 +59,15 @@ export function addTrain(program: Command): void {
     .description('start the ranks of a run and watch over them')
     .requiredOption('--run <dir>', 'folder of the run')
     .action(async (options: { run: string }) => supervise({ runDir: options.run }));
+}
+
+/** npx keeps some signals for itself, and does not wait for a rank that still writes its checkpoint. */
+function warnOfNpx(): void {
+  if (process.env.npm_command !== 'exec') return;
+  process.stderr.write(
+    'patchwise: started through npx, which does not hand on every signal; ' +
+      `where a launcher sends signals, let it start: node ${realpathSync(process.argv[1]!)} rank RUN\n`,
+  );
 }
 
 interface TrainCommandOptions {

@@ -21,7 +21,14 @@ export function paceOf(records: readonly MetricRecord[], status: RunStatus): Pac
   if (!first || !last || first === last) return undefined;
   const mean = (of: (record: MetricRecord) => number | undefined) =>
     latest.reduce((sum, record) => sum + (of(record) ?? 0), 0) / latest.length;
-  const wall = (Date.parse(last.time) - Date.parse(first.time)) / 1000 / (last.step - first.step);
+  // A clock that was set back between two records tells nothing: the time of the step stands in for it.
+  const wall =
+    latest.slice(1).reduce((sum, record, i) => {
+      const before = latest[i]!;
+      const passed = (Date.parse(record.time) - Date.parse(before.time)) / 1000;
+      return sum + (passed >= 0 ? passed : (record.seconds?.step ?? 0) * (record.step - before.step));
+    }, 0) /
+    (last.step - first.step);
   return {
     step: mean(({ seconds }) => seconds?.step),
     patchesPerSecond: mean((record) => record.patchesPerSecond),

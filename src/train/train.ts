@@ -41,7 +41,7 @@ export async function train(options: TrainOptions, call: LongCall = {}): Promise
 
 /**
  * The folder of a run whose ranks somebody else starts, such as torchrun:
- * `torchrun --no-python --nproc-per-node=4 -- npx patchwise rank --run DIR`.
+ * `torchrun --no-python --nproc-per-node=4 -- node dist/src/cli.js rank DIR`.
  * @throws InvalidConfig with everything that is wrong in the options
  */
 export async function prepareRun(options: TrainOptions, call: LongCall = {}): Promise<Run> {
