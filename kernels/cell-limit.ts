@@ -1,4 +1,5 @@
 /** How a cell that should end is asked to: again and again, then its kernel is killed. */
+import { afterSeconds } from '../src/timer';
 import type { KernelClient } from './client';
 
 const ASK_AGAIN_MS = 1000;
@@ -28,14 +29,14 @@ export function limitCell(
     patience = setTimeout(() => client.process.kill(), PATIENCE_MS);
   };
   const onAbort = (): void => stop('aborted');
-  const timer =
+  const endLimit =
     cellTimeout === undefined
       ? undefined
-      : setTimeout(() => stop(`took longer than ${cellTimeout} s`), cellTimeout * 1000);
+      : afterSeconds(cellTimeout, () => stop(`took longer than ${cellTimeout} s`));
   signal?.addEventListener('abort', onAbort, { once: true });
   return {
     clear() {
-      clearTimeout(timer);
+      endLimit?.();
       clearInterval(asking);
       clearTimeout(patience);
       signal?.removeEventListener('abort', onAbort);

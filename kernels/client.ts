@@ -131,11 +131,12 @@ export class KernelClient {
       this.#hear(message);
     });
     try {
-      const deadline = Date.now() + timeoutMs;
+      const deadline = performance.now() + timeoutMs;
       const answered = this.request('kernel_info_request');
       answered.catch(() => {}); // reported by the loop below
       await Promise.race([answered, sleep(timeoutMs, undefined, { ref: false })]);
-      while (!heard && Date.now() < deadline) await this.request('kernel_info_request').then(() => sleep(5));
+      while (!heard && performance.now() < deadline)
+        await this.request('kernel_info_request').then(() => sleep(5));
       if (!heard) throw new Error(`the kernel did not answer within ${timeoutMs} ms`);
     } catch (error) {
       this.process.kill();

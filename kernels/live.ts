@@ -85,16 +85,16 @@ export class LiveFigures {
     }
     if (!comm.open) return; // the page has gone meanwhile
     const stream = new FigureStream((message) => comm.send(message));
-    let heard = Date.now();
+    let heard = performance.now();
     const viewer = (tick: Tick): void => {
-      if (Date.now() - heard < SILENCE_MS) stream.send(tick);
+      if (performance.now() - heard < SILENCE_MS) stream.send(tick);
       else {
         follower.leave(viewer);
         comm.close();
       }
     };
     comm.onMessage(({ data }) => {
-      heard = Date.now();
+      heard = performance.now();
       if (data.type === 'figure') stream.sendWhole(follower.figure());
     });
     comm.onClose(() => follower.leave(viewer));

@@ -194,7 +194,7 @@ export function addNotebook(program: Command): void {
 /** Tells on stderr what the notebook does, and how far the figure of a run has come; stdout is the command's answer. */
 function narrator(): (event: NotebookEvent) => void {
   const say = (text: string) => process.stderr.write(`${text}\n`);
-  let spoken = Date.now();
+  let spoken = performance.now();
   return (event) => {
     if (event.type === 'kernel-ready') say(`kernel ready, ${event.cells} cells`);
     if (event.type === 'cell-started')
@@ -205,9 +205,9 @@ function narrator(): (event: NotebookEvent) => void {
       say(`    ${event.ok ? 'done' : 'FAILED'} in ${event.seconds.toFixed(1)} s`);
     if (event.type === 'not-saved') say(`    not saved, it is tried again: ${event.error.message}`);
     const progress = event.type === 'outputs' && summaryOf(event.outputs);
-    if (progress && Date.now() - spoken > 5000) say(`    ${progress}`);
+    if (progress && performance.now() - spoken > 5000) say(`    ${progress}`);
     else if (event.type === 'outputs') return;
-    spoken = Date.now();
+    spoken = performance.now();
   };
 }
 
