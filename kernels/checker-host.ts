@@ -1,6 +1,6 @@
 /** The files and settings of the checker's program: the notebook's folder, its imports, and our own package as `pw`. */
 import { statSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as TypeScript from 'typescript';
 import { packageRoot } from '../src/package';
@@ -15,7 +15,10 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   readonly registry: TypeScript.DocumentRegistry;
   readonly preloadedModule = ROOT;
   readonly #root: string;
-  readonly #imports = new Set<string>();
+  /** What cells import, and the file that each was found to be; undefined for what was not there. */
+  readonly #imports = new Map<string, string | undefined>();
+  /** What local files of the program import and was not there. */
+  #missing: readonly { readonly specifier: string; readonly from: string }[] = [];
   readonly #augmentations = new Map<string, string>();
   /** Local files of the program, which a person may edit, with their state when they were read. */
   readonly #local = new Map<string, string>();
@@ -76,15 +79,32 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
     });
   }
 
-  /** These modules are imported: the next program has them. */
+  /**
+   * These modules are imported: the next program has them. They are looked for again each time, as is whatever was not
+   * there before: files come and go while a person works.
+   */
   require(specifiers: readonly string[]): void {
+    const cache = this.#newCache();
     for (const specifier of specifiers) {
-      if (this.#imports.has(specifier)) continue;
-      this.#imports.add(specifier);
-      const { resolvedModule } = this.resolve(specifier);
-      if (resolvedModule && !this.#files.has(resolvedModule.resolvedFileName)) this.renew();
+      const path = this.#fileOf(specifier, this.#root, cache);
+      const isNew = !this.#imports.has(specifier) && path !== undefined && !this.#files.has(path);
+      if (isNew || (this.#imports.has(specifier) && this.#imports.get(specifier) !== path)) this.renew();
+      this.#imports.set(specifier, path);
     }
+    const absent = [...this.#imports].filter(([specifier, path]) => !path && !specifiers.includes(specifier));
+    for (const [specifier] of absent) {
+      const path = this.#fileOf(specifier, this.#root, cache);
+      if (path === undefined) continue;
+      this.#imports.set(specifier, path);
+      this.renew();
+    }
+    if (this.#missing.some(({ specifier, from }) => this.#fileOf(specifier, from, cache))) this.renew();
     for (const [path, stamp] of this.#local) if (stampOf(path) !== stamp) this.renew();
+  }
+
+  #fileOf(specifier: string, from: string, cache: TypeScript.ModuleResolutionCache): string | undefined {
+    if (isBuiltin(specifier)) return undefined;
+    return this.resolve(specifier, from, cache).resolvedModule?.resolvedFileName;
   }
 
   /** Code of a cell that changes the global scope or another module: a file of the program's own. */
@@ -105,16 +125,26 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   noteFiles(program: TypeScript.Program): void {
     this.#files = new Set(program.getSourceFiles().map(({ fileName }) => fileName));
     this.#local.clear();
-    for (const path of this.#files) {
-      if (!path.includes('/node_modules/') && !path.includes('~') && path.startsWith(slashed(this.folder)))
-        this.#local.set(path, stampOf(path));
+    const missing = [];
+    for (const file of program.getSourceFiles()) {
+      const { fileName: path } = file;
+      if (!isLocal(path) || path.includes('~')) continue;
+      this.#local.set(path, stampOf(path));
+      for (const { text } of (file as ParsedFile).imports ?? [])
+        if (!isBuiltin(text) && !this.#fileOf(text, path, this.#cache))
+          missing.push({ specifier: text, from: path });
     }
+    this.#missing = missing;
   }
 
-  resolve(specifier: string, from = this.#root): TypeScript.ResolvedModuleWithFailedLookupLocations {
-    const found = this.typescript.resolveModuleName(specifier, from, this.options, this, this.#cache);
+  resolve(
+    specifier: string,
+    from = this.#root,
+    cache = this.#cache,
+  ): TypeScript.ResolvedModuleWithFailedLookupLocations {
+    const found = this.typescript.resolveModuleName(specifier, from, this.options, this, cache);
     if (found.resolvedModule || /^[./]/.test(specifier)) return found;
-    if (specifier !== PACKAGE) return this.#ofOurs(specifier);
+    if (specifier !== PACKAGE) return this.#ofOurs(specifier, cache);
     const path = slashed(join(packageRoot(), 'dist', 'src', 'index.d.ts'));
     const extension = this.typescript.Extension.Dts;
     return {
@@ -124,12 +154,17 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   }
 
   /** What the notebook's folder lacks may be one of our own dependencies (module-loader.ts). */
-  #ofOurs(specifier: string): TypeScript.ResolvedModuleWithFailedLookupLocations {
+  #ofOurs(
+    specifier: string,
+    cache: TypeScript.ModuleResolutionCache,
+  ): TypeScript.ResolvedModuleWithFailedLookupLocations {
     const place = slashed(join(packageRoot(), 'index.ts'));
-    return this.typescript.resolveModuleName(specifier, place, this.options, this, this.#cache);
+    return this.typescript.resolveModuleName(specifier, place, this.options, this, cache);
   }
 
   // What follows is the LanguageServiceHost.
+  /** A new program looks again for what its unchanged local files import. Not among the public members of a host. */
+  hasInvalidatedResolutions = (path: string): boolean => isLocal(path);
   getProjectVersion = (): string => String(this.#version);
   getCompilationSettings = (): TypeScript.CompilerOptions => this.options;
   getCurrentDirectory = (): string => this.folder;
@@ -164,7 +199,7 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
     literals.map(({ text }) => this.resolve(text, containing));
 
   #rootText(): string {
-    const imports = [...this.#imports].map((specifier) => `import ${JSON.stringify(specifier)};`);
+    const imports = [...this.#imports.keys()].map((specifier) => `import ${JSON.stringify(specifier)};`);
     return `import * as pw from '${PACKAGE}';\nexport { pw };\n${imports.join('\n')}`;
   }
 
@@ -193,6 +228,16 @@ function importsOf(ts: Typescript, file: TypeScript.SourceFile): TypeScript.Stri
   };
   visit(file);
   return found;
+}
+
+/** What TypeScript notes of a file that it has parsed, beyond its public type. */
+interface ParsedFile extends TypeScript.SourceFile {
+  readonly imports?: readonly TypeScript.StringLiteralLike[];
+}
+
+/** A file that a person may edit. The notebook may import from outside of its folder. */
+function isLocal(path: string): boolean {
+  return !path.includes('/node_modules/') && !path.startsWith(slashed(join(packageRoot(), 'dist')));
 }
 
 /** Where the types of Node are that came with this package. */

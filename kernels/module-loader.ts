@@ -9,6 +9,7 @@ import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
 import { packageRoot } from '../src/package';
+import { isInstalled } from './installed';
 import type { LocalModules } from './local-modules';
 
 /** A loaded module, by the three ways that an import statement can reach into it. */
@@ -56,6 +57,9 @@ export class ModuleLoader {
     try {
       path = resolveFrom([require, createRequire(join(packageRoot(), 'package.json'))], specifier);
     } catch (error) {
+      const lookups = require.resolve.paths(specifier) ?? [];
+      if (isNotFound(error) && !specifier.startsWith('#') && !isInstalled(specifier, lookups))
+        throw notFound(specifier, from);
       // What "require" cannot find, a package that has only an "import" condition for instance, Node's import may.
       return nodeImport(specifier, from).then(fromNamespace, (reason: Error) => {
         throw isNotFound(error) && isNotFound(reason) ? notFound(specifier, from) : reason;

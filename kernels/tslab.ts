@@ -10,6 +10,7 @@ import type { Executor } from 'tslab/dist/executor';
 import { describer, stackOf } from './cell-error';
 import { CellSources, cellFileName } from './cell-source';
 import type { CellEngine, CellOutcome, Completeness, Completion, Inspection } from './engine';
+import { findWhatIsInstalledLater } from './installed';
 import { Interrupts } from './interrupts';
 import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from './package-types';
 import { tidyInspection } from './printed-values';
@@ -26,6 +27,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   const typescriptPath = tslab.resolve('@tslab/typescript-for-tslab');
   const typescript = tslab(typescriptPath) as typeof TypeScript;
   keepWatchersFew(typescript);
+  findWhatIsInstalledLater();
   if (!hasOwnPackage(notebookFolder)) {
     forwardTypes(typescript.sys, notebookFolder);
     forwardRequire();

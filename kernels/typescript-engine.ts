@@ -16,6 +16,7 @@ import { type CellNames, CellScope } from './cell-scope';
 import { CellSources, cellFileName } from './cell-source';
 import type { CheckedCell } from './checker-thread';
 import type { CellEngine, CellOutcome, Completion, TypeMode } from './engine';
+import { findWhatIsInstalledLater } from './installed';
 import { Interrupts } from './interrupts';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
@@ -39,6 +40,7 @@ export function createTypescriptEngine(
   initialTypes: TypeMode = 'error',
 ): CellEngine {
   interrupts.expose();
+  findWhatIsInstalledLater();
   if (!hasOwnPackage(notebookFolder)) forwardRequire();
   const require = createRequire(join(notebookFolder, 'cell.js'));
   const meta = {

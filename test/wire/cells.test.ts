@@ -1,4 +1,4 @@
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -73,6 +73,39 @@ test('local TypeScript beside the notebook, loaded anew when it or what it impor
   );
   const { reply } = await kernel.execute(code);
   expect(reply.evalue).toMatch(/Expected 0 arguments, but got 1/); // the types are loaded anew as well
+});
+
+test('what was missing is found once it is there: files, JSON, packages, below a local module too', async () => {
+  const fails = async (code: string): Promise<void> => {
+    expect((await kernel.execute(code)).reply.status, code).toBe('error');
+  };
+  const cases = [
+    { code: `import { x } from './newfile';\nx`, path: 'newfile.ts', text: 'export const x: number = 7' },
+    { code: `import given from './given.json';\ngiven.x`, path: 'given.json', text: '{ "x": 7 }' },
+    { code: `import { x } from './below';\nx`, path: 'deeper.ts', text: 'export const x: number = 7' },
+    { code: `import { x } from 'later';\nx`, path: 'node_modules/later/main.js', text: 'exports.x = 7' },
+    { code: `require('required').x`, path: 'node_modules/required/main.js', text: 'exports.x = 7' },
+    { code: `(await import('dyn' + 'amic')).x`, path: 'node_modules/dynamic/main.js', text: 'exports.x = 7' },
+  ];
+  write('below.ts', `export { x } from './deeper';`);
+  for (const { code, path, text } of cases) {
+    await fails(code);
+    const name = /^node_modules\/(\w+)/.exec(path)?.[1];
+    if (name) write(`node_modules/${name}/package.json`, { name, main: 'main.js' });
+    write(path, text);
+    expect(await value(code), code).toBe('7');
+  }
+  rmSync(join(kernel.folder, 'newfile.ts'));
+  await fails(cases[0]!.code);
+  write('newfile.ts', `export const x = 'again';`);
+  expect(await value(cases[0]!.code)).toBe("'again'");
+  // Without types the loader alone decides.
+  await kernel.execute('%types off');
+  await fails(`import { x } from 'untyped';\nx`);
+  write('node_modules/untyped/package.json', { name: 'untyped', exports: { import: './main.mjs' } });
+  write('node_modules/untyped/main.mjs', 'export const x = 8');
+  expect(await value(`import { x } from 'untyped';\nx`)).toBe('8');
+  await kernel.execute('%types strict');
 });
 
 test('local modules that import each other in a circle, and errors in them at their own lines', async () => {
