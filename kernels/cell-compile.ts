@@ -6,9 +6,10 @@
 import type { CellEmitter } from './cell-emit';
 import type { Insertion } from './cell-source';
 import { type CellForm, transformCell } from './cell-transform';
+import type { InnerNames } from './inner-names';
 
 export interface CompiledCell {
-  /** An expression: a function that takes what GIVEN names and returns the function that runs the cell. */
+  /** An expression: a function that takes what `given` names and returns the function that runs the cell. */
   readonly code: string;
   readonly map: string;
   readonly insertions: readonly Insertion[];
@@ -27,9 +28,12 @@ export interface PlacedMessage {
 }
 
 /** What a compiled cell is given. A cell may have variables of the same names: its own come first. */
-const GIVEN =
-  '{ cells: __cells, declare: __declare, star: __star, modules: __modules, dynamicImport: __import, meta: __meta, ' +
-  'require, filename: __filename, dirname: __dirname }';
+function given({ cells, declare, star, modules, import: dynamicImport, meta }: InnerNames): string {
+  return (
+    `{ cells: ${cells}, declare: ${declare}, star: ${star}, modules: ${modules}, dynamicImport: ${dynamicImport}, ` +
+    `meta: ${meta}, require, filename: __filename, dirname: __dirname }`
+  );
+}
 
 /** @param known the names that earlier cells have declared */
 export function compileCell(
@@ -64,10 +68,10 @@ function compile(emitter: CellEmitter, code: string, { fileName, known, isModule
     form = transformCell(typescript, context, original, { known, isModule });
     return form.file;
   });
-  const { imports, declarations, isAsync } = form!;
-  const modules = imports.map((_, at) => `__m${at}`).join(', ');
+  const { imports, declarations, isAsync, names } = form!;
+  const modules = imports.map((_, at) => names.module(at)).join(', ');
   const start =
-    `(function (${GIVEN}) { const [${modules}] = __modules; ` +
+    `(function (${given(names)}) { const [${modules}] = ${names.modules}; ` +
     `return ${isAsync ? 'async ' : ''}function () { "use strict"; ${declarations}`;
   const body = withoutMark(text);
   return {

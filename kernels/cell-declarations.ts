@@ -4,7 +4,7 @@ import type { AccessPath, ImportTable } from './cell-imports';
 import { topLevelNames } from './cell-syntax';
 import type { Typescript } from './typescript-load';
 
-/** `__declare({ get x() { return x; }, set x(__v) { x = __v; } }, ["x"]);` */
+/** `__declare({ get x() { return x; }, set x(__value) { x = __value; } }, ["x"]);` */
 export function declarationsOf(
   typescript: Typescript,
   file: TypeScript.SourceFile,
@@ -16,38 +16,40 @@ export function declarationsOf(
 
 function namesOf(typescript: Typescript, file: TypeScript.SourceFile, imports: ImportTable): string {
   const { SymbolFlags } = typescript;
+  const { declare, value } = imports.inner;
   const accessors = [...imports.names()].map(([name, path]) => getter(name, path));
   const lexical: string[] = [];
-  for (const [name, local] of topLevelNames(file)) {
+  for (const [name, local] of topLevelNames(typescript, file)) {
     const symbol = declared(local);
     if (!isValue(typescript, symbol)) continue;
-    accessors.push(getter(name, [name]), `set ${name}(__v) { ${name} = __v; }`);
+    accessors.push(getter(name, [name]), `set ${name}(${value}) { ${name} = ${value}; }`);
     if (symbol.flags & (SymbolFlags.BlockScopedVariable | SymbolFlags.Class)) lexical.push(name);
   }
   if (accessors.length === 0) return '';
-  return `__declare({ ${accessors.join(', ')} }, ${JSON.stringify(lexical)}); `;
+  return `${declare}({ ${accessors.join(', ')} }, ${JSON.stringify(lexical)}); `;
 }
 
 function exportsOf(typescript: Typescript, file: TypeScript.SourceFile, imports: ImportTable): string {
   const ts = typescript;
+  const { declare, star, default: fallback, module } = imports.inner;
   const accessors: string[] = [];
   const stars: string[] = [];
   const pathOf = (name: string): AccessPath => imports.accessTo(name) ?? [name];
-  for (const [name, local] of topLevelNames(file)) {
+  for (const [name, local] of topLevelNames(ts, file)) {
     const symbol = declared(local);
     if (isValue(ts, symbol) && symbol.declarations?.some((declaration) => isExported(ts, declaration)))
       accessors.push(getter(name, [name]));
   }
   for (const statement of file.statements) {
     if (ts.isExportAssignment(statement) || isAnonymousDefault(ts, statement)) {
-      accessors.push(getter('default', ['__default']));
+      accessors.push(getter('default', [fallback]));
     } else if (defaultName(ts, statement)) accessors.push(getter('default', [defaultName(ts, statement)!]));
     if (!ts.isExportDeclaration(statement) || statement.isTypeOnly) continue;
     const { exportClause, moduleSpecifier } = statement;
     const at = moduleSpecifier && imports.module(moduleSpecifier);
-    if (!exportClause) stars.push(`__star(__m${at}.star); `);
+    if (!exportClause) stars.push(`${star}(${module(at!)}.star); `);
     else if (ts.isNamespaceExport(exportClause)) {
-      accessors.push(getter(exportClause.name.text, [`__m${at}`, 'star']));
+      accessors.push(getter(exportClause.name.text, [module(at!), 'star']));
     } else {
       for (const { name, propertyName, isTypeOnly } of exportClause.elements) {
         const from = (propertyName ?? name).text;
@@ -56,7 +58,7 @@ function exportsOf(typescript: Typescript, file: TypeScript.SourceFile, imports:
       }
     }
   }
-  return `__declare({ ${accessors.join(', ')} }); ${stars.join('')}`;
+  return `${declare}({ ${accessors.join(', ')} }); ${stars.join('')}`;
 }
 
 function getter(name: string, path: AccessPath): string {
@@ -85,7 +87,7 @@ function isLocalValue(
   imports: ImportTable,
   name: string,
 ): boolean {
-  const local = topLevelNames(file).get(name);
+  const local = topLevelNames(typescript, file).get(name);
   const symbol = local && declared(local);
   return imports.accessTo(name) !== undefined || (symbol !== undefined && isValue(typescript, symbol));
 }

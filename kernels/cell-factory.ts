@@ -3,7 +3,7 @@ import { compileFunction } from 'node:vm';
 import type { CompiledCell } from './cell-compile';
 import type { Loaded } from './module-loader';
 
-/** What the function of a compiled cell or module is made with (GIVEN in cell-compile.ts). */
+/** What the function of a compiled cell or module is made with (`given` in cell-compile.ts). */
 export type CellFactory = (given: {
   readonly cells?: object;
   readonly declare: (accessors: Record<string, unknown>, lexical: readonly string[]) => void;

@@ -1,5 +1,6 @@
 /** The imports of a cell or a local module: which modules, and by which path each imported name is reached. */
 import type * as TypeScript from 'typescript';
+import type { InnerNames } from './inner-names';
 import type { Typescript } from './typescript-load';
 
 /** `__m0.named.x`, as its parts. */
@@ -14,6 +15,7 @@ export class ImportTable {
   constructor(
     private readonly typescript: Typescript,
     file: TypeScript.SourceFile,
+    readonly inner: InnerNames,
   ) {
     for (const statement of file.statements) this.#add(statement);
   }
@@ -29,7 +31,7 @@ export class ImportTable {
 
   /** The path to what `name` is in module number `at`. */
   named(at: number, name: string): AccessPath {
-    return name === 'default' ? [`__m${at}`, 'default'] : [`__m${at}`, 'named', name];
+    return name === 'default' ? [this.inner.module(at), 'default'] : [this.inner.module(at), 'named', name];
   }
 
   names(): Iterable<[string, AccessPath]> {
@@ -49,7 +51,7 @@ export class ImportTable {
       const { moduleReference, name, isTypeOnly } = statement;
       if (isTypeOnly || !ts.isExternalModuleReference(moduleReference)) return;
       this.#declarations.add(statement);
-      this.#paths.set(name.text, [`__m${this.module(moduleReference.expression)}`, 'star']);
+      this.#paths.set(name.text, [this.inner.module(this.module(moduleReference.expression)), 'star']);
     }
     if (!ts.isImportDeclaration(statement)) return;
     const { importClause, moduleSpecifier } = statement;
@@ -59,9 +61,9 @@ export class ImportTable {
     const elements = list.filter(({ isTypeOnly }) => !isTypeOnly);
     if (importClause && !importClause.name && list.length > 0 && elements.length === 0) return;
     const at = this.module(moduleSpecifier);
-    if (importClause?.name) this.#paths.set(importClause.name.text, [`__m${at}`, 'default']);
+    if (importClause?.name) this.#paths.set(importClause.name.text, [this.inner.module(at), 'default']);
     if (namedBindings && ts.isNamespaceImport(namedBindings)) {
-      this.#paths.set(namedBindings.name.text, [`__m${at}`, 'star']);
+      this.#paths.set(namedBindings.name.text, [this.inner.module(at), 'star']);
     }
     for (const { name, propertyName } of elements) {
       this.#paths.set(name.text, this.named(at, (propertyName ?? name).text));

@@ -4,7 +4,7 @@ import type { Typescript } from './typescript-load';
 
 /** What TypeScript's binder leaves on the nodes of a file; not part of its public types. */
 interface Scoped {
-  readonly locals?: ReadonlyMap<string, TypeScript.Symbol>;
+  readonly locals?: ReadonlyMap<TypeScript.__String, TypeScript.Symbol>;
   readonly symbol?: TypeScript.Symbol;
 }
 
@@ -23,9 +23,13 @@ export function bound(
   return file;
 }
 
-/** The names at the top of a bound file. */
-export function topLevelNames(file: TypeScript.SourceFile): ReadonlyMap<string, TypeScript.Symbol> {
-  return (file as Scoped).locals ?? new Map();
+/** The names at the top of a bound file, as they are written: TypeScript's tables have `___x` for `__x`. */
+export function topLevelNames(
+  typescript: Typescript,
+  file: TypeScript.SourceFile,
+): ReadonlyMap<string, TypeScript.Symbol> {
+  const names = [...((file as Scoped).locals ?? [])];
+  return new Map(names.map(([name, symbol]) => [typescript.unescapeLeadingUnderscores(name), symbol]));
 }
 
 /**
@@ -46,18 +50,22 @@ export function isRedirected(
   const name = identifier.text;
   for (let node = parent; node !== file; node = node.parent)
     if (declares(typescript, node, name)) return false;
-  return atTop || !topLevelNames(file).has(name);
+  return atTop || !hasLocal(typescript, file, name);
 }
 
 function declares(typescript: Typescript, node: TypeScript.Node, name: string): boolean {
-  const { locals, symbol } = node as Scoped;
-  if (locals?.has(name)) return true;
+  if (hasLocal(typescript, node, name)) return true;
+  const { symbol } = node as Scoped;
   if (typescript.isEnumDeclaration(node) || typescript.isModuleDeclaration(node)) {
     return symbol?.exports?.has(typescript.escapeLeadingUnderscores(name)) ?? false;
   }
   return (
     (typescript.isClassExpression(node) || typescript.isFunctionExpression(node)) && node.name?.text === name
   );
+}
+
+function hasLocal(typescript: Typescript, node: TypeScript.Node, name: string): boolean {
+  return (node as Scoped).locals?.has(typescript.escapeLeadingUnderscores(name)) ?? false;
 }
 
 /** True if the cell cannot run as a plain function: it awaits outside of every function of its own. */
@@ -98,50 +106,4 @@ export function maySpin(typescript: Typescript, node: TypeScript.SignatureDeclar
     return typescript.forEachChild(child, schedules);
   };
   return isAsyncFunction(typescript, node) || schedules(node) === true;
-}
-
-/** `if (__stop.flags[0]) __stop.check();` */
-function stopCheck(factory: TypeScript.NodeFactory): TypeScript.Statement {
-  const stop = factory.createIdentifier('__stop');
-  return factory.createIfStatement(
-    factory.createElementAccessExpression(factory.createPropertyAccessExpression(stop, 'flags'), 0),
-    factory.createExpressionStatement(
-      factory.createCallExpression(factory.createPropertyAccessExpression(stop, 'check'), [], []),
-    ),
-  );
-}
-
-/** The body of a function with the check at its start. */
-export function bodyWithCheck(
-  typescript: Typescript,
-  factory: TypeScript.NodeFactory,
-  body: TypeScript.ConciseBody,
-): TypeScript.Block {
-  const statements = typescript.isBlock(body)
-    ? body.statements
-    : [typescript.setTextRange(factory.createReturnStatement(body), body)];
-  return typescript.setTextRange(factory.createBlock([stopCheck(factory), ...statements], true), body);
-}
-
-/** The loop with `if (__stop.flags[0]) __stop.check();` at the start of each turn. */
-export function withCheck(
-  typescript: Typescript,
-  factory: TypeScript.NodeFactory,
-  loop: TypeScript.IterationStatement,
-): TypeScript.IterationStatement {
-  const { statement } = loop;
-  const inner = typescript.isBlock(statement) ? statement.statements : [statement];
-  const body = typescript.setTextRange(factory.createBlock([stopCheck(factory), ...inner], true), statement);
-  if (typescript.isForStatement(loop)) {
-    return factory.updateForStatement(loop, loop.initializer, loop.condition, loop.incrementor, body);
-  }
-  if (typescript.isForOfStatement(loop)) {
-    return factory.updateForOfStatement(loop, loop.awaitModifier, loop.initializer, loop.expression, body);
-  }
-  if (typescript.isForInStatement(loop)) {
-    return factory.updateForInStatement(loop, loop.initializer, loop.expression, body);
-  }
-  if (typescript.isWhileStatement(loop)) return factory.updateWhileStatement(loop, loop.expression, body);
-  if (typescript.isDoStatement(loop)) return factory.updateDoStatement(loop, body, loop.expression);
-  return loop;
 }

@@ -10,15 +10,9 @@
 import type * as TypeScript from 'typescript';
 import { declarationsOf } from './cell-declarations';
 import { ImportTable } from './cell-imports';
-import {
-  awaitsAtTop,
-  bodyWithCheck,
-  bound,
-  isAsyncFunction,
-  isRedirected,
-  maySpin,
-  withCheck,
-} from './cell-syntax';
+import { awaitsAtTop, bound, isRedirected } from './cell-syntax';
+import { type InnerNames, innerNames } from './inner-names';
+import { InterruptChecks } from './interrupt-checks';
 import type { Typescript } from './typescript-load';
 
 export interface CellForm {
@@ -27,14 +21,13 @@ export interface CellForm {
   /** JavaScript for the start of the function. */
   readonly declarations: string;
   readonly isAsync: boolean;
+  readonly names: InnerNames;
 }
 
 export interface CellContext {
   readonly known: ReadonlySet<string>;
   readonly isModule: boolean;
 }
-
-const PRELUDE = 'const __stop = globalThis[Symbol.for("patchwise.interrupts")]; ';
 
 export function transformCell(
   typescript: Typescript,
@@ -45,8 +38,10 @@ export function transformCell(
   const ts = typescript;
   const { factory } = context;
   const file = bound(ts, original, context.getCompilerOptions());
-  const imports = new ImportTable(ts, file);
+  const names = innerNames(file);
+  const imports = new ImportTable(ts, file, names);
   const isAsync = awaitsAtTop(ts, file);
+  const checks = new InterruptChecks(ts, factory, names, isAsync);
 
   /** What an identifier that stands for a value has to become; undefined where it stays. */
   function redirected(identifier: TypeScript.Identifier): TypeScript.Expression | undefined {
@@ -54,25 +49,22 @@ export function transformCell(
     const access = imports.accessTo(name);
     if (access === undefined && !known.has(name)) return undefined;
     if (!isRedirected(ts, identifier, file, access !== undefined)) return undefined;
-    const [object, ...path] = access ?? ['__cells', name];
+    const [object, ...path] = access ?? [names.cells, name];
     return path.reduce<TypeScript.Expression>(
       (target, key) => factory.createPropertyAccessExpression(target, key),
       factory.createIdentifier(object!),
     );
   }
 
-  function visit(node: TypeScript.Node, inAsync: boolean): TypeScript.Node {
+  function visit(node: TypeScript.Node): TypeScript.Node {
     if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return node;
-    const inside = ts.isFunctionLike(node) ? isAsyncFunction(ts, node) : inAsync;
-    const children = (): TypeScript.Node => {
-      return ts.visitEachChild(node, (child) => visit(child, inside), context);
-    };
+    const children = (): TypeScript.Node => ts.visitEachChild(node, visit, context);
     if (ts.isIdentifier(node)) return placed(redirected(node), node) ?? node;
-    if (ts.isShorthandPropertyAssignment(node)) return visitShorthand(node, inAsync);
+    if (ts.isShorthandPropertyAssignment(node)) return visitShorthand(node);
     if (ts.isCallExpression(node)) {
       if (node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-        const given = node.arguments.map((argument) => visit(argument, inAsync) as TypeScript.Expression);
-        return placed(factory.createCallExpression(factory.createIdentifier('__import'), [], given), node)!;
+        const given = node.arguments.map((argument) => visit(argument) as TypeScript.Expression);
+        return placed(factory.createCallExpression(factory.createIdentifier(names.import), [], given), node)!;
       }
       const call = children() as TypeScript.CallExpression;
       const callee = withoutReceiver(call.expression, node.expression);
@@ -84,30 +76,30 @@ export function transformCell(
       return factory.updateTaggedTemplateExpression(template, tag, undefined, template.template);
     }
     if (ts.isMetaProperty(node)) {
-      return node.keywordToken === ts.SyntaxKind.ImportKeyword ? factory.createIdentifier('__meta') : node;
+      return node.keywordToken === ts.SyntaxKind.ImportKeyword ? factory.createIdentifier(names.meta) : node;
     }
-    if (ts.isBlock(node) && ts.isFunctionLike(node.parent) && maySpin(ts, node.parent)) {
-      return bodyWithCheck(ts, factory, children() as TypeScript.Block);
+    if (ts.isBlock(node) && ts.isFunctionLike(node.parent)) {
+      return checks.inBody(children() as TypeScript.Block, node.parent);
     }
-    if (ts.isArrowFunction(node) && !ts.isBlock(node.body) && maySpin(ts, node)) {
+    if (ts.isArrowFunction(node) && !ts.isBlock(node.body)) {
       const { modifiers, typeParameters, parameters, type, equalsGreaterThanToken, body } =
         children() as TypeScript.ArrowFunction;
-      const checked = bodyWithCheck(ts, factory, body);
+      const checked = checks.inBody(body, node);
       return factory.updateArrowFunction(
         ...([node, modifiers, typeParameters, parameters, type, equalsGreaterThanToken, checked] as const),
       );
     }
-    if (inAsync && ts.isIterationStatement(node, false)) {
-      return withCheck(ts, factory, children() as TypeScript.IterationStatement);
+    if (ts.isIterationStatement(node, false)) {
+      return checks.inLoop(children() as TypeScript.IterationStatement, node);
     }
     return children();
   }
 
-  function visitShorthand(node: TypeScript.ShorthandPropertyAssignment, inAsync: boolean): TypeScript.Node {
+  function visitShorthand(node: TypeScript.ShorthandPropertyAssignment): TypeScript.Node {
     const target = redirected(node.name);
     const { objectAssignmentInitializer } = node;
     const initial =
-      objectAssignmentInitializer && (visit(objectAssignmentInitializer, inAsync) as TypeScript.Expression);
+      objectAssignmentInitializer && (visit(objectAssignmentInitializer) as TypeScript.Expression);
     if (!target) return factory.updateShorthandPropertyAssignment(node, node.name, initial);
     const value = initial ? factory.createAssignment(target, initial) : target;
     return placed(factory.createPropertyAssignment(node.name.text, value), node)!;
@@ -131,14 +123,14 @@ export function transformCell(
     if (ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)) return [];
     if (ts.isImportEqualsDeclaration(statement) && imports.has(statement)) return [];
     if (ts.isExportAssignment(statement)) return [exported(statement)];
-    return [visit(withoutExport(statement), isAsync) as TypeScript.Statement];
+    return [visit(withoutExport(statement)) as TypeScript.Statement];
   }
 
   /** `export default x`: the value of a cell, the default export of a module. */
   function exported(statement: TypeScript.ExportAssignment): TypeScript.Statement {
-    const value = visit(statement.expression, isAsync) as TypeScript.Expression;
+    const value = visit(statement.expression) as TypeScript.Expression;
     if (!isModule) return placed(factory.createExpressionStatement(value), statement)!;
-    const name = factory.createVariableDeclaration('__default', undefined, undefined, value);
+    const name = factory.createVariableDeclaration(names.default, undefined, undefined, value);
     const list = factory.createVariableDeclarationList([name], ts.NodeFlags.Const);
     return placed(factory.createVariableStatement(undefined, list), statement)!;
   }
@@ -157,7 +149,7 @@ export function transformCell(
     );
     if (!ts.isFunctionDeclaration(bare) && !ts.isClassDeclaration(bare)) return bare;
     if (bare.name) return bare;
-    const name = factory.createIdentifier('__default');
+    const name = factory.createIdentifier(names.default);
     return ts.isClassDeclaration(bare)
       ? factory.updateClassDeclaration(
           bare,
@@ -186,11 +178,11 @@ export function transformCell(
     statements[statements.length - 1] = placed(factory.createReturnStatement(value), last)!;
   }
   const list = ts.setTextRange(factory.createNodeArray(statements), file.statements);
-  const hasLoopChecks = isAsync || /\b(async|then|catch|finally|queueMicrotask|nextTick)\b/.test(file.text);
   return {
     file: factory.updateSourceFile(file, list),
     imports: imports.specifiers,
-    declarations: (hasLoopChecks ? PRELUDE : '') + declarationsOf(ts, file, imports, isModule),
+    declarations: checks.prelude(file) + declarationsOf(ts, file, imports, isModule),
     isAsync,
+    names,
   };
 }

@@ -95,9 +95,9 @@ export class CellChecker {
     const guest = this.#guests.get(this.#pathOf(name));
     if (!guest) return;
     const { file, offset } = guest;
-    for (const [declared, symbol] of topLevelNames(file)) {
+    for (const [declared, symbol] of topLevelNames(ts, file)) {
       const flags = ((symbol as { exportSymbol?: TypeScript.Symbol }).exportSymbol ?? symbol).flags;
-      if (symbol.declarations?.every(({ pos }) => pos < offset)) continue; // one that our first line brings in
+      if (symbol.declarations?.every(({ end }) => end <= offset)) continue; // one that our first line brings in
       const isImport = (flags & ts.SymbolFlags.Alias) !== 0;
       const isValue = (flags & ts.SymbolFlags.Value) !== 0;
       if (isValue && !isImport && !given.includes(declared) && !isAmbient(ts, symbol)) continue;
@@ -154,7 +154,7 @@ export class CellChecker {
   ): Guest {
     const path = this.#pathOf(name);
     const bare = this.#bind(path, code);
-    const own = topLevelNames(bare);
+    const own = topLevelNames(this.typescript, bare);
     const { identifiers } = bare as unknown as { identifiers: ReadonlyMap<string, string> };
     const start = typed?.toLowerCase();
     const isMeant = (known: string): boolean =>
@@ -240,7 +240,7 @@ function importsOf(names: readonly (readonly [string, Declared])[]): string {
 
 /** One line at the end that exports what the cell declares at its top and does not export itself. */
 function exportsOf(typescript: Typescript, file: TypeScript.SourceFile): string {
-  const names = [...topLevelNames(file)].filter(
+  const names = [...topLevelNames(typescript, file)].filter(
     ([, symbol]) =>
       !(symbol as { exportSymbol?: unknown }).exportSymbol &&
       !(symbol.flags & typescript.SymbolFlags.ExportStar) &&

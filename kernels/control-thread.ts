@@ -36,6 +36,9 @@ export interface ControlData {
 /** How long the main thread may take to leave after a shutdown request before the process is killed. */
 const SHUTDOWN_GRACE_MS = 3000;
 
+/** The main thread answers an interrupt within milliseconds unless something keeps it. */
+const STUCK_AFTER_MS = 500;
+
 async function serveControl(): Promise<void> {
   const port = parentPort!;
   const data = workerData as ControlData;
@@ -77,8 +80,11 @@ async function serveControl(): Promise<void> {
     const message = wire.decode(frames);
     const type = isDropped(message) ? undefined : message.header.msg_type;
     if (type === 'interrupt_request' || type === 'shutdown_request') {
-      interrupts.mark();
+      interrupts.ask();
       signalGroup('SIGINT');
+      setTimeout(() => {
+        if (interrupts.noteIfStuck()) process.kill(process.pid, 'SIGINT'); // it has entered a script since
+      }, STUCK_AFTER_MS).unref();
     }
     if (type === 'shutdown_request') {
       setTimeout(() => signalGroup('SIGKILL'), SHUTDOWN_GRACE_MS).unref();

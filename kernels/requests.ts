@@ -29,7 +29,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   comm_open: (message, { comms }) => void comms.handleOpen(message),
   comm_msg: (message, { comms }) => void comms.handleMessage(message),
   comm_close: (message, { comms }) => void comms.handleClose(message),
-  interrupt_request: () => ({ status: 'ok' }), // the control thread has already raised SIGINT
+  interrupt_request: () => ({ status: 'ok' }), // done by now: the control thread and the server have seen it
   shutdown_request: ({ content }) => ({ status: 'ok', restart: content.restart === true }),
   debug_request: ({ content }) => ({
     type: 'response',

@@ -4,11 +4,30 @@ import { Script } from 'node:vm';
 const BODY = Symbol.for('patchwise.body');
 const call = new Script('globalThis[Symbol.for("patchwise.body")]()', { filename: 'node:vm' });
 
+/** How many such functions run now, one within the other; the control thread reads it. */
+let depth: Int32Array = new Int32Array(1);
+
+/** Keeps the count in memory that another thread sees. */
+export function countInterruptible(shared: Int32Array): void {
+  depth = shared;
+}
+
 /** @throws ERR_SCRIPT_EXECUTION_INTERRUPTED on SIGINT, and whatever `body` throws */
 export function runInterruptible<T>(body: () => T): T {
+  const before = Atomics.load(depth, 0);
   (globalThis as Record<symbol, unknown>)[BODY] = () => {
     delete (globalThis as Record<symbol, unknown>)[BODY];
-    return body();
+    // Inside of the script: a signal that comes before V8 listens for it, or after, would end the process.
+    Atomics.store(depth, 0, before + 1);
+    try {
+      return body();
+    } finally {
+      Atomics.store(depth, 0, before);
+    }
   };
-  return call.runInThisContext({ breakOnSigint: true }) as T;
+  try {
+    return call.runInThisContext({ breakOnSigint: true }) as T;
+  } finally {
+    Atomics.store(depth, 0, before); // a script that was ended runs no `finally` of its own
+  }
 }

@@ -16,6 +16,7 @@ import type { Interrupts } from './interrupts';
 import { captureStreams, Output, type Parent } from './output';
 import { answer } from './requests';
 import { runInterruptible } from './run-interruptible';
+import { keepSigint } from './sigint';
 import { type RequestChannel, Sockets } from './sockets';
 import { type Json, type Message, Wire } from './wire';
 
@@ -38,6 +39,8 @@ const PREPARE_AFTER_MS = 50;
 /** What the network's own thread has for sending the rest when a process aborts. */
 const LAST_WORDS_MS = 300;
 
+const SIGNAL_AFTER_REQUEST_MS = 100;
+
 export class KernelServer {
   /** Register a target here to be told of the comms that the front end opens. */
   readonly comms: CommRegistry;
@@ -52,6 +55,8 @@ export class KernelServer {
   /** The request whose code runs in the present asynchronous context: background work keeps that of its cell. */
   readonly #cells = new AsyncLocalStorage<Message>();
   #introduced = false;
+  /** When what a cell waits for was ended last. */
+  #stopped = Number.NEGATIVE_INFINITY;
   /** What has no context of its own (an uncaught error, a library's global timer) goes to the latest cell. */
   #latest: Message | undefined;
 
@@ -91,7 +96,7 @@ export class KernelServer {
       },
       comms: this.comms,
     });
-    process.on('SIGINT', () => this.interrupt());
+    keepSigint(() => this.interrupt());
     process.on('exit', () => this.#end()); // after a shutdown request, but also where a cell calls process.exit
     this.#endBefore('abort');
     process.on('uncaughtException', (error) => this.#reportStray('Uncaught', error));
@@ -110,10 +115,18 @@ export class KernelServer {
     return this.#cell()?.header ?? {};
   }
 
+  /** Stops the cell that runs, if one does: there was a SIGINT. */
   interrupt(): void {
-    const { interrupts } = this.options;
-    interrupts.mark();
-    interrupts.endWaits();
+    // The control thread sends a signal with each request: where that was quicker, the next cell may run already.
+    if (performance.now() - this.#stopped < SIGNAL_AFTER_REQUEST_MS) return;
+    this.options.interrupts.mark();
+    this.#stopWaiting();
+  }
+
+  /** Ends what an interrupted cell waits for. */
+  #stopWaiting(): void {
+    this.#stopped = performance.now();
+    this.options.interrupts.answer();
     this.#prompts.cancel();
     this.engine.interrupt();
   }
@@ -136,6 +149,7 @@ export class KernelServer {
 
   #receive(channel: RequestChannel, message: Message): void {
     const type = message.header.msg_type;
+    if (type === 'interrupt_request') this.#stopWaiting(); // the control thread has marked the cell
     if (channel === 'stdin') this.#prompts.answer(message);
     else if (type === 'execute_request' && channel === 'shell') this.#queue.submit(message);
     else void this.#cells.run(message, () => this.#answer(channel, message));

@@ -8,7 +8,8 @@ export interface CheckedCode {
 }
 
 const PRELUDE = 'const __stop = globalThis[Symbol.for("patchwise.interrupts")]; ';
-const CHECK = ' if (__stop.flags[0]) __stop.check(); ';
+const CHECK = ' if (__stop.flags[__slot]) __stop.check(); ';
+const SLOT = ' const __slot = __stop.slot(); ';
 
 /**
  * The JavaScript of a cell with a check at the start of every turn of a loop that lies in an async function or, where
@@ -18,19 +19,25 @@ export function withLoopChecks(typescript: typeof TypeScript, code: string, asyn
   if (!asyncCell && !code.includes('async')) return { code, insertions: [] };
   const file = typescript.createSourceFile('cell.js', code, typescript.ScriptTarget.Latest, false);
   const puts: { at: number; text: string }[] = [];
-  const visit = (node: TypeScript.Node, isAsync: boolean): void => {
-    if (isAsync && typescript.isIterationStatement(node, false)) {
+  const slotted = new Set<TypeScript.Node>();
+  /** @param owner the asynchronous function, or the file, that runs the node; undefined in synchronous code */
+  const visit = (node: TypeScript.Node, owner: TypeScript.Node | undefined): void => {
+    if (owner && typescript.isIterationStatement(node, false)) {
       const { statement } = node as TypeScript.IterationStatement;
       const start = statement.getStart(file);
+      slotted.add(owner);
       if (typescript.isBlock(statement)) puts.push({ at: start + 1, text: CHECK });
       else puts.push({ at: start, text: `{${CHECK}` }, { at: statement.end, text: ' }' });
     }
-    const inside = typescript.isFunctionLike(node) ? isAsyncFunction(typescript, node) : isAsync;
+    const own = isAsyncFunction(typescript, node) ? node : undefined;
+    const inside = typescript.isFunctionLike(node) ? own : owner;
     typescript.forEachChild(node, (child) => visit(child, inside));
+    const { body } = node as { readonly body?: TypeScript.Node };
+    if (slotted.has(node) && body) puts.push({ at: body.getStart(file) + 1, text: SLOT });
   };
-  visit(file, asyncCell);
+  visit(file, asyncCell ? file : undefined);
   if (puts.length === 0) return { code, insertions: [] };
-  puts.push({ at: 0, text: PRELUDE });
+  puts.push({ at: 0, text: slotted.has(file) ? PRELUDE + SLOT : PRELUDE });
   puts.sort((a, b) => a.at - b.at);
   let checked = '';
   let from = 0;

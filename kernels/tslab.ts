@@ -95,9 +95,12 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
     ended = { diagnostics: [] };
     const end = ended;
     try {
+      Atomics.add(interrupts.signalled, 0, 1); // tslab runs the script itself
       if (await executor.execute(code)) return { status: 'ok', value: end.value };
     } catch (error) {
       return { status: 'error', error: describe(error) }; // the compiler itself failed
+    } finally {
+      Atomics.sub(interrupts.signalled, 0, 1);
     }
     if (end.diagnostics.length > 0) return { status: 'error', error: diagnosed(end.diagnostics) };
     return { status: 'error', error: describe(end.error) };

@@ -48,3 +48,16 @@ it('forgets the cells that no later one can see', () => {
   cells(1520); // two programs later
   expect(heapUsed() - before).toBeLessThan(3e6); // kept, they take 8e6
 }, 60_000);
+
+it('knows what a cell declares first, also where the cell mentions names of earlier ones', () => {
+  const checker = checkerOf();
+  const cell = (code: string, number: string, names: readonly string[]) => {
+    expect(checker.check(code, number), code).toEqual([]);
+    checker.given(number, names);
+  };
+  cell('let scale = 2', '1', ['scale']);
+  cell('function area(x: number) { return x * scale }', '2', ['area']);
+  cell('class Box { side = scale }', '3', ['Box']);
+  cell('interface Sized { side: typeof scale }', '4', []);
+  cell('const box: Sized = new Box(); area(box.side)', '5', ['box']);
+});

@@ -381,4 +381,44 @@ throw new AggregateError([new HttpError(404, { path: 'x' }), new RangeError('sec
     expect(reply.status).toBe('ok');
     expect(outputs[0]!.content.data['text/plain']).toContain('a: 1');
   });
+
+  test('listeners that a cell adds to SIGINT, or takes from it, leave the kernel its interrupts', async () => {
+    const cells = [
+      `process.on('SIGINT', () => process.exit(1));`,
+      `process.once('SIGINT', () => process.exit(1)); await 0;`,
+      `process.prependListener('SIGINT', () => process.exit(1)); await pause(10); process.once('SIGINT', () => process.exit(1));`,
+      `await 0; process.removeAllListeners('SIGINT');`,
+    ];
+    await kernel.execute('const pause = (ms: number) => new Promise((r) => setTimeout(r, ms))');
+    for (const code of cells) {
+      await kernel.execute(code);
+      kernel.send('control', 'interrupt_request', {}); // while nothing runs
+      process.kill(kernel.child.pid!, 'SIGINT');
+      for (const endless of [
+        'await new Promise(() => {})',
+        'while (true);',
+        `${code} await new Promise(() => {})`,
+      ]) {
+        const id = kernel.begin(endless);
+        await sleep(400);
+        kernel.send('control', 'interrupt_request', {});
+        expect((await kernel.finished(id)).reply.ename, code + endless).toBe('Interrupted');
+      }
+    }
+  }, 60_000);
+
+  test('loops are not slower after an interrupt', async () => {
+    const looked = `(globalThis as any).looked`;
+    await kernel.execute(`const stop = (globalThis as any)[Symbol.for('patchwise.interrupts')];
+${looked} = 0; const check = stop.check; stop.check = () => { ${looked}++; check(); };`);
+    const id = kernel.begin('await new Promise(() => {})');
+    await sleep(300);
+    kernel.send('control', 'interrupt_request', {});
+    await kernel.finished(id);
+    // A check that is called at every turn is what is slow.
+    await kernel.execute('await 0; let turns = 0; for (let i = 0; i < 1000; i++) turns++;');
+    await kernel.execute('async function turn() { for (let i = 0; i < 1000; i++) turns++; } await turn();');
+    const { outputs } = await kernel.execute(`[turns, ${looked} < 10]`);
+    expect(outputs[0]?.content.data['text/plain']).toBe('[ 2000, true ]');
+  });
 }

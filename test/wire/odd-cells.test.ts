@@ -97,6 +97,27 @@ test('microtasks that go on for ever are stopped', async () => {
   expect(await value('turns > 0')).toBe('true');
 }, 30_000);
 
+test('an endless loop in a timer, an event handler or a function called after an await is stopped', async () => {
+  const forms = [
+    'setTimeout(() => { while (true); }, 10)',
+    'setImmediate(() => { for (;;) { try { JSON.stringify([1]) } catch {} } })',
+    'setTimeout(() => { do { Math.random() } while (Date.now() > 0) }, 10)',
+    `import { EventEmitter } from 'node:events'; const events = new EventEmitter(); events.on('x', () => { while (true) {} }); setTimeout(() => events.emit('x'), 10)`,
+    '(async () => { await new Promise((r) => setTimeout(r, 20)); while (true); })()',
+  ];
+  for (const form of forms) {
+    await kernel.execute(`${form}; void 0`);
+    const waiting = kernel.begin('await new Promise((r) => setTimeout(r, 200))');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    kernel.send('control', 'interrupt_request', {});
+    await kernel.finished(waiting);
+    expect(await value('1 + 1'), form).toBe('2');
+  }
+  expect(await interrupted('function spin() { while (true) {} }\nawait 0; spin()')).toBe('Interrupted');
+  // Later loops are not taken for those that were stopped.
+  expect(await value('let round = 0; while (true) if (++round > 1e5) break; round')).toBe('100001');
+}, 30_000);
+
 test('what a cell has declared before an await that was given up is there', async () => {
   expect(
     await interrupted(
@@ -143,4 +164,35 @@ test('a promise or a timer prints without what Node notes on it', async () => {
   expect(await value('Promise.resolve(4)')).toBe('Promise { 4 }');
   expect(await value('[Promise.resolve({ a: 1 })]')).toBe('[ Promise { { a: 1 } } ]');
   expect(await value('const timer = setTimeout(() => {}, 1); timer')).not.toMatch(/kResourceStore|asyncId/);
+});
+
+test('names that begin with two underscores are names like all others, also those the kernel uses itself', async () => {
+  expect(await value('const __DEV__ = true; __DEV__')).toBe('true');
+  expect(await value('[__DEV__, typeof __DEV__, { __DEV__ }.__DEV__]')).toBe(`[ true, 'boolean', true ]`);
+  const own = 'let __v = 1, __value = 2, __cells = 3, __stop = 4, __slot = 5, __m0 = 6, ___x = 7;';
+  expect(
+    await value(`${own} __v = 8; for (const __own of [1]) await __own; [__v, __cells, __stop, __DEV__]`),
+  ).toBe('[ 8, 3, 4, true ]');
+  expect(
+    await value('__v = 9; __cells++; ___x += 1; [__v, __value, __cells, __stop, __slot, __m0, ___x].join()'),
+  ).toBe("'9,2,4,4,5,6,8'");
+  expect(
+    await value(
+      `enum __E { __A = 1, B = __A + 1 }\nnamespace __N { export const __q = 4; export const r = __q + 1 }\nclass __C { static __s = 3 }\ntype __T = number; const __t: __T = 4;\n[__E.B, __N.r, ((__z: number) => __z + __v)(1)]`,
+    ),
+  ).toBe('[ 2, 5, 10 ]');
+  expect(await value('const again: __T = __t; [__E.__A, __N.__q, __C.__s, again]')).toBe('[ 1, 4, 3, 4 ]');
+  writeFileSync(
+    join(kernel.folder, 'under.ts'),
+    'export const __V = 5; export function __f() { return __V }',
+  );
+  writeFileSync(
+    join(kernel.folder, 'user.ts'),
+    `import { __V } from './under'; import * as __all from './under'; export { __f as __g } from './under'; export const got = () => [typeof __V, __all.__V];`,
+  );
+  expect(await value(`import { got, __g } from './user';\n[...got(), __g()]`)).toBe(`[ 'number', 5, 5 ]`);
+  await kernel.execute('%types off');
+  await kernel.execute('const __X = 5');
+  expect(await value('[__X, __g()]')).toBe('[ 5, 5 ]');
+  await kernel.execute('%types strict');
 });
