@@ -4,10 +4,13 @@
  */
 import { SourceMap, type SourceMapPayload } from 'node:module';
 
-const NAME = /cell-(\d+)\.ts:(\d+):(\d+)/g;
+const NAME = /cell-((?:0-)?\d+)\.ts:(\d+):(\d+)/g;
 
-/** The name V8 prints in the stack frames of a cell's code; it holds no blank, which a sourceURL must not. */
-export function cellFileName(cell: number): string {
+/**
+ * The name V8 prints in the stack frames of a cell's code; it holds no blank, which a sourceURL must not.
+ * @param cell the cell's number, or `0-n` for the n-th piece of code that has none
+ */
+export function cellFileName(cell: string): string {
   return `cell-${cell}.ts`;
 }
 
@@ -32,12 +35,12 @@ interface CellSource {
 const REMEMBERED_CELLS = 2000;
 
 export class CellSources {
-  readonly #cells = new Map<number, CellSource>();
+  readonly #cells = new Map<string, CellSource>();
   readonly #files = new Map<string, CellSource>();
 
-  add(cell: number, source: CellSource): void {
+  add(cell: string, source: CellSource): void {
     this.#cells.set(cell, source);
-    this.#cells.delete(cell - REMEMBERED_CELLS);
+    if (this.#cells.size > REMEMBERED_CELLS) this.#cells.delete(this.#cells.keys().next().value!);
   }
 
   /** A local module that the engine has compiled; its frames are named by its path. */
@@ -51,15 +54,15 @@ export class CellSources {
     const named = stack.replace(/^(\s+at (?:async )?)Proxy\.(?=\S+ \(cell-)/gm, '$1');
     const inFiles = [...this.#files].reduce((text, [path, source]) => rewriteFile(text, path, source), named);
     return inFiles.replace(NAME, (_, cell: string, line: string, column: string) => {
-      const position = original(this.#cells.get(Number(cell)), Number(line), Number(column));
+      const position = original(this.#cells.get(cell), Number(line), Number(column));
       return `Cell [${cell}]:${position.line}:${position.column}`;
     });
   }
 
   /** The lines of the cell around the first frame that lies in one, with an arrow at the frame's line. */
   excerpt(rewritten: string): string | undefined {
-    const frame = /Cell \[(\d+)\]:(\d+):\d+/.exec(rewritten);
-    const code = frame && this.#cells.get(Number(frame[1]))?.code.split('\n');
+    const frame = /Cell \[((?:0-)?\d+)\]:(\d+):\d+/.exec(rewritten);
+    const code = frame && this.#cells.get(frame[1]!)?.code.split('\n');
     if (!frame || !code) return undefined;
     const at = Number(frame[2]);
     const rows: string[] = [];

@@ -4,6 +4,7 @@ import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as TypeScript from 'typescript';
 import { packageRoot } from '../src/package';
+import { libraryFiles, moreGlobals } from './node-library';
 import { PACKAGE } from './package-types';
 import type { Typescript } from './typescript-load';
 
@@ -33,7 +34,7 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
     const ts = typescript;
     this.options = {
       target: ts.ScriptTarget.ES2022,
-      lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+      lib: libraryFiles(),
       module: ts.ModuleKind.ESNext,
       moduleResolution: ts.ModuleResolutionKind.Bundler,
       moduleDetection: ts.ModuleDetectionKind.Force,
@@ -49,6 +50,8 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
       typeRoots: [join(folder, 'node_modules', '@types'), ourTypeRoot()],
     };
     this.#root = slashed(join(folder, `${ROOT}.ts`));
+    const dom = join(dirname(ts.getDefaultLibFilePath(this.options)), 'lib.dom.d.ts');
+    this.#augmentations.set(slashed(join(folder, '~node.d.ts')), moreGlobals(dom));
     this.registry = ts.createDocumentRegistry(true, folder);
     this.#cache = this.#newCache();
   }

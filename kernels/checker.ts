@@ -12,6 +12,7 @@ import { topLevelNames } from './cell-syntax';
 import { completionOf } from './checker-completion';
 import { CheckerHost } from './checker-host';
 import type { Completion, Inspection } from './engine';
+import { absentGlobals } from './node-library';
 import { callBefore, documentationOf, openBracket } from './signature';
 import type { Typescript } from './typescript-load';
 
@@ -48,6 +49,7 @@ export class CellChecker {
   readonly #service: TypeScript.LanguageService;
   readonly #guests = new Map<string, Guest>();
   readonly #names = new Map<string, Declared>();
+  readonly #absent = absentGlobals();
   #program: TypeScript.Program | undefined;
   #transient = 0;
   /** The cell that was checked last: it may be running, its names not given yet. */
@@ -79,12 +81,43 @@ export class CellChecker {
     const { file, offset } = this.#admit(code, name, { isCell: true });
     const program = this.#current(name);
     const options = program.getCompilerOptions();
-    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+    const errors = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
       .filter(({ category }) => category === ts.DiagnosticCategory.Error)
       .filter(({ start = 0, code: number }) => start >= offset && !(options.noCheck && number))
       .map(({ start = 0, messageText }) => ({
         offset: Math.min(start - offset, code.length),
         text: readable(ts.flattenDiagnosticMessageText(messageText, '\n')),
+      }));
+    return [...errors, ...this.#absentNames(file, program.getTypeChecker(), offset)];
+  }
+
+  /** Uses of global names that the types know and this Node has not; of none that the code asks for with `typeof`. */
+  #absentNames(
+    file: TypeScript.SourceFile,
+    checker: TypeScript.TypeChecker,
+    offset: number,
+  ): PlacedMessage[] {
+    const ts = this.typescript;
+    const { identifiers } = file as unknown as { identifiers: ReadonlyMap<string, string> };
+    const names = [...this.#absent].filter((name) => identifiers.has(name));
+    if (names.length === 0) return [];
+    const asked = new Set<string>();
+    const used: TypeScript.Identifier[] = [];
+    const visit = (node: TypeScript.Node): void => {
+      if (ts.isTypeOfExpression(node) && ts.isIdentifier(node.expression)) asked.add(node.expression.text);
+      else if (ts.isIdentifier(node) && names.includes(node.text) && isValue(ts, node)) used.push(node);
+      ts.forEachChild(node, visit);
+    };
+    visit(file);
+    const isDeclaredByTypes = (node: TypeScript.Identifier): boolean =>
+      checker
+        .getSymbolAtLocation(node)
+        ?.declarations?.every((declaration) => declaration.getSourceFile().isDeclarationFile) ?? false;
+    return used
+      .filter((node) => !asked.has(node.text) && isDeclaredByTypes(node))
+      .map((node) => ({
+        offset: node.getStart(file) - offset,
+        text: `Cannot find name '${node.text}': Node ${process.version} does not have it.`,
       }));
   }
 
@@ -226,6 +259,11 @@ export class CellChecker {
         ? resolve(specifier.text)
         : getResolvedModuleFromModuleSpecifier(specifier, file);
   }
+}
+
+function isValue(typescript: Typescript, node: TypeScript.Identifier): boolean {
+  const { isExpressionNode } = typescript as unknown as { isExpressionNode(node: TypeScript.Node): boolean };
+  return isExpressionNode(node);
 }
 
 /** One line that makes the names visible. A variable of another module could not be assigned: it is declared anew. */

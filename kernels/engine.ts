@@ -47,7 +47,10 @@ export interface CellEngine {
   ready(): Promise<void>;
   /** Does ahead of the first cell what would make it wait; may block meanwhile. */
   prepare(): void;
-  /** Compiles and runs `code` as cell number `cell`, resolving once its top-level awaits have; never rejects. */
+  /**
+   * Compiles and runs `code` as cell number `cell`, resolving once its top-level awaits have; never rejects. 0 stands for
+   * code that has no number: a silent cell, a user expression.
+   */
   execute(code: string, cell: number): Promise<CellOutcome>;
   complete(code: string, position: number): Completion | Promise<Completion>;
   inspect(code: string, position: number): Inspection | undefined | Promise<Inspection | undefined>;

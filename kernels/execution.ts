@@ -80,12 +80,12 @@ export class ExecutionQueue {
     const { code: given } = request.content;
     const code = typeof given === 'string' ? given : '';
     const silent = request.content.silent === true;
-    if (!silent) {
-      this.#count++;
-      if (request.content.store_history !== false) this.history.add(this.#count, code);
-      this.outlet.publish('execute_input', { code, execution_count: this.#count }, request);
-    }
-    const outcome = await this.outlet.within(request, () => this.engine.execute(code, this.#count));
+    const isStored = !silent && request.content.store_history !== false;
+    if (isStored) this.history.add(++this.#count, code);
+    if (!silent) this.outlet.publish('execute_input', { code, execution_count: this.#count }, request);
+    // What is not stored has no number: that of the cell before it is taken.
+    const cell = isStored ? this.#count : 0;
+    const outcome = await this.outlet.within(request, () => this.engine.execute(code, cell));
     if (outcome.status === 'error') return this.#failed(request, outcome.error);
     if (outcome.value !== undefined && !silent) await this.#showResult(request, outcome.value);
     const user_expressions = await this.#evaluate(request);
@@ -98,7 +98,8 @@ export class ExecutionQueue {
     const data = await this.outlet.within(request, () => this.outlet.bundle(value));
     this.outlet.flush();
     this.outlet.publish('execute_result', { execution_count: this.#count, data, metadata: {} }, request);
-    this.history.setOutput(this.#count, String(data['text/plain'] ?? ''));
+    if (request.content.store_history !== false)
+      this.history.setOutput(this.#count, String(data['text/plain'] ?? ''));
   }
 
   #failed(request: Message, error: CellError): Json {

@@ -43,7 +43,8 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   const node = createConverter({ isJS: false, isBrowser: false });
   const sources = new CellSources();
   tidyInspection((error) => stackOf(error, sources));
-  let running = 0; // the number of the cell being executed
+  let running = '0'; // the cell being executed (cellFileName)
+  let unnumbered = 0;
   let ended: { value?: unknown; error?: unknown; diagnostics: string[] } = { diagnostics: [] };
 
   const converter: Converter = {
@@ -91,7 +92,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
 
   async function execute(code: string, cell: number): Promise<CellOutcome> {
     await preload(code);
-    running = cell;
+    running = cell === 0 ? `0-${++unnumbered}` : String(cell);
     ended = { diagnostics: [] };
     const end = ended;
     try {

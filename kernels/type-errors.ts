@@ -3,7 +3,7 @@ import type { PlacedMessage } from './cell-compile';
 import type { CellError } from './engine';
 
 /** Every message with its place in the cell and the line it is about. */
-export function typeErrors(messages: readonly PlacedMessage[], code: string, cell: number): CellError {
+export function typeErrors(messages: readonly PlacedMessage[], code: string, cell: string): CellError {
   const lines = code.split('\n');
   return diagnosed(
     messages.map(({ offset, text }) => {

@@ -57,7 +57,7 @@ export function createTypescriptEngine(
   loader.local = new LocalModules(loader, (path) => threads.compileModule(path), sources);
 
   let types = initialTypes;
-  let expressions = 0;
+  let unnumbered = 0;
 
   /** The type errors of a cell, once there is a checker. */
   function check(code: string, cell: string): Promise<PlacedMessage[]> {
@@ -68,30 +68,29 @@ export function createTypescriptEngine(
   }
 
   async function execute(code: string, cell: number): Promise<CellOutcome> {
-    // A user expression has no number of its own.
-    const name = cell === 0 ? `0-${++expressions}` : String(cell);
+    const name = cell === 0 ? `0-${++unnumbered}` : String(cell);
     try {
-      return await interrupts.orInterrupted(run(code, cell, name));
+      return await interrupts.orInterrupted(run(code, name));
     } catch (error) {
       return { status: 'error', error: describe(error) };
     }
   }
 
-  async function run(code: string, cell: number, name: string): Promise<CellOutcome> {
-    const source = { code, fileName: cellFileName(cell), cell: name };
+  async function run(code: string, name: string): Promise<CellOutcome> {
+    const source = { code, fileName: cellFileName(name), cell: name };
     const holds = types === 'strict' || (types === 'error' && threads.isReady);
     const compiling = holds ? threads.compileChecked(source) : threads.compile(source).then(unchecked);
     const checking = holds ? Promise.resolve([]) : check(code, name);
     checking.catch(() => {}); // a checker that fails must not take cells with it
     const { compiled, errors } = await compiling;
     const problems = compiled.syntaxErrors.length > 0 ? compiled.syntaxErrors : errors;
-    if (problems.length > 0) return { status: 'error', error: typeErrors(problems, code, cell) };
-    sources.add(cell, { code, insertions: compiled.insertions, maps: [compiled.map], linesAbove: 0 });
-    const warned = warn(checking, code, cell);
+    if (problems.length > 0) return { status: 'error', error: typeErrors(problems, code, name) };
+    sources.add(name, { code, insertions: compiled.insertions, maps: [compiled.map], linesAbove: 0 });
+    const warned = warn(checking, code, name);
     const names = scope.open();
     try {
       // An await that is given up may last for ever: what the cell has declared by then is given to later ones.
-      const ended = (await interrupts.orInterrupted(evaluate(compiled, cell, names))) as
+      const ended = (await interrupts.orInterrupted(evaluate(compiled, name, names))) as
         | readonly unknown[]
         | undefined;
       if (threads.isReady) await warned;
@@ -101,11 +100,11 @@ export function createTypescriptEngine(
     }
   }
 
-  async function evaluate(compiled: CompiledCell, cell: number, { declare }: CellNames): Promise<unknown> {
+  async function evaluate(compiled: CompiledCell, name: string, { declare }: CellNames): Promise<unknown> {
     const modules = [];
     for (const specifier of compiled.imports) modules.push(await loader.import(specifier, notebookFolder));
     interrupts.check(); // while it was compiled, or its modules loaded
-    const factory = factoryOf(compiled, cellFileName(cell));
+    const factory = factoryOf(compiled, cellFileName(name));
     const dynamicImport = (specifier: string): Promise<unknown> =>
       loader.import(String(specifier), notebookFolder).then(namespaceOf);
     const { filename, dirname } = meta;
@@ -115,10 +114,10 @@ export function createTypescriptEngine(
   }
 
   /** Tells the type errors of a cell that was not held up, among what the cell prints. */
-  async function warn(checking: Promise<PlacedMessage[]>, code: string, cell: number): Promise<void> {
+  async function warn(checking: Promise<PlacedMessage[]>, code: string, name: string): Promise<void> {
     const errors = await checking.catch(() => []);
     if (errors.length === 0) return;
-    const text = typeErrors(errors, code, cell).traceback.join('\n');
+    const text = typeErrors(errors, code, name).traceback.join('\n');
     process.stderr.write(`TypeScript: ${text}\n`); // the context is still that of the cell
   }
 

@@ -61,3 +61,30 @@ it('knows what a cell declares first, also where the cell mentions names of earl
   cell('interface Sized { side: typeof scale }', '4', []);
   cell('const box: Sized = new Box(); area(box.side)', '5', ['box']);
 });
+
+it('knows what the running Node has, and nothing that it lacks', () => {
+  const checker = checkerOf();
+  let cell = 0;
+  const errors = (code: string) => checker.check(code, `node-${++cell}`).map(({ text }) => text);
+  expect(
+    errors('const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]); WebAssembly.validate(bytes)'),
+  ).toEqual([]);
+  expect(errors('const wrong: string = WebAssembly.validate(new Uint8Array(8))')).toHaveLength(1);
+  const uses = {
+    isWellFormed: ['isWellFormed' in String.prototype, `'x'.isWellFormed()`],
+    maxByteLength: ['transfer' in ArrayBuffer.prototype, 'new ArrayBuffer(8, { maxByteLength: 16 })'],
+    waitAsync: ['waitAsync' in Atomics, 'Atomics.waitAsync(new Int32Array(new SharedArrayBuffer(4)), 0, 0)'],
+    groupBy: ['groupBy' in Object, 'Object.groupBy([1], (n) => n)'],
+    union: ['union' in Set.prototype, 'new Set([1]).union(new Set([2]))'],
+    withResolvers: ['withResolvers' in Promise, 'Promise.withResolvers()'],
+    fromAsync: ['fromAsync' in Array, 'Array.fromAsync([1])'],
+    iterator: ['Iterator' in globalThis, '[1].values().map((n) => n + 1)'],
+    navigator: ['navigator' in globalThis, 'navigator.hardwareConcurrency'],
+    WebSocket: ['WebSocket' in globalThis, `new WebSocket('ws://x')`],
+    DisposableStack: ['DisposableStack' in globalThis, 'new DisposableStack()'],
+  } as const;
+  for (const [name, [isThere, code]] of Object.entries(uses))
+    expect(errors(code).length === 0, name).toBe(isThere);
+  expect(errors(`const socket = typeof WebSocket === 'undefined' ? 0 : new WebSocket('ws://x')`)).toEqual([]);
+  expect(errors('class WebSocket {}; new WebSocket()')).toEqual([]);
+});

@@ -421,4 +421,28 @@ ${looked} = 0; const check = stop.check; stop.check = () => { ${looked}++; check
     const { outputs } = await kernel.execute(`[turns, ${looked} < 10]`);
     expect(outputs[0]?.content.data['text/plain']).toBe('[ 2000, true ]');
   });
+
+  test('a silent cell, and one that is not stored, leave the cell before them as it is', async () => {
+    const before = await kernel.execute(
+      `const gamma: number = 1;\nfunction boom() {\n  throw new Error('here');\n}`,
+    );
+    const number = before.reply.execution_count;
+    await kernel.execute('const beta = 2', { silent: true });
+    await kernel.execute('const delta = 3\n\n\n\n', { store_history: false });
+    const kept = await kernel.execute('[beta, delta]', { store_history: false });
+    expect(kept.outputs[0]?.content.data['text/plain']).toBe('[ 2, 3 ]');
+    expect(kept.reply.execution_count).toBe(number);
+    expect((await kernel.execute('const s: string = gamma', { silent: true })).reply.ename).toBe(
+      'TypeScriptError',
+    );
+    const { reply } = await kernel.execute('boom()');
+    expect(reply.execution_count).toBe(number + 1);
+    const text = stripVTControlCharacters(reply.traceback.join('\n'));
+    expect(text).toContain(`at boom (Cell [${number}]:3:`);
+    expect(text).toContain(`---->   3   throw new Error('here')`);
+    const silent = await kernel.execute(`\n\nthrow new Error('silent')`, { silent: true });
+    expect(stripVTControlCharacters(silent.reply.traceback.join('\n'))).toContain(
+      `---->   3 throw new Error('silent')`,
+    );
+  });
 }
