@@ -12,8 +12,8 @@ export type CompileModule = (path: string) => Promise<CompiledCell & { readonly 
 
 interface LocalModule {
   readonly stamp: string;
-  /** The local files that it imports, as they were when it did. */
-  readonly imports: Map<string, LocalModule | undefined>;
+  /** The local files that it imports, as what they were loaded then. */
+  readonly imports: Map<string, object | undefined>;
   readonly loaded: Loaded;
   readonly evaluated: Promise<void>;
 }
@@ -73,7 +73,7 @@ export class LocalModules {
       for (const specifier of compiled.imports) {
         modules.push(await this.loader.import(specifier, folder, [...importing, path]));
         const file = this.loader.fileOf(specifier, folder);
-        if (file !== undefined) module.imports.set(file, this.#modules.get(file));
+        if (file !== undefined) module.imports.set(file, this.#present(file));
       }
       const factory = factoryOf(compiled, path);
       const dynamicImport = (specifier: string): Promise<unknown> =>
@@ -98,16 +98,22 @@ export class LocalModules {
     const module = this.#modules.get(path);
     if (!module || !existsSync(path) || stampOf(path) !== module.stamp) return true;
     return [...module.imports].some(([file, then]) => {
-      if (this.#modules.get(file) !== then) return true; // loaded anew since
-      return then !== undefined && !seen.includes(file) && this.#hasChanged(file, [...seen, path]);
+      if (this.#present(file) !== then) return true; // loaded again since
+      if (!this.#modules.has(file)) return this.loader.hasChanged(file);
+      return !seen.includes(file) && this.#hasChanged(file, [...seen, path]);
     });
+  }
+
+  /** What a local file is loaded as now: TypeScript here, everything else by Node. */
+  #present(file: string): object | undefined {
+    return this.#modules.get(file) ?? this.loader.loaded(file);
   }
 
   /** Forgets the module and those of its imports that have changed or import something that has. */
   #forget(path: string): void {
     const module = this.#modules.get(path);
     if (!module) return;
-    const changed = [...module.imports].filter(([file, then]) => then && this.#hasChanged(file));
+    const changed = [...module.imports].filter(([file]) => this.#modules.has(file) && this.#hasChanged(file));
     this.#modules.delete(path);
     for (const [file] of changed) this.#forget(file);
   }

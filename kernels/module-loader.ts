@@ -68,20 +68,41 @@ export class ModuleLoader {
     return this.#requireOrImport(require, path);
   }
 
+  /** The CommonJS or JSON module that a local file was loaded as; another one once it is loaded again. */
+  loaded(path: string): object | undefined {
+    return createRequire(path).cache[path];
+  }
+
+  /** Whether a local CommonJS or JSON file has changed since it was loaded, or a local one below it has. */
+  hasChanged(path: string, seen = new Set<string>()): boolean {
+    const module = this.loaded(path) as StampedModule | undefined;
+    if (!module || seen.has(path)) return false;
+    seen.add(path);
+    if (module[STAMP] !== undefined && (!isFile(path) || module[STAMP] !== stampOf(path))) return true;
+    return localChildren(module).some(({ filename }) => this.hasChanged(filename, seen));
+  }
+
   #javascript(path: string): Promise<Loaded> {
     const require = createRequire(path);
-    const stamp = stampOf(path);
-    const cached = require.cache[path] as (NodeModule & { [STAMP]?: string }) | undefined;
-    if (cached && cached[STAMP] !== undefined && cached[STAMP] !== stamp) delete require.cache[path];
-    return this.#requireOrImport(require, path, stamp);
+    this.#forgetChanged(path);
+    return this.#requireOrImport(require, path, stampOf(path));
+  }
+
+  /** Has `require` load what has changed again, and what has it below. */
+  #forgetChanged(path: string): void {
+    if (!this.hasChanged(path)) return;
+    const { cache } = createRequire(path);
+    const children = localChildren(cache[path] as StampedModule);
+    delete cache[path];
+    for (const { filename } of children) this.#forgetChanged(filename);
   }
 
   async #requireOrImport(require: NodeJS.Require, path: string, stamp?: string): Promise<Loaded> {
     if (!isEsModule(path)) {
       try {
         const loaded = fromCommonJs(require(path));
-        const module = require.cache[path] as (NodeModule & { [STAMP]?: string }) | undefined;
-        if (module && stamp !== undefined) module[STAMP] = stamp;
+        const module = require.cache[path] as StampedModule | undefined;
+        if (module && stamp !== undefined) mark(module);
         return loaded;
       } catch (error) {
         if (!isEsSyntax(error)) throw error;
@@ -94,6 +115,19 @@ export class ModuleLoader {
 
 /** Marks a module of the require cache with the state of its file when it was loaded. */
 const STAMP = Symbol('patchwise.stamp');
+
+type StampedModule = NodeModule & { [STAMP]?: string };
+
+/** Marks a module and the local ones below it. */
+function mark(module: StampedModule): void {
+  if (module[STAMP] !== undefined || !isFile(module.filename)) return;
+  module[STAMP] = stampOf(module.filename);
+  for (const child of localChildren(module)) mark(child);
+}
+
+function localChildren({ children }: NodeModule): StampedModule[] {
+  return children.filter(({ filename }) => !/[\\/]node_modules[\\/]/.test(filename));
+}
 
 /** Changes whenever the file does. */
 export function stampOf(path: string): string {

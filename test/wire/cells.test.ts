@@ -75,6 +75,32 @@ test('local TypeScript beside the notebook, loaded anew when it or what it impor
   expect(reply.evalue).toMatch(/Expected 0 arguments, but got 1/); // the types are loaded anew as well
 });
 
+test('JSON and JavaScript are loaded again once they have changed, also below other local files', async () => {
+  let times = 0;
+  const edit = (path: string, text: string): void => {
+    write(path, text);
+    times += 5;
+    utimesSync(join(kernel.folder, path), new Date(), new Date(Date.now() + times * 1000));
+  };
+  const both = (n: number): void => {
+    edit('config.json', JSON.stringify({ x: n }));
+    edit('below.js', `exports.y = ${n};`);
+  };
+  both(1);
+  write('tool.js', `exports.y = require('./below.js').y;`);
+  write(
+    'reads.ts',
+    `import config from './config.json'; import { y } from './tool.js'; export const read = [config.x, y];`,
+  );
+  const code = `import { read } from './reads';\nimport { y } from './tool.js';\n[...read, y]`;
+  expect(await value(code)).toBe('[ 1, 1, 1 ]');
+  both(2);
+  expect(await value(code)).toBe('[ 2, 2, 2 ]');
+  both(3);
+  expect(await value(`import { y } from './tool.js';\ny`)).toBe('3');
+  expect(await value(code)).toBe('[ 3, 3, 3 ]');
+});
+
 test('what was missing is found once it is there: files, JSON, packages, below a local module too', async () => {
   const fails = async (code: string): Promise<void> => {
     expect((await kernel.execute(code)).reply.status, code).toBe('error');
