@@ -7,6 +7,7 @@ const INDENT = '  ';
 /** What a parser says at the end of a text that could go on: something is missing there, or open since before. */
 const EXPECTED_MORE = new Set([
   1002, // unterminated string literal: only templates may go on, but a parser says so of both
+  1003, // identifier expected, as after "x." and "function"
   1005, // ... expected
   1010, // */ expected
   1109, // expression expected

@@ -3,6 +3,8 @@
  * that positions in errors stay true. What they call is at a registered symbol (magics.ts).
  */
 
+import { codeLines, withoutComment } from './line-starts';
+
 /** The names and what `%help` says of them. */
 export const MAGICS: Readonly<Record<string, string>> = {
   run: '%run [preset or config.yaml] [key=value …]   start a training run, show it live, call it `run`',
@@ -15,13 +17,14 @@ export const MAGICS: Readonly<Record<string, string>> = {
   help: '%help   this list',
 };
 
-const LINE = /^%(%?[a-zA-Z]\w*)(?:[ \t]+(.*))?$/;
+const LINE = /^([ \t]*)%(%?[a-zA-Z]\w*)(?:[ \t]+(.*))?$/;
 const CALL =
   '(globalThis as unknown as Record<symbol, Record<string, (argument?: unknown) => Promise<unknown>>>)' +
   '[Symbol.for("patchwise.magics")]!';
 /** The type of a run, for a cell that has not imported the library. */
 const RUN = 'import("patchwise").Run';
-const STATEMENT = /^(const|let|var|function|class|if|for|while|do|try|switch|import|export|throw)\b/;
+const STATEMENT =
+  /^((const|let|var|using|function|class|if|for|while|do|try|switch|import|export|throw|interface|enum|abstract|declare)\b(?!\()|(type|namespace|async\s+function|await\s+using)\s+\w|(if|for|while|switch)\b)/;
 
 export interface ExpandedCell {
   readonly code: string;
@@ -36,14 +39,11 @@ export function expandMagics(code: string): ExpandedCell {
   const expanded = new Map<string, string>();
   if (!code.includes('%')) return { code, isTimed: false, written: expanded };
   let isTimed = false;
-  let inTemplate = false;
-  const lines = code.split('\n').map((line) => {
-    const match = inTemplate ? null : LINE.exec(line.trimEnd());
-    // A line inside of a template literal is text.
-    if ((line.match(/(?<!\\)`/g)?.length ?? 0) % 2 === 1) inTemplate = !inTemplate;
-    if (!match) return line;
-    const name = match[1]!.replace(/^%/, '');
-    const rest = (match[2] ?? '').trim();
+  const starts = codeLines(code, (line) => magicOf(line) !== undefined);
+  const lines = code.split('\n').map((line, at) => {
+    const magic = starts.has(at) ? magicOf(line) : undefined;
+    if (!magic) return line;
+    const { name, rest } = magic;
     if (!Object.hasOwn(MAGICS, name))
       throw Object.assign(new Error(`there is no %${name}; %help lists what there is`), {
         name: 'UnknownMagic',
@@ -60,7 +60,16 @@ export function expandMagics(code: string): ExpandedCell {
   return { code: lines.join('\n'), isTimed, written: expanded };
 }
 
-function written(name: string, rest: string): string {
+/** The name and the rest of a `%` line. One that stands further in may be the end of a division, if its name is unknown. */
+function magicOf(line: string): { name: string; rest: string } | undefined {
+  const [, indent, word, rest = ''] = LINE.exec(line.trimEnd()) ?? [];
+  const name = word?.replace(/^%/, '');
+  if (name === undefined || (indent !== '' && !Object.hasOwn(MAGICS, name))) return undefined;
+  return { name, rest: rest.trim() };
+}
+
+function written(name: string, given: string): string {
+  const rest = name === 'time' ? withoutComment(given) : given;
   const text = JSON.stringify(rest);
   switch (name) {
     case 'run':

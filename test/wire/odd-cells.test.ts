@@ -196,3 +196,25 @@ test('names that begin with two underscores are names like all others, also thos
   expect(await value('[__X, __g()]')).toBe('[ 5, 5 ]');
   await kernel.execute('%types strict');
 });
+
+test('% lines: a backtick, a comment or a blank before them, and what %time takes', async () => {
+  const printed = async (code: string): Promise<string> => {
+    const id = kernel.begin(code);
+    await kernel.finished(id);
+    return kernel.textOf(id);
+  };
+  for (const before of ["const tick = '`';", '// say ` now', '/* ` */', 'const r = /`/;', '/*\n%foo\n*/'])
+    expect(await printed(`${before}\n%help`), before).toContain('%attach [id]');
+  expect(await printed('  %env PATCHWISE_Y=1\n  %env PATCHWISE_Y')).toBe('1\n');
+  expect(await value(`['\`', 7\n  %4].length`)).toBe('2');
+  expect(await value(['`$', '{`\n%help`}`'].join(''))).toBe(`'\\n%help'`);
+  for (const timed of ['1 + 1 // comment', 'const x = 1; // c', 'interface Timed { x: 1 }', `'//'.length`])
+    expect(await printed(`%time ${timed}`), timed).toMatch(/^wall/);
+});
+
+test('what ends behind a dot, or after "function", goes on', async () => {
+  for (const code of ['x.', 'function', 'class', 'f('])
+    expect((await kernel.request('is_complete_request', { code })).status, code).toBe('incomplete');
+  for (const code of ['a b', ') ('])
+    expect((await kernel.request('is_complete_request', { code })).status).toBe('invalid');
+});
