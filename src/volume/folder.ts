@@ -11,7 +11,7 @@ export interface FolderContent {
   readonly volumes: readonly string[];
   /** What could hold volumes and cannot be searched, and images without their header. */
   readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
-  /** Folders that hold DICOM files and no volume, as paths. */
+  /** Folders that hold DICOM files, as paths. */
   readonly dicom: readonly string[];
 }
 
@@ -75,7 +75,7 @@ class Search {
       else if (/\.img(\.gz)?$/i.test(name) && !hasHeader(name, names))
         this.leftOut.push({ file, reason: 'an image without its header (.hdr)' });
     }
-    if (!files.some(isVolumeName) && holdsDicom(path, files)) this.dicom.push(path);
+    if (holdsDicom(path, files)) this.dicom.push(path);
   }
 
   /** What is in a folder; undefined if that was seen before, or cannot be seen. */

@@ -1,6 +1,6 @@
 /** What people give for a volume by mistake, known by its first bytes, with the cure. */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /**
  * The command that makes NIfTI of a folder of DICOM files. dcm2niix comes with most Linux distributions, conda and
@@ -8,10 +8,11 @@ import { join } from 'node:path';
  * @param name how it names files; default: the patient's id and the series' number
  */
 export function convertDicom(folder: string, nifti = `${folder}-nifti`, name = '%i_%s'): string {
-  return `mkdir -p ${nifti} && dcm2niix -z y -b n -f ${name} -o ${nifti} -d 9 ${folder}`;
+  const [from, to] = [folder, nifti].map((path) => (/[^\w./~+-]/.test(path) ? `'${path}'` : path));
+  return `mkdir -p ${to} && dcm2niix -z y -b n -f ${name} -o ${to} -d 9 ${from}`;
 }
 
-const dicom = `DICOM; convert its folder first: ${convertDicom('FOLDER')}`;
+const dicom = 'DICOM';
 
 const picture = 'a picture or document, not a volume';
 const again = 'the download failed, get it again';
@@ -48,8 +49,13 @@ const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
   [/^\s*\{\s*"/, "JSON, often a server's error or a sidecar; give the volume itself"],
 ];
 
-/** What these first bytes of a file are, and the cure; undefined for what is not known. */
-export function foreignContent(bytes: Uint8Array): string | undefined {
+/** What the first bytes of a file are, and the cure; undefined for what is not known. */
+export function foreignContent(bytes: Uint8Array, path: string): string | undefined {
+  const found = contentOf(bytes);
+  return found === dicom ? `DICOM; convert its folder first: ${convertDicom(dirname(path))}` : found;
+}
+
+function contentOf(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return undefined;
   if (bytes.every((byte) => byte === 0)) return 'zeros; a copy or download of it is not complete';
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
@@ -73,7 +79,7 @@ export function holdsDicom(folder: string, names: readonly string[] = readdirSyn
   return names
     .filter((name) => mayBeDicom(name) && !name.startsWith('.'))
     .slice(0, 4)
-    .some((name) => foreignContent(firstBytes(join(folder, name))) === dicom);
+    .some((name) => contentOf(firstBytes(join(folder, name))) === dicom);
 }
 
 /** Of a file that cannot be read there are none. */

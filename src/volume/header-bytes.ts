@@ -52,7 +52,7 @@ export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawH
     }
     if (size.includes(nifti1Bytes)) return parseAnalyze(bytes, view);
   }
-  const foreign = foreignContent(bytes);
+  const foreign = foreignContent(bytes, path);
   if (foreign) throw new UnreadableFile(path, 'a NIfTI or ANALYZE volume', foreign);
   if (bytes.length > 0 && bytes.length < nifti1Bytes) throw shortHeader(path, nifti1Bytes, bytes.length);
   throw new UnreadableFile(

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { noVolumes, searchFolder } from '../../src/volume/folder';
+import { convertDicom } from '../../src/volume/foreign';
 import { temporaryFolder } from './folder';
 
 const folder = temporaryFolder();
@@ -82,14 +83,16 @@ describe('a folder', () => {
       put('dicom', ['README', 'two/A.txt', 'four/ct.nii', 'four/1.dcm']);
     });
 
-    it('is told by names or content, but for folders that have a volume too', () => {
-      expect(searchFolder(at('dicom')).dicom).toEqual([at('dicom/one'), at('dicom/three'), at('dicom/two')]);
+    it('is told by names or content', () => {
+      const folders = ['four', 'one', 'three', 'two'].map((name) => at('dicom', name));
+      expect(searchFolder(at('dicom')).dicom).toEqual(folders);
     });
 
     it('is refused with the command that converts it', () => {
       const message = noVolumes(searchFolder(at('dicom/two')));
       expect(message).toContain('not DICOM');
       expect(message).toContain(`dcm2niix -z y -b n -f %i_%s -o ${at('dicom/two')}-nifti`);
+      expect(convertDicom('my scans')).toMatch(/^mkdir -p 'my scans-nifti' && .* -d 9 'my scans'$/);
     });
   });
 });

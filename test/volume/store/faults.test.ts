@@ -88,8 +88,12 @@ describe("a fault that is not the file's own", { timeout: 120_000 }, () => {
     mkdirSync(linked);
     symlinkSync(input(), join(linked, 'all'));
     symlinkSync(join(folder(), 'gone'), join(linked, 'gone'));
+    writeFileSync(join(linked, '1.dcm'), '');
     symlinkSync('.git/annex/objects/x.nii.gz', join(linked, 'P9.nii.gz'));
-    const { written, leftOut } = await prepareDataset(linked, output);
+    const { written, leftOut, notes } = await prepareDataset(linked, output);
+    expect(notes.join()).toMatch(
+      /linked holds DICOM files, which are not prepared. Convert them: .*dcm2niix/,
+    );
     expect(written).toEqual(['all__P0', 'all__P1', 'all__P2', 'all__P3']);
     expect(leftOut.map(({ file }) => file)).toEqual(['P9.nii.gz', 'gone']);
     expect(leftOut[0]!.reason).toMatch(/datalad get/);
