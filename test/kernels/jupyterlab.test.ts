@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installKernel } from '../../kernels/install';
 import { listRuns } from '../../src/index';
 import { hasChromium, openBrowser } from '../chromium';
+import { measure, useEveryControl } from '../plot/controls';
 import { skip } from '../required';
 
 /*
@@ -28,6 +29,15 @@ const sources = [
 
 /** Another notebook that knows nothing but where runs are. */
 const attached = ['const [newest] = await pw.listRuns();', '(await pw.attach(newest.id)).live()'];
+
+/** A figure of every kind, the patch grid last and below the window's edge. */
+const shown = [
+  "import * as pw from 'patchwise';\nconst ct = pw.phantom({ shape: [48, 48, 40], seed: 1 });\nct",
+  `const blurred = new pw.Volume({ ...ct, data: ct.data.map((value, i) => (value + (ct.data[i + 1] ?? value)) / 2) });
+pw.compareVolumes(ct, { linear: blurred, gaussian: ct }, { grid: pw.planGrid(ct.shape, { patch: [32, 32, 16], stride: [24, 24, 12] }) })`,
+  "const run = await pw.train({ preset: 'toy', data: 'phantom:48x48x48', ranks: 1, steps: 20000, seed: 1 });\nrun.live()",
+  'pw.planGrid([64, 64, 76], { patch: [32, 32, 16], stride: [24, 24, 12] })',
+];
 
 const edited = [
   'while (true);',
@@ -50,6 +60,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     await installKernel({ prefix: folder });
     await writeFile(join(notebooks, 'live.ipynb'), JSON.stringify(notebookOf(sources)));
     await writeFile(join(notebooks, 'attach.ipynb'), JSON.stringify(notebookOf(attached)));
+    await writeFile(join(notebooks, 'figures.ipynb'), JSON.stringify(notebookOf(shown)));
     await writeFile(join(notebooks, 'edit.ipynb'), JSON.stringify(notebookOf(edited)));
     const flags = [
       '--no-browser',
@@ -102,9 +113,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
 
     await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
     const light = await inkOf(page);
-    await page.getByRole('menuitem', { name: 'Settings', exact: true }).first().click();
-    await page.getByText('Theme', { exact: true }).first().hover();
-    await page.getByText('JupyterLab Dark', { exact: true }).first().click();
+    await takeTheme(page, 'JupyterLab Dark');
     await expect.poll(() => inkOf(page), { timeout: 20_000 }).not.toBe(light);
     await picture(page, 'dark');
 
@@ -141,6 +150,51 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     expect(await titleOf(page)).toContain('stopped');
     await picture(page, 'reopened');
   }, 400_000);
+
+  it('leaves every figure as large as it was, whichever kind of control is used', async () => {
+    const { page } = browser;
+    await open(page, `${url}/lab/tree/figures.ipynb?reset`);
+    await menu(page, 'Run', 'Run All Cells');
+    const expected = [
+      { button: 4, slider: 3 },
+      { button: 4, slider: 1, 'legend entry': 3 },
+      { 'legend entry': 4 },
+      { 'mode bar': 2 },
+    ];
+    for (const [cell, controls] of expected.entries()) {
+      const figure = await figureOf(page, cell);
+      if (cell === 2) await moves(page, 10);
+      expect(await useEveryControl(figure, 1), `cell ${cell}`).toMatchObject(controls);
+      await picture(page, `used-${cell}`);
+    }
+    for (const run of await listRuns(join(folder, 'runs'))) await run.stop();
+  }, 400_000);
+
+  it('keeps the numbers of a table, and its width, where the theme changes while it is out of sight', async () => {
+    const { page } = browser;
+    const words = async (): Promise<string[]> => {
+      const grid = await figureOf(page, 3);
+      return grid.evaluate((node) =>
+        [...node.querySelectorAll('.table .cell-text')].map((cell) => cell.textContent ?? ''),
+      );
+    };
+    const before = await words();
+    const { node } = await measure(await figureOf(page, 3));
+    expect(before).toContain('8 to 24');
+    for (const theme of ['JupyterLab Dark', 'JupyterLab Light']) {
+      await page.locator('.jp-Notebook .jp-Cell').first().scrollIntoViewIfNeeded();
+      await takeTheme(page, theme);
+      await page.waitForTimeout(1500);
+      expect(await words(), theme).toEqual(before);
+      await picture(page, `grid-${theme.split(' ')[1]}`);
+    }
+    await menu(page, 'File', 'Save Notebook');
+    await page.waitForTimeout(1000);
+    await page.goto(`${url}/lab/tree/figures.ipynb`);
+    await page.waitForSelector('.patchwise-figure .main-svg', { timeout: 90_000 });
+    expect(await words()).toEqual(before);
+    expect((await measure(await figureOf(page, 3))).node).toEqual(node);
+  }, 240_000);
 
   it('interrupts loops before and after an await, completes and inspects', async () => {
     const { page } = browser;
@@ -225,6 +279,22 @@ async function asks(page: Page, cell: number, key: string, answer: string): Prom
 async function outputOf(page: Page, cell: number): Promise<string> {
   const outputs = page.locator('.jp-Notebook .jp-CodeCell').nth(cell).locator('.jp-OutputArea-output');
   return (await outputs.allTextContents()).join('\n');
+}
+
+async function takeTheme(page: Page, theme: string): Promise<void> {
+  await page.getByRole('menuitem', { name: 'Settings', exact: true }).first().click();
+  await page.getByText('Theme', { exact: true }).first().hover();
+  await page.getByText(theme, { exact: true }).first().click();
+}
+
+/** The figure that a code cell shows, in sight. */
+async function figureOf(page: Page, cell: number): Promise<Locator> {
+  const figure = page.locator('.jp-Notebook .jp-CodeCell').nth(cell).locator('.patchwise-figure');
+  await page.locator('.jp-Notebook .jp-CodeCell').nth(cell).scrollIntoViewIfNeeded();
+  await figure.locator('.main-svg').first().waitFor({ state: 'attached', timeout: 90_000 });
+  await figure.scrollIntoViewIfNeeded();
+  await page.waitForTimeout(500);
+  return figure;
 }
 
 function titleOf(page: Page): Promise<string> {

@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FIGURE_MIME, type Figure, runFigure } from '../../src/index';
+import { FIGURE_MIME, type Figure, gridFigure, planGrid, runFigure } from '../../src/index';
 import { hasChromium, openBrowser } from '../chromium';
 import { controlled } from '../plot/controlled';
 import { measure, useEveryControl } from '../plot/controls';
@@ -144,6 +144,35 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
       expect(browser.errors).toEqual([]);
     },
     180_000,
+  );
+
+  it.each(['content-visibility: auto', 'display: none'])(
+    'keeps the words of a table where the theme changes while it is out of sight by %s',
+    async (hidden) => {
+      const figure = gridFigure(planGrid([64, 64, 76], { patch: [32, 32, 16], stride: [24, 24, 12] }));
+      await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+      const words = () =>
+        inPage((lab) => [...lab.widget.node.querySelectorAll('.cell-text')].map((cell) => cell.textContent));
+      const before = await words();
+      expect(before).toContain('8 to 24');
+      await inPage(async (lab, style) => {
+        const [spacer, cell] = [document.createElement('p'), document.createElement('div')];
+        spacer.style.height = '9000px';
+        cell.style.cssText = style!;
+        document.body.append(spacer, cell);
+        cell.append(lab.widget.node);
+        await lab.frame();
+        document.body.style.setProperty('--jp-content-font-color1', 'rgb(9, 8, 7)');
+        lab.themes.themeChanged.emit();
+        await lab.frame();
+        cell.style.display = '';
+        cell.scrollIntoView();
+      }, hidden);
+      await expect
+        .poll(() => inPage((lab) => lab.widget.node._fullLayout.font.color))
+        .toBe('rgb(9, 8, 7)');
+      expect(await words()).toEqual(before);
+    },
   );
 
   it('keeps size, hidden lines and zoom of a live figure while points come in', async () => {

@@ -28,8 +28,13 @@ interface Measures {
  * Clicks every control of a figure, one after the other. After each click the figure must have the size that it had
  * before, the control must have changed what it is for, and the picture must be a picture. Returns how many controls
  * of each kind there were.
+ *
+ * @param most how many of each kind are clicked, the last ones
  */
-export async function useEveryControl(figure: Locator): Promise<Record<Kind, number>> {
+export async function useEveryControl(
+  figure: Locator,
+  most = Number.POSITIVE_INFINITY,
+): Promise<Record<Kind, number>> {
   const page = figure.page();
   await figure.scrollIntoViewIfNeeded();
   const before = await measure(figure);
@@ -52,7 +57,7 @@ export async function useEveryControl(figure: Locator): Promise<Record<Kind, num
     const controls = figure.locator(selector);
     count[name] = await controls.count();
     // From the last to the first, because the first button is the one that holds already.
-    for (let at = count[name] - 1; at >= 0; at--) {
+    for (let at = count[name] - 1; at >= Math.max(0, count[name] - most); at--) {
       for (const place of placesOf(name)) {
         const old = (await measure(figure))[changes];
         if (name === 'legend entry') await page.waitForTimeout(350); // two within 300 ms are a double click

@@ -180,6 +180,10 @@
         this.hold = this.hold.bind(this);
         this.release = this.release.bind(this);
         this.node.addEventListener('mousedown', this.hold, true);
+        this.sight = new IntersectionObserver(() => {
+          if (this.unseen && this.isInSight) this.redraw();
+        });
+        this.sight.observe(this.node);
         themes?.themeChanged.connect(this.redraw);
       }
 
@@ -241,7 +245,15 @@
         }, 100); // Plotly takes the new range over after the event
       }
 
+      /** Plotly measures words and widths on the page. Where the page leaves the figure out all of them are 0. */
+      get isInSight() {
+        return this.node.clientWidth > 0 && this.node.checkVisibility({ contentVisibilityAuto: true });
+      }
+
       async draw() {
+        this.unseen = !this.isInSight;
+        if (this.unseen && this.figure) this.reserve(this.figure.layout);
+        if (this.unseen) return; // until it comes into sight
         try {
           const Plotly = await loadPlotly();
           if (this.isDisposed || !this.figure) return;
@@ -255,8 +267,7 @@
                 layout: structuredClone(this.figure.layout),
               }
             : this.figure;
-          // Plotly forgets the layout's height when it resizes, and takes the node's.
-          this.node.style.height = `${layout.height > 0 ? layout.height : 450}px`;
+          this.reserve(layout);
           await Plotly.react(this.node, data, themed(layout), config);
           this.plotly = Plotly;
         } catch (error) {
@@ -264,6 +275,11 @@
           this.node.style.height = '';
           this.node.textContent = this.trouble;
         }
+      }
+
+      /** Plotly forgets the layout's height when it resizes, and takes the node's. */
+      reserve(layout) {
+        this.node.style.height = `${layout.height > 0 ? layout.height : 450}px`;
       }
 
       onResize() {
@@ -277,6 +293,7 @@
       dispose() {
         if (this.isDisposed) return;
         this.link?.close();
+        this.sight.disconnect();
         window.removeEventListener('mouseup', this.release);
         this.themes?.themeChanged.disconnect(this.redraw);
         if (this.frame) cancelAnimationFrame(this.frame);
