@@ -22,7 +22,9 @@ export interface SeamEnergyOptions {
  * How much more a volume jumps where the blend may leave a seam than elsewhere: the mean absolute difference of
  * neighbouring voxels across those places over what it is, on the same axis, at all other places of the same phase.
  * The phase is the distance from the start of the patch that counts most there, modulo `period`. With a reference,
- * the same ratio of the reference is divided out. 1 is a volume without seams; the reference itself has exactly 1.
+ * the same ratio of the reference is divided out. 1 is a volume that jumps no more there than elsewhere; the reference
+ * itself has exactly 1. Where neighbouring patches differ evenly the blend lets that fade over their overlap: it is no
+ * jump and not in this figure, but a difference map shows it.
  * NaN where the grid has no border inside the volume, or a phase is found at borders alone.
  *
  * It measures seams alone, not quality: a pattern that repeats with `period` is divided out, so a decoder that leaves
