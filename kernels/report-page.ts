@@ -23,6 +23,7 @@ pre.code { background: var(--wash); border: 1px solid var(--rule); }
 pre.output { padding: 0.2rem 0.9rem; color: var(--quiet); max-height: 30rem; overflow-y: auto; }
 pre.stderr, pre.error { color: var(--error); }
 .output { margin: 0.4rem 0 1rem; }
+.note { margin-top: -0.6rem; color: var(--quiet); font-size: 0.85rem; }
 /* HTML of others draws within its own box alone, whatever its styles say. */
 .foreign { contain: layout paint; overflow-x: auto; }
 .figure { margin: 0.8rem 0 1.4rem; }

@@ -14,8 +14,8 @@ export interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
   readonly title?: string;
   /**
-   * Most bytes of the page. Until it fits, the largest figures become still pictures; if that is not enough, the middle
-   * of long texts is left out, then large pictures. Default 10 million.
+   * Most bytes of the page. Until it fits, figures become still pictures, as few as will do; if that is not enough, the
+   * middle of long texts is left out, then large pictures. Default 10 million.
    */
   readonly maxBytes?: number;
 }
@@ -111,19 +111,28 @@ ${scripts}
 `;
 }
 
-/** All figures where they fit; else those whose still picture saves the most are left out first. */
+/**
+ * All figures where they fit. Else the smallest one that makes enough room as a still picture is left out; where none
+ * does, the one that makes the most, and so on.
+ */
 function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<string> {
   const drawn = new Set(figures.map(({ id }) => id));
   const saving = ({ json, still }: ReportFigure): number =>
     Buffer.byteLength(json) - Buffer.byteLength(still);
+  const candidates = figures.filter((figure) => saving(figure) > 0).sort((a, b) => saving(a) - saving(b));
   let left = room - figures.reduce((sum, { json }) => sum + Buffer.byteLength(json), 0);
-  for (const figure of [...figures].sort((a, b) => saving(b) - saving(a))) {
-    if (left >= 0 || saving(figure) <= 0) break;
-    drawn.delete(figure.id);
-    left += saving(figure);
+  while (left < 0 && candidates.length > 0) {
+    const enough = candidates.findIndex((figure) => left + saving(figure) >= 0);
+    const [figure] = candidates.splice(enough < 0 ? candidates.length - 1 : enough, 1);
+    drawn.delete(figure!.id);
+    left += saving(figure!);
   }
   return drawn;
 }
+
+const WHY_STILL =
+  '<p class="note">A still picture, without its buttons and sliders: with all figures to click on, this page would be ' +
+  'larger than it may be. The notebook has the figure itself.</p>';
 
 function placeFigures(body: string, figures: readonly ReportFigure[], drawn: ReadonlySet<string>): string {
   let html = body;
@@ -132,7 +141,7 @@ function placeFigures(body: string, figures: readonly ReportFigure[], drawn: Rea
     const interactive =
       `<div class="figure" data-figure="${id}">${pre('output', text)}</div>` +
       `<script type="application/json" id="${id}">${json}</script>`;
-    const placed = drawn.has(id) ? interactive : still || pre('output', text);
+    const placed = drawn.has(id) ? interactive : `${still || pre('output', text)}${still && WHY_STILL}`;
     html = html.replace(figureMark(id), () => placed);
   }
   return html;

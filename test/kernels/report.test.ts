@@ -112,6 +112,28 @@ describe('notebookToHtml', () => {
     expect(interactive(small)).toEqual(['figure-1']);
     expect(small.length).toBeLessThan(whole.length - 100_000);
     expect(small.includes('alt="large"')).toBe(true);
+    expect(small.split('A still picture')).toHaveLength(2);
+    expect(whole).not.toContain('A still picture');
+  });
+
+  it('makes a still picture of a smaller figure where that is room enough', async () => {
+    const heat = (side: number): Figure => {
+      const z = encodePicture(
+        Float32Array.from({ length: side * side }, (_, i) => (i * 7919) % 30_000),
+        side,
+        side,
+      );
+      return new Figure([{ type: 'heatmap', z }], { height: 300 }, `side ${side}`);
+    };
+    const cells = [heat(900), heat(500), heat(300)].map((figure) => code('', shown(figureBundle(figure))));
+    const whole = await notebookToHtml(notebook(...cells));
+    const drawnAt = async (maxBytes: number) =>
+      [...(await notebookToHtml(notebook(...cells), { maxBytes })).matchAll(/data-figure="([^"]+)"/g)].map(
+        ([, id]) => id,
+      );
+    expect(await drawnAt(whole.length + 30_000)).toEqual(['figure-1', 'figure-2', 'figure-3']);
+    expect(await drawnAt(whole.length - 50_000)).toEqual(['figure-1', 'figure-2']);
+    expect(await drawnAt(whole.length - 300_000)).toEqual(['figure-1', 'figure-3']);
   });
 });
 
