@@ -30,6 +30,7 @@ const ARRIVAL_GAP_MS = 5;
 export class ExecutionQueue {
   readonly #waiting: Message[] = [];
   #busy = false;
+  #running: Message | undefined;
   #count = 0;
 
   constructor(
@@ -37,6 +38,11 @@ export class ExecutionQueue {
     private readonly history: History,
     private readonly outlet: ExecutionOutlet,
   ) {}
+
+  /** The request whose cell runs now. */
+  get running(): Message | undefined {
+    return this.#running;
+  }
 
   submit(request: Message): void {
     this.#waiting.push(request);
@@ -46,12 +52,14 @@ export class ExecutionQueue {
   async #drain(): Promise<void> {
     this.#busy = true;
     for (let request = this.#waiting.shift(); request; request = this.#waiting.shift()) {
+      this.#running = request;
       this.outlet.status('busy', request);
       const reply = await this.#outcome(request);
       const stops = reply.status === 'error' && request.content.stop_on_error !== false;
       // Before the answer, so that what a client sends after it has seen the failure is not taken along.
       const aborted = stops ? await this.#takeWaiting() : [];
       this.#answer(request, reply);
+      this.#running = undefined;
       this.outlet.status('idle', request);
       for (const other of aborted) this.#abort(other);
     }

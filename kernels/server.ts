@@ -172,6 +172,8 @@ export class KernelServer {
         this.#sockets.send(channel, { type, content, parent: header, identities });
     } finally {
       this.#status('idle', message);
+      // Front ends show the state that came last, of whichever request: a cell that waits still runs.
+      if (this.#queue.running) this.#status('busy', this.#queue.running);
     }
     if (header.msg_type === 'shutdown_request') this.options.onShutdown();
     if (header.msg_type === 'kernel_info_request' && !this.#introduced) {

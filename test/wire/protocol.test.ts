@@ -162,3 +162,16 @@ test('comms are answered while a cell waits', async () => {
   await until(() => kernel.heard.find(({ content }) => content.data?.opened?.hello === 3), 400);
   await kernel.finished(waiting);
 });
+
+test('a cell that waits is busy, whatever else is asked meanwhile', async () => {
+  const cell = kernel.execute('await new Promise((resolve) => setTimeout(resolve, 1500))');
+  const states = (): unknown[] =>
+    kernel.heard.filter(({ type }) => type === 'status').map(({ content }) => content.execution_state);
+  await until(() => states().at(-1) === 'busy');
+  await kernel.request('kernel_info_request', {});
+  await sleep(200);
+  expect(states().at(-1)).toBe('busy');
+  await cell;
+  await sleep(100);
+  expect(states().at(-1)).toBe('idle');
+});
