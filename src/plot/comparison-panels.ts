@@ -1,5 +1,6 @@
 import { short } from './encode';
 import { Figure, type Layout, type Trace } from './figure';
+import { metricLabel, metricText, type ShownMetricName, shownMetrics } from './metric-text';
 import { axisId, axisKey } from './panels';
 import type { SeamProfile, ShownComparison, ShownMetrics } from './shown';
 import { Table } from './table';
@@ -12,23 +13,23 @@ export function comparisonTable({
   metrics,
   intensity,
 }: Pick<ShownComparison, 'metrics' | 'intensity'>): Table {
-  const measure = (row: ShownMetrics, key: string): unknown => {
-    const value = (row as unknown as Record<string, unknown>)[key];
-    return key === 'usage' && typeof value === 'number' ? 100 * value : value;
-  };
-  const measured = new Set(
-    metrics.flatMap((row) => Object.keys(row).filter((key) => typeof measure(row, key) === 'number')),
-  );
-  const keys = [...new Set([...Object.keys(labels), ...measured])].filter((key) => measured.has(key));
+  const columns = shownMetrics.filter(({ key }) => metrics.some((row) => measured(row, key) !== undefined));
   return new Table({
-    columns: ['candidate', ...keys.map((key) => label(key, intensity.units))],
-    rows: metrics.map((row) => [row.name, ...keys.map((key) => measure(row, key) as number | undefined)]),
+    columns: ['candidate', ...columns.map(({ key }) => metricLabel(key, intensity.units))],
+    rows: metrics.map((row) => [row.name, ...columns.map(({ key }) => metricText(key, measured(row, key)))]),
   });
 }
 
+function measured(row: ShownMetrics, key: ShownMetricName): number | undefined {
+  const value = (row as Partial<Record<ShownMetricName, number>>)[key];
+  return typeof value === 'number' ? value : undefined;
+}
+
 /** The seam profiles alone, one panel for each axis. */
-export function seamFigure(comparison: Pick<ShownComparison, 'seamProfiles'>): Figure {
-  const made = seamPanels(comparison.seamProfiles, 1, [0, 1]);
+export function seamFigure(
+  comparison: Pick<ShownComparison, 'seamProfiles'> & Partial<Pick<ShownComparison, 'intensity'>>,
+): Figure {
+  const made = seamPanels(comparison.seamProfiles, 1, [0, 1], comparison.intensity?.units);
   const title = 'step between neighbouring voxels, by distance from a patch border';
   const layout = Object.assign(baseLayout(title, 280), made.axes, {
     annotations: made.annotations,
@@ -43,11 +44,13 @@ export function seamFigure(comparison: Pick<ShownComparison, 'seamProfiles'>): F
  * is a seam.
  *
  * @param firstPanel number of the first pair of axes these panels take
+ * @param units of the steps, where they are known to be Hounsfield's
  */
 export function seamPanels(
   profiles: readonly SeamProfile[],
   firstPanel: number,
   y: readonly [number, number],
+  units?: string,
 ): { data: Trace[]; axes: Layout; annotations: Layout[] } {
   const axesShown = (['x', 'y', 'z'] as const).filter((axis) =>
     profiles.some((profile) => profile.axis === axis),
@@ -65,7 +68,7 @@ export function seamPanels(
       anchor: axisId('y', panel),
       zerolinecolor: ink,
     });
-    axes[axisKey('y', panel)] = graphAxis('', {
+    axes[axisKey('y', panel)] = graphAxis(i > 0 ? '' : units === 'HU' ? 'mean step, HU' : 'mean step', {
       domain: y,
       anchor: axisId('x', panel),
       rangemode: 'tozero',
@@ -98,20 +101,4 @@ function lineOf(name: string, names: readonly string[]): Layout {
   const candidates = names.filter((one) => !/^(reference|original)$/i.test(one));
   const at = candidates.indexOf(name);
   return { color: color(at), width: layeredWidth(at, candidates.length) };
-}
-
-const labels: Record<string, string> = {
-  psnr: 'PSNR, dB',
-  ssim: 'SSIM',
-  msSsim: 'MS-SSIM',
-  mae: 'MAE',
-  rmse: 'RMSE',
-  perplexity: 'perplexity',
-  usage: 'codes in use, %',
-  seamEnergy: 'seam energy',
-};
-
-function label(key: string, units: string): string {
-  const inUnits = (key === 'mae' || key === 'rmse') && units === 'HU';
-  return `${labels[key] ?? key}${inUnits ? ', HU' : ''}`;
 }

@@ -57,7 +57,7 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
 
   const pictures = data.length;
   if (seams) {
-    const made = seamPanels(comparison.seamProfiles, 2 * count, place('seams'));
+    const made = seamPanels(comparison.seamProfiles, 2 * count, place('seams'), comparison.intensity.units);
     data.push(...made.data);
     layouts.push(made.axes);
     annotations.push(...made.annotations);

@@ -67,16 +67,22 @@ export function barsSvg(trace: Trace, pair: AxisPair): string {
     .join('');
 }
 
-/** One entry for each legend group, in a row (`orientation: 'h'`) or a column. */
-export function legendSvg(traces: readonly Trace[], layout: Layout, paper: Box): string {
-  if (layout.showlegend === false) return '';
+const ROW = 18;
+
+/** One entry for each legend group, in rows (`orientation: 'h'`) or a column; `bottom` is where it ends. */
+export function legendSvg(
+  traces: readonly Trace[],
+  layout: Layout,
+  paper: Box,
+): { readonly svg: string; readonly bottom: number } {
+  if (layout.showlegend === false) return { svg: '', bottom: 0 };
   const lines = traces.filter(
     ({ type, showlegend }) => (type === 'scatter' || type === 'bar') && showlegend !== false,
   );
   const entries = [
     ...new Map(lines.map((trace) => [String(trace.legendgroup ?? trace.name), trace])).values(),
   ].filter(({ name }) => name);
-  if (entries.length < 2) return '';
+  if (entries.length < 2) return { svg: '', bottom: 0 };
   const legend = (layout.legend ?? {}) as {
     orientation?: string;
     x?: number;
@@ -86,29 +92,50 @@ export function legendSvg(traces: readonly Trace[], layout: Layout, paper: Box):
   };
   const across = legend.orientation === 'h';
   const sizes = entries.map(({ name }) => plainText(name).length * 6.4 + 40);
-  const total = across ? sizes.reduce((a, b) => a + b) : Math.max(...sizes);
-  let x = paper.left + (legend.x ?? 1.02) * paper.width - (legend.xanchor === 'right' ? total : 0);
-  let y = paper.top + (1 - (legend.y ?? 1)) * paper.height + (legend.yanchor === 'bottom' ? -6 : 12);
-  return entries
-    .map((trace, i) => {
-      const line = {
-        color: (trace.marker as { color?: string } | undefined)?.color ?? '#0072b2',
-        width: 2,
-        ...(trace.line as object),
-      } as { color: string; width: number; dash?: string };
-      const swatch = element('line', {
-        x1: x,
-        x2: x + 22,
-        y1: y - 4,
-        y2: y - 4,
-        stroke: line.color,
-        'stroke-width': line.width,
-        'stroke-dasharray': DASHES[line.dash ?? ''],
-      });
-      const label = text(plainText(trace.name), x + 27, y, { 'font-size': 11 });
-      if (across) x += sizes[i]!;
-      else y += 18;
-      return swatch + label;
-    })
-    .join('');
+  const widest = Math.max(...sizes);
+  const rows = across ? wrapped(sizes, paper.width) : sizes.map((_, i) => [i]);
+  const start = paper.top + (1 - (legend.y ?? 1)) * paper.height;
+  // Further rows go away from the point that the legend hangs on, or stands on.
+  const first = legend.yanchor === 'bottom' ? start - 6 - ROW * (rows.length - 1) : start + 12;
+  const parts = rows.flatMap((row, at) => {
+    const width = across ? row.reduce((sum, i) => sum + sizes[i]!, 0) : widest;
+    const x = paper.left + (legend.x ?? 1.02) * paper.width - (legend.xanchor === 'right' ? width : 0);
+    const before = (i: number): number =>
+      across ? row.slice(0, i).reduce((sum, j) => sum + sizes[j]!, 0) : 0;
+    return row.map((entry, i) => entrySvg(entries[entry]!, x + before(i), first + ROW * at));
+  });
+  return { svg: parts.join(''), bottom: first + ROW * (rows.length - 1) };
+}
+
+/** The indices of entries in rows that are no wider than `room`. */
+function wrapped(sizes: readonly number[], room: number): number[][] {
+  const rows: number[][] = [[]];
+  let used = 0;
+  for (const [i, size] of sizes.entries()) {
+    if (used > 0 && used + size > room) {
+      rows.push([]);
+      used = 0;
+    }
+    rows.at(-1)!.push(i);
+    used += size;
+  }
+  return rows;
+}
+
+function entrySvg(trace: Trace, x: number, y: number): string {
+  const line = {
+    color: (trace.marker as { color?: string } | undefined)?.color ?? '#0072b2',
+    width: 2,
+    ...(trace.line as object),
+  } as { color: string; width: number; dash?: string };
+  const swatch = element('line', {
+    x1: x,
+    x2: x + 22,
+    y1: y - 4,
+    y2: y - 4,
+    stroke: line.color,
+    'stroke-width': line.width,
+    'stroke-dasharray': DASHES[line.dash ?? ''],
+  });
+  return swatch + text(plainText(trace.name), x + 27, y, { 'font-size': 11 });
 }

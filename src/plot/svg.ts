@@ -18,18 +18,20 @@ export interface SvgOptions {
 export function figureToSvg(figure: Pick<Figure, 'data' | 'layout'>, options: SvgOptions = {}): string {
   const { layout } = figure;
   const width = options.width ?? 900;
-  const height = asNumber(layout.height, 450);
+  const planned = asNumber(layout.height, 450);
   const margin = { l: 60, r: 30, t: 50, b: 50, ...(layout.margin as object) };
   const paper: Box = {
     left: margin.l,
     top: margin.t,
     width: Math.max(1, width - margin.l - margin.r),
-    height: Math.max(1, height - margin.t - margin.b),
+    height: Math.max(1, planned - margin.t - margin.b),
   };
   const traces = figure.data.filter((trace) => trace.visible !== false && trace.visible !== 'legendonly');
   const pairs = axisPairs(layout, traces, paper);
   const font = { family: 'sans-serif', size: 12, color: '#767f8c', ...(layout.font as object) };
 
+  const legend = legendSvg(traces, layout, paper);
+  const height = Math.max(planned, Math.ceil(legend.bottom + 8)); // Plotly, too, makes room for a long legend
   const parts = [
     ...pairs.map((pair) => pair.grid),
     ...shapes(layout, pairs, 'below'),
@@ -37,7 +39,7 @@ export function figureToSvg(figure: Pick<Figure, 'data' | 'layout'>, options: Sv
     ...shapes(layout, pairs, 'above'),
     ...pairs.map((pair) => pair.labels),
     ...annotations(layout, pairs, paper),
-    legendSvg(traces, layout, paper),
+    legend.svg,
     ...Object.keys(layout)
       .filter((key) => /^coloraxis\d*$/.test(key))
       .map((key) => colorbarSvg(layout[key] as Layout, paper)),

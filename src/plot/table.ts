@@ -97,18 +97,35 @@ export class Table {
   }
 
   private texts(): string[][] {
-    return this.rows.map((row) => row.map(cellText));
+    const digits = this.columns.map((_, i) => {
+      const fractions = this.rows.map((row) => row[i]).filter(isFraction);
+      return Math.min(...fractions.map(digitsOf));
+    });
+    return this.rows.map((row) => row.map((cell, i) => cellText(cell, digits[i]!)));
   }
 }
 
-function cellText(cell: Cell): string {
+/** @param digits of a whole number that stands among fractions; else infinite */
+function cellText(cell: Cell, digits: number): string {
   if (cell === null || cell === undefined) return '';
   if (typeof cell !== 'number') return String(cell);
-  if (Number.isInteger(cell) || !Number.isFinite(cell)) return String(cell);
-  const size = Math.abs(cell);
-  return size >= 1e5 || size < 1e-3
-    ? cell.toExponential(2)
-    : cell.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 4);
+  if (!Number.isFinite(cell)) return String(cell);
+  if (Number.isInteger(cell)) return Number.isFinite(digits) ? cell.toFixed(digits) : String(cell);
+  return isPlain(cell) ? cell.toFixed(digitsOf(cell)) : cell.toExponential(2);
+}
+
+function isFraction(cell: Cell): cell is number {
+  return typeof cell === 'number' && !Number.isInteger(cell) && isPlain(cell);
+}
+
+/** Neither so large nor so small that it is written with an exponent. */
+function isPlain(value: number): boolean {
+  return Math.abs(value) < 1e5 && Math.abs(value) >= 1e-3;
+}
+
+function digitsOf(fraction: number): number {
+  const size = Math.abs(fraction);
+  return size >= 100 ? 1 : size >= 10 ? 2 : 4;
 }
 
 export function escapeHtml(text: string): string {

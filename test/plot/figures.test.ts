@@ -181,7 +181,11 @@ describe('a comparison', () => {
       'MAE, HU',
       'RMSE, HU',
     ]);
-    expect(comparisonTable(comparison).rows[1]).toEqual(['gaussian', 31, 0.9, 4.25, 4]);
+    expect(comparisonTable(comparison).rows[1]).toEqual(['gaussian', '31.00', '0.9000', '4.25', '4.00']);
+    const named = Object.entries(figure.layout).filter(
+      ([key, axis]) => /^yaxis/.test(key) && (axis as { title?: Layout }).title?.text === 'mean step, HU',
+    );
+    expect(named).toHaveLength(1);
   });
 
   it('refuses what cannot be compared', () => {

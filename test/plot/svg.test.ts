@@ -34,6 +34,29 @@ const figures: Record<string, Figure> = {
 };
 
 describe('figureToSvg', () => {
+  it.each([
+    ['top', -0.2],
+    ['bottom', 1.02],
+  ])('has every entry of a long legend within the picture, hung by its %s', (yanchor, y) => {
+    const data = Array.from({ length: 14 }, (_, i) => ({
+      type: 'scatter',
+      name: `a line, number ${i}`,
+      x: [1, 2],
+      y: [3, 4],
+    }));
+    const legend = { orientation: 'h', x: 0, y, yanchor };
+    const svg = figureToSvg(new Figure(data, { height: 300, legend, margin: { t: 90, b: 60 } }, 'long'));
+    const height = Number(/height="(\d+)"/.exec(svg)![1]);
+    const entries = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)"[^>]*>a line, number \d+</g)];
+    expect(entries).toHaveLength(14);
+    for (const [, left, bottom] of entries) {
+      expect(Number(left) + 110).toBeLessThan(900);
+      expect(Number(bottom)).toBeGreaterThan(8);
+      expect(Number(bottom)).toBeLessThan(height);
+    }
+    expect(new Set(entries.map(([, left, bottom]) => `${left} ${bottom}`)).size).toBe(14);
+  });
+
   it.each(Object.entries(figures))('%s is well-formed and holds no NaN', (_, figure) => {
     const svg = figureToSvg(figure);
     expect(() => checkXml(svg)).not.toThrow();

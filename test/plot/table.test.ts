@@ -15,7 +15,7 @@ describe('Table', () => {
       'candidate  PSNR, dB  note',
       '---------  --------  -----',
       '<linear>      31.23',
-      'gaussian          9  a & b',
+      'gaussian       9.00  a & b',
     ]);
   });
 
