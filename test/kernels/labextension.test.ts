@@ -168,9 +168,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
         cell.style.display = '';
         cell.scrollIntoView();
       }, hidden);
-      await expect
-        .poll(() => inPage((lab) => lab.widget.node._fullLayout.font.color))
-        .toBe('rgb(9, 8, 7)');
+      await expect.poll(() => inPage((lab) => lab.widget.node._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
       expect(await words()).toEqual(before);
     },
   );
