@@ -63,7 +63,9 @@ export async function useEveryControl(
         if (name === 'legend entry') await page.waitForTimeout(350); // two within 300 ms are a double click
         await clickAt(page, controls.nth(at), place);
         const what = `${name} ${at} at ${place}`;
-        await expect.poll(async () => (await measure(figure))[changes], { message: what }).not.toBe(old);
+        await expect
+          .poll(async () => (await measure(figure))[changes], { message: what, timeout: 15_000 })
+          .not.toBe(old);
         await check(what);
       }
     }
@@ -73,11 +75,15 @@ export async function useEveryControl(
   if ((await panel.count()) > 0) {
     const unzoomed = (await measure(figure)).axes;
     await drag(page, panel);
-    await expect.poll(async () => (await measure(figure)).axes, { message: 'zoom' }).not.toBe(unzoomed);
+    await expect
+      .poll(async () => (await measure(figure)).axes, { message: 'zoom', timeout: 15_000 })
+      .not.toBe(unzoomed);
     await check('zoom');
     const zoomed = (await measure(figure)).axes;
     await panel.dblclick();
-    await expect.poll(async () => (await measure(figure)).axes, { message: 'double click' }).not.toBe(zoomed);
+    await expect
+      .poll(async () => (await measure(figure)).axes, { message: 'double click', timeout: 15_000 })
+      .not.toBe(zoomed);
     await check('double click');
   }
   return count;
