@@ -165,8 +165,12 @@ export interface ConfigProblem {
 export class InvalidConfig extends PatchwiseError {
   readonly tag = 'InvalidConfig';
 
-  constructor(readonly problems: readonly ConfigProblem[]) {
-    super(problems.map((problem) => `setting ${problem.key}: ${mismatch(problem)}`).join('\n'));
+  /** @param where stands before every key: the file, where it is known */
+  constructor(
+    readonly problems: readonly ConfigProblem[],
+    where = 'setting ',
+  ) {
+    super(problems.map((problem) => `${where}${problem.key}: ${mismatch(problem)}`).join('\n'));
   }
 }
 

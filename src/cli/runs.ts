@@ -125,10 +125,12 @@ export function addRuns(program: Command): void {
     .argument('<run>', 'id or folder')
     .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
     .option('--nproc, --ranks <n>', 'another number of processes', parseCount)
+    .option('--accept-changes', 'go on although its data or settings are no longer what they were')
     .option('--follow', 'show its progress until it ends')
     .option('--json', 'print one JSON value')
     .action(async (id: string, options: ResumeCommandOptions) => {
-      const run = await (await attach(id)).resume({ steps: options.steps, ranks: options.ranks });
+      const { steps, ranks, acceptChanges } = options;
+      const run = await (await attach(id)).resume({ steps, ranks, acceptChanges });
       if (options.follow) await follow(run, options.json);
       const status = await run.status();
       answer(options.json, { id: run.id, dir: run.dir, status }, () => [
@@ -162,6 +164,7 @@ function refuseCommand(parent: Command, name: string): never {
 interface ResumeCommandOptions {
   steps?: number;
   ranks?: number;
+  acceptChanges?: boolean;
   follow?: boolean;
   json?: boolean;
 }

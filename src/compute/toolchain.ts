@@ -1,5 +1,6 @@
 /** What building a native backend takes of this machine: a C++ compiler, Node-API's headers, a Python to ask. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { UnavailableBackend } from '../errors';
@@ -107,4 +108,14 @@ export async function testInProcess<Result>(
     },
   );
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
+}
+
+/** The record of a build; undefined where it is damaged. */
+export function readBuildRecord<Record extends object>(path: string): Record | undefined {
+  try {
+    const record: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return typeof record === 'object' && record !== null ? (record as Record) : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { chooseCheckpoint, type ModelSource, type PassOptions } from '../evaluate/pass';
 import type { ModelConfig } from '../model/config';
 import { createQuantiser } from '../model/quantisers/create';
 import { weightShapes } from '../model/vqgan';
 import type { StateArray } from '../model/weights';
 import { usedModel } from '../train/average';
-import { readCheckpoint } from '../train/checkpoint';
+import { type Checkpoint, readCheckpoint } from '../train/checkpoint';
 import type { RunConfig } from '../train/config';
 import { toTorch } from './torch';
 
@@ -25,7 +26,7 @@ export async function readTrained(
   model: ModelSource,
   { checkpoint: which, use }: Pick<PassOptions, 'checkpoint' | 'use'>,
 ): Promise<Trained> {
-  const checkpoint = readCheckpoint((await chooseCheckpoint(model, which)).dir);
+  const checkpoint = await readChosen(model, which);
   const { state } = checkpoint;
   const found = usedModel(checkpoint, use);
   const { config, step, patchwise, intensities } = state;
@@ -39,6 +40,18 @@ export async function readTrained(
     intensities: JSON.stringify(Object.values(intensities).slice(0, 1)),
   };
   return { config, arrays, metadata };
+}
+
+/** A run that trains may remove a checkpoint between the choice and the reading. */
+async function readChosen(model: ModelSource, which: PassOptions['checkpoint']): Promise<Checkpoint> {
+  for (let tries = 1; ; tries++) {
+    const { dir } = await chooseCheckpoint(model, which);
+    try {
+      return readCheckpoint(dir);
+    } catch (error) {
+      if (existsSync(dir) || tries === 20) throw error;
+    }
+  }
 }
 
 /** Names and shapes, in our layout, of everything that a generator of this config consists of. */

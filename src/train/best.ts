@@ -38,15 +38,17 @@ export function phaseOf(gan: GanConfig, step: number): 0 | 1 | 2 {
 /**
  * Whether so many validations in a row have brought nothing better. Never before discriminators have their full weight:
  * the run has not come to its last phase.
+ * @param from validations up to this step do not count: there the run had stalled, and was resumed
  */
 export function hasStalled(
   ranking: readonly Ranked[],
   step: number,
   { patience, validateEvery, gan }: Pick<RunConfig, 'patience' | 'validateEvery' | 'gan'>,
+  from = 0,
 ): boolean {
   if (patience === 0 || validateEvery === 0 || !ranking[0]) return false;
   if (hasDiscriminators(gan) && phaseOf(gan, step) < 2) return false;
-  return (step - ranking[0].step) / validateEvery >= patience;
+  return (step - Math.max(from, ranking[0].step)) / validateEvery >= patience;
 }
 
 /**
@@ -59,12 +61,11 @@ export function rankedWith(
   { bestMetric, keepBest, gan }: Pick<RunConfig, 'bestMetric' | 'keepBest' | 'gan'>,
 ): Ranked[] {
   const sign = higherIsBetter[bestMetric] ? 1 : -1;
-  const better = (a: Ranked, b: Ranked) =>
-    // What is not a number is worse than anything.
-    (Number.isNaN(a.value) ? 1 : 0) - (Number.isNaN(b.value) ? 1 : 0) ||
-    sign * (b.value - a.value) ||
-    a.step - b.step;
+  // What is not a number ranks nowhere; JSON knows no infinity.
+  if (Number.isNaN(found.value)) return [...ranking];
+  const value = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, found.value));
+  const better = (a: Ranked, b: Ranked) => sign * (b.value - a.value) || a.step - b.step;
   const phase = phaseOf(gan, found.step);
   const rivals = ranking.filter(({ step }) => step !== found.step && phaseOf(gan, step) === phase);
-  return [...rivals, found].sort(better).slice(0, keepBest);
+  return [...rivals, { ...found, value }].sort(better).slice(0, keepBest);
 }

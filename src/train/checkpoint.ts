@@ -12,7 +12,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import type { Intensity } from '../volume/intensity';
@@ -43,6 +43,18 @@ export interface CheckpointState {
   readonly shape?: { readonly ranks: number; readonly batch: number; readonly accumulate: number };
   /** Bytes of `metrics.jsonl` when this was written: all records up to this step. */
   readonly metricsBytes?: number;
+  /** What it was trained on: numbers of patches, and a digest of each volume, in the order of `intensities`. */
+  readonly data?: DataPrint;
+  /** Set where `patience` ended the run at this step. */
+  readonly stalled?: boolean;
+  /** Validations before this step no longer count for `patience`: somebody has resumed the run there. */
+  readonly patienceFrom?: number;
+}
+
+/** What a run was trained on, as far as it can be told again. */
+export interface DataPrint {
+  readonly patches: { readonly train: number; readonly validation: number };
+  readonly digests: readonly string[];
 }
 
 export interface Checkpoint {
@@ -56,6 +68,8 @@ export interface Checkpoint {
 
 export interface StateFile extends CheckpointState {
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  /** Of everything else in the file; absent in checkpoints from before there was one. */
+  readonly sha256?: string;
 }
 
 const tensorFiles = { model: 'model.safetensors', optimiser: 'optimiser.safetensors' } as const;
@@ -82,7 +96,8 @@ export function saveCheckpoint(
       writeSafetensors(join(temporary, file), checkpoint[part as keyof typeof tensorFiles]);
       files[file] = fingerprint(join(temporary, file));
     }
-    const state: StateFile = { ...checkpoint.state, files };
+    const content = { ...checkpoint.state, files };
+    const state: StateFile = { ...content, sha256: digestOf(content) };
     replaceFile(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`, { durable: true });
     syncFolder(temporary);
     // The one in the way is an earlier life's of the same step: the same to the bit, or damaged.
@@ -99,27 +114,47 @@ export function saveCheckpoint(
   return dir;
 }
 
-/** Folder of a run's `last` or `best` checkpoint. @throws InvalidArgument if there is none yet. */
+/**
+ * Folder of a run's `last` or `best` checkpoint; the newest that is there, where the last is gone.
+ * @throws InvalidArgument if there is none yet
+ */
 export function findCheckpoint(runDir: string, which: 'last' | 'best' = 'last'): string {
   const root = join(runDir, 'checkpoints');
-  const target = linked(root, which) ?? (which === 'last' ? stepFolders(root).at(-1) : undefined);
-  if (target === undefined || !existsSync(join(root, target, 'state.json')))
-    throw new InvalidArgument('checkpoint', `a ${which} checkpoint in ${root}`, 'none yet');
-  return join(root, target);
+  const isThere = (name: string) => existsSync(join(root, name, 'state.json'));
+  const target = linked(root, which);
+  if (target !== undefined && isThere(target)) return join(root, target);
+  const newest = stepFolders(root).filter(isThere).at(-1);
+  if (which === 'last' && newest !== undefined) return join(root, newest);
+  const found = target === undefined ? 'none yet' : `${target}, which is gone`;
+  throw new InvalidArgument('checkpoint', `a ${which} checkpoint in ${root}`, found);
+}
+
+/**
+ * Finds and reads a checkpoint of a run that may be training: where its folder is removed meanwhile, for a newer one
+ * has come, it is looked for again.
+ */
+export function whileRotating<T>(read: () => T): T {
+  for (let tries = 1; ; tries++) {
+    try {
+      return read();
+    } catch (error) {
+      const isGone = error instanceof UnreadableFile && !existsSync(dirname(error.path));
+      if (!isGone || tries === 20) throw error;
+    }
+  }
 }
 
 /** Reads a checkpoint. @throws UnreadableFile if a file of it is missing, cut short or changed. */
 export function readCheckpoint(dir: string): Checkpoint {
-  const { files, ...state } = readState(dir);
+  const { files, sha256: _, ...state } = readState(dir);
   for (const [file, expected] of Object.entries(files)) {
     const path = join(dir, file);
-    if (!existsSync(path)) throw new UnreadableFile(path, `${expected.bytes} bytes`, 'nothing');
     const found = fingerprint(path);
     if (found.bytes !== expected.bytes || found.sha256 !== expected.sha256)
       throw new UnreadableFile(
         path,
         `${expected.bytes} bytes as written`,
-        `${found.bytes} bytes, another content`,
+        `${found.bytes} bytes, another content; ${damageCure}`,
       );
   }
   const [model, optimiser] = [tensorFiles.model, tensorFiles.optimiser].map((file) =>
@@ -127,6 +162,10 @@ export function readCheckpoint(dir: string): Checkpoint {
   );
   return { dir, state, model: model!, optimiser: optimiser! };
 }
+
+/** What helps where a checkpoint is damaged. */
+const damageCure =
+  'resuming the run goes on from the one before; other tools take the folder of another checkpoint';
 
 /**
  * The newest checkpoint that is whole, and suits where that is asked. Others are passed over, and `warn` is told which
@@ -163,16 +202,47 @@ export function removeHalfWritten(runDir: string): void {
     if (name.endsWith('.tmp')) rmSync(join(root, name), { recursive: true, force: true });
 }
 
-/** `state.json` of a checkpoint. @throws UnreadableFile */
+/** `state.json` of a checkpoint. @throws UnreadableFile if it is missing or is not what was written */
 export function readState(dir: string): StateFile {
   const path = join(dir, 'state.json');
+  const expected = 'the state of a checkpoint';
+  let state: StateFile;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as StateFile;
+    state = JSON.parse(readFileSync(path, 'utf8')) as StateFile;
   } catch (cause) {
-    throw new UnreadableFile(path, 'the state of a checkpoint', existsSync(path) ? 'not JSON' : 'nothing', {
-      cause,
-    });
+    const found = existsSync(path) ? `what is no JSON; ${damageCure}` : 'nothing';
+    throw new UnreadableFile(path, expected, found, { cause });
   }
+  if (
+    typeof state !== 'object' ||
+    state === null ||
+    !Number.isInteger(state.step) ||
+    !state.files ||
+    !state.config
+  )
+    throw new UnreadableFile(path, expected, `something else; ${damageCure}`);
+  const { sha256, ...content } = state;
+  if (sha256 !== undefined && sha256 !== digestOf(content))
+    throw new UnreadableFile(path, `${expected} as written`, `another content; ${damageCure}`);
+  return state;
+}
+
+/** The state of the newest checkpoint whose state can be read. */
+export function newestState(runDir: string): CheckpointState | undefined {
+  const root = join(runDir, 'checkpoints');
+  for (const name of stepFolders(root).reverse()) {
+    try {
+      return readState(join(root, name));
+    } catch (error) {
+      if (!(error instanceof UnreadableFile)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Of the values, however the JSON is laid out. */
+function digestOf(content: object): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }
 
 function stepName(step: number): string {
@@ -213,8 +283,13 @@ function removeOld(root: string, keep: number, ranking: readonly Ranked[]): void
 }
 
 function fingerprint(path: string): { bytes: number; sha256: string } {
-  const bytes = readFileSync(path);
-  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  try {
+    const bytes = readFileSync(path);
+    return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  } catch (cause) {
+    if (existsSync(path)) throw cause;
+    throw new UnreadableFile(path, 'a file of a checkpoint', `nothing; ${damageCure}`, { cause });
+  }
 }
 
 function syncFolder(dir: string): void {

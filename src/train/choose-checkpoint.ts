@@ -1,6 +1,6 @@
 import { isPatchwiseError } from '../errors';
 import { phaseOf } from './best';
-import { findCheckpoint, readState } from './checkpoint';
+import { findCheckpoint, readState, whileRotating } from './checkpoint';
 
 /** The checkpoint of a run that is used, and why. */
 export interface ChosenCheckpoint {
@@ -18,6 +18,10 @@ export interface ChosenCheckpoint {
  * @throws InvalidArgument if there is none yet
  */
 export function checkpointOfRun(runDir: string, which?: 'best' | 'last'): ChosenCheckpoint {
+  return whileRotating(() => choose(runDir, which));
+}
+
+function choose(runDir: string, which?: 'best' | 'last'): ChosenCheckpoint {
   if (which === 'last') return described(findCheckpoint(runDir, 'last'), 'the last, as asked for');
   if (which === 'best') return described(findCheckpoint(runDir, 'best'), bestWhy);
   const last = findCheckpoint(runDir, 'last');

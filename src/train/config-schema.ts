@@ -9,6 +9,7 @@ import { estimatorNames } from '../model/quantisers/estimators';
 import { quantiserNames } from '../model/quantisers/quantiser';
 import { initialisationNames } from '../model/quantisers/start';
 import { checkpointings } from '../model/resblock';
+import { fitsSsim, TAPS } from '../patch/ssim';
 import { windowPresets } from '../volume/intensity';
 import { bestMetrics } from './best';
 import { collectiveNames } from './collective/connect';
@@ -207,6 +208,14 @@ export function checkTogether(config: RunConfig): void {
         expected: `a safetensors file, where perceptual.weight is above 0${key === 'vgg' || vgg ? `: ${howToGetPerceptual()}` : ''}`,
         received: path,
       });
+  // Each patch is measured by itself, and SSIM's window has 11 voxels.
+  if (config.bestMetric === 'ssim' && !fitsSsim(config.patch))
+    problems.push({
+      key: 'bestMetric',
+      expected: `a measure that patches [${config.patch.join(', ')}] have; ssim needs ${TAPS} voxels along each axis`,
+      received: config.bestMetric,
+      allowed: bestMetrics.filter((metric) => metric !== 'ssim'),
+    });
   if (config.use === 'average' && config.average === 0)
     problems.push({ key: 'use', expected: "'trained' where average is 0", received: config.use });
   if ((config.steps === undefined) === (config.epochs === undefined))

@@ -226,6 +226,18 @@ export function resolveConfig(
   return config as RunConfig;
 }
 
+/**
+ * Checks the settings of a run that is there already, which people may have edited. Settings that are newer than the run
+ * have their defaults.
+ * @throws InvalidConfig with everything that is wrong
+ */
+export function checkedConfig(settings: object): RunConfig {
+  const config: unknown = { ...defaults, ...withoutUndefined(settings) };
+  checkFields(config);
+  checkTogether(config as RunConfig);
+  return config as RunConfig;
+}
+
 function withoutUndefined<T extends object>(object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
 }

@@ -39,7 +39,11 @@ export function writeLatestSlices(runDir: string, slices: LatestSlices): void {
 /** Undefined before the first validation, and where the file cannot be read as one. */
 export function readLatestSlices(runDir: string): LatestSlices | undefined {
   try {
-    return JSON.parse(readFileSync(slicesPath(runDir), 'utf8')) as LatestSlices;
+    const slices = JSON.parse(readFileSync(slicesPath(runDir), 'utf8')) as LatestSlices;
+    const { columns, rows, original, reconstruction } = slices;
+    const isPicture = (bytes: unknown) =>
+      typeof bytes === 'string' && Buffer.byteLength(bytes, 'base64') === columns * rows;
+    return isPicture(original) && isPicture(reconstruction) ? slices : undefined;
   } catch {
     return undefined;
   }

@@ -36,6 +36,9 @@ export interface UpdateResult {
   readonly diverged?: { readonly what: string; readonly applied: boolean };
 }
 
+/** Weights are of the order of 1; normalisation hides how large they become until nothing is finite. */
+const LARGEST_WEIGHT = 1e6;
+
 /** The part of a checkpoint's state that a learner counts. */
 type Counters = Pick<CheckpointState, 'adamSteps' | 'discriminatorSteps' | 'divergence'>;
 
@@ -173,6 +176,15 @@ export class Learner {
   /** Runs something with the weights that the config says to use: as trained, or their average. */
   async withUsedWeights<T>(use: () => Promise<T>): Promise<T> {
     return this.average && this.config.use === 'average' ? this.average.during(use) : use();
+  }
+
+  /** What is wrong with the weights, if they are not fit to be kept: not finite, or blown up. */
+  unsound(): string | undefined {
+    const all = [...this.model.weights, ...(this.opponent?.adversary.weights ?? [])];
+    for (const [name, weight] of all)
+      for (const value of weight.dataSync<'float32'>())
+        if (!(Math.abs(value) <= LARGEST_WEIGHT)) return `a weight of ${name} is ${value}`;
+    return undefined;
   }
 
   /** What a checkpoint keeps of it. Copies. */

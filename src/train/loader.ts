@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { InvalidConfig } from '../errors';
+import { InvalidConfig, UnreadableFile } from '../errors';
 import type { LongCall } from '../progress';
 import { type Intensity, resolveIntensity } from '../volume/intensity';
 import { phantom } from '../volume/phantom';
@@ -20,6 +22,8 @@ export interface TrainingData {
   readonly volumes: number;
   /** By volume, as the config names it. */
   readonly intensities: Readonly<Record<string, Intensity>>;
+  /** By which a changed volume is known, in the order of the volumes. */
+  readonly digests: readonly string[];
 }
 
 /**
@@ -28,11 +32,20 @@ export interface TrainingData {
  */
 export async function loadData(config: RunConfig, call: LongCall = {}): Promise<TrainingData> {
   if (config.data.some(isDataset)) return openDatasets(config);
+  const missing = config.data.find((source) => !isPhantom(source) && !existsSync(source));
+  if (missing !== undefined)
+    throw new UnreadableFile(
+      missing,
+      'data of this run',
+      "nothing; put it back there, or give its new place under data in the run's config.json",
+    );
   const volumes: Volume[] = [];
   const intensities: Intensity[] = [];
+  const digests: string[] = [];
   for (const source of config.data) {
     call.onProgress?.({ done: volumes.length, total: config.data.length, what: 'volumes' });
     const volume = parsePhantom(source) ?? (await readVolume(source, { signal: call.signal }));
+    digests.push(digestOf(volume));
     // Of the whole volume, so that every view of it has the same map.
     intensities.push(resolveIntensity(config.intensity, volume));
     volumes.push(config.view === 'full' ? volume : viewVolume(volume, config.view));
@@ -46,7 +59,13 @@ export async function loadData(config: RunConfig, call: LongCall = {}): Promise<
     validation: new PatchSet(split.validation, volumes, intensities),
     volumes: split.train.length,
     intensities: Object.fromEntries(config.data.map((source, i) => [source, intensities[i]!])),
+    digests,
   };
+}
+
+function digestOf({ shape, data }: Volume): string {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return createHash('sha256').update(JSON.stringify(shape)).update(bytes).digest('hex');
 }
 
 /** Prepared datasets keep their own split, and where the config leaves it open, their own windows. */
@@ -76,6 +95,7 @@ function openDatasets(config: RunConfig): TrainingData {
     validation: new PatchSet(split.validation, views, intensities),
     volumes: split.train.length,
     intensities: Object.fromEntries(volumes.map(({ folder }, i) => [folder, intensities[i]!])),
+    digests: volumes.map(({ digest }) => digest),
   };
 }
 

@@ -14,6 +14,8 @@ export type RankMessage =
       /** What is different from when the run was interrupted, and what in its config hardly works. */
       readonly note?: string | undefined;
     }
+  /** What else people should know of the run. */
+  | { readonly type: 'note'; readonly note: string }
   /** Something that people should see to, or, with nothing, no longer. */
   | { readonly type: 'warning'; readonly warning: string | undefined }
   | { readonly type: 'ended'; readonly outcome: 'done' | 'stopped'; readonly step?: number }
@@ -53,6 +55,10 @@ export function applyToStatus(status: StatusFile, rank: number, message: RankMes
   if (message.type === 'ready' && rank === 0) {
     const { steps, step, backend, reason, note } = message;
     status.update({ state: 'running', steps, step, backend, reason, ...(note && { note }) });
+  }
+  if (message.type === 'note' && rank === 0) {
+    const { note } = status.current;
+    status.update({ note: note ? `${note}; ${message.note}` : message.note });
   }
   if (message.type === 'warning' && rank === 0) status.update({ warning: message.warning });
   const step = message.type === 'alive' || message.type === 'ended' ? message.step : undefined;

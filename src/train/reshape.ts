@@ -1,5 +1,36 @@
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { InvalidConfig } from '../errors';
-import type { StoredConfig } from './run-folder';
+import { newestState } from './checkpoint';
+import { checkedConfig } from './config';
+import { readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
+
+/**
+ * The config of a run that somebody resumes now. People may have edited it.
+ * @throws InvalidConfig with everything that is wrong in it
+ */
+export function configToResume(runDir: string, acceptChanges = false): StoredConfig {
+  const path = join(runDir, 'config.json');
+  const stored = readStoredConfig(runDir);
+  // What cannot be read may be an edit with a comma too many: it is kept when the config is written again.
+  if (existsSync(path) && !isJson(path)) copyFileSync(path, `${path}.damaged`);
+  try {
+    checkedConfig(settingsOf(stored));
+  } catch (error) {
+    throw error instanceof InvalidConfig ? new InvalidConfig(error.problems, `${path}: `) : error;
+  }
+  const from = newestState(runDir)?.step ?? 0;
+  return { ...stored, resumed: { from, ...(acceptChanges && { acceptChanges }) } };
+}
+
+function isJson(path: string): boolean {
+  try {
+    JSON.parse(readFileSync(path, 'utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * The config of a run for another number of ranks. The global batch stays as large as it was where it can be shared

@@ -12,27 +12,31 @@ import type { RunConfig } from './config';
 import { wholeBytes } from './metrics-tail';
 import { metricsPath } from './run-folder';
 
+/** A checkpoint to go on from, and what people should know of how it was found. */
+export interface Found {
+  readonly checkpoint: Checkpoint | undefined;
+  readonly notes: readonly string[];
+}
+
 /** The checkpoint that rank 0 finds newest and whole, read by every rank; undefined where there is none. */
-export async function checkpointOfAll(
-  runDir: string,
-  collective: Collective,
-): Promise<Checkpoint | undefined> {
+export async function checkpointOfAll(runDir: string, collective: Collective): Promise<Found> {
   if (collective.rank === 0) removeHalfWritten(runDir);
-  const found = collective.rank === 0 ? checkpointToResume(runDir) : undefined;
+  const notes: string[] = [];
+  const found = collective.rank === 0 ? checkpointToResume(runDir, (note) => notes.push(note)) : undefined;
+  for (const note of notes) console.error(note);
   const step = Float32Array.of(found ? 1 : 0, ...halves(found?.state.step ?? 0));
   await collective.broadcast([step], 0, 'checkpoint');
-  if (step[0] === 0) return undefined;
+  if (step[0] === 0) return { checkpoint: undefined, notes };
   const checkpoint = found ?? readCheckpoint(checkpointDir(runDir, step[1]! * 2 ** 16 + step[2]!));
   console.error(`rank ${collective.rank} goes on from the checkpoint of step ${checkpoint.state.step}`);
-  return checkpoint;
+  return { checkpoint, notes };
 }
 
 /**
  * The newest whole checkpoint. Where the metrics log has lost records that it knew (a torn line, a power cut), an
  * older one that the log still agrees with: the steps after it come again, and with them the records.
  */
-function checkpointToResume(runDir: string): Checkpoint | undefined {
-  const warn = (message: string) => console.error(message);
+function checkpointToResume(runDir: string, warn: (message: string) => void): Checkpoint | undefined {
   const path = metricsPath(runDir);
   const logged = existsSync(path) ? wholeBytes(path) : 0;
   const agrees = ({ metricsBytes = 0 }: CheckpointState) => metricsBytes <= logged;
@@ -43,6 +47,7 @@ function checkpointToResume(runDir: string): Checkpoint | undefined {
     warn(
       `metrics.jsonl has lost records before step ${newest.state.step} that no checkpoint is old enough for`,
     );
+  else if (logged > 0) warn('there is no whole checkpoint: the run begins again');
   return newest;
 }
 

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import type { BackendInfo } from '../compute/backend';
 import { UnreadableFile } from '../errors';
 import type { Intensity } from '../volume/intensity';
+import { newestState } from './checkpoint';
 import type { RunConfig } from './config';
 
 /** `config.json`: the whole resolved config of a run, and from its first step on what the machine made of it. */
@@ -12,6 +13,13 @@ export interface StoredConfig extends RunConfig {
   readonly created: string;
   readonly versions: { readonly patchwise: string; readonly node: string };
   readonly resolved?: ResolvedConfig;
+  /** The last time that somebody resumed it. */
+  readonly resumed?: {
+    /** Step of its newest checkpoint then. */
+    readonly from: number;
+    /** Other data or settings than those of that checkpoint are meant. */
+    readonly acceptChanges?: boolean;
+  };
 }
 
 export interface ResolvedConfig {
@@ -23,15 +31,42 @@ export interface ResolvedConfig {
   readonly patches: { readonly train: number; readonly validation: number };
 }
 
-/** @throws UnreadableFile if the folder is not a run's */
+/**
+ * The config of a run. Where `config.json` is missing or damaged, that of the newest checkpoint.
+ * @throws UnreadableFile if there is neither
+ */
 export function readStoredConfig(runDir: string): StoredConfig {
   const path = join(runDir, 'config.json');
-  if (!existsSync(path)) throw new UnreadableFile(path, 'the config of a run', 'nothing');
+  let stored: StoredConfig | undefined;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as StoredConfig;
+    stored = JSON.parse(readFileSync(path, 'utf8')) as StoredConfig;
   } catch (cause) {
-    throw new UnreadableFile(path, 'JSON', 'something else', { cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== undefined && code !== 'ENOENT') throw cause;
+    stored = configOfCheckpoint(runDir);
+    const found = code ? 'nothing' : 'what is no JSON';
+    if (!stored)
+      throw new UnreadableFile(path, 'the config of a run', `${found}, and no checkpoint has it either`, {
+        cause,
+      });
+    console.warn(`${path}: ${found}; the config of the newest checkpoint is used`);
   }
+  if (!Array.isArray(stored?.data)) return stored;
+  return { ...stored, data: stored.data.map((source) => ownData(runDir, stored.id, source)) };
+}
+
+function configOfCheckpoint(runDir: string): StoredConfig | undefined {
+  const state = newestState(runDir);
+  if (!state) return undefined;
+  const versions = { patchwise: state.patchwise, node: process.version };
+  return { id: basename(runDir), created: '', versions, ...state.config };
+}
+
+/** Volumes that a run keeps in its own folder are there, wherever the folder has been moved. */
+function ownData(runDir: string, id: string, source: string): string {
+  const [, folder, file] = /([^/\\]+)[/\\]data[/\\](volume-\d+\.nii)$/.exec(source) ?? [];
+  const own = join(runDir, 'data', file ?? '');
+  return folder === id && existsSync(own) ? own : source;
 }
 
 export function writeStoredConfig(runDir: string, config: StoredConfig): void {
@@ -51,7 +86,8 @@ export function metricsPath(runDir: string): string {
 
 /** The only settings of a run, without what the folder adds to them. */
 export function settingsOf(stored: StoredConfig): RunConfig {
-  const { id: _id, created: _created, versions: _versions, resolved: _resolved, ...config } = stored;
+  const { id: _id, created: _created, versions: _versions, ...rest } = stored;
+  const { resolved: _resolved, resumed: _resumed, ...config } = rest;
   return config;
 }
 

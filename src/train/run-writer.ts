@@ -1,4 +1,5 @@
 import { version } from '../package';
+import { printOf } from './changes';
 import { type CheckpointState, saveCheckpoint } from './checkpoint';
 import { middleSlices, writeLatestSlices } from './latest-slices';
 import type { Learner } from './learner';
@@ -31,11 +32,12 @@ export class RunWriter {
   /**
    * Opens the log, and adds to the config what the machine made of it.
    * @param after the step that the run goes on from
+   * @param repeats whether the steps after it come again as the log has them
    */
-  async open(resolved: StoredConfig['resolved'], after: number): Promise<void> {
+  async open(resolved: StoredConfig['resolved'], after: number, repeats: boolean): Promise<void> {
     const { runDir, stored } = this.options;
     await this.write('config.json', () => writeStoredConfig(runDir, { ...stored, resolved }));
-    this.log = new MetricsLog(metricsPath(runDir), after);
+    this.log = new MetricsLog(metricsPath(runDir), after, repeats);
     const { later } = this.log;
     if (later.damaged > 0)
       console.error(`metrics.jsonl: damaged lines after step ${after}: ${later.damaged}`);
@@ -86,7 +88,10 @@ export class RunWriter {
   /** Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record. */
   async checkpoint(
     learner: Learner,
-    at: Pick<CheckpointState, 'step' | 'epoch' | 'position' | 'best' | 'ranking'>,
+    at: Pick<
+      CheckpointState,
+      'step' | 'epoch' | 'position' | 'best' | 'ranking' | 'stalled' | 'patienceFrom'
+    >,
   ): Promise<void> {
     const { runDir, stored, data, ranks } = this.options;
     const { batch, accumulate, keep } = stored;
@@ -96,6 +101,7 @@ export class RunWriter {
       ...counters,
       config: settingsOf(stored),
       intensities: data.intensities,
+      data: printOf(data),
       patchwise: version(),
       shape: { ranks, batch, accumulate },
       metricsBytes: await this.write('the metrics', () => this.log!.sync()),

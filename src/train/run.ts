@@ -14,7 +14,7 @@ import type { MetricRecord } from './metrics-log';
 import { followMetrics, readMetrics } from './metrics-reader';
 import { latestRecords } from './metrics-tail';
 import { type Pace, paceOf, paceWindow } from './pace';
-import { withRanks } from './reshape';
+import { configToResume, withRanks } from './reshape';
 import { isRunFolder, metricsPath, readStoredConfig, runsRoot, type StoredConfig } from './run-folder';
 import { knownRunsRoots } from './run-roots';
 import { hasEnded, processesOf, type RunStatus, readStatus, settledStatus, writeStatus } from './status';
@@ -100,14 +100,16 @@ export class Run {
   /**
    * Goes on with a run that has ended, from its newest checkpoint. `steps` sets a new end; `ranks` another number of
    * processes, which keep the global batch as large as it was where it can be shared out among them (more or fewer
-   * passes a step), and say in the status what changed.
-   * @throws InvalidArgument if it has not ended, or another process has it
+   * passes a step), and say in the status what changed. Other data or settings than those of that checkpoint are refused
+   * unless `acceptChanges` says that they are meant.
+   * @throws InvalidArgument if it has not ended, or another process has it; InvalidConfig if its `config.json` was
+   * edited into what is none
    */
-  async resume(options: { steps?: number; ranks?: number } = {}): Promise<this> {
-    const { steps, ranks } = options;
+  async resume(options: { steps?: number; ranks?: number; acceptChanges?: boolean } = {}): Promise<this> {
+    const { steps, ranks, acceptChanges } = options;
     const status = readStatus(this.dir);
     if (!hasEnded(status)) throw this.notEnded(status);
-    let config = readStoredConfig(this.dir);
+    let config = configToResume(this.dir, acceptChanges);
     if (steps !== undefined) {
       if (!Number.isInteger(steps) || steps < 1)
         throw new InvalidConfig([{ key: 'steps', expected: 'a whole number above 0', received: steps }]);

@@ -83,7 +83,7 @@ async function resultOf(run: Run): Promise<RunResult> {
 
 /** The settings of a config by dotted path, without what belongs to the run's folder alone. */
 function flatten(config: StoredConfig): Map<string, unknown> {
-  const { id: _id, created: _created, resolved: _resolved, ...settings } = config;
+  const { id: _id, created: _created, resolved: _resolved, resumed: _resumed, ...settings } = config;
   const flat = new Map<string, unknown>();
   const visit = (value: unknown, path: string) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) flat.set(path, value);

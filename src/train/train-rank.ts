@@ -1,14 +1,16 @@
 import { useBackend } from '../compute/backend';
 import { storeActivationsIn } from '../compute/precision';
-import { RunFailed } from '../errors';
+import { InvalidConfig, RunFailed } from '../errors';
 import { fewLatents } from '../model/supply';
+import { fitsSsim, TAPS } from '../patch/ssim';
 import { hasStalled, type Ranked, rankedWith } from './best';
+import { changesSince, listed } from './changes';
 import type { CheckpointState } from './checkpoint';
 import type { Collective } from './collective/collective';
 import { compareState } from './compare-state';
-import type { RunConfig } from './config';
+import { checkedConfig, type RunConfig } from './config';
 import { Learner } from './learner';
-import { loadData } from './loader';
+import { loadData, type TrainingData } from './loader';
 import { explainOutOfMemory } from './out-of-memory';
 import type { Reporter } from './reporter';
 import { ResourceMeter } from './resources';
@@ -17,7 +19,7 @@ import { readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
 import { RunWriter } from './run-writer';
 import { type Cursor, Sampler } from './sampler';
 import { trainStep } from './step';
-import { validate } from './validate';
+import { sample, validate } from './validate';
 
 export interface RankOptions {
   readonly runDir: string;
@@ -34,17 +36,29 @@ export interface RankOptions {
 export async function trainRank(options: RankOptions): Promise<'done' | 'stopped'> {
   const { runDir, collective, stop, report, progress } = options;
   const stored = readStoredConfig(runDir);
-  const config = settingsOf(stored);
+  const config = checkedConfig(settingsOf(stored));
   const ranks = collective.worldSize;
   const backend = await useBackend(config.backend);
   storeActivationsIn(config.precision);
   const data = await loadData(config, { signal: stop });
   const sampler = new Sampler({ ...config, patches: data.train.count, ranks });
 
-  const found = await checkpointOfAll(runDir, collective);
+  checkBestMetric(config, data);
+
+  const { checkpoint: found, notes: passedOver } = await checkpointOfAll(runDir, collective);
   const resumed = found?.state;
+  const changes = resumed ? changesSince(resumed, config, data) : [];
+  const reshaped = resumed && whatChanged(resumed, config, ranks);
+  // Somebody has resumed the run at this checkpoint or a later one, which was damaged.
+  const byHand = resumed !== undefined && resumed.step <= (stored.resumed?.from ?? -1);
+  if (changes.length > 0 && !(byHand && stored.resumed?.acceptChanges))
+    throw changed(stored, resumed!.step, changes);
   let [step, cursor]: [number, Cursor] = [resumed?.step ?? 0, resumed ?? { epoch: 0, position: 0 }];
-  let ranking: readonly Ranked[] = resumed?.ranking ?? (resumed?.best ? [resumed.best] : []);
+  // Values of another measure cannot be ranked with these.
+  const comparable = resumed?.config.bestMetric === config.bestMetric;
+  let ranking: readonly Ranked[] = comparable
+    ? (resumed?.ranking ?? (resumed?.best ? [resumed.best] : []))
+    : [];
   const steps = config.steps ?? step + sampler.stepsUntil(cursor, config.epochs!);
   const peers = { gather: (values: Float32Array) => collective.allGather(values, 'discriminators') };
   const alone = ranks === 1 && config.collective !== 'c10d';
@@ -52,7 +66,9 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   if (found) learner.load(found);
   const note = notes(
     backend.warning,
-    resumed ? whatChanged(resumed, config, ranks) : whatWasPrepared(config, ranks),
+    ...passedOver,
+    resumed ? reshaped : whatWasPrepared(config, ranks),
+    changes.length > 0 ? `from step ${step} on: ${listed(changes)}` : undefined,
     fewLatents(config.model, config.patch, config.batch * config.accumulate * ranks),
   );
   if (note) console.error(note);
@@ -66,7 +82,8 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   const { intensities } = data;
   await writer?.open(
     { backend, intensities, steps, stepsPerEpoch: sampler.stepsPerEpoch, patches },
-    resumed?.step ?? 0,
+    step,
+    changes.length === 0 && reshaped === undefined,
   );
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
 
@@ -75,7 +92,9 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
       throw explainOutOfMemory(error, stored.id, config, backend);
     });
   const meter = new ResourceMeter();
-  let [stopped, stalled] = [false, false];
+  const patienceFrom = resumed?.stalled && byHand ? step : resumed?.patienceFrom;
+  let [stopped, stalled] = [false, resumed?.stalled === true && !byHand];
+  let kept = resumed?.step;
   while (step < steps && !stopped && !stalled) {
     const started = performance.now();
     const { epoch } = cursor;
@@ -91,12 +110,9 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     const wishes = { stop: stop.aborted, save: options.takeSaveRequest(), resources: () => meter.look() };
     const result = await withinMemory(trainStep(training, share, step, wishes));
     if (result.diverged) {
-      // All ranks come here at the same step. What was not applied has spoilt nothing: that state is kept.
-      const { what, applied } = result.diverged;
-      if (!applied && step > 0)
-        await writer?.checkpoint(learner, { step, ...cursor, best: bestOf(ranking, config), ranking });
+      // All ranks come here at the same step. Nobody knows whether the weights before it were any good.
       await collective.barrier('end');
-      throw diverged(stored, step, what, applied ? ranking[0]?.step : step);
+      throw diverged(stored, `at step ${step + 1} ${result.diverged.what}`, kept);
     }
     step++;
     cursor = share.next;
@@ -122,11 +138,25 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
       isRanked = ranking.some((ranked) => ranked.step === step);
       await writer?.record({ ...measured, step, epoch, split: 'validation' });
       // All ranks have the same figures and come to the same.
-      stalled = hasStalled(ranking, step, config);
+      stalled = hasStalled(ranking, step, config, patienceFrom);
     }
     if (isDue(step, config.compareEvery) || last) await compareState(learner, collective);
     if (isRanked || last || stopped || stalled || result.save || isDue(step, config.checkpointEvery)) {
-      await writer?.checkpoint(learner, { step, ...cursor, best: bestOf(ranking, config), ranking });
+      const unsound = learner.unsound();
+      if (unsound) {
+        await collective.barrier('end');
+        throw diverged(stored, `after step ${step} ${unsound}`, kept);
+      }
+      const best = bestOf(ranking, config);
+      await writer?.checkpoint(learner, {
+        step,
+        ...cursor,
+        best,
+        ranking,
+        ...(stalled && { stalled }),
+        ...(patienceFrom !== undefined && { patienceFrom }),
+      });
+      kept = step;
     }
     void report({ type: 'alive', step });
     // Lets signals, sockets and the heartbeat in between two steps.
@@ -135,6 +165,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
   // Nobody leaves before the last checkpoint is in place.
   await collective.barrier('end');
   learner.dispose();
+  if (stalled && step < steps) await report({ type: 'note', note: whyStalled(step, steps, ranking, config) });
   return step >= steps || stalled ? 'done' : 'stopped';
 }
 
@@ -150,11 +181,42 @@ function bestOf(ranking: readonly Ranked[], { bestMetric }: RunConfig): Checkpoi
   return ranking[0] && { metric: bestMetric, ...ranking[0] };
 }
 
-function diverged(stored: StoredConfig, step: number, what: string, good: number | undefined): RunFailed {
-  const kept = good ? ` The checkpoint of step ${good} is good.` : '';
+/** @param kept step of the newest checkpoint */
+function diverged({ id }: StoredConfig, what: string, kept: number | undefined): RunFailed {
+  const cure = kept
+    ? `The newest checkpoint is of step ${kept}; from there the run comes to the same end, unless you make learningRate ` +
+      `or clip smaller in its config.json and resume it with --accept-changes. Remove newer folders in its checkpoints ` +
+      'to go back further'
+    : 'There is no checkpoint. Start again with a smaller learningRate or clip';
+  return new RunFailed(id, 'diverged', `${what}. ${cure}`);
+}
+
+function changed({ id }: StoredConfig, step: number, changes: readonly string[]): RunFailed {
   return new RunFailed(
-    stored.id,
-    'diverged',
-    `at step ${step + 1} ${what}.${kept} Try a smaller learningRate or clip`,
+    id,
+    'cannot go on',
+    `other than in the checkpoint of step ${step}: ${listed(changes)}. Put back what was there, or start a new run. ` +
+      `If the change is meant: patchwise runs resume ${id} --accept-changes`,
   );
+}
+
+function whyStalled(step: number, steps: number, [best]: readonly Ranked[], config: RunConfig): string {
+  const { patience, bestMetric } = config;
+  const than = best ? ` than ${Number(best.value.toPrecision(5))} at step ${best.step}` : '';
+  return `done at step ${step} of ${steps}: ${patience} validation(s) in a row have no better ${bestMetric}${than} (patience)`;
+}
+
+/** @throws InvalidConfig where no validation patch has room for what checkpoints are ranked by */
+function checkBestMetric(
+  { bestMetric, validationPatches, seed }: RunConfig,
+  { validation }: TrainingData,
+): void {
+  if (bestMetric !== 'ssim' || validation.count === 0) return;
+  const isThere = sample(validation.count, validationPatches, seed).some((index) => {
+    const { from, to } = validation.own(index);
+    return fitsSsim([to[0] - from[0], to[1] - from[1], to[2] - from[2]]);
+  });
+  if (isThere) return;
+  const expected = `a measure that the validation has: no patch of it has ${TAPS} voxels of its own along each axis`;
+  throw new InvalidConfig([{ key: 'bestMetric', expected, received: bestMetric }]);
 }

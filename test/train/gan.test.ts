@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encode } from '../../src/codes/encode';
 import { chooseCheckpoint } from '../../src/evaluate/pass';
@@ -110,22 +112,43 @@ describe('the checkpoint that is used', { timeout: 180_000 }, () => {
 });
 
 describe('a run that diverges', { timeout: 120_000 }, () => {
-  it('stops on all ranks, says why, and leaves its last good state', async () => {
-    const run = await train({
-      ...options,
-      ranks: 2,
-      learningRate: 1e30,
-      checkpointEvery: 0,
-      warmup: 3,
-      steps: 20,
-    });
-    await expect(run.done).rejects.toThrow(
-      /diverged.*at step \d+ .* is (NaN|Infinity|-Infinity).*checkpoint of step \d+ is good/s,
+  it.each([{ checkpointEvery: 0 }, { checkpointEvery: 1 }])(
+    'stops on all ranks, says why, and keeps no weights that have blown up: %j',
+    async (more) => {
+      const run = await train({
+        ...options,
+        ranks: 2,
+        learningRate: 1e30,
+        validateEvery: 0,
+        warmup: 3,
+        steps: 20,
+        ...more,
+      });
+      await expect(run.done).rejects.toThrow(
+        /diverged.*(step \d+ .* is -?(NaN|Infinity|[\d.]+e\+\d+)).*There is no checkpoint\. Start again/s,
+      );
+      await expect(run.checkpoint('last')).rejects.toThrow('none yet');
+      expect((await run.status()).restarts).toBe(0);
+    },
+  );
+
+  it('names the checkpoint from before, and goes on from it with a smaller rate that is meant', async () => {
+    const run = await train({ ...options, steps: 3, checkpointEvery: 3, validateEvery: 0 });
+    await run.done;
+    const path = join(run.dir, 'config.json');
+    const edit = (learningRate: number) =>
+      writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), learningRate }));
+    edit(1e30);
+    await (await run.resume({ steps: 8, acceptChanges: true })).done.then(
+      () => expect.fail('it did not diverge'),
+      ({ message }: Error) => expect(message).toContain('The newest checkpoint is of step 3; from there'),
     );
-    const { state, model } = readCheckpoint(await run.checkpoint('last'));
-    expect(state.step).toBeGreaterThan(0);
-    for (const [name, { data }] of model) expect(data.every(Number.isFinite), `${name} is finite`).toBe(true);
-    expect((await run.status()).restarts).toBe(0);
+    edit(1e-4);
+    await (await run.resume({ steps: 8, acceptChanges: true })).done;
+    expect((await run.status()).note).toContain('learningRate');
+    const steps = (await run.records()).filter(({ split }) => split === 'train');
+    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(steps.at(-1)!.learningRate).toBe(1e-4);
   });
 });
 

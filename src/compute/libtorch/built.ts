@@ -5,7 +5,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
 import { packageRoot } from '../../package';
-import { buildCommand, buildFolder } from '../toolchain';
+import { buildCommand, buildFolder, readBuildRecord } from '../toolchain';
 import { torchVersion } from './locate';
 
 /** Written beside the addon when it has passed its test. */
@@ -50,7 +50,8 @@ export function buildKey(march = cpus()[0]?.model): string {
 export function requireBuild(): BuildRecord {
   const cure = `Run \`${buildCommand('libtorch')}\``;
   if (!isBuilt()) throw new UnavailableBackend('libtorch', 'its native part is not built', cure);
-  const record = JSON.parse(readFileSync(recordPath(), 'utf8')) as BuildRecord;
+  const record = readBuildRecord<BuildRecord>(recordPath());
+  if (!record) throw new UnavailableBackend('libtorch', `${recordPath()} is damaged`, cure);
   if (record.key !== buildKey(record.march)) {
     const why = 'its native part was built from other sources or on another processor';
     throw new UnavailableBackend('libtorch', why, cure);

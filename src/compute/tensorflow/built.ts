@@ -1,8 +1,8 @@
 /** Where the built tfjs-node is, and whether it still fits the TensorFlow it was built against. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
-import { buildCommand, buildFolder } from '../toolchain';
+import { buildCommand, buildFolder, readBuildRecord } from '../toolchain';
 
 /** The tfjs-node that fits our tfjs-core. */
 export const TFJS_NODE = '4.22.0';
@@ -48,7 +48,8 @@ export function requireTensorflow(): TensorflowRecord {
   const cure = `Run \`${buildCommand('tensorflow')}\``;
   if (!isTensorflowBuilt())
     throw new UnavailableBackend('tensorflow', 'it is not built', `${cure}, which says what it needs`);
-  const record = JSON.parse(readFileSync(recordPath(), 'utf8')) as TensorflowRecord;
+  const record = readBuildRecord<TensorflowRecord>(recordPath());
+  if (!record) throw new UnavailableBackend('tensorflow', `${recordPath()} is damaged`, cure);
   const size = statSync(record.library, { throwIfNoEntry: false })?.size;
   if (record.tfjsNode !== TFJS_NODE || size !== record.librarySize) {
     const why = size

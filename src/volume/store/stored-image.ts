@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { InvalidArgument } from '../../errors';
 import type { LongCall } from '../../progress';
 import type { Affine } from '../affine';
@@ -102,6 +103,8 @@ export class StoredVolume extends StoredImage {
   readonly source: string;
   /** Of that file: its size, and the SHA-256 of its content. */
   readonly original: { readonly bytes: number; readonly sha256: string };
+  /** Of what decides its voxels and its side: the file, how it was prepared, the split. */
+  readonly digest: string;
   /** Whether it is what a model made: no run is trained or measured on it. */
   readonly blended: boolean;
   /** The smaller view, where one was asked for. */
@@ -115,6 +118,8 @@ export class StoredVolume extends StoredImage {
     this.intensity = entry.intensity;
     this.range = entry.range;
     this.source = entry.source.file;
+    const decisive = [entry.source.sha256, entry.settings, entry.image, entry.split];
+    this.digest = createHash('sha256').update(JSON.stringify(decisive)).digest('hex');
     this.original = entry.source;
     this.blended = entry.added === 'blended';
     if (entry.baseline) this.baseline = new StoredImage(`${folder}/baseline`, entry.baseline, threads);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { buildFolder } from '../../../compute/toolchain';
+import { buildFolder, readBuildRecord } from '../../../compute/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import { packageRoot } from '../../../package';
 
@@ -69,12 +69,12 @@ export function c10dKey(): string {
   return createHash('sha256').update(readFileSync(c10dSource())).digest('hex').slice(0, 16);
 }
 
-/** The record of the build; undefined where there is none, or it is of other sources. */
+/** The record of the build; undefined where there is none, it is damaged, or it is of other sources. */
 export function builtC10d(): C10dRecord | undefined {
   const path = join(c10dFolder(), 'build.json');
   if (!existsSync(path) || !existsSync(c10dAddonPath())) return undefined;
-  const record = JSON.parse(readFileSync(path, 'utf8')) as C10dRecord;
-  return record.key === c10dKey() ? record : undefined;
+  const record = readBuildRecord<C10dRecord>(path);
+  return record?.key === c10dKey() ? record : undefined;
 }
 
 /** @throws UnavailableBackend, with the command that builds it */
