@@ -1,10 +1,14 @@
 import { isFull } from './room';
 import { type RunStatus, readStatus, writeStatus } from './status';
 
+const moving: readonly string[] = ['heartbeats', 'step'];
+
 /** The writer of a run's `status.json`: changes come at every step, the file is replaced twice a second. */
 export class StatusFile {
   private status: RunStatus;
   private timer: NodeJS.Timeout | undefined;
+  /** Whether more has changed than what changes all the time. */
+  private isNews = true;
 
   constructor(private readonly runDir: string) {
     this.status = readStatus(runDir);
@@ -15,6 +19,7 @@ export class StatusFile {
   }
 
   update(change: Partial<RunStatus>): void {
+    this.isNews ||= Object.keys(change).some((key) => !moving.includes(key));
     this.status = { ...this.status, ...change };
     this.timer ??= setTimeout(() => this.flush(), 500);
   }
@@ -44,7 +49,9 @@ export class StatusFile {
     this.timer = undefined;
     this.status = { ...this.status, updated: new Date().toISOString() };
     try {
-      writeStatus(this.runDir, this.status);
+      // To wait for a slow disk twice a second would keep its writer from everything else.
+      writeStatus(this.runDir, this.status, { durable: this.isNews });
+      this.isNews = false;
       return undefined;
     } catch (error) {
       console.error(`status.json was not written: ${(error as Error).message}`);

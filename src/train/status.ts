@@ -72,9 +72,9 @@ export function hasEnded(status: RunStatus): boolean {
   return status.state !== 'starting' && status.state !== 'running';
 }
 
-/** Replaces `status.json` atomically; a power cut leaves the old one or the new one. */
-export function writeStatus(runDir: string, status: RunStatus): void {
-  replaceFile(join(runDir, 'status.json'), `${JSON.stringify(status, null, 2)}\n`, { durable: true });
+/** Replaces `status.json` atomically; where it is durable, a power cut leaves the old one or the new one. */
+export function writeStatus(runDir: string, status: RunStatus, { durable = true } = {}): void {
+  replaceFile(join(runDir, 'status.json'), `${JSON.stringify(status, null, 2)}\n`, { durable });
 }
 
 /**
