@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { InvalidArgument, UnreadableFile } from '../../src/errors';
 import { Random } from '../../src/random';
@@ -17,8 +17,10 @@ import {
   findCheckpoint,
   newestCheckpoint,
   readCheckpoint,
+  readState,
   removeHalfWritten,
   saveCheckpoint,
+  whileRotating,
 } from '../../src/train/checkpoint';
 import { resolveConfig } from '../../src/train/config';
 import { readSafetensors, writeSafetensors } from '../../src/train/safetensors';
@@ -104,6 +106,35 @@ describe('checkpoints', () => {
     expect(newestCheckpoint(run, () => {})?.state.step).toBe(1);
     removeHalfWritten(run);
     expect(existsSync(half)).toBe(false);
+  });
+
+  it('one that makes way for a newer while it is read is looked for again', () => {
+    save(1, { keep: 1 });
+    let step = 1;
+    const read = () => {
+      const dir = findCheckpoint(run);
+      if (step === 1) save(++step, { keep: 1 });
+      return readCheckpoint(dir).state.step;
+    };
+    expect(whileRotating(read)).toBe(2);
+    // One that is damaged is not gone.
+    truncateSync(join(findCheckpoint(run), 'model.safetensors'), 10);
+    expect(() => whileRotating(read)).toThrow(UnreadableFile);
+  });
+
+  it('a state that was changed is no state; its layout may change', () => {
+    const path = join(save(1), 'state.json');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, JSON.stringify(JSON.parse(text)));
+    expect(readState(dirname(path)).step).toBe(1);
+    writeFileSync(path, text.replace('"position": 3', '"position": 4'));
+    expect(() => readCheckpoint(dirname(path))).toThrow('expected the state of a checkpoint as written');
+  });
+
+  it('where the last is gone the newest that is there is found', () => {
+    const first = save(1);
+    rmSync(save(2), { recursive: true });
+    expect(findCheckpoint(run)).toBe(first);
   });
 
   it('a step that is saved again takes the place of the damaged one', () => {

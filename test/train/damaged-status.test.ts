@@ -76,7 +76,7 @@ describe('a status that is missing or damaged', { timeout: 120_000 }, () => {
     const dir = join(process.env.PATCHWISE_RUNS!, 'project');
     for (const name of ['logs', 'checkpoints']) mkdirSync(join(dir, name), { recursive: true });
     writeFileSync(join(dir, 'config.json'), '{}');
-    return expect(attach(dir)).rejects.toThrow('the id of a run');
+    return expect(attach(dir)).rejects.toThrow('expected the folder of a run');
   });
 
   it('how a run has ended is written once the disk has room', async () => {
