@@ -44,13 +44,7 @@ export class Volume {
     this.data = init.data;
     this.spacing = checkSpacing('spacing', init.spacing ?? spacingOf(init.affine));
     this.affine = init.affine ?? scalingAffine(this.spacing);
-    const steps = affineSpacing(this.affine);
-    if (steps.some((step, axis) => step > 0 && Math.abs(step - this.spacing[axis]!) > 1e-3 * step))
-      throw new InvalidArgument(
-        'spacing',
-        `none, or the affine's voxel size ${steps.join(', ')}`,
-        init.spacing,
-      );
+    checkPlace(this.spacing, this.affine);
     this.source = init.source;
     this.header = init.header;
   }
@@ -66,6 +60,13 @@ export class Volume {
     const { shape, spacing, affine, header } = this;
     return new Volume({ shape, spacing, affine, header, data, source });
   }
+}
+
+/** @throws InvalidArgument if the voxel size is not the affine's to 0.1 %: a file keeps one of them only */
+export function checkPlace(spacing: Vec3, affine: Affine): void {
+  const steps = affineSpacing(affine);
+  if (steps.some((step, axis) => step > 0 && Math.abs(step - spacing[axis]!) > 1e-3 * step))
+    throw new InvalidArgument('spacing', `none, or the affine's voxel size ${steps.join(', ')}`, spacing);
 }
 
 function spacingOf(affine: Affine | undefined): Vec3 {

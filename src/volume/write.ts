@@ -11,7 +11,7 @@ import { allocate, type StoredType } from './datatypes';
 import { encodeHeader, type NewHeader, storedTypes } from './header-encode';
 import { pairPaths } from './names';
 import { type Vec3, voxelCount } from './vec3';
-import type { Volume } from './volume';
+import { checkPlace, type Volume } from './volume';
 
 export interface WriteOptions extends LongCall {
   /** How voxels are stored; default float32, which keeps every value. */
@@ -77,6 +77,7 @@ async function writeImage(
   if (!storedTypes.includes(dtype)) throw new InvalidArgument('dtype', 'a data type', dtype, storedTypes);
   if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
   if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
+  checkPlace(place.spacing, place.affine);
   const header: NewHeader = { dtype, slope, intercept, version: options.version, pair: pair !== undefined };
   const head = encodeHeader(place, header);
   const voxels = storedPieces(place.shape, values, header, options);

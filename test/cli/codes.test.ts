@@ -88,7 +88,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     [['decode', 'codes/a.npz', 'x.png'], 'allowed: .nii, .nii.gz'],
     [['decode', 'codes/a.npz', 'x.nii', '--window', 'round'], 'allowed: constant, linear'],
     [['decode', 'codes/a.npz', 'x.nii', '--model', 'OTHER'], 'the model the codes are of'],
-    [['decode', 'codes/a.npz', 'nowhere/x.nii'], 'a folder that can be written'],
+    [['decode', 'codes/a.npz', 'nowhere/x.nii'], 'a place that can be written'],
   ])('refuse %j as wrong usage', async (args, told) => {
     const given = args.map((arg) => ({ MODEL: model, OTHER: other })[arg] ?? arg);
     const { code, stdout, stderr } = await command.run([...given, '--json']);

@@ -5,6 +5,7 @@ import { InvalidArgument } from '../../errors';
 import { allocate, type VoxelArray } from '../datatypes';
 import { storedTypes } from '../header-encode';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
+import { checkPlace } from '../volume';
 import { encodeVoxels, slabsInOrder, type VolumePlace, type VolumeSlab, type WriteOptions } from '../write';
 import { indexBefore, knownSide, setIndexAside, writeEntry } from './dataset-index';
 import { removeUnfinished, unfinished, writeJson } from './files';
@@ -107,6 +108,7 @@ function headOf({ shape, spacing, affine }: VolumePlace, options: DatasetVolumeO
   if (!storedTypes.includes(type)) throw new InvalidArgument('dtype', 'a data type', type, storedTypes);
   if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
   if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
+  checkPlace(spacing, affine);
   return { shape, spacing, affine, type, slope, intercept };
 }
 

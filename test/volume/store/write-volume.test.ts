@@ -12,6 +12,7 @@ import {
   prepareDataset,
   type VolumeSlab,
   writeDatasetVolume,
+  writeSlabs,
   writeVolume,
 } from '../../../src/index';
 import { temporaryFolder } from '../folder';
@@ -19,7 +20,8 @@ import { folderStore } from './zarr-folder';
 
 const folder = temporaryFolder();
 const affine = [-1.4, 0.1, 0.2, 30, 0.12, 1.3, -0.3, -20.5, 0.15, 0.25, 2.2, 7, 0, 0, 0, 1];
-const place = { shape: [50, 41, 77] as const, spacing: [1.5, 1.3, 2.2] as const, affine };
+const spacing = [1.4131171218, 1.3275918047, 2.229349681] as const; // the affine's
+const place = { shape: [50, 41, 77] as const, spacing, affine };
 /** + 0 makes 0 of -0, which scaling does too. */
 const data = phantom({ shape: place.shape, seed: 6 }).data.map((value) => value + 0);
 const plane = 50 * 41;
@@ -137,6 +139,13 @@ describe('a volume that comes in slabs', () => {
     expect(dataset.volumes.map(({ name }) => name)).toEqual(['PAT008_a', 'made', 'own']);
     expect(dataset.side('train').map(({ name }) => name)).toEqual(['PAT008_a', 'own']);
     await dataset.close();
+  });
+
+  it('is refused if its voxel size is not the one of its affine', async () => {
+    const wrong = { ...place, spacing: [1.5, 1.3, 2.2] as const };
+    await expect(writeDatasetVolume(join(folder(), 'wrong'), wrong, slabs())).rejects.toThrow(/spacing/);
+    const file = writeSlabs(join(folder(), 'wrong.nii'), wrong, slabs());
+    await expect(file).rejects.toThrow(/spacing: expected none, or the affine's/);
   });
 
   it('is refused by a folder with an index of something else', async () => {
