@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { compiledFile } from '../../src/package';
+import { compiledFile, nodeArguments } from '../../src/package';
 import { readState } from '../../src/train/checkpoint';
 import type { Run } from '../../src/train/run';
 import { prepareRun } from '../../src/train/train';
@@ -63,8 +64,6 @@ async function expectSaved(run: Run): Promise<void> {
   expect(await run.status()).toMatchObject({ state: 'running' });
 }
 
-const debuggers = (): string => spawnSync('ss', ['-ltnp'], { encoding: 'utf8' }).stdout ?? '';
-
 describe('a signal to a launched rank', { timeout: 120_000 }, () => {
   let port = 27_300 + (process.pid % 1000) * 20;
 
@@ -94,10 +93,39 @@ describe('a signal to a launched rank', { timeout: 120_000 }, () => {
     process.kill(-rank.pid!, signal);
     if (signal.startsWith('SIGUSR')) {
       await expectSaved(run);
-      expect(debuggers()).not.toContain(`pid=${rank.pid},`);
       process.kill(rank.pid!, 'SIGTERM');
     }
     await expectStopped(run);
     expect(await ended).toBe(0);
+  });
+
+  it.each([0, 30, 60, 90, 150, 300])(
+    'SIGUSR1 %s ms after its start leaves no debugger open',
+    async (delay) => {
+      // The first line of every program of ours, and then what has become of Node's debugger.
+      const look = "setTimeout(() => console.error('debugger:', require('node:inspector').url()), 1500);";
+      const main = `require('${compiledFile('src', 'early-signals.js')}'); ${look}`;
+      const child = spawn(process.execPath, ['-e', main], { stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      child.stderr.on('data', (text) => (said += text));
+      const ended = new Promise<NodeJS.Signals | null>((end) => child.on('close', (_, by) => end(by)));
+      await pause(delay);
+      child.kill('SIGUSR1');
+      // In its very first milliseconds Node has no handler at all.
+      if ((await ended) !== 'SIGUSR1') expect(said).toContain('debugger: undefined');
+    },
+  );
+
+  it('a process of ours cannot open a debugger port even before its first line', async () => {
+    const args = nodeArguments('-e', 'setTimeout(() => {}, 2000)');
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (text) => (said += text));
+    const ended = new Promise((end) => child.on('close', (code) => end(code)));
+    await pause(500);
+    child.kill('SIGUSR1');
+    expect(await ended).toBe(0);
+    expect(said).toContain('failed: address not available');
+    expect(said).not.toContain('Debugger listening');
   });
 });
