@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { installKernel } from '../../kernels/install';
 import { listRuns } from '../../src/index';
 import { hasChromium, openBrowser } from '../chromium';
-import { measure, useEveryControl } from '../plot/controls';
+import { type Kind, measure, useEveryControl } from '../plot/controls';
 import { skip } from '../required';
 
 /*
@@ -158,15 +158,17 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     const expected = [
       { button: 4, slider: 3 },
       { button: 4, slider: 1, 'legend entry': 3 },
-      { 'legend entry': 4 },
+      { 'legend entry': 4 }, // more once the run is validated
       { 'mode bar': 2 },
-    ];
+    ] as const;
     for (const [cell, controls] of expected.entries()) {
       const figure = await figureOf(page, cell);
       // A run's figure is used while it moves.
       const title = () => figure.locator('.gtitle').textContent();
       if (cell === 2) await expect.poll(title, { timeout: 120_000 }).toMatch(/running · step [1-9]\d/);
-      expect(await useEveryControl(figure, 1), `cell ${cell}`).toMatchObject(controls);
+      const used = await useEveryControl(figure, 1);
+      for (const [kind, least] of Object.entries(controls))
+        expect(used[kind as Kind], `cell ${cell}: ${kind}`).toBeGreaterThanOrEqual(least);
       await picture(page, `used-${cell}`);
     }
     for (const run of await listRuns(join(folder, 'runs'))) await run.stop();
