@@ -2,31 +2,41 @@
 import type * as TypeScript from 'typescript';
 import type { AccessPath, ImportTable } from './cell-imports';
 import { topLevelNames } from './cell-syntax';
+import type { OwnNames } from './own-names';
 import type { Typescript } from './typescript-load';
 
-/** `__declare({ get x() { return x; }, set x(__value) { x = __value; } }, ["x"]);` */
+/** `const __own = { get x() { return x; }, set x(__value) { x = __value; } }; __declare(__own, ["x"], { ... });` */
 export function declarationsOf(
   typescript: Typescript,
   file: TypeScript.SourceFile,
   imports: ImportTable,
-  isModule: boolean,
+  own: OwnNames | undefined,
 ): string {
-  return isModule ? exportsOf(typescript, file, imports) : namesOf(typescript, file, imports);
+  return own ? namesOf(typescript, file, imports, own) : exportsOf(typescript, file, imports);
 }
 
-function namesOf(typescript: Typescript, file: TypeScript.SourceFile, imports: ImportTable): string {
+function namesOf(
+  typescript: Typescript,
+  file: TypeScript.SourceFile,
+  imports: ImportTable,
+  own: OwnNames,
+): string {
   const { SymbolFlags } = typescript;
-  const { declare, value } = imports.inner;
+  const { declare, value, own: accessorsOf } = imports.inner;
   const accessors = [...imports.names()].map(([name, path]) => getter(name, path));
   const lexical: string[] = [];
   for (const [name, local] of topLevelNames(typescript, file)) {
     const symbol = declared(local);
     if (!isValue(typescript, symbol)) continue;
-    accessors.push(getter(name, [name]), `set ${name}(${value}) { ${name} = ${value}; }`);
+    const set = own.constants.has(name)
+      ? 'throw new TypeError("Assignment to constant variable.");'
+      : `${name} = ${value};`;
+    accessors.push(getter(name, [name]), `set ${name}(${value}) { ${set} }`);
     if (symbol.flags & (SymbolFlags.BlockScopedVariable | SymbolFlags.Class)) lexical.push(name);
   }
   if (accessors.length === 0) return '';
-  return `${declare}({ ${accessors.join(', ')} }, ${JSON.stringify(lexical)}); `;
+  const made = `const ${accessorsOf} = { ${accessors.join(', ')} }; `;
+  return `${own.prelude()}${made}${declare}(${accessorsOf}, ${JSON.stringify(lexical)}, ${own.movers()}); `;
 }
 
 function exportsOf(typescript: Typescript, file: TypeScript.SourceFile, imports: ImportTable): string {
@@ -71,7 +81,8 @@ function declared(local: TypeScript.Symbol): TypeScript.Symbol {
 }
 
 /** True for what exists when the cell runs: no type, nothing that is only declared to exist. */
-function isValue(typescript: Typescript, symbol: TypeScript.Symbol): boolean {
+export function isValue(typescript: Typescript, local: TypeScript.Symbol): boolean {
+  const symbol = declared(local);
   if (!(symbol.flags & typescript.SymbolFlags.Value)) return false;
   const declarations = symbol.declarations ?? [];
   return declarations.some(

@@ -4,6 +4,7 @@
  */
 import type { CellSources } from './cell-source';
 import type { CellError } from './engine';
+import { withoutInnerNames } from './inner-names';
 import { CellInterrupted } from './interrupts';
 import { attempt, read, shown, textOf } from './odd-values';
 import { runInterruptible } from './run-interruptible';
@@ -33,7 +34,7 @@ export function stackOf(error: object, sources: CellSources): string {
   if (known !== undefined) return known;
   const raw = read(error, 'stack');
   if (typeof raw !== 'string') return '';
-  const lines = (attempt(() => sources.rewrite(raw)) ?? raw).split('\n');
+  const lines = (attempt(() => withoutInnerNames(sources.rewrite(raw))) ?? raw).split('\n');
   const stack = withoutOuterScript(lines.filter((line) => !(FRAME.test(line) && MACHINERY.test(line)))).join(
     '\n',
   );
@@ -59,7 +60,7 @@ function describe(thrown: unknown, sources: CellSources, told: Set<unknown>): Ce
     .split('\n')
     .filter((line) => FRAME.test(line));
   const excerpt = sources.excerpt(frames.join('\n'));
-  return named(nameOf(thrown), textOf(read(thrown, 'message')), [
+  return named(nameOf(thrown), withoutInnerNames(textOf(read(thrown, 'message'))), [
     ...(excerpt ? [excerpt] : []),
     ...frames,
     ...fieldsOf(thrown),

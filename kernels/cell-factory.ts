@@ -1,12 +1,13 @@
 /** From the JavaScript of a compiled cell or local module to the function that makes it run. */
 import { compileFunction } from 'node:vm';
 import type { CompiledCell } from './cell-compile';
+import type { Accessors, Movers } from './cell-scope';
 import type { Loaded } from './module-loader';
 
 /** What the function of a compiled cell or module is made with (`given` in cell-compile.ts). */
 export type CellFactory = (given: {
   readonly cells?: object;
-  readonly declare: (accessors: Record<string, unknown>, lexical: readonly string[]) => void;
+  readonly declare: (accessors: Accessors, lexical: readonly string[], movers: Movers) => void;
   readonly star?: (namespace: object) => void;
   readonly modules: readonly Loaded[];
   readonly dynamicImport: (specifier: string) => Promise<unknown>;

@@ -4,20 +4,26 @@
  */
 
 export type Accessors = Record<string, unknown>;
+/** Tell a cell that its functions have to ask the scope for a name from now on, or need not. */
+export type Movers = Readonly<Record<string, (isMoved: boolean) => void>>;
 
 interface Pending {
   readonly name: string;
   readonly fresh: PropertyDescriptor;
   readonly before: PropertyDescriptor | undefined;
+  readonly moverBefore: Movers[string] | undefined;
 }
 
 export class CellScope {
   /** What the code of cells sees: `names.x` is the variable `x` of the newest cell that has declared it. */
   readonly names: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
 
+  /** By name, how to tell the cell that has declared it last. */
+  readonly #movers = new Map<string, Movers[string]>();
+
   /** For a cell that is about to run. */
   open(): CellNames {
-    return new CellNames(this.names);
+    return new CellNames(this.names, this.#movers);
   }
 
   /** Gives cells a name that no cell has declared, with a value that is made when it is first asked for. */
@@ -31,18 +37,25 @@ export class CellNames {
   #pending: Pending[] = [];
   #declared: string[] = [];
 
-  constructor(private readonly names: Record<string, unknown>) {}
+  constructor(
+    private readonly names: Record<string, unknown>,
+    private readonly movers: Map<string, Movers[string]>,
+  ) {}
 
   /**
    * Called by the cell before its first statement with accessors of what it declares. `lexical` names (let, const,
    * class) have no value yet: until they do, the scope still answers with what an earlier cell has given that name.
+   * Functions of an earlier cell that has declared the name go on with the one of this cell.
    */
-  readonly declare = (accessors: Accessors, lexical: readonly string[]): void => {
+  readonly declare = (accessors: Accessors, lexical: readonly string[], movers: Movers): void => {
     for (const [name, fresh] of Object.entries(Object.getOwnPropertyDescriptors(accessors))) {
       const before = Object.getOwnPropertyDescriptor(this.names, name);
       this.#declared.push(name);
+      const moverBefore = this.movers.get(name);
+      this.#appoint(name, movers[name]);
+      moverBefore?.(true);
       if (lexical.includes(name)) {
-        this.#pending.push({ name, fresh, before });
+        this.#pending.push({ name, fresh, before, moverBefore });
         Object.defineProperty(this.names, name, before ? withFallback(fresh, before) : fresh);
       } else Object.defineProperty(this.names, name, fresh);
     }
@@ -54,10 +67,12 @@ export class CellNames {
    */
   settle(): string[] {
     const given = new Set(this.#declared);
-    for (const { name, fresh, before } of this.#pending) {
+    for (const { name, fresh, before, moverBefore } of this.#pending) {
       if (isInitialised(fresh)) Object.defineProperty(this.names, name, fresh);
       else {
         given.delete(name);
+        this.#appoint(name, moverBefore);
+        moverBefore?.(false);
         if (before) Object.defineProperty(this.names, name, before);
         else delete this.names[name];
       }
@@ -65,6 +80,11 @@ export class CellNames {
     this.#pending = [];
     this.#declared = [];
     return [...given];
+  }
+
+  #appoint(name: string, mover: Movers[string] | undefined): void {
+    if (mover) this.movers.set(name, mover);
+    else this.movers.delete(name);
   }
 }
 

@@ -3,6 +3,7 @@
  * - imports go; what they import is reached through the modules that the function is given (`__m0.named.x`);
  * - names that this cell does not declare and an earlier cell did are reached through `__cells.x`;
  * - exports go, and what is declared at the top is handed to the scope as accessors (cell-scope.ts);
+ * - functions see what a later cell declares by the name of one of this cell's (own-names.ts);
  * - the expression at the end of a cell becomes its value, `return [value]`;
  * - loops in asynchronous code ask at every turn whether the cell was interrupted (interrupts.ts), and so do functions
  *   that may go on for ever without a loop, at every call.
@@ -13,6 +14,7 @@ import { ImportTable } from './cell-imports';
 import { awaitsAtTop, bound, isRedirected } from './cell-syntax';
 import { type InnerNames, innerNames } from './inner-names';
 import { InterruptChecks } from './interrupt-checks';
+import { OwnNames } from './own-names';
 import type { Typescript } from './typescript-load';
 
 export interface CellForm {
@@ -42,11 +44,14 @@ export function transformCell(
   const imports = new ImportTable(ts, file, names);
   const isAsync = awaitsAtTop(ts, file);
   const checks = new InterruptChecks(ts, factory, names, isAsync);
+  const own = isModule ? undefined : new OwnNames(ts, factory, file, names);
 
   /** What an identifier that stands for a value has to become; undefined where it stays. */
   function redirected(identifier: TypeScript.Identifier): TypeScript.Expression | undefined {
     const name = identifier.text;
     const access = imports.accessTo(name);
+    const ownAccess = access ? undefined : own?.redirected(identifier);
+    if (ownAccess) return ownAccess;
     if (access === undefined && !known.has(name)) return undefined;
     if (!isRedirected(ts, identifier, file, access !== undefined)) return undefined;
     const [object, ...path] = access ?? [names.cells, name];
@@ -61,6 +66,8 @@ export function transformCell(
     const children = (): TypeScript.Node => ts.visitEachChild(node, visit, context);
     if (ts.isIdentifier(node)) return placed(redirected(node), node) ?? node;
     if (ts.isShorthandPropertyAssignment(node)) return visitShorthand(node);
+    const assigned = own?.assigned(node, (value) => visit(value) as TypeScript.Expression);
+    if (assigned) return placed(assigned, node)!;
     if (ts.isCallExpression(node)) {
       if (node.expression.kind === ts.SyntaxKind.ImportKeyword) {
         const given = node.arguments.map((argument) => visit(argument) as TypeScript.Expression);
@@ -110,7 +117,7 @@ export function transformCell(
     callee: TypeScript.Expression,
     before: TypeScript.Expression,
   ): TypeScript.Expression {
-    if (callee === before || !ts.isIdentifier(before)) return callee;
+    if (callee === before || !ts.isIdentifier(before) || ts.isParenthesizedExpression(callee)) return callee;
     const comma = factory.createComma(factory.createNumericLiteral(0), callee);
     return placed(factory.createParenthesizedExpression(comma), before)!;
   }
@@ -171,7 +178,8 @@ export function transformCell(
         );
   }
 
-  const statements = file.statements.flatMap(visitStatement);
+  const statements: TypeScript.Statement[] = file.statements.flatMap(visitStatement);
+  if (own) for (const [at, statement] of statements.entries()) statements[at] = own.renewable(statement);
   const last = statements.at(-1);
   if (!isModule && last && ts.isExpressionStatement(last)) {
     const value = factory.createArrayLiteralExpression([last.expression]);
@@ -181,7 +189,7 @@ export function transformCell(
   return {
     file: factory.updateSourceFile(file, list),
     imports: imports.specifiers,
-    declarations: checks.prelude(file) + declarationsOf(ts, file, imports, isModule),
+    declarations: checks.prelude(file) + declarationsOf(ts, file, imports, own),
     isAsync,
     names,
   };

@@ -19,8 +19,21 @@ export interface InnerNames {
   readonly value: string;
   /** Module number `at`. */
   module(at: number): string;
-  /** Whether a later cell has declared name number `at` of this cell anew. */
+  /** Whether a later cell has declared name number `at` of this cell again. */
   moved(at: number): string;
+  /** The functions that fetch the value of such a name, and hand it on. */
+  renew(at: number): string;
+  give(at: number): string;
+}
+
+const MOVED = /\(\(_{2,}moved\d+ && _{2,}renew\d+\(\.\.\.\)\) , ([\p{ID_Continue}$]+)\)/gu;
+const CALLED = /\(0 , (_{2,}(?:cells|m\d+)[^()\s]*)\)/g;
+const REACHED = /(?<![\p{ID_Continue}$])_{2,}(?:cells|m\d+\.named)\.(?=[\p{ID_Continue}$])/gu;
+
+/** A message of V8's that quotes compiled code, with the names as they were written. */
+export function withoutInnerNames(message: string): string {
+  if (!message.includes('__')) return message;
+  return message.replace(MOVED, '$1').replace(CALLED, '$1').replace(REACHED, '');
 }
 
 export function innerNames(file: TypeScript.SourceFile): InnerNames {
@@ -42,5 +55,7 @@ export function innerNames(file: TypeScript.SourceFile): InnerNames {
     value: name('value'),
     module: (at) => name(`m${at}`),
     moved: (at) => name(`moved${at}`),
+    renew: (at) => name(`renew${at}`),
+    give: (at) => name(`give${at}`),
   };
 }

@@ -17,6 +17,14 @@ export const MAGICS: Readonly<Record<string, string>> = {
   help: '%help   this list',
 };
 
+/** What `%help` says of cells beside the list. */
+export const NOTES = `
+A name that is declared again is the new one for all cells, also in functions of earlier cells (tslab: only in later cells).
+A local file that has changed is loaded again by the next import. Objects made before keep the code they were made with.
+An ES module (.js, .mjs) below another local ES module is loaded once: restart the kernel after an edit, or make it a .ts file.
+An interrupt does not end, in a timer, in a handler or after an await: a loop that counts or waits for a variable, and
+a loop in plain JavaScript. Nor does it end a read of a pipe that blocks. Restart the kernel then.`;
+
 const LINE = /^([ \t]*)%(%?[a-zA-Z]\w*)(?:[ \t]+(.*))?$/;
 const CALL =
   '(globalThis as unknown as Record<symbol, Record<string, (argument?: unknown) => Promise<unknown>>>)' +

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type * as Library from '../src/index';
 import type { Run } from '../src/index';
 import { type CellEngine, type CellError, type CellOutcome, TYPE_MODES, type TypeMode } from './engine';
-import { expandMagics, MAGICS } from './magic-lines';
+import { expandMagics, MAGICS, NOTES } from './magic-lines';
 import { PACKAGE } from './package-types';
 
 /** Under this registered symbol cells find the functions. */
@@ -144,7 +144,7 @@ class Magics {
   }
 
   help(): void {
-    console.log(Object.values(MAGICS).join('\n'));
+    console.log([...Object.values(MAGICS), NOTES].join('\n'));
   }
 }
 

@@ -269,6 +269,7 @@ test('% lines: help, time, env; in a template literal they are text; unknown one
   const text = async (code: string): Promise<string> =>
     kernel.textOf(kernel.begin(code)) || (await said(code));
   expect(await text('%help')).toContain('%attach [id]');
+  expect(await text('%help')).toMatch(/declared again[\s\S]*loaded once[\s\S]*An interrupt does not end/);
   expect(await text('%env PATCHWISE_X=1 2')).toBe('');
   expect(await value('process.env.PATCHWISE_X')).toBe("'1 2'");
   expect(await text('%env PATCHWISE_X')).toBe('1 2\n');

@@ -61,6 +61,13 @@ export function executionCases(engine: 'typescript' | 'tslab'): void {
     expect((await kernel.execute('1')).reply.execution_count).toBe(counted + 1);
   });
 
+  test('functions see a name that is declared again; in tslab those of later cells only', async () => {
+    await kernel.execute('let again = 1; function readAgain() { return again }');
+    const { outputs } = await kernel.execute('let again = 2; [readAgain(), (() => again)()]');
+    const expected = engine === 'typescript' ? '[ 2, 2 ]' : '[ 1, 2 ]';
+    expect(outputs.at(-1)!.content.data).toEqual({ 'text/plain': expected });
+  });
+
   test('execute_input repeats the code with its number', async () => {
     const id = kernel.begin('/* seen */ 1');
     const { reply } = await kernel.finished(id);

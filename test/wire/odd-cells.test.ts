@@ -218,3 +218,63 @@ test('what ends behind a dot, or after "function", goes on', async () => {
   for (const code of ['a b', ') ('])
     expect((await kernel.request('is_complete_request', { code })).status).toBe('invalid');
 });
+
+test('functions of earlier cells see what a later cell declares by one of their names', async () => {
+  await kernel.execute(`let cnt = 1; const step = 10, { deep: [inner] } = { deep: [5] };
+    function readCnt() { return cnt } function add() { cnt += step; return cnt }
+    const bump = () => cnt++, less = () => --cnt, both = () => ({ cnt, inner }), set = (n: number) => { cnt = n };
+    const spread = (pair: [number, number]) => { [cnt] = pair; ({ cnt } = { cnt: cnt + pair[1] }); for (cnt of [cnt + 1]); return cnt };
+    const shadowed = (cnt: number) => cnt, late = () => { try { return cnt } finally { (cnt as number) = cnt + 1 } };
+    function named() { return 'old' } function call() { return named() } class Kept { static again() { return Kept } step = step }
+    enum Kind { A = 1 } const kind = () => Kind.A; const make = () => new Kept();`);
+  expect(await value('[readCnt(), add(), bump(), cnt, less(), both(), call(), kind()].join()')).toBe(
+    `'1,11,11,12,11,[object Object],old,1'`,
+  );
+  expect(await value('[spread([4, 2]), late(), readCnt(), shadowed(3)]')).toBe('[ 7, 7, 8, 3 ]');
+  expect(await value('const before = readCnt(); let cnt = 2; [before, readCnt(), add(), cnt]')).toBe(
+    '[ 8, 2, 12, 12 ]',
+  );
+  expect(await value('cnt = 3; [readCnt(), add(), bump(), cnt, less(), cnt, both().cnt].join()')).toBe(
+    `'3,13,13,14,13,13,13'`,
+  );
+  expect(await value('set(20); [cnt, spread([4, 2]), cnt, late(), cnt, shadowed(3)]')).toBe(
+    '[ 20, 7, 7, 7, 8, 3 ]',
+  );
+  expect(await value('const step = 100; let inner = 6; [add(), both().inner, make().step]')).toBe(
+    '[ 108, 6, 100 ]',
+  );
+  await kernel.execute(`function named() { return 'new' }`);
+  expect(await value('enum Kind { A = 2 }\nclass Kept { other = 1 }\n[call(), kind(), make()]')).toBe(
+    `[ 'new', 2, Kept { other: 1 } ]`,
+  );
+  // A third declaration, and one that is not reached.
+  expect(await value('let cnt = 50; [readCnt(), add()]')).toBe('[ 50, 150 ]');
+  expect((await failure(`if (add() > 0) throw new Error('early'); let cnt = 9;`)).ename).toBe('Error');
+  expect(await value('[cnt, readCnt(), bump(), cnt]')).toBe('[ 250, 250, 250, 251 ]');
+  expect(await value('import { sep as cnt } from "node:path"; readCnt()')).toBe(`'/'`);
+});
+
+test('constants stay constant, and messages name what was written', async () => {
+  await kernel.execute('%types off');
+  const text = async (code: string): Promise<string> => (await failure(code)).text.split('\n')[0]!;
+  const constant = 'TypeError: Assignment to constant variable.';
+  expect(
+    await text('const fixed = 1; const use = () => fixed; const change = () => { fixed = 2 }; change()'),
+  ).toBe(constant);
+  expect(await text('const firm = 1; const useFirm = () => firm; firm = 2')).toBe(constant);
+  expect(await text('firm = 2')).toBe(constant);
+  expect(await text('[firm] = [2]')).toBe(constant);
+  expect(await value('[fixed, firm, useFirm()]')).toBe('[ 1, 1, 1 ]');
+  expect(await text('const none = undefined; const tryIt = () => none(); tryIt()')).toBe(
+    'TypeError: none is not a function',
+  );
+  expect(await text('none()')).toBe('TypeError: none is not a function');
+  expect(await text('const some = {}; const tryMethod = () => some.run(); tryMethod()')).toBe(
+    'TypeError: some.run is not a function',
+  );
+  expect(await text('some.run()')).toBe('TypeError: some.run is not a function');
+  expect(await text('(() => early)(); let early = 1')).toBe(
+    `ReferenceError: Cannot access 'early' before initialization`,
+  );
+  await kernel.execute('%types strict');
+});
