@@ -58,7 +58,15 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 /** What the file system says of a place that a user chose badly. */
-const misplaced = ['EACCES', 'EEXIST', 'EISDIR', 'ENOENT', 'ENOTDIR', 'EPERM', 'EROFS'];
+const misplaced: Readonly<Record<string, string>> = {
+  EACCES: 'permission is denied',
+  EEXIST: 'something else is there',
+  EISDIR: 'a folder is there',
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'a file stands where a folder is needed',
+  EPERM: 'permission is denied',
+  EROFS: 'the disk is read-only',
+};
 
 /** Writes to a path that a user gave. @throws InvalidArgument where nothing can be written there */
 export function writeTo<T>(argument: string, path: string, write: () => T): T {
@@ -71,7 +79,8 @@ export function writeTo<T>(argument: string, path: string, write: () => T): T {
 
 /** InvalidArgument where the system says that a place was chosen badly; any other error as it is. */
 export function placeError(argument: string, path: string, error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === undefined || !misplaced.includes(code)) return error;
-  return new InvalidArgument(argument, `a place that can be written (${code})`, path);
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const why = misplaced[code];
+  if (why === undefined) return error;
+  return new InvalidArgument(argument, `a place that can be written, but ${why} (${code})`, path);
 }

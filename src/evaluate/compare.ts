@@ -114,11 +114,12 @@ export function compareVolumes(
       ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, window) }),
       mae: errors.mae,
       rmse: errors.rmse,
-      ...seamsOf(volume, jumping, grid, {
-        period: first?.downsample,
-        reference: flat,
-        window: options.windows?.[name],
-      }),
+      ...(unknown < expected.length &&
+        seamsOf(volume, jumping, grid, {
+          period: first?.downsample,
+          reference: flat,
+          window: options.windows?.[name],
+        })),
       ...(volume instanceof Reconstruction && { perplexity: volume.perplexity, usage: volume.usage }),
     });
     if (grid) profiles.push(...profilesOf(name, jumping, grid));

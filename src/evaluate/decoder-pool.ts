@@ -69,16 +69,18 @@ export async function* decodePatches(
   const source = patches[Symbol.iterator]();
   const underWay: Promise<DecodedPatch>[] = [];
   let sent = 0;
+  let count = 1;
   const send = (): void => {
     const next = source.next();
     if (next.done) return;
-    const decoded = workers[sent++ % workers.length]!.decode(next.value);
+    const turn = sent++ % count;
+    workers[turn] ??= new DecoderWorker(setup); // fewer patches than workers start fewer
+    const decoded = workers[turn].decode(next.value);
     decoded.catch(() => {}); // awaited below; until then a failure must not count as unhandled
     underWay.push(decoded);
   };
   try {
-    const count = asked ?? (await workers[0]!.ready);
-    while (workers.length < count) workers.push(new DecoderWorker(setup));
+    count = asked ?? (await workers[0]!.ready);
     for (let i = 0; i < 2 * count; i++) send();
     while (underWay.length > 0) {
       options.signal?.throwIfAborted();

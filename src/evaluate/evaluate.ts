@@ -3,7 +3,7 @@ import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
 import { readState } from '../train/checkpoint';
 import type { ChosenCheckpoint } from '../train/choose-checkpoint';
-import { type RunSide, sidesOf } from '../train/sides';
+import { placeOf, type RunSide, sidesOf } from '../train/sides';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import { readCohort } from './cohort';
@@ -76,7 +76,12 @@ export async function evaluateFiles(
   const counts: number[] = [];
   const notes: string[] = [];
   const sideOf = await sidesOf(readState(checkpoint.dir).config);
-  const sources = files.map((file) => ({
+  const different = [...new Map(files.map((file) => [placeOf(file), file])).values()];
+  if (different.length < files.length)
+    notes.push(
+      `${files.length - different.length} of ${files.length} names are of a file named before: it counts once`,
+    );
+  const sources = different.map((file) => ({
     file,
     read: () => readVolume(file, { canonical, index, channel, signal }),
   }));

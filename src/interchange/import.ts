@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidArgument, UnreadableFile } from '../errors';
-import { checkModelConfig, type ModelConfig } from '../model/config';
+import { checkModelConfig, type ModelConfig, stages } from '../model/config';
 import { PRESETS } from '../model/presets';
 import { asItWas, fitQuantiser } from '../model/quantisers/options';
 import { type StateArray, sizeOf } from '../model/weights';
@@ -60,9 +60,10 @@ export async function importSafetensors(
   const { tensors, others, metadata } = readForeignSafetensors(path);
   const copy = chooseCopy(path, tensors, options.prefix);
   const found = copy.arrays;
-  const known = metadata.patchwise ? (JSON.parse(metadata.patchwise) as Partial<Known>) : {};
+  const known = knownOf(path, metadata.patchwise);
   const read: ModelConfig = known.model ?? { ...PRESETS.guide.model, ...modelOf(path, found) };
   const model = checkModelConfig(fitQuantiser(asItWas({ ...read, ...options.model }), options.model));
+  if (!known.model && options.model?.groups === undefined) requireDefaultGroups(path, model);
   const arrays = stateOf(path, found, model);
   const names = [...tensors.keys(), ...others.keys()];
   const ignored = names.filter((name) => !arrays.has(copy.ownName(name) ?? ''));
@@ -112,6 +113,18 @@ interface Known {
   readonly intensity: IntensitySpec;
 }
 
+/** What Patchwise wrote beside the arrays; nothing in a file of another program. */
+function knownOf(path: string, metadata: unknown): Partial<Known> {
+  if (metadata === undefined) return {};
+  try {
+    const known: unknown = JSON.parse(String(metadata));
+    if (typeof known === 'object' && known !== null) return known;
+  } catch {
+    // told below
+  }
+  throw new UnreadableFile(path, 'metadata `patchwise` as export writes it', String(metadata).slice(0, 60));
+}
+
 /** What the arrays tell of the model. */
 function modelOf(path: string, found: ReadonlyMap<string, StateArray>): Partial<ModelConfig> {
   const shapeOf = (name: string): readonly number[] => {
@@ -133,6 +146,18 @@ function modelOf(path: string, found: ReadonlyMap<string, StateArray>): Partial<
     encoderBlocks: count(/^encoder\.conv_blocks\.0\.(res\d*)\./),
     decoderBlocks: count(/^decoder\.conv_blocks\.0\.(res\d*)\./),
   };
+}
+
+/** PyTorch refuses to norm channels that its groups do not divide, so a narrow model cannot have the default's. */
+function requireDefaultGroups(path: string, model: ModelConfig): void {
+  const narrow = stages(model).find(({ below }) => below % model.groups !== 0);
+  if (narrow)
+    throw new InvalidArgument(
+      'groups',
+      `the groups of the model's norms, as ${path} has layers of ${narrow.below} channels, which ${model.groups} ` +
+        'groups do not divide',
+      'nothing',
+    );
 }
 
 /** The modules of a generator. */
@@ -159,12 +184,16 @@ function stateOf(
     const array = found.get(name);
     const ours = array ? fromTorch(name, array) : filledIn(name, shape, found);
     if (!ours) throw new UnreadableFile(path, `a VQ-GAN, with an array ${name}`, 'none of that name');
-    if (ours.shape.join() !== shape.join() && sizeOf(ours.shape) !== 1)
+    // A scalar may have an axis or none.
+    const fits = ours.shape.join() === shape.join() || (sizeOf(ours.shape) === 1 && sizeOf(shape) === 1);
+    if (!fits)
       throw new InvalidArgument(
         `model, whose ${name}`,
         `would be [${shape}] as [kd, kh, kw, in, out] where it has five axes`,
         ours.shape,
       );
+    if (!ours.data.every(Number.isFinite))
+      throw new UnreadableFile(path, 'a model of finite numbers', `NaN or infinity in ${name}`);
     state.set(name, { shape, data: ours.data });
   }
   return state;

@@ -103,10 +103,12 @@ function read(
   } catch (cause) {
     throw unreadable(path, 'a header that is not JSON', cause);
   }
-  const { __metadata__: metadata = {}, ...entries } = header;
+  if (!isObject(header)) throw unreadable(path, 'a header that is no JSON object');
+  const { __metadata__: metadata, ...entries } = header;
   const tensors = new Map<string, StoredTensor>();
   const others = new Map<string, string>();
   for (const [name, entry] of Object.entries(entries)) {
+    if (!isEntry(entry)) throw unreadable(path, `${name} without a type, a shape and its place in the file`);
     const [from, to] = entry.data_offsets;
     const conversion = entry.dtype === 'F32' ? undefined : convert(entry, name);
     if (entry.dtype !== 'F32' && !conversion) {
@@ -128,7 +130,26 @@ function read(
     }
     tensors.set(name, { shape: entry.shape, data });
   }
-  return { tensors, others, metadata: metadata as unknown as Record<string, string> };
+  return { tensors, others, metadata: (metadata ?? {}) as unknown as Record<string, string> };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Whether a damaged header still says where a tensor is: offsets and sizes are whole numbers from 0, in order. */
+function isEntry(value: unknown): value is HeaderEntry {
+  if (!isObject(value)) return false;
+  const { dtype, shape, data_offsets: offsets } = value as Partial<HeaderEntry>;
+  const areSizes = (list: unknown): list is number[] =>
+    Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+  return (
+    typeof dtype === 'string' &&
+    areSizes(shape) &&
+    areSizes(offsets) &&
+    offsets.length === 2 &&
+    offsets[0]! <= offsets[1]!
+  );
 }
 
 /** What `torch.save` wrote, with the way to make safetensors of it; undefined for anything else. */

@@ -67,7 +67,8 @@ async function fileVolumes(config: RunConfig): Promise<KnownVolume[]> {
   }));
 }
 
-function placeOf(source: string): string {
+/** What is the same for all names of one file. */
+export function placeOf(source: string): string {
   try {
     return realpathSync(source);
   } catch {

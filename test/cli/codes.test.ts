@@ -56,7 +56,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     const { code, stdout, stderr } = await command.run(['encode', model, 'a.nii.gz', '-o', 'lines']);
     expect(code).toBe(0);
     const [headings, row, all] = stdout.split('\n');
-    expect(headings).toMatch(/^codes +size +of int16 +perplexity +usage +seconds$/);
+    expect(headings).toMatch(/^codes +size +of int16 +perplexity +codes in use, % +seconds$/);
     expect(row).toMatch(/^lines\/a\.npz +[\d.]+ KiB +1 \/ [\d.]+ /);
     expect(all).toMatch(/^all 1: perplexity /);
     expect(stderr).toMatch(/^encode \d+\/(\d+) patches[\s\S]*encode \1\/\1 patches/);
@@ -88,7 +88,10 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     [['decode', 'codes/a.npz', 'x.png'], 'allowed: .nii, .nii.gz'],
     [['decode', 'codes/a.npz', 'x.nii', '--window', 'round'], 'allowed: constant, linear'],
     [['decode', 'codes/a.npz', 'x.nii', '--model', 'OTHER'], 'the model the codes are of'],
-    [['decode', 'codes/a.npz', 'nowhere/x.nii'], 'a place that can be written'],
+    [
+      ['decode', 'codes/a.npz', 'nowhere/x.nii'],
+      'a place that can be written, but its folder does not exist (ENOENT)',
+    ],
   ])('refuse %j as wrong usage', async (args, told) => {
     const given = args.map((arg) => ({ MODEL: model, OTHER: other })[arg] ?? arg);
     const { code, stdout, stderr } = await command.run([...given, '--json']);

@@ -33,7 +33,10 @@ describe('export and import', { timeout: 300_000 }, () => {
       join('onnx', `${part}.onnx`),
     );
     for (let i = 0; i < 2; i++)
-      expect(await command.json('export', model, 'onnx', '--format', 'onnx')).toEqual({ files: parts });
+      expect(await command.json('export', model, 'onnx', '--format', 'onnx')).toEqual({
+        files: parts,
+        checkpoint: { dir: model, step: expect.any(Number), why: 'as named' },
+      });
     expect(readdirSync(join(folder, 'onnx')).sort()).toEqual(parts.map((path) => path.slice(5)).sort());
     writeFileSync(join(folder, 'whole.onnx'), 'an older one');
     await command.json('export', model, 'whole.onnx', '--format', 'onnx');
@@ -45,11 +48,11 @@ describe('export and import', { timeout: 300_000 }, () => {
     [['export', 'MODEL', 'x', '--format', 'torch'], 2, 'allowed: safetensors, onnx'],
     [['export', 'MODEL', 'x'], 2, '--format'],
     [['export', 'no-run', 'x', '--format', 'onnx'], 2, 'run: expected'],
-    [['export', 'MODEL', 'none/x', '--format', 'safetensors'], 2, 'a place that can be written (ENOENT)'],
+    [['export', 'MODEL', 'none/x', '--format', 'safetensors'], 2, 'its folder does not exist (ENOENT)'],
     [
       ['export', 'MODEL', 'junk.safetensors/x', '--format', 'onnx'],
       2,
-      'a place that can be written (ENOTDIR)',
+      'a file stands where a folder is needed (ENOTDIR)',
     ],
     [['import', 'none.safetensors', 'y'], 1, 'none.safetensors: expected safetensors, found nothing'],
     [['import', 'junk.safetensors', 'y'], 1, 'junk.safetensors: expected safetensors, found 4 bytes'],
@@ -77,7 +80,10 @@ describe('export and import', { timeout: 300_000 }, () => {
       ...['lpips.a', 'lpips.b', 'steps'].map((name) => [name, extra] as const),
     ]);
     writeSafetensors(join(folder, 'more.safetensors'), others);
-    const { stdout } = await command.run(['import', 'more.safetensors', 'more', '--patch', '8,8,8']);
+    const { stdout } = await command.run([
+      ...['import', 'more.safetensors', 'more'],
+      ...['--patch', '8,8,8', '--groups', '2'],
+    ]);
     expect(stdout).toContain('passed over 3 other arrays: lpips.* (2), steps\n');
     const twice = [...tensors].map(([name, array]) => [`ema.${name}`, array] as const);
     writeSafetensors(join(folder, 'twice.safetensors'), new Map([...tensors, ...twice]));

@@ -80,7 +80,8 @@ describe('a comparison', () => {
       'no SSIM: it needs 11 voxels on every axis, the volume has 24 x 20 x 2',
     );
     const empty = reference.with(reference.data.map(() => Number.NaN));
-    const [row] = compareVolumes(empty, { candidate }, { intensity: [-1, 1] }).metrics;
+    const [row] = compareVolumes(empty, { candidate }, { intensity: [-1, 1], grid }).metrics;
+    expect(row).not.toHaveProperty('seamEnergy');
     expect([row!.psnr, row!.ssim, row!.mae]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -93,6 +93,12 @@ describe('reconstructing', () => {
     expect(aggregate[0]!.metrics.mae!.count).toBe(1);
     expect(leftOut).toEqual([{ file: bad, reason: expect.stringContaining('bad.nii: expected') }]);
     await expect(evaluateFiles(checkpoint, [bad], options)).rejects.toThrow(/at least one volume/);
+    // One patient that is named three times has no interval of three.
+    symlinkSync(good, join(folder, 'link.nii'));
+    const names = [good, join(folder, 'sub', '..', 'good.nii'), join(folder, 'link.nii')];
+    const once = await evaluateFiles(checkpoint, names, { ...options, windows });
+    expect([once.rows.length, once.aggregate[0]!.metrics.mae!.count]).toEqual([1, 1]);
+    expect(once.notes).toContain('2 of 3 names are of a file named before: it counts once');
   });
 
   it('takes the window that a dataset was prepared with, for volumes that the training has not seen', async () => {

@@ -138,6 +138,54 @@ it('refuses what is no such model, and says which array is wrong', async () => {
   await expect(
     attempt((all) => all.set('pre_vq_conv.conv.bias', { shape: [2], data: new Float32Array(2) })),
   ).rejects.toThrow(/pre_vq_conv\.conv\.bias/);
+  // One number fills no array of three.
+  await expect(
+    attempt((all) => all.set('pre_vq_conv.conv.bias', { shape: [1], data: new Float32Array(1) })),
+  ).rejects.toThrow(/pre_vq_conv\.conv\.bias/);
+  for (const value of [Number.NaN, Number.NEGATIVE_INFINITY])
+    await expect(
+      attempt((all) => all.set('pre_vq_conv.conv.bias', { shape: [3], data: Float32Array.of(1, value, 1) })),
+    ).rejects.toThrow(/finite numbers, found NaN or infinity in pre_vq_conv\.conv\.bias/);
+});
+
+it('asks for the groups of a model that cannot have the default ones', async () => {
+  const options = { model: { downsample: model.downsample }, patch };
+  await expect(importSafetensors(file, join(folder, 'groups'), options)).rejects.toThrow(
+    /^groups: .*channels, which 32 groups do not divide/,
+  );
+});
+
+describe('a damaged file', () => {
+  const path = join(folder, 'damaged.safetensors');
+  const attempt = (header: unknown) => {
+    const json = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(json.length));
+    writeFileSync(path, Buffer.concat([length, json, Buffer.alloc(16)]));
+    return importSafetensors(path, join(folder, 'damaged'));
+  };
+
+  it.each([[null], ['text'], [[]]])('is refused where its header is %j', async (header) => {
+    await expect(attempt(header)).rejects.toThrow(/damaged\.safetensors: .*no JSON object/);
+  });
+
+  it.each([
+    [null],
+    [{ dtype: 'F32', shape: [2] }],
+    [{ dtype: 'F32', data_offsets: [0, 8] }],
+    [{ dtype: 'F32', shape: [2], data_offsets: [-8, 0] }],
+    [{ dtype: 'F32', shape: [-1, -2], data_offsets: [0, 8] }],
+    [{ dtype: 'F32', shape: [2], data_offsets: [8, 0] }],
+    [{ shape: [2], data_offsets: [0, 8] }],
+  ])('is refused where it has a tensor that is %j', async (entry) => {
+    await expect(attempt({ weight: entry })).rejects.toThrow(/damaged\.safetensors: .*weight without a type/);
+  });
+
+  it.each([['{'], ['null'], [5]])('is refused where our metadata are %j', async (patchwise) => {
+    const weight = { dtype: 'F32', shape: [2, 1, 1, 1, 1], data_offsets: [0, 8] };
+    const header = { __metadata__: { patchwise }, 'encoder.conv_first.conv.weight': weight };
+    await expect(attempt(header)).rejects.toThrow(/metadata `patchwise` as export writes it/);
+  });
 });
 
 describe('a file with several models', () => {
