@@ -5,13 +5,10 @@ import { interruptible } from './terminal';
 export async function follow(run: Run, json: boolean | undefined): Promise<void> {
   const call = interruptible(run.id);
   const { steps } = await run.status();
-  let greeted = false;
+  const tellNew = noticeTeller(run);
   try {
     for await (const record of run.metrics({ signal: call.signal })) {
-      if (!greeted) {
-        for (const notice of runNotices(await run.status())) process.stderr.write(`${notice}\n`);
-        greeted = true;
-      }
+      await tellNew();
       if (record.split === 'train') call.onProgress?.({ done: record.step, total: steps, what: 'steps' });
       else if (!json) process.stderr.write(`\n${recordLine(record)}\n`);
     }
@@ -21,6 +18,20 @@ export async function follow(run: Run, json: boolean | undefined): Promise<void>
     return;
   }
   await run.done;
+}
+
+/** Tells on stderr what somebody who looks at the run should know, each notice once; looks every second at most. */
+function noticeTeller(run: Run): () => Promise<void> {
+  const told = new Set<string>();
+  let looked = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (performance.now() - looked < 1000) return;
+    looked = performance.now();
+    for (const notice of runNotices(await run.status())) {
+      if (!told.has(notice)) process.stderr.write(`\n${notice}\n`);
+      told.add(notice);
+    }
+  };
 }
 
 /** A run's state, and what else to know of it. */
