@@ -1,9 +1,10 @@
 /** Makes the kernel and its JupyterLab extension known to Jupyter: two folders under a `share/jupyter`. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../src/make-folder';
 import { nodeArguments, packageRoot } from '../src/package';
 
 export const KERNEL_NAME = 'patchwise';
@@ -36,7 +37,7 @@ export async function installKernel(
 ): Promise<{ kernel: string; extension?: string }> {
   const share = await shareFolder(options);
   const kernel = join(share, 'kernels', KERNEL_NAME);
-  await mkdir(kernel, { recursive: true });
+  makeFolder(kernel);
   await writeFile(join(kernel, 'kernel.json'), `${JSON.stringify(kernelSpec(options.engine), null, 2)}\n`);
 
   const source = join(packageRoot(), 'kernels', 'labextension');

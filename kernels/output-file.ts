@@ -4,20 +4,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import {
-  access,
-  lstat,
-  mkdir,
-  open,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { access, lstat, open, readlink, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidArgument } from '../src/index';
+import { makeFolder } from '../src/make-folder';
 
 export const STDOUT = '/dev/stdout';
 const NAMES_OF_STDOUT = [STDOUT, '/dev/fd/1', '/proc/self/fd/1'];
@@ -44,7 +34,7 @@ export class OutputFile {
       return new OutputFile(path, path, 'stream', undefined);
     const target = await followLinks(resolve(path));
     try {
-      await makeFolder(dirname(target));
+      makeFolder(dirname(target));
       const probe = temporaryBeside(target);
       await (await open(probe, 'wx')).close();
       await rm(probe);
@@ -80,16 +70,6 @@ export class OutputFile {
 /** True for the names by which a process calls its own stdout. */
 export function isStdout(path: string): boolean {
   return NAMES_OF_STDOUT.includes(path);
-}
-
-/** Makes a folder and those above it. Not by mkdir's `recursive`: Node 20 never returns where nothing can be made, as in /proc. */
-async function makeFolder(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) return;
-  if (dirname(path) !== path) await makeFolder(dirname(path));
-  await mkdir(path).catch(async (error: Error) => {
-    if (!(await stat(path).catch(() => undefined))?.isDirectory()) throw error; // somebody else may have made it
-  });
 }
 
 /** Where `path` leads, also if there is no file yet at the end of its links. */

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { InvalidArgument, type LongCall, phantom, writeVolume } from '../../src/index';
+import { makeFolder } from '../../src/make-folder';
 
 export interface PhantomFolder extends LongCall {
   readonly folder: string;
@@ -13,7 +13,7 @@ export interface PhantomFolder extends LongCall {
 
 /** Fills a folder with phantoms, seeds 0 to count - 1, keeping those it has; gives their paths. */
 export async function preparePhantoms({ folder, count, shape, ...call }: PhantomFolder): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   const paths: string[] = [];
   for (let seed = 0; seed < count; seed++) {
     call.signal?.throwIfAborted();

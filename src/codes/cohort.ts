@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeTo } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import { type CohortFile, readCohort } from '../evaluate/cohort';
 import { chooseCheckpoint, type ModelSource } from '../evaluate/pass';
+import { makeFolder } from '../make-folder';
 import { perplexity, usage } from '../model/codebook';
 import type { ChosenCheckpoint } from '../train/choose-checkpoint';
 import { readVolume } from '../volume/read';
@@ -52,7 +52,7 @@ export async function encodeFiles(
 ): Promise<EncodedCohort> {
   const { volumes, leftOut } = volumesOf(input, options.canonical);
   if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
-  writeTo('folder', folder, () => mkdirSync(folder, { recursive: true }));
+  writeTo('folder', folder, () => makeFolder(folder));
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   const rows: EncodedRow[] = [];

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile, replaceFileBy, writeTo } from '../atomic-file';
 import type { ModelSource, PassOptions } from '../evaluate/pass';
+import { makeFolder } from '../make-folder';
 import type { ModelConfig } from '../model/config';
 import { codeCount } from '../model/quantisers/create';
 import { version } from '../package';
@@ -56,7 +56,7 @@ export async function exportOnnx(
     return file;
   };
   if (path.endsWith('.onnx')) return [write(path, wholeGraph(trained))];
-  writeTo('output', path, () => mkdirSync(path, { recursive: true }));
+  writeTo('output', path, () => makeFolder(path));
   return onnxParts.map((part) => write(join(path, `${part}.onnx`), partGraph(part, trained)));
 }
 

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { useBackend } from '../compute/backend';
 import { visibleGpus } from '../compute/gpus';
 import { rankThreads } from '../compute/threads';
 import { InvalidArgument } from '../errors';
+import { makeFolder } from '../make-folder';
 import { compiledFile, nodeArguments } from '../package';
 import type { LongCall } from '../progress';
 import { afterSeconds } from '../timer';
@@ -63,7 +64,7 @@ export async function checkRanks(options: RanksCheckOptions): Promise<RanksCheck
   );
   let work: string | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     work = mkdtempSync(join(folder, '.probe-'));
   } catch (error) {
     findings.push({

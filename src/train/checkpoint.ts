@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -15,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { replaceFile } from '../atomic-file';
 import { InvalidArgument, UnreadableFile } from '../errors';
+import { makeFolder } from '../make-folder';
 import type { Intensity } from '../volume/intensity';
 import type { BestMetric, Ranked } from './best';
 import type { RunConfig } from './config';
@@ -89,7 +89,7 @@ export function saveCheckpoint(
   const dir = join(root, name);
   const temporary = join(root, `.${name}.${process.pid}.tmp`);
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
+  makeFolder(temporary);
   try {
     const files: Record<string, { bytes: number; sha256: string }> = {};
     for (const [part, file] of Object.entries(tensorFiles)) {

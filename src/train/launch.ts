@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RunFailed } from '../errors';
+import { makeFolder } from '../make-folder';
 import { compiledFile, nodeArguments } from '../package';
 import { identify, signalProcess } from '../process-identity';
 import { afterSeconds } from '../timer';
@@ -48,7 +49,7 @@ async function start(
   const { error: _, note: _note, ...before } = readStatus(runDir);
   // Ranks whose supervisor was killed are about to end, and must not write any more.
   for (const left of processesOf(before)) signalProcess(left, 'SIGKILL');
-  mkdirSync(join(runDir, 'logs'), { recursive: true });
+  makeFolder(join(runDir, 'logs'));
   const log = openSync(join(runDir, 'logs', 'supervisor.log'), 'a');
   const supervisor = spawn(
     process.execPath,

@@ -2,10 +2,11 @@
  * The folders in which this user has started runs, so that an id finds its run from any folder: one path a line, the
  * latest first, in the user's cache. Nothing depends on it: where it cannot be kept, an id is looked up in one folder.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { replaceFile } from '../atomic-file';
+import { makeFolder } from '../make-folder';
 
 const MOST = 50;
 
@@ -14,7 +15,7 @@ export function rememberRunsRoot(root: string): void {
   if (known[0] === root || /\n/.test(root)) return;
   const roots = [root, ...known.filter((other) => other !== root)].slice(0, MOST);
   try {
-    mkdirSync(dirname(listPath()), { recursive: true });
+    makeFolder(dirname(listPath()));
     replaceFile(listPath(), `${roots.join('\n')}\n`);
   } catch {
     // A home that cannot be written to: the run goes on without.

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidConfig, RunFailed } from '../errors';
+import { makeFolder } from '../make-folder';
 import { version } from '../package';
 import type { LongCall } from '../progress';
 import { noVolumes, searchFolder } from '../volume/folder';
@@ -60,7 +61,7 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   const config = resolveConfig({ ...options, data });
 
   try {
-    mkdirSync(join(dir, 'logs'), { recursive: true });
+    makeFolder(join(dir, 'logs'));
     if (volumes.length > 0) mkdirSync(join(dir, 'data'));
     for (const [i, volume] of volumes.entries()) {
       call.onProgress?.({ done: i, total: volumes.length, what: 'volumes' });

@@ -1,7 +1,8 @@
 /** Builds the native part of the libtorch backend with the system's compiler. Nothing of it happens at install. */
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../make-folder';
 import { compiledFile } from '../../package';
 import type { LongCall } from '../../progress';
 import { buildFolder, execute, findCompiler, nodeApiHeaders, testInProcess } from '../toolchain';
@@ -36,7 +37,7 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
   const march = options.march === 'native' ? undefined : options.march;
   const flags = compilerFlags(libtorch, march);
   const folder = buildFolder('libtorch');
-  await mkdir(dirname(folder), { recursive: true });
+  makeFolder(dirname(folder));
   const work = await mkdtemp(`${folder}-`);
   try {
     const units = await writeUnits(work);

@@ -7,6 +7,7 @@ import { statSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
+import { makeFolder } from '../../make-folder';
 import { compiledFile, packageRoot } from '../../package';
 import type { LongCall } from '../../progress';
 import {
@@ -56,7 +57,7 @@ export async function buildTensorflow(options: TensorflowBuildOptions = {}): Pro
     onProgress?.({ done: STEPS.indexOf(step), total: STEPS.length, what });
   const compiler = await findCompiler('tensorflow');
   const folder = buildFolder('tensorflow');
-  await mkdir(dirname(folder), { recursive: true });
+  makeFolder(dirname(folder));
   const work = await mkdtemp(`${folder}-`);
   try {
     report('find', 'looking for TensorFlow');

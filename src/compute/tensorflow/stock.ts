@@ -1,10 +1,11 @@
 /** The TensorFlow that tfjs-node was made for: Google's C library 2.9.1, where no other is here and it can serve. */
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
+import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
 import { execute, tell } from '../toolchain';
 import { type Tensorflow, tensorflowIn } from './locate';
@@ -36,7 +37,7 @@ export async function downloadStock(
   const host = process.env.TFJS_NODE_CDN_STORAGE ?? 'https://storage.googleapis.com/';
   const name = `libtensorflow-${gpu ? 'gpu' : 'cpu'}-linux-x86_64-${VERSION}.tar.gz`;
   const url = `${host}tensorflow/libtensorflow/${name}`;
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   const archive = join(folder, name);
   const response = await fetch(url, { signal }).catch((error: Error) => {
     throw new Error(`${url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);

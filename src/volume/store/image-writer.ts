@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../make-folder';
 import { allocate, type VoxelArray } from '../datatypes';
 import type { Vec3 } from '../vec3';
 import { blosc } from './blosc';
@@ -52,7 +52,7 @@ export class ImageWriter {
     const { shape, type, slope, intercept, spacing, affine } = head;
     const record = { shape, chunk, type, slope, intercept, spacing, affine };
     const path = join(folder, shardPath);
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const counts = chunkCounts(record);
     const codec = await blosc(record.type);
     return new ImageWriter(folder, record, new ShardWriter(path, counts[0] * counts[1] * counts[2]), codec);

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { createReadStream, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { withPath } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
+import { makeFolder } from '../../make-folder';
 import { openError } from '../fault';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { readVoxels } from '../read';
@@ -39,7 +40,7 @@ export async function prepareVolume({
     const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
     const range = valueRange(image, voxels);
     if (!range) throw new UnreadableFile(source.path, 'voxels that are finite numbers', 'none');
-    mkdirSync(temporary, { recursive: true });
+    makeFolder(temporary);
     const record: VolumeRecord = {
       source: await sourceRecord(source),
       settings,

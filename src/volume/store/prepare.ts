@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { writeTo } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
+import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
 import type { IntensitySpec } from '../intensity';
 import type { Vec3 } from '../vec3';
@@ -72,7 +72,7 @@ export async function prepareDataset(
 ): Promise<Prepared> {
   options.signal?.throwIfAborted();
   const plan = planPreparation(input, options);
-  writeTo('output', output, () => mkdirSync(output, { recursive: true }));
+  writeTo('output', output, () => makeFolder(output));
   const unlock = await lockStore(output);
   try {
     removeUnfinished(output);

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
+import { makeFolder } from '../../make-folder';
 import { allocate, type VoxelArray } from '../datatypes';
 import { storedTypes } from '../header-encode';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
@@ -64,7 +65,7 @@ export async function writeDatasetVolume(
   resolveIntensity(intensity, { data: new Float32Array(1) });
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
     throw new InvalidArgument('dir', `a dataset of version ${formatVersion}, or none`, dir);
-  writeTo('dir', dir, () => mkdirSync(dir, { recursive: true }));
+  writeTo('dir', dir, () => makeFolder(dir));
   const unlock = await lockStore(dir);
   const temporary = unfinished(join(dir, name));
   try {

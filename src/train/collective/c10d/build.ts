@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { findLibtorch, type Libtorch } from '../../../compute/libtorch/locate';
 import { execute, findCompiler, nodeApiHeaders } from '../../../compute/toolchain';
 import { UnavailableBackend } from '../../../errors';
+import { makeFolder } from '../../../make-folder';
 import type { LongCall } from '../../../progress';
 import { type C10dRecord, c10dAddonPath, c10dFolder, c10dKey, c10dSource, loadC10d } from './addon';
 
@@ -40,7 +41,7 @@ export async function buildC10d(
       'On Debian and Ubuntu `sudo apt-get install libgloo-dev`; then `npx patchwise backend build libtorch`',
     );
   const compiler = await findCompiler('libtorch');
-  await mkdir(dirname(c10dFolder()), { recursive: true });
+  makeFolder(dirname(c10dFolder()));
   const work = await mkdtemp(`${c10dFolder()}-`);
   try {
     options.onProgress?.({ done: 0, total: 1, what: 'collective' });
