@@ -4,11 +4,13 @@ import { UnreadableFile } from '../../errors';
 import { readJson, same, writeJson } from './files';
 import {
   type DatasetIndex,
+  datasetFormat,
   formatVersion,
   groupMetadata,
   type IndexEntry,
   indexFile,
   type SplitName,
+  splitNames,
 } from './format';
 import { splitPatients } from './patients';
 import type { Preparation } from './prepare-plan';
@@ -39,9 +41,18 @@ export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
   const path = [indexFile, asideFile].map((name) => join(output, name)).find((file) => existsSync(file));
   if (path === undefined) return undefined;
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
-  if (index?.format === 'patchwise dataset') return index;
+  if (index?.format === datasetFormat && (index.version !== formatVersion || listsVolumes(index)))
+    return index;
   const found = 'something else; put a copy of it there, or remove it to draw the split anew';
   throw new UnreadableFile(path, 'the index of a prepared dataset', found);
+}
+
+/** Whether it can be told who is on which side. The rest of a damaged index comes from the volumes themselves. */
+function listsVolumes(index: Partial<DatasetIndex>): boolean {
+  const { volumes } = index;
+  if (!Array.isArray(volumes) || !volumes.every((entry) => typeof entry?.patient === 'string')) return false;
+  const sides = new Map(knownSides(index));
+  return volumes.every(({ patient, added }) => added === 'blended' || sides.has(patient));
 }
 
 /** Puts a volume into an index, in the place of one of its name. */
@@ -49,7 +60,7 @@ export function writeEntry(output: string, entry: IndexEntry): void {
   const before = indexBefore(output);
   const others = before?.volumes.filter(({ name }) => name !== entry.name) ?? [];
   const index: DatasetIndex = {
-    format: 'patchwise dataset',
+    format: datasetFormat,
     version: formatVersion,
     seed: before?.seed ?? 0,
     fractions: before?.fractions ?? [0, 0, 1],
@@ -64,8 +75,22 @@ export function writeEntry(output: string, entry: IndexEntry): void {
   writeFiles(output, index);
 }
 
+/** Makes the folder a Zarr group, and says of what kind. */
+export function writeRoot(output: string): void {
+  writeJson(join(output, 'zarr.json'), groupMetadata({ format: datasetFormat }));
+}
+
+/** Whether a dataset without an index is here: of a call that was ended, or whose index is lost. */
+export function isUnfinished(output: string): boolean {
+  const root = readJson(join(output, 'zarr.json')) as
+    | { attributes?: { format?: unknown } }
+    | null
+    | undefined;
+  return existsSync(join(output, asideFile)) || root?.attributes?.format === datasetFormat;
+}
+
 function writeFiles(output: string, index: DatasetIndex): void {
-  writeJson(join(output, 'zarr.json'), groupMetadata({}));
+  writeRoot(output);
   writeJson(join(output, indexFile), index);
   rmSync(join(output, asideFile), { force: true });
 }
@@ -92,7 +117,7 @@ export function writeIndex(
     split: sides.get(entry.patient) ?? entry.split,
   }));
   const index: DatasetIndex = {
-    format: 'patchwise dataset',
+    format: datasetFormat,
     version: formatVersion,
     seed,
     fractions,
@@ -137,7 +162,11 @@ function fixedSides(
 function knownSides(index: Partial<DatasetIndex> | undefined): [string, SplitName][] {
   const drawn = (index?.volumes ?? []).filter(({ added }) => added !== 'blended');
   const ofVolumes = drawn.map(({ patient, split }): [string, SplitName] => [patient, split]);
-  return [...Object.entries(index?.sides ?? {}), ...ofVolumes];
+  return [...Object.entries(index?.sides ?? {}), ...ofVolumes].filter(([, side]) => isSide(side));
+}
+
+function isSide(side: unknown): side is SplitName {
+  return splitNames.some((name) => name === side);
 }
 
 /** The side on which an index has a patient, or had before the patient's files were gone. */

@@ -3,15 +3,18 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { UnreadableFile } from '../../errors';
 import { compiledFile } from '../../package';
+import { isUnfinished } from './dataset-index';
 import { readJson } from './files';
 import {
   type BaselineView,
   type DatasetIndex,
+  datasetFormat,
   formatVersion,
   indexFile,
   type LeftOut,
   type SplitName,
 } from './format';
+import { isSoundEntry } from './sound';
 import { type ReadThreads, StoredVolume } from './stored-image';
 import { Threads } from './threads';
 
@@ -49,9 +52,9 @@ export class Dataset {
   }
 }
 
-/** Whether a folder is a prepared dataset. */
+/** Whether a folder is a prepared dataset, or was to become one when `prepareDataset` was ended. */
 export function isDataset(dir: string): boolean {
-  return existsSync(join(dir, indexFile));
+  return existsSync(join(dir, indexFile)) || isUnfinished(dir);
 }
 
 /**
@@ -61,12 +64,15 @@ export function isDataset(dir: string): boolean {
 export function openDataset(dir: string, options: OpenDatasetOptions = {}): Dataset {
   const path = join(dir, indexFile);
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
-  if (index?.format !== 'patchwise dataset' || !Array.isArray(index.volumes)) {
-    const found = existsSync(path) ? 'something else' : 'none';
+  if (index?.format !== datasetFormat || !Array.isArray(index.volumes)) {
+    const unfinished = isUnfinished(dir) ? 'none; prepare it again, to the end' : 'none';
+    const found = existsSync(path) ? 'something else; prepare it again' : unfinished;
     throw new UnreadableFile(path, 'the index of a prepared dataset (see `npx patchwise prepare`)', found);
   }
   if (index.version !== formatVersion)
     throw new UnreadableFile(path, `format version ${formatVersion}`, `version ${index.version}`);
+  if (!index.volumes.every(isSoundEntry) || typeof index.settings !== 'object')
+    throw new UnreadableFile(path, 'an index with all its parts', 'a damaged one; prepare it again');
   const most = options.threads ?? Math.min(4, availableParallelism());
   const worker = compiledFile('src', 'volume', 'store', 'read-worker.js');
   return new Dataset(dir, index as DatasetIndex, new Threads(worker, Math.max(1, most)));

@@ -5,7 +5,7 @@
  * and not a million, which shared file systems could not bear.
  *
  *     dataset.json             the index: volumes, split, settings; written last, replaced at once
- *     zarr.json                the group
+ *     zarr.json                the group; written first
  *     <volume>/zarr.json       a group whose attributes hold the VolumeRecord
  *     <volume>/image/zarr.json    int16 [z, y, x]
  *     <volume>/image/c/0/0/0      all chunks and, at the end, where each one is
@@ -17,6 +17,7 @@ import type { Vec3 } from '../vec3';
 
 export const formatVersion = 1;
 export const indexFile = 'dataset.json';
+export const datasetFormat = 'patchwise dataset';
 
 export type SplitName = 'train' | 'validation' | 'test';
 export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
@@ -90,7 +91,7 @@ export interface LeftOut {
 
 /** dataset.json */
 export interface DatasetIndex {
-  readonly format: 'patchwise dataset';
+  readonly format: typeof datasetFormat;
   readonly version: number;
   readonly seed: number;
   readonly fractions: readonly [number, number, number];

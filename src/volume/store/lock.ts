@@ -1,13 +1,13 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placeError } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive } from '../../process-identity';
 
-/** A process that was killed with much memory needs a while to be gone. */
-const patience = { looks: 20, betweenMs: 100 };
+/** A process that was killed with much memory needs a while to be gone, and one that takes the lock to write its name. */
+const patience = { looks: 20, looksAtEmpty: 5, betweenMs: 100 };
 
 /**
  * Keeps a second call from writing to the same folder until this one is done, or its process is gone. Gives what lifts
@@ -19,17 +19,36 @@ export async function lockStore(output: string): Promise<() => void> {
   for (let look = 1; ; look++) {
     try {
       writeFileSync(path, mine, { flag: 'wx' });
-      return () => rmSync(path, { force: true });
+      return () => {
+        if (read(path) === mine) rmSync(path, { force: true });
+      };
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'EEXIST') throw placeError('output', output, error);
     }
     const holder = read(path);
-    if (!isHeld(holder)) rmSync(path, { force: true });
+    const empty = holder === '' && look < patience.looksAtEmpty;
+    if (!empty && !isHeld(holder)) removeStale(path, holder);
     else if (look === patience.looks || holder === mine) {
       const expected = `a folder nobody else prepares (if ${holder} is no more, remove ${path})`;
       throw new InvalidArgument('output', expected, output);
     } else await sleep(patience.betweenMs);
+  }
+}
+
+/** Removes the lock of a process that is gone, but not one that another call has put in its place meanwhile. */
+function removeStale(path: string, holder: string): void {
+  const aside = `${path}.${process.pid}`;
+  try {
+    renameSync(path, aside); // of several calls one gets it
+    const taken = read(aside);
+    if (taken !== holder) writeFileSync(path, taken, { flag: 'wx' });
+  } catch (error) {
+    // ENOENT and EEXIST: another call was faster, and the next look tells.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw placeError('output', dirname(path), error);
+  } finally {
+    rmSync(aside, { force: true });
   }
 }
 

@@ -7,7 +7,7 @@ import { makeFolder } from '../../make-folder';
 import { openError } from '../fault';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { readVoxels } from '../read';
-import { unfinished, writeJson } from './files';
+import { same, unfinished, writeJson } from './files';
 import { groupMetadata, type SourceRecord, type VolumeRecord, type VoxelSettings } from './format';
 import { writeImage } from './image-writer';
 import { cropToShape, resampleToShape, resampleToSpacing, type VoxelImage } from './resample';
@@ -36,13 +36,14 @@ export async function prepareVolume({
   rmSync(temporary, { recursive: true, force: true });
   try {
     const { canonical, index, channel } = settings;
+    const before = stateOf(source);
     const voxels = await readVoxels(source.path, { canonical, index, channel });
     const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
     const range = valueRange(image, voxels);
     if (!range) throw new UnreadableFile(source.path, 'voxels that are finite numbers', 'none');
     makeFolder(temporary);
     const record: VolumeRecord = {
-      source: await sourceRecord(source),
+      source: await unchangedSource(source, before),
       settings,
       range,
       intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
@@ -84,6 +85,17 @@ function valueRange(
   if (!range) return undefined;
   const ends = range.map((stored) => Math.fround(stored * slope + intercept));
   return [Math.min(...ends), Math.max(...ends)];
+}
+
+/**
+ * What a source is, if it is what it was before its voxels were read. Of a download that went on meanwhile the voxels
+ * would else pass for those of the whole file, in every later call too. Throws UnreadableFile if it has changed.
+ */
+async function unchangedSource(source: Source, before: ReturnType<typeof stateOf>): Promise<SourceRecord> {
+  const record = await sourceRecord(source);
+  if (same(stateOf(source), before)) return record;
+  const found = 'one that changed meanwhile; prepare again when its copy or download is complete';
+  throw new UnreadableFile(source.path, 'a file that stays as it is while it is read', found);
 }
 
 export async function sourceRecord(source: Source): Promise<SourceRecord> {

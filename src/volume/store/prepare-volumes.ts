@@ -12,6 +12,7 @@ import { openShard } from './image-reader';
 import type { PrepareOptions } from './prepare';
 import type { Preparation } from './prepare-plan';
 import { checksum, type VolumeJob } from './prepare-volume';
+import { isSoundRecord } from './sound';
 import { type Source, stateOf } from './sources';
 import { Threads } from './threads';
 
@@ -94,8 +95,9 @@ async function unchangedRecord({
   const folder = join(output, source.name);
   const path = join(folder, 'zarr.json');
   if (!existsSync(path)) return undefined;
-  const record = (readJson(path) as { attributes?: VolumeRecord } | undefined)?.attributes;
-  if (record?.source?.file !== source.file || !same(record.settings, settings)) return undefined;
+  const record = (readJson(path) as { attributes?: unknown } | null | undefined)?.attributes;
+  if (!isSoundRecord(record) || record.source.file !== source.file || !same(record.settings, settings))
+    return undefined;
   const state = stateOf(source);
   const touched = record.source.modified !== state.modified;
   if (record.source.bytes !== state.bytes) return undefined;

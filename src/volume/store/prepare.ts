@@ -4,7 +4,7 @@ import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
 import type { IntensitySpec } from '../intensity';
 import type { Vec3 } from '../vec3';
-import { storedIndex, writeIndex } from './dataset-index';
+import { storedIndex, writeIndex, writeRoot } from './dataset-index';
 import { removeUnfinished } from './files';
 import type { BaselineView, LeftOut, SplitName } from './format';
 import { lockStore } from './lock';
@@ -77,6 +77,8 @@ export async function prepareDataset(
   try {
     removeUnfinished(output);
     const before = storedIndex(output);
+    // First, so that one sees what the folder is to become if the call is ended.
+    writeRoot(output);
     const outcome = await prepareVolumes(plan, output, options);
     if (outcome.records.size === 0) {
       const [first] = outcome.leftOut;
