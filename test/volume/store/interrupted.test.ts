@@ -14,6 +14,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { compiledFile } from '../../../src/package';
 import { phantom } from '../../../src/volume/phantom';
 import { isDataset, openDataset } from '../../../src/volume/store/dataset';
+import { lockStore } from '../../../src/volume/store/lock';
 import { prepareDataset } from '../../../src/volume/store/prepare';
 import { prepareVolume } from '../../../src/volume/store/prepare-volume';
 import { writeVolume } from '../../../src/volume/write';
@@ -73,7 +74,7 @@ describe('a damaged index', () => {
     ['a side that is none', /"split": "\w+"/, '"split": "trabn"'],
     ['an image without its shape', /"shape"/, '"shapf"'],
     ['an entry without a patient', /"patient": "P1",/, ''],
-    ['a voxel size that is no number', /"spacing": \[\s*1/, '"spacing": [null'],
+    ['a slope that is no number', /"slope": 1/, '"slope": null'],
   ];
   it.each(cases)('with %s is named, with the cure', async (what, part, damaged) => {
     const output = join(folder(), `index-${what}`);
@@ -118,7 +119,7 @@ describe('the lock', { timeout: 60_000 }, () => {
           let unlock;
           try { unlock = await lockStore('.'); } catch { continue; }
           fs.mkdirSync('held'); // throws if another is within
-          await rest(1);
+          await rest(5);
           fs.rmdirSync('held');
           if (round % 3) fs.writeFileSync('.lock', gone); else unlock();
           await rest(round % 4);
@@ -127,5 +128,20 @@ describe('the lock', { timeout: 60_000 }, () => {
     const run = () => promisify(execFile)(process.execPath, ['-e', script]);
     await Promise.all([run(), run(), run()]);
     expect(readdirSync(output).filter((name) => name !== '.lock')).toEqual([]);
+  });
+
+  it('is not taken from a process that has not written its name yet', async () => {
+    const output = join(folder(), 'nameless');
+    mkdirSync(output);
+    const unlock = await lockStore(output);
+    const path = join(output, '.lock');
+    const holder = readFileSync(path, 'utf8');
+    writeFileSync(path, '');
+    const second = expect(lockStore(output)).rejects.toThrow(/nobody else prepares/);
+    await new Promise((done) => setTimeout(done, 50));
+    writeFileSync(path, holder);
+    await second;
+    unlock();
+    expect(readdirSync(output)).toEqual([]);
   });
 });
