@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
@@ -113,6 +114,15 @@ describe('what is no volume', () => {
     expect(isPatchwiseError(failure, 'UnreadableFile')).toBe(true);
     expect((failure as Error).message).toContain(message);
   });
+
+  it.skipIf(process.platform === 'win32')(
+    'a named pipe, instead of waiting for who writes to it',
+    async () => {
+      const path = join(folder(), 'pipe.nii');
+      execFileSync('mkfifo', [path]);
+      await expect(readVolume(path)).rejects.toThrow(/no regular file/);
+    },
+  );
 });
 
 describe('files past 4 GiB', () => {

@@ -2,7 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { placeError } from '../../atomic-file';
+import { placeError, withPath } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive } from '../../process-identity';
 
@@ -24,7 +24,7 @@ export async function lockStore(output: string): Promise<() => void> {
       };
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST') throw placeError('output', output, error);
+      if (code !== 'EEXIST') throw placeError('output', output, withPath(error, path));
     }
     const holder = read(path);
     const empty = holder === '' && look < patience.looksAtEmpty;

@@ -83,13 +83,17 @@ function byTable(sources: readonly Source[], table: readonly PatientRow[]): Map<
   return owners;
 }
 
-/** A file by its path within the input or, where only one has it, by its name; with or without extension. */
+/**
+ * A file by its path within the input or, where only one has it, by its name; with or without extension. macOS may
+ * spell a name's accents as characters of their own, tables seldom do.
+ */
 function find(sources: readonly Source[], file: string): Source {
-  const wanted = volumeStem(file.replaceAll('\\', '/').replace(/^\.\//, ''));
+  const stem = (name: string) => volumeStem(name).normalize('NFC');
+  const wanted = stem(file.replaceAll('\\', '/').replace(/^\.\//, ''));
   const same = sources.filter((source) => source.file === file);
-  const byPath = same.length > 0 ? same : sources.filter((source) => volumeStem(source.file) === wanted);
+  const byPath = same.length > 0 ? same : sources.filter((source) => stem(source.file) === wanted);
   const byName =
-    byPath.length > 0 ? byPath : sources.filter((s) => volumeStem(s.file.split('/').at(-1)!) === wanted);
+    byPath.length > 0 ? byPath : sources.filter((s) => stem(s.file.split('/').at(-1)!) === wanted);
   if (byName.length === 1) return byName[0]!;
   const expected = byName.length === 0 ? 'files of the input' : 'paths where names are not enough';
   throw new InvalidArgument('csv', expected, file);

@@ -74,6 +74,12 @@ describe('a patient table', () => {
     },
   );
 
+  it('finds accents however they are spelt', () => {
+    const source = { path: '/in/M\u00fcller.nii', file: 'Mu\u0308ller.nii', name: 'Mu_ller' };
+    const owners = patientsOf([source], { table: table('file,patient\nM\u00fcller.nii,A\n') });
+    expect(owners.get(source)).toEqual({ patient: 'A' });
+  });
+
   it('names files by path or name, and those it does not name are left out', () => {
     const owners = patientsOf(files, { table: table('file,patient,split\none,A,test\nb/two.nii,A,\n') });
     expect([...owners].map(([{ file }, { patient, split }]) => [file, patient, split])).toEqual([
