@@ -58,7 +58,25 @@ interface Source {
   readonly isModule: boolean;
 }
 
-function compile(emitter: CellEmitter, code: string, { fileName, known, isModule }: Source): CompiledCell {
+const TOO_DEEP =
+  'This code is nested too deeply for the compiler, as a sum of many thousand terms is: put the terms into an array, or ' +
+  'the code into several statements.';
+
+/** True for what a compiler throws whose stack is not large enough for the code. */
+export function isTooDeep(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes('call stack');
+}
+
+function compile(emitter: CellEmitter, code: string, source: Source): CompiledCell {
+  try {
+    return compiled(emitter, code, source);
+  } catch (error) {
+    if (!isTooDeep(error)) throw error;
+    return { ...NOTHING, syntaxErrors: [{ offset: 0, text: TOO_DEEP }] };
+  }
+}
+
+function compiled(emitter: CellEmitter, code: string, { fileName, known, isModule }: Source): CompiledCell {
   const { typescript } = emitter;
   const file = emitter.parse(code, fileName.replace(/\.[mc]ts$/, '.ts'));
   const syntaxErrors = emitter.syntaxErrors(file);

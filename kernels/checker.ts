@@ -41,6 +41,8 @@ interface Declared {
 
 /** Guests leave traces in the checker's tables; after so many it is made anew. */
 const MOST_GUESTS = 500;
+/** TypeScript's code for a text with too many branches to follow. It gives types up then, for all that it checks later. */
+const TOO_MANY_BRANCHES = 2563;
 /** Has a character that no file of a person's has at the start of its name. */
 const GUEST = '~';
 
@@ -81,8 +83,11 @@ export class CellChecker {
     const { file, offset } = this.#admit(code, name, { isCell: true });
     const program = this.#current(name);
     const options = program.getCompilerOptions();
-    const errors = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
+    const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+    if (found.some(({ code: number }) => number === TOO_MANY_BRANCHES)) this.#seen = MOST_GUESTS;
+    const errors = found
       .filter(({ category }) => category === ts.DiagnosticCategory.Error)
+      .filter(({ code: number }) => number !== TOO_MANY_BRANCHES)
       .filter(({ start = 0, code: number }) => start >= offset && !(options.noCheck && number))
       .map(({ start = 0, messageText }) => ({
         offset: Math.min(start - offset, code.length),

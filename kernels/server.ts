@@ -13,6 +13,7 @@ import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import { History } from './history';
 import { InputPrompts } from './input';
 import type { Interrupts } from './interrupts';
+import { keepListeners } from './kept-listeners';
 import { captureStreams, Output, type Parent } from './output';
 import { answer } from './requests';
 import { runInterruptible } from './run-interruptible';
@@ -101,6 +102,7 @@ export class KernelServer {
     this.#endBefore('abort');
     process.on('uncaughtException', (error) => this.#reportStray('Uncaught', error));
     process.on('unhandledRejection', (error) => this.#reportStray('Unhandled rejection:', error));
+    keepListeners();
     await this.#sockets.bind(this.options.connection, (channel, message) => this.#receive(channel, message));
     this.#sockets.publish({ type: 'status', content: { execution_state: 'starting' } });
   }

@@ -1,3 +1,5 @@
+import { EventEmitter } from 'node:events';
+
 /**
  * Keeps SIGINT for the kernel. It means "stop the cell" here, so listeners that cells and their libraries add to it, of
  * which many end the process, are not called. And whoever adds one while a script runs that V8 ends on SIGINT gets it
@@ -15,7 +17,7 @@ export function keepSigint(interrupt: () => void): void {
   const ours = (): void => {}; // as long as somebody listens, the signal does not end the process
   const setUp = (): void => {
     const others = process.rawListeners('SIGINT').filter((listener) => listener !== ours);
-    process.removeAllListeners('SIGINT');
+    EventEmitter.prototype.removeAllListeners.call(process, 'SIGINT'); // that of the process keeps some of them
     for (const listener of [ours, ...others]) process.on('SIGINT', listener as NodeJS.SignalsListener);
     isDue = false;
   };

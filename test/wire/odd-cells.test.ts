@@ -213,10 +213,25 @@ test('% lines: a backtick, a comment or a blank before them, and what %time take
 });
 
 test('what ends behind a dot, or after "function", goes on', async () => {
-  for (const code of ['x.', 'function', 'class', 'f('])
+  const open = [
+    'x.',
+    'x. // c',
+    'function',
+    'class',
+    'f(',
+    'const',
+    'import',
+    'a +',
+    'type X =',
+    '`a',
+    '/* a',
+    'let {',
+    'x => ',
+  ];
+  for (const code of open)
     expect((await kernel.request('is_complete_request', { code })).status, code).toBe('incomplete');
-  for (const code of ['a b', ') ('])
-    expect((await kernel.request('is_complete_request', { code })).status).toBe('invalid');
+  for (const code of ['a b', ') (', 'x..', 'let = =', 'foo(]', '[1,}', `'a`, 'f(a,, b', 'x..\n'])
+    expect((await kernel.request('is_complete_request', { code })).status, code).toBe('invalid');
 });
 
 test('functions of earlier cells see what a later cell declares by one of their names', async () => {
@@ -278,3 +293,36 @@ test('constants stay constant, and messages name what was written', async () => 
   );
   await kernel.execute('%types strict');
 });
+
+test('a cell of many thousand statements runs, and later ones are checked as before', async () => {
+  const lines = Array.from({ length: 5000 }, (_, n) => `if (flat > ${n}) flat -= 1;`);
+  expect(await value(`let flat: number = 5; ${lines.join('\n')}\nflat`)).toMatch(/^\d$/);
+  const { ename, text } = await failure('const wrong: string | number = flat; const text: string = wrong;');
+  expect([ename, text]).toEqual([
+    'TypeScriptError',
+    expect.stringContaining("not assignable to type 'string'"),
+  ]);
+}, 60_000);
+
+test('code that is nested too deeply for the compiler is told so in words', async () => {
+  const sum = Array.from({ length: 20_000 }, (_, n) => n).join(' + ');
+  const { ename, text } = await failure(sum);
+  expect([ename, text]).toEqual(['TypeScriptError', expect.stringContaining('nested too deeply')]);
+  expect(text).not.toMatch(/kernels|typescript\.js/);
+  expect((await kernel.request('is_complete_request', { code: sum })).status).toBe('complete');
+  expect(await value('1 + 1')).toBe('2');
+}, 60_000);
+
+test('interrupts and stray errors survive process.removeAllListeners()', async () => {
+  await kernel.execute(
+    'process.removeAllListeners(); process.removeAllListeners("uncaughtException"); void 0',
+  );
+  expect(await interrupted('while (true) {}')).toBe('Interrupted');
+  expect(await interrupted('await new Promise(() => {})')).toBe('Interrupted');
+  await kernel.execute(
+    'setTimeout(() => { throw new Error("stray") }, 10); process.on("SIGINT", () => {}); void 0',
+  );
+  await kernel.execute('await new Promise((r) => setTimeout(r, 100))');
+  process.kill(Number(await value('process.pid')), 'SIGINT');
+  expect(await value('await new Promise((r) => setTimeout(r, 50)); 1 + 1')).toBe('2');
+}, 30_000);
