@@ -1,4 +1,5 @@
 import type { LongCall } from '../progress';
+import { placeOf } from '../train/sides';
 import { isOwnFault } from '../volume/fault';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
@@ -14,6 +15,19 @@ export interface CohortVolume<T extends CohortFile> {
   readonly source: T;
   readonly volume: Volume;
   readonly onProgress: LongCall['onProgress'];
+}
+
+/**
+ * Each file once, whatever names it is given by, so that no patient counts twice. Volumes in memory are each their own.
+ * `notes` says how many names were of a file named before.
+ */
+export function namedOnce<T>(volumes: readonly T[]): { once: readonly T[]; notes: string[] } {
+  const keyOf = (volume: T) => (typeof volume === 'string' ? placeOf(volume) : volume);
+  const keys = volumes.map(keyOf);
+  const once = volumes.filter((_, i) => keys.indexOf(keys[i]!) === i);
+  const repeats = volumes.length - once.length;
+  const note = `${repeats} of ${volumes.length} names are of a file named before: it counts once`;
+  return { once, notes: repeats > 0 ? [note] : [] };
 }
 
 /** Reads the volumes of a cohort one at a time. Those that cannot be read are added to `leftOut` instead. */

@@ -11,6 +11,7 @@ import { readVolume } from '../volume/read';
 import { patientByName } from '../volume/store/patients';
 import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
+import { namedOnce } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import type { ConfidenceOptions } from './confidence';
 import {
@@ -93,7 +94,8 @@ export class RunComparison {
  */
 export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions = {}): Promise<RunComparison> {
   const named = await attachAll(runs);
-  const volumes = options.volumes?.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
+  const given = options.volumes && namedOnce(options.volumes);
+  const volumes = given?.once.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
   if (volumes.length === 0) throw new InvalidArgument('volumes', 'at least one volume', volumes);
   const { window = 'gaussian', signal, workers, intensity, stride, onProgress } = options;
   const configs = await Promise.all(named.map(({ run }) => run.config()));
@@ -102,7 +104,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   // Once: a run that goes on may have another one by the next volume.
   const models = await Promise.all(named.map(({ run }) => chooseCheckpoint(run, which)));
   const overlap = options.overlap ?? (stride ? undefined : largestOverlap(configs));
-  const notes = notesOnSeen(named, volumes.length, seen, options.checkpoint);
+  const notes = [...(given?.notes ?? []), ...notesOnSeen(named, volumes.length, seen, options.checkpoint)];
   const rows: RunRow[] = [];
   const units = new Set<'HU' | 'file'>();
   const total = volumes.length * named.length;

@@ -3,10 +3,10 @@ import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
 import { readState } from '../train/checkpoint';
 import type { ChosenCheckpoint } from '../train/choose-checkpoint';
-import { placeOf, type RunSide, sidesOf } from '../train/sides';
+import { type RunSide, sidesOf } from '../train/sides';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
-import { readCohort } from './cohort';
+import { namedOnce, readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
 import { chooseCheckpoint } from './pass';
@@ -74,14 +74,9 @@ export async function evaluateFiles(
   const rows: EvaluatedRow[] = [];
   const leftOut: LeftOut[] = [];
   const counts: number[] = [];
-  const notes: string[] = [];
   const sideOf = await sidesOf(readState(checkpoint.dir).config);
-  const different = [...new Map(files.map((file) => [placeOf(file), file])).values()];
-  if (different.length < files.length)
-    notes.push(
-      `${files.length - different.length} of ${files.length} names are of a file named before: it counts once`,
-    );
-  const sources = different.map((file) => ({
+  const { once, notes } = namedOnce(files);
+  const sources = once.map((file) => ({
     file,
     read: () => readVolume(file, { canonical, index, channel, signal }),
   }));

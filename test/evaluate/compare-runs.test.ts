@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
-import { resolve } from 'node:path';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
@@ -15,6 +17,7 @@ import { heldOut } from '../../src/train/held-out';
 import type { Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom';
+import { writeVolume } from '../../src/volume/write';
 import { tiny, useTemporaryRuns } from '../train/tiny';
 
 const execute = promisify(execFile);
@@ -98,7 +101,7 @@ describe('comparing runs', { timeout: 180_000 }, () => {
     const held = (await heldOut(await full.config())).map(({ name }) => name);
     const trained = data.find((source) => !held.includes(source))!;
     const cheat = await compareRuns([full, small], { volumes: [trained], workers: 1 });
-    expect(cheat.notes.join()).toMatch(/full was trained on 1 of the 1 volumes/);
+    expect(cheat.notes.join()).toMatch(/full(-\w+)? was trained on 1 of the 1 volumes/);
   });
 
   it('gives every run the same overlap: the largest that one was trained with', async () => {
@@ -123,6 +126,17 @@ describe('comparing runs', { timeout: 180_000 }, () => {
     const comparison = await compareRuns([full, small], { volumes: [volume], workers: 1 });
     expect(comparison.means[0]!.metrics.psnr!.count).toBe(1);
     expect(comparison.notes.join()).toContain('one patient');
+  });
+
+  it('a volume that is named twice counts once', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'patchwise-twice-'));
+    const [file, link] = [join(folder, 'a.nii'), join(folder, 'b.nii')];
+    await writeVolume(file, phantom({ shape: [16, 16, 16], seed: 9 }));
+    await symlink(file, link);
+    const comparison = await compareRuns([full, small], { volumes: [file, link], workers: 1 });
+    await rm(folder, { recursive: true });
+    expect(comparison.rows.map(({ volume }) => volume)).toEqual([file, file]);
+    expect(comparison.notes).toContain('1 of 2 names are of a file named before: it counts once');
   });
 
   it('of one run alone is refused', async () => {
