@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { killKinds, killRounds } from './kill-rounds';
 
-/** `npm run kill-rounds -- --rounds 20 --seed 1 --kinds rank,disk --json`. Exit code 1 where a round failed. */
+/** `npm run kill-rounds -- --rounds 20 --seed 1 --kinds rank,disk --json`. Exit code 1 where a round failed or missed. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -25,14 +25,14 @@ async function main(): Promise<void> {
   if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   else {
     for (const line of report.skipped) console.log(`skipped ${line}`);
-    for (const { kind, restarts, resumes, reasons, seconds, problems } of report.rounds)
+    for (const { kind, restarts, resumes, reasons, seconds, problems, missed } of report.rounds)
       console.log(
-        `${problems.length ? 'FAILED' : 'ok'}  ${kind}: ${restarts} restarts, ${resumes} resumes, ` +
-          `${seconds.toFixed(1)} s; ${reasons.join('; ') || 'nothing noticed'}${problems.map((problem) => `\n        ${problem}`).join('')}`,
+        `${problems.length ? 'FAILED' : missed ? 'MISSED' : 'ok'}  ${kind}: ${restarts} restarts, ${resumes} resumes, ` +
+          `${seconds.toFixed(1)} s; ${reasons.join('; ') || missed || 'nothing noticed'}${problems.map((problem) => `\n        ${problem}`).join('')}`,
       );
-    console.log(`${report.passed} passed, ${report.failed} failed`);
+    console.log(`${report.passed} passed, ${report.failed} failed, ${report.missed} missed`);
   }
-  if (report.failed > 0) process.exitCode = 1;
+  if (report.failed + report.missed > 0) process.exitCode = 1;
 }
 
 void main();

@@ -3,6 +3,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -122,7 +123,8 @@ export function findCheckpoint(runDir: string, which: 'last' | 'best' = 'last'):
   const root = join(runDir, 'checkpoints');
   const isThere = (name: string) => existsSync(join(root, name, 'state.json'));
   const target = linked(root, which);
-  if (target !== undefined && isThere(target)) return join(root, target);
+  // Who copies a run may have got a folder for the link (scp, cloud storage).
+  if (isThere(target ?? which)) return join(root, target ?? which);
   const newest = stepFolders(root).filter(isThere).at(-1);
   if (which === 'last' && newest !== undefined) return join(root, newest);
   const found = target === undefined ? 'none yet' : `${target}, which is gone`;
@@ -200,6 +202,32 @@ export function removeHalfWritten(runDir: string): void {
   if (!existsSync(root)) return;
   for (const name of readdirSync(root))
     if (name.endsWith('.tmp')) rmSync(join(root, name), { recursive: true, force: true });
+}
+
+/**
+ * Makes links of `last` and `best` again where a copy of the run (scp, cloud storage) has folders in their place. Such
+ * a folder becomes the checkpoint that it is a copy of, unless that one is there.
+ */
+export function linkAgain(runDir: string): void {
+  const root = join(runDir, 'checkpoints');
+  for (const link of ['last', 'best']) {
+    const dir = join(root, link);
+    if (!lstatSync(dir, { throwIfNoEntry: false })?.isDirectory()) continue;
+    const name = stepOf(dir);
+    if (name === undefined || existsSync(join(root, name))) rmSync(dir, { recursive: true });
+    else renameSync(dir, join(root, name));
+    if (name !== undefined) pointTo(root, link, name);
+  }
+}
+
+/** Name of the checkpoint in a folder; undefined where its state cannot be read. */
+function stepOf(dir: string): string | undefined {
+  try {
+    return stepName(readState(dir).step);
+  } catch (error) {
+    if (error instanceof UnreadableFile) return undefined;
+    throw error;
+  }
 }
 
 /** `state.json` of a checkpoint. @throws UnreadableFile if it is missing or is not what was written */

@@ -57,7 +57,8 @@ export async function adoptClaim(runDir: string): Promise<Claim> {
 /** Whose run it is, as far as its folder says; the process may be gone. */
 export function readOwner(runDir: string): Owner | undefined {
   try {
-    return JSON.parse(readFileSync(ownerPath(runDir), 'utf8')) as Owner;
+    const owner = JSON.parse(readFileSync(ownerPath(runDir), 'utf8')) as Partial<Owner> | null;
+    return typeof owner?.token === 'string' ? (owner as Owner) : undefined;
   } catch {
     return undefined;
   }
@@ -135,8 +136,8 @@ function removeStale(runDir: string, stale: Owner | undefined): void {
   const aside = `${ownerPath(runDir)}.${process.pid}.tmp`;
   try {
     renameSync(ownerPath(runDir), aside);
-    const moved = JSON.parse(readFileSync(aside, 'utf8') || '{}') as Partial<Owner>;
-    if (stale && moved.token !== stale.token) renameSync(aside, ownerPath(runDir));
+    const moved = JSON.parse(readFileSync(aside, 'utf8') || '{}') as Partial<Owner> | null;
+    if (stale && moved?.token !== stale.token) renameSync(aside, ownerPath(runDir));
   } catch {
     // The other one was faster.
   }

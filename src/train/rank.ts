@@ -41,7 +41,7 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
     collective = await connectCollective({
       world,
       name: config.collective ?? 'auto',
-      secret: await runSecret(runDir),
+      secret: await runSecret(runDir, world.rank === 0 && !refusal),
       timeout: config.timeout,
       signal: asked.stop,
     });

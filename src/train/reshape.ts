@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InvalidConfig } from '../errors';
 import { newestState } from './checkpoint';
 import { checkedConfig } from './config';
-import { readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
+import { parseConfig, readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
 
 /**
  * The config of a run that somebody resumes now. People may have edited it.
@@ -13,7 +13,7 @@ export function configToResume(runDir: string, acceptChanges = false): StoredCon
   const path = join(runDir, 'config.json');
   const stored = readStoredConfig(runDir);
   // What cannot be read may be an edit with a comma too many: it is kept when the config is written again.
-  if (existsSync(path) && !isJson(path)) copyFileSync(path, `${path}.damaged`);
+  if (existsSync(path) && !isConfig(path)) copyFileSync(path, `${path}.damaged`);
   try {
     checkedConfig(settingsOf(stored));
   } catch (error) {
@@ -23,9 +23,9 @@ export function configToResume(runDir: string, acceptChanges = false): StoredCon
   return { ...stored, resumed: { from, ...(acceptChanges && { acceptChanges }) } };
 }
 
-function isJson(path: string): boolean {
+function isConfig(path: string): boolean {
   try {
-    JSON.parse(readFileSync(path, 'utf8'));
+    parseConfig(readFileSync(path, 'utf8'));
     return true;
   } catch {
     return false;

@@ -3,6 +3,7 @@ import {
   type Checkpoint,
   type CheckpointState,
   checkpointDir,
+  linkAgain,
   newestCheckpoint,
   readCheckpoint,
   removeHalfWritten,
@@ -20,7 +21,10 @@ export interface Found {
 
 /** The checkpoint that rank 0 finds newest and whole, read by every rank; undefined where there is none. */
 export async function checkpointOfAll(runDir: string, collective: Collective): Promise<Found> {
-  if (collective.rank === 0) removeHalfWritten(runDir);
+  if (collective.rank === 0) {
+    removeHalfWritten(runDir);
+    linkAgain(runDir);
+  }
   const notes: string[] = [];
   const found = collective.rank === 0 ? checkpointToResume(runDir, (note) => notes.push(note)) : undefined;
   for (const note of notes) console.error(note);

@@ -39,20 +39,28 @@ export function readStoredConfig(runDir: string): StoredConfig {
   const path = join(runDir, 'config.json');
   let stored: StoredConfig | undefined;
   try {
-    stored = JSON.parse(readFileSync(path, 'utf8')) as StoredConfig;
+    stored = parseConfig(readFileSync(path, 'utf8'));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code !== undefined && code !== 'ENOENT') throw cause;
     stored = configOfCheckpoint(runDir);
-    const found = code ? 'nothing' : 'what is no JSON';
+    const found = code ? 'nothing' : 'something else';
     if (!stored)
       throw new UnreadableFile(path, 'the config of a run', `${found}, and no checkpoint has it either`, {
         cause,
       });
     console.warn(`${path}: ${found}; the config of the newest checkpoint is used`);
   }
-  if (!Array.isArray(stored?.data)) return stored;
+  if (!Array.isArray(stored.data)) return stored;
   return { ...stored, data: stored.data.map((source) => ownData(runDir, stored.id, source)) };
+}
+
+/** What `config.json` holds. @throws SyntaxError if it is no JSON object: a power cut may leave anything */
+export function parseConfig(text: string): StoredConfig {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new SyntaxError('not a JSON object');
+  return value as StoredConfig;
 }
 
 function configOfCheckpoint(runDir: string): StoredConfig | undefined {

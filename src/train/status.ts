@@ -120,6 +120,7 @@ function isStatus(value: unknown): value is RunStatus {
     (states as readonly unknown[]).includes(state) &&
     typeof host === 'string' &&
     Array.isArray(pids?.ranks) &&
+    pids.ranks.every((process) => Number.isInteger(process?.pid)) &&
     Array.isArray(heartbeats) &&
     Number.isInteger(step) &&
     Number.isInteger(steps)

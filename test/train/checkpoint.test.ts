@@ -1,5 +1,7 @@
 import {
+  cpSync,
   existsSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -15,6 +17,7 @@ import { Random } from '../../src/random';
 import {
   type CheckpointState,
   findCheckpoint,
+  linkAgain,
   newestCheckpoint,
   readCheckpoint,
   readState,
@@ -163,5 +166,27 @@ describe('safetensors', () => {
     expect(() => readSafetensors(path)).toThrow('cut short');
     writeFileSync(path, 'text');
     expect(() => readSafetensors(path)).toThrow(UnreadableFile);
+  });
+
+  it('of a copy that has folders for links are found, and their links are made again', () => {
+    save(1, { best: true });
+    save(2);
+    const root = join(run, 'checkpoints');
+    for (const link of ['last', 'best']) {
+      const target = findCheckpoint(run, link as 'last' | 'best');
+      rmSync(join(root, link));
+      cpSync(target, join(root, link), { recursive: true });
+    }
+    // Somebody copied only what is best.
+    rmSync(join(root, 'step-00000001'), { recursive: true });
+    expect(readState(findCheckpoint(run, 'best')).step).toBe(1);
+    expect(readState(findCheckpoint(run)).step).toBe(2);
+    linkAgain(run);
+    expect(names()).toEqual(['best', 'last', 'step-00000001', 'step-00000002']);
+    expect(lstatSync(join(root, 'last')).isSymbolicLink()).toBe(true);
+    expect(findCheckpoint(run, 'best')).toBe(join(root, 'step-00000001'));
+    save(3, { best: true });
+    expect(findCheckpoint(run)).toBe(join(root, 'step-00000003'));
+    expect(findCheckpoint(run, 'best')).toBe(join(root, 'step-00000003'));
   });
 });

@@ -72,6 +72,13 @@ describe('a run is one process’s', { timeout: 60_000 }, () => {
     await claim.release();
     expect(readOwner(folder)).toEqual(elsewhere);
   });
+
+  it.each(['', 'null', '{}', '"x"', '7'])('a damaged owner is nobody: %j', async (content) => {
+    writeFileSync(join(folder, 'owner.json'), content);
+    expect(readOwner(folder)).toBeUndefined();
+    await (await claimRun(folder, 'rank')).release();
+    expect(existsSync(join(folder, 'owner.json'))).toBe(false);
+  });
 });
 
 async function ours(): Promise<Owner> {

@@ -18,6 +18,8 @@ vi.mock('../../src/atomic-file', async (original) => {
   return { ...file, replaceFile };
 });
 
+const noProcess = '{"state":"running","host":"a","pids":{"ranks":[null]},"heartbeats":[],"step":1,"steps":2}';
+
 let removeRuns: () => void;
 beforeAll(() => {
   removeRuns = useTemporaryRuns();
@@ -25,7 +27,7 @@ beforeAll(() => {
 afterAll(() => removeRuns());
 
 describe('a status that is missing or damaged', { timeout: 120_000 }, () => {
-  it.each(['', '\0\0\0\0', '{"state":', 'null', '{}', '{"state":"done"}', undefined])(
+  it.each(['', '\0\0\0\0', '{"state":', 'null', '{}', '{"state":"done"}', noProcess, undefined])(
     'reads as damaged, with what the rest of the folder knows: %j',
     async (content) => {
       const { dir, id } = await prepareRun({ ...tiny, steps: 7 });

@@ -171,12 +171,16 @@ describe('a run', { timeout: 180_000 }, () => {
   });
 
   it('finds a rank that hangs, and starts the group again', async () => {
-    const run = await train({ ...long, steps: 60, heartbeat: 3 });
+    // Long enough that it cannot end first; a heartbeat that a loaded machine does not miss.
+    const run = await train({ ...long, heartbeat: 10 });
     await reach(run, 15);
     process.kill((await run.status()).pids.ranks[1]!.pid, 'SIGSTOP');
-    const status = await run.done;
-    expect(status).toMatchObject({ state: 'done', step: 60 });
-    expect(status.restartReason).toBe('rank 1 gave no sign of life for 3 s');
+    await until(async () => (await run.status()).restarts > 0, 60);
+    await until(async () => (await run.status()).state === 'running', 60);
+    const status = await run.status();
+    expect(status.restartReason).toBe('rank 1 gave no sign of life for 10 s');
+    await reach(run, status.step + 5);
+    expect(await run.stop()).toMatchObject({ state: 'stopped', restarts: 1 });
     await until(() => processesOf(run).length === 0);
   });
 
