@@ -6,7 +6,7 @@ import { makeFolder } from '../make-folder';
 import { version } from '../package';
 import type { LongCall } from '../progress';
 import { noVolumes, searchFolder } from '../volume/folder';
-import { isDataset } from '../volume/store/dataset';
+import { isDataset, openDataset } from '../volume/store/dataset';
 import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
 import { resolveConfig, type TrainOptions } from './config';
@@ -26,7 +26,8 @@ import { initialStatus, writeStatus } from './status';
  * const run = await train({ preset: 'toy', data: 'ct.nii.gz', ranks: 4 });
  * for await (const record of run.metrics()) console.log(record.step, record.loss);
  * ```
- * @throws InvalidConfig with everything that is wrong in the options; RunFailed if the supervisor does not come up
+ * @throws InvalidConfig with everything that is wrong in the options; UnreadableFile for a damaged dataset; RunFailed
+ * if the supervisor does not come up
  */
 export async function train(options: TrainOptions, call: LongCall = {}): Promise<Run> {
   const run = await prepareRun(options, call);
@@ -105,7 +106,10 @@ function findVolumes(entry: string): string[] {
   }
   const path = resolve(entry);
   if (!existsSync(path)) throw fail('a NIfTI file, a folder of them, a prepared dataset or phantom:XxYxZ');
-  if (isDataset(path)) return [path];
+  if (isDataset(path)) {
+    openDataset(path); // throws for one that is damaged or not whole, while there is no run yet
+    return [path];
+  }
   if (!statSync(path).isDirectory()) return [path];
   const content = searchFolder(path);
   if (content.volumes.length === 0) throw fail(noVolumes(content));
