@@ -81,9 +81,11 @@ async function serveControl(): Promise<void> {
     const type = isDropped(message) ? undefined : message.header.msg_type;
     if (type === 'interrupt_request' || type === 'shutdown_request') {
       interrupts.ask();
-      signalGroup('SIGINT');
+      await interrupts.gate.pass(() => signalGroup('SIGINT'), interrupts.inScript);
       setTimeout(() => {
-        if (interrupts.noteIfStuck()) process.kill(process.pid, 'SIGINT'); // it has entered a script since
+        // It has entered a script since.
+        if (interrupts.noteIfStuck())
+          void interrupts.gate.pass(() => process.kill(process.pid, 'SIGINT'), interrupts.inScript);
       }, STUCK_AFTER_MS).unref();
     }
     if (type === 'shutdown_request') {

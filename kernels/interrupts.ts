@@ -6,6 +6,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { countInterruptible } from './run-interruptible';
+import { SigintGate } from './sigint-gate';
 
 /** Slots of the memory that the main thread shares with the control thread. */
 export const HAPPENED = 0; // 1 while work of an interrupted run may be left
@@ -20,7 +21,8 @@ const FIRST_RUN = 7;
 const RUN_SLOTS = 1024;
 /** The slot of what belongs to no run. Never set. */
 const NO_RUN = FIRST_RUN + RUN_SLOTS;
-const SLOTS = NO_RUN + 1;
+const GATE = NO_RUN + 1; // see sigint-gate.ts
+const SLOTS = GATE + 1;
 
 /** Under this registered symbol cells find the checks. */
 export const INTERRUPTS = Symbol.for('patchwise.interrupts');
@@ -84,11 +86,14 @@ export class Interrupts {
    */
   noteIfStuck(): boolean {
     if (!this.#isUnanswered()) return false;
-    this.flags.fill(1, FIRST_RUN, SLOTS);
+    this.flags.fill(1, FIRST_RUN, GATE);
     Atomics.store(this.flags, HAPPENED, 1);
     Atomics.store(this.flags, STUCK, 1);
-    return Atomics.load(this.flags, SIGNALLED) > 0;
+    return this.inScript();
   }
+
+  /** Whether SIGINT would end what the main thread does. */
+  readonly inScript = (): boolean => Atomics.load(this.flags, SIGNALLED) > 0;
 
   /** Ends what the interrupted run waits for, the innermost first. On the main thread, which is not stuck therefore. */
   answer(): void {
@@ -111,6 +116,11 @@ export class Interrupts {
     return this.flags.subarray(SIGNALLED, SIGNALLED + 1);
   }
 
+  /** Where SIGINT waits until it ends no more than it should. */
+  get gate(): SigintGate {
+    return new SigintGate(this.flags.subarray(GATE, GATE + 1));
+  }
+
   /** The slot that tells a loop of the present run whether to call `check`. */
   readonly slot = (): number => this.#run.getStore()?.slot ?? NO_RUN;
 
@@ -131,7 +141,7 @@ export class Interrupts {
   /** Makes the checks known to cells. */
   expose(): void {
     const { flags, slot, check, yield: give } = this;
-    countInterruptible(this.signalled);
+    countInterruptible(this.signalled, this.gate);
     (globalThis as Record<symbol, unknown>)[INTERRUPTS] = { flags, slot, check, yield: give };
   }
 
@@ -145,7 +155,7 @@ export class Interrupts {
   }
 
   #clearSlots(): void {
-    this.flags.fill(0, FIRST_RUN, SLOTS);
+    this.flags.fill(0, FIRST_RUN, GATE);
     for (const number of this.#interrupted) Atomics.store(this.flags, FIRST_RUN + (number % RUN_SLOTS), 1);
   }
 

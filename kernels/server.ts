@@ -97,7 +97,7 @@ export class KernelServer {
       },
       comms: this.comms,
     });
-    keepSigint(() => this.interrupt());
+    keepSigint(() => this.interrupt(), this.options.interrupts.gate);
     process.on('exit', () => this.#end()); // after a shutdown request, but also where a cell calls process.exit
     this.#endBefore('abort');
     process.on('uncaughtException', (error) => this.#reportStray('Uncaught', error));

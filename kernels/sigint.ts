@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events';
+import type { SigintGate } from './sigint-gate';
 
 /**
  * Keeps SIGINT for the kernel. It means "stop the cell" here, so listeners that cells and their libraries add to it, of
  * which many end the process, are not called. And whoever adds one while a script runs that V8 ends on SIGINT gets it
  * only until the script's end, when V8 sets the signal back to what ends the process: it is then set up again.
  */
-export function keepSigint(interrupt: () => void): void {
+export function keepSigint(interrupt: () => void, gate: SigintGate): void {
   const emit = process.emit as (...given: unknown[]) => boolean;
   // Node calls what `process.emit` is when it starts to listen, with the number of the signal.
   process.emit = function (this: NodeJS.Process, event: unknown, ...rest: unknown[]): boolean {
@@ -17,8 +18,10 @@ export function keepSigint(interrupt: () => void): void {
   const ours = (): void => {}; // as long as somebody listens, the signal does not end the process
   const setUp = (): void => {
     const others = process.rawListeners('SIGINT').filter((listener) => listener !== ours);
+    gate.close();
     EventEmitter.prototype.removeAllListeners.call(process, 'SIGINT'); // that of the process keeps some of them
     for (const listener of [ours, ...others]) process.on('SIGINT', listener as NodeJS.SignalsListener);
+    gate.open();
     isDue = false;
   };
   let isDue = false;

@@ -326,3 +326,15 @@ test('interrupts and stray errors survive process.removeAllListeners()', async (
   process.kill(Number(await value('process.pid')), 'SIGINT');
   expect(await value('await new Promise((r) => setTimeout(r, 50)); 1 + 1')).toBe('2');
 }, 30_000);
+
+test('interrupts at any moment, also just when a cell begins or ends, leave the kernel alive', async () => {
+  for (let turn = 0; turn < 60; turn++) {
+    const id = kernel.begin(turn % 3 ? '1 + 1' : 'await 0; for (let i = 0; i < 1e5; i++); 2');
+    for (let sent = 0; sent < 3; sent++) {
+      await new Promise((resolve) => setTimeout(resolve, (turn * 7 + sent * 5) % 12));
+      kernel.send('control', 'interrupt_request', {});
+    }
+    await kernel.finished(id);
+  }
+  expect(kernel.child.signalCode).toBeNull();
+}, 60_000);

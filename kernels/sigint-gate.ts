@@ -1,0 +1,47 @@
+/**
+ * Keeps SIGINT out of the moments in which it would end the process: V8 takes the signal over when a script starts that
+ * it may interrupt, and gives it back when the script ends, and in between nobody listens. The main thread closes the
+ * gate for these moments; the control thread, which sends the signals, waits at it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const OPEN = 0;
+const CLOSED = 1;
+const SENDING = 2;
+/** A signal went into a script, which ends now: the main thread has no chance to close the gate before. */
+const SENT = 3;
+
+/** A script that has not ended by then waits for a child or for native code. */
+const LONGEST_WAIT_MS = 500;
+
+export class SigintGate {
+  /** @param state one slot of memory that both threads share */
+  constructor(private readonly state: Int32Array) {}
+
+  /** Waits until a signal that is on its way has come. On the main thread. */
+  close(): void {
+    for (;;) {
+      const state = Atomics.load(this.state, 0);
+      if (state === SENDING) Atomics.wait(this.state, 0, SENDING, 1);
+      else if (Atomics.compareExchange(this.state, 0, state, CLOSED) === state) return;
+    }
+  }
+
+  /** On the main thread. */
+  open(): void {
+    Atomics.store(this.state, 0, OPEN);
+  }
+
+  /** Sends a signal once the gate is open. On the control thread. @param inScript tells whether V8 has the signal now */
+  async pass(send: () => void, inScript: () => boolean): Promise<void> {
+    const deadline = performance.now() + LONGEST_WAIT_MS;
+    while (Atomics.compareExchange(this.state, 0, OPEN, SENDING) !== OPEN) {
+      if (performance.now() > deadline) return send();
+      await sleep(1);
+    }
+    const next = inScript() ? SENT : OPEN;
+    send();
+    Atomics.compareExchange(this.state, 0, SENDING, next); // not where the script has ended already
+    Atomics.notify(this.state, 0);
+  }
+}
