@@ -41,17 +41,37 @@ const INJECTED = 'injected-parameters';
 
 /** Reads a notebook of format 4. @throws UnreadableFile for anything else. */
 export async function readNotebook(path: string): Promise<Notebook> {
-  const text = await readFile(path, 'utf8');
-  let notebook: Partial<Notebook>;
+  const text = (await readFile(path, 'utf8')).replace(/^\ufeff/, '');
+  let notebook: Partial<Notebook> | null;
   try {
-    notebook = JSON.parse(text) as Partial<Notebook>;
+    notebook = JSON.parse(text) as Partial<Notebook> | null;
   } catch (error) {
     throw new UnreadableFile(path, 'a notebook', 'text that is not JSON', { cause: error });
   }
-  if (notebook.nbformat !== 4 || !Array.isArray(notebook.cells)) {
-    throw new UnreadableFile(path, 'a notebook of nbformat 4', `nbformat ${notebook.nbformat ?? 'missing'}`);
+  if (notebook?.nbformat !== 4) {
+    throw new UnreadableFile(path, 'a notebook of nbformat 4', `nbformat ${notebook?.nbformat ?? 'missing'}`);
   }
-  return { metadata: {}, nbformat_minor: 5, ...notebook } as Notebook;
+  if (!Array.isArray(notebook.cells))
+    throw new UnreadableFile(path, 'a notebook with a list of cells', typeof notebook.cells);
+  const damaged = notebook.cells.findIndex((cell) => !isCell(cell));
+  if (damaged >= 0)
+    throw new UnreadableFile(path, 'cells with a type and a source', `another cell ${damaged + 1}`);
+  return { nbformat_minor: 5, ...notebook, metadata: notebook.metadata ?? {} } as Notebook;
+}
+
+/** True for what has a type and a source of text, and outputs that are a list of things with a type, if any. */
+function isCell(cell: unknown): boolean {
+  if (typeof cell !== 'object' || cell === null) return false;
+  const { cell_type, source, outputs = [] } = cell as Partial<Cell>;
+  const isOutput = (output: unknown): boolean =>
+    typeof output === 'object' && output !== null && 'output_type' in output;
+  return typeof cell_type === 'string' && isText(source) && Array.isArray(outputs) && outputs.every(isOutput);
+}
+
+function isText(value: unknown): boolean {
+  return (
+    typeof value === 'string' || (Array.isArray(value) && value.every((line) => typeof line === 'string'))
+  );
 }
 
 /** The text of a notebook file of nbformat 4.5. */
@@ -69,10 +89,13 @@ export function cellsToRun(notebook: Notebook): Cell[] {
 
 /** Refuses a notebook that says it is in another language. @throws UnreadableFile */
 export function requireOurLanguage(path: string, { metadata }: Notebook): void {
-  const { kernelspec = {}, language_info = {} } = metadata as Record<string, Record<string, unknown>>;
-  const said = kernelspec.language ?? language_info.name;
+  const { kernelspec, language_info } = metadata as Record<
+    string,
+    Record<string, unknown> | null | undefined
+  >;
+  const said = kernelspec?.language ?? language_info?.name;
   // A kernel of Python need not say its language, only its name.
-  const language = said ?? /^x?python|^julia|^ir$/.exec(String(kernelspec.name ?? ''))?.[0];
+  const language = said ?? /^x?python|^julia|^ir$/.exec(String(kernelspec?.name ?? ''))?.[0];
   if (language === undefined || /^(type|java)script$/i.test(String(language))) return;
   const received = `one in ${language}: run it with its own kernel, for instance by "jupyter nbconvert --execute"`;
   throw new UnreadableFile(path, 'a notebook in TypeScript or JavaScript', received);

@@ -1,6 +1,6 @@
 import { FIGURE_MIME, PLOTLY_MIME } from '../src/index';
 import { joined, type MultilineText, type Output } from './notebook';
-import { escapeHtml, isHarmlessHtml } from './safe-html';
+import { escapeHtml, isClosedHtml, isHarmlessHtml } from './safe-html';
 import { terminalHtml, terminalText } from './terminal-text';
 
 /** A figure of a report: drawn by Plotly, or a picture or text where the report would get too large. */
@@ -53,7 +53,7 @@ export class OutputWriter {
     if (still.length > 10 * this.longest) return leftOut('A picture', still.length);
     if (still) return still;
     const html = textOf(data['text/html']);
-    if (html !== undefined && html.length <= this.longest && isHarmlessHtml(html))
+    if (html !== undefined && html.length <= this.longest && isHarmlessHtml(html) && isClosedHtml(html))
       return `<div class="output foreign">${html}</div>`;
     const markdown = textOf(data['text/markdown']);
     if (markdown !== undefined && markdown.length <= this.longest)

@@ -47,8 +47,11 @@ export const DRAW = `
     for (const { node, figure } of figures) {
       const font = { ...figure.layout.font, color: color('--ink') };
       // Plotly forgets the layout's height when it resizes, and takes the node's.
-      node.style.height = (figure.layout.height > 0 ? figure.layout.height : 450) + 'px';
-      Plotly.react(node, figure.data, { ...figure.layout, font }, config).catch((error) => { node.textContent = String(error); });
+      const height = Math.min(figure.layout.height > 0 ? figure.layout.height : 450, 10000);
+      node.style.height = height + 'px';
+      // What is no figure throws at once; the others are still drawn.
+      const drawn = async () => Plotly.react(node, figure.data, { ...figure.layout, height, font }, config);
+      drawn().catch((error) => { node.textContent = String(error); });
     }
   };
   for (const { node } of figures) node.textContent = '';

@@ -7,7 +7,7 @@ import { type Notebook, readNotebook, sourceOf } from './notebook';
 import { OutputFile } from './output-file';
 import { figureMark, type Markdown, OutputWriter, pre, type ReportFigure } from './report-outputs';
 import { DRAW, POLICY, STYLE } from './report-page';
-import { escapeHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from './safe-html';
+import { escapeHtml, isClosedHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from './safe-html';
 import { TERMINAL_STYLE } from './terminal-text';
 
 export interface ReportOptions {
@@ -155,22 +155,31 @@ async function plotlySource(): Promise<string> {
 /** Markdown with its own HTML held to the harmless, pictures to those in the page, links to those one may follow. */
 async function markdownWriter(): Promise<Markdown> {
   const { Marked } = await import('marked');
-  const marked = new Marked({ gfm: true });
-  marked.use({
-    renderer: {
-      html: ({ text }) => (isHarmlessHtml(text) ? text : escapeHtml(text)),
-      image: ({ href, text }) =>
-        isEmbeddedPicture(href)
-          ? `<img src="${escapeHtml(href)}" alt="${escapeHtml(text)}">`
-          : escapeHtml(text || href),
-      link(token) {
-        const label = this.parser.parseInline(token.tokens);
-        return isHarmlessLink(token.href) ? `<a href="${escapeHtml(token.href)}">${label}</a>` : label;
+  const withHtml = (html: (text: string) => string) =>
+    new Marked({ gfm: true }).use({
+      renderer: {
+        html: ({ text }) => html(text),
+        image: ({ href, text }) =>
+          isEmbeddedPicture(href)
+            ? `<img src="${escapeHtml(href)}" alt="${escapeHtml(text)}">`
+            : escapeHtml(text || href),
+        link(token) {
+          const label = this.parser.parseInline(token.tokens);
+          return isHarmlessLink(token.href) ? `<a href="${escapeHtml(token.href)}">${label}</a>` : label;
+        },
       },
-    },
-  });
-  return (source) =>
-    source.length > LONGEST_MARKDOWN ? pre('output', source) : marked.parse(source, { async: false });
+    });
+  const marked = withHtml((text) => (isHarmlessHtml(text) ? text : escapeHtml(text)));
+  const plain = withHtml(escapeHtml); // shows HTML as text
+  return (source) => {
+    if (source.length > LONGEST_MARKDOWN) return pre('output', source);
+    try {
+      const html = marked.parse(source, { async: false });
+      return isClosedHtml(html) ? html : plain.parse(source, { async: false });
+    } catch {
+      return pre('output', source); // thousands of quotes or lists within one another
+    }
+  };
 }
 
 function firstHeading(notebook: Notebook): string | undefined {

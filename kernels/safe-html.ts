@@ -15,6 +15,9 @@ const ATTRIBUTES = new Set(
 /** Styles that change how text looks in its place. None moves anything, or lays it over something else. */
 const STYLES =
   /^(background(-color)?|border(-[a-z-]+)?|color|display|flex(-[a-z]+)?|float|font(-[a-z]+)?|gap|justify-content|list-style(-type)?|(max|min)-(height|width)|height|width|margin(-[a-z]+)?|opacity|overflow(-[xy])?|padding(-[a-z]+)?|text-(align|decoration|transform)|vertical-align|white-space|word-(break|wrap))$/;
+/** Tags that stand alone, and tags that the end of their parent ends too. */
+const NEVER_CLOSED = /^(br|col|hr|img|input|wbr)$/;
+const ENDED_BY_PARENT = /^(colgroup|dd|dt|li|p|tbody|td|tfoot|th|thead|tr)$/;
 const TAG = /<\/?([a-zA-Z][\w-]*)((?:\s+[\w:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=`]+))?)*)\s*\/?>/g;
 const ATTRIBUTE = /([\w:-]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=`]+))?/g;
 
@@ -31,6 +34,31 @@ export function isHarmlessHtml(html: string): boolean {
     if (!TAGS.has(name!.toLowerCase()) || !harmlessAttributes(attributes ?? '')) return false;
   }
   return !html.replace(TAG, '').includes('<'); // what the pattern could not read may be anything
+}
+
+/**
+ * True where every tag that is opened is closed, and none that is not. A `</div>` too many leads out of the box that the
+ * text is shown in; a link, a table or `<details>` that stays open takes in the rest of the page.
+ */
+export function isClosedHtml(html: string): boolean {
+  const open: string[] = [];
+  for (const [tag, name = ''] of html.matchAll(TAG)) {
+    const key = name.toLowerCase();
+    if (NEVER_CLOSED.test(key)) continue;
+    if (!tag.startsWith('</')) open.push(key);
+    else if (!closes(open, key)) return false;
+  }
+  return open.every((name) => ENDED_BY_PARENT.test(name));
+}
+
+/** Takes a tag off those that are open. False if it is not the innermost one. */
+function closes(open: string[], name: string): boolean {
+  while (open.length > 0) {
+    const innermost = open.pop()!;
+    if (innermost === name) return true;
+    if (!ENDED_BY_PARENT.test(innermost)) return false;
+  }
+  return false;
 }
 
 /** True for a link that a reader may follow. */

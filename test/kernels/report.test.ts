@@ -52,6 +52,32 @@ const executed = notebook(
   ),
 );
 
+describe('HTML and markdown of others', () => {
+  it.each([
+    '<a href="https://example.org">all that follows',
+    '<details><table><tr><td>hides what follows',
+    '</div></section></main><div>outside',
+    '<s>struck',
+  ])('%s does not reach what stands around it', async (text) => {
+    const html = await notebookToHtml(
+      notebook(markdown(text), code('1', shown({ 'text/html': text, 'text/plain': 'instead' }))),
+    );
+    expect(html.slice(html.indexOf('<body>'))).not.toMatch(/<(a|details|table|s)\b|<div>outside/);
+    expect(html).toContain('instead');
+  });
+
+  it('stays HTML where every tag is closed, also by its parent', async () => {
+    const text = '<div><table><tr><td>1<td>2</table><br><b>x</b></div>';
+    expect(await notebookToHtml(notebook(markdown(text), code('1', shown({ 'text/html': text }))))).toMatch(
+      /<td>1<td>2[\s\S]*<td>1<td>2/,
+    );
+  });
+
+  it('is shown as it stands where it nests too deeply', async () => {
+    expect(await notebookToHtml(notebook(markdown(`${'>'.repeat(5000)}deep`)))).toContain('deep');
+  });
+});
+
 describe('notebookToHtml', () => {
   let html = '';
   beforeAll(async () => {

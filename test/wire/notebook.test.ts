@@ -144,4 +144,25 @@ test('a file that is no notebook is refused', async () => {
   await expect(readNotebook(path)).rejects.toMatchObject({ tag: 'UnreadableFile' });
   writeFileSync(path, 'print()');
   await expect(readNotebook(path)).rejects.toMatchObject({ tag: 'UnreadableFile' });
+  writeFileSync(path, 'null');
+  await expect(readNotebook(path)).rejects.toMatchObject({ tag: 'UnreadableFile' });
+});
+
+test('a damaged cell is told by its number; metadata may be null, and a byte order mark is skipped', async () => {
+  const path = join(folder, 'damaged.ipynb');
+  const whole = { cell_type: 'code', source: '1' };
+  for (const cell of [
+    null,
+    5,
+    {},
+    { cell_type: 'code' },
+    { ...whole, source: 5 },
+    { ...whole, outputs: [null] },
+  ]) {
+    writeFileSync(path, JSON.stringify({ nbformat: 4, cells: [whole, cell] }));
+    await expect(readNotebook(path)).rejects.toThrow(/cell 2$/);
+  }
+  const nothing = { nbformat: 4, metadata: null, cells: [whole] };
+  writeFileSync(path, `\ufeff${JSON.stringify(nothing)}`);
+  expect((await readNotebook(path)).metadata).toEqual({});
 });
