@@ -27,6 +27,8 @@ pre.stderr, pre.error { color: var(--error); }
 /* HTML of others draws within its own box alone, whatever its styles say. */
 .foreign { contain: layout paint; overflow-x: auto; }
 .figure { margin: 0.8rem 0 1.4rem; }
+/* In less width a table's words wrap into more lines than its height holds, and its last rows are gone. */
+@media screen { .wide { overflow: auto hidden; } .figure[data-figure] { min-width: 800px; } }
 .keyword { color: var(--keyword); } .string { color: var(--string); } .number { color: var(--number); } .comment { color: var(--comment); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }

@@ -139,7 +139,7 @@ function placeFigures(body: string, figures: readonly ReportFigure[], drawn: Rea
   for (const figure of figures) {
     const { id, json, still, text } = figure;
     const interactive =
-      `<div class="figure" data-figure="${id}">${pre('output', text)}</div>` +
+      `<div class="wide"><div class="figure" data-figure="${id}">${pre('output', text)}</div></div>` +
       `<script type="application/json" id="${id}">${json}</script>`;
     const placed = drawn.has(id) ? interactive : `${still || pre('output', text)}${still && WHY_STILL}`;
     html = html.replace(figureMark(id), () => placed);

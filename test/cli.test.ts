@@ -208,6 +208,16 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
       expect(hasEnded(pid), `process ${pid}`).toBe(true);
   });
 
+  it.each([
+    ['train nosuch.yaml', 'nosuch.yaml: no such file or folder'],
+    ['train --preset toy --data nosuch.nii.gz', 'expected a file or folder that exists'],
+  ])('says in one plain line what is missing: %s', async (command, line) => {
+    const { stderr } = await patchwise(...command.split(' '));
+    expect(stderr).toContain(line);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).not.toContain('ENOENT:');
+  });
+
   it('fails with 1 when the work cannot be done, and leaves stdout empty', async () => {
     const { code, stdout, stderr } = await patchwise(
       'reconstruct',

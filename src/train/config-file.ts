@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
+import { withPath } from '../atomic-file';
 import { InvalidConfig, UnreadableFile } from '../errors';
 import type { TrainOptions } from './config';
 
@@ -24,8 +25,10 @@ type Mapping = Record<string, unknown>;
 async function readYaml(file: string): Promise<Mapping> {
   const expected = 'a YAML file of settings; volumes are given as data';
   let parsed: unknown;
+  const bytes = await readFile(file).catch((error) => {
+    throw withPath(error, file);
+  });
   try {
-    const bytes = await readFile(file);
     if (!isUtf8(bytes)) throw new Error('a file that is no text');
     parsed = parse(bytes.toString());
   } catch (cause) {

@@ -188,8 +188,9 @@ export class Run {
   /** The pauses are counted, and no clock: a laptop may sleep meanwhile. */
   private async allGone(known: readonly ProcessIdentity[], seconds: number): Promise<boolean> {
     for (let waited = 0; waited < seconds; waited += 0.025) {
-      if (!this.processes(known).some(isAlive)) return true;
-      await pause(25);
+      const gone = !this.processes(known).some(isAlive);
+      await pause(25); // also after the last: a child of this process keeps its pid until Node has collected it
+      if (gone) return true;
     }
     return false;
   }

@@ -105,7 +105,10 @@ function findVolumes(entry: string): string[] {
     return [entry];
   }
   const path = resolve(entry);
-  if (!existsSync(path)) throw fail('a NIfTI file, a folder of them, a prepared dataset or phantom:XxYxZ');
+  if (!existsSync(path))
+    throw fail(
+      'a file or folder that exists, or phantom:XxYxZ (check from which folder you run the command)',
+    );
   if (isDataset(path)) {
     openDataset(path); // throws for one that is damaged or not whole, while there is no run yet
     return [path];

@@ -201,7 +201,9 @@ describe('a run', { timeout: 180_000 }, () => {
     await run.resume();
     await reach(run, 20);
     await expectAlive(run);
-    expect(await run.stop()).toMatchObject({ state: 'stopped' });
+    const { state, pids } = await run.stop();
+    expect(state).toBe('stopped');
+    expect(() => process.kill(pids.supervisor!.pid, 0)).toThrow('ESRCH'); // not even a zombie of this process
     expect(processesOf(run)).toEqual([]);
   });
 });
