@@ -324,6 +324,8 @@ test('interrupts and stray errors survive process.removeAllListeners()', async (
   );
   await kernel.execute('await new Promise((r) => setTimeout(r, 100))');
   process.kill(Number(await value('process.pid')), 'SIGINT');
+  // The signal is for the idle kernel: it must have come before the next cell begins.
+  await new Promise((resolve) => setTimeout(resolve, 200));
   expect(await value('await new Promise((r) => setTimeout(r, 50)); 1 + 1')).toBe('2');
 }, 30_000);
 
