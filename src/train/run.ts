@@ -138,13 +138,15 @@ export class Run {
 
   /**
    * Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask:
-   * nobody is before the first step, or on another machine.
+   * nobody is on another machine, or before a launcher's ranks have begun.
    */
   async save(): Promise<boolean> {
     const status = readStatus(this.dir);
-    if (status.state !== 'running') return false;
+    if (hasEnded(status)) return false;
     const processes = processesOf(status);
-    const asked = status.pids.supervisor ? processes.slice(0, 1) : processes;
+    const { supervisor } = status.pids;
+    // A supervisor keeps the wish until its ranks can hear it; the status may lag behind their first steps.
+    const asked = supervisor ? processes.slice(0, 1) : status.state === 'running' ? processes : [];
     return asked.map((process) => signalProcess(process, 'SIGUSR1')).some(Boolean);
   }
 

@@ -51,7 +51,9 @@ describe('a run', { timeout: 180_000 }, () => {
       existsSync(process.env.PATCHWISE_RUNS!) ? readdirSync(process.env.PATCHWISE_RUNS!) : [];
     const before = runs();
     await expect(train({ ...tiny, ranks: 0 })).rejects.toThrow(InvalidConfig);
-    await expect(train({ ...tiny, data: 'nowhere.nii.gz' })).rejects.toThrow('data: expected a NIfTI file');
+    await expect(train({ ...tiny, data: 'nowhere.nii.gz' })).rejects.toThrow(
+      'data: expected a file or folder that exists',
+    );
     await expect(train({ ...tiny, data: 'phantom:16' })).rejects.toThrow('phantom:XxYxZ');
     await expect(attach('no-such-run')).rejects.toThrow(InvalidArgument);
     expect(runs()).toEqual(before);
