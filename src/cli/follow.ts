@@ -17,15 +17,16 @@ export async function follow(run: Run, json: boolean | undefined): Promise<void>
     process.stderr.write(`\n${run.id} goes on; stop it with: npx patchwise runs stop ${run.id}\n`);
     return;
   }
+  await tellNew(true); // a short run may be over before its status has them
   await run.done;
 }
 
 /** Tells on stderr what somebody who looks at the run should know, each notice once; looks every second at most. */
-function noticeTeller(run: Run): () => Promise<void> {
+function noticeTeller(run: Run): (atOnce?: boolean) => Promise<void> {
   const told = new Set<string>();
   let looked = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (performance.now() - looked < 1000) return;
+  return async (atOnce = false) => {
+    if (!atOnce && performance.now() - looked < 1000) return;
     looked = performance.now();
     for (const notice of runNotices(await run.status())) {
       if (!told.has(notice)) process.stderr.write(`\n${notice}\n`);

@@ -8,7 +8,8 @@ import type { TrainOptions } from './config';
 /**
  * The options of a run from a YAML file (or none), with overrides such as `model.codes=1024` on top. Values are
  * checked when the run starts.
- * @throws UnreadableFile if the file is not a YAML mapping; InvalidConfig for an override that is not `key=value`.
+ * @throws UnreadableFile if the file is not a YAML mapping; InvalidConfig for an override that is not `key=value`; the
+ * system's error, with the path, where the file cannot be read.
  */
 export async function readConfig(
   file: string | undefined,

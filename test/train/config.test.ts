@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import { InvalidConfig, UnreadableFile } from '../../src/errors';
+import { InvalidConfig } from '../../src/errors';
 import { PRESETS } from '../../src/model/presets';
 import { resolveConfig, type TrainOptions } from '../../src/train/config';
 import { readConfig } from '../../src/train/config-file';
@@ -139,7 +139,10 @@ describe('config file', () => {
   it('says what is wrong with a file or an override', async () => {
     await expect(readConfig(undefined, { overrides: ['codes'] })).rejects.toThrow(InvalidConfig);
     await expect(readConfig(undefined, { overrides: ['__proto__.x=1'] })).rejects.toThrow(InvalidConfig);
-    await expect(readConfig(join(folder, 'none.yaml'))).rejects.toThrow(UnreadableFile);
+    await expect(readConfig(join(folder, 'none.yaml'))).rejects.toMatchObject({
+      code: 'ENOENT',
+      path: join(folder, 'none.yaml'),
+    });
     const list = join(folder, 'list.yaml');
     writeFileSync(list, '- 1\n- 2\n');
     await expect(readConfig(list)).rejects.toThrow('a mapping of settings');
