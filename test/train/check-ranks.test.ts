@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { checkRanks } from '../../src/train/check-ranks';
 import { builtC10d } from '../../src/train/collective/c10d/addon';
 
@@ -11,6 +11,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'patchwise-doctor-'));
 });
 afterEach(() => {
+  vi.unstubAllEnvs();
   process.env.PATH = path;
   rmSync(folder, { recursive: true, force: true });
 });
@@ -23,6 +24,7 @@ describe('doctor --ranks', { timeout: 120_000 }, () => {
   it.each(['local', ...(builtC10d() ? (['c10d'] as const) : [])] as const)(
     'lets real processes sum over %s and says how fast, leaving nothing behind',
     async (collective) => {
+      vi.stubEnv('PATCHWISE_DEVICE', 'cpu'); // a machine whose GPUs are not used is told so, which is not asked here
       const check = await checkRanks({ ranks: 3, seconds: 1, folder, collective });
       expect(check.findings.filter(({ wrong }) => wrong)).toEqual([]);
       expect(check).toMatchObject({ ok: true, measured: { collective, bytes: 2 ** 24 } });
@@ -49,6 +51,7 @@ describe('doctor --ranks', { timeout: 120_000 }, () => {
     writeFileSync(smi, '#!/bin/sh\nprintf "GPU 0: A (UUID: GPU-a)\\nGPU 1: A (UUID: GPU-b)\\n"\n');
     chmodSync(smi, 0o755);
     process.env.PATH = `${folder}:${path}`;
+    vi.stubEnv('PATCHWISE_BACKEND', 'auto'); // who names a backend that computes on the CPU means it
     const check = await checkRanks({ ranks: 4, seconds: 0.2, folder, collective: 'local' });
     expect(found(check, 'devices')!.found).toBe('GPU 0, 1, which 2 ranks share');
     // No driver answers here: the ranks would compute on the CPU.
