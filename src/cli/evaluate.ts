@@ -4,6 +4,7 @@ import {
   evaluateFiles,
   evaluationTables,
   type IntensitySpec,
+  InvalidArgument,
   type MirrorAxis,
   mirrorAxes,
   readVolume,
@@ -25,6 +26,11 @@ import {
   parseWindow,
 } from './terminal';
 
+const niftiNames = /\.(nii|hdr|img)(\.gz)?$/i;
+
+/** Who names one of these wants a file of that format, and not a dataset in a folder of that name. */
+const otherFormats = /\.(mha|mhd|nrrd|nhdr|mnc|mgz|dcm|h5|npy|npz|txt|json|csv|png|jpe?g|tiff?|zip|tar|gz)$/i;
+
 export function addEvaluate(program: Command): void {
   modelOptions(
     program
@@ -36,9 +42,11 @@ export function addEvaluate(program: Command): void {
       .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian'),
   ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
     const { canonical, index, channel, json, ...rest } = options;
+    if (!niftiNames.test(output) && otherFormats.test(output))
+      throw new InvalidArgument('output', 'a .nii or .nii.gz file, or the folder of a dataset', output);
     const volume = await readVolume(file, { canonical, index, channel });
     const settings = { ...rest, ...interruptible('reconstruct') };
-    const toFile = /\.(nii|hdr|img)(\.gz)?$/i.test(output);
+    const toFile = niftiNames.test(output);
     const { window, grid, seconds, checkpoint, ...more } = toFile
       ? await reconstructToFile(run, volume, output, settings)
       : await reconstructToDataset(run, volume, output, settings);
