@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,26 +29,35 @@ export async function lockStore(output: string): Promise<() => void> {
     const holder = read(path);
     const empty = holder === '' && look < patience.looksAtEmpty;
     if (!empty && !isHeld(holder)) removeStale(path, holder);
-    else if (look === patience.looks || holder === mine) {
+    else if (look >= patience.looks || holder === mine) {
       const expected = `a folder nobody else prepares (if ${holder} is no more, remove ${path})`;
       throw new InvalidArgument('output', expected, output);
     } else await sleep(patience.betweenMs);
   }
 }
 
-/** Removes the lock of a process that is gone, but not one that another call has put in its place meanwhile. */
+/** Milliseconds after which who was removing a lock is taken for gone. */
+const longestRemoval = 10_000;
+
+/**
+ * Removes the lock of a process that is gone. One call at a time may, so that none removes the lock that another has put
+ * in its place meanwhile.
+ */
 function removeStale(path: string, holder: string): void {
-  const aside = `${path}.${process.pid}`;
+  const guard = `${path}.removing`;
   try {
-    renameSync(path, aside); // of several calls one gets it
-    const taken = read(aside);
-    if (taken !== holder) writeFileSync(path, taken, { flag: 'wx' });
+    writeFileSync(guard, '', { flag: 'wx' });
   } catch (error) {
-    // ENOENT and EEXIST: another call was faster, and the next look tells.
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'EEXIST') throw placeError('output', dirname(path), error);
+    if (code !== 'EEXIST') throw placeError('output', dirname(path), error);
+    const since = statSync(guard, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - since > longestRemoval) rmSync(guard, { force: true });
+    return;
+  }
+  try {
+    if (existsSync(path) && read(path) === holder) rmSync(path, { force: true });
   } finally {
-    rmSync(aside, { force: true });
+    rmSync(guard, { force: true });
   }
 }
 
