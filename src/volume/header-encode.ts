@@ -82,7 +82,7 @@ function formsOf(volume: Placed): Forms {
   };
 }
 
-/** A form with NaN in it placed nothing when it was read, and would place everything at NaN for who reads it next. */
+/** A form with NaN in it is not used when a file is read. Written back, it would give the next reader a NaN affine. */
 function finiteForms({ pixdim, qfac, qform, sform }: Forms): Forms {
   const none = { code: 0, quaternion: [0, 0, 0], offset: [0, 0, 0] } as const;
   const placed = [...qform.quaternion, ...qform.offset].every(Number.isFinite);

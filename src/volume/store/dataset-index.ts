@@ -35,7 +35,7 @@ export function indexBefore(output: string): DatasetIndex | undefined {
 
 /**
  * The index of any version. Throws UnreadableFile for a damaged index: only the index knows who is held out, and
- * drawing anew could move a patient from test to train.
+ * a new draw could move a patient from test to train.
  */
 export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
   const path = [indexFile, asideFile].map((name) => join(output, name)).find((file) => existsSync(file));
@@ -43,7 +43,7 @@ export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
   if (index?.format === datasetFormat && (index.version !== formatVersion || listsVolumes(index)))
     return index;
-  const found = 'something else; put a copy of it there, or remove it to draw the split anew';
+  const found = 'something else; put a copy of it there, or remove it for a new split';
   throw new UnreadableFile(path, 'the index of a prepared dataset', found);
 }
 

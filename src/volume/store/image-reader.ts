@@ -90,7 +90,7 @@ function metadataError(folder: string, record: ImageRecord): UnreadableFile {
     return new UnreadableFile(
       metadata,
       'what the index says of it',
-      'a volume that was prepared anew; open the dataset again, and if that does not help, prepare it again',
+      'a volume that was prepared again; open the dataset again, and if that does not help, prepare it again',
     );
   return damaged(metadata, 'what the index says of it', existsSync(metadata) ? 'something else' : 'none');
 }

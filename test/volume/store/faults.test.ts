@@ -152,7 +152,7 @@ describe('a damaged volume', { timeout: 120_000 }, () => {
     await read();
   });
 
-  it('is none whose metadata another program wrote anew, with more keys in another order', async () => {
+  it('is none whose metadata another program has written again, with more keys in another order', async () => {
     for (const file of ['image/zarr.json', 'zarr.json']) {
       const metadata = JSON.parse(readFileSync(inVolume(file), 'utf8'));
       const turned = Object.fromEntries(Object.entries(metadata).reverse());
