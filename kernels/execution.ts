@@ -3,9 +3,9 @@
  * stop_on_error takes with it the requests that were already waiting.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CellEngine, CellError } from './engine';
-import type { History } from './history';
-import type { Json, Message } from './wire';
+import type { CellEngine, CellError } from './cells/engine';
+import type { History } from './protocol/history';
+import type { Json, Message } from './protocol/wire';
 
 /** What the queue needs of the server around it, all for one request. */
 export interface ExecutionOutlet {

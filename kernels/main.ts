@@ -6,19 +6,19 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../src/index';
 import type { Run } from '../src/index';
-import { pipeStdout } from './child-output';
-import { ADDRESS_IN_USE, readConnection } from './connection';
-import type { DisplayOptions, MimeBundle } from './display';
-import { type CellEngine, TYPE_MODES } from './engine';
-import { Interrupts } from './interrupts';
-import { lazyEngine } from './lazy-engine';
-import type { LiveFigures } from './live';
-import { withMagics } from './magics';
-import { attempt } from './odd-values';
-import { PACKAGE } from './package-types';
-import { leadsGroup, signalGroup } from './process-group';
+import { type CellEngine, TYPE_MODES } from './cells/engine';
+import { PACKAGE } from './checker/package-types';
+import type { DisplayOptions, MimeBundle } from './display/display';
+import { attempt } from './display/odd-values';
+import { lazyEngine } from './engine/lazy-engine';
+import { withMagics } from './engine/magics';
+import { createTypescriptEngine } from './engine/typescript-engine';
+import type { LiveFigures } from './live/live';
+import { pipeStdout } from './process/child-output';
+import { Interrupts } from './process/interrupts';
+import { leadsGroup, signalGroup } from './process/process-group';
+import { ADDRESS_IN_USE, readConnection } from './protocol/connection';
 import { KernelServer } from './server';
-import { createTypescriptEngine } from './typescript-engine';
 
 /** The hook that the server installs (display.ts). */
 const DISPLAY = Symbol.for('patchwise.display');
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   let figures: Promise<LiveFigures> | undefined;
   // Live figures load the library: not before the first one, which after a restart a front end asks for by itself.
   const live = (): Promise<LiveFigures> => {
-    figures ??= import('./live.js').then(({ LiveFigures }) => new LiveFigures(kernel, outside));
+    figures ??= import('./live/live.js').then(({ LiveFigures }) => new LiveFigures(kernel, outside));
     return figures;
   };
   const showLive = (value: unknown, options: DisplayOptions): Promise<void> | undefined => {
@@ -66,7 +66,7 @@ function createEngine(interrupts: Interrupts): CellEngine {
   const { PATCHWISE_ENGINE: name = 'typescript', PATCHWISE_TYPES: types = 'error' } = process.env;
   if (name === 'tslab') {
     return lazyEngine('5.0.4', () => {
-      const { createTslabEngine } = require('./tslab') as typeof import('./tslab');
+      const { createTslabEngine } = require('./tslab/tslab') as typeof import('./tslab/tslab');
       return createTslabEngine(process.cwd(), interrupts);
     });
   }

@@ -1,9 +1,9 @@
 /** The answers to requests that run no cell, one function a message type. */
 
 import { version } from '../src/package';
-import { codePointsBefore, utf16Offset } from './cursor';
+import { codePointsBefore, utf16Offset } from './protocol/cursor';
+import { type Json, type Message, PROTOCOL_VERSION } from './protocol/wire';
 import type { KernelServer } from './server';
-import { type Json, type Message, PROTOCOL_VERSION } from './wire';
 
 type Answer = (message: Message, kernel: KernelServer) => Json | undefined | Promise<Json>;
 

@@ -3,23 +3,23 @@
  * else, comms included, is answered at once, also between the awaits of a running cell.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { isInterruption } from './cell-error';
-import { CommRegistry } from './comms';
-import type { Connection } from './connection';
-import { type DisplayOptions, installHooks, type MimeBundle } from './display';
-import { Displays, type Presentation } from './displays';
-import type { CellEngine } from './engine';
+import type { CellEngine } from './cells/engine';
+import { isInterruption } from './cells/error';
+import { type DisplayOptions, installHooks, type MimeBundle } from './display/display';
+import { Displays, type Presentation } from './display/displays';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
-import { History } from './history';
-import { InputPrompts } from './input';
-import type { Interrupts } from './interrupts';
-import { keepListeners } from './kept-listeners';
-import { captureStreams, Output, type Parent } from './output';
+import type { Interrupts } from './process/interrupts';
+import { keepListeners } from './process/kept-listeners';
+import { runInterruptible } from './process/run-interruptible';
+import { keepSigint } from './process/sigint';
+import { CommRegistry } from './protocol/comms';
+import type { Connection } from './protocol/connection';
+import { History } from './protocol/history';
+import { InputPrompts } from './protocol/input';
+import { captureStreams, Output, type Parent } from './protocol/output';
+import { type RequestChannel, Sockets } from './protocol/sockets';
+import { type Json, type Message, Wire } from './protocol/wire';
 import { answer } from './requests';
-import { runInterruptible } from './run-interruptible';
-import { keepSigint } from './sigint';
-import { type RequestChannel, Sockets } from './sockets';
-import { type Json, type Message, Wire } from './wire';
 
 export interface KernelOptions extends Presentation {
   readonly connection: Connection;

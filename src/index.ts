@@ -148,44 +148,52 @@ export { type PatchSelection, selectForeground } from './patch/select';
 export { type SsimOptions, SsimSums, ssim } from './patch/ssim';
 export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
 export { codesFigure } from './plot/codes';
-export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison';
-export { comparisonTable, seamFigure } from './plot/comparison-panels';
-export { thin } from './plot/decimate';
+export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison/comparison';
+export { distanceFigure } from './plot/comparison/distance';
+export { comparisonTable, seamFigure } from './plot/comparison/panels';
+export { sweepFigure } from './plot/comparison/sweep';
+export { type WorstPatchesOptions, worstPatchesFigure } from './plot/comparison/worst-patches';
 export { clearOutput, type DisplayOptions, display, input } from './plot/display';
-export { distanceFigure } from './plot/distance';
 export { evaluationTables } from './plot/evaluation';
 export { Figure } from './plot/figure';
 export { gridFigure, gridTable } from './plot/grid';
 export { progress, progressBar } from './plot/progress-bar';
-export { rankTimesFigure, timeLost } from './plot/rank-times';
 export { html, json, latex, markdown, png, Rich, svg } from './plot/rich';
-export { runFigure, seriesFigure } from './plot/run';
-export { runComparisonFigure, runComparisonTables } from './plot/run-comparison';
-export { appendRecord, type RunOfLine, type Series } from './plot/run-series';
+export { runComparisonFigure, runComparisonTables } from './plot/run/comparison';
+export { thin } from './plot/run/decimate';
+export { rankTimesFigure, timeLost } from './plot/run/rank-times';
+export { runFigure, seriesFigure } from './plot/run/run';
+export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
 export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, titleOf, toBundle } from './plot/show';
 export { shownRuns } from './plot/shown';
-export { sweepFigure } from './plot/sweep';
 export { Table } from './plot/table';
 export { duration, runLines, runNotices } from './plot/terminal';
 export { baseLayout, graphAxis, palette } from './plot/theme';
 export { volumeFigure } from './plot/volume';
-export { type WorstPatchesOptions, worstPatchesFigure } from './plot/worst-patches';
 export type { LongCall, Progress } from './progress';
-export { Adam, type AdamOptions, clipByGlobalNorm } from './train/adam';
-export { BackendAdam, clipping } from './train/backend-adam';
-export { checkRanks, type RanksCheck, type RanksCheckOptions, type RanksFinding } from './train/check-ranks';
-export type { ChosenCheckpoint } from './train/choose-checkpoint';
 export { buildC10d } from './train/collective/c10d/build';
 export { type CollectiveName, collectiveNames } from './train/collective/connect';
-export { type RunConfig, resolveConfig, type TrainOptions } from './train/config';
-export { readConfig } from './train/config-file';
-export { type HeldOut, heldOut } from './train/held-out';
-export type { LatestSlices } from './train/latest-slices';
-export { type MetricRecord, withoutClock } from './train/metrics-log';
-export type { Pace } from './train/pace';
-export { runRank } from './train/rank';
+export { type HeldOut, heldOut } from './train/data/held-out';
+export { type RunSide, type SideOf, sidesOf } from './train/data/sides';
+export { Adam, type AdamOptions, clipByGlobalNorm } from './train/learn/adam';
+export { BackendAdam, clipping } from './train/learn/backend-adam';
+export {
+  checkRanks,
+  type RanksCheck,
+  type RanksCheckOptions,
+  type RanksFinding,
+} from './train/ranks/check-ranks';
+export { runRank } from './train/ranks/rank';
+export { supervise } from './train/ranks/supervisor';
+export type { ChosenCheckpoint } from './train/record/choose-checkpoint';
+export type { LatestSlices } from './train/record/latest-slices';
+export { type MetricRecord, withoutClock } from './train/record/metrics-log';
+export type { Pace } from './train/record/pace';
+export { runsRoot, type StoredConfig } from './train/record/run-folder';
+export type { RunStatus } from './train/record/status';
 export { attach, LiveView, listRuns, live, Run } from './train/run';
-export { runsRoot, type StoredConfig } from './train/run-folder';
+export { type RunConfig, resolveConfig, type TrainOptions } from './train/settings/config';
+export { readConfig } from './train/settings/config-file';
 export {
   type RunResult,
   type RunSummary,
@@ -193,15 +201,15 @@ export {
   runSummaries,
   runsSideBySide,
 } from './train/side-by-side';
-export { type RunSide, type SideOf, sidesOf } from './train/sides';
-export type { RunStatus } from './train/status';
-export { supervise } from './train/supervisor';
 export { prepareRun, train } from './train/train';
 export { type FolderContent, searchFolder } from './volume/folder';
 export { convertDicom } from './volume/foreign';
 export type { NiftiHeader } from './volume/header';
 export { fromModel, type Intensity, type IntensitySpec, resolveIntensity, toModel } from './volume/intensity';
-export { type PhantomOptions, phantom } from './volume/phantom';
+export { type PhantomOptions, phantom } from './volume/phantom/phantom';
+export { patientByName } from './volume/prepare/patients';
+export { type Prepared, type PrepareOptions, prepareDataset } from './volume/prepare/prepare';
+export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/prepare/write-volume';
 export {
   checkVolume,
   type ReadOptions,
@@ -211,12 +219,10 @@ export {
   type Voxels,
 } from './volume/read';
 export { type Dataset, isDataset, type OpenDatasetOptions, openDataset } from './volume/store/dataset';
-export type { BaselineView, LeftOut, SplitName } from './volume/store/format';
-export { patientByName } from './volume/store/patients';
-export { type Prepared, type PrepareOptions, prepareDataset } from './volume/store/prepare';
+export type { LeftOut, SplitName } from './volume/store/format';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
-export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/store/write-volume';
 export type { Vec3 } from './volume/vec3';
+export type { BaselineView } from './volume/view';
 export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume } from './volume/volume';
 export {

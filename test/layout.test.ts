@@ -3,6 +3,8 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const root = resolve(__dirname, '..');
+/** More than this in one folder is no longer taken in at a glance. */
+const MOST_FILES = 28;
 
 /** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
 const ground = [
@@ -17,7 +19,7 @@ const ground = [
   'timer',
   'memory',
   'early-signals',
-  'timer',
+  'safetensors',
 ];
 const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
 const allowed: Record<string, readonly string[]> = {
@@ -26,6 +28,7 @@ const allowed: Record<string, readonly string[]> = {
   errors: ['spelling'],
   memory: ['errors', 'package'],
   'atomic-file': ['errors'],
+  safetensors: ['errors', 'atomic-file', 'make-folder'],
   compute: ground,
   model: [...ground, 'compute'],
   index: [...ground, ...flow],
@@ -35,9 +38,22 @@ const allowed: Record<string, readonly string[]> = {
   data: ['index', 'make-folder'],
 };
 
+/** The rooms of a part in the order of their imports: a file may import from its own room and those before it. */
+const rooms: Record<string, readonly string[]> = {
+  volume: ['simd', '.', 'phantom', 'store', 'prepare'],
+  train: ['collective', 'settings', 'data', 'learn', 'record', 'ranks', '.'],
+  kernels: [
+    ...['process', 'protocol', 'display', 'cells', 'checker', 'engine', 'tslab'],
+    ...['live', 'headless', 'report', 'install', '.'],
+  ],
+};
+
 interface ImportLine {
   readonly from: string;
   readonly to: string;
+  /** Rooms, where both ends are of one part; '.' is the part's own folder. */
+  readonly fromRoom: string;
+  readonly toRoom: string;
   readonly file: string;
   readonly specifier: string;
 }
@@ -56,15 +72,30 @@ describe('the layout is the data flow', () => {
     expect(wrong).toEqual([]);
   });
 
+  it.each(Object.keys(rooms))('the rooms of %s point one way too', (part) => {
+    const order = rooms[part]!;
+    const inside = imports.filter((line) => line.from === part && line.to === part);
+    expect(new Set(inside.flatMap((line) => [line.fromRoom, line.toRoom]))).toEqual(new Set(order));
+    const wrong = inside.filter((line) => order.indexOf(line.toRoom) > order.indexOf(line.fromRoom));
+    expect(wrong.map((line) => `${line.file} imports ${line.specifier}`)).toEqual([]);
+  });
+
+  it('no folder shows more than twenty-odd files', () => {
+    const counts = new Map<string, number>();
+    for (const file of sourceFiles()) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+    const full = [...counts].filter(([, count]) => count > MOST_FILES);
+    expect(full.map(([folder, count]) => `${relative(root, folder)}: ${count}`)).toEqual([]);
+  });
+
   it('only the files named after tslab touch it, and the bench that runs it as a peer', () => {
     const touching = sourceFiles().filter((file) =>
       /(?:from|import\(|require\(|resolve\()\s*['"]@?tslab\b/.test(readFileSync(file, 'utf8')),
     );
     const others = touching.filter(
-      (file) => !/^(kernels.tslab[\w-]*|bench.kernel)\.ts$/.test(relative(root, file)),
+      (file) => !/^(kernels.tslab.[\w-]+|bench.kernel)\.ts$/.test(relative(root, file)),
     );
     expect(others).toEqual([]);
-    expect(touching).toContain(join(root, 'kernels', 'tslab.ts'));
+    expect(touching).toContain(join(root, 'kernels', 'tslab', 'tslab.ts'));
   });
 
   it('no folder is made by mkdir with `recursive`, which may never return', () => {
@@ -92,12 +123,20 @@ function partOf(file: string): string {
   return top === 'src' ? second.replace(/\.ts$/, '') : top;
 }
 
+/** `src/train/record/status.ts` belongs to the room `record`, `src/train/run.ts` to '.'. */
+function roomOf(file: string): string {
+  const [top, ...rest] = relative(root, dirname(file)).split(sep);
+  return (top === 'src' ? rest[1] : rest[0]) ?? '.';
+}
+
 function importsOf(file: string): ImportLine[] {
   const text = readFileSync(file, 'utf8');
   const specifiers = [...text.matchAll(/(?:from|import|import\(|require\()\s*['"](\.[^'"]*)['"]/g)];
   return specifiers.map(([, specifier]) => ({
     from: partOf(file),
     to: partOf(`${resolve(dirname(file), specifier!)}.ts`),
+    fromRoom: roomOf(file),
+    toRoom: roomOf(`${resolve(dirname(file), specifier!)}.ts`),
     file: relative(root, file),
     specifier: specifier!,
   }));

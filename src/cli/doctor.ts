@@ -148,7 +148,7 @@ async function gpus(): Promise<Finding> {
 }
 
 async function jupyter(): Promise<Finding> {
-  const { findLab } = await import('../../kernels/lab.js'); // as `npx patchwise lab` finds it
+  const { findLab } = await import('../../kernels/install/lab.js'); // as `npx patchwise lab` finds it
   const lab = await findLab();
   return {
     part: 'JupyterLab',
@@ -159,7 +159,7 @@ async function jupyter(): Promise<Finding> {
 }
 
 async function kernel(): Promise<Finding> {
-  const { listKernels } = await import('../../kernels/install.js');
+  const { listKernels } = await import('../../kernels/install/install.js');
   const kernels = await listKernels();
   return {
     part: 'Jupyter kernel',

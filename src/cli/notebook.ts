@@ -1,8 +1,8 @@
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { EngineName } from '../../kernels/install';
-import type { Notebook, Output } from '../../kernels/notebook';
-import type { NotebookEvent } from '../../kernels/run-notebook';
+import type { Notebook, Output } from '../../kernels/headless/notebook';
+import type { NotebookEvent } from '../../kernels/headless/run-notebook';
+import type { EngineName } from '../../kernels/install/install';
 import { InvalidArgument } from '../index';
 import { answer, interruptible, parseCount, parseNumber, parsePositive, parseWhole } from './terminal';
 
@@ -19,11 +19,11 @@ export function addNotebook(program: Command): void {
     .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (file: string, options: NotebookOptions) => {
-      const { runNotebook } = await import('../../kernels/run-notebook.js');
+      const { runNotebook } = await import('../../kernels/headless/run-notebook.js');
       const parameters = Object.fromEntries((options.parameter ?? []).map(parseParameter));
       if (options.volume) parameters.volume = resolve(options.volume);
       const name = basename(file, '.ipynb');
-      const { isStdout, OutputFile, STDOUT } = await import('../../kernels/output-file.js');
+      const { isStdout, OutputFile, STDOUT } = await import('../../kernels/headless/output-file.js');
       const place = (path: string): string => (path === '-' ? STDOUT : resolve(path));
       const output = place(options.output ?? join('reports', `${name}.ipynb`));
       const beside = isStdout(output)
@@ -51,7 +51,7 @@ export function addNotebook(program: Command): void {
       } finally {
         // A report of a failed notebook shows where it failed.
         if (report && written) {
-          const { writeReportOf } = await import('../../kernels/report.js');
+          const { writeReportOf } = await import('../../kernels/report/report.js');
           await writeReportOf(written, name, report);
         }
       }
@@ -74,7 +74,7 @@ export function addNotebook(program: Command): void {
     .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (paths: string[], options: Pick<NotebookOptions, 'parameter' | 'timeout' | 'json'>) => {
-      const { testNotebooks } = await import('../../kernels/test-notebooks.js');
+      const { testNotebooks } = await import('../../kernels/headless/test-notebooks.js');
       const tests = await testNotebooks(paths, {
         parameters: Object.fromEntries((options.parameter ?? []).map(parseParameter)),
         cellTimeout: options.timeout,
@@ -98,7 +98,7 @@ export function addNotebook(program: Command): void {
     .description('start JupyterLab, if it is here, with our kernel in it')
     .argument('[args...]', 'passed on to JupyterLab, after --')
     .action(async (args: string[]) => {
-      const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/lab.js');
+      const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/install/lab.js');
       const lab = await findLab();
       if (!lab) {
         process.stderr.write(`${HOW_TO_GET_LAB.join('\n')}\n`);
@@ -122,7 +122,7 @@ export function addNotebook(program: Command): void {
     .addOption(new Option('--engine <name>', 'what compiles and runs cells').choices(['typescript', 'tslab']))
     .option('--json', 'print one JSON value')
     .action(async (options: KernelOptions) => {
-      const { installKernel } = await import('../../kernels/install.js');
+      const { installKernel } = await import('../../kernels/install/install.js');
       const installed = await installKernel(options);
       answer(options.json, installed, () => [
         ...Object.values(installed).map((path) => `installed ${path}`),
@@ -137,7 +137,7 @@ export function addNotebook(program: Command): void {
     .option('--prefix <dir>', 'from share/jupyter below a folder')
     .option('--json', 'print one JSON value')
     .action(async (options: KernelOptions) => {
-      const { uninstallKernel } = await import('../../kernels/install.js');
+      const { uninstallKernel } = await import('../../kernels/install/install.js');
       const removed = await uninstallKernel(options);
       answer(options.json, removed, () => removed.map((path) => `removed ${path}`));
     });
@@ -146,7 +146,7 @@ export function addNotebook(program: Command): void {
     .description('where the kernel is installed')
     .option('--json', 'print one JSON value')
     .action(async (options: { json?: boolean }) => {
-      const { listKernels } = await import('../../kernels/install.js');
+      const { listKernels } = await import('../../kernels/install/install.js');
       const found = await listKernels();
       answer(options.json, found, () => (found.length ? found.map((kernel) => kernel.dir) : 'not installed'));
     });
@@ -157,7 +157,7 @@ export function addNotebook(program: Command): void {
     .option('--seed <n>', 'of the ways in which they are broken', parseWhole, 1)
     .option('--json', 'print one JSON value')
     .action(async ({ json, ...options }: { messages: number; seed: number; json?: boolean }) => {
-      const { fuzzKernel } = await import('../../kernels/fuzz.js');
+      const { fuzzKernel } = await import('../../kernels/headless/fuzz.js');
       const report = await fuzzKernel({ ...interruptible('fuzz'), ...options });
       answer(json, report, () => [
         `${report.messages} broken messages, ${report.executed} of them executed`,
@@ -176,7 +176,7 @@ export function addNotebook(program: Command): void {
     .option('--share <part>', 'of the time that the run may compute, 0 to 1', parseNumber, 1)
     .option('--json', 'print one JSON value')
     .action(async ({ json, ...options }: SoakFlags) => {
-      const { soakKernel } = await import('../../kernels/soak.js');
+      const { soakKernel } = await import('../../kernels/headless/soak.js');
       const report = await soakKernel({ ...interruptible('soak'), ...options });
       const change = (name: string, [from, to]: readonly [number, number]): string =>
         `${name.padEnd(10)} ${from.toFixed(1)} -> ${to.toFixed(1)}`;

@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import { countCodes } from '../model/quantisers/quantiser';
 import { type Grid, planGrid } from '../patch/grid';
-import type { WeightsName } from '../train/config';
+import type { WeightsName } from '../train/settings/config';
 import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 

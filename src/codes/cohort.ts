@@ -5,11 +5,11 @@ import { type CohortFile, readCohort } from '../evaluate/cohort';
 import { chooseCheckpoint, type ModelSource } from '../evaluate/pass';
 import { makeFolder } from '../make-folder';
 import { perplexity, usage } from '../model/codebook';
-import type { ChosenCheckpoint } from '../train/choose-checkpoint';
+import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
+import { searchInput } from '../volume/prepare/sources';
 import { readVolume } from '../volume/read';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
-import { searchInput } from '../volume/store/sources';
 import { type EncodeOptions, encode } from './encode';
 import { writeCodes } from './file';
 

@@ -5,7 +5,7 @@ import { blendPatches, type Patch } from '../patch/blend';
 import { blendToFile } from '../patch/blend-file';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
-import { readState } from '../train/checkpoint';
+import { readState } from '../train/record/checkpoint';
 import { resampleVolume } from '../volume/view';
 import { Volume } from '../volume/volume';
 import { type WriteOptions, writeVolume } from '../volume/write';

@@ -18,7 +18,7 @@ import { freeGradientsEarly } from './tape';
 import { loadTensorflow } from './tensorflow/backend';
 import { isTensorflowBuilt } from './tensorflow/built';
 import { buildCommand, type NativeBackend } from './toolchain';
-import { loadWasm } from './wasm';
+import { loadWasm } from './wasm/backend';
 
 /** The backends of this version. */
 export type BackendName = NativeBackend | 'wasm' | 'cpu';

@@ -1,5 +1,5 @@
 import type { LongCall } from '../progress';
-import { placeOf } from '../train/sides';
+import { placeOf } from '../train/data/sides';
 import { isOwnFault } from '../volume/fault';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';

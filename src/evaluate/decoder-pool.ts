@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { InvalidArgument } from '../errors';
 import { compiledFile } from '../package';
-import type { WeightsName } from '../train/config';
+import type { WeightsName } from '../train/settings/config';
 import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import type { MirrorAxis } from './mirror';

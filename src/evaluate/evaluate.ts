@@ -1,9 +1,9 @@
 import { InvalidArgument, UnreadableFile } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
-import { readState } from '../train/checkpoint';
-import type { ChosenCheckpoint } from '../train/choose-checkpoint';
-import { type RunSide, sidesOf } from '../train/sides';
+import { type RunSide, sidesOf } from '../train/data/sides';
+import { readState } from '../train/record/checkpoint';
+import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import { namedOnce, readCohort } from './cohort';

@@ -5,7 +5,7 @@ import { env, Tensor } from '@tensorflow/tfjs-core';
 // @ts-ignore its types are then unknown, and the build goes on
 import type { DataFrame } from 'danfojs-node';
 import { InvalidArgument, UnavailablePackage } from '../errors';
-import type { MetricRecord } from '../train/metrics-log';
+import type { MetricRecord } from '../train/record/metrics-log';
 import type { Run } from '../train/run';
 
 // biome-ignore lint/suspicious/noTsIgnore: as above

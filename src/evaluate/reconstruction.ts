@@ -1,6 +1,6 @@
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
-import type { ChosenCheckpoint } from '../train/choose-checkpoint';
+import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import { Volume } from '../volume/volume';

@@ -1,6 +1,6 @@
-import type { RunConfig } from '../train/config';
-import type { HeldOut } from '../train/held-out';
-import { type RunSide, sidesOf } from '../train/sides';
+import type { HeldOut } from '../train/data/held-out';
+import { type RunSide, sidesOf } from '../train/data/sides';
+import type { RunConfig } from '../train/settings/config';
 
 /** A volume to measure on; `side` where the first run holds it out itself. */
 export type Measured = Omit<HeldOut, 'side'> & { readonly side?: RunSide };

@@ -1,7 +1,7 @@
 import { forecastMemory } from '../model/forecast/forecast';
-import type { RunConfig } from '../train/config';
-import type { MetricRecord } from '../train/metrics-log';
+import type { MetricRecord } from '../train/record/metrics-log';
 import type { Run } from '../train/run';
+import type { RunConfig } from '../train/settings/config';
 import { voxelsPerStep } from './budget';
 
 /** What a run's training took. */

@@ -5,7 +5,7 @@ import { makeFolder } from '../make-folder';
 import type { ModelConfig } from '../model/config';
 import { codeCount } from '../model/quantisers/create';
 import { version } from '../package';
-import { writeSafetensors } from '../train/safetensors';
+import { writeSafetensors } from '../safetensors';
 import { OnnxGraph } from './onnx/graph';
 import { decoder, encoder } from './onnx/layers';
 import { embedding, quantiser } from './onnx/quantisers';

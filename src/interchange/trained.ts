@@ -4,9 +4,9 @@ import type { ModelConfig } from '../model/config';
 import { createQuantiser } from '../model/quantisers/create';
 import { weightShapes } from '../model/vqgan';
 import type { StateArray } from '../model/weights';
-import { usedModel } from '../train/average';
-import { type Checkpoint, readCheckpoint } from '../train/checkpoint';
-import type { RunConfig } from '../train/config';
+import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
+import { usedModel } from '../train/record/used-model';
+import type { RunConfig } from '../train/settings/config';
 import { toTorch } from './torch';
 
 /** A trained generator by PyTorch's names and in its layout. */

@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/store/write-volume';
+import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/prepare/write-volume';
 import type { VolumePlace } from '../volume/write';
 import { type BlendOptions, blendSlabs, type Patches, type PatchSource } from './blend';
 import type { Grid } from './grid';

@@ -1,5 +1,5 @@
 import type { Evaluation } from '../evaluate/evaluate';
-import type { RunSide } from '../train/sides';
+import type { RunSide } from '../train/data/sides';
 import { meanText, metricLabel, metricText, shownMetrics } from './metric-text';
 import { type Cell, Table } from './table';
 

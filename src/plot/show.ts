@@ -1,9 +1,9 @@
-import { comparisonFigure } from './comparison';
+import { comparisonFigure } from './comparison/comparison';
 import { Figure } from './figure';
 import { frameTable, isFrame } from './frame';
 import { gridFigure, gridTable } from './grid';
-import { runFigure } from './run';
-import { runComparisonTables } from './run-comparison';
+import { runComparisonTables } from './run/comparison';
+import { runFigure } from './run/run';
 import {
   isComparison,
   isDataset,
@@ -15,7 +15,7 @@ import {
   shownRuns,
 } from './shown';
 import { datasetTable, storedVolumeTable } from './stored';
-import { figureToSvg } from './svg';
+import { figureToSvg } from './svg/svg';
 import { Table } from './table';
 import { volumeFigure } from './volume';
 

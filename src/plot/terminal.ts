@@ -1,6 +1,6 @@
-import type { MetricRecord } from '../train/metrics-log';
-import { paceOf } from '../train/pace';
-import type { RunStatus } from '../train/status';
+import type { MetricRecord } from '../train/record/metrics-log';
+import { paceOf } from '../train/record/pace';
+import type { RunStatus } from '../train/record/status';
 
 const marks = '▁▂▃▄▅▆▇█';
 

@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidConfig } from '../errors';
-import { newestState } from './checkpoint';
-import { checkedConfig } from './config';
-import { parseConfig, readStoredConfig, type StoredConfig, settingsOf } from './run-folder';
+import { newestState } from './record/checkpoint';
+import { parseConfig, readStoredConfig, type StoredConfig, settingsOf } from './record/run-folder';
+import { checkedConfig } from './settings/config';
 
 /**
  * The config of a run that somebody resumes now. People may have edited it.

@@ -5,20 +5,27 @@ import { basename, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { isAlive, type ProcessIdentity, signalProcess } from '../process-identity';
-import { findCheckpoint } from './checkpoint';
-import { isHere, livesOn, type Owner, readOwner } from './claim';
-import { RunCourse } from './course';
-import { type LatestSlices, readLatestSlices } from './latest-slices';
-import { launchSupervisor } from './launch';
-import type { MetricRecord } from './metrics-log';
-import { followMetrics, readMetrics } from './metrics-reader';
-import { latestRecords } from './metrics-tail';
-import { type Pace, paceOf, paceWindow } from './pace';
+import { isHere, livesOn, type Owner, readOwner } from './ranks/claim';
+import { launchSupervisor } from './ranks/launch';
+import { findCheckpoint } from './record/checkpoint';
+import { RunCourse } from './record/course';
+import { type LatestSlices, readLatestSlices } from './record/latest-slices';
+import type { MetricRecord } from './record/metrics-log';
+import { followMetrics, readMetrics } from './record/metrics-reader';
+import { latestRecords } from './record/metrics-tail';
+import { type Pace, paceOf, paceWindow } from './record/pace';
+import { isRunFolder, metricsPath, readStoredConfig, runsRoot, type StoredConfig } from './record/run-folder';
+import { knownRunsRoots } from './record/run-roots';
+import {
+  hasEnded,
+  processesOf,
+  type RunStatus,
+  readStatus,
+  settledStatus,
+  writeStatus,
+} from './record/status';
+import { changed } from './record/watch';
 import { configToResume, withRanks } from './reshape';
-import { isRunFolder, metricsPath, readStoredConfig, runsRoot, type StoredConfig } from './run-folder';
-import { knownRunsRoots } from './run-roots';
-import { hasEnded, processesOf, type RunStatus, readStatus, settledStatus, writeStatus } from './status';
-import { changed } from './watch';
 
 /** A training run: a folder, which any process that can read it can follow. Get one from `train` or `attach`. */
 export class Run {

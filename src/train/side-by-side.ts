@@ -1,8 +1,8 @@
-import { type CheckpointState, readState } from './checkpoint';
-import { paceOf } from './pace';
+import { type CheckpointState, readState } from './record/checkpoint';
+import { paceOf } from './record/pace';
+import type { StoredConfig } from './record/run-folder';
+import type { RunStatus } from './record/status';
 import type { Run } from './run';
-import type { StoredConfig } from './run-folder';
-import type { RunStatus } from './status';
 
 /** Several runs side by side. */
 export interface RunsSideBySide {

@@ -9,14 +9,14 @@ import { noVolumes, searchFolder } from '../volume/folder';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
-import { resolveConfig, type TrainOptions } from './config';
-import { launchSupervisor } from './launch';
-import { isPhantom, isWellFormedPhantom } from './loader';
+import { runSecret } from './collective/run-secret';
+import { isPhantom, isWellFormedPhantom } from './data/loader';
+import { launchSupervisor } from './ranks/launch';
+import { runsRoot, writeStoredConfig } from './record/run-folder';
+import { rememberRunsRoot } from './record/run-roots';
+import { initialStatus, writeStatus } from './record/status';
 import { Run } from './run';
-import { runsRoot, writeStoredConfig } from './run-folder';
-import { rememberRunsRoot } from './run-roots';
-import { runSecret } from './run-secret';
-import { initialStatus, writeStatus } from './status';
+import { resolveConfig, type TrainOptions } from './settings/config';
 
 /**
  * Starts a training run in the background and returns at once: when its folder is there and its supervisor runs.

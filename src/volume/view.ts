@@ -1,8 +1,13 @@
 import { InvalidArgument } from '../errors';
-import type { BaselineView } from './store/format';
-import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './store/resample';
+import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './resample';
 import { type Vec3, voxelCount } from './vec3';
 import { Volume } from './volume';
+
+/** A smaller view of each volume: all of it at fewer voxels, or its centre at the same. */
+export interface BaselineView {
+  readonly shape: Vec3;
+  readonly how: 'resample' | 'crop';
+}
 
 /** The smaller view of a volume that a baseline sees: all of it in fewer voxels (filtered against aliasing, trilinear), or its centre. */
 export function viewVolume(volume: Volume, view: BaselineView): Volume {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { benchGan } from '../../bench/gan';
 import { benchQuantisers, quantiserVariants } from '../../bench/quantisers';
 import type { Progress } from '../../src/progress';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { writeVolume } from '../../src/volume/write';
 import { PatchwiseCommand } from '../command';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { readVolume } from '../../src/volume/read';
 import { writeVolume } from '../../src/volume/write';
 import { untrained } from '../codes/untrained';

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../src/compute/backend';
-import { readCheckpoint } from '../../src/train/checkpoint';
-import { readForeignSafetensors, writeSafetensors } from '../../src/train/safetensors';
+import { readForeignSafetensors, writeSafetensors } from '../../src/safetensors';
+import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
 

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../../src/model/config';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
-import { findCheckpoint, saveCheckpoint } from '../../src/train/checkpoint';
-import { resolveConfig } from '../../src/train/config';
+import { findCheckpoint, saveCheckpoint } from '../../src/train/record/checkpoint';
+import { resolveConfig } from '../../src/train/settings/config';
 import { tiny } from '../train/tiny';
 
 /** A checkpoint, in a folder of its own, of a model whose codes start from noise of the latents' size. */

@@ -10,13 +10,13 @@ import { compareRuns } from '../../src/evaluate/compare-runs';
 import { chooseCheckpoint } from '../../src/evaluate/pass';
 import { reconstruct } from '../../src/evaluate/reconstruct';
 import { sweepBlending } from '../../src/evaluate/sweep';
-import { runComparisonFigure, runComparisonTables } from '../../src/plot/run-comparison';
+import { sweepFigure } from '../../src/plot/comparison/sweep';
+import { runComparisonFigure, runComparisonTables } from '../../src/plot/run/comparison';
 import { toBundle } from '../../src/plot/show';
-import { sweepFigure } from '../../src/plot/sweep';
-import { heldOut } from '../../src/train/held-out';
+import { heldOut } from '../../src/train/data/held-out';
 import type { Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { writeVolume } from '../../src/volume/write';
 import { tiny, useTemporaryRuns } from '../train/tiny';
 

@@ -12,7 +12,7 @@ import {
   frameToCsv,
   recordRows,
 } from '../../src/evaluate/frames';
-import type { MetricRecord } from '../../src/train/metrics-log';
+import type { MetricRecord } from '../../src/train/record/metrics-log';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-frames-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -16,10 +16,10 @@ import {
 } from '../../src/evaluate/reconstruct';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
-import { findCheckpoint, readState, saveCheckpoint } from '../../src/train/checkpoint';
-import { resolveConfig } from '../../src/train/config';
+import { findCheckpoint, readState, saveCheckpoint } from '../../src/train/record/checkpoint';
+import { resolveConfig } from '../../src/train/settings/config';
 import { type IntensitySpec, resolveIntensity } from '../../src/volume/intensity';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { readVolume } from '../../src/volume/read';
 import { openDataset } from '../../src/volume/store/dataset';
 import { writeVolume } from '../../src/volume/write';

@@ -9,7 +9,7 @@ import { useBackend } from '../../src/compute/backend';
 import { exportOnnx, onnxParts } from '../../src/interchange/export';
 import type { ModelConfig } from '../../src/model/config';
 import { VqGan } from '../../src/model/vqgan';
-import { readCheckpoint } from '../../src/train/checkpoint';
+import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { untrained } from '../codes/untrained';
 import { normal } from '../conformance/tensors';
 import { relativeError } from '../model/reference';

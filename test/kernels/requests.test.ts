@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { CellEngine } from '../../kernels/engine';
+import type { CellEngine } from '../../kernels/cells/engine';
+import type { Message } from '../../kernels/protocol/wire';
 import { answer } from '../../kernels/requests';
 import type { KernelServer } from '../../kernels/server';
-import type { Message } from '../../kernels/wire';
 
 it('says who it is once a cell would be compiled at once', async () => {
   let isReady = false;

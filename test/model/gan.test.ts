@@ -9,7 +9,7 @@ import { alone, type Peers } from '../../src/model/peers';
 import { PRESETS } from '../../src/model/presets';
 import { VqGan } from '../../src/model/vqgan';
 import { sizeOf, weightState } from '../../src/model/weights';
-import { Adam, clipByGlobalNorm } from '../../src/train/adam';
+import { Adam, clipByGlobalNorm } from '../../src/train/learn/adam';
 import { readGanReference } from './gan-reference';
 import { relativeError } from './reference';
 

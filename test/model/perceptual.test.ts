@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/backend';
 import { Perceptual } from '../../src/model/perceptual';
 import type { StateArray } from '../../src/model/weights';
-import { readForeignSafetensors } from '../../src/train/safetensors';
+import { readForeignSafetensors } from '../../src/safetensors';
 import { normal } from '../conformance/tensors';
 import { pythonWith } from '../python';
 import { readGanReference } from './gan-reference';

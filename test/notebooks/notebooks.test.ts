@@ -2,9 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Cell, readNotebook, sourceOf } from '../../kernels/notebook';
-import { writeReport } from '../../kernels/report';
-import { runNotebook } from '../../kernels/run-notebook';
+import { type Cell, readNotebook, sourceOf } from '../../kernels/headless/notebook';
+import { runNotebook } from '../../kernels/headless/run-notebook';
+import { writeReport } from '../../kernels/report/report';
 import * as pw from '../../src/index';
 
 const folder = resolve(__dirname, '../../notebooks');

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import { comparisonFigure } from '../../src/plot/comparison';
-import { seamFigure } from '../../src/plot/comparison-panels';
+import { comparisonFigure } from '../../src/plot/comparison/comparison';
+import { seamFigure } from '../../src/plot/comparison/panels';
 import type { Figure } from '../../src/plot/figure';
 import { gridFigure } from '../../src/plot/grid';
-import { runFigure } from '../../src/plot/run';
-import { figureToSvg } from '../../src/plot/svg';
+import { runFigure } from '../../src/plot/run/run';
+import { figureToSvg } from '../../src/plot/svg/svg';
 import { volumeFigure } from '../../src/plot/volume';
 import { hasChromium, openBrowser } from '../chromium';
 import { body, comparisonOf, recordsOf } from './samples';

@@ -1,10 +1,10 @@
 import { planGrid } from '../../src/patch/grid';
 import { codesFigure } from '../../src/plot/codes';
-import { comparisonFigure } from '../../src/plot/comparison';
-import { seamFigure } from '../../src/plot/comparison-panels';
+import { comparisonFigure } from '../../src/plot/comparison/comparison';
+import { seamFigure } from '../../src/plot/comparison/panels';
 import type { Figure } from '../../src/plot/figure';
 import { gridFigure } from '../../src/plot/grid';
-import { runFigure } from '../../src/plot/run';
+import { runFigure } from '../../src/plot/run/run';
 import { volumeFigure } from '../../src/plot/volume';
 import type { Kind } from './controls';
 import { body, comparisonOf, recordsOf } from './samples';

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import { comparisonFigure } from '../../src/plot/comparison';
-import { comparisonTable } from '../../src/plot/comparison-panels';
+import { comparisonFigure } from '../../src/plot/comparison/comparison';
+import { comparisonTable } from '../../src/plot/comparison/panels';
 import { decodePicture, type EncodedArray } from '../../src/plot/encode';
 import type { Figure, Layout, Trace } from '../../src/plot/figure';
 import { gridFigure } from '../../src/plot/grid';
-import { runFigure } from '../../src/plot/run';
+import { runFigure } from '../../src/plot/run/run';
 import { planesOf, sliceOf } from '../../src/plot/slices';
-import { figureToSvg } from '../../src/plot/svg';
+import { figureToSvg } from '../../src/plot/svg/svg';
 import { volumeFigure } from '../../src/plot/volume';
-import { middleSlices } from '../../src/train/latest-slices';
+import { middleSlices } from '../../src/train/record/latest-slices';
 import { body, comparisonOf, recordsOf, volumeOf } from './samples';
 
 const heatmaps = (figure: Figure): Trace[] => figure.data.filter(({ type }) => type === 'heatmap');

@@ -5,7 +5,7 @@ import { Figure } from '../../src/plot/figure';
 import { FIGURE_MIME, PLOTLY_MIME, toBundle } from '../../src/plot/show';
 import { Table } from '../../src/plot/table';
 import { LiveView, Run } from '../../src/train/run';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { body, comparisonOf } from './samples';
 
 describe('toBundle', () => {

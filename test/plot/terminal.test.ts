@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { duration, runLines, sparkline } from '../../src/plot/terminal';
-import type { MetricRecord } from '../../src/train/metrics-log';
-import type { RunStatus } from '../../src/train/status';
+import type { MetricRecord } from '../../src/train/record/metrics-log';
+import type { RunStatus } from '../../src/train/record/status';
 
 const parts = { data: 0.1, forward: 0.5, backward: 1, communication: 0.2, optimiser: 0.1 };
 

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resolveConfig } from '../../src/train/config';
-import { loadData } from '../../src/train/loader';
+import { loadData } from '../../src/train/data/loader';
+import { sample } from '../../src/train/learn/validate';
+import { resolveConfig } from '../../src/train/settings/config';
 import { train } from '../../src/train/train';
-import { sample } from '../../src/train/validate';
 import { toModel } from '../../src/volume/intensity';
 import { readVolume } from '../../src/volume/read';
 import { curve, reach, useTemporaryRuns } from './tiny';

@@ -4,11 +4,11 @@ import { rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
-import { readState } from '../../src/train/checkpoint';
+import { readState } from '../../src/train/record/checkpoint';
 import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
 import { runsSideBySide } from '../../src/train/side-by-side';
 import { prepareRun, train } from '../../src/train/train';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { curve, lastState, processesOf, reach, tiny, until, useTemporaryRuns } from './tiny';
 
 let removeRuns: () => void;

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readCheckpoint } from '../../src/train/checkpoint';
-import type { TrainOptions } from '../../src/train/config';
-import { type MetricRecord, withoutClock } from '../../src/train/metrics-log';
+import { readCheckpoint } from '../../src/train/record/checkpoint';
+import { type MetricRecord, withoutClock } from '../../src/train/record/metrics-log';
 import type { Run } from '../../src/train/run';
+import type { TrainOptions } from '../../src/train/settings/config';
 
 /** A run that takes a second or two: 8 x 8 x 8 patches of a tiny phantom, a model of a few hundred weights. */
 export const tiny: TrainOptions = {

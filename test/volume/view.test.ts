@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { centreMask, resampleVolume, slabOf, viewVolume } from '../../src/volume/view';
 import { Volume } from '../../src/volume/volume';
 

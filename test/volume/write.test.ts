@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { findPython } from '../../bench/python';
 import { Random } from '../../src/random';
-import { phantom } from '../../src/volume/phantom';
+import { phantom } from '../../src/volume/phantom/phantom';
 import { readHeader, readVolume } from '../../src/volume/read';
 import { Volume } from '../../src/volume/volume';
 import { writeVolume } from '../../src/volume/write';

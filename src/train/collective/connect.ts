@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rankGpu } from '../../compute/threads';
-import { sharesGpu } from '../devices';
 import { builtC10d } from './c10d/addon';
 import { connectC10d } from './c10d/c10d';
 import type { Collective, World } from './collective';
+import { sharesGpu } from './devices';
 import { connectLocal } from './local';
 import { Alone } from './star';
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { compiledFile } from '../../package';
+import { checksumBytes, checksumOf } from '../crc32c';
 import { componentBytes, componentsOf, type StoredType, type VoxelArray } from '../datatypes';
 import { type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
-import { checksumBytes, checksumOf } from './crc32c';
 
 /** Node has them, TypeScript declares them for browsers only. */
 declare const WebAssembly: {

@@ -1,7 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { UnreadableFile } from '../../errors';
-import { readJson, same, writeJson } from './files';
+import { readJson, writeJson } from './files';
 import {
   type DatasetIndex,
   datasetFormat,
@@ -12,9 +12,6 @@ import {
   type SplitName,
   splitNames,
 } from './format';
-import { splitPatients } from './patients';
-import type { Preparation } from './prepare-plan';
-import type { Outcome } from './prepare-volumes';
 
 /** Where the index waits while volumes that it lists are written anew: hidden, and the split is kept in it. */
 const asideFile = '.dataset.json.before';
@@ -72,7 +69,7 @@ export function writeEntry(output: string, entry: IndexEntry): void {
     ]),
     leftOut: before?.leftOut ?? [],
   };
-  writeFiles(output, index);
+  storeIndex(output, index);
 }
 
 /** Makes the folder a Zarr group, and says of what kind. */
@@ -89,77 +86,15 @@ export function isUnfinished(output: string): boolean {
   return existsSync(join(output, asideFile)) || root?.attributes?.format === datasetFormat;
 }
 
-function writeFiles(output: string, index: DatasetIndex): void {
+/** Writes the index and ends that an older one waits aside. */
+export function storeIndex(output: string, index: DatasetIndex): void {
   writeRoot(output);
   writeJson(join(output, indexFile), index);
   rmSync(join(output, asideFile), { force: true });
 }
 
-/** Splits the patients of all volumes and writes the index. `before` is the index of the last call. */
-export function writeIndex(
-  output: string,
-  plan: Preparation,
-  { records, leftOut }: Outcome,
-  before: Partial<DatasetIndex> | undefined,
-): DatasetIndex {
-  const { owners, fractions, seed, settings } = plan;
-  const patients = [...records.keys()].map((source) => owners.get(source)!.patient);
-  const names = new Set([...records.keys()].map(({ name }) => name));
-  const stay = addedBefore(output, before, names);
-  const fixed = fixedSides(plan, before, stay);
-  const sides = splitPatients(patients, { fractions, seed, fixed });
-  const volumes = [...records].map(([source, record]): IndexEntry => {
-    const { patient } = owners.get(source)!;
-    return { name: source.name, patient, split: sides.get(patient)!, ...record };
-  });
-  const added = stay.map((entry) => ({
-    ...entry,
-    split: sides.get(entry.patient) ?? entry.split,
-  }));
-  const index: DatasetIndex = {
-    format: datasetFormat,
-    version: formatVersion,
-    seed,
-    fractions,
-    settings,
-    volumes: [...volumes, ...added].sort((a, b) => (a.name < b.name ? -1 : 1)),
-    sides: byPatient([...fixed, ...sides]),
-    leftOut: [...leftOut].sort((a, b) => (a.file < b.file ? -1 : 1)),
-  };
-  writeFiles(output, index);
-  return index;
-}
-
-/** Volumes that were put in by themselves and are still there, but for those whose name a prepared one takes. */
-function addedBefore(
-  output: string,
-  before: Partial<DatasetIndex> | undefined,
-  prepared: ReadonlySet<string>,
-): IndexEntry[] {
-  if (before?.version !== formatVersion) return [];
-  return (before.volumes ?? []).filter(
-    ({ name, added }) => added && !prepared.has(name) && existsSync(join(output, name)),
-  );
-}
-
-/**
- * Sides that are not drawn. Later ones win: those of the last call if it drew by the same rule, those of volumes that
- * were put in by themselves and stay, those of a table.
- */
-function fixedSides(
-  { owners, fractions, seed }: Preparation,
-  before: Partial<DatasetIndex> | undefined,
-  added: readonly IndexEntry[],
-): Map<string, SplitName> {
-  const comparable = before?.seed === seed && same(before.fractions, fractions);
-  const sides = new Map(comparable ? knownSides(before) : []);
-  for (const entry of added) if (entry.added === 'given') sides.set(entry.patient, entry.split);
-  for (const { patient, split } of owners.values()) if (split) sides.set(patient, split);
-  return sides;
-}
-
 /** The sides that an index knows; one without `sides` knows those of its volumes. */
-function knownSides(index: Partial<DatasetIndex> | undefined): [string, SplitName][] {
+export function knownSides(index: Partial<DatasetIndex> | undefined): [string, SplitName][] {
   const drawn = (index?.volumes ?? []).filter(({ added }) => added !== 'blended');
   const ofVolumes = drawn.map(({ patient, split }): [string, SplitName] => [patient, split]);
   return [...Object.entries(index?.sides ?? {}), ...ofVolumes].filter(([, side]) => isSide(side));
@@ -174,6 +109,7 @@ export function knownSide(index: DatasetIndex | undefined, patient: string): Spl
   return new Map(knownSides(index)).get(patient);
 }
 
-function byPatient(sides: readonly (readonly [string, SplitName])[]): Record<string, SplitName> {
+/** Sides in the order of the patients; of two for one patient the later wins. */
+export function byPatient(sides: readonly (readonly [string, SplitName])[]): Record<string, SplitName> {
   return Object.fromEntries([...new Map(sides)].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { UnreadableFile } from '../../errors';
 import { compiledFile } from '../../package';
+import type { BaselineView } from '../view';
 import { isUnfinished } from './dataset-index';
 import { readJson } from './files';
 import {
-  type BaselineView,
   type DatasetIndex,
   datasetFormat,
   formatVersion,

@@ -14,6 +14,7 @@ import type { Affine } from '../affine';
 import type { StoredType } from '../datatypes';
 import type { Intensity } from '../intensity';
 import type { Vec3 } from '../vec3';
+import type { BaselineView } from '../view';
 
 export const formatVersion = 1;
 export const indexFile = 'dataset.json';
@@ -55,12 +56,6 @@ export interface VoxelSettings {
   readonly index?: number;
   /** Which component of complex or colour voxels. */
   readonly channel?: string;
-}
-
-/** A smaller view of each volume: all of it at fewer voxels, or its centre at the same. */
-export interface BaselineView {
-  readonly shape: Vec3;
-  readonly how: 'resample' | 'crop';
 }
 
 /** What a volume's group keeps about it. */

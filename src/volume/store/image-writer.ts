@@ -1,14 +1,14 @@
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../../make-folder';
+import { withChecksum } from '../crc32c';
 import { allocate, type VoxelArray } from '../datatypes';
+import type { VoxelImage } from '../resample';
 import type { Vec3 } from '../vec3';
+import { typeOf } from '../voxel-type';
 import { blosc } from './blosc';
-import { withChecksum } from './crc32c';
 import { writeJson } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
-import type { VoxelImage } from './resample';
 import { ShardWriter } from './shard';
-import { typeOf } from './voxel-type';
 
 /**
  * 32 voxels a side: a random 256 x 256 x 128 patch then decodes 1.6 times its own voxels (2.3 times with 64), a

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
+import { checksumBytes, checksumOf, crc32c, withChecksum } from '../crc32c';
 import { openError } from '../fault';
-import { checksumBytes, checksumOf, crc32c, withChecksum } from './crc32c';
 
 /**
  * A shard is the chunks one after the other and then, for each, its offset and length as uint64, and a checksum of

@@ -12,8 +12,8 @@ import {
 } from '../../../src/model/forecast/forecast';
 import { PRESETS } from '../../../src/model/presets';
 import { VqGan } from '../../../src/model/vqgan';
-import { resolveConfig, type TrainOptions } from '../../../src/train/config';
-import { Learner } from '../../../src/train/learner';
+import { Learner } from '../../../src/train/learn/learner';
+import { resolveConfig, type TrainOptions } from '../../../src/train/settings/config';
 
 type Patch = readonly [number, number, number];
 interface Case extends Pick<ForecastOptions, 'batch' | 'checkpointing' | 'precision'> {

@@ -13,7 +13,7 @@ import { asItWas, fitQuantiser } from '../../../src/model/quantisers/options';
 import type { GlobalBatch, Quantiser } from '../../../src/model/quantisers/quantiser';
 import { VqGan } from '../../../src/model/vqgan';
 import { createWeights, type Weights } from '../../../src/model/weights';
-import { resolveConfig } from '../../../src/train/config';
+import { resolveConfig } from '../../../src/train/settings/config';
 import { expectGradients, normal } from '../../conformance/tensors';
 import { relativeError } from '../reference';
 

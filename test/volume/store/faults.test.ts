@@ -14,9 +14,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { compiledFile } from '../../../src/package';
-import { phantom } from '../../../src/volume/phantom';
+import { phantom } from '../../../src/volume/phantom/phantom';
+import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import { openDataset } from '../../../src/volume/store/dataset';
-import { prepareDataset } from '../../../src/volume/store/prepare';
 import { writeVolume } from '../../../src/volume/write';
 import { temporaryFolder } from '../folder';
 

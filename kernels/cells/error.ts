@@ -1,0 +1,141 @@
+/**
+ * What a cell threw, as the three fields of an `error` message. A cell may throw anything, also what throws again when
+ * it is looked at: describing it never throws and always ends.
+ */
+
+import { attempt, read, shown, textOf } from '../display/odd-values';
+import { CellInterrupted } from '../process/interrupts';
+import { runInterruptible } from '../process/run-interruptible';
+import type { CellError } from './engine';
+import { withoutInnerNames } from './inner-names';
+import type { CellSources } from './source';
+
+export const INTERRUPTED = 'Interrupted';
+const RED = '\u001b[31m';
+const RESET = '\u001b[39m';
+
+/** Frames that say how cells are run rather than what went wrong in one. */
+const MACHINERY =
+  /node:internal|node:vm|[\\/]tslab[\\/]dist[\\/]|[\\/]kernels[\\/][\w-]+\.[jt]s:|AsyncLocalStorage\.run/;
+
+const FRAME = /^\s+at /;
+
+/** Errors that one description tells of, causes and inner errors together. */
+const MOST_ERRORS = 20;
+/** Of an error's own fields. */
+const FIELDS = { depth: 2, maxArrayLength: 20, maxStringLength: 1000, breakLength: 100 };
+const NO_FIELDS = new Set(['name', 'message', 'stack', 'cause', 'errors']);
+
+/** A stack that was printed before has been rewritten then. */
+const stacks = new WeakMap<object, string>();
+
+/** The stack with the lines of cells as the user wrote them, and without the frames that run them. */
+export function stackOf(error: object, sources: CellSources): string {
+  const known = stacks.get(error);
+  if (known !== undefined) return known;
+  const raw = read(error, 'stack');
+  if (typeof raw !== 'string') return '';
+  const lines = (attempt(() => withoutInnerNames(sources.rewrite(raw))) ?? raw).split('\n');
+  const stack = withoutOuterScript(lines.filter((line) => !(FRAME.test(line) && MACHINERY.test(line)))).join(
+    '\n',
+  );
+  stacks.set(error, stack);
+  return stack;
+}
+
+/** Describes any thrown value; a stack keeps the frames of cells and of the user's own modules. */
+export function describer(sources: CellSources): (thrown: unknown) => CellError {
+  const interrupted = named(INTERRUPTED, 'the cell was interrupted', []);
+  return (thrown) =>
+    // A getter of the error may never end: an interrupt ends it.
+    attempt(() =>
+      runInterruptible(() => (isInterruption(thrown) ? interrupted : describe(thrown, sources, new Set()))),
+    ) ?? interrupted;
+}
+
+/** @param told the errors that the description tells of already */
+function describe(thrown: unknown, sources: CellSources, told: Set<unknown>): CellError {
+  told.add(Object(thrown)); // a new object for what is none: a number may be told twice
+  if (!isErrorLike(thrown)) return named('Thrown', shown(thrown), []);
+  const frames = stackOf(thrown, sources)
+    .split('\n')
+    .filter((line) => FRAME.test(line));
+  const excerpt = sources.excerpt(frames.join('\n'));
+  return named(nameOf(thrown), withoutInnerNames(textOf(read(thrown, 'message'))), [
+    ...(excerpt ? [excerpt] : []),
+    ...frames,
+    ...fieldsOf(thrown),
+    ...innerErrors(thrown, sources, told),
+  ]);
+}
+
+function named(ename: string, evalue: string, trace: readonly string[]): CellError {
+  return { ename, evalue, traceback: [`${RED}${ename}${RESET}: ${evalue}`, ...trace] };
+}
+
+const BUILT_IN = /^(|Aggregate|Eval|Range|Reference|Syntax|Type|URI)Error$/;
+
+/** The error's name. A class that gives its errors none is told by its own name, as `console.log` does. */
+function nameOf(error: object): string {
+  const name = read(error, 'name');
+  const ofClass = read(read(error, 'constructor'), 'name');
+  const isNamed = typeof name === 'string' && name !== '';
+  if (isNamed && (!BUILT_IN.test(name) || attempt(() => Object.hasOwn(error, 'name')))) return name;
+  const isClass = attempt(() => error instanceof Error) && typeof ofClass === 'string' && ofClass !== '';
+  if (isClass && ofClass !== 'NodeError') return ofClass; // NodeError is Node's own word for any of its errors
+  return isNamed ? name : 'Error';
+}
+
+/** What else the error carries (`status`, `code`, `body`), in one text; nothing where there is nothing. */
+function fieldsOf(error: object): string[] {
+  const keys = (attempt(() => Object.keys(error)) ?? []).filter((key) => !NO_FIELDS.has(key));
+  if (keys.length === 0) return [];
+  return [shown(Object.fromEntries(keys.map((key) => [key, read(error, key)])), FIELDS)];
+}
+
+/** The errors inside of an error: its cause, and each of an AggregateError. One that was told is not told again. */
+function innerErrors(error: object, sources: CellSources, told: Set<unknown>): string[] {
+  const list = read(error, 'errors');
+  const errors = attempt(() => (Array.isArray(list) ? Array.from(list as unknown[]) : [])) ?? [];
+  const cause = read(error, 'cause');
+  const inner = [
+    ...(cause === undefined ? [] : [{ what: 'Caused by', thrown: cause }]),
+    ...errors.map((thrown, at) => ({ what: `Error ${at + 1} of ${errors.length}`, thrown })),
+  ];
+  const lines: string[] = [];
+  for (const { what, thrown } of inner) {
+    if (told.has(thrown)) continue;
+    if (told.size >= MOST_ERRORS) {
+      lines.push('… and more errors inside of it');
+      break;
+    }
+    const [first, ...rest] = describe(thrown, sources, told).traceback;
+    lines.push(`${what}: ${first}`, ...rest);
+  }
+  return lines;
+}
+
+/** A cell runs as a function that a script of the same name calls: the frame of that call says nothing. */
+function withoutOuterScript(frames: readonly string[]): string[] {
+  const bare = /^\s+at (?:async )?(Cell \[[^\]]+\]):/;
+  return frames.filter((frame, at) => {
+    const cell = bare.exec(frame)?.[1];
+    return cell === undefined || bare.exec(frames[at - 1] ?? '')?.[1] !== cell;
+  });
+}
+
+// Not instanceof: an error may come from another realm, for instance a vm context.
+function isErrorLike(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  return attempt(() => 'message' in value && 'stack' in value) ?? false;
+}
+
+/** True for what an interrupt throws. */
+export function isInterruption(thrown: unknown): boolean {
+  if (attempt(() => thrown instanceof CellInterrupted)) return true;
+  if (!isErrorLike(thrown)) return false;
+  return (
+    read(thrown, 'code') === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' ||
+    read(thrown, 'message') === 'Interrupted asynchronously'
+  );
+}

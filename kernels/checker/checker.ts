@@ -1,0 +1,323 @@
+/**
+ * The types of cells, by the stock TypeScript LanguageService. A program with its checker takes hundreds of
+ * milliseconds to make, a cell a few to check: so the program stays and cells join it as guests. A guest is parsed and
+ * bound by itself and then answered for by the program's own lookup functions; it is a module, so the checker need not
+ * merge it with anything. Only what brings new files in (an import not seen before, a changed local file, `declare
+ * global`) makes a new program.
+ */
+import { join } from 'node:path';
+import type * as TypeScript from 'typescript';
+import type { PlacedMessage } from '../cells/compile';
+import type { Completion, Inspection } from '../cells/engine';
+import { callBefore, documentationOf, openBracket } from '../cells/signature';
+import { topLevelNames } from '../cells/syntax';
+import type { Typescript } from '../cells/typescript-load';
+import { completionOf } from './completion';
+import { CheckerHost } from './host';
+import { absentGlobals } from './node-library';
+
+/** What TypeScript's program has beyond its public type, and what a guest is answered for through. */
+interface OpenProgram extends TypeScript.Program {
+  getSourceFile(fileName: string): TypeScript.SourceFile | undefined;
+  getResolvedModule(file: TypeScript.SourceFile, name: string, mode: unknown): object | undefined;
+  getResolvedModuleFromModuleSpecifier(
+    specifier: TypeScript.StringLiteralLike,
+    file?: TypeScript.SourceFile,
+  ): object | undefined;
+}
+
+interface Guest {
+  readonly file: TypeScript.SourceFile;
+  /** Length of what stands before the cell's own text. */
+  readonly offset: number;
+}
+
+/** Where a name of earlier cells is declared. */
+interface Declared {
+  readonly module: string;
+  /** It may be assigned: a `let` or a `var`. */
+  readonly isVariable: boolean;
+}
+
+/** Guests leave traces in the checker's tables; after so many it is made anew. */
+const MOST_GUESTS = 500;
+/** TypeScript's code for a text with too many branches to follow. It gives types up then, for all that it checks later. */
+const TOO_MANY_BRANCHES = 2563;
+/** Has a character that no file of a person's has at the start of its name. */
+const GUEST = '~';
+
+export class CellChecker {
+  readonly #host: CheckerHost;
+  readonly #service: TypeScript.LanguageService;
+  readonly #guests = new Map<string, Guest>();
+  readonly #names = new Map<string, Declared>();
+  readonly #absent = absentGlobals();
+  #program: TypeScript.Program | undefined;
+  #transient = 0;
+  /** The cell that was checked last: it may be running, its names not given yet. */
+  #newest = '';
+  /** Guests that the present checker has seen. */
+  #seen = 0;
+
+  constructor(
+    private readonly typescript: Typescript,
+    private readonly folder: string,
+  ) {
+    this.#host = new CheckerHost(typescript, folder);
+    this.#service = typescript.createLanguageService(this.#host, this.#host.registry);
+    this.#names.set('pw', { module: this.#host.preloadedModule, isVariable: false });
+  }
+
+  /** Makes the program and has V8 compile what every cell needs. */
+  prepare(): void {
+    this.check('const warm: number = Math.max(1); pw.version; console.log(warm)', '0-prepare');
+    this.complete('Math.ma', 7);
+  }
+
+  /** The type errors of a cell, placed. `cell` names it from now on; a name is checked once. */
+  check(code: string, cell: string): PlacedMessage[] {
+    const ts = this.typescript;
+    const name = `${GUEST}cell-${cell}`;
+    this.#host.augment(name, augmentsGlobals(code) ? code : undefined);
+    this.#newest = name;
+    const { file, offset } = this.#admit(code, name, { isCell: true });
+    const program = this.#current(name);
+    const options = program.getCompilerOptions();
+    const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+    if (found.some(({ code: number }) => number === TOO_MANY_BRANCHES)) this.#seen = MOST_GUESTS;
+    const errors = found
+      .filter(({ category }) => category === ts.DiagnosticCategory.Error)
+      .filter(({ code: number }) => number !== TOO_MANY_BRANCHES)
+      .filter(({ start = 0, code: number }) => start >= offset && !(options.noCheck && number))
+      .map(({ start = 0, messageText }) => ({
+        offset: Math.min(start - offset, code.length),
+        text: readable(ts.flattenDiagnosticMessageText(messageText, '\n')),
+      }));
+    return [...errors, ...this.#absentNames(file, program.getTypeChecker(), offset)];
+  }
+
+  /** Uses of global names that the types know and this Node has not; of none that the code asks for with `typeof`. */
+  #absentNames(
+    file: TypeScript.SourceFile,
+    checker: TypeScript.TypeChecker,
+    offset: number,
+  ): PlacedMessage[] {
+    const ts = this.typescript;
+    const { identifiers } = file as unknown as { identifiers: ReadonlyMap<string, string> };
+    const names = [...this.#absent].filter((name) => identifiers.has(name));
+    if (names.length === 0) return [];
+    const asked = new Set<string>();
+    const used: TypeScript.Identifier[] = [];
+    const visit = (node: TypeScript.Node): void => {
+      if (ts.isTypeOfExpression(node) && ts.isIdentifier(node.expression)) asked.add(node.expression.text);
+      else if (ts.isIdentifier(node) && names.includes(node.text) && isValue(ts, node)) used.push(node);
+      ts.forEachChild(node, visit);
+    };
+    visit(file);
+    const isDeclaredByTypes = (node: TypeScript.Identifier): boolean =>
+      checker
+        .getSymbolAtLocation(node)
+        ?.declarations?.every((declaration) => declaration.getSourceFile().isDeclarationFile) ?? false;
+    return used
+      .filter((node) => !asked.has(node.text) && isDeclaredByTypes(node))
+      .map((node) => ({
+        offset: node.getStart(file) - offset,
+        text: `Cannot find name '${node.text}': Node ${process.version} does not have it.`,
+      }));
+  }
+
+  /** The cell has run: from now on `given`, of the values that it declares, and its types are known to later cells. */
+  given(cell: string, given: readonly string[]): void {
+    const ts = this.typescript;
+    const name = `${GUEST}cell-${cell}`;
+    const guest = this.#guests.get(this.#pathOf(name));
+    if (!guest) return;
+    const { file, offset } = guest;
+    for (const [declared, symbol] of topLevelNames(ts, file)) {
+      const flags = ((symbol as { exportSymbol?: TypeScript.Symbol }).exportSymbol ?? symbol).flags;
+      if (symbol.declarations?.every(({ end }) => end <= offset)) continue; // one that our first line brings in
+      const isImport = (flags & ts.SymbolFlags.Alias) !== 0;
+      const isValue = (flags & ts.SymbolFlags.Value) !== 0;
+      if (isValue && !isImport && !given.includes(declared) && !isAmbient(ts, symbol)) continue;
+      const declaration = symbol.declarations?.[0];
+      const isVariable =
+        (flags & ts.SymbolFlags.Variable) !== 0 &&
+        declaration !== undefined &&
+        !(ts.getCombinedNodeFlags(declaration) & ts.NodeFlags.Constant);
+      this.#names.set(declared, { module: name, isVariable });
+    }
+  }
+
+  complete(code: string, position: number): Completion {
+    // Of the names that the text does not mention, those may be meant that go on as the last one begins.
+    const typed = /(?:^|[^.\w$])([\w$]*)$/.exec(code.slice(0, position))?.[1];
+    const name = this.#transientName();
+    const { file, offset } = this.#admit(code, name, { isCell: false, typed });
+    this.#current(name);
+    const at = position + offset;
+    const found = this.#service.getCompletionsAtPosition(file.fileName, at, {
+      includeCompletionsForModuleExports: false,
+      includeCompletionsWithInsertText: false,
+    });
+    return completionOf(found, code, position, offset);
+  }
+
+  inspect(code: string, position: number): Inspection | undefined {
+    const name = this.#transientName();
+    const { file, offset } = this.#admit(code, name, { isCell: false });
+    this.#current(name);
+    const at = (where: number): TypeScript.QuickInfo | undefined =>
+      this.#service.getQuickInfoAtPosition(file.fileName, where + offset);
+    const bracket = openBracket(code, position);
+    // Between the brackets of a call it is the called function that a reader asks about.
+    const info = at(position) ?? at(Math.max(0, position - 1)) ?? at(callBefore(code, bracket ?? position));
+    if (!info) return undefined;
+    const signature = (info.displayParts ?? []).map((part) => part.text).join('');
+    return { signature: readable(signature), documentation: documentationOf(info) };
+  }
+
+  #transientName(): string {
+    return `${GUEST}text-${++this.#transient}`;
+  }
+
+  #pathOf(name: string): string {
+    return join(this.folder, `${name}.ts`).replaceAll('\\', '/');
+  }
+
+  /** Parses and binds the code as a module that sees the names of earlier cells that it mentions or may go on to. */
+  #admit(
+    code: string,
+    name: string,
+    { isCell, typed }: { isCell: boolean; typed?: string | undefined },
+  ): Guest {
+    const path = this.#pathOf(name);
+    const bare = this.#bind(path, code);
+    const own = topLevelNames(this.typescript, bare);
+    const { identifiers } = bare as unknown as { identifiers: ReadonlyMap<string, string> };
+    const start = typed?.toLowerCase();
+    const isMeant = (known: string): boolean =>
+      identifiers.has(known) || (start !== undefined && known.toLowerCase().startsWith(start));
+    const visible = [...this.#names].filter(([known]) => !own.has(known) && isMeant(known));
+    const first = importsOf(visible);
+    const end = isCell ? exportsOf(this.typescript, bare) : '';
+    const file = first === '' && end === '' ? bare : this.#bind(path, `${first}${code}${end}`);
+    if (!isCell) this.#guests.delete(this.#pathOf(`${GUEST}text-${this.#transient - 1}`));
+    const guest = { file, offset: first.length };
+    this.#guests.set(path, guest);
+    this.#host.require(importedBy(file));
+    return guest;
+  }
+
+  #bind(path: string, text: string): TypeScript.SourceFile {
+    const file = this.#host.parse(path, text);
+    const internals = this.typescript as unknown as {
+      bindSourceFile(file: TypeScript.SourceFile, options: TypeScript.CompilerOptions): void;
+    };
+    internals.bindSourceFile(file, this.#host.options);
+    return file;
+  }
+
+  /** The present program, with the guests in it; a new one where the old one lacks something. @param asked the guest it is for */
+  #current(asked: string): TypeScript.Program {
+    if (++this.#seen > MOST_GUESTS) {
+      this.#seen = 0;
+      this.#forgetUnused(asked);
+      this.#host.renew();
+    }
+    const program = this.#service.getProgram()!;
+    if (program !== this.#program) {
+      this.#program = program;
+      this.#host.noteFiles(program);
+      this.#open(program as OpenProgram);
+    }
+    return program;
+  }
+
+  /** Takes out the cells of which no name is left, neither for later cells nor in a type of one that is; not `asked`. */
+  #forgetUnused(asked: string): void {
+    const used = new Set<string>();
+    const use = (name: string): void => {
+      const path = this.#pathOf(name);
+      const guest = this.#guests.get(path);
+      if (!guest || used.has(path)) return;
+      used.add(path);
+      for (const match of guest.file.text.slice(0, guest.offset).matchAll(/"(~[^"]+)"/g)) use(match[1]!);
+    };
+    for (const name of [asked, this.#newest]) use(name);
+    for (const { module } of this.#names.values()) use(module);
+    for (const path of this.#guests.keys()) if (!used.has(path)) this.#guests.delete(path);
+  }
+
+  /** Has the program's lookups answer for guests. The checker looks files and imports up through these only. */
+  #open(program: OpenProgram): void {
+    const { getSourceFile, getResolvedModule, getResolvedModuleFromModuleSpecifier } = program;
+    const resolve = (name: string): object => {
+      if (!name.startsWith(GUEST)) return this.#host.resolve(name);
+      const resolvedFileName = this.#pathOf(name);
+      return { resolvedModule: { resolvedFileName, extension: '.ts', isExternalLibraryImport: false } };
+    };
+    program.getSourceFile = (path) => this.#guests.get(path)?.file ?? getSourceFile(path);
+    program.getResolvedModule = (file, name, mode) =>
+      this.#guests.get(file.fileName)?.file === file ? resolve(name) : getResolvedModule(file, name, mode);
+    program.getResolvedModuleFromModuleSpecifier = (specifier, file) =>
+      this.#guests.has((file ?? specifier.getSourceFile()).fileName)
+        ? resolve(specifier.text)
+        : getResolvedModuleFromModuleSpecifier(specifier, file);
+  }
+}
+
+function isValue(typescript: Typescript, node: TypeScript.Identifier): boolean {
+  const { isExpressionNode } = typescript as unknown as { isExpressionNode(node: TypeScript.Node): boolean };
+  return isExpressionNode(node);
+}
+
+/** One line that makes the names visible. A variable of another module could not be assigned: it is declared anew. */
+function importsOf(names: readonly (readonly [string, Declared])[]): string {
+  const statements = names.map(([name, { module, isVariable }]) =>
+    isVariable
+      ? `declare let ${name}: typeof import("${module}").${name};`
+      : `import { ${name} } from "${module}";`,
+  );
+  return statements.length > 0 ? `${statements.join(' ')} ` : '';
+}
+
+/** One line at the end that exports what the cell declares at its top and does not export itself. */
+function exportsOf(typescript: Typescript, file: TypeScript.SourceFile): string {
+  const names = [...topLevelNames(typescript, file)].filter(
+    ([, symbol]) =>
+      !(symbol as { exportSymbol?: unknown }).exportSymbol &&
+      !(symbol.flags & typescript.SymbolFlags.ExportStar) &&
+      !symbol.declarations?.some(
+        (declaration) => typescript.isModuleDeclaration(declaration) && isGlobal(declaration),
+      ),
+  );
+  return names.length > 0 ? `\nexport { ${names.map(([name]) => name).join(', ')} };` : '';
+}
+
+function importedBy(file: TypeScript.SourceFile): string[] {
+  const { imports = [] } = file as { imports?: readonly TypeScript.StringLiteralLike[] };
+  return imports.map(({ text }) => text).filter((text) => !text.startsWith(GUEST));
+}
+
+function isGlobal({ name }: TypeScript.ModuleDeclaration): boolean {
+  return name.text === 'global';
+}
+
+function isAmbient(typescript: Typescript, symbol: TypeScript.Symbol): boolean {
+  return (symbol.declarations ?? []).every(
+    (declaration) =>
+      (typescript.getCombinedModifierFlags(declaration) & typescript.ModifierFlags.Ambient) !== 0,
+  );
+}
+
+function augmentsGlobals(code: string): boolean {
+  return /\bdeclare\s+(global|module)\b/.test(code);
+}
+
+/** Types are printed with the names of the modules that cells are to the checker: those mean nothing to a reader. */
+function readable(text: string): string {
+  return text
+    .replace(/import\("[^"]*~[\w-]+"\)\./g, '')
+    .replace(/^\(alias\) ([\s\S]*)\n(?:import|export) .*$/, '$1')
+    .replace(/^(Cannot assign to '.*' because it is) an import\.$/, '$1 a constant of another cell.');
+}

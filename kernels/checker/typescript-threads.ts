@@ -1,0 +1,121 @@
+/**
+ * The threads of the TypeScript engine. One compiles from the start; the checker's takes a second or two to load, knows
+ * the types and can compile too: once it is there the first one goes, and its memory with it.
+ */
+import { join } from 'node:path';
+import type { CompiledCell, PlacedMessage } from '../cells/compile';
+import type { Completeness, Completion, Inspection } from '../cells/engine';
+import { ThreadClient } from '../process/thread-client';
+import type { CellText, CheckedCell, CheckerCalls, CursorText } from './checker-thread';
+import type { CellSourceText, CompilerCalls } from './compiler';
+
+type Compiler = Pick<ThreadClient<CompilerCalls>, 'ask' | 'tell' | 'retire' | 'close'>;
+type Checker = ThreadClient<CheckerCalls>;
+
+export class TypescriptThreads {
+  #compiler: Compiler = newCompiler();
+  #checker: Checker | undefined;
+  #isReady = false;
+  /** What the checker is to be told once it is there: cells in their order. */
+  readonly #backlog: ((checker: Checker) => void)[] = [];
+
+  /** What cells have declared, for a compiler that comes later. */
+  readonly #names = new Set<string>();
+
+  /**
+   * @param folder the notebook's
+   * @param names what cells know from the start
+   */
+  constructor(
+    private readonly folder: string,
+    names: readonly string[],
+  ) {
+    this.#compiler.tell('names', names);
+    for (const name of names) this.#names.add(name);
+  }
+
+  /** The types are loaded. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  compile(source: CellSourceText): Promise<CompiledCell> {
+    return this.#compiler.ask('cell', source);
+  }
+
+  /** A cell that is to run only without type errors: held up until the types are loaded. */
+  compileChecked(cell: CellText & CellSourceText): Promise<CheckedCell> {
+    const checked = this.wake().ask('checkedCell', cell);
+    return checked.catch(async () => ({ compiled: await this.compile(cell), errors: [] }));
+  }
+
+  compileModule(path: string): Promise<CompiledCell & { readonly source: string }> {
+    return this.#compiler.ask('module', path);
+  }
+
+  completeness(code: string): Promise<Completeness> {
+    return this.#compiler.ask('completeness', code);
+  }
+
+  /** The type errors of a cell, once there is a checker: somebody has to wake it. */
+  check(cell: CellText): Promise<PlacedMessage[]> {
+    return new Promise((resolve, reject) => {
+      this.#tell((checker) => checker.ask('check', cell).then(resolve, reject));
+    });
+  }
+
+  /** The cell has run and has given these names to later ones. */
+  given(cell: string, names: readonly string[]): void {
+    for (const name of names) this.#names.add(name);
+    if (this.#compiler !== this.#checker) this.#compiler.tell('names', names);
+    this.#tell((checker) => checker.tell('given', { cell, names }));
+  }
+
+  complete(at: CursorText): Promise<Completion> {
+    return this.wake().ask('complete', at);
+  }
+
+  inspect(at: CursorText): Promise<Inspection | undefined> {
+    return this.wake().ask('inspect', at);
+  }
+
+  /** The checker's thread, started now where it is not there yet. */
+  readonly wake = (): Checker => {
+    if (this.#checker) return this.#checker;
+    const path = join(__dirname, 'checker-thread.js');
+    const checker: Checker = new ThreadClient(path, { folder: this.folder }, () => this.#lost());
+    this.#checker = checker;
+    const takeOver = (): void => {
+      this.#isReady = true;
+      this.#compiler.retire();
+      this.#compiler = checker;
+    };
+    checker.tell('names', [...this.#names]);
+    checker.ask('prepare', undefined).then(takeOver, () => {});
+    for (const message of this.#backlog.splice(0)) message(checker);
+    return checker;
+  };
+
+  close(): void {
+    this.#isReady = false;
+    this.#compiler.close();
+    this.#checker?.close();
+  }
+
+  /** The checker's thread has ended: cells run without their types. */
+  #lost(): void {
+    if (!this.#isReady) return;
+    this.#isReady = false;
+    this.#compiler = newCompiler();
+    this.#compiler.tell('names', [...this.#names]);
+  }
+
+  #tell(message: (checker: Checker) => void): void {
+    if (this.#checker) message(this.#checker);
+    else this.#backlog.push(message);
+  }
+}
+
+function newCompiler(): Compiler {
+  return new ThreadClient<CompilerCalls>(join(__dirname, 'compiler-thread.js'), {});
+}

@@ -1,0 +1,164 @@
+/**
+ * The default CellEngine: stock TypeScript, off the path of the cells, in threads of its own (typescript-threads.ts); the
+ * main thread only runs what comes back.
+ *
+ * Type errors are errors, as in tslab: a cell that has one does not run. The checker is loaded when the kernel is first
+ * used, which takes it about a second; cells that come earlier are not held up, and their type errors are told below
+ * them as warnings. Where every cell has to be held up (notebooks run headless) or none, `TypeMode` says so.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { CompiledCell, PlacedMessage } from '../cells/compile';
+import type { CellEngine, CellOutcome, Completion, TypeMode } from '../cells/engine';
+import { describer, stackOf } from '../cells/error';
+import { type CellNames, CellScope } from '../cells/scope';
+import { CellSources, cellFileName } from '../cells/source';
+import { typeErrors } from '../cells/type-errors';
+import { TYPESCRIPT_VERSION } from '../cells/typescript-load';
+import type { CheckedCell } from '../checker/checker-thread';
+import { forwardRequire, hasOwnPackage, PACKAGE } from '../checker/package-types';
+import { TypescriptThreads } from '../checker/typescript-threads';
+import { tidyInspection } from '../display/printed-values';
+import { Interrupts } from '../process/interrupts';
+import { runInterruptible } from '../process/run-interruptible';
+import { factoryOf } from './cell-factory';
+import { findWhatIsInstalledLater } from './installed';
+import { LocalModules } from './local-modules';
+import { ModuleLoader, namespaceOf } from './module-loader';
+import { completionFromValues } from './value-completion';
+
+/** After the first cell, so that it has the processor for itself. */
+const LOAD_CHECKER_AFTER_MS = 200;
+/** JupyterLab shows no completion that comes later than a second. */
+const FRONT_END_PATIENCE_MS = 500;
+
+/** @param notebookFolder what local names in cells start from; the working directory of the kernel */
+export function createTypescriptEngine(
+  notebookFolder: string,
+  interrupts = new Interrupts(),
+  initialTypes: TypeMode = 'error',
+): CellEngine {
+  interrupts.expose();
+  findWhatIsInstalledLater();
+  if (!hasOwnPackage(notebookFolder)) forwardRequire();
+  const require = createRequire(join(notebookFolder, 'cell.js'));
+  const meta = {
+    url: pathToFileURL(join(notebookFolder, 'cell.ts')).href,
+    filename: join(notebookFolder, 'cell.ts'),
+    dirname: notebookFolder,
+  };
+  const sources = new CellSources();
+  tidyInspection((error) => stackOf(error, sources));
+  const scope = new CellScope();
+  scope.provide('pw', () => require(PACKAGE));
+  const threads = new TypescriptThreads(notebookFolder, ['pw']);
+  const loader = new ModuleLoader();
+  loader.local = new LocalModules(loader, (path) => threads.compileModule(path), sources);
+
+  let types = initialTypes;
+  let unnumbered = 0;
+
+  /** The type errors of a cell, once there is a checker. */
+  function check(code: string, cell: string): Promise<PlacedMessage[]> {
+    if (types === 'off') return Promise.resolve([]);
+    if (types === 'strict') threads.wake();
+    else if (!threads.isReady) setTimeout(threads.wake, LOAD_CHECKER_AFTER_MS).unref();
+    return threads.check({ code, cell });
+  }
+
+  async function execute(code: string, cell: number): Promise<CellOutcome> {
+    const name = cell === 0 ? `0-${++unnumbered}` : String(cell);
+    try {
+      return await interrupts.orInterrupted(run(code, name));
+    } catch (error) {
+      return { status: 'error', error: describe(error) };
+    }
+  }
+
+  async function run(code: string, name: string): Promise<CellOutcome> {
+    const source = { code, fileName: cellFileName(name), cell: name };
+    const holds = types === 'strict' || (types === 'error' && threads.isReady);
+    const compiling = holds ? threads.compileChecked(source) : threads.compile(source).then(unchecked);
+    const checking = holds ? Promise.resolve([]) : check(code, name);
+    checking.catch(() => {}); // a checker that fails must not take cells with it
+    const { compiled, errors } = await compiling;
+    const problems = compiled.syntaxErrors.length > 0 ? compiled.syntaxErrors : errors;
+    if (problems.length > 0) return { status: 'error', error: typeErrors(problems, code, name) };
+    sources.add(name, { code, insertions: compiled.insertions, maps: [compiled.map], linesAbove: 0 });
+    const warned = warn(checking, code, name);
+    const names = scope.open();
+    try {
+      // An await that is given up may last for ever: what the cell has declared by then is given to later ones.
+      const ended = (await interrupts.orInterrupted(evaluate(compiled, name, names))) as
+        | readonly unknown[]
+        | undefined;
+      if (threads.isReady) await warned;
+      return { status: 'ok', value: ended?.[0] };
+    } finally {
+      threads.given(name, names.settle());
+    }
+  }
+
+  async function evaluate(compiled: CompiledCell, name: string, { declare }: CellNames): Promise<unknown> {
+    const modules = [];
+    for (const specifier of compiled.imports) modules.push(await loader.import(specifier, notebookFolder));
+    interrupts.check(); // while it was compiled, or its modules loaded
+    const factory = factoryOf(compiled, cellFileName(name));
+    const dynamicImport = (specifier: string): Promise<unknown> =>
+      loader.import(String(specifier), notebookFolder).then(namespaceOf);
+    const { filename, dirname } = meta;
+    return runInterruptible(
+      factory({ cells: scope.names, declare, modules, dynamicImport, meta, require, filename, dirname }),
+    );
+  }
+
+  /** Tells the type errors of a cell that was not held up, among what the cell prints. */
+  async function warn(checking: Promise<PlacedMessage[]>, code: string, name: string): Promise<void> {
+    const errors = await checking.catch(() => []);
+    if (errors.length === 0) return;
+    const text = typeErrors(errors, code, name).traceback.join('\n');
+    process.stderr.write(`TypeScript: ${text}\n`); // the context is still that of the cell
+  }
+
+  /** By the types; while they load, by the values that are there, lest a front end gives up and shows nothing. */
+  async function complete(code: string, position: number): Promise<Completion> {
+    const byTypes = threads.complete({ code, position });
+    if (threads.isReady) return byTypes;
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, FRONT_END_PATIENCE_MS, undefined);
+    });
+    const first = await Promise.race([byTypes.catch(() => undefined), patience]).finally(() =>
+      clearTimeout(timer),
+    );
+    return first ?? completionFromValues(code, position, scope.names) ?? byTypes;
+  }
+
+  const describe = describer(sources);
+
+  return {
+    languageVersion: TYPESCRIPT_VERSION,
+    // A thread that failed fails the cells, with its reason.
+    ready: () =>
+      threads.completeness('').then(
+        () => {},
+        () => {},
+      ),
+    prepare: () => {},
+    execute,
+    complete,
+    inspect: (code, position) => threads.inspect({ code, position }),
+    isComplete: (code) => threads.completeness(code),
+    describe,
+    setTypes: (mode) => {
+      types = mode;
+    },
+    interrupt: () => {},
+    close: () => threads.close(),
+  };
+}
+
+function unchecked(compiled: CompiledCell): CheckedCell {
+  return { compiled, errors: [] };
+}

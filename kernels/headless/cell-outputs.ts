@@ -1,0 +1,96 @@
+/** The outputs of the cells of one notebook, as the messages of their kernel build them up. */
+
+import type { Json, Message } from '../protocol/wire';
+import type { Output } from './notebook';
+
+interface ShownIn {
+  readonly outputs: Output[];
+  readonly output: Output & { output_type: 'display_data' | 'execute_result' };
+}
+
+export class CellOutputs {
+  readonly #byRequest = new Map<string, Output[]>();
+  readonly #displays = new Map<string, ShownIn[]>();
+  readonly #clearBeforeNext = new Set<Output[]>();
+
+  /** Messages whose parent is `request` build up `outputs` from now on. */
+  collect(request: string, outputs: Output[]): void {
+    this.#byRequest.set(request, outputs);
+  }
+
+  /** Applies an iopub message. Returns the outputs that changed, or undefined. */
+  apply({ header, parent, content }: Message): Output[] | undefined {
+    const type = header.msg_type;
+    if (type === 'update_display_data') return this.#update(content);
+    const outputs = this.#byRequest.get(parent.msg_id ?? '');
+    if (!outputs) return undefined;
+    if (type === 'clear_output') return this.#clear(outputs, content.wait === true);
+    const output = outputFrom(type, content);
+    if (!output) return undefined;
+    if (this.#clearBeforeNext.delete(outputs)) outputs.length = 0;
+    append(outputs, output);
+    const id = displayId(content);
+    if (
+      id !== undefined &&
+      (output.output_type === 'display_data' || output.output_type === 'execute_result')
+    ) {
+      this.#displays.set(id, [...(this.#displays.get(id) ?? []), { outputs, output }]);
+    }
+    return outputs;
+  }
+
+  #update(content: Json): Output[] | undefined {
+    const shown = this.#displays.get(displayId(content) ?? '') ?? [];
+    for (const { output } of shown) {
+      output.data = content.data as Json;
+      output.metadata = (content.metadata ?? {}) as Json;
+    }
+    return shown.at(-1)?.outputs;
+  }
+
+  #clear(outputs: Output[], wait: boolean): Output[] {
+    if (wait) this.#clearBeforeNext.add(outputs);
+    else outputs.length = 0;
+    return outputs;
+  }
+}
+
+function append(outputs: Output[], output: Output): void {
+  const last = outputs.at(-1);
+  if (output.output_type === 'stream' && last?.output_type === 'stream' && last.name === output.name) {
+    last.text = `${last.text as string}${output.text as string}`;
+  } else outputs.push(output);
+}
+
+function displayId(content: Json): string | undefined {
+  const { display_id } = (content.transient ?? {}) as { display_id?: unknown };
+  return typeof display_id === 'string' ? display_id : undefined;
+}
+
+function outputFrom(type: string, content: Json): Output | undefined {
+  const data = (content.data ?? {}) as Json;
+  const metadata = (content.metadata ?? {}) as Json;
+  switch (type) {
+    case 'stream':
+      return {
+        output_type: 'stream',
+        name: content.name === 'stderr' ? 'stderr' : 'stdout',
+        text: String(content.text),
+      };
+    case 'display_data':
+      return { output_type: 'display_data', data, metadata };
+    case 'execute_result': {
+      const execution_count = typeof content.execution_count === 'number' ? content.execution_count : null;
+      return { output_type: 'execute_result', execution_count, data, metadata };
+    }
+    case 'error':
+      return {
+        output_type: 'error',
+        ename: String(content.ename),
+        evalue: String(content.evalue),
+        traceback: ((content.traceback ?? []) as unknown[]).map(String),
+      };
+    default:
+      return undefined;
+  }
+}

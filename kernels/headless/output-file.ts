@@ -1,0 +1,93 @@
+/**
+ * A file that a command writes as a whole: whoever reads it meanwhile sees the old one or the new one. Links are
+ * followed. Devices and pipes are written into, never replaced.
+ */
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, lstat, open, readlink, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { InvalidArgument } from '../../src/index';
+import { makeFolder } from '../../src/make-folder';
+
+export const STDOUT = '/dev/stdout';
+const NAMES_OF_STDOUT = [STDOUT, '/dev/fd/1', '/proc/self/fd/1'];
+
+export class OutputFile {
+  private constructor(
+    readonly path: string,
+    /** What `path` leads to. */
+    private readonly target: string,
+    private readonly way: 'replace' | 'in place' | 'stream',
+    private readonly mode: number | undefined,
+  ) {}
+
+  /** Finds out whether `path` can be written, before any work is done for it. @throws the system's error, or InvalidArgument for a folder */
+  static async open(path: string): Promise<OutputFile> {
+    if (isStdout(path)) return new OutputFile(path, path, 'stream', undefined);
+    const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+      return undefined;
+    });
+    if (found?.isDirectory()) throw new InvalidArgument('output', 'a file', `the folder ${path}`);
+    if (found) await access(path, constants.W_OK);
+    if (found && (!found.isFile() || /^\/(dev|proc)\//.test(resolve(path))))
+      return new OutputFile(path, path, 'stream', undefined);
+    const target = await followLinks(resolve(path));
+    try {
+      makeFolder(dirname(target));
+      const probe = temporaryBeside(target);
+      await (await open(probe, 'wx')).close();
+      await rm(probe);
+    } catch (error) {
+      // A single file of a container is there to be written, though nothing may be made beside it.
+      if (found) return new OutputFile(path, target, 'in place', undefined);
+      throw error;
+    }
+    return new OutputFile(path, target, 'replace', found && found.mode & 0o777);
+  }
+
+  /** True for a device or a pipe: what was written once cannot be written over. */
+  get isStream(): boolean {
+    return this.way === 'stream';
+  }
+
+  async write(text: string): Promise<void> {
+    if (isStdout(this.path)) return writeToStdout(text);
+    if (this.way !== 'replace') return writeFile(this.target, text);
+    const temporary = temporaryBeside(this.target);
+    try {
+      await writeFile(temporary, text, { mode: this.mode ?? 0o666 });
+      await rename(temporary, this.target).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EBUSY') throw error;
+        return writeFile(this.target, text); // a mount point cannot be replaced
+      });
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+}
+
+/** True for the names by which a process calls its own stdout. */
+export function isStdout(path: string): boolean {
+  return NAMES_OF_STDOUT.includes(path);
+}
+
+/** Where `path` leads, also if there is no file yet at the end of its links. */
+async function followLinks(path: string): Promise<string> {
+  const known = await realpath(path).catch(() => undefined);
+  if (known !== undefined) return known;
+  const link = await lstat(path).catch(() => undefined);
+  return link?.isSymbolicLink() ? followLinks(resolve(dirname(path), await readlink(path))) : path;
+}
+
+/** A short name: that of the file may be as long as a name can be. */
+function temporaryBeside(target: string): string {
+  return join(dirname(target), `.patchwise-${randomUUID().slice(0, 8)}.tmp`);
+}
+
+/** Through the stream: a socket, which another program may have given us, cannot be opened by its name. */
+function writeToStdout(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -1,0 +1,121 @@
+import { FIGURE_MIME, PLOTLY_MIME } from '../../src/index';
+import { escapeHtml, isClosedHtml, isHarmlessHtml } from '../display/safe-html';
+import { terminalHtml, terminalText } from '../display/terminal-text';
+import { joined, type MultilineText, type Output } from '../headless/notebook';
+
+/** A figure of a report: drawn by Plotly, or a picture or text where the report would get too large. */
+export interface ReportFigure {
+  readonly id: string;
+  /** Plotly's `{data, layout}` as JSON that is safe within a script element. */
+  readonly json: string;
+  /** What stands in its place when it is not drawn. */
+  readonly still: string;
+  readonly text: string;
+}
+
+const LONGEST_ALT = 1000;
+
+export type Markdown = (source: string) => string;
+
+/** Outputs as HTML; figures are collected and leave a `<!--figure id-->` mark in their place. */
+export class OutputWriter {
+  readonly figures: ReportFigure[] = [];
+
+  /** @param longest most characters of one text or HTML table; a picture may have ten times as many */
+  constructor(
+    private readonly markdown: Markdown,
+    private readonly longest = Number.POSITIVE_INFINITY,
+  ) {}
+
+  write(output: Output): string {
+    switch (output.output_type) {
+      case 'stream':
+        // The name is the notebook's: anything may stand there.
+        return this.#terminal(output.name === 'stderr' ? 'output stderr' : 'output', joined(output.text));
+      case 'error':
+        return this.#terminal(
+          'output error',
+          output.traceback.join('\n') || `${output.ename}: ${output.evalue}`,
+        );
+      default:
+        return this.#bundle(output.data);
+    }
+  }
+
+  /** The best form of a bundle that a page can show. */
+  #bundle(data: Record<string, unknown>): string {
+    const plain = textOf(data['text/plain']) ?? '';
+    // It stands for a picture: nobody reads more of it.
+    const text = terminalText(plain.slice(0, LONGEST_ALT));
+    const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
+    if (isPlotly(figure)) return this.#figure(figure, stillOf(data, text), text);
+    const still = stillOf(data, text);
+    if (still.length > 10 * this.longest) return leftOut('A picture', still.length);
+    if (still) return still;
+    const html = textOf(data['text/html']);
+    if (html !== undefined && html.length <= this.longest && isHarmlessHtml(html) && isClosedHtml(html))
+      return `<div class="output foreign">${html}</div>`;
+    const markdown = textOf(data['text/markdown']);
+    if (markdown !== undefined && markdown.length <= this.longest)
+      return `<div class="output foreign">${this.markdown(markdown)}</div>`;
+    if (plain) return this.#terminal('output', plain);
+    const json = data['application/json'];
+    if (json !== undefined) return this.#terminal('output', JSON.stringify(json, null, 2));
+    const unshown = markdown ?? html ?? '';
+    return unshown.length > this.longest ? leftOut('A text', unshown.length) : '';
+  }
+
+  #terminal(kind: 'output' | 'output stderr' | 'output error', text: string): string {
+    return text.trim() === '' ? '' : `<pre class="${kind}">${terminalHtml(text, this.longest)}</pre>`;
+  }
+
+  #figure(figure: { data: unknown; layout: unknown }, still: string, text: string): string {
+    const id = `figure-${this.figures.length + 1}`;
+    const plain = JSON.stringify({ data: figure.data, layout: figure.layout ?? {} });
+    this.figures.push({ id, json: plain.replaceAll('<', '\\u003c'), still, text });
+    return figureMark(id);
+  }
+}
+
+export function figureMark(id: string): string {
+  return `<!--${id}-->`;
+}
+
+/** @param kind the report's own classes; only `text` may be the notebook's */
+export function pre(kind: 'code' | 'output' | 'output stderr' | 'output error', text: string): string {
+  return text.trim() === '' ? '' : `<pre class="${kind}">${escapeHtml(text)}</pre>`;
+}
+
+/** A picture of the bundle. It is shown through `img`, where an SVG can run nothing. */
+function stillOf(data: Record<string, unknown>, text: string): string {
+  const svg = textOf(data['image/svg+xml']);
+  if (svg !== undefined) return image('image/svg+xml', Buffer.from(svg).toString('base64'), text);
+  for (const type of ['image/png', 'image/jpeg', 'image/gif', 'image/webp']) {
+    const base64 = textOf(data[type]);
+    if (base64 !== undefined && /^[A-Za-z0-9+/=\s]*$/.test(base64))
+      return image(type, base64.replace(/\s/g, ''), text);
+  }
+  return '';
+}
+
+function image(type: string, base64: string, alt: string): string {
+  return `<div class="output"><img src="data:${type};base64,${base64}" alt="${escapeHtml(alt)}"></div>`;
+}
+
+function isPlotly(value: unknown): value is { data: unknown; layout: unknown } {
+  return typeof value === 'object' && value !== null && 'data' in value && Array.isArray(value.data);
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return Array.isArray(value) && value.every((line) => typeof line === 'string')
+    ? joined(value as MultilineText)
+    : undefined;
+}
+
+function leftOut(what: string, characters: number): string {
+  return pre(
+    'output',
+    `${what} of ${(characters / 1e6).toFixed(1)} MB is left out here: the notebook has it.`,
+  );
+}

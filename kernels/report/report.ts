@@ -1,0 +1,197 @@
+/** An executed notebook as one HTML file: readable, interactive, offline, complete in itself. */
+import { readFile } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import { version } from '../../src/index';
+import {
+  escapeHtml,
+  isClosedHtml,
+  isEmbeddedPicture,
+  isHarmlessHtml,
+  isHarmlessLink,
+} from '../display/safe-html';
+import { TERMINAL_STYLE } from '../display/terminal-text';
+import { type Notebook, readNotebook, sourceOf } from '../headless/notebook';
+import { OutputFile } from '../headless/output-file';
+import { highlight } from './highlight';
+import { figureMark, type Markdown, OutputWriter, pre, type ReportFigure } from './report-outputs';
+import { DRAW, POLICY, STYLE } from './report-page';
+
+export interface ReportOptions {
+  /** Default: the first heading of the notebook, else "Notebook". */
+  readonly title?: string;
+  /**
+   * Most bytes of the page. Until it fits, figures become still pictures, as few as will do; if that is not enough, the
+   * middle of long texts is left out, then large pictures. Default 10 million.
+   */
+  readonly maxBytes?: number;
+}
+
+/**
+ * The HTML of an executed notebook. Figures are interactive, with one copy of Plotly for all of them and none where
+ * there is no figure. Nothing in it is fetched: its own content policy forbids that. What the outputs hold is
+ * escaped; their HTML stays HTML only where it is harmless.
+ */
+export async function notebookToHtml(notebook: Notebook, options: ReportOptions = {}): Promise<string> {
+  const markdown = await markdownWriter();
+  const most = (options.maxBytes ?? 10_000_000) - FRAME_BYTES;
+  let [body, outputs] = writeCells(notebook, markdown, Number.POSITIVE_INFINITY);
+  const plotly = outputs.figures.length > 0 ? await plotlySource() : '';
+  const room = (): number => most - Buffer.byteLength(body) - Buffer.byteLength(plotly);
+  for (const longest of LONGEST_TEXTS) {
+    if (room() >= smallest(outputs.figures)) break;
+    [body, outputs] = writeCells(notebook, markdown, longest);
+  }
+  const title = options.title ?? firstHeading(notebook) ?? 'Notebook';
+  const drawn = figuresThatFit(outputs.figures, room());
+  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? plotly : '');
+}
+
+/** What the page holds beside cells and Plotly. */
+const FRAME_BYTES = 20_000;
+/** Marked gets lost in a paragraph of many megabytes. */
+const LONGEST_MARKDOWN = 1_000_000;
+/** How many characters of a text are shown, tried in turn where the whole does not fit. */
+const LONGEST_TEXTS = [1_000_000, 100_000, 10_000];
+
+function writeCells(notebook: Notebook, markdown: Markdown, longest: number): [string, OutputWriter] {
+  const outputs = new OutputWriter(markdown, longest);
+  const cells = notebook.cells.map((cell) => {
+    const source = sourceOf(cell);
+    if (cell.cell_type === 'markdown') return `<section class="foreign">${markdown(source)}</section>`;
+    if (cell.cell_type === 'raw') return pre('output', source);
+    const code = source.trim() === '' ? '' : `<pre class="code">${highlight(source)}</pre>`;
+    return `<section>${code}${(cell.outputs ?? []).map((output) => outputs.write(output)).join('\n')}</section>`;
+  });
+  return [cells.join('\n'), outputs];
+}
+
+/** Bytes of the figures if each takes its smaller form. */
+function smallest(figures: readonly ReportFigure[]): number {
+  return figures.reduce(
+    (sum, { json, still }) => sum + Math.min(Buffer.byteLength(json), Buffer.byteLength(still)),
+    0,
+  );
+}
+
+/** Writes the report of an executed notebook file, replacing an older one in one step. @throws UnreadableFile */
+export async function writeReport(
+  notebookPath: string,
+  htmlPath: string,
+  options: ReportOptions = {},
+): Promise<void> {
+  const file = await OutputFile.open(htmlPath);
+  const name = basename(notebookPath, extname(notebookPath));
+  await writeReportOf(await readNotebook(notebookPath), name, file, options);
+}
+
+/** Writes the report of an executed notebook. @param name its title, if it has no heading */
+export async function writeReportOf(
+  notebook: Notebook,
+  name: string,
+  file: OutputFile,
+  options: ReportOptions = {},
+): Promise<void> {
+  const title = options.title ?? firstHeading(notebook) ?? name;
+  await file.write(await notebookToHtml(notebook, { ...options, title }));
+}
+
+function page(title: string, body: string, plotly: string): string {
+  const scripts = plotly ? `<script>${plotly}</script>\n<script>${DRAW}</script>` : '';
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}${TERMINAL_STYLE}</style>
+</head>
+<body>
+<main>
+${body}
+</main>
+<footer>Made by Patchwise ${escapeHtml(version())}. This file is complete: it needs no network.</footer>
+${scripts}
+</body>
+</html>
+`;
+}
+
+/**
+ * All figures where they fit. Else the smallest one that makes enough room as a still picture is left out; where none
+ * does, the one that makes the most, and so on.
+ */
+function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<string> {
+  const drawn = new Set(figures.map(({ id }) => id));
+  const saving = ({ json, still }: ReportFigure): number =>
+    Buffer.byteLength(json) - Buffer.byteLength(still);
+  const candidates = figures.filter((figure) => saving(figure) > 0).sort((a, b) => saving(a) - saving(b));
+  let left = room - figures.reduce((sum, { json }) => sum + Buffer.byteLength(json), 0);
+  while (left < 0 && candidates.length > 0) {
+    const enough = candidates.findIndex((figure) => left + saving(figure) >= 0);
+    const [figure] = candidates.splice(enough < 0 ? candidates.length - 1 : enough, 1);
+    drawn.delete(figure!.id);
+    left += saving(figure!);
+  }
+  return drawn;
+}
+
+const WHY_STILL =
+  '<p class="note">A still picture, without its buttons and sliders: with all figures to click on, this page would be ' +
+  'larger than it may be. The notebook has the figure itself.</p>';
+
+function placeFigures(body: string, figures: readonly ReportFigure[], drawn: ReadonlySet<string>): string {
+  let html = body;
+  for (const figure of figures) {
+    const { id, json, still, text } = figure;
+    const interactive =
+      `<div class="wide"><div class="figure" data-figure="${id}">${pre('output', text)}</div></div>` +
+      `<script type="application/json" id="${id}">${json}</script>`;
+    const placed = drawn.has(id) ? interactive : `${still || pre('output', text)}${still && WHY_STILL}`;
+    html = html.replace(figureMark(id), () => placed);
+  }
+  return html;
+}
+
+async function plotlySource(): Promise<string> {
+  const source = await readFile(require.resolve('plotly.js-dist-min/plotly.min.js'), 'utf8');
+  return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
+}
+
+/** Markdown with its own HTML held to the harmless, pictures to those in the page, links to those one may follow. */
+async function markdownWriter(): Promise<Markdown> {
+  const { Marked } = await import('marked');
+  const withHtml = (html: (text: string) => string) =>
+    new Marked({ gfm: true }).use({
+      renderer: {
+        html: ({ text }) => html(text),
+        image: ({ href, text }) =>
+          isEmbeddedPicture(href)
+            ? `<img src="${escapeHtml(href)}" alt="${escapeHtml(text)}">`
+            : escapeHtml(text || href),
+        link(token) {
+          const label = this.parser.parseInline(token.tokens);
+          return isHarmlessLink(token.href) ? `<a href="${escapeHtml(token.href)}">${label}</a>` : label;
+        },
+      },
+    });
+  const marked = withHtml((text) => (isHarmlessHtml(text) ? text : escapeHtml(text)));
+  const plain = withHtml(escapeHtml); // shows HTML as text
+  return (source) => {
+    if (source.length > LONGEST_MARKDOWN) return pre('output', source);
+    try {
+      const html = marked.parse(source, { async: false });
+      return isClosedHtml(html) ? html : plain.parse(source, { async: false });
+    } catch {
+      return pre('output', source); // thousands of quotes or lists within one another
+    }
+  };
+}
+
+function firstHeading(notebook: Notebook): string | undefined {
+  for (const cell of notebook.cells) {
+    const heading = cell.cell_type === 'markdown' ? /^#\s+(.+)$/m.exec(sourceOf(cell))?.[1] : undefined;
+    if (heading) return heading.trim();
+  }
+  return undefined;
+}

@@ -1,0 +1,168 @@
+/**
+ * The CellEngine on tslab 1.0.22, and the only file that touches it. Of tslab we take the converter (its TypeScript
+ * 5.0.4 compiles cells one after the other, each seeing the declarations before it) and the executor (runs them);
+ * its kernel, which loses output and prints errors as text, we do not.
+ */
+import { createRequire } from 'node:module';
+import type * as TypeScript from '@tslab/typescript-for-tslab';
+import type { Converter } from 'tslab/dist/converter';
+import type { Executor } from 'tslab/dist/executor';
+import type { CellEngine, CellOutcome, Completeness, Completion, Inspection } from '../cells/engine';
+import { describer, stackOf } from '../cells/error';
+import { callBefore, documentationOf, openBracket } from '../cells/signature';
+import { CellSources, cellFileName } from '../cells/source';
+import { diagnosed } from '../cells/type-errors';
+import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from '../checker/package-types';
+import { tidyInspection } from '../display/printed-values';
+import { findWhatIsInstalledLater } from '../engine/installed';
+import { Interrupts } from '../process/interrupts';
+import { withLoopChecks } from './loop-checks';
+import { prepareCell } from './prepare';
+import { withSourceMaps } from './source-maps';
+
+/** The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. */
+export function createTslabEngine(notebookFolder: string, interrupts = new Interrupts()): CellEngine {
+  interrupts.expose();
+  const tslab = createRequire(require.resolve('tslab/package.json'));
+  const typescriptPath = tslab.resolve('@tslab/typescript-for-tslab');
+  const typescript = tslab(typescriptPath) as typeof TypeScript;
+  keepWatchersFew(typescript);
+  findWhatIsInstalledLater();
+  if (!hasOwnPackage(notebookFolder)) {
+    forwardTypes(typescript.sys, notebookFolder);
+    forwardRequire();
+  }
+
+  const maps = withSourceMaps(typescript);
+  require.cache[typescriptPath]!.exports = maps.typescript; // what tslab's files import from here on
+  const { createConverter, isCompleteCode } = tslab(
+    './dist/converter',
+  ) as typeof import('tslab/dist/converter');
+  const { createExecutor } = tslab('./dist/executor') as typeof import('tslab/dist/executor');
+  const { printQuickInfo } = tslab('./dist/inspect') as typeof import('tslab/dist/inspect');
+  const node = createConverter({ isJS: false, isBrowser: false });
+  const sources = new CellSources();
+  tidyInspection((error) => stackOf(error, sources));
+  let running = '0'; // the cell being executed (cellFileName)
+  let unnumbered = 0;
+  let ended: { value?: unknown; error?: unknown; diagnostics: string[] } = { diagnostics: [] };
+
+  const converter: Converter = {
+    ...node,
+    convert(previous, code) {
+      const prepared = prepareCell(typescript, code);
+      const converted = node.convert(previous, prepared.code);
+      converted.hasToplevelAwait ||= prepared.hasTopLevelForAwait;
+      ended.diagnostics = converted.diagnostics.map(({ fileName, start, messageText }) => {
+        const place = `${fileName ?? `Cell [${running}]`}:${start.line + 1}:${start.character + 1}`;
+        const line = fileName ? undefined : code.split('\n')[start.line];
+        return `${place} - ${messageText}${line ? `\n${String(start.line + 1).padStart(9)} ${line}` : ''}`;
+      });
+      if (converted.output) {
+        const checked = withLoopChecks(typescript, converted.output, converted.hasToplevelAwait ?? false);
+        const { insertions } = checked;
+        sources.add(running, { code, insertions, maps: maps.of(converted.output), linesAbove: 1 });
+        converted.output = `${checked.code}\n//# sourceURL=${cellFileName(running)}`;
+      }
+      return converted;
+    },
+  };
+  // The executor's console is its way out: log(v) is the last value of a cell, error(e) what the cell threw.
+  const seam = {
+    log: (value: unknown): void => {
+      ended.value = value;
+    },
+    error: (error: unknown): void => {
+      ended.error = error;
+    },
+  };
+  const executor: Executor = createExecutor(
+    notebookFolder,
+    { node: converter, browser: node, close: () => node.close() },
+    seam,
+  );
+
+  /** `pw` is there in every notebook; loading its types takes tslab a second, so only once a cell speaks of it. */
+  let isPreloaded = false;
+  async function preload(code: string): Promise<void> {
+    if (isPreloaded || !/\bpw\b/.test(code)) return;
+    isPreloaded = true;
+    if (!/\bas pw from\b/.test(code)) await executor.execute(`import * as pw from '${PACKAGE}'`);
+  }
+
+  async function execute(code: string, cell: number): Promise<CellOutcome> {
+    await preload(code);
+    running = cell === 0 ? `0-${++unnumbered}` : String(cell);
+    ended = { diagnostics: [] };
+    const end = ended;
+    try {
+      Atomics.add(interrupts.signalled, 0, 1); // tslab runs the script itself
+      if (await executor.execute(code)) return { status: 'ok', value: end.value };
+    } catch (error) {
+      return { status: 'error', error: describe(error) }; // the compiler itself failed
+    } finally {
+      Atomics.sub(interrupts.signalled, 0, 1);
+    }
+    if (end.diagnostics.length > 0) return { status: 'error', error: diagnosed(end.diagnostics) };
+    return { status: 'error', error: describe(end.error) };
+  }
+
+  const describe = describer(sources);
+
+  function complete(code: string, position: number): Completion {
+    const { candidates, start, end, original } = executor.complete(code, position);
+    const kinds = new Map((original?.entries ?? []).map((entry) => [entry.name, String(entry.kind)]));
+    return { matches: candidates, kinds: candidates.map((name) => kinds.get(name) ?? ''), start, end };
+  }
+
+  function inspect(code: string, position: number): Inspection | undefined {
+    const at = (offset: number): TypeScript.QuickInfo | undefined => executor.inspect(code, offset);
+    const bracket = openBracket(code, position);
+    // Between the brackets of a call it is the called function that a reader asks about.
+    const info = at(position) ?? at(Math.max(0, position - 1)) ?? at(callBefore(code, bracket ?? position));
+    if (!info) return undefined;
+    const signature = (info.displayParts ?? []).map((part) => part.text).join('') || printQuickInfo(info);
+    return { signature, documentation: documentationOf(info) };
+  }
+
+  function isComplete(code: string): Completeness {
+    const { completed, indent } = isCompleteCode(code);
+    if (!completed) return { status: 'incomplete', indent: indent ?? '' };
+    return { status: isBroken(typescript, code) ? 'invalid' : 'complete' };
+  }
+
+  return {
+    languageVersion: typescript.version,
+    ready: async () => {},
+    prepare: () => {},
+    execute,
+    complete,
+    inspect,
+    isComplete,
+    describe,
+    setTypes: (mode) => {
+      if (mode !== 'error' && mode !== 'strict') throw new Error("tslab's type errors are errors always");
+    },
+    interrupt: () => executor.interrupt(),
+    close: () => executor.close(),
+  };
+}
+
+/** True if the code cannot be parsed, however it goes on. */
+function isBroken(typescript: typeof TypeScript, code: string): boolean {
+  const { diagnostics } = typescript.transpileModule(code, { reportDiagnostics: true });
+  return (diagnostics ?? []).length > 0;
+}
+
+/**
+ * tslab polls every file the compiler has read, the standard library's declarations among them. Only what a user
+ * may edit while the kernel runs is worth the system calls.
+ */
+function keepWatchersFew(typescript: typeof TypeScript): void {
+  const { sys } = typescript;
+  const watchFile = sys.watchFile!.bind(sys);
+  sys.watchFile = (path, ...rest) =>
+    path.endsWith('.d.ts') || path.includes('/node_modules/')
+      ? { close: () => {} }
+      : watchFile(path, ...rest);
+}

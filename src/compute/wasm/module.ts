@@ -1,0 +1,143 @@
+/** Our SIMD module on the memory of tfjs's wasm backend: addresses of tensors, scratch memory, the functions. */
+import { readFileSync } from 'node:fs';
+import type * as tf from '@tensorflow/tfjs-core';
+import { OutOfMemory } from '../../errors';
+import { compiledFile } from '../../package';
+
+/** The functions of `simd/index.ts`; every argument is an address or a number. */
+export interface SimdModule {
+  convolve(...numbers: number[]): void;
+  correlate(...numbers: number[]): void;
+  channelSums(...numbers: number[]): void;
+  padRows(...numbers: number[]): void;
+  groupNorm(...numbers: number[]): void;
+  normalise(...numbers: number[]): void;
+  groupNormGradient(...numbers: number[]): void;
+  nearestCodes(...numbers: number[]): void;
+}
+
+/** The part of the WebAssembly interface that is used; Node has it, TypeScript declares it for browsers only. */
+interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+}
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { exports: unknown };
+};
+
+/** What is used of tfjs's compiled module. */
+interface TfjsModule {
+  readonly asm?: { readonly memory?: WasmMemory };
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+}
+
+/** What is used of tfjs's BackendWasm. */
+interface TfjsWasm extends tf.KernelBackend {
+  readonly wasm: TfjsModule;
+  readonly dataIdMap: { get(dataId: object): { readonly memoryOffset: number } };
+  makeOutput(shape: number[], dtype: tf.DataType): tf.TensorInfo;
+}
+
+/** Memory for one kernel's call; freed when it returns. */
+export interface Scratch {
+  /** Room for `count` floats, zeros unless `clear` is false. */
+  floats(count: number, clear?: boolean): number;
+  integers(values: ArrayLike<number>): number;
+}
+
+/** What tfjs's module lets its memory grow to. */
+const MEMORY_LIMIT = 4_294_901_760;
+
+export class SharedWasm {
+  readonly module: SimdModule;
+  private readonly backend: TfjsWasm;
+  private readonly memory: WasmMemory;
+  /** The outputs of the kernel that runs. */
+  private readonly made: tf.TensorInfo[] = [];
+
+  /** @throws Error where the module is not built, or tfjs does not show its memory. */
+  constructor(backend: tf.KernelBackend) {
+    this.backend = backend as TfjsWasm;
+    const memory = this.backend.wasm.asm?.memory;
+    if (!memory) throw new Error('this tfjs-backend-wasm does not show its memory');
+    this.memory = memory;
+    const compiled = new WebAssembly.Module(
+      readFileSync(compiledFile('src', 'compute', 'wasm', 'simd', 'kernels.wasm')),
+    );
+    const instance = new WebAssembly.Instance(compiled, { env: { memory } });
+    this.module = instance.exports as SimdModule;
+    refuseWhatDoesNotFit(this.backend.wasm);
+  }
+
+  address(tensor: tf.TensorInfo): number {
+    return this.backend.dataIdMap.get(tensor.dataId).memoryOffset >>> 0;
+  }
+
+  output(shape: number[], dtype: 'float32' | 'int32' = 'float32'): tf.TensorInfo {
+    const made = this.backend.makeOutput(shape, dtype);
+    this.made.push(made);
+    return made;
+  }
+
+  /** The same kernels; where one fails, what it had made is freed. */
+  freeing<K extends object>(kernels: K): K {
+    const guard =
+      (run: (...args: unknown[]) => unknown) =>
+      (...args: unknown[]) => {
+        this.made.length = 0;
+        try {
+          return run(...args);
+        } catch (error) {
+          for (const { dataId } of this.made) this.backend.disposeData(dataId);
+          throw error;
+        }
+      };
+    return Object.fromEntries(Object.entries(kernels).map(([name, run]) => [name, guard(run)])) as K;
+  }
+
+  /** A view that is good until something is allocated. */
+  floats(address: number, count: number): Float32Array {
+    return new Float32Array(this.memory.buffer, address, count);
+  }
+
+  withScratch<T>(use: (scratch: Scratch) => T): T {
+    const taken: number[] = [];
+    const allocate = (bytes: number): number => {
+      const address = this.backend.wasm._malloc(bytes) >>> 0;
+      taken.push(address);
+      return address;
+    };
+    try {
+      return use({
+        floats: (count, clear = true) => {
+          const address = allocate(count * 4);
+          if (clear) this.floats(address, count).fill(0);
+          return address;
+        },
+        integers: (values) => {
+          const address = allocate(values.length * 4);
+          new Int32Array(this.memory.buffer, address, values.length).set(values);
+          return address;
+        },
+      });
+    } finally {
+      for (const address of taken) this.backend.wasm._free(address);
+    }
+  }
+}
+
+/**
+ * Makes lack of memory an error, for tfjs's own kernels too: they take the address 0 that the allocator answers with for
+ * memory, and write over what is there. A size of 2^32 bytes and more would reach the allocator as its remainder.
+ */
+function refuseWhatDoesNotFit(module: TfjsModule): void {
+  // At its first call the compiled module puts the real function in the place of this one.
+  module._free(module._malloc(1));
+  const allocate = module._malloc;
+  module._malloc = (bytes) => {
+    const address = bytes > MEMORY_LIMIT ? 0 : allocate(bytes);
+    if (address === 0 && bytes > 0) throw new OutOfMemory('wasm', bytes, MEMORY_LIMIT);
+    return address;
+  };
+}

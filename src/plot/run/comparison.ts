@@ -1,0 +1,149 @@
+import { notesTable } from '../evaluation';
+import { Figure, type Layout, type Trace } from '../figure';
+import { meanText, metricLabel, metricText, type ShownMetricName, shownMetrics } from '../metric-text';
+import { axisId, axisKey } from '../panels';
+import type { ShownRunComparison, ShownTraining } from '../shown';
+import { type Cell, Table } from '../table';
+import { baseLayout, color, graphAxis, heading, ink } from '../theme';
+
+/**
+ * Runs beside one another: a row a metric with every run's mean over patients and its interval, then what the
+ * training took, then the first run against each other one. `patchwise compare` prints the same.
+ */
+export function runComparisonTables(comparison: ShownRunComparison): Table[] {
+  const { means, runs, differences, units } = comparison;
+  const metrics = shownMetrics.filter(({ key }) => means.some((row) => row.metrics[key] !== undefined));
+  const patients = Math.max(
+    0,
+    ...means.flatMap((row) => Object.values(row.metrics).map(({ count }) => count)),
+  );
+  const hasIntervals = means.some((row) => Object.values(row.metrics).some(({ low }) => !Number.isNaN(low)));
+  const volumes = new Table({
+    caption: `mean over ${patients} patient${patients === 1 ? '' : 's'}${hasIntervals ? ' [95 % interval]' : ''}, at full resolution`,
+    columns: ['metric', ...means.map(({ name }) => name)],
+    rows: metrics.map((metric) => [
+      metricLabel(metric.key, units),
+      ...means.map((row): Cell => meanText(metric.key, row.metrics[metric.key], patients)),
+    ]),
+  });
+  const training = new Table({
+    caption: 'what the training took',
+    columns: ['run', 'measured at', ...trainingColumns.map(([name]) => name)],
+    rows: runs.map(({ name, checkpoint, training }) => [
+      name,
+      `step ${checkpoint.step}, ${checkpoint.why}`,
+      ...trainingColumns.map(([, of]) => of(training)),
+    ]),
+  });
+  const first = runs[0]?.name ?? '';
+  const paired = new Table({
+    caption: `${first} minus the other, patient by patient`,
+    columns: [
+      'against',
+      'metric',
+      hasIntervals ? 'difference [95 % interval]' : 'difference',
+      'p',
+      'better for',
+    ],
+    rows: differences.flatMap((row) => {
+      const metric = shownMetrics.find(({ key }) => key === row.metric);
+      if (!metric) return [];
+      const [mean, low, high] = [row.mean, row.low, row.high].map((value) => signed(metric.key, value));
+      const interval = Number.isNaN(row.low) ? '' : ` [${low}, ${high}]`;
+      const better = lowerIsBetter.has(row.metric) ? row.count - row.wins : row.wins;
+      const count = neutral.has(row.metric) ? undefined : `${better} of ${row.count}`;
+      return [[row.other, metricLabel(metric.key, units), `${mean}${interval}`, pText(row.p), count]];
+    }),
+  });
+  return [volumes, training, paired, ...notesTable(comparison.notes)];
+}
+
+const lowerIsBetter = new Set(['mae', 'rmse', 'seamEnergy', 'seconds']);
+const neutral = new Set(['perplexity', 'usage']);
+
+const trainingColumns: readonly (readonly [string, (training: ShownTraining) => Cell])[] = [
+  ['ranks', ({ ranks }) => ranks],
+  ['steps', ({ steps }) => steps],
+  ['voxels seen', ({ voxels }) => `${(voxels / 1e6).toFixed(1)} M`],
+  ['time, s', ({ seconds }) => Number(seconds.toFixed(1))],
+  ['s / step', ({ secondsPerStep }) => Number(secondsPerStep.toPrecision(3))],
+  ['patches / s', ({ patchesPerSecond }) => Number(patchesPerSecond.toPrecision(3))],
+  ['memory a rank (forecast), MiB', ({ memory }) => Math.round(memory / 2 ** 20)],
+  ['validation PSNR, dB', ({ validationPsnr }) => validationPsnr?.toFixed(2)],
+];
+
+function signed(key: ShownMetricName, value: number): string {
+  return `${value > 0 ? '+' : ''}${metricText(key, value)}`;
+}
+
+function pText(p: number): string {
+  return p < 0.001 ? p.toExponential(0) : p.toFixed(3);
+}
+
+/**
+ * Every patient as a line from run to run, and the mean with its interval: whether one run is better for all
+ * patients or for some. One panel a metric.
+ */
+export function runComparisonFigure(comparison: ShownRunComparison): Figure {
+  const { rows, means } = comparison;
+  const names = means.map(({ name }) => name);
+  const panels = shownMetrics.filter(({ key }) => ['psnr', 'ssim', 'mae'].includes(key));
+  const [gap, width] = [0.08, (1 - 2 * 0.08) / 3];
+  const data: Trace[] = [];
+  const axes: Layout[] = [];
+  const annotations: Layout[] = [];
+  panels.forEach(({ key, digits }, i) => {
+    const at = { xaxis: axisId('x', i + 1), yaxis: axisId('y', i + 1), showlegend: false };
+    const volumes = [...new Set(rows.map(({ volume }) => volume))];
+    for (const volume of volumes) {
+      const own = names.map((name) => rows.find((row) => row.name === name && row.volume === volume)?.[key]);
+      data.push({
+        ...at,
+        type: 'scatter',
+        mode: 'lines+markers',
+        name: volume,
+        x: names,
+        y: own,
+        line: { color: ink, width: 1 },
+        marker: { size: 4, color: ink },
+        opacity: 0.6,
+        hovertemplate: `%{x}<br><b>%{y:.${digits}f}</b><extra>${volume}</extra>`,
+      });
+    }
+    names.forEach((name, run) => {
+      const mean = means[run]!.metrics[key];
+      if (!mean) return;
+      if (!Number.isNaN(mean.low)) {
+        const interval = { x: [name, name], y: [mean.low, mean.high], line: { color: color(run), width: 4 } };
+        data.push({ ...at, type: 'scatter', mode: 'lines', name, hoverinfo: 'skip', ...interval });
+      }
+      data.push({
+        ...at,
+        type: 'scatter',
+        mode: 'markers',
+        name,
+        x: [name],
+        y: [mean.mean],
+        marker: { size: 10, color: color(run), symbol: 'diamond' },
+        hovertemplate: `mean of %{x}<br><b>%{y:.${digits}f}</b><extra></extra>`,
+      });
+    });
+    const x0 = i * (width + gap);
+    axes.push({
+      [axisKey('x', i + 1)]: graphAxis('', {
+        domain: [x0, x0 + width],
+        anchor: axisId('y', i + 1),
+        type: 'category',
+      }),
+      [axisKey('y', i + 1)]: graphAxis('', { anchor: axisId('x', i + 1), nticks: 6 }),
+    });
+    annotations.push(heading(metricLabel(key, comparison.units), x0 + width / 2, 1));
+  });
+  const title = 'each line a volume, each diamond the mean over patients with its 95 % interval';
+  const layout = Object.assign(baseLayout(title, 340), ...axes, {
+    annotations,
+    margin: { l: 48, r: 16, t: 70, b: 44 },
+  });
+  const text = runComparisonTables(comparison).map((table) => table.toText());
+  return new Figure(data, layout, [title, ...text].join('\n\n'));
+}

@@ -1,0 +1,217 @@
+import { Figure, type Layout, type Trace } from '../figure';
+import { axisId, axisKey } from '../panels';
+import type { ShownRecord, ShownSlices, ShownStatus } from '../shown';
+import { baseLayout, color, graphAxis, heading } from '../theme';
+import { decimate, type Points } from './decimate';
+import { adversarialPanels, morePanels, type PanelKey, runPanels, type Series, seriesOf } from './series';
+import { slicesRow } from './slices';
+
+export interface RunFigureOptions {
+  readonly title?: string;
+  /** Points a line is thinned to; spikes stay. */
+  readonly points?: number;
+  /** Pictures of the latest validation, in a row below the curves. */
+  readonly slices?: ShownSlices | undefined;
+}
+
+/** Heights in pixels: of two rows of curves, of each further one, of the row of pictures. */
+const HEIGHT = { curves: 460, row: 230, slices: 260 } as const;
+
+/**
+ * The course of a run: loss and its parts, PSNR, perplexity, codebook usage, throughput, the step time of every rank
+ * and what its GPUs do, against the optimiser step. Validation is drawn with markers over the thinner line of training.
+ */
+export function runFigure(
+  records: readonly ShownRecord[],
+  status?: ShownStatus,
+  options: RunFigureOptions = {},
+): Figure {
+  return seriesFigure(seriesOf(records), status, options);
+}
+
+/** The same from the lines of the records: what a live figure has, which sees each record once. */
+export function seriesFigure(
+  series: readonly Series[],
+  status?: ShownStatus,
+  options: RunFigureOptions = {},
+): Figure {
+  const drawn = new Set<string>(series.map(({ panel }) => panel));
+  const panels = panelsOf(drawn);
+  const title = runTitle(status, options.title);
+  const columns = panels.length <= 6 || panels.length === 9 ? 3 : 4;
+  const rows = Math.ceil(panels.length / columns);
+  const { slices } = options;
+  const curves = HEIGHT.curves + (rows - 2) * HEIGHT.row;
+  const height = curves + (slices ? HEIGHT.slices : 0);
+  // The curves' part of the paper, above that of the pictures.
+  const bottom = slices ? HEIGHT.slices / (height - 132) : 0;
+  const gapX = 0.065;
+  const gapY = (0.2 * 2 * (1 - bottom)) / rows;
+  const width = (1 - gapX * (columns - 1)) / columns;
+  const high = (1 - bottom - gapY * (rows - 1)) / rows;
+  const axes: Layout[] = [];
+  const annotations: Layout[] = [];
+  panels.forEach((panel, i) => {
+    const x0 = (i % columns) * (width + gapX);
+    const y0 = bottom + (rows - 1 - Math.floor(i / columns)) * (high + gapY);
+    const lines = series.filter((line) => line.panel === panel.key);
+    const number = i + 1;
+    const xTitle = i + columns < panels.length ? '' : 'step';
+    axes.push({
+      [axisKey('x', number)]: graphAxis(xTitle, {
+        domain: [x0, x0 + width],
+        anchor: axisId('y', number),
+        nticks: 5,
+        type: 'linear',
+        ...(number > 1 ? { matches: 'x' } : {}),
+        ...(series.length === 0 ? { range: [0, status?.steps || 1] } : {}),
+      }),
+      [axisKey('y', number)]: graphAxis('', {
+        domain: [y0, y0 + high],
+        anchor: axisId('x', number),
+        nticks: 5,
+        ...(lines.length === 0
+          ? { type: 'linear', range: [0, 1], showticklabels: false }
+          : scaleOf(panel.key, lines)),
+      }),
+    });
+    annotations.push(heading(panel.title, x0 + width / 2, y0 + high));
+  });
+  const pictures = slices && slicesRow(slices, panels.length + 1, [0, Math.max(0.05, bottom - 0.14)]);
+  const layout = Object.assign(baseLayout(title, height), ...axes, pictures?.axes, {
+    annotations: [...annotations, ...(pictures?.annotations ?? [])],
+    margin: { l: 44, r: 16, t: 66, b: 66 },
+    legend: {
+      orientation: 'h',
+      x: 0,
+      y: -0.13 * (HEIGHT.curves / height),
+      yanchor: 'top',
+      font: { size: 11 },
+    },
+  });
+  const keys = panels.map(({ key }) => key);
+  const data = series.map((line) => runTrace(line, options.points ?? 2000, keys));
+  for (const [i, { key }] of panels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
+  return new Figure([...data, ...(pictures?.data ?? [])], layout, [title, ...lastValues(series)].join(' · '));
+}
+
+/** The panels that are always there, those that have something to show, and of the adversarial ones all or none. */
+function panelsOf(drawn: ReadonlySet<string>): readonly (typeof allPanels)[number][] {
+  const isAdversarial = adversarialPanels.some(({ key }) => drawn.has(key));
+  return allPanels.filter((panel) => {
+    if (adversarialPanels.some(({ key }) => key === panel.key)) return isAdversarial;
+    return !('isOptional' in panel) || drawn.has(panel.key);
+  });
+}
+
+const allPanels = [...runPanels, ...adversarialPanels, ...morePanels];
+
+/**
+ * The latest values of training and of validation, each with its step: they are seldom the same, and neither need be
+ * the step that the run is at.
+ */
+function lastValues(series: readonly Series[]): string[] {
+  if (series.some(({ run }) => run)) return [];
+  return ['train', 'validation'].flatMap((split) => {
+    const lines = series.filter(({ name }) => name === split);
+    const step = Math.max(...lines.map(({ x }) => x.at(-1) ?? 0));
+    const values = runPanels.flatMap(({ key, title }) => {
+      const line = lines.find(({ panel, x }) => panel === key && x.at(-1) === step);
+      const value = line?.y.at(-1);
+      if (typeof value !== 'number') return [];
+      const [name, unit] = title.split(', ');
+      return [[name, Number(value.toPrecision(4)), ...(unit ? [unit] : [])].join(' ')];
+    });
+    const label = split === 'train' ? 'training' : split;
+    return values.length > 0 ? [`${label} at step ${step}: ${values.join(', ')}`] : [];
+  });
+}
+
+const signed = new Set<PanelKey>(['psnr', 'ssim', 'parts', 'adversarial', 'logits']);
+
+/** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
+function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
+  if (panel === 'gpuByRank') return { type: 'linear', range: [0, 105] };
+  if (panel !== 'loss') return { type: 'linear', rangemode: signed.has(panel) ? 'normal' : 'tozero' };
+  const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
+  const [low, high] = values.reduce(
+    ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
+    [Number.POSITIVE_INFINITY, 0],
+  );
+  if (!(high >= 8 * low)) return { type: 'linear', uirevision: 'linear' };
+  const marks = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) =>
+    [1, 2, 5].map((digit) => digit * 10 ** power),
+  );
+  return {
+    type: 'log',
+    uirevision: 'log', // a zoom on the linear axis means nothing here
+    tickmode: 'array',
+    tickvals: marks,
+    ticktext: marks.map((mark) => String(Number(mark.toPrecision(1)))),
+  };
+}
+
+/** Plotly draws no axes where there is no trace, so a panel without data gets an empty one. */
+function emptyPanel(panel: number): Trace {
+  return {
+    type: 'scatter',
+    uid: `empty-${panel}`,
+    x: [null], // Plotly draws a path of NaN for an empty list
+    y: [null],
+    xaxis: axisId('x', panel),
+    yaxis: axisId('y', panel),
+    showlegend: false,
+  };
+}
+
+/** What the title says while the run goes on: its name, state and step. */
+export function runTitle(status: ShownStatus | undefined, name = 'run'): string {
+  if (!status) return name;
+  const of = status.steps ? ` of ${status.steps}` : '';
+  const parts = [name, status.state, ...(status.step === undefined ? [] : [`step ${status.step}${of}`])];
+  if (status.backend) parts.push(status.backend);
+  if (status.state !== 'running' && status.error) parts.push(String(status.error).slice(0, 80));
+  return parts.join(' · ');
+}
+
+/** A line as a Plotly trace; `uid` is its key. @param panels the panels of the figure, in the order of their axes */
+export function runTrace(line: Series, points: number, panels: readonly PanelKey[]): Trace {
+  const panel = panels.indexOf(line.panel) + 1;
+  const { x, y }: Points = decimate(line, points);
+  const validation = /(^|, )validation$/.test(line.name);
+  const name = line.run ? `${line.run.id}${validation ? ', validation' : ''}` : line.name;
+  return {
+    type: 'scatter',
+    uid: line.key,
+    name,
+    legendgroup: name,
+    showlegend:
+      ['loss', 'parts', 'secondsByRank', 'gpuByRank'].includes(line.panel) || line.name in adversarialColors,
+    mode: validation ? 'lines+markers' : 'lines',
+    x,
+    y,
+    xaxis: axisId('x', panel),
+    yaxis: axisId('y', panel),
+    line: { width: validation ? 2 : 1.25, color: colorOf(line) },
+    ...(validation ? { marker: { size: 5 } } : {}),
+    hovertemplate: `step %{x}<br><b>%{y}</b><extra>${name}</extra>`,
+  };
+}
+
+/** Colours of the lines of the adversarial panels. */
+const adversarialColors: Readonly<Record<string, number>> = {
+  generator: 2,
+  discriminators: 3,
+  real: 4,
+  reconstructed: 5,
+  'feature matching': 6,
+  perceptual: 7,
+};
+
+function colorOf({ name, panel, run }: Series): string {
+  if (run) return color(run.number);
+  const counted = /^rank (\d+)$/.exec(name)?.[1];
+  if (counted !== undefined) return color(2 + Number(counted));
+  if (panel === 'parts') return color(name.startsWith('reconstruction') ? 0 : 1);
+  return color(adversarialColors[name] ?? (name === 'validation' ? 1 : 0));
+}

@@ -1,0 +1,112 @@
+import { decodePicture, isEncoded } from '../encode';
+import type { Layout, Trace } from '../figure';
+import { viridis } from '../theme';
+import type { AxisPair, Box } from './axes';
+import { element, plainText, text } from './elements';
+import { encodePng } from './png';
+import { linearTicks } from './ticks';
+
+type Scale = readonly (readonly [number, string])[];
+type Rgb = readonly [number, number, number];
+
+const LARGEST = 512; // pixels a side: more than a panel of the static picture shows
+
+/** A heatmap as an embedded PNG that fills its panel. */
+export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout): string {
+  const { values, rows, columns } = valuesOf(trace.z);
+  if (rows === 0 || columns === 0) return '';
+  const shared = (typeof trace.coloraxis === 'string' ? layout[trace.coloraxis] : undefined) as
+    | Layout
+    | undefined;
+  const scale = scaleOf(shared?.colorscale ?? trace.colorscale);
+  const [low, high] = limits(values, shared?.cmin ?? trace.zmin, shared?.cmax ?? trace.zmax);
+  const step = Math.max(1, Math.ceil(Math.max(rows, columns) / LARGEST));
+  const [height, width] = [Math.ceil(rows / step), Math.ceil(columns / step)];
+  const lookup = Array.from({ length: 256 }, (_, i) => colorAt(scale, i / 255));
+  const gray = lookup.every(([r, g, b]) => r === g && g === b);
+  const channels = gray ? 1 : 3;
+  const pixels = new Uint8Array(height * width * channels);
+  for (let y = 0; y < height; y++) {
+    const row = Math.min(rows - 1, (pair.yReversed ? y : height - 1 - y) * step);
+    for (let x = 0; x < width; x++) {
+      const column = Math.min(columns - 1, (pair.xReversed ? width - 1 - x : x) * step);
+      const level = Math.round((255 * (values[row * columns + column]! - low)) / (high - low));
+      const color = lookup[Math.max(0, Math.min(255, level || 0))]!;
+      for (let c = 0; c < channels; c++) pixels[(y * width + x) * channels + c] = color[c]!;
+    }
+  }
+  const png = Buffer.from(encodePng(width, height, pixels, channels)).toString('base64');
+  const { left, top } = pair.box;
+  const size = { x: left, y: top, width: pair.box.width, height: pair.box.height };
+  const look = { preserveAspectRatio: 'none', style: 'image-rendering:pixelated' };
+  return element('image', { ...size, ...look, href: `data:image/png;base64,${png}` });
+}
+
+/** The colour bar of a shared colour axis, at the place its layout says, else right of the paper. */
+export function colorbarSvg(axis: Layout, paper: Box): string {
+  const { cmin, cmax } = axis as { cmin?: number; cmax?: number };
+  if (axis.showscale === false || cmin === undefined || cmax === undefined) return '';
+  const bar = (axis.colorbar ?? {}) as { x?: number; y?: number; len?: number; title?: { text?: string } };
+  const height = (bar.len ?? 1) * paper.height;
+  const left = paper.left + (bar.x ?? 1.02) * paper.width + 4;
+  const top = paper.top + (1 - (bar.y ?? 0.5)) * paper.height - height / 2;
+  const scale = scaleOf(axis.colorscale);
+  const steps = 48;
+  const cells = Array.from({ length: steps }, (_, i) => {
+    const fill = `rgb(${colorAt(scale, 1 - (i + 0.5) / steps).join(',')})`;
+    return element('rect', {
+      x: left,
+      y: top + (i * height) / steps,
+      width: 9,
+      height: height / steps + 0.5,
+      fill,
+    });
+  });
+  const marks = linearTicks([cmin, cmax], 5).map(({ value, label }) =>
+    text(label, left + 13, top + height * (1 - (Number(value) - cmin) / (cmax - cmin)) + 4, {
+      'font-size': 10,
+    }),
+  );
+  return [...cells, ...marks, text(plainText(bar.title?.text), left, top - 5, { 'font-size': 11 })].join('');
+}
+
+function valuesOf(z: unknown): { values: Float32Array; rows: number; columns: number } {
+  if (isEncoded(z)) return decodePicture(z);
+  const lists = (z ?? []) as readonly (readonly (number | null)[])[];
+  const columns = lists[0]?.length ?? 0;
+  const values = Float32Array.from(lists.flatMap((list) => list.map((value) => value ?? Number.NaN)));
+  return { values, rows: lists.length, columns };
+}
+
+function limits(values: Float32Array, low: unknown, high: unknown): [number, number] {
+  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  const from = typeof low === 'number' ? low : Number.isFinite(min) ? min : 0;
+  const to = typeof high === 'number' ? high : Number.isFinite(max) ? max : 1;
+  return [from, to > from ? to : from + 1];
+}
+
+function scaleOf(scale: unknown): Scale {
+  return Array.isArray(scale) ? (scale as Scale) : viridis;
+}
+
+function colorAt(scale: Scale, fraction: number): Rgb {
+  const above = scale.findIndex(([stop]) => stop >= fraction);
+  if (above <= 0) return rgb(scale[above < 0 ? scale.length - 1 : 0]![1]);
+  const [[from, a], [to, b]] = [scale[above - 1]!, scale[above]!];
+  const mix = to > from ? (fraction - from) / (to - from) : 1;
+  const [start, end] = [rgb(a), rgb(b)];
+  return [0, 1, 2].map((c) => Math.round(start[c]! + mix * (end[c]! - start[c]!))) as unknown as Rgb;
+}
+
+/** Of `#rrggbb` or `rgb(r, g, b)`. */
+function rgb(color: string): Rgb {
+  const hex = /^#(..)(..)(..)$/.exec(color);
+  const parts = hex
+    ? hex.slice(1).map((part) => Number.parseInt(part, 16))
+    : (color.match(/[\d.]+/g) ?? []).map(Number);
+  return [parts[0] ?? 0, parts[1] ?? 0, parts[2] ?? 0];
+}

@@ -1,0 +1,139 @@
+import type { Figure, Layout, Trace } from '../figure';
+import { type AxisPair, axisPairs, type Box } from './axes';
+import { element, plainText, text } from './elements';
+import { colorbarSvg, heatmapSvg } from './heatmap';
+import { barsSvg, legendSvg, linesSvg } from './lines';
+import { tableSvg } from './table';
+
+export interface SvgOptions {
+  /** Width in pixels; the height is the layout's. */
+  readonly width?: number;
+}
+
+/**
+ * A figure as a static SVG, for front ends without Plotly and for paper: scatter, bar, heatmap and table traces,
+ * linear, log and category axes, rectangles and lines among the shapes, annotations, legend and colour bars. What
+ * only a pointer can use (buttons, sliders, hover) is left out, and so is a trace that starts hidden.
+ */
+export function figureToSvg(figure: Pick<Figure, 'data' | 'layout'>, options: SvgOptions = {}): string {
+  const { layout } = figure;
+  const width = options.width ?? 900;
+  const planned = asNumber(layout.height, 450);
+  const margin = { l: 60, r: 30, t: 50, b: 50, ...(layout.margin as object) };
+  const paper: Box = {
+    left: margin.l,
+    top: margin.t,
+    width: Math.max(1, width - margin.l - margin.r),
+    height: Math.max(1, planned - margin.t - margin.b),
+  };
+  const traces = figure.data.filter((trace) => trace.visible !== false && trace.visible !== 'legendonly');
+  const pairs = axisPairs(layout, traces, paper);
+  const font = { family: 'sans-serif', size: 12, color: '#767f8c', ...(layout.font as object) };
+
+  const legend = legendSvg(traces, layout, paper);
+  const height = Math.max(planned, Math.ceil(legend.bottom + 8)); // Plotly, too, makes room for a long legend
+  const parts = [
+    ...pairs.map((pair) => pair.grid),
+    ...shapes(layout, pairs, 'below'),
+    ...traces.map((trace) => traceSvg(trace, pairs, layout, paper)),
+    ...shapes(layout, pairs, 'above'),
+    ...pairs.map((pair) => pair.labels),
+    ...annotations(layout, pairs, paper),
+    legend.svg,
+    ...Object.keys(layout)
+      .filter((key) => /^coloraxis\d*$/.test(key))
+      .map((key) => colorbarSvg(layout[key] as Layout, paper)),
+    title(layout, paper),
+  ];
+  const root = {
+    xmlns: 'http://www.w3.org/2000/svg',
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    'font-family': font.family,
+    'font-size': font.size,
+    fill: font.color,
+    role: 'img',
+  };
+  return element('svg', root, parts.join(''));
+}
+
+function traceSvg(trace: Trace, pairs: readonly AxisPair[], layout: Layout, paper: Box): string {
+  if (trace.type === 'table') return tableSvg(trace, paper);
+  const pair = pairs.find(({ x, y }) => x === (trace.xaxis ?? 'x') && y === (trace.yaxis ?? 'y'));
+  if (!pair) return '';
+  if (trace.type === 'heatmap') return heatmapSvg(trace, pair, layout);
+  if (trace.type === 'bar') return barsSvg(trace, pair);
+  if (trace.type === 'scatter' || trace.type === 'scattergl') return linesSvg(trace, pair);
+  return '';
+}
+
+function shapes(layout: Layout, pairs: readonly AxisPair[], layer: 'below' | 'above'): string[] {
+  const all = (layout.shapes ?? []) as readonly Layout[];
+  return all
+    .filter((shape) => (shape.layer === 'below') === (layer === 'below'))
+    .map((shape) => {
+      const pair = pairs.find(({ x, y }) => x === (shape.xref ?? 'x') && y === (shape.yref ?? 'y'));
+      if (!pair) return '';
+      const [x0, x1] = [pair.px(shape.x0), pair.px(shape.x1)];
+      const [y0, y1] = [pair.py(shape.y0), pair.py(shape.y1)];
+      const line = { color: '#767f8c', width: 1, ...(shape.line as object) };
+      const look = { stroke: line.color, 'stroke-width': line.width, opacity: asNumber(shape.opacity, 1) };
+      if (shape.type === 'line') return element('line', { x1: x0, y1: y0, x2: x1, y2: y1, ...look });
+      const corner = { x: Math.min(x0, x1), y: Math.min(y0, y1) };
+      const size = { width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
+      return element('rect', { ...corner, ...size, fill: shape.fillcolor ?? 'none', ...look });
+    });
+}
+
+function annotations(layout: Layout, pairs: readonly AxisPair[], paper: Box): string[] {
+  const all = (layout.annotations ?? []) as readonly Layout[];
+  return all.map((note) => {
+    const x = position(note, 'x', pairs, paper);
+    const y = position(note, 'y', pairs, paper);
+    const font = { size: 12, ...(note.font as { size?: number; color?: string } | undefined) };
+    const anchor = anchors[String(note.xanchor ?? 'center')] ?? 'middle';
+    const drop = drops[String(note.yanchor ?? 'middle')] ?? 0.35;
+    const label = plainText(note.text);
+    const look = { 'text-anchor': anchor, 'font-size': font.size, fill: font.color };
+    const pad = note.bgcolor ? 3 : 0;
+    const dx = anchor === 'start' ? pad : anchor === 'end' ? -pad : 0;
+    return backdrop(note, label, x, y, font.size, anchor) + text(label, x + dx, y + drop * font.size, look);
+  });
+}
+
+function backdrop(note: Layout, label: string, x: number, y: number, size: number, anchor: string): string {
+  if (!note.bgcolor) return '';
+  const width = label.length * size * 0.62 + 6;
+  const left = anchor === 'start' ? x : anchor === 'end' ? x - width : x - width / 2;
+  const top = note.yanchor === 'top' ? y : note.yanchor === 'bottom' ? y - size - 4 : y - size / 2 - 2;
+  return element('rect', { x: left, y: top, width, height: size + 4, fill: note.bgcolor });
+}
+
+/** Where an annotation is, in pixels: on the paper, within a panel, or at a value of an axis. */
+function position(note: Layout, letter: 'x' | 'y', pairs: readonly AxisPair[], paper: Box): number {
+  const reference = String(note[`${letter}ref`] ?? 'paper');
+  const axis = reference.replace(' domain', '');
+  const pair = pairs.find((one) => one[letter] === axis);
+  const value = note[letter];
+  if (pair && !reference.endsWith('domain')) return letter === 'x' ? pair.px(value) : pair.py(value);
+  const box = pair && reference.endsWith('domain') ? pair.box : paper;
+  const fraction = asNumber(value, 0);
+  return letter === 'x' ? box.left + fraction * box.width : box.top + (1 - fraction) * box.height;
+}
+
+function title(layout: Layout, paper: Box): string {
+  const { text: label, font } = (layout.title ?? {}) as { text?: string; font?: { size?: number } };
+  const size = font?.size ?? 15;
+  return label
+    ? text(plainText(label), paper.left, 14 + size * 0.8, { 'font-size': size, 'font-weight': 600 })
+    : '';
+}
+
+const anchors: Record<string, string> = { left: 'start', center: 'middle', right: 'end' };
+/** How far below its anchor the baseline lies, in font sizes. */
+const drops: Record<string, number> = { top: 1, middle: 0.35, bottom: -0.35 };
+
+function asNumber(value: unknown, otherwise: number): number {
+  return typeof value === 'number' ? value : otherwise;
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { replaceFileBy } from '../../atomic-file';
+import { UnreadableFile } from '../../errors';
+
+const bytes = 32;
+
+/** A secret nobody can guess: 64 hexadecimal digits. */
+export function makeSecret(): string {
+  return randomBytes(bytes).toString('hex');
+}
+
+/** How often somebody looks, every 50 ms, for a secret that is being written. */
+const looks = { owner: 20, others: 300 };
+
+/**
+ * The secret by which the ranks of a run know one another: `secret` in its folder, which only its owner can read. All
+ * ranks see it there, whoever starts them and on whatever host. The first that asks for it makes it.
+ * @param isOwner this process has the run: it makes another secret where the file is damaged
+ * @throws UnreadableFile if it is not a secret, or another user's
+ */
+export async function runSecret(runDir: string, isOwner = false): Promise<string> {
+  const path = join(runDir, 'secret');
+  if (!existsSync(path)) makeOnce(path);
+  hideFromOthers(path);
+  for (let look = 1; ; look++) {
+    const secret = readSecret(path);
+    if (/^[0-9a-f]{64}$/.test(secret)) return secret;
+    if (isOwner && look === looks.owner) {
+      console.error(`${path} is damaged: another secret is made`);
+      replaceFileBy(path, (temporary) => writeFileSync(temporary, makeSecret(), { mode: 0o600 }));
+    }
+    if (look === looks.others)
+      throw new UnreadableFile(path, 'a secret of 64 hexadecimal digits', 'something else; remove this file');
+    await pause(50);
+  }
+}
+
+/** Complete or not at all, even on a full disk; another rank may be faster. */
+function makeOnce(path: string): void {
+  const temporary = `${path}.${process.pid}.${makeSecret().slice(0, 8)}.tmp`;
+  try {
+    writeFileSync(temporary, makeSecret(), { flag: 'wx', mode: 0o600 });
+    linkSync(temporary, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Some file systems have no links.
+    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') makeWithoutLink(path);
+    else if (code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function makeWithoutLink(path: string): void {
+  try {
+    writeFileSync(path, makeSecret(), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+function readSecret(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === 'EACCES' ? "another user's: only the owner of a run starts its ranks" : String(code);
+    throw new UnreadableFile(path, 'the secret of a run', why, { cause });
+  }
+}
+
+/** A copied folder may have lost its modes. Some file systems have none. */
+function hideFromOthers(path: string): void {
+  try {
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+  } catch {
+    // Not ours to change, or a file system without modes.
+  }
+}

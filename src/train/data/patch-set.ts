@@ -1,0 +1,129 @@
+import { extractPatch } from '../../patch/extract';
+import { patchPlace, patchStart, planGrid } from '../../patch/grid';
+import { type Intensity, toModel } from '../../volume/intensity';
+import type { StoredImage } from '../../volume/store/stored-image';
+import type { Vec3 } from '../../volume/vec3';
+import { Volume } from '../../volume/volume';
+import type { Region } from './split';
+
+/** The part of a patch that no earlier patch of its grid covers and that is no padding, as voxels of the patch. */
+export interface OwnVoxels {
+  readonly from: readonly [number, number, number];
+  readonly to: readonly [number, number, number];
+}
+
+/**
+ * All patches of some regions, counted through: x fastest, then y, then z, then the regions in their order. Volumes
+ * are in memory, or in a prepared dataset, from which each patch is read when it is wanted.
+ */
+export class PatchSet {
+  readonly count: number;
+  private readonly firsts: readonly number[];
+  /** Patches that are being read ahead of `read`. */
+  private readonly ahead = new Map<number, Promise<Float32Array>>();
+  private batch = new Float32Array(0);
+
+  constructor(
+    private readonly regions: readonly Region[],
+    private readonly volumes: readonly (Volume | StoredImage)[],
+    private readonly intensities: readonly Intensity[],
+  ) {
+    let count = 0;
+    this.firsts = regions.map(({ grid }) => {
+      count += grid.patches;
+      return count - grid.patches;
+    });
+    this.count = count;
+  }
+
+  /** The patch in the model's [-1, 1]: [pz * py * px], x fastest; in `out` where that is given. */
+  async read(index: number, out?: Float32Array): Promise<Float32Array> {
+    const patch = await this.taken(index, out);
+    return toModel(patch, this.intensityOf(index), out ?? patch);
+  }
+
+  /** The patch as `read` gives it, and the same to measure against: what has no value in the volume is NaN there. */
+  async readTruth(index: number): Promise<{ patch: Float32Array; truth: Float32Array }> {
+    const values = await this.taken(index);
+    const patch = toModel(values, this.intensityOf(index));
+    if (!values.some(Number.isNaN)) return { patch, truth: patch };
+    return { patch, truth: patch.map((value, i) => (Number.isNaN(values[i]!) ? Number.NaN : value)) };
+  }
+
+  /** Patches one after the other as `read` gives them, [n * pz * py * px], until the next call. */
+  async readBatch(indices: readonly number[]): Promise<Float32Array> {
+    const [px, py, pz] = this.regions[0]!.grid.patch;
+    const voxels = px * py * pz;
+    const size = indices.length * voxels;
+    // Fresh memory would have to be touched, and collected, at every step.
+    if (this.batch.length < size) this.batch = new Float32Array(size);
+    for (const [i, index] of indices.entries())
+      await this.read(index, this.batch.subarray(i * voxels, (i + 1) * voxels));
+    return this.batch.subarray(0, size);
+  }
+
+  /** Begins to read patches that `read` will be asked for soon, in other threads, while this one computes. */
+  prefetch(indices: readonly number[]): void {
+    for (const index of indices) {
+      const { region } = this.locate(index);
+      if (this.ahead.has(index) || this.volumes[region.volume] instanceof Volume) continue;
+      const values = this.values(index);
+      // An error is for whoever reads the patch.
+      values.catch(() => {});
+      this.ahead.set(index, values);
+    }
+  }
+
+  /** What was read ahead, or is read now. */
+  private taken(index: number, out?: Float32Array): Promise<Float32Array> {
+    const values = this.ahead.get(index) ?? this.values(index, out);
+    this.ahead.delete(index);
+    return values;
+  }
+
+  private intensityOf(index: number): Intensity {
+    return this.intensities[this.locate(index).region.volume]!;
+  }
+
+  /** The patch in the volume's own values, in `out` where the volume is in memory. */
+  private async values(index: number, out?: Float32Array): Promise<Float32Array> {
+    const { region, at } = this.locate(index);
+    const volume = this.volumes[region.volume]!;
+    if (!(volume instanceof Volume)) return storedPatch(volume, region, at);
+    const slice = volume.shape[0] * volume.shape[1];
+    // z is the slowest axis, so a slab is one piece of the volume.
+    const slab = volume.data.subarray(region.from * slice, region.to * slice);
+    return extractPatch(slab, region.grid, at, out);
+  }
+
+  own(index: number): OwnVoxels {
+    const { region, at } = this.locate(index);
+    const { grid } = region;
+    const [start, place] = [patchStart(grid, at), patchPlace(grid, at)];
+    const axes = [0, 1, 2] as const;
+    const covered = axes.map((axis) => {
+      const previous = place[axis] > 0 ? grid.starts[axis][place[axis] - 1]! + grid.patch[axis] : 0;
+      return Math.max(0, previous - start[axis], -start[axis]);
+    });
+    const ends = axes.map((axis) => Math.min(grid.patch[axis], grid.volume[axis] - start[axis]));
+    return { from: [covered[0]!, covered[1]!, covered[2]!], to: [ends[0]!, ends[1]!, ends[2]!] };
+  }
+
+  private locate(index: number): { region: Region; at: number } {
+    let i = this.regions.length - 1;
+    while (this.firsts[i]! > index) i--;
+    return { region: this.regions[i]!, at: index - this.firsts[i]! };
+  }
+}
+
+/** Reads what of a patch lies in the region and repeats its border, as `extractPatch` does for one in memory. */
+async function storedPatch(volume: StoredImage, { from, grid }: Region, at: number): Promise<Float32Array> {
+  const place = patchStart(grid, at);
+  const start: Vec3 = [Math.max(0, place[0]), Math.max(0, place[1]), Math.max(0, place[2])];
+  const end = (axis: 0 | 1 | 2) => Math.min(grid.volume[axis], place[axis] + grid.patch[axis]);
+  const size: Vec3 = [end(0) - start[0], end(1) - start[1], end(2) - start[2]];
+  const inside = await volume.readPatch([start[0], start[1], start[2] + from], size);
+  if (size.every((n, axis) => n === grid.patch[axis])) return inside;
+  // A patch reaches out only where the region is smaller, and then it is the only one along that axis.
+  return extractPatch(inside, planGrid(size, { patch: grid.patch, stride: grid.patch }), 0);
+}

@@ -1,0 +1,177 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { perplexity, usage } from '../../model/codebook';
+import type { VqGan } from '../../model/vqgan';
+import { fitsSsim, SsimSums } from '../../patch/ssim';
+import { Random } from '../../random';
+import { clip } from '../../volume/intensity';
+import type { Collective } from '../collective/collective';
+import type { OwnVoxels, PatchSet } from '../data/patch-set';
+import type { RunConfig } from '../settings/config';
+
+/**
+ * Over all validation voxels that were measured, each once; the same on every rank. PSNR, SSIM and MAE are those of
+ * `compareVolumes`: within the intensity window, without voxels that are NaN in the volume.
+ */
+export interface ValidationResult {
+  readonly loss: number;
+  /** The L1 loss as in training: what the model gave outside its range counts in full. */
+  readonly reconstruction: number;
+  readonly commitment: number;
+  /** dB. */
+  readonly psnr: number;
+  /** In the model's range, which is 2 wide. */
+  readonly mae: number;
+  /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
+  readonly ssim?: number;
+  readonly perplexity: number;
+  readonly usage: number;
+  readonly patches: number;
+}
+
+/** Told, on rank 0, of one patch and what the model made of it: [pz * py * px] in the model's range. */
+export type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
+
+/** The model's range. */
+const [low, high] = [-1, 1];
+const dataRange = high - low;
+
+/**
+ * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
+ * added up in patch order on every rank, so the result does not depend on the number of ranks.
+ *
+ * @param onShown gets the patch in which there is most to see: the same one on any number of ranks
+ */
+export async function validate(
+  { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
+  set: PatchSet,
+  onShown?: ShownPatch,
+): Promise<ValidationResult> {
+  const chosen = sample(set.count, config.validationPatches, config.seed);
+  const counts = new Float32Array(model.quantiser.size);
+  const rows: number[] = [];
+  for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
+    const { patch, truth } = await set.readTruth(chosen[i]!);
+    set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
+    const { figures, codes } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
+    for (const code of codes) counts[code]!++;
+    rows.push(i, ...figures, detail(patch, config.patch));
+    // Lets the heartbeat and the sockets in between two patches.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
+  await collective.allReduce([counts], 'validation codes');
+
+  const byPatch = gathered.flatMap((array) => chunks([...array], 10)).sort((a, b) => a[0]! - b[0]!);
+  const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
+  const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
+  const [reconstruction, mse, mae] = [mean(2), mean(3), mean(4)];
+  if (onShown && collective.rank === 0) {
+    const [most] = byPatch.reduce((best, row) => (row[9]! > best[9]! ? row : best));
+    const shown = chosen[most!]!;
+    const { patch, truth } = await set.readTruth(shown);
+    onShown(patch, measure(model, { patch, truth, own: set.own(shown) }, config).decoded);
+  }
+  const windows = byPatch.reduce((sum, row) => sum + row[7]!, 0);
+  const ssim = byPatch.reduce((sum, row) => sum + row[7]! * row[8]!, 0) / windows;
+  return {
+    loss: config.model.reconstruction * reconstruction + mean(6),
+    reconstruction,
+    commitment: mean(5),
+    psnr: 10 * Math.log10(dataRange ** 2 / mse),
+    mae,
+    ...(windows > 0 && { ssim }),
+    perplexity: perplexity(counts),
+    usage: usage(counts),
+    patches: byPatch.length,
+  };
+}
+
+/** How many SSIM windows of the own part of a patch can be measured, and their mean; 0 and 0 where none can. */
+function similarity(
+  truth: Float32Array,
+  decoded: Float32Array,
+  { from, to }: OwnVoxels,
+  [px, py]: readonly number[],
+): [windows: number, ssim: number] {
+  const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
+  if (!fitsSsim(shape)) return [0, 0];
+  const sums = new SsimSums({ shape, dataRange, low });
+  const [a, b] = [0, 1].map(() => new Float32Array(shape[0] * shape[1])) as [Float32Array, Float32Array];
+  for (let z = from[2]; z < to[2]; z++) {
+    for (let row = 0; row < shape[1]; row++) {
+      const start = (z * py! + from[1] + row) * px! + from[0];
+      a.set(truth.subarray(start, start + shape[0]), row * shape[0]);
+      b.set(decoded.subarray(start, start + shape[0]), row * shape[0]);
+    }
+    sums.addPlane(a, b);
+  }
+  return sums.windows > 0 ? [sums.windows, sums.ssim] : [0, 0];
+}
+
+interface Measured {
+  readonly patch: Float32Array; // [pz * py * px]
+  /** The same, NaN where there is nothing to measure against. */
+  readonly truth: Float32Array; // [pz * py * px]
+  readonly own: OwnVoxels;
+}
+
+/** Own voxels, mean errors over them, the quantiser's losses, SSIM; and the codes of the patch. */
+function measure(model: VqGan, { patch, truth, own }: Measured, config: RunConfig) {
+  const [px, py, pz] = config.patch;
+  const [y, commitment, loss, codes] = tf.tidy(() => {
+    const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
+    const z = model.encode(x);
+    const { codes, embeddings, commitment, loss } = model.quantiser.forward(
+      tf.reshape(z, [-1, model.config.codeDim]),
+      model.weights,
+    );
+    return [model.decode(tf.reshape(embeddings, z.shape)), commitment, loss, codes] as const;
+  });
+  const [decoded, used] = [y.dataSync<'float32'>(), codes.dataSync<'int32'>()];
+  const clipped = clip(decoded, { low, high });
+  let [voxels, l1, squared, absolute] = [0, 0, 0, 0];
+  for (let z = own.from[2]; z < own.to[2]; z++)
+    for (let row = own.from[1]; row < own.to[1]; row++) {
+      const start = (z * py + row) * px;
+      for (let i = start + own.from[0]; i < start + own.to[0]; i++) {
+        if (Number.isNaN(truth[i]!)) continue;
+        l1 += Math.abs(decoded[i]! - truth[i]!);
+        const difference = clipped[i]! - truth[i]!;
+        squared += difference * difference;
+        absolute += Math.abs(difference);
+        voxels++;
+      }
+    }
+  const figures = [
+    voxels,
+    ...[l1, squared, absolute].map((sum) => sum / Math.max(1, voxels)),
+    commitment.dataSync()[0]!,
+    loss.dataSync()[0]!,
+    ...similarity(truth, clipped, own, config.patch),
+  ];
+  tf.dispose([y, commitment, loss, codes]);
+  return { figures, codes: used, decoded };
+}
+
+/** Bits a voxel that the middle slice takes at 32 grey levels: 0 for air alone, more where there is more to see. */
+function detail(patch: Float32Array, [px, py, pz]: RunConfig['patch']): number {
+  const levels = new Float64Array(32);
+  const start = (pz >> 1) * px * py;
+  for (const value of patch.subarray(start, start + px * py))
+    levels[Math.max(0, Math.min(31, Math.floor((value + 1) * 16)))]!++;
+  const shares = [...levels].map((count) => count / (px * py));
+  return shares.reduce((bits, share) => (share > 0 ? bits - share * Math.log2(share) : bits), 0);
+}
+
+/**
+ * At most `most` of the numbers 0 to count - 1, drawn by the seed, in ascending order. Drawn, because equal steps
+ * through a grid of patches can fall on the same border column every time.
+ */
+export function sample(count: number, most: number, seed: number): number[] {
+  const drawn = new Random(seed, 'validation patches').permutation(count).slice(0, most);
+  return drawn.sort((a, b) => a - b);
+}
+
+function chunks(values: readonly number[], size: number): number[][] {
+  return Array.from({ length: values.length / size }, (_, i) => values.slice(i * size, (i + 1) * size));
+}

@@ -1,0 +1,37 @@
+import type { BackendInfo } from '../../compute/backend';
+import { isPatchwiseError, RunFailed } from '../../errors';
+import { memoryRemedies } from '../../model/forecast/fit';
+import { type ForecastDevice, forecastMemory } from '../../model/forecast/forecast';
+import type { RunConfig } from '../settings/config';
+
+type Where = Pick<BackendInfo, 'name' | 'device'>;
+
+/** In the words of libtorch on GPUs, of tfjs and of V8. */
+const exhausted = /out of memory|failed to allocate|allocation failed/i;
+
+/**
+ * A step's error as it is; or, where memory has run out, one that says what the step takes by forecast, and what each
+ * remedy would: a smaller patch, a smaller batch, checkpointing, and bf16 where the backend has it.
+ */
+export function explainOutOfMemory(error: unknown, run: string, config: RunConfig, where: Where): unknown {
+  if (!(error instanceof Error)) return error;
+  if (!isPatchwiseError(error, 'OutOfMemory') && !exhausted.test(error.message)) return error;
+  const request = { ...config, device: deviceOf(where) };
+  const needs = forecastMemory(config.model, config.patch, request).total;
+  const remedies = memoryRemedies(request).filter(({ memory }) => memory.total < needs);
+  const lines = remedies.map(({ setting, memory }) => `  --set ${setting} takes ${GiB(memory.total)}`);
+  const reason =
+    `out of memory: a step on patch ${config.patch.join(' x ')}, batch ${config.batch}, takes ${GiB(needs)} a rank ` +
+    `by forecast (${error.message.split('\n')[0]}). Each of these takes less:\n${lines.join('\n')}\n` +
+    '`npx patchwise plan --gpu-memory GiB` proposes settings that fit';
+  return new RunFailed(run, 'failed', reason, { cause: error });
+}
+
+function deviceOf({ name, device }: Where): ForecastDevice {
+  if (name === 'libtorch') return /cuda/i.test(device) ? 'gpu' : 'libtorch';
+  return name === 'tensorflow' ? 'gpu' : 'wasm';
+}
+
+function GiB(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 3 : 1)} GiB`;
+}

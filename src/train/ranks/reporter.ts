@@ -1,0 +1,74 @@
+import { identify } from '../../process-identity';
+import { whereWeAre } from '../record/status';
+import { StatusFile } from '../record/status-file';
+
+/** What a rank tells whoever watches over the run. */
+export type RankMessage =
+  | { readonly type: 'alive'; readonly step: number }
+  | {
+      readonly type: 'ready';
+      readonly steps: number;
+      readonly step: number;
+      readonly backend: string;
+      readonly reason: string;
+      /** What is different from when the run was interrupted, and what in its config hardly works. */
+      readonly note?: string | undefined;
+    }
+  /** What else people should know of the run. */
+  | { readonly type: 'note'; readonly note: string }
+  /** Something that people should see to, or, with nothing, no longer. */
+  | { readonly type: 'warning'; readonly warning: string | undefined }
+  | { readonly type: 'ended'; readonly outcome: 'done' | 'stopped'; readonly step?: number }
+  | {
+      readonly type: 'failed';
+      readonly message: string;
+      /** Starting again would end the same way. */
+      readonly permanent: boolean;
+      /** Another rank is to blame. */
+      readonly secondary: boolean;
+      /** Nothing but the port is wrong. */
+      readonly portTaken: boolean;
+    };
+
+/** The way of a rank's messages; settles when they are delivered. */
+export type Reporter = (message: RankMessage) => Promise<void>;
+
+/** To the supervisor that started this rank; under torchrun, where there is none, rank 0 keeps `status.json` itself. */
+export function openReporter(runDir: string, rank: number): Reporter {
+  if (process.send) return toSupervisor;
+  if (rank !== 0) return async () => {};
+  const status = new StatusFile(runDir);
+  const ranks = [{ rank, ...identify(process.pid)! }];
+  status.update({ state: 'starting', ...whereWeAre(), pids: { ranks }, error: undefined });
+  return async (message) => {
+    applyToStatus(status, rank, message);
+    if (message.type === 'failed') status.update({ state: 'failed', error: message.message });
+    if (message.type === 'ended') status.update({ state: message.outcome });
+    if (message.type === 'failed' || message.type === 'ended') await status.flushEnd();
+    else if (message.type !== 'alive') status.flush();
+  };
+}
+
+/** What a rank's message changes in the status of its run, but for how it ends. */
+export function applyToStatus(status: StatusFile, rank: number, message: RankMessage): void {
+  status.heartbeat(rank);
+  if (message.type === 'ready' && rank === 0) {
+    const { steps, step, backend, reason, note } = message;
+    status.update({ state: 'running', steps, step, backend, reason, ...(note && { note }) });
+  }
+  if (message.type === 'note' && rank === 0) {
+    const { note } = status.current;
+    status.update({ note: note ? `${note}; ${message.note}` : message.note });
+  }
+  if (message.type === 'warning' && rank === 0) status.update({ warning: message.warning });
+  const step = message.type === 'alive' || message.type === 'ended' ? message.step : undefined;
+  if (rank === 0 && step !== undefined) status.update({ step });
+}
+
+function toSupervisor(message: RankMessage): Promise<void> {
+  return new Promise((resolve) => {
+    // A supervisor that is gone cannot be told; the parent watch ends this rank.
+    if (!process.connected) return resolve();
+    process.send!(message, () => resolve());
+  });
+}

@@ -1,0 +1,119 @@
+import { version } from '../../package';
+import type { TrainingData } from '../data/loader';
+import type { Learner } from '../learn/learner';
+import type { StepResult } from '../learn/step';
+import { type CheckpointState, saveCheckpoint } from '../record/checkpoint';
+import { middleSlices, writeLatestSlices } from '../record/latest-slices';
+import type { MetricRecord } from '../record/metrics-log';
+import { MetricsReader } from '../record/metrics-reader';
+import { MetricsLog } from '../record/metrics-writer';
+import { withRoom } from '../record/room';
+import { metricsPath, type StoredConfig, settingsOf, writeStoredConfig } from '../record/run-folder';
+import { TensorboardEvents } from '../record/tensorboard';
+import { printOf } from './changes';
+
+export interface WriterOptions {
+  readonly runDir: string;
+  readonly stored: StoredConfig;
+  readonly data: TrainingData;
+  readonly ranks: number;
+  readonly stop: AbortSignal;
+  /** Told when the disk is full, and with nothing when it no longer is. */
+  readonly warn: (message: string | undefined) => void;
+}
+
+/** What rank 0 writes into the run's folder. A full disk makes it wait. */
+export class RunWriter {
+  private log: MetricsLog | undefined;
+  private events: TensorboardEvents | undefined;
+
+  constructor(private readonly options: WriterOptions) {}
+
+  /**
+   * Opens the log, and adds to the config what the machine made of it.
+   * @param after the step that the run goes on from
+   * @param repeats whether the steps after it come again as the log has them
+   */
+  async open(resolved: StoredConfig['resolved'], after: number, repeats: boolean): Promise<void> {
+    const { runDir, stored } = this.options;
+    await this.write('config.json', () => writeStoredConfig(runDir, { ...stored, resolved }));
+    this.log = new MetricsLog(metricsPath(runDir), after, repeats);
+    const { later } = this.log;
+    if (later.damaged > 0)
+      console.error(`metrics.jsonl: damaged lines after step ${after}: ${later.damaged}`);
+    const events = await this.write('the TensorBoard file', () => new TensorboardEvents(runDir, after));
+    // What the log knows already does not come again. The files of earlier lives have all but the later steps.
+    const missing = new MetricsReader(metricsPath(runDir), events.isFirst ? 0 : later.offset);
+    for await (const records of missing.read())
+      await this.write('TensorBoard records', () => events.append(...records));
+    this.events = events;
+  }
+
+  async train(
+    step: number,
+    epoch: number,
+    { stop: _, save: _save, seconds, ...result }: StepResult,
+    patches: number,
+    wholeStep: number,
+  ): Promise<void> {
+    const { data } = this.options;
+    const patchesPerSecond = patches / wholeStep;
+    await this.record({
+      ...result,
+      step,
+      epoch,
+      split: 'train',
+      patchesPerSecond,
+      volumesPerSecond: (patchesPerSecond * data.volumes) / data.train.count,
+      seconds: { step: wholeStep, ...seconds },
+    });
+  }
+
+  async record({ step, epoch, split, ...figures }: Omit<MetricRecord, 'time'>): Promise<void> {
+    const record = { step, epoch, time: new Date().toISOString(), split, ...figures };
+    if (await this.write('a metrics record', () => this.log!.append(record)))
+      await this.write('a TensorBoard record', () => this.events!.append(record));
+  }
+
+  /** What one validation patch looks like, for watchers of the run: of no use to the run, so nothing waits for it. */
+  slices(step: number, patch: Float32Array, decoded: Float32Array): void {
+    const { runDir, stored } = this.options;
+    try {
+      writeLatestSlices(runDir, middleSlices(step, stored.patch, patch, decoded));
+    } catch {
+      // A full disk: the next validation tries again.
+    }
+  }
+
+  /** Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record. */
+  async checkpoint(
+    learner: Learner,
+    at: Pick<
+      CheckpointState,
+      'step' | 'epoch' | 'position' | 'best' | 'ranking' | 'stalled' | 'patienceFrom'
+    >,
+  ): Promise<void> {
+    const { runDir, stored, data, ranks } = this.options;
+    const { batch, accumulate, keep } = stored;
+    const { model, optimiser, counters } = learner.state();
+    const state: CheckpointState = {
+      ...at,
+      ...counters,
+      config: settingsOf(stored),
+      intensities: data.intensities,
+      data: printOf(data),
+      patchwise: version(),
+      shape: { ranks, batch, accumulate },
+      metricsBytes: await this.write('the metrics', () => this.log!.sync()),
+    };
+    await this.write(`the checkpoint of step ${at.step}`, () =>
+      saveCheckpoint(runDir, { state, model, optimiser }, { best: at.best?.step === at.step, keep }),
+    );
+  }
+
+  private write<T>(what: string, write: () => T): Promise<T> {
+    const { stored, stop, warn } = this.options;
+    // Less than the other ranks wait for this one.
+    return withRoom(what, write, { run: stored.id, patience: 0.8 * stored.timeout, signal: stop, warn });
+  }
+}

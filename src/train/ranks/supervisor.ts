@@ -1,0 +1,94 @@
+import { identify } from '../../process-identity';
+import { freePort } from '../collective/free-port';
+import { outliveLogs } from '../record/room';
+import { readStoredConfig } from '../record/run-folder';
+import { whereWeAre } from '../record/status';
+import { StatusFile } from '../record/status-file';
+import { adoptClaim } from './claim';
+import { type GroupEnd, RankGroup } from './group';
+import { applyToStatus } from './reporter';
+import { onSignals } from './stop-signals';
+
+/** Ports that may be lost to another program between choosing and listening. */
+const portAttempts = 10;
+
+/**
+ * Watches over a run: `patchwise supervise --run DIR`. Starts its ranks, keeps `status.json`, starts the whole group
+ * again from the last checkpoint when a rank dies (at most `restarts` times), ends everything on a signal that
+ * asks for it, and asks for a checkpoint on SIGUSR1 and SIGUSR2.
+ * Returns when the run has ended, however it ended.
+ * @throws InvalidArgument if another process has the run, here or on another machine
+ */
+export async function supervise(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
+  const { runDir } = options;
+  outliveLogs();
+  const config = readStoredConfig(runDir);
+  let group: RankGroup | undefined;
+  let stopping = false;
+  const stop = () => {
+    stopping = true;
+    group?.stop(config.grace);
+  };
+  const endSignals = onSignals(stop, () => group?.requestSave());
+  options.signal?.addEventListener('abort', stop, { once: true });
+  if (options.signal?.aborted) stop();
+
+  const claim = await adoptClaim(runDir);
+  claim.keep();
+  const status = new StatusFile(runDir);
+  status.update({
+    state: 'starting',
+    ...whereWeAre(),
+    pids: { supervisor: identify(process.pid), ranks: [] },
+    heartbeats: [],
+    error: undefined,
+    warning: undefined,
+    note: undefined,
+  });
+  status.flush();
+  tellLauncher();
+
+  let restarts = 0;
+  let ports = 0;
+  let end: GroupEnd = { outcome: 'stopped' };
+  while (!stopping) {
+    group = new RankGroup({
+      runDir,
+      ranks: config.ranks,
+      port: await freePort(),
+      silence: config.timeout,
+      heartbeat: config.heartbeat,
+      onMessage: (rank, message) => applyToStatus(status, rank, message),
+    });
+    status.update({ pids: { ...status.current.pids, ranks: group.identities } });
+    status.flush();
+    if (stopping) stop(); // The signal came while the ranks were being started.
+    end = await group.ended;
+    if (end.outcome !== 'failed' || end.permanent || stopping) break;
+    if (end.portTaken && ports++ < portAttempts) continue;
+    if (restarts === config.restarts) break;
+    restarts++;
+    log(`starting again (${restarts} of at most ${config.restarts}): ${end.reason}`);
+    status.update({ state: 'starting', restarts: status.current.restarts + 1, restartReason: end.reason });
+  }
+
+  endSignals();
+  // Who was asked to stop has stopped, even if some ranks had to be killed for it.
+  const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
+  status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });
+  await status.flushEnd();
+  await claim.release();
+  log(`${state}${end.outcome === 'failed' ? `: ${end.reason}` : ''}`);
+}
+
+/** That the run is in this process's hands. The launcher may be gone by now. */
+function tellLauncher(): void {
+  if (!process.connected) return;
+  process.send!('up', () => {
+    if (process.connected) process.disconnect();
+  });
+}
+
+function log(message: string): void {
+  console.error(`${new Date().toISOString()} ${message}`);
+}

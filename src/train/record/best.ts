@@ -1,0 +1,55 @@
+import { adversarialFactor, type GanConfig, hasDiscriminators } from '../../model/discriminators/config';
+import { higherIsBetter } from '../settings/best-metrics';
+import type { RunConfig } from '../settings/config';
+
+/** A checkpoint worth keeping for what it reached. */
+export interface Ranked {
+  readonly step: number;
+  readonly value: number;
+}
+
+/**
+ * How much of the objective a checkpoint was trained with: 0 before the discriminators join, 1 while their weight
+ * grows, 2 after that. A run without discriminators stays at 0.
+ * @param step optimiser steps done
+ */
+export function phaseOf(gan: GanConfig, step: number): 0 | 1 | 2 {
+  const factor = hasDiscriminators(gan) ? adversarialFactor(gan, step - 1) : 0;
+  if (factor === 0) return 0;
+  return factor < 1 ? 1 : 2;
+}
+
+/**
+ * Whether so many validations in a row have brought nothing better. Never before discriminators have their full weight:
+ * the run has not come to its last phase.
+ * @param from validations up to this step do not count: there the run had stalled, and was resumed
+ */
+export function hasStalled(
+  ranking: readonly Ranked[],
+  step: number,
+  { patience, validateEvery, gan }: Pick<RunConfig, 'patience' | 'validateEvery' | 'gan'>,
+  from = 0,
+): boolean {
+  if (patience === 0 || validateEvery === 0 || !ranking[0]) return false;
+  if (hasDiscriminators(gan) && phaseOf(gan, step) < 2) return false;
+  return (step - Math.max(from, ranking[0].step)) / validateEvery >= patience;
+}
+
+/**
+ * The best checkpoints so far, the best first. A later one that only equals an earlier one does not displace it. Those
+ * of an earlier phase leave: discriminators sharpen at the cost of PSNR, so the ranking would keep a model from before.
+ */
+export function rankedWith(
+  ranking: readonly Ranked[],
+  found: Ranked,
+  { bestMetric, keepBest, gan }: Pick<RunConfig, 'bestMetric' | 'keepBest' | 'gan'>,
+): Ranked[] {
+  const sign = higherIsBetter[bestMetric] ? 1 : -1;
+  // What is not a number ranks nowhere; JSON knows no infinity.
+  if (Number.isNaN(found.value)) return [...ranking];
+  const value = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, found.value));
+  const better = (a: Ranked, b: Ranked) => sign * (b.value - a.value) || a.step - b.step;
+  const phase = phaseOf(gan, found.step);
+  const rivals = ranking.filter(({ step }) => step !== found.step && phaseOf(gan, step) === phase);
+  return [...rivals, { ...found, value }].sort(better).slice(0, keepBest);
+}

@@ -1,0 +1,82 @@
+import type { GanConfig } from '../../model/discriminators/config';
+import { phaseOf } from './best';
+import type { MetricRecord } from './metrics-log';
+import { describeDamage, MetricsReader } from './metrics-reader';
+import { paceWindow } from './pace';
+
+/** Records of a split that are kept, at most, beside the latest. */
+const mostKept = 4000;
+
+/** Every so many-th record of a split, and the latest ones. */
+class Sampled {
+  private readonly kept: MetricRecord[] = [];
+  private latest: MetricRecord[] = [];
+  private every = 1;
+  private count = 0;
+
+  add(record: MetricRecord): void {
+    if (this.count++ % this.every === 0) this.kept.push(record);
+    this.latest.push(record);
+    if (this.latest.length > 2 * paceWindow) this.latest = this.latest.slice(-paceWindow);
+    if (this.kept.length <= mostKept) return;
+    this.every *= 2;
+    this.kept.splice(0, this.kept.length, ...this.kept.filter((_, i) => i % 2 === 0));
+  }
+
+  get records(): MetricRecord[] {
+    const [first] = this.latest;
+    return first ? [...this.kept.filter(({ step }) => step < first.step), ...this.latest] : [];
+  }
+}
+
+/** A run's metrics in a bounded number of records, however long its log is: its whole course, and its latest steps. */
+export class RunCourse {
+  private readonly splits = { train: new Sampled(), validation: new Sampled() };
+  private readonly reader: MetricsReader;
+  private highest: MetricRecord | undefined;
+
+  /** @param gan of the run's config: validations from before its discriminators joined are then not the best */
+  constructor(
+    private readonly path: string,
+    private readonly gan?: GanConfig,
+  ) {
+    this.reader = new MetricsReader(path);
+  }
+
+  /** Takes in what has been written since the last call. */
+  async update(): Promise<void> {
+    for await (const records of this.reader.read()) {
+      for (const record of records) {
+        this.splits[record.split].add(record);
+        if (record.split === 'validation' && this.isBest(record)) this.highest = record;
+      }
+    }
+  }
+
+  private isBest({ step, psnr }: MetricRecord): boolean {
+    if (psnr === undefined) return false;
+    if (!this.highest) return true;
+    const phase = (of: number) => (this.gan ? phaseOf(this.gan, of) : 0);
+    const later = phase(step) - phase(this.highest.step);
+    return later > 0 || (later === 0 && psnr > this.highest.psnr!);
+  }
+
+  /** Those of training, then those of validation, each in the order of their steps. */
+  get records(): MetricRecord[] {
+    return [...this.splits.train.records, ...this.splits.validation.records];
+  }
+
+  last(split: MetricRecord['split']): MetricRecord | undefined {
+    return this.splits[split].records.at(-1);
+  }
+
+  /** The validation of the highest PSNR, of those with as much of the discriminators as the run came to. */
+  get best(): MetricRecord | undefined {
+    return this.highest;
+  }
+
+  /** What people should know of the log: damaged lines. */
+  get notice(): string | undefined {
+    return this.reader.damaged && describeDamage(this.path, this.reader.damaged);
+  }
+}

@@ -1,0 +1,123 @@
+import { appendFileSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { crc32c } from '../../volume/crc32c';
+import type { MetricRecord } from './metrics-log';
+
+const eventFile = /^events\.out\.tfevents\.(\d+)\./;
+
+/**
+ * A run's metrics as TensorBoard reads them: scalars named `split/measure` in event files, which are TFRecord files of
+ * `Event` messages (tensorflow/core/util/event.proto, framework/summary.proto). Every life of a run has a file of its
+ * own. Earlier files stay: a TensorBoard that has one open reads it to its end and then goes on with the next.
+ */
+export class TensorboardEvents {
+  /** Whether there was no file of an earlier life. */
+  readonly isFirst: boolean;
+  private readonly path: string;
+  private bytes: number;
+
+  /** @param after the step that the run goes on from; what earlier files say of later steps no longer counts */
+  constructor(runDir: string, after: number) {
+    const earlier = readdirSync(runDir).flatMap((name) => eventFile.exec(name)?.[1] ?? []);
+    this.isFirst = earlier.length === 0;
+    // TensorBoard reads the files in the order of their names.
+    const seconds = Math.max(Math.floor(Date.now() / 1000), ...earlier.map((time) => Number(time) + 1));
+    this.path = join(runDir, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.0`);
+    const begin = [framed(message(double(1, seconds), text(3, 'brain.Event:2')))];
+    if (!this.isFirst) begin.push(framed(sessionStart(seconds, after + 1)));
+    const bytes = Buffer.concat(begin);
+    try {
+      writeFileSync(this.path, bytes);
+    } catch (error) {
+      rmSync(this.path, { force: true });
+      throw error;
+    }
+    this.bytes = bytes.length;
+  }
+
+  append(...records: readonly MetricRecord[]): void {
+    const events = Buffer.concat(records.map(eventOf));
+    try {
+      appendFileSync(this.path, events);
+    } catch (error) {
+      // Half an event on a full disk.
+      if (existsSync(this.path)) truncateSync(this.path, this.bytes);
+      throw error;
+    }
+    this.bytes += events.length;
+  }
+}
+
+/** A `SessionLog` of status START: a reader forgets what it has seen of this step and later ones. */
+function sessionStart(seconds: number, step: number): Buffer {
+  return message(double(1, seconds), integer(2, step), bytes(7, integer(1, 1)));
+}
+
+/** One event with a scalar for every measure of a record; one for every rank or part where a measure has several. */
+function eventOf({ step, epoch, time, split, ...measures }: MetricRecord): Buffer {
+  const scalars = Object.entries({ ...measures, epoch }).flatMap(([name, value]) => {
+    const tag = `${split}/${name}`;
+    if (typeof value === 'number') return [scalar(tag, value)];
+    if (Array.isArray(value)) return value.map((each: number, rank) => scalar(`${tag}/rank${rank}`, each));
+    return Object.entries(value ?? {}).map(([part, each]) => scalar(`${tag}/${part}`, each as number));
+  });
+  return framed(
+    message(double(1, Date.parse(time) / 1000), integer(2, step), bytes(5, Buffer.concat(scalars))),
+  );
+}
+
+/** A `Summary.Value` inside its `Summary`: tag and simple_value. */
+function scalar(tag: string, value: number): Buffer {
+  return bytes(1, message(text(1, tag), float(2, value)));
+}
+
+/** A TFRecord: length, its masked CRC-32C, the bytes, theirs. */
+function framed(data: Buffer): Buffer {
+  const head = Buffer.alloc(12);
+  head.writeBigUInt64LE(BigInt(data.length));
+  head.writeUInt32LE(maskedCrc(head.subarray(0, 8)), 8);
+  const tail = Buffer.alloc(4);
+  tail.writeUInt32LE(maskedCrc(data));
+  return Buffer.concat([head, data, tail]);
+}
+
+/** TensorFlow rotates and shifts checksums, so that a checksum of bytes with checksums in them stays good. */
+function maskedCrc(data: Uint8Array): number {
+  const crc = crc32c(data);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+// The wire format of protocol buffers: a field is its number and wire type, then its value.
+const message = (...fields: readonly Buffer[]): Buffer => Buffer.concat(fields);
+const key = (field: number, wireType: number): Buffer => Buffer.of((field << 3) | wireType);
+const text = (field: number, value: string): Buffer => bytes(field, Buffer.from(value));
+
+function bytes(field: number, value: Buffer): Buffer {
+  return Buffer.concat([key(field, 2), varint(value.length), value]);
+}
+
+function integer(field: number, value: number): Buffer {
+  return Buffer.concat([key(field, 0), varint(value)]);
+}
+
+function double(field: number, value: number): Buffer {
+  const encoded = Buffer.alloc(8);
+  encoded.writeDoubleLE(value);
+  return Buffer.concat([key(field, 1), encoded]);
+}
+
+function float(field: number, value: number): Buffer {
+  const encoded = Buffer.alloc(4);
+  encoded.writeFloatLE(value);
+  return Buffer.concat([key(field, 5), encoded]);
+}
+
+/** Seven bits a byte, lowest first; whole numbers from 0 to 2^53. */
+function varint(value: number): Buffer {
+  const encoded: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) encoded.push((rest % 128) | 128);
+  encoded.push(rest);
+  return Buffer.from(encoded);
+}

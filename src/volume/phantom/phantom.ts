@@ -1,0 +1,132 @@
+import { Random } from '../../random';
+import { affineOf } from '../affine';
+import { checkShape, checkSpacing, type Vec3 } from '../vec3';
+import { Volume } from '../volume';
+import {
+  air,
+  clot,
+  contrast,
+  fieldOfView,
+  leftLung,
+  paintChest,
+  paintOrgans,
+  rightLung,
+  tubesAlong,
+} from './anatomy';
+import { type Branch, emboli, growTree, type Root } from './arteries';
+import { Canvas, type Tube } from './canvas';
+
+export interface PhantomOptions {
+  /** Voxels along x, y and z. */
+  readonly shape: readonly number[];
+  /** Another seed is another patient's vessels, clots and noise. Default 0. */
+  readonly seed?: number;
+  /** Voxel size in mm; by default what makes the whole 360 x 360 x 300 mm. */
+  readonly spacing?: readonly number[];
+}
+
+const thinnestVessel = 0.6; // mm, radius
+const clotCount = 8;
+const noiseDeviation = 20; // HU
+const leastValue = -1024; // scanners store nothing below
+
+/**
+ * A chest CT in the pulmonary arterial phase, made up: body, lungs, bones, heart, and a forking tree of
+ * contrast-filled arteries (about 350 HU) with emboli (about 50 HU) in them, in Hounsfield units with noise of 20
+ * HU. The same whole chest at any shape; `spacing` changes the geometry's label, not what is shown. The x axis runs
+ * to the patient's left, y to the back, z to the head, as scanners write. Deterministic in shape and seed.
+ */
+export function phantom(options: PhantomOptions): Volume {
+  const shape = checkShape('shape', options.shape);
+  const seed = options.seed ?? 0;
+  const canvas = new Canvas(shape, fieldOfView, air);
+  paintChest(canvas);
+  paintLungVessels(canvas, seed);
+  paintOrgans(canvas);
+  paintTrunk(canvas);
+  addNoise(canvas, new Random(seed, 'phantom', 'noise'));
+  const spacing = checkSpacing('spacing', options.spacing ?? canvas.pitch);
+  return new Volume({
+    shape,
+    data: canvas.data,
+    spacing,
+    affine: leftPosteriorSuperior(shape, spacing),
+    source: `phantom:${shape.join('x')}${seed === 0 ? '' : `#${seed}`}`,
+  });
+}
+
+const trunk: readonly Vec3[] = [
+  [14, -36, -22],
+  [18, -24, 6],
+  [14, -4, 28],
+];
+const hila: readonly { readonly at: Vec3; readonly radius: number }[] = [
+  { at: [-34, 10, 20], radius: 8.5 },
+  { at: [46, 16, 28], radius: 8 },
+];
+const arteryRoots: readonly Root[] = [
+  // An upper, a middle and a lower lobe's artery from the right hilum; from the left, the lingula's is the middle.
+  { at: hila[0]!.at, towards: [-62, 0, 90], radius: 5.4, lung: rightLung },
+  { at: hila[0]!.at, towards: [-80, -30, 10], radius: 5, lung: rightLung },
+  { at: hila[0]!.at, towards: [-60, 30, -60], radius: 6.4, lung: rightLung },
+  { at: hila[1]!.at, towards: [66, 0, 100], radius: 5.4, lung: leftLung },
+  { at: hila[1]!.at, towards: [90, -30, 14], radius: 4.6, lung: leftLung },
+  { at: hila[1]!.at, towards: [74, 34, -60], radius: 6.2, lung: leftLung },
+];
+const veinRoots: readonly Root[] = [
+  { at: [-20, 20, -14], towards: [-60, 0, 30], radius: 4.5, lung: rightLung },
+  { at: [-20, 22, -30], towards: [-60, 30, -60], radius: 4.5, lung: rightLung },
+  { at: [40, 20, -14], towards: [70, 0, 30], radius: 4.5, lung: leftLung },
+  { at: [40, 22, -30], towards: [70, 30, -60], radius: 4.5, lung: leftLung },
+];
+
+/** The pulmonary arteries of a phantom's lungs in mm about its middle, and the clots in them. */
+export function phantomArteries(seed: number): {
+  readonly arteries: readonly Branch[];
+  readonly clots: readonly Tube[];
+} {
+  const arteries = growTrees(arteryRoots, seed, 'arteries');
+  return { arteries, clots: emboli(arteries, clotCount, new Random(seed, 'phantom', 'emboli')) };
+}
+
+function growTrees(roots: readonly Root[], seed: number, name: string): Branch[] {
+  return roots.flatMap((root, n) => growTree(root, thinnestVessel, new Random(seed, 'phantom', name, n)));
+}
+
+function paintLungVessels(canvas: Canvas, seed: number): void {
+  const { arteries, clots } = phantomArteries(seed);
+  const paint = (branches: readonly Branch[], value: number) => {
+    for (const { pieces } of branches) for (const piece of pieces) canvas.tube(piece, value);
+  };
+  paint(growTrees(veinRoots, seed, 'veins'), 210);
+  paint(arteries, contrast);
+  for (const tube of clots) canvas.tube(tube, clot);
+}
+
+/** From the right ventricle up to the bifurcation, and on to both lungs' roots. */
+function paintTrunk(canvas: Canvas): void {
+  for (const tube of tubesAlong(trunk, 13.5)) canvas.tube(tube, contrast);
+  const bifurcation = trunk.at(-1)!;
+  for (const { at, radius } of hila) {
+    canvas.tube({ from: bifurcation, to: at, radii: [11, radius] }, contrast);
+  }
+}
+
+const noiseTable = 2 ** 18;
+
+/** Adds noise from a table of normal numbers, each row from a place of its own: a draw a voxel would take minutes. */
+function addNoise({ data, shape }: Canvas, random: Random): void {
+  const table = new Float32Array(noiseTable + shape[0]);
+  for (let n = 0; n < table.length; n++) table[n] = random.normal() * noiseDeviation;
+  for (let row = 0; row < data.length; row += shape[0]) {
+    const start = random.below(noiseTable);
+    for (let x = 0; x < shape[0]; x++) {
+      data[row + x] = Math.max(leastValue, Math.round(data[row + x]! + table[start + x]!));
+    }
+  }
+}
+
+function leftPosteriorSuperior(shape: Vec3, [dx, dy, dz]: Vec3): readonly number[] {
+  const centre = shape.map((n) => (n - 1) / 2);
+  return affineOf([-dx, 0, 0, 0, -dy, 0, 0, 0, dz], [centre[0]! * dx, centre[1]! * dy, -centre[2]! * dz]);
+}

@@ -1,0 +1,163 @@
+import { InvalidArgument } from '../../errors';
+import { Random } from '../../random';
+import { volumeStem } from '../names';
+import { type SplitName, splitNames } from '../store/format';
+import type { PatientRow } from './csv';
+import type { Source } from './sources';
+
+/** Parts of the patients in train, validation and test; they add up to 1. */
+export type Fractions = readonly [number, number, number];
+
+/** Whose a file is, and on which side a table puts it. */
+export interface Ownership {
+  readonly patient: string;
+  readonly split?: SplitName;
+}
+
+/**
+ * The patient of a file by its name, as collections name theirs: everything up to the first number
+ * (`LIDC-IDRI-0001`, `PAT001_20200101` -> `PAT001`, `train_1_a_2` -> `train_1`, `sub-01_ses-2` -> `sub-01`), a whole
+ * UID (`1.2.840.113`); where the file's name has no number, the nearest folder's that has one (`s0012/ct` ->
+ * `s0012`); where nothing has, the whole name.
+ */
+export function patientByName(file: string): string {
+  const parts = volumeStem(file).split('/');
+  for (const part of parts.reverse()) {
+    const match = /^(?:\d+(?:\.\d+)+|.*?\d+)/.exec(part);
+    if (match) return match[0];
+  }
+  return parts.reverse().join('/');
+}
+
+/**
+ * The patient of each file: by a pattern (its first group, or all it matches) on the path within the input, by a
+ * table, or by `patientByName`. Files that a table does not name are left out of the result.
+ * @throws InvalidArgument if the pattern does not match a file, or the table names none, or a patient on two sides
+ */
+export function patientsOf(
+  sources: readonly Source[],
+  options: { readonly pattern?: string | RegExp; readonly table?: readonly PatientRow[] },
+): Map<Source, Ownership> {
+  if (options.table) return byTable(sources, options.table);
+  const pattern = options.pattern === undefined ? undefined : compile(options.pattern);
+  return new Map(
+    sources.map((source) => {
+      if (!pattern) return [source, { patient: patientByName(source.file) }];
+      const match = pattern.exec(source.file);
+      const patient = match?.[1] ?? match?.[0];
+      if (!patient)
+        throw new InvalidArgument('patient', `a pattern that matches ${source.file}`, `${pattern}`);
+      return [source, { patient }];
+    }),
+  );
+}
+
+function compile(pattern: string | RegExp): RegExp {
+  try {
+    // Without g and y, for these remember where the last match ended.
+    return new RegExp(pattern, typeof pattern === 'string' ? 'u' : pattern.flags.replace(/[gy]/g, ''));
+  } catch (error) {
+    throw new InvalidArgument('patient', 'a regular expression', `${pattern} (${(error as Error).message})`);
+  }
+}
+
+function byTable(sources: readonly Source[], table: readonly PatientRow[]): Map<Source, Ownership> {
+  const sides = new Map<string, SplitName>();
+  for (const { patient, split } of table) {
+    if (!split) continue;
+    const other = sides.get(patient);
+    if (other && other !== split)
+      throw new InvalidArgument('csv', `patient ${patient} on one side`, [other, split]);
+    sides.set(patient, split);
+  }
+  if (table.length === 0) throw new InvalidArgument('csv', 'at least one row file,patient', 'none');
+  const owners = new Map<Source, Ownership>();
+  for (const { file, patient } of table) {
+    const source = find(sources, file);
+    const other = owners.get(source)?.patient;
+    if (other !== undefined && other !== patient)
+      throw new InvalidArgument('csv', `${file} of one patient`, [other, patient]);
+    const split = sides.get(patient);
+    owners.set(source, { patient, ...(split && { split }) });
+  }
+  return owners;
+}
+
+/**
+ * A file by its path within the input or, where only one has it, by its name; with or without extension. macOS may
+ * spell a name's accents as characters of their own, tables seldom do.
+ */
+function find(sources: readonly Source[], file: string): Source {
+  const stem = (name: string) => volumeStem(name).normalize('NFC');
+  const wanted = stem(file.replaceAll('\\', '/').replace(/^\.\//, ''));
+  const same = sources.filter((source) => source.file === file);
+  const byPath = same.length > 0 ? same : sources.filter((source) => stem(source.file) === wanted);
+  const byName =
+    byPath.length > 0 ? byPath : sources.filter((s) => stem(s.file.split('/').at(-1)!) === wanted);
+  if (byName.length === 1) return byName[0]!;
+  const expected = byName.length === 0 ? 'files of the input' : 'paths where names are not enough';
+  throw new InvalidArgument('csv', expected, file);
+}
+
+/**
+ * The side of each patient. Sides that a table or an earlier split gave stay; the others are drawn in an order that
+ * the seed and the patient's own name decide, each to the side that lacks most. So a patient is on one side only. Nobody
+ * moves from one side to another as long as `fixed` has everybody who was ever drawn, also those whose files are gone
+ * for a while.
+ */
+export function splitPatients(
+  patients: Iterable<string>,
+  options: {
+    readonly fractions: Fractions;
+    readonly seed: number;
+    readonly fixed?: ReadonlyMap<string, SplitName>;
+  },
+): Map<string, SplitName> {
+  const { fractions, seed, fixed = new Map<string, SplitName>() } = options;
+  const all = [...new Set(patients)].sort();
+  const missing = sideSizes(all.length, fractions);
+  const sides = new Map<string, SplitName>();
+  for (const patient of all) {
+    const side = fixed.get(patient);
+    if (!side) continue;
+    sides.set(patient, side);
+    missing[splitNames.indexOf(side)]!--;
+  }
+  const drawn = all
+    .filter((patient) => !sides.has(patient))
+    .map((patient) => ({ patient, order: new Random(seed, 'split', patient).next() }))
+    .sort((a, b) => a.order - b.order);
+  for (const { patient } of drawn) {
+    const side = missing.indexOf(Math.max(...missing));
+    sides.set(patient, splitNames[side]!);
+    missing[side]!--;
+  }
+  return sides;
+}
+
+/** Patients on each side: shares by largest remainder, at least one where there are enough and the fraction is not 0. */
+function sideSizes(count: number, fractions: Fractions): number[] {
+  const exact = fractions.map((fraction) => fraction * count);
+  const sizes = exact.map((size) => Math.floor(size + 1e-9));
+  const byRemainder = [0, 1, 2].sort((a, b) => exact[b]! - sizes[b]! - (exact[a]! - sizes[a]!));
+  for (let n = 0; sizes.reduce((a, b) => a + b) < count; n++) sizes[byRemainder[n % 3]!]!++;
+  for (const side of [0, 1, 2]) {
+    const largest = sizes.indexOf(Math.max(...sizes));
+    if (sizes[side]! > 0 || fractions[side] === 0 || sizes[largest]! < 2) continue;
+    sizes[largest]!--;
+    sizes[side]!++;
+  }
+  return sizes;
+}
+
+/** @throws InvalidArgument unless these are three numbers, 0 or more, that add up to 1 */
+export function checkFractions(fractions: readonly number[]): Fractions {
+  const sum = fractions.reduce((a, b) => a + b, 0);
+  const valid =
+    fractions.length === 3 && fractions.every((f) => f >= 0 && f <= 1) && Math.abs(sum - 1) < 1e-6;
+  if (!valid) {
+    const expected = 'three fractions that add up to 1 (train, validation, test)';
+    throw new InvalidArgument('split', expected, fractions);
+  }
+  return [fractions[0]!, fractions[1]!, fractions[2]!];
+}

@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { compiledFile } from '../../package';
+import { isOwnFault } from '../fault';
+import { resolveIntensity } from '../intensity';
+import { setIndexAside } from '../store/dataset-index';
+import { errorOf } from '../store/failure';
+import { readJson, same, writeJson } from '../store/files';
+import { groupMetadata, type LeftOut, type VolumeRecord } from '../store/format';
+import { openShard } from '../store/image-reader';
+import { isSoundRecord } from '../store/sound';
+import { Threads } from '../store/threads';
+import type { Preparation } from './plan';
+import type { PrepareOptions } from './prepare';
+import { checksum, type VolumeJob } from './prepare-volume';
+import { type Source, stateOf } from './sources';
+
+/** What becomes of the files. */
+export interface Outcome {
+  readonly records: ReadonlyMap<Source, VolumeRecord>;
+  /** Names of the volumes that were there already. */
+  readonly kept: ReadonlySet<string>;
+  readonly leftOut: readonly LeftOut[];
+}
+
+/**
+ * Prepares what is not there yet, in threads. Throws the signal's reason on abort, and the first error that is not one
+ * file's own fault, when the volumes begun by then are done.
+ */
+export async function prepareVolumes(
+  { sources, settings, intensity, leftOut: notSearched }: Preparation,
+  output: string,
+  { signal, onProgress, workers = Math.min(4, availableParallelism()) }: PrepareOptions,
+): Promise<Outcome> {
+  const [records, kept, leftOut] = [new Map<Source, VolumeRecord>(), new Set<string>(), [...notSearched]];
+  const threads = new Threads<VolumeJob, VolumeRecord>(
+    compiledFile('src', 'volume', 'prepare', 'worker.js'),
+    Math.min(workers, sources.length),
+  );
+  const stop = () => void threads.close();
+  signal?.addEventListener('abort', stop);
+  try {
+    let done = 0;
+    const report = () => onProgress?.({ done, total: sources.length, what: 'volumes' });
+    report();
+    const each = async (source: Source) => {
+      const job = { source, output, settings, intensity };
+      const unchanged = await unchangedRecord(job).catch((error) => void ownFault(error));
+      if (unchanged) kept.add(source.name);
+      else if (existsSync(join(output, source.name))) setIndexAside(output);
+      const answer = unchanged ? { result: unchanged } : await threads.run(job);
+      if (signal?.aborted) return;
+      if ('result' in answer) records.set(source, answer.result);
+      else leftOut.push({ file: source.file, reason: ownFault(errorOf(answer.failed)).message });
+      done++;
+      report();
+    };
+    // Batches of what threads can take, so that checksums of unchanged files do not run all at once.
+    const waiting = [...sources];
+    const lane = async () => {
+      try {
+        for (let source = waiting.shift(); source && !signal?.aborted; source = waiting.shift())
+          await each(source);
+      } catch (error) {
+        waiting.length = 0;
+        throw error;
+      }
+    };
+    // All lanes are awaited: what they have begun is kept, whatever ended one of them.
+    const lanes = await Promise.allSettled(Array.from({ length: threads.most }, lane));
+    signal?.throwIfAborted();
+    const ended = lanes.find((lane) => lane.status === 'rejected');
+    if (ended) throw ended.reason;
+    return { records, kept, leftOut };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await threads.close();
+  }
+}
+
+/** The error, if it is one file's own fault. Throws any other. */
+function ownFault(error: unknown): Error {
+  if (isOwnFault(error)) return error;
+  throw error;
+}
+
+/** What the store has of a file, if that is what would be written now and is not damaged, as far as that shows. */
+async function unchangedRecord({
+  source,
+  output,
+  settings,
+  intensity,
+}: VolumeJob): Promise<VolumeRecord | undefined> {
+  const folder = join(output, source.name);
+  const path = join(folder, 'zarr.json');
+  if (!existsSync(path)) return undefined;
+  const record = (readJson(path) as { attributes?: unknown } | null | undefined)?.attributes;
+  if (!isSoundRecord(record) || record.source.file !== source.file || !same(record.settings, settings))
+    return undefined;
+  const state = stateOf(source);
+  const touched = record.source.modified !== state.modified;
+  if (record.source.bytes !== state.bytes) return undefined;
+  if (touched && record.source.sha256 !== (await checksum(source))) return undefined;
+  if (!isSound(folder, record)) return undefined;
+  // The window is an attribute and not in the voxels, so another one rewrites a small file alone.
+  const window = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
+  const current = { ...record, source: { ...record.source, ...state }, intensity: window };
+  if (!same(current, record)) writeJson(path, groupMetadata(current));
+  return current;
+}
+
+/** Whether a volume's arrays are there with sound indexes. Chunks are checked when they are read, each by its checksum. */
+function isSound(folder: string, { image, baseline }: VolumeRecord): boolean {
+  try {
+    openShard(join(folder, 'image'), image).close();
+    if (baseline) openShard(join(folder, 'baseline'), baseline).close();
+    return true;
+  } catch (error) {
+    ownFault(error);
+    return false;
+  }
+}

@@ -1,0 +1,6 @@
+/** What a preparing thread runs: one volume after the other. */
+
+import { answerJobs } from '../store/thread-loop';
+import { prepareVolume } from './prepare-volume';
+
+answerJobs(prepareVolume);

@@ -1,0 +1,38 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { installKernel, listKernels, uninstallKernel } from '../../../kernels/install/install';
+
+const prefix = mkdtempSync(join(tmpdir(), 'patchwise-install-'));
+afterAll(() => rmSync(prefix, { recursive: true, force: true }));
+
+test('the kernelspec is installed under a prefix, listed, and taken away again', async () => {
+  const share = join(prefix, 'share/jupyter');
+  process.env.JUPYTER_PATH = share;
+  const { kernel } = await installKernel({ prefix });
+  expect(kernel).toBe(join(share, 'kernels/patchwise'));
+  const spec = JSON.parse(readFileSync(join(kernel, 'kernel.json'), 'utf8'));
+  expect(spec).toMatchObject({
+    display_name: 'Patchwise (TypeScript)',
+    language: 'typescript',
+    interrupt_mode: 'message',
+  });
+  expect(spec.argv).toEqual([
+    process.execPath,
+    '--inspect-port=192.0.2.1:9229', // an address that no machine has: no debugger port
+    expect.stringMatching(/dist.kernels.main\.js$/),
+    '{connection_file}',
+  ]);
+  expect((await listKernels()).map(({ dir }) => dir)).toContain(kernel);
+
+  expect(spec.env).toBeUndefined();
+
+  await installKernel({ prefix, engine: 'tslab' }); // a second time replaces the first
+  const again = JSON.parse(readFileSync(join(kernel, 'kernel.json'), 'utf8'));
+  expect(again.env).toEqual({ PATCHWISE_ENGINE: 'tslab' });
+  expect(await uninstallKernel({ prefix })).toContain(kernel);
+  expect(existsSync(kernel)).toBe(false);
+  expect((await listKernels()).map(({ dir }) => dir)).not.toContain(kernel);
+  expect(await uninstallKernel({ prefix })).toEqual([]);
+});

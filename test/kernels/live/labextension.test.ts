@@ -1,0 +1,284 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FIGURE_MIME, type Figure, gridFigure, planGrid, runFigure } from '../../../src/index';
+import { hasChromium, openBrowser } from '../../chromium';
+import { controlled } from '../../plot/controlled';
+import { measure, useEveryControl } from '../../plot/controls';
+import { recordsOf } from '../../plot/samples';
+
+/**
+ * What JupyterLab gives an extension, reduced to what ours uses: packages to share, a notebook with a session and a
+ * kernel whose comms the test can read and answer. `window.lab` is the test's handle.
+ */
+const STAND_IN = `
+class Signal { constructor() { this.slots = new Set(); } connect(f) { this.slots.add(f); } disconnect(f) { this.slots.delete(f); }
+  emit() { for (const f of [...this.slots]) f(); } }
+class Widget { constructor() { this.node = document.createElement('div'); document.body.appendChild(this.node); this.isVisible = true; }
+  addClass(name) { this.node.classList.add(name); } dispose() { this.isDisposed = true; this.node.remove(); } }
+const kernel = { status: 'idle', connectionStatus: 'connected', comms: [], createComm(target) {
+  const comm = { target, sent: [], isDisposed: false, open(data) { this.opened = data; }, send(data) { this.sent.push(data); }, close() { this.isDisposed = true; this.closed = true; } };
+  this.comms.push(comm); return comm; } };
+const session = { ready: Promise.resolve(), session: { kernel }, kernelChanged: new Signal(), statusChanged: new Signal(), connectionStatusChanged: new Signal() };
+const themes = { themeChanged: new Signal() };
+const factories = [];
+const panel = { sessionContext: session, content: { rendermime: { addFactory: (factory) => factories.push(factory) } } };
+const notebooks = { forEach: (f) => f(panel), widgetAdded: new Signal() };
+const rendermime = { addFactory: (factory) => factories.push(factory) };
+const share = (module) => ({ '1.0.0': { loaded: 1, get: async () => () => module } });
+window.lab = { kernel, session, themes, factories, async start() {
+  const container = window._JUPYTERLAB.patchwise;
+  await container.init({ '@lumino/widgets': share({ Widget }), '@jupyterlab/notebook': share({ INotebookTracker: 1 }),
+    '@jupyterlab/rendermime': share({ IRenderMimeRegistry: 2 }), '@jupyterlab/apputils': share({ IThemeManager: 3 }) });
+  const plugin = (await container.get('./extension'))().default;
+  plugin.activate({}, notebooks, rendermime, themes);
+  return { id: plugin.id, requires: plugin.requires.length, mime: factories.map((f) => f.mimeTypes[0]) };
+}, render(data) {
+  this.model = { data, stored: [], setData(change) { this.data = change.data; this.stored.push(change.data); } };
+  this.widget = factories[1].createRenderer({}); return this.widget.renderModel(this.model);
+}, receive(data) { this.kernel.comms.at(-1).onMsg({ content: { data } }); },
+  frame: () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60))) };
+`;
+
+interface Lab {
+  kernel: {
+    status: string;
+    comms: {
+      target: string;
+      opened: unknown;
+      sent: unknown[];
+      isDisposed: boolean;
+      closed?: boolean;
+      onClose(): void;
+    }[];
+  };
+  session: { statusChanged: { emit(): void } };
+  themes: { themeChanged: { emit(): void } };
+  model: { data: Record<string, { figure: unknown }>; stored: unknown[] };
+  widget: { node: PlotNode; dispose(): void };
+  start(): Promise<unknown>;
+  render(data: unknown): Promise<void>;
+  receive(data: unknown): void;
+  frame(): Promise<void>;
+}
+type PlotNode = HTMLElement & {
+  data: { uid: string; x: number[] }[];
+  _fullLayout: { xaxis: { range: number[] }; font: { color: string } };
+};
+
+describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extension', () => {
+  let folder = '';
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  const status = { state: 'running', step: 20, steps: 100 };
+  const run = { id: 'toy', dir: '/runs/toy' };
+  const plain = (figure: Figure) => JSON.parse(JSON.stringify(figure));
+  const bundle = (steps: number) => ({
+    [FIGURE_MIME]: { figure: plain(runFigure(recordsOf(steps), status)), run },
+  });
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patchwise-lab-'));
+    await cp('kernels/labextension/static', folder, { recursive: true });
+    await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(folder, 'plotly.min.js'));
+    const page = `<body style="--jp-content-font-color1: rgb(1, 2, 3)"><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
+    await writeFile(join(folder, 'lab.html'), page);
+    browser = await openBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  let started: unknown;
+  beforeEach(async () => {
+    browser.errors.length = 0;
+    await browser.page.goto(`file://${join(folder, 'lab.html')}`);
+    started = await inPage((lab) => lab.start());
+  });
+
+  /** Runs a function with the stand-in in the page. */
+  function inPage<T, A = undefined>(
+    work: (lab: Lab, argument: A) => T | Promise<T>,
+    argument?: A,
+  ): Promise<T> {
+    const call = ([source, given]: readonly [string, unknown]) => {
+      const { lab } = window as unknown as { lab: Lab };
+      return new Function(`return (${source})`)()(lab, given) as Promise<unknown>;
+    };
+    return browser.page.evaluate(call, [String(work), argument] as const) as Promise<T>;
+  }
+
+  const render = (data: unknown) => inPage((lab, given) => lab.render(given), data);
+
+  it('is a container that registers a renderer for our type', () => {
+    expect(started).toEqual({ id: 'patchwise:figures', requires: 2, mime: [FIGURE_MIME, FIGURE_MIME] });
+  });
+
+  it('draws a still figure with its own Plotly, in the colours of the theme, and opens no comm', async () => {
+    await inPage(() => Object.assign(window, { Plotly: 'of somebody else' }));
+    await render({ [FIGURE_MIME]: { figure: plain(runFigure(recordsOf(20), status)) } });
+    const drawn = await inPage((lab) => ({
+      lines: lab.widget.node.querySelectorAll('.scatterlayer .js-line').length,
+      color: lab.widget.node._fullLayout.font.color,
+      global: (window as unknown as { Plotly: unknown }).Plotly,
+      comms: lab.kernel.comms.length,
+    }));
+    expect(drawn).toEqual({ lines: 10, color: 'rgb(1, 2, 3)', global: 'of somebody else', comms: 0 });
+    await inPage(async (lab) => {
+      document.body.style.setProperty('--jp-content-font-color1', 'rgb(9, 8, 7)');
+      lab.themes.themeChanged.emit();
+      await lab.frame();
+    });
+    expect(await inPage((lab) => lab.widget.node._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
+    expect(browser.errors).toEqual([]);
+  });
+
+  it.each(controlled.filter(([name]) => ['volume', 'comparison with two'].includes(name)))(
+    'draws the %s so that every control leaves it as large as it was, and does what it is for',
+    async (_, figure, expected) => {
+      await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+      const node = browser.page.locator('.patchwise-figure');
+      expect((await measure(node)).node[1]).toBe(figure.layout.height);
+      expect(await useEveryControl(node)).toMatchObject(expected);
+      expect(browser.errors).toEqual([]);
+    },
+    180_000,
+  );
+
+  it.each(['content-visibility: auto', 'display: none'])(
+    'keeps the words of a table where the theme changes while it is out of sight by %s',
+    async (hidden) => {
+      const figure = gridFigure(planGrid([64, 64, 76], { patch: [32, 32, 16], stride: [24, 24, 12] }));
+      await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+      const words = () =>
+        inPage((lab) => [...lab.widget.node.querySelectorAll('.cell-text')].map((cell) => cell.textContent));
+      const before = await words();
+      expect(before).toContain('8 to 24');
+      await inPage(async (lab, style) => {
+        const [spacer, cell] = [document.createElement('p'), document.createElement('div')];
+        spacer.style.height = '9000px';
+        cell.style.cssText = style!;
+        document.body.append(spacer, cell);
+        cell.append(lab.widget.node);
+        await lab.frame();
+        document.body.style.setProperty('--jp-content-font-color1', 'rgb(9, 8, 7)');
+        lab.themes.themeChanged.emit();
+        await lab.frame();
+        cell.style.display = '';
+        cell.scrollIntoView();
+      }, hidden);
+      await expect.poll(() => inPage((lab) => lab.widget.node._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
+      expect(await words()).toEqual(before);
+    },
+  );
+
+  it('keeps size, hidden lines and zoom of a live figure while points come in', async () => {
+    await render(bundle(20));
+    const whole = plain(runFigure(recordsOf(30), status));
+    await inPage((lab, figure) => {
+      lab.receive({ type: 'figure', figure });
+      let step = 30;
+      setInterval(() => {
+        step++;
+        lab.receive(
+          step % 5 === 0
+            ? { type: 'figure', figure: structuredClone(figure) }
+            : { type: 'points', points: { 'patchesPerSecond-train': { x: [step], y: [step % 7] } } },
+        );
+      }, 150);
+    }, whole);
+    await inPage((lab) => lab.frame());
+    const node = browser.page.locator('.patchwise-figure');
+    expect(await useEveryControl(node)).toMatchObject({ 'legend entry': 4 });
+    expect(browser.errors).toEqual([]);
+  }, 180_000);
+
+  it('follows a run over a comm, and keeps the zoom meanwhile', async () => {
+    await render(bundle(20));
+    expect(await inPage((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened })))).toEqual(
+      [{ target: 'patchwise.live', opened: run }],
+    );
+    await inPage(
+      (lab, figure) => lab.receive({ type: 'figure', figure }),
+      plain(runFigure(recordsOf(30), status)),
+    );
+    await inPage((lab) => lab.frame());
+
+    const box = (await browser.page.locator('.nsewdrag').first().boundingBox())!;
+    const [x, y] = [box.x + box.width * 0.2, box.y + box.height * 0.2];
+    await browser.page.mouse.move(x, y);
+    await browser.page.mouse.down();
+    await browser.page.mouse.move(x + box.width * 0.2, y + box.height * 0.4, { steps: 4 });
+    // What comes in during a drag must not end it.
+    await inPage((lab) => lab.receive({ type: 'points', points: { 'loss-train': { x: [31], y: [0.2] } } }));
+    await inPage((lab) => lab.frame());
+    await browser.page.mouse.move(x + box.width * 0.4, y + box.height * 0.5, { steps: 4 });
+    await browser.page.mouse.up();
+    await browser.page.waitForTimeout(300);
+    const zoomed = await inPage((lab) => lab.widget.node._fullLayout.xaxis.range);
+    expect(zoomed[1]! - zoomed[0]!).toBeLessThan(20);
+
+    const layout = plain(runFigure(recordsOf(32), { ...status, step: 32 })).layout;
+    await inPage((lab) => lab.receive({ type: 'points', points: { 'loss-train': { x: [32], y: [0.2] } } }));
+    await inPage((lab, given) => lab.receive({ type: 'points', points: {}, layout: given }), layout);
+    await inPage((lab) => lab.frame());
+    const after = await inPage((lab) => ({
+      range: lab.widget.node._fullLayout.xaxis.range,
+      steps: lab.widget.node.data.find(({ uid }) => uid === 'loss-train')!.x.slice(-3),
+      title: lab.widget.node.textContent!.includes('step 32 of 100'),
+    }));
+    expect(after).toEqual({ range: zoomed, steps: [30, 31, 32], title: true });
+    expect(browser.errors).toEqual([]);
+  });
+
+  it('opens a comm again after a restart of the kernel, and after the kernel took it for gone', async () => {
+    await render(bundle(5));
+    await inPage(
+      (lab, figure) => lab.receive({ type: 'figure', figure }),
+      plain(runFigure(recordsOf(5), status)),
+    );
+    await inPage((lab) => {
+      for (const state of ['restarting', 'starting', 'idle']) {
+        lab.kernel.status = state;
+        lab.session.statusChanged.emit();
+      }
+    });
+    await browser.page.waitForFunction(
+      () => (window as unknown as { lab: Lab }).lab.kernel.comms.length === 2,
+    );
+    await inPage(
+      (lab, figure) => lab.receive({ type: 'figure', figure }),
+      plain(runFigure(recordsOf(5), status)),
+    );
+    await inPage((lab) => lab.kernel.comms.at(-1)!.onClose());
+    await browser.page.waitForFunction(
+      () => (window as unknown as { lab: Lab }).lab.kernel.comms.length === 3,
+    );
+  });
+
+  it('does not ask a kernel again that knows nothing of live figures', async () => {
+    await render(bundle(5));
+    await inPage((lab) => lab.kernel.comms[0]!.onClose());
+    await browser.page.waitForTimeout(200);
+    expect(await inPage((lab) => lab.kernel.comms.length)).toBe(1);
+  });
+
+  it('stores the last picture when the run ends, and lets go', async () => {
+    await render(bundle(5));
+    const figure = plain(runFigure(recordsOf(50), { ...status, state: 'done', step: 50 }));
+    await inPage((lab, given) => lab.receive({ type: 'figure', figure: given }), figure);
+    await inPage((lab) => lab.receive({ type: 'ended' }));
+    expect(await inPage((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
+    expect(await inPage((lab) => lab.model.stored.length)).toBe(1);
+    expect(await inPage((lab, mime) => lab.model.data[mime!]!.figure, FIGURE_MIME)).toEqual(figure);
+    await inPage((lab) => lab.widget.dispose());
+    expect(browser.errors).toEqual([]);
+  });
+
+  it('says why it cannot draw', async () => {
+    await rm(join(folder, 'plotly.min.js'));
+    await render(bundle(5));
+    expect(await inPage((lab) => lab.widget.node.textContent)).toContain('patchwise kernel install');
+  });
+});

@@ -1,0 +1,178 @@
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { KernelClient } from '../../../kernels/headless/client';
+import { RawKernel, until } from '../raw-kernel';
+
+let kernel: RawKernel;
+afterEach(() => kernel?.stop());
+
+/** Keeps the thread of a cell busy. */
+const BLOCK = 'const block = (ms: number) => { const end = Date.now() + ms; while (Date.now() < end); };';
+
+test('what a cell that never yields prints and updates is seen at once', async () => {
+  kernel = await RawKernel.start();
+  await kernel.execute(`${BLOCK}
+const show = (globalThis as any)[Symbol.for('patchwise.display')];
+show('step 0', { id: 'd' });`);
+  const id =
+    kernel.begin(`console.log('one'); console.error('two'); console.log('three'); console.log('four');
+show('step 1', { id: 'd', update: true });
+block(8000);
+console.log('end');`);
+  await until(() => kernel.textOf(id) === 'one\ntwo\nthree\nfour\n', 5000);
+  await until(() => kernel.outputsOf(id).some(({ type }) => type === 'update_display_data'), 5000);
+  expect(kernel.replies.some(({ parent }) => parent === id)).toBe(false); // it still runs
+  await kernel.request('interrupt_request', {}, 'control');
+  expect((await kernel.finished(id)).reply.status).toBe('error');
+});
+
+test.each([
+  ['process.kill(process.pid, "SIGKILL")', 'SIGKILL', 'block(500);'],
+  ['process.abort()', 'SIGABRT', ''],
+])('what was printed before %s arrives', async (end, signal, before) => {
+  kernel = await RawKernel.start();
+  await kernel.execute(BLOCK);
+  const lines = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join('');
+  const id = kernel.begin(`for (let n = 0; n < 500; n++) console.log('line', n); ${before} ${end};`);
+  expect(await kernel.exit).toEqual([null, signal]);
+  await until(() => kernel.textOf(id) === lines);
+});
+
+test('100,000 lines come in few messages, whole and in order', async () => {
+  kernel = await RawKernel.start();
+  const { outputs } = await kernel.execute(
+    `for (let n = 0; n < 100_000; n++) (n % 1000 ? console.log : console.error)('é', n)`,
+  );
+  expect(outputs.map(({ content }) => content.text).join('')).toBe(
+    Array.from({ length: 100_000 }, (_, n) => `é ${n}\n`).join(''),
+  );
+  expect(outputs.length).toBeLessThan(500);
+  const long = await kernel.execute(`console.log('a'.repeat(300_000)); console.log('b')`);
+  expect(long.outputs.map(({ content }) => content.text).join('')).toBe(`${'a'.repeat(300_000)}\nb\n`);
+});
+
+test('no half of a surrogate pair reaches a front end, and backslashes stay', async () => {
+  kernel = await RawKernel.start();
+  const half = `'👍'.slice(0, 1)`;
+  const { outputs } = await kernel.execute(`console.log(${half}, '👍', '\\\\ud83d');
+const show = (globalThis as any)[Symbol.for('patchwise.display')];
+show({ [Symbol.for('Jupyter.display')]: () => ({ 'text/plain': ${half}, 'application/json': { [${half}]: [${half} + '\\\\ud800'] } }) });
+throw new Error('broken ' + ${half} + 'x')`);
+  const [printed, shown, error] = outputs;
+  expect(printed!.content.text).toBe('\ufffd 👍 \\ud83d\n');
+  expect(shown!.content.data).toEqual({
+    'text/plain': '\ufffd',
+    'application/json': { '\ufffd': ['\ufffd\\ud800'] },
+  });
+  expect(error!.content.evalue).toBe('broken \ufffdx');
+  expect(() => encodeURIComponent(error!.content.traceback.join(''))).not.toThrow();
+});
+
+test('a display that cannot be said in JSON takes no other with it', async () => {
+  kernel = await RawKernel.start();
+  const { reply, outputs } = await kernel.execute(`
+const show = (globalThis as any)[Symbol.for('patchwise.display')];
+const bundle = (data: object) => ({ [Symbol.for('Jupyter.display')]: () => data });
+const circular: { self?: object } = {};
+circular.self = circular;
+for (const id of ['a', 'b', 'c', 'd']) show('first', { id });
+show(bundle({ 'application/json': { n: 1n } }), { id: 'a' });
+show('last', { id: 'b' });
+show(bundle({ 'application/json': circular }), { id: 'c' });
+console.log('printed');
+show('last', { id: 'd' });`);
+  expect(reply.status).toBe('ok');
+  const updates = outputs.filter(({ type }) => type === 'update_display_data');
+  expect(updates.map(({ content }) => [content.transient.display_id, content.data['text/plain']])).toEqual([
+    ['b', "'last'"],
+    ['d', "'last'"],
+  ]);
+  const errors = outputs
+    .filter(({ content }) => content.name === 'stderr')
+    .map(({ content }) => content.text);
+  expect(errors.join('')).toMatch(
+    /A display was not updated:.*BigInt.*A display was not updated:.*circular/s,
+  );
+  expect((await kernel.execute('1')).reply.status).toBe('ok');
+});
+
+test('a client with the identity of another is answered on every socket', async () => {
+  kernel = await RawKernel.start();
+  for (const name of ['shell', 'control'] as const) {
+    const old = kernel.sockets[name];
+    // The old connection stays open, as that of a laptop that sleeps does.
+    kernel.sockets[name] = kernel.again(name);
+    expect(await kernel.request('kernel_info_request', {}, name)).toMatchObject({ status: 'ok' });
+    old.close();
+  }
+  const old = kernel.sockets.stdin;
+  kernel.sockets.stdin = kernel.again('stdin');
+  await sleep(200);
+  const id = kernel.begin(`await (globalThis as any)[Symbol.for('patchwise.input')]('name?')`, {
+    allow_stdin: true,
+  });
+  await until(() => kernel.replies.find(({ type, parent }) => type === 'input_request' && parent === id));
+  kernel.send('stdin', 'input_reply', { value: 'Ada' });
+  const { outputs } = await kernel.finished(id);
+  expect(outputs.at(-1)!.content.data['text/plain']).toBe("'Ada'");
+  old.close();
+});
+
+test('an interrupt reaches the child that a cell waits for, and no detached one', async () => {
+  kernel = await RawKernel.start();
+  const { outputs } = await kernel.execute(`
+import { execFileSync, execSync, spawn } from 'node:child_process';
+spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).pid`);
+  const detached = Number(outputs.at(-1)!.content.data['text/plain']);
+  try {
+    for (const waits of [`execSync('sleep 60; echo')`, `execFileSync('sleep', ['60'])`]) {
+      const id = kernel.begin(`console.log('begun'); ${waits}`);
+      await until(() => kernel.textOf(id) === 'begun\n');
+      await sleep(300);
+      await kernel.request('interrupt_request', {}, 'control');
+      expect((await kernel.finished(id)).reply.status).toBe('error');
+    }
+    expect(process.kill(detached, 0)).toBe(true);
+    expect((await kernel.execute('1')).reply.status).toBe('ok');
+  } finally {
+    process.kill(detached, 'SIGKILL');
+  }
+});
+
+test('what children and fs.writeSync put on file descriptor 1 belongs to the cell', async () => {
+  kernel = await RawKernel.start();
+  const { reply, outputs } = await kernel.execute(`
+import { execSync, spawnSync } from 'node:child_process';
+import { writeSync } from 'node:fs';
+console.log('before');
+execSync('echo é from a shell', { stdio: 'inherit' });
+console.log('between');
+writeSync(1, 'by number\\n');
+spawnSync('sh', ['-c', 'head -c 300000 /dev/zero | tr "\\\\0" x; echo'], { stdio: ['ignore', 'inherit', 'ignore'] });`);
+  expect(reply.status).toBe('ok');
+  const lines = outputs
+    .map(({ content }) => content.text)
+    .join('')
+    .split('\n');
+  expect(lines.sort()).toEqual(['', 'before', 'between', 'by number', 'x'.repeat(300_000), 'é from a shell']);
+  const later = await kernel.execute(`import { spawn } from 'node:child_process';
+await new Promise((done) => spawn('sh', ['-c', 'sleep 0.3; echo later'], { stdio: 'inherit' }).on('exit', done));`);
+  expect(later.outputs[0]).toMatchObject({ type: 'stream', content: { name: 'stdout', text: 'later\n' } });
+});
+
+test('a client does not wait for ever for a kernel that stopped to answer', async () => {
+  const client = await KernelClient.start({ cwd: tmpdir(), heartTimeoutMs: 1000 });
+  const busy = client.execute('const end = Date.now() + 4000; while (Date.now() < end);');
+  expect((await busy).content.status).toBe('ok'); // it was busy, and its heart went on beating
+  const waiting = client.execute('await new Promise(() => {})');
+  process.kill(client.process.pid!, 'SIGSTOP');
+  await expect(waiting).rejects.toThrow('stopped to answer');
+  await client.close();
+});
+
+test('a kernel without a place for its pipe starts nevertheless', async () => {
+  kernel = await RawKernel.start({ TMPDIR: '/nonexistent' });
+  const { outputs } = await kernel.execute(`console.log('here')`);
+  expect(outputs.map(({ content }) => content.text)).toEqual(['here\n']);
+});

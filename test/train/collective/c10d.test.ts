@@ -1,0 +1,141 @@
+import { fork } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { builtC10d } from '../../../src/train/collective/c10d/addon';
+import { connectC10d } from '../../../src/train/collective/c10d/c10d';
+import type { Collective } from '../../../src/train/collective/collective';
+
+const reason = builtC10d() ? undefined : 'c10d is not built (npx patchwise backend build libtorch)';
+if (reason) console.error(`skipped: ${reason}`);
+
+const open: Collective[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((collective) => collective.close()));
+});
+
+async function group(worldSize: number, timeout = 20): Promise<Collective[]> {
+  const options = { worldSize, ...place(await freePort()), timeout };
+  const ranks = await Promise.all(
+    Array.from({ length: worldSize }, (_, rank) => connectC10d({ ...options, rank })),
+  );
+  open.push(...ranks);
+  return ranks;
+}
+
+const place = (port: number) => ({ address: '127.0.0.1', port, storeIsServed: false, session: 'test' });
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function failures(promises: readonly Promise<unknown>[]): Promise<string[]> {
+  const settled = await Promise.allSettled(promises);
+  return settled.map((result) =>
+    result.status === 'rejected' ? (result.reason as Error).message : 'no error',
+  );
+}
+
+describe.skipIf(reason)('c10d collective', { timeout: 60_000 }, () => {
+  it('sums, broadcasts from any rank, gathers arrays of different lengths; the same bits on every rank', async () => {
+    const ranks = await group(3);
+    const arrays = ranks.map((_, r) => [
+      Float32Array.from({ length: 70_001 }, (_, i) => Math.sin(i * (r + 1)) / 3),
+      Float32Array.of(r, 1),
+    ]);
+    const wanted = Float32Array.from(
+      arrays[0]![0]!,
+      (value, i) => value + arrays[1]![0]![i]! + arrays[2]![0]![i]!,
+    );
+    await Promise.all(ranks.map((rank, r) => rank.allReduce(arrays[r]!, 'gradients')));
+    expect([...arrays[1]![1]!]).toEqual([3, 3]);
+    for (const [i, value] of arrays[0]![0]!.entries())
+      expect(Math.abs(value - wanted[i]!)).toBeLessThan(1e-6);
+    for (const other of arrays.slice(1))
+      expect(Buffer.from(other[0]!.buffer).equals(Buffer.from(arrays[0]![0]!.buffer))).toBe(true);
+
+    const given = ranks.map((_, r) => [Float32Array.of(r, r * 10)]);
+    await Promise.all(ranks.map((rank, r) => rank.broadcast(given[r]!, 2)));
+    expect(given).toEqual(ranks.map(() => [Float32Array.of(2, 20)]));
+    const all = await Promise.all(ranks.map((rank, r) => rank.allGather(new Float32Array(r).fill(r))));
+    for (const gathered of all) expect(gathered).toEqual([0, 1, 2].map((r) => new Float32Array(r).fill(r)));
+  });
+
+  it('several operations may be under way at once, in the order of the calls', async () => {
+    const ranks = await group(2);
+    const arrays = ranks.map((_, r) =>
+      Array.from({ length: 8 }, (_, i) => new Float32Array(5000).fill(i + r)),
+    );
+    await Promise.all(
+      ranks.flatMap((rank, r) => arrays[r]!.map((array, i) => rank.allReduce([array], `bucket ${i}`))),
+    );
+    for (const mine of arrays) expect(mine.map((array) => array[4999])).toEqual([1, 3, 5, 7, 9, 11, 13, 15]);
+  });
+
+  it('finds out ranks that are at different operations, on every rank', async () => {
+    const ranks = await group(2);
+    const errors = await failures([
+      ranks[0]!.barrier('epoch'),
+      ranks[1]!.allReduce([new Float32Array(4)], 'gradients'),
+    ]);
+    for (const error of errors)
+      expect(error).toMatch(
+        /allReduce barrier epoch of 1 numbers.*allReduce gradients of 4|allReduce gradients of 4.*barrier epoch/,
+      );
+  });
+
+  it('carries the reason of a rank that gave up to all others, and names one that is late', async () => {
+    const ranks = await group(3);
+    const work = failures([0, 2].map((r) => ranks[r]!.barrier()));
+    await ranks[1]!.close('volume 7 cannot be read');
+    for (const error of await work) expect(error).toContain('rank 1: volume 7 cannot be read');
+    const others = await group(3, 1);
+    for (const error of await failures([0, 2].map((r) => others[r]!.barrier())))
+      expect(error).toContain('rank 1 did not come within 1 s');
+  });
+
+  it('says who did not come to the rendezvous, and that the port is taken', async () => {
+    const options = { worldSize: 3, ...place(await freePort()), timeout: 1 };
+    for (const error of await failures([0, 2].map((rank) => connectC10d({ ...options, rank }))))
+      expect(error).toContain('rank 1 did not come within 1 s');
+    const server = createServer();
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, resolve));
+    const error = await connectC10d({ ...options, port, rank: 0 }).catch((problem: Error) => problem);
+    expect((error as Error).cause).toMatchObject({ code: 'EADDRINUSE' });
+    server.close();
+  });
+
+  it.each([0, 1])('is an error on every other rank within seconds when rank %i is killed', async (dead) => {
+    const port = await freePort();
+    const ranks = [0, 1, 2].map((rank) => {
+      const child = fork(join(__dirname, 'c10d-rank.cjs'), {
+        env: { ...process.env, WORLD: JSON.stringify({ rank, worldSize: 3, ...place(port), timeout: 60 }) },
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      });
+      const heard: string[] = [];
+      child.on('message', (message) => heard.push(String(message)));
+      return { child, heard };
+    });
+    try {
+      while (ranks.some(({ heard }) => heard.length === 0))
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      const start = Date.now();
+      ranks[dead]!.child.kill('SIGKILL');
+      const alive = ranks.filter((_, rank) => rank !== dead);
+      while (alive.some(({ heard }) => heard.length < 2)) {
+        expect(Date.now() - start).toBeLessThan(15_000);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      for (const { heard } of alive) expect(heard[1]).toContain(`rank ${dead} died`);
+    } finally {
+      for (const { child } of ranks) child.kill('SIGKILL');
+    }
+  });
+});

@@ -1,0 +1,135 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { backendNames, useBackend } from '../../../src/compute/backend';
+import { Adam, clipByGlobalNorm } from '../../../src/train/learn/adam';
+import { BackendAdam, clipping } from '../../../src/train/learn/backend-adam';
+import { learningRateAt } from '../../../src/train/learn/schedule';
+
+beforeAll(async () => {
+  await useBackend('cpu');
+});
+
+describe('Adam', () => {
+  it('moves weights as torch.optim.Adam(lr=0.1, betas=(0.5, 0.9)) does', () => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const adam = new Adam(weights, { learningRate: 0.1, betas: [0.5, 0.9] });
+    for (const g of torchGradients) adam.step(new Map([['w', Float32Array.from(g)]]));
+    [...weights.get('w')!.dataSync()].forEach((w, i) => {
+      expect(w).toBeCloseTo(torchWeights[i]!, 6);
+    });
+  });
+
+  it.each([
+    [true, [0.23079165608207505, -0.9382313465181652, 1.7627494456295167]],
+    [false, [0.23296016222139698, -0.8690958508885557, 1.7454961747864257]],
+  ])('decays weights of 0.1 as AdamW (decoupled: %s) or Adam of PyTorch do', (decoupled, wanted) => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([0.5, -1, 2]))]]);
+    const adam = new Adam(weights, { learningRate: 0.1, betas: [0.5, 0.9], weightDecay: 0.1, decoupled });
+    for (const g of [
+      [0.1, -0.2, 0.3],
+      [0.3, 0.1, -0.05],
+      [0, 0.2, 0.1],
+    ])
+      adam.step(new Map([['w', Float32Array.from(g)]]));
+    [...weights.get('w')!.dataSync()].forEach((w, i) => {
+      expect(w).toBeCloseTo(wanted[i]!, 6);
+    });
+  });
+
+  it('goes on to the bit from its state', () => {
+    const start = () => new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const [whole, first] = [start(), start()];
+    const options = { learningRate: 0.1, betas: [0.5, 0.9] as const };
+    const adam = new Adam(whole, options);
+    const before = new Adam(first, options);
+    for (const g of torchGradients) adam.step(new Map([['w', Float32Array.from(g)]]));
+    before.step(new Map([['w', Float32Array.from(torchGradients[0]!)]]));
+    const after = new Adam(first, options);
+    after.load(before.state(), before.steps);
+    for (const g of torchGradients.slice(1)) after.step(new Map([['w', Float32Array.from(g)]]));
+    expect(first.get('w')!.dataSync()).toEqual(whole.get('w')!.dataSync());
+    expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
+  });
+});
+
+describe('learning rate', () => {
+  it('stays, or falls along half a cosine', () => {
+    const at = (schedule: 'constant' | 'cosine') =>
+      [0, 50, 100].map((step) => learningRateAt({ learningRate: 2, schedule }, step, 100));
+    expect(at('constant')).toEqual([2, 2, 2]);
+    const [first, middle, last] = at('cosine');
+    expect(first).toBe(2);
+    expect(middle).toBeCloseTo(1.02, 9);
+    expect(last).toBeCloseTo(0.04, 9);
+  });
+
+  it('grows over the warm-up, then goes the way of its schedule', () => {
+    const at = (step: number) =>
+      learningRateAt({ learningRate: 2, schedule: 'cosine', warmup: 4 }, step, 104);
+    expect([0, 1, 2, 3].map(at)).toEqual([0.5, 1, 1.5, 2]);
+    expect(at(4)).toBe(2);
+    expect(at(54)).toBeCloseTo(1.02, 9);
+  });
+});
+
+describe('clipping', () => {
+  it('scales to the limit over all arrays, and leaves smaller gradients alone', () => {
+    const gradients = [Float32Array.of(3), Float32Array.of(0, 4)];
+    expect(clipByGlobalNorm(gradients, 10)).toBe(5);
+    expect(gradients).toEqual([Float32Array.of(3), Float32Array.of(0, 4)]);
+    expect(clipByGlobalNorm(gradients, 0)).toBe(5);
+    expect(clipByGlobalNorm(gradients, 1)).toBe(5);
+    expect(gradients[0]![0]).toBeCloseTo(0.6, 5);
+    expect(gradients[1]![1]).toBeCloseTo(0.8, 5);
+  });
+});
+
+const torchGradients = [
+  [0.3, -1.2, 0],
+  [0.1, 0.4, 2],
+  [-0.7, 0.05, 1e-4],
+];
+
+/** PyTorch 2.13.0+cpu, after these three steps. */
+const torchWeights = [0.89536828, -1.8806639, 0.35852265];
+
+const hasLibtorch = backendNames.includes('libtorch');
+if (!hasLibtorch)
+  console.log('skipped: backend libtorch is not built (npx patchwise backend build libtorch)');
+
+describe.skipIf(!hasLibtorch)('Adam on the backend', () => {
+  beforeAll(async () => {
+    await useBackend('libtorch');
+  });
+  afterAll(async () => {
+    await useBackend('cpu');
+  });
+
+  const options = { learningRate: 0.1, betas: [0.5, 0.9] as const };
+  const gradient = (g: readonly number[]) => ({ w: tf.tensor1d([...g]) });
+
+  it('moves weights as torch.optim.Adam does, and goes on from its state', () => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const before = new BackendAdam(weights, options);
+    before.step(gradient(torchGradients[0]!));
+    const after = new BackendAdam(weights, options);
+    after.load(before.state(), before.steps);
+    for (const g of torchGradients.slice(1)) after.step(gradient(g));
+    [...weights.get('w')!.dataSync()].forEach((w, i) => {
+      expect(w).toBeCloseTo(torchWeights[i]!, 6);
+    });
+    expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
+  });
+
+  it('clips as in arrays, and keeps no tensor', () => {
+    const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
+    const adam = new BackendAdam(weights, options);
+    const g = gradient([3, 0, 4]);
+    expect(clipping(g, 10)).toEqual({ norm: 5, scale: 1 });
+    expect(clipping(g, 0).scale).toBe(1);
+    expect(clipping(g, 1).scale).toBeCloseTo(0.2, 6);
+    const alive = tf.memory().numTensors;
+    for (let i = 0; i < 5; i++) adam.step(g, 0.1, 0.2);
+    expect(tf.memory().numTensors).toBe(alive);
+  });
+});
