@@ -110,7 +110,7 @@ describe('the lock', { timeout: 60_000 }, () => {
     const output = join(folder(), 'locked');
     mkdirSync(output);
     const script = `
-      const { lockStore } = require(${JSON.stringify(compiledFile('src', 'volume', 'store', 'lock.js'))});
+      const { lockStore } = require(${JSON.stringify(compiledFile('src', 'volume', 'prepare', 'lock.js'))});
       const fs = require('node:fs'), gone = require('node:os').hostname() + ' 99999999 long ago';
       const rest = (ms) => new Promise((done) => setTimeout(done, ms));
       process.chdir(${JSON.stringify(output)});
