@@ -1,4 +1,5 @@
-import { compiledFile, type LongCall, type Vec3 } from '../src/index';
+import type { LongCall, Vec3 } from '../src/index';
+import { compiledFile } from '../src/internal';
 import { findPython } from './python';
 import { type BenchReport, machine } from './report';
 import { type Measured, measure, measuredRows, pythonMeasured } from './side';

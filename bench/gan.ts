@@ -10,14 +10,13 @@ import {
   type Run,
   readVolume,
   reconstruct,
-  resolveIntensity,
   ssim,
-  toModel,
   train,
   type Vec3,
   Volume,
   writeVolume,
 } from '../src/index';
+import { resolveIntensity, toModel } from '../src/internal';
 import { type BenchReport, type BenchRow, machine } from './report';
 
 export interface GanBenchOptions extends LongCall {

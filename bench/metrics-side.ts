@@ -1,4 +1,5 @@
-import { ErrorSums, mae, psnr, rmse, ssim, VoxelMemory } from '../src/index';
+import { mae, psnr, rmse, ssim, VoxelMemory } from '../src/index';
+import { ErrorSums } from '../src/internal';
 import { measureCall } from './side';
 
 /**

@@ -1,4 +1,5 @@
-import { compiledFile, type LongCall } from '../src/index';
+import type { LongCall } from '../src/index';
+import { compiledFile } from '../src/internal';
 import { findPython } from './python';
 import { type BenchReport, type BenchRow, machine } from './report';
 import { type Measured, measure, measuredRows, pythonMeasured } from './side';

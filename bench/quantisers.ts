@@ -8,7 +8,6 @@ import {
   InvalidArgument,
   type LongCall,
   type ModelConfig,
-  packageRoot,
   perplexity,
   phantom,
   type Run,
@@ -18,6 +17,7 @@ import {
   Volume,
   writeVolume,
 } from '../src/index';
+import { packageRoot } from '../src/internal';
 import { type BenchReport, type BenchRow, machine } from './report';
 
 export interface QuantisersBenchOptions extends LongCall {

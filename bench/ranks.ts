@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { backendNames, type LongCall, type MetricRecord, train, type Vec3 } from '../src/index';
+import { type LongCall, type MetricRecord, train, type Vec3 } from '../src/index';
+import { backendNames } from '../src/internal';
 import { quiet } from './quiet';
 import { type BenchReport, type BenchRow, machine, median, row } from './report';
 

@@ -5,19 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
+import { isPatchwiseError, UnavailableBackend, useBackend } from '../src/index';
 import {
   Adam,
   type AdamOptions,
   BackendAdam,
   clipByGlobalNorm,
   clipping,
-  isPatchwiseError,
   movesWeights,
   storeActivationsIn,
-  UnavailableBackend,
-  useBackend,
   VqGan,
-} from '../src/index';
+} from '../src/internal';
 import type { StepSetup } from './step-sides';
 
 interface Entry {

@@ -2,13 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import {
-  type Checkpointing,
-  compiledFile,
-  type ModelConfig,
-  type Precision,
-  packageRoot,
-} from '../src/index';
+import type { Checkpointing, ModelConfig, Precision } from '../src/index';
+import { compiledFile, packageRoot } from '../src/internal';
 
 export type Device = 'cpu' | 'cuda';
 

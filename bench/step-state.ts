@@ -1,15 +1,8 @@
 /** What every side of `bench step` starts from. */
 import { writeFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  type ModelConfig,
-  phantom,
-  resolveIntensity,
-  toModel,
-  useBackend,
-  type Vec3,
-  VqGan,
-} from '../src/index';
+import { type ModelConfig, phantom, useBackend, type Vec3 } from '../src/index';
+import { resolveIntensity, toModel, VqGan } from '../src/internal';
 
 /**
  * Writes fresh weights, a codebook and patches of chest phantoms to `stem`.json and .bin. The codes are spread wider

@@ -2,16 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  backendNames,
   type Checkpointing,
   InvalidArgument,
   type LongCall,
   type Precision,
   presetNamed,
-  stepWork,
   UnavailableBackend,
   type Vec3,
 } from '../src/index';
+import { backendNames, stepWork } from '../src/internal';
 import { findPython } from './python';
 import { quiet } from './quiet';
 import { type BenchReport, machine } from './report';

@@ -12,9 +12,9 @@ import {
   type StoredVolume,
   useBackend,
   type Vec3,
-  VqGan,
   writeVolume,
 } from '../src/index';
+import { VqGan } from '../src/internal';
 import { type BenchReport, type BenchRow, machine, row } from './report';
 
 export interface StoreBenchOptions extends LongCall {

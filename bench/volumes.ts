@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { compiledFile, type LongCall, type Vec3 } from '../src/index';
+import type { LongCall, Vec3 } from '../src/index';
+import { compiledFile } from '../src/internal';
 import { findPython } from './python';
 import { type BenchReport, type BenchRow, machine, row } from './report';
 

@@ -3,8 +3,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
-  checkVolume,
-  convertDicom,
   InvalidArgument,
   isPatchwiseError,
   type LongCall,
@@ -12,8 +10,8 @@ import {
   patientByName,
   prepareDataset,
   readVolume,
-  searchFolder,
 } from '../src/index';
+import { checkVolume, convertDicom, searchFolder } from '../src/internal';
 
 /** A collection somebody can download. */
 export interface Collection {

@@ -4,8 +4,8 @@ import { AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type * as Library from '../src/index';
 import type { Run } from '../src/index';
+import type * as Internal from '../src/internal';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
 import { PACKAGE } from './checker/package-types';
 import type { DisplayOptions, MimeBundle } from './display/display';
@@ -85,13 +85,15 @@ function present(value: unknown): MimeBundle | undefined {
 let libraryPath: string | undefined;
 
 /**
- * The library once a cell has loaded it: no value of its classes can exist before, and the kernel starts without its
+ * The library once a cell has loaded it: no value of its classes exists before, and the kernel starts without its
  * weight. It is the notebook's own copy where there is one, of whatever version.
  */
-function library(): Partial<typeof Library> | undefined {
+function library(): Partial<typeof Internal> | undefined {
   try {
-    libraryPath ??= createRequire(join(process.cwd(), 'cell.js')).resolve(PACKAGE);
-    return require.cache[libraryPath]?.exports as Partial<typeof Library> | undefined;
+    const notebookRequire = createRequire(join(process.cwd(), 'cell.js'));
+    libraryPath ??= notebookRequire.resolve(PACKAGE);
+    if (require.cache[libraryPath] === undefined) return undefined;
+    return notebookRequire(`${PACKAGE}/internal`) as Partial<typeof Internal>;
   } catch {
     return undefined; // nothing of that name can be found, so nothing of it is loaded
   }

@@ -1,18 +1,28 @@
-/** The public names of Patchwise. */
+/**
+ * Patchwise trains 3D VQ-GANs on full-resolution CT, patch by patch, in several processes, and blends what the model
+ * makes of the patches into one volume. These are the names that a notebook uses:
+ *
+ * ```ts
+ * import * as pw from 'patchwise';
+ *
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 4 }); // returns at once
+ * run.live(); // a figure that keeps moving
+ * await run.done;
+ * const { linear, gaussian } = await pw.reconstructWindows(run, ct, { windows: ['linear', 'gaussian'] });
+ * pw.compareVolumes(ct, { linear, gaussian });
+ * ```
+ *
+ * Sizes and positions are `[x, y, z]` in voxels, spacings in mm. `patchwise/internal` has what the command line, the
+ * kernel and the benches need beside these.
+ */
 export { Codes, type CodesGeometry, type CodesInit, type CodesModel } from './codes/codes';
 export { type EncodedCohort, type EncodedRow, encodeFiles } from './codes/cohort';
 export { type DecodeOptions, decode, decodeToFile } from './codes/decode';
-export { type EncodedPatch, type EncodeOptions, encode, encodePatches } from './codes/encode';
+export { type EncodeOptions, encode } from './codes/encode';
 export { readCodes, writeCodes } from './codes/file';
-export { type BackendInfo, type BackendName, backendNames, useBackend } from './compute/backend';
-export { movesWeights } from './compute/kernels';
-export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
-export { type Precision, precisions, storeActivationsIn } from './compute/precision';
-export {
-  buildTensorflow,
-  type TensorflowBuild,
-  type TensorflowBuildOptions,
-} from './compute/tensorflow/build';
+export { type BackendInfo, type BackendName, useBackend } from './compute/backend';
+export type { Precision } from './compute/precision';
 export {
   CollectiveFailed,
   InvalidArgument,
@@ -27,13 +37,8 @@ export {
   UnavailablePackage,
   UnreadableFile,
 } from './errors';
-export {
-  borderDistances,
-  type DistanceOptions,
-  type DistanceRow,
-  qualityByDistance,
-} from './evaluate/border-distance';
-export { type Budget, budgets, equalSteps, type StepLoad, voxelsPerStep } from './evaluate/budget';
+export { type DistanceOptions, type DistanceRow, qualityByDistance } from './evaluate/border-distance';
+export { type Budget, equalSteps } from './evaluate/budget';
 export {
   type CompareOptions,
   Comparison,
@@ -58,7 +63,6 @@ export {
   type Evaluation,
   evaluateFiles,
   type MetricName,
-  metricNames,
 } from './evaluate/evaluate';
 export {
   danfo,
@@ -68,14 +72,11 @@ export {
   frameOf,
   frameRows,
   frameToCsv,
-  recordRows,
   runFrame,
 } from './evaluate/frames';
-export { ErrorSums, mae, psnr, rmse } from './evaluate/metrics';
-export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
+export { mae, psnr, rmse } from './evaluate/metrics';
 export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export { type PairedDifference, pairedDifference } from './evaluate/paired';
-export { chooseCheckpoint } from './evaluate/pass';
 export {
   type Blending,
   type ModelSource,
@@ -87,35 +88,27 @@ export {
   reconstructWindows,
 } from './evaluate/reconstruct';
 export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
-export { patchBorders, type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
+export { type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
 export { ssimMap } from './evaluate/ssim-map';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
 export { type PatchRow, patchErrors } from './evaluate/worst-patches';
-export { type ExportOptions, exportOnnx, exportSafetensors, onnxParts } from './interchange/export';
+export { type ExportOptions, exportOnnx, exportSafetensors } from './interchange/export';
 export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';
 export { perplexity, usage } from './model/codebook';
 export type { ModelConfig } from './model/config';
-export { type Fit, type FitRequest, fitMemory, memoryRemedies } from './model/forecast/fit';
 export {
   type ForecastDevice,
   type ForecastOptions,
-  forecastDevices,
   forecastMemory,
-  forecastReconstruction,
   type MemoryForecast,
-  processBytes,
 } from './model/forecast/forecast';
-export { stepWork } from './model/forecast/work';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
-export { type Estimator, estimatorNames } from './model/quantisers/estimators';
-export { fitQuantiser, type QuantiserConfig } from './model/quantisers/options';
-export { type Quantiser, type QuantiserName, quantiserNames } from './model/quantisers/quantiser';
-export { type Checkpointing, checkpointings } from './model/resblock';
-export { fewLatents } from './model/supply';
-export { VqGan } from './model/vqgan';
-export { compiledFile, packageRoot, version } from './package';
+export type { QuantiserConfig } from './model/quantisers/options';
+export type { Quantiser, QuantiserName } from './model/quantisers/quantiser';
+export type { Checkpointing } from './model/resblock';
+export { version } from './package';
 export {
   type BlendOptions,
   blendPatches,
@@ -125,7 +118,6 @@ export {
   type PatchSource,
   type Slab,
 } from './patch/blend';
-export { type BlendToDatasetOptions, blendToDataset } from './patch/blend-dataset';
 export { type BlendToFileOptions, blendToFile } from './patch/blend-file';
 export {
   type ExtractOptions,
@@ -134,19 +126,11 @@ export {
   type PadMode,
   type VoxelSource,
 } from './patch/extract';
-export {
-  type Grid,
-  type GridLayout,
-  type GridOptions,
-  patchPlace,
-  patchStart,
-  planGrid,
-  scaleGrid,
-} from './patch/grid';
+export { type Grid, type GridLayout, type GridOptions, planGrid } from './patch/grid';
 export type { RangeOption, WindowOption } from './patch/pair';
 export { type PatchSelection, selectForeground } from './patch/select';
-export { type SsimOptions, SsimSums, ssim } from './patch/ssim';
-export { axisWindows, patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
+export { type SsimOptions, ssim } from './patch/ssim';
+export { patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
 export { codesFigure } from './plot/codes';
 export { type ComparisonFigureOptions, comparisonFigure } from './plot/comparison/comparison';
 export { distanceFigure } from './plot/comparison/distance';
@@ -154,71 +138,41 @@ export { comparisonTable, seamFigure } from './plot/comparison/panels';
 export { sweepFigure } from './plot/comparison/sweep';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/comparison/worst-patches';
 export { clearOutput, type DisplayOptions, display, input } from './plot/display';
-export { evaluationTables } from './plot/evaluation';
 export { Figure } from './plot/figure';
-export { gridFigure, gridTable } from './plot/grid';
+export { gridFigure } from './plot/grid';
 export { progress, progressBar } from './plot/progress-bar';
 export { html, json, latex, markdown, png, Rich, svg } from './plot/rich';
-export { runComparisonFigure, runComparisonTables } from './plot/run/comparison';
-export { thin } from './plot/run/decimate';
-export { rankTimesFigure, timeLost } from './plot/run/rank-times';
-export { runFigure, seriesFigure } from './plot/run/run';
-export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
-export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, titleOf, toBundle } from './plot/show';
-export { shownRuns } from './plot/shown';
+export { runComparisonFigure } from './plot/run/comparison';
+export { rankTimesFigure } from './plot/run/rank-times';
+export { runFigure } from './plot/run/run';
 export { Table } from './plot/table';
-export { duration, runLines, runNotices } from './plot/terminal';
 export { baseLayout, graphAxis, palette } from './plot/theme';
 export { volumeFigure } from './plot/volume';
 export type { LongCall, Progress } from './progress';
-export { buildC10d } from './train/collective/c10d/build';
-export { type CollectiveName, collectiveNames } from './train/collective/connect';
+export type { CollectiveName } from './train/collective/connect';
 export { type HeldOut, heldOut } from './train/data/held-out';
-export { type RunSide, type SideOf, sidesOf } from './train/data/sides';
-export { Adam, type AdamOptions, clipByGlobalNorm } from './train/learn/adam';
-export { BackendAdam, clipping } from './train/learn/backend-adam';
 export {
   checkRanks,
   type RanksCheck,
   type RanksCheckOptions,
   type RanksFinding,
 } from './train/ranks/check-ranks';
-export { runRank } from './train/ranks/rank';
-export { supervise } from './train/ranks/supervisor';
 export type { ChosenCheckpoint } from './train/record/choose-checkpoint';
 export type { LatestSlices } from './train/record/latest-slices';
-export { type MetricRecord, withoutClock } from './train/record/metrics-log';
+export type { MetricRecord } from './train/record/metrics-log';
 export type { Pace } from './train/record/pace';
 export { runsRoot, type StoredConfig } from './train/record/run-folder';
 export type { RunStatus } from './train/record/status';
-export { attach, LiveView, listRuns, live, Run } from './train/run';
-export { type RunConfig, resolveConfig, type TrainOptions } from './train/settings/config';
-export { readConfig } from './train/settings/config-file';
-export {
-  type RunResult,
-  type RunSummary,
-  type RunsSideBySide,
-  runSummaries,
-  runsSideBySide,
-} from './train/side-by-side';
-export { prepareRun, train } from './train/train';
-export { type FolderContent, searchFolder } from './volume/folder';
-export { convertDicom } from './volume/foreign';
+export { attach, listRuns, live, Run } from './train/run';
+export type { RunConfig, TrainOptions } from './train/settings/config';
+export { train } from './train/train';
 export type { NiftiHeader } from './volume/header';
-export { fromModel, type Intensity, type IntensitySpec, resolveIntensity, toModel } from './volume/intensity';
+export type { Intensity, IntensitySpec } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom/phantom';
 export { patientByName } from './volume/prepare/patients';
 export { type Prepared, type PrepareOptions, prepareDataset } from './volume/prepare/prepare';
-export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/prepare/write-volume';
-export {
-  checkVolume,
-  type ReadOptions,
-  readHeader,
-  readVolume,
-  readVoxels,
-  type Voxels,
-} from './volume/read';
-export { type Dataset, isDataset, type OpenDatasetOptions, openDataset } from './volume/store/dataset';
+export { type ReadOptions, readHeader, readVolume, readVoxels, type Voxels } from './volume/read';
+export { type Dataset, type OpenDatasetOptions, openDataset } from './volume/store/dataset';
 export type { LeftOut, SplitName } from './volume/store/format';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
 export type { Vec3 } from './volume/vec3';

@@ -6,7 +6,7 @@ const root = resolve(__dirname, '..');
 /** More than this in one folder is no longer taken in at a glance. */
 const MOST_FILES = 28;
 
-/** DESIGN's data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
+/** What every part may import; docs/architecture.md says what is what. */
 const ground = [
   'spelling',
   'errors',
@@ -21,6 +21,7 @@ const ground = [
   'early-signals',
   'safetensors',
 ];
+/** The data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
 const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
 const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),
@@ -32,10 +33,11 @@ const allowed: Record<string, readonly string[]> = {
   compute: ground,
   model: [...ground, 'compute'],
   index: [...ground, ...flow],
-  cli: ['index', 'spelling', 'kernels', 'bench', 'early-signals'],
-  kernels: ['index', 'package', 'early-signals', 'timer', 'make-folder'],
-  bench: ['index', 'kernels'],
-  data: ['index', 'make-folder'],
+  internal: [...ground, ...flow],
+  cli: ['index', 'internal', 'spelling', 'kernels', 'bench', 'early-signals'],
+  kernels: ['index', 'internal', 'package', 'early-signals', 'timer', 'make-folder'],
+  bench: ['index', 'internal', 'kernels'],
+  data: ['index', 'internal', 'make-folder'],
 };
 
 /** The rooms of a part in the order of their imports: a file may import from its own room and those before it. */

@@ -27,6 +27,13 @@ describe('the package', () => {
     expect((await run(process.execPath, [join(folder, 'cell.cjs')])).stdout).toBe('54\n');
   });
 
+  it('gives what is not for notebooks as `patchwise/internal`', async () => {
+    const use = "require('patchwise/internal').duration(90)";
+    writeFileSync(join(folder, 'internal.cjs'), `console.log(${use}, require('patchwise').duration)`);
+    const { stdout } = await run(process.execPath, [join(folder, 'internal.cjs')]);
+    expect(stdout).toMatch(/^1 min 30 s undefined\n$|^\S.* undefined\n$/);
+  });
+
   it('loads as an ES module, names and all, without a warning', async () => {
     writeFileSync(join(folder, 'cell.mjs'), `import * as pw from 'patchwise'; ${program}`);
     const { stdout, stderr } = await run(process.execPath, [join(folder, 'cell.mjs')]);
@@ -52,6 +59,8 @@ describe('the package', () => {
     writeFileSync(
       file,
       `import * as pw from 'patchwise';
+import { compiledFile } from 'patchwise/internal';
+export const path: string = compiledFile('src', 'cli.js');
 export const grid: pw.Grid = pw.planGrid([64, 64, 76], { patch: [32, 32, 16] });
 export const psnr: number = pw.psnr(new Float32Array(8), new Float32Array(8), { dataRange: 2 });
 export async function main(run: pw.Run, ct: pw.Volume): Promise<number | undefined> {

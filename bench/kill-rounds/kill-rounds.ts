@@ -4,15 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import {
-  attach,
-  isPatchwiseError,
-  type LongCall,
-  type Run,
-  type TrainOptions,
-  train,
-  withoutClock,
-} from '../../src/index';
+import { attach, isPatchwiseError, type LongCall, type Run, type TrainOptions, train } from '../../src/index';
+import { withoutClock } from '../../src/internal';
 import { machine } from '../report';
 import { Dice } from './dice';
 import { mountSmallDisk } from './disk';

@@ -147,20 +147,7 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   ): TypeScript.ResolvedModuleWithFailedLookupLocations {
     const found = this.typescript.resolveModuleName(specifier, from, this.options, this, cache);
     if (found.resolvedModule || /^[./]/.test(specifier)) return found;
-    if (specifier !== PACKAGE) return this.#ofOurs(specifier, cache);
-    const path = slashed(join(packageRoot(), 'dist', 'src', 'index.d.ts'));
-    const extension = this.typescript.Extension.Dts;
-    return {
-      ...found,
-      resolvedModule: { resolvedFileName: path, extension, isExternalLibraryImport: false },
-    };
-  }
-
-  /** What the notebook's folder lacks may be one of our own dependencies (module-loader.ts). */
-  #ofOurs(
-    specifier: string,
-    cache: TypeScript.ModuleResolutionCache,
-  ): TypeScript.ResolvedModuleWithFailedLookupLocations {
+    // What the notebook's folder lacks may be this package or one of its own dependencies (module-loader.ts).
     const place = slashed(join(packageRoot(), 'index.ts'));
     return this.typescript.resolveModuleName(specifier, place, this.options, this, cache);
   }

@@ -25,14 +25,16 @@ type ResolveFilename = (request: string, ...rest: unknown[]) => string;
 export function forwardRequire(root = packageRoot()): void {
   const loader = Module as unknown as { _resolveFilename: ResolveFilename };
   const resolve = loader._resolveFilename;
+  const path = join(root, 'package.json');
+  const packageModule = { id: path, filename: path, paths: [join(root, 'node_modules')], children: [] };
   loader._resolveFilename = function (this: unknown, request, ...rest): string {
     if (request !== PACKAGE && !request.startsWith(`${PACKAGE}/`))
       return resolve.call(this, request, ...rest);
     try {
       return resolve.call(this, request, ...rest);
     } catch {
-      // With a separator at its end, lest a file beside the folder, `patchwise.json`, be taken for it.
-      return resolve.call(this, join(root, request.slice(PACKAGE.length), sep), ...rest);
+      // The package finds itself by its name, through the `exports` of its package.json.
+      return resolve.call(this, request, packageModule, ...rest.slice(1));
     }
   };
 }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../../src/index';
 import type { Run } from '../../src/index';
+import type * as Internal from '../../src/internal';
 import {
   type CellEngine,
   type CellError,
@@ -74,7 +75,8 @@ class Magics {
 
   /** `preset=toy data=… ranks=4`; the first word may be a preset or a YAML file instead. */
   async run(text: string): Promise<Run> {
-    const { presets, readConfig, train } = library();
+    const { presets, train } = library();
+    const { readConfig } = notebookRequire()(`${PACKAGE}/internal`) as typeof Internal;
     const words = text.split(/\s+/).filter((word) => word !== '');
     const file = words.find((word) => /\.ya?ml$/.test(word));
     const overrides = words.filter((word) => word !== file);
@@ -184,5 +186,9 @@ function noRuns(): string {
 
 /** The library as a cell would import it. */
 function library(): typeof Library {
-  return createRequire(join(process.cwd(), 'cell.js'))(PACKAGE) as typeof Library;
+  return notebookRequire()(PACKAGE) as typeof Library;
+}
+
+function notebookRequire(): NodeJS.Require {
+  return createRequire(join(process.cwd(), 'cell.js'));
 }

@@ -1,5 +1,6 @@
 /** Several runs in one figure: the followers of the single runs, their lines told apart by the number of the run. */
-import { type RunStatus, type Series, seriesFigure, titleOf } from '../../src/index';
+import type { RunStatus } from '../../src/index';
+import { type Series, seriesFigure, titleOf } from '../../src/internal';
 import type { Followed, Tick, Viewer } from './follow';
 import type { RunFollower } from './run-follower';
 

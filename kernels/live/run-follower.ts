@@ -1,16 +1,6 @@
 /** Follows one run and gathers what is new, so that any number of viewers cost one reader of its folder. */
-import {
-  appendRecord,
-  type Figure,
-  type LatestSlices,
-  type MetricRecord,
-  Run,
-  type RunOfLine,
-  type RunStatus,
-  type Series,
-  seriesFigure,
-  thin,
-} from '../../src/index';
+import { type Figure, type LatestSlices, type MetricRecord, Run, type RunStatus } from '../../src/index';
+import { appendRecord, type RunOfLine, type Series, seriesFigure, thin } from '../../src/internal';
 import type { Followed, NewPoints, Tick, Viewer } from './follow';
 
 /** Between two ticks; within what a person sees as moving and what a slow connection carries. */

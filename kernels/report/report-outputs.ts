@@ -1,4 +1,4 @@
-import { FIGURE_MIME, PLOTLY_MIME } from '../../src/index';
+import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
 import { escapeHtml, isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
 import { joined, type MultilineText, type Output } from '../headless/notebook';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { buildC10d, buildLibtorch, buildTensorflow, InvalidArgument, isPatchwiseError } from '../index';
+import { InvalidArgument, isPatchwiseError } from '../index';
+import { buildC10d, buildLibtorch, buildTensorflow } from '../internal';
 import { answer, interruptible } from './terminal';
 
 export function addBackend(program: Command): void {

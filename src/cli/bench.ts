@@ -1,14 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { BenchReport } from '../../bench/report';
 import type { Device } from '../../bench/step-sides';
-import {
-  type Checkpointing,
-  checkpointings,
-  InvalidArgument,
-  type LongCall,
-  type Precision,
-  type Vec3,
-} from '../index';
+import { type Checkpointing, InvalidArgument, type LongCall, type Precision, type Vec3 } from '../index';
+import { checkpointings } from '../internal';
 import { answer, columns, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 interface BenchOptions {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import {
-  chooseCheckpoint,
   decodeToFile,
   type EncodedCohort,
   type EncodedRow,
@@ -11,6 +10,7 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
+import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
 import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWindow } from './terminal';
 

@@ -1,12 +1,6 @@
 import { type Command, Option } from 'commander';
-import {
-  compareRuns,
-  type IntensitySpec,
-  runComparisonTables,
-  type Vec3,
-  type WindowName,
-  windowNames,
-} from '../index';
+import { compareRuns, type IntensitySpec, type Vec3, type WindowName, windowNames } from '../index';
+import { runComparisonTables } from '../internal';
 import { answer, interruptible, parseParts, parseVec3, parseWindow } from './terminal';
 
 export function addCompare(program: Command): void {

@@ -2,15 +2,8 @@ import { execFile } from 'node:child_process';
 import { availableParallelism, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
-import {
-  type BackendInfo,
-  backendNames,
-  type CollectiveName,
-  checkRanks,
-  collectiveNames,
-  InvalidArgument,
-  useBackend,
-} from '../index';
+import { type BackendInfo, type CollectiveName, checkRanks, InvalidArgument, useBackend } from '../index';
+import { backendNames, collectiveNames } from '../internal';
 import { answer, columns, formatBytes, interruptible, parseCount, parsePositive } from './terminal';
 
 const run = promisify(execFile);

@@ -2,11 +2,8 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
   evaluateFiles,
-  evaluationTables,
   type IntensitySpec,
   InvalidArgument,
-  type MirrorAxis,
-  mirrorAxes,
   readVolume,
   reconstructToDataset,
   reconstructToFile,
@@ -14,6 +11,7 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
+import { evaluationTables, type MirrorAxis, mirrorAxes } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
 import {
   answer,

@@ -1,4 +1,5 @@
-import { type Run, type RunStatus, runNotices } from '../index';
+import type { Run, RunStatus } from '../index';
+import { runNotices } from '../internal';
 import { interruptible } from './terminal';
 
 /** Shows a run's progress until it ends; Ctrl-C leaves the run alone and says how to come back. */

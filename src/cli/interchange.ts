@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import {
-  chooseCheckpoint,
   exportOnnx,
   exportSafetensors,
   type IntensitySpec,
@@ -9,6 +8,7 @@ import {
   type ModelConfig,
   type Vec3,
 } from '../index';
+import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
 import { answer, parseCount, parseVec3, parseWindow } from './terminal';
 

@@ -1,29 +1,31 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
-  checkpointings,
-  type Fit,
-  fewLatents,
-  fitMemory,
-  forecastDevices,
   forecastMemory,
-  forecastReconstruction,
   type Grid,
   InvalidArgument,
   type MemoryForecast,
   phantom,
   planGrid,
-  precisions,
   presetNamed,
   presets,
-  processBytes,
-  readConfig,
   readVolume,
-  resolveConfig,
   type TrainOptions,
   type Vec3,
   writeVolume,
 } from '../index';
+import {
+  checkpointings,
+  type Fit,
+  fewLatents,
+  fitMemory,
+  forecastDevices,
+  forecastReconstruction,
+  precisions,
+  processBytes,
+  readConfig,
+  resolveConfig,
+} from '../internal';
 import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 /** What a CUDA context, cuDNN's workspace and a fragmented allocator may take of a GPU. Not measured. */

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { RunResult, RunSummary, RunsSideBySide } from '../index';
+import type { RunResult, RunSummary, RunsSideBySide } from '../internal';
 import { columns } from './terminal';
 
 /** Runs as a list, a line each. */

@@ -1,15 +1,6 @@
 import type { Command } from 'commander';
-import {
-  attach,
-  duration,
-  InvalidArgument,
-  listRuns,
-  type Run,
-  runLines,
-  runSummaries,
-  runsRoot,
-  runsSideBySide,
-} from '../index';
+import { attach, InvalidArgument, listRuns, type Run, runsRoot } from '../index';
+import { duration, runLines, runSummaries, runsSideBySide } from '../internal';
 import { nearest } from '../spelling';
 import { follow, recordLine, summary } from './follow';
 import { compareLines, listLines } from './run-tables';

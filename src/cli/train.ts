@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
-import { InvalidArgument, prepareRun, presets, readConfig, runRank, supervise, train } from '../index';
+import { InvalidArgument, presets, train } from '../index';
+import { prepareRun, readConfig, runRank, supervise } from '../internal';
 import { follow, summary } from './follow';
 import { addRuns } from './runs';
 import { answer, parseCount } from './terminal';

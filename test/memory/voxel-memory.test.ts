@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import {
   blendPatches,
-  ErrorSums,
   extractPatch,
   InvalidArgument,
   type Patch,
   planGrid,
   VoxelMemory,
 } from '../../src/index';
+import { ErrorSums } from '../../src/internal';
 import { SimdThreads } from '../../src/memory/simd-threads';
 import { Random } from '../../src/random';
 

@@ -164,6 +164,13 @@ test('`pw` is there in every notebook, with completion and docs', async () => {
   expect(inspected.data['text/markdown']).toMatch(/planGrid\(volume: .*GridOptions/s);
 });
 
+test('a cell may import patchwise/internal, whose names are not among those of `pw`', async () => {
+  expect(await value("import { duration } from 'patchwise/internal';\nduration(90)")).toBe("'1 min 30 s'");
+  expect(await value("'duration' in pw")).toBe('false');
+  const { reply } = await kernel.execute("import { nosuch } from 'patchwise/internal';");
+  expect(reply.evalue).toContain('nosuch');
+});
+
 test('a cell that fails keeps what it had declared, and what it would have redeclared stays as it was', async () => {
   await kernel.execute('let kept = 1, later = 1;');
   const { reply } = await kernel.execute(`let kept = 2;\nthrow new Error('here');\nlet later = 2;`);

@@ -8,7 +8,8 @@ import { LiveFigures } from '../../../kernels/live/live';
 import { RunFollower } from '../../../kernels/live/run-follower';
 import { CommRegistry } from '../../../kernels/protocol/comms';
 import type { Json, Message } from '../../../kernels/protocol/wire';
-import { attach, FIGURE_MIME } from '../../../src/index';
+import { attach } from '../../../src/index';
+import { FIGURE_MIME } from '../../../src/internal';
 import { middleSlices, writeLatestSlices } from '../../../src/train/record/latest-slices';
 import { recordsOf } from '../../plot/samples';
 

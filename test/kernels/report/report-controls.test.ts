@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { notebookToHtml } from '../../../kernels/report/report';
-import { figureBundle } from '../../../src/index';
+import { figureBundle } from '../../../src/internal';
 import { hasChromium, openBrowser } from '../../chromium';
 import { controlled } from '../../plot/controlled';
 import { measure, useEveryControl } from '../../plot/controls';

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isHarmlessHtml, isHarmlessLink } from '../../../kernels/display/safe-html';
 import type { Cell, Notebook, Output } from '../../../kernels/headless/notebook';
 import { notebookToHtml, writeReport } from '../../../kernels/report/report';
-import { Figure, figureBundle, phantom, Table, toBundle } from '../../../src/index';
+import { Figure, phantom, Table } from '../../../src/index';
+import { figureBundle, toBundle } from '../../../src/internal';
 import { encodePicture } from '../../../src/plot/encode';
 import { hasChromium, openBrowser } from '../../chromium';
 

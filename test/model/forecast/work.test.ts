@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { presetNamed, stepWork } from '../../../src/index';
+import { presetNamed } from '../../../src/index';
+import { stepWork } from '../../../src/internal';
 
 const { model } = presetNamed('guide');
 

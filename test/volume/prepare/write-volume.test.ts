@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as zarr from 'zarrita';
 import {
-  blendToDataset,
   extractPatches,
   InvalidArgument,
   openDataset,
@@ -11,10 +10,10 @@ import {
   planGrid,
   prepareDataset,
   type VolumeSlab,
-  writeDatasetVolume,
   writeSlabs,
   writeVolume,
 } from '../../../src/index';
+import { blendToDataset, writeDatasetVolume } from '../../../src/internal';
 import { temporaryFolder } from '../folder';
 import { folderStore } from '../store/zarr-folder';
 

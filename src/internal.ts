@@ -1,0 +1,72 @@
+/**
+ * What the command line, the Jupyter kernel and the benches need beside the public names of `index.ts`. Any version may
+ * change it.
+ */
+export { type EncodedPatch, encodePatches } from './codes/encode';
+export { backendNames } from './compute/backend';
+export { movesWeights } from './compute/kernels';
+export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
+export { precisions, storeActivationsIn } from './compute/precision';
+export {
+  buildTensorflow,
+  type TensorflowBuild,
+  type TensorflowBuildOptions,
+} from './compute/tensorflow/build';
+export { borderDistances } from './evaluate/border-distance';
+export { budgets, type StepLoad, voxelsPerStep } from './evaluate/budget';
+export { metricNames } from './evaluate/evaluate';
+export { recordRows } from './evaluate/frames';
+export { ErrorSums } from './evaluate/metrics';
+export { type MirrorAxis, mirrorAxes } from './evaluate/mirror';
+export { chooseCheckpoint } from './evaluate/pass';
+export { patchBorders } from './evaluate/seam';
+export { onnxParts } from './interchange/export';
+export { type Fit, type FitRequest, fitMemory, memoryRemedies } from './model/forecast/fit';
+export { forecastDevices, forecastReconstruction, processBytes } from './model/forecast/forecast';
+export { stepWork } from './model/forecast/work';
+export { type Estimator, estimatorNames } from './model/quantisers/estimators';
+export { fitQuantiser } from './model/quantisers/options';
+export { quantiserNames } from './model/quantisers/quantiser';
+export { checkpointings } from './model/resblock';
+export { fewLatents } from './model/supply';
+export { VqGan } from './model/vqgan';
+export { compiledFile, packageRoot } from './package';
+export { type BlendToDatasetOptions, blendToDataset } from './patch/blend-dataset';
+export { patchPlace, patchStart, scaleGrid } from './patch/grid';
+export { SsimSums } from './patch/ssim';
+export { axisWindows } from './patch/windows';
+export { evaluationTables } from './plot/evaluation';
+export { gridTable } from './plot/grid';
+export { runComparisonTables } from './plot/run/comparison';
+export { thin } from './plot/run/decimate';
+export { timeLost } from './plot/run/rank-times';
+export { seriesFigure } from './plot/run/run';
+export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
+export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, titleOf, toBundle } from './plot/show';
+export { shownRuns } from './plot/shown';
+export { duration, runLines, runNotices } from './plot/terminal';
+export { buildC10d } from './train/collective/c10d/build';
+export { collectiveNames } from './train/collective/connect';
+export { type RunSide, type SideOf, sidesOf } from './train/data/sides';
+export { Adam, type AdamOptions, clipByGlobalNorm } from './train/learn/adam';
+export { BackendAdam, clipping } from './train/learn/backend-adam';
+export { runRank } from './train/ranks/rank';
+export { supervise } from './train/ranks/supervisor';
+export { withoutClock } from './train/record/metrics-log';
+export { LiveView } from './train/run';
+export { resolveConfig } from './train/settings/config';
+export { readConfig } from './train/settings/config-file';
+export {
+  type RunResult,
+  type RunSummary,
+  type RunsSideBySide,
+  runSummaries,
+  runsSideBySide,
+} from './train/side-by-side';
+export { prepareRun } from './train/train';
+export { type FolderContent, searchFolder } from './volume/folder';
+export { convertDicom } from './volume/foreign';
+export { fromModel, resolveIntensity, toModel } from './volume/intensity';
+export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/prepare/write-volume';
+export { checkVolume } from './volume/read';
+export { isDataset } from './volume/store/dataset';
