@@ -57,6 +57,14 @@ export { LiveView } from './train/run';
 export { resolveConfig } from './train/settings/config';
 export { readConfig } from './train/settings/config-file';
 export {
+  type MeasureName,
+  measures,
+  measureText,
+  measureTitle,
+  numberText,
+  summaryMeasures,
+} from './train/settings/measures';
+export {
   type RunResult,
   type RunSummary,
   type RunsSideBySide,

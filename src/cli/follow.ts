@@ -1,5 +1,5 @@
 import type { Run, RunStatus } from '../index';
-import { runNotices } from '../internal';
+import { type MeasureName, measureText, runNotices } from '../internal';
 import { interruptible } from './terminal';
 
 /** Shows a run's progress until it ends; Ctrl-C leaves the run alone and says how to come back. */
@@ -48,15 +48,6 @@ export function summary(run: Run, status: RunStatus): string[] {
 export function recordLine(record: { split: string; step: number }): string {
   const figures = Object.entries(record)
     .filter(([key, value]) => typeof value === 'number' && key !== 'step' && key !== 'epoch')
-    .map(([key, value]) => recordFigure(key, value as number));
+    .map(([key, value]) => measureText(key as MeasureName, value as number));
   return `${record.split.padEnd(10)} step ${record.step}  ${figures.join('  ')}`;
-}
-
-/** Validation measures in the model's range, where `evaluate` measures in the volume's units: told apart here. */
-function recordFigure(key: string, value: number): string {
-  if (key === 'psnr') return `PSNR ${value.toFixed(2)} dB`;
-  if (key === 'ssim') return `SSIM ${value.toFixed(4)}`;
-  if (key === 'mae') return `MAE ${((100 * value) / 2).toFixed(2)} % of the intensity window`;
-  if (key === 'usage') return `codes in use ${(100 * value).toFixed(1)} %`;
-  return `${key} ${Number(value.toPrecision(4))}`;
 }

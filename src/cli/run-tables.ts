@@ -1,5 +1,14 @@
 import { basename } from 'node:path';
-import type { RunResult, RunSummary, RunsSideBySide } from '../internal';
+import {
+  measures,
+  measureText,
+  measureTitle,
+  numberText,
+  type RunResult,
+  type RunSummary,
+  type RunsSideBySide,
+  summaryMeasures,
+} from '../internal';
 import { columns } from './terminal';
 
 /** Runs as a list, a line each. */
@@ -25,17 +34,22 @@ function dataText(data: readonly string[]): string {
   return data.length === 1 ? basename(first) : `${data.length} volumes`;
 }
 
-/** A measure of a validation as a reader calls it. */
-function measureText(metric: string, value: number): string {
-  return metric === 'psnr' ? `PSNR ${value.toFixed(2)} dB` : `${metric} ${Number(value.toPrecision(4))}`;
-}
-
 const resultRows: readonly (readonly [string, (result: RunResult) => string | undefined])[] = [
   ['state', ({ state }) => state],
   ['step', ({ step, steps }) => `${step}/${steps}`],
   ['backend', ({ backend }) => backend],
-  ['loss of the last step', ({ loss }) => loss?.toPrecision(4)],
-  ['best validation PSNR, dB', ({ psnr }) => psnr?.toFixed(2)],
+  ...summaryMeasures.map((name) => {
+    const title = measureTitle(name);
+    const heading =
+      measures[name].summary === 'train' ? `${title} of the last step` : `best validation ${title}`;
+    return [
+      heading,
+      (result: RunResult) => {
+        const value = result[name];
+        return value === undefined ? undefined : numberText(name, value);
+      },
+    ] as const;
+  }),
   ['its step', ({ bestStep }) => bestStep?.toString()],
   ['patches / s', ({ patchesPerSecond }) => patchesPerSecond?.toPrecision(4)],
 ];

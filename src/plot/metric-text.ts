@@ -1,4 +1,5 @@
 import type { ConfidenceInterval } from '../evaluate/confidence';
+import { measures, measureTitle } from '../train/settings/measures';
 
 interface ShownMetric {
   readonly key: string;
@@ -7,19 +8,21 @@ interface ShownMetric {
   readonly digits: number;
   /** What the value is multiplied by before it is shown. */
   readonly scale?: number;
+  /** Absent where neither is. */
+  readonly better?: 'higher' | 'lower';
 }
 
 /** Metrics as a reader calls them, in the order they are shown: each with one unit and one number of digits everywhere. */
 export const shownMetrics = [
-  { key: 'psnr', label: 'PSNR, dB', digits: 2 },
-  { key: 'ssim', label: 'SSIM', digits: 4 },
-  { key: 'msSsim', label: 'MS-SSIM', digits: 4 },
-  { key: 'mae', label: 'MAE', digits: 2 },
-  { key: 'rmse', label: 'RMSE', digits: 2 },
-  { key: 'seamEnergy', label: 'seam energy', digits: 3 },
+  { key: 'psnr', label: measureTitle('psnr'), digits: measures.psnr.digits, better: 'higher' },
+  { key: 'ssim', label: measureTitle('ssim'), digits: measures.ssim.digits, better: 'higher' },
+  { key: 'msSsim', label: 'MS-SSIM', digits: 4, better: 'higher' },
+  { key: 'mae', label: 'MAE', digits: 2, better: 'lower' },
+  { key: 'rmse', label: 'RMSE', digits: 2, better: 'lower' },
+  { key: 'seamEnergy', label: 'seam energy', digits: 3, better: 'lower' },
   { key: 'perplexity', label: 'perplexity', digits: 1 },
-  { key: 'usage', label: 'codes in use, %', digits: 1, scale: 100 },
-  { key: 'seconds', label: 's / volume', digits: 2 },
+  { key: 'usage', label: measureTitle('usage'), digits: measures.usage.digits, scale: measures.usage.times },
+  { key: 'seconds', label: 's / volume', digits: 2, better: 'lower' },
 ] as const satisfies readonly ShownMetric[];
 
 export type ShownMetricName = (typeof shownMetrics)[number]['key'];

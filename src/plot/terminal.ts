@@ -1,6 +1,7 @@
 import type { MetricRecord } from '../train/record/metrics-log';
 import { paceOf } from '../train/record/pace';
 import type { RunStatus } from '../train/record/status';
+import { measureOf, measures, rankMeasures, summaryMeasures, valueText } from '../train/settings/measures';
 
 const marks = '▁▂▃▄▅▆▇█';
 
@@ -13,7 +14,6 @@ export function runLines(
 ): string[] {
   const train = records.filter(({ split }) => split === 'train');
   const last = train.at(-1);
-  const validation = records.findLast(({ split }) => split === 'validation');
   const pace = paceOf(records, status);
   const fraction = status.steps > 0 ? status.step / status.steps : 0;
   const bar = Math.max(10, Math.min(40, width - 60));
@@ -24,20 +24,17 @@ export function runLines(
       (pace?.left === undefined ? '' : `, ${duration(pace.left)} left`),
   ];
   lines.push(...runNotices(status));
-  if (last?.loss !== undefined)
-    lines.push(
-      `loss        ${sparkline(
-        train.map(({ loss }) => loss ?? Number.NaN),
-        width - 30,
-      )} ${figure(last.loss)}`,
+  for (const name of summaryMeasures) {
+    const { label, summary } = measures[name];
+    const found = records.filter((record) => record.split === summary && record[name] !== undefined);
+    const latest = found.at(-1);
+    if (!latest) continue;
+    const curve = sparkline(
+      found.map((record) => record[name]!),
+      width - 30,
     );
-  if (validation?.psnr !== undefined) {
-    const values = records.flatMap(({ split, psnr }) =>
-      split === 'validation' && psnr !== undefined ? [psnr] : [],
-    );
-    lines.push(
-      `psnr        ${sparkline(values, width - 30)} ${figure(validation.psnr)} dB at step ${validation.step}`,
-    );
+    const at = summary === 'validation' ? ` at step ${latest.step}` : '';
+    lines.push(`${label.padEnd(11)} ${curve} ${valueText(name, latest[name]!)}${at}`);
   }
   if (pace)
     lines.push(
@@ -63,17 +60,16 @@ function shares({ step, ...parts }: NonNullable<MetricRecord['seconds']>): strin
 }
 
 function rankLines(status: RunStatus, record: MetricRecord): string[] {
-  const { secondsByRank = [], cpuByRank, memoryByRank, gpuByRank, gpuMemoryByRank } = record;
-  return secondsByRank.map((seconds, rank) => {
+  const ranks = Math.max(0, ...rankMeasures.map((name) => record[name]?.length ?? 0));
+  return Array.from({ length: ranks }, (_, rank) => {
     const beat = status.heartbeats[rank];
     return [
       `rank ${rank}`.padEnd(11),
-      `${figure(seconds)} s`,
-      ...(cpuByRank ? [`${cpuByRank[rank]!.toFixed(1)} cores`] : []),
-      ...(memoryByRank ? [`${Math.round(memoryByRank[rank]!)} MiB`] : []),
-      ...(gpuByRank
-        ? [`GPU ${Math.round(gpuByRank[rank]!)} %, ${Math.round(gpuMemoryByRank?.[rank] ?? 0)} MiB`]
-        : []),
+      ...rankMeasures.flatMap((name) => {
+        const value = record[name]?.[rank];
+        const { device } = measureOf(name);
+        return value === undefined ? [] : [(device ? `${device} ` : '') + valueText(name, value)];
+      }),
       ...(beat
         ? [`seen ${duration(Math.max(0, (Date.parse(status.updated) - Date.parse(beat)) / 1000))} ago`]
         : []),

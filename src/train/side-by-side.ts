@@ -3,6 +3,7 @@ import { paceOf } from './record/pace';
 import type { StoredConfig } from './record/run-folder';
 import type { RunStatus } from './record/status';
 import type { Run } from './run';
+import { measures, type SummaryMeasure, summaryMeasures } from './settings/measures';
 
 /** Several runs side by side. */
 export interface RunsSideBySide {
@@ -11,16 +12,14 @@ export interface RunsSideBySide {
   readonly results: readonly RunResult[];
 }
 
-export interface RunResult {
+/** With the measures that sum a run up: of its last training step, and of its best validation. */
+export interface RunResult extends Readonly<Partial<Record<SummaryMeasure, number>>> {
   readonly id: string;
   readonly state: string;
   readonly step: number;
   readonly steps: number;
   readonly backend?: string;
-  /** Of the last training step. */
-  readonly loss?: number;
-  /** The highest PSNR of its validations and its step; once discriminators have joined, of those from then on. */
-  readonly psnr?: number;
+  /** The step of its validation with the highest PSNR; once discriminators have joined, of those from then on. */
   readonly bestStep?: number;
   readonly patchesPerSecond?: number;
 }
@@ -68,15 +67,17 @@ export async function runsSideBySide(runs: readonly Run[]): Promise<RunsSideBySi
 
 async function resultOf(run: Run): Promise<RunResult> {
   const [status, course] = [await run.status(), await run.course()];
-  const loss = course.last('train')?.loss;
   const { best } = course;
   const pace = paceOf(course.records, status);
   const { state, step, steps, backend } = status;
+  const summary = summaryMeasures.flatMap((name) => {
+    const value = (measures[name].summary === 'train' ? course.last('train') : best)?.[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
   return {
-    ...{ id: run.id, state, step, steps },
+    ...{ id: run.id, state, step, steps, ...Object.fromEntries(summary) },
     ...(backend && { backend }),
-    ...(loss !== undefined && { loss }),
-    ...(best && { psnr: best.psnr!, bestStep: best.step }),
+    ...(best && { bestStep: best.step }),
     ...(pace && { patchesPerSecond: pace.patchesPerSecond }),
   };
 }

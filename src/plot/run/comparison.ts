@@ -50,16 +50,13 @@ export function runComparisonTables(comparison: ShownRunComparison): Table[] {
       if (!metric) return [];
       const [mean, low, high] = [row.mean, row.low, row.high].map((value) => signed(metric.key, value));
       const interval = Number.isNaN(row.low) ? '' : ` [${low}, ${high}]`;
-      const better = lowerIsBetter.has(row.metric) ? row.count - row.wins : row.wins;
-      const count = neutral.has(row.metric) ? undefined : `${better} of ${row.count}`;
+      const better = 'better' in metric && { higher: row.wins, lower: row.count - row.wins }[metric.better];
+      const count = better === false ? undefined : `${better} of ${row.count}`;
       return [[row.other, metricLabel(metric.key, units), `${mean}${interval}`, pText(row.p), count]];
     }),
   });
   return [volumes, training, paired, ...notesTable(comparison.notes)];
 }
-
-const lowerIsBetter = new Set(['mae', 'rmse', 'seamEnergy', 'seconds']);
-const neutral = new Set(['perplexity', 'usage']);
 
 const trainingColumns: readonly (readonly [string, (training: ShownTraining) => Cell])[] = [
   ['ranks', ({ ranks }) => ranks],

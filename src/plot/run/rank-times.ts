@@ -1,11 +1,9 @@
+import { measures } from '../../train/settings/measures';
 import { short } from '../encode';
 import { Figure, type Layout, type Trace } from '../figure';
 import { axisId, axisKey } from '../panels';
 import type { ShownRecord } from '../shown';
 import { baseLayout, color, graphAxis, heading, ink } from '../theme';
-
-/** The parts of a step that rank 0 measures, in the order they come. */
-const parts = ['data', 'forward', 'backward', 'communication', 'optimiser'] as const;
 
 /**
  * Where the time of training steps goes. Left: the time of every rank, its middle half and its median; ranks wait
@@ -18,28 +16,23 @@ export function rankTimesFigure(records: readonly ShownRecord[]): Figure {
     train.flatMap(({ secondsByRank }) => secondsByRank?.[rank] ?? []).sort((a, b) => a - b),
   );
   const data: Trace[] = byRank.flatMap((times, rank) => rankTraces(`rank ${rank}`, times));
-  const seconds = train.flatMap((record) =>
-    record.seconds ? [record.seconds as unknown as Record<string, number>] : [],
-  );
-  const known = seconds.length > 0 ? Object.keys(seconds[0]!).filter((part) => part !== 'step') : [];
-  const ordered = [
-    ...parts.filter((part) => known.includes(part)),
-    ...known.filter((part) => !(parts as readonly string[]).includes(part)),
-  ];
-  const mean = (part: string) => seconds.reduce((sum, step) => sum + (step[part] ?? 0), 0) / seconds.length;
-  if (ordered.length > 0)
+  const seconds = train.flatMap((record) => record.seconds ?? []);
+  const parts = measures.seconds.parts.filter((part) => part !== 'step' && seconds[0]?.[part] !== undefined);
+  const mean = (part: (typeof parts)[number]) =>
+    seconds.reduce((sum, step) => sum + (step[part] ?? 0), 0) / seconds.length;
+  if (parts.length > 0)
     data.push({
       type: 'bar',
       name: 'parts of a step',
-      x: ordered,
-      y: ordered.map((part) => short(mean(part))),
+      x: parts,
+      y: parts.map((part) => short(mean(part))),
       xaxis: 'x2',
       yaxis: 'y2',
       marker: { color: color(0) },
       showlegend: false,
       hovertemplate: '%{x}<br><b>%{y:.4f} s</b><extra></extra>',
     });
-  const two = ordered.length > 0;
+  const two = parts.length > 0;
   const axis = (panel: number, domain: readonly number[], title: string): Layout => ({
     [axisKey('x', panel)]: graphAxis('', { domain, anchor: axisId('y', panel), type: 'category' }),
     [axisKey('y', panel)]: graphAxis(title, { anchor: axisId('x', panel), rangemode: 'tozero', nticks: 6 }),

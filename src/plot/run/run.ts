@@ -1,9 +1,10 @@
+import { measureOf, type Panel } from '../../train/settings/measures';
 import { Figure, type Layout, type Trace } from '../figure';
 import { axisId, axisKey } from '../panels';
 import type { ShownRecord, ShownSlices, ShownStatus } from '../shown';
 import { baseLayout, color, graphAxis, heading } from '../theme';
 import { decimate, type Points } from './decimate';
-import { adversarialPanels, morePanels, type PanelKey, runPanels, type Series, seriesOf } from './series';
+import { runPanels, type Series, seriesOf, sharingMeasures } from './series';
 import { slicesRow } from './slices';
 
 export interface RunFigureOptions {
@@ -72,7 +73,7 @@ export function seriesFigure(
         nticks: 5,
         ...(lines.length === 0
           ? { type: 'linear', range: [0, 1], showticklabels: false }
-          : scaleOf(panel.key, lines)),
+          : scaleOf(panel, lines)),
       }),
     });
     annotations.push(heading(panel.title, x0 + width / 2, y0 + high));
@@ -96,15 +97,12 @@ export function seriesFigure(
 }
 
 /** The panels that are always there, those that have something to show, and of the adversarial ones all or none. */
-function panelsOf(drawn: ReadonlySet<string>): readonly (typeof allPanels)[number][] {
-  const isAdversarial = adversarialPanels.some(({ key }) => drawn.has(key));
-  return allPanels.filter((panel) => {
-    if (adversarialPanels.some(({ key }) => key === panel.key)) return isAdversarial;
-    return !('isOptional' in panel) || drawn.has(panel.key);
-  });
+function panelsOf(drawn: ReadonlySet<string>): readonly Panel[] {
+  const isAdversarial = runPanels.some(({ shown, key }) => shown === 'adversarial' && drawn.has(key));
+  return runPanels.filter(
+    ({ shown, key }) => shown === 'always' || (shown === 'adversarial' ? isAdversarial : drawn.has(key)),
+  );
 }
-
-const allPanels = [...runPanels, ...adversarialPanels, ...morePanels];
 
 /**
  * The latest values of training and of validation, each with its step: they are seldom the same, and neither need be
@@ -115,24 +113,22 @@ function lastValues(series: readonly Series[]): string[] {
   return ['train', 'validation'].flatMap((split) => {
     const lines = series.filter(({ name }) => name === split);
     const step = Math.max(...lines.map(({ x }) => x.at(-1) ?? 0));
-    const values = runPanels.flatMap(({ key, title }) => {
-      const line = lines.find(({ panel, x }) => panel === key && x.at(-1) === step);
-      const value = line?.y.at(-1);
-      if (typeof value !== 'number') return [];
-      const [name, unit] = title.split(', ');
-      return [[name, Number(value.toPrecision(4)), ...(unit ? [unit] : [])].join(' ')];
+    const values = lines.flatMap(({ measure, panel, x, y }) => {
+      const value = y.at(-1);
+      const { shown } = runPanels.find(({ key }) => key === panel)!;
+      if (shown !== 'always' || x.at(-1) !== step || typeof value !== 'number') return [];
+      const { label, unit } = measureOf(measure);
+      return [`${label} ${Number(value.toPrecision(4))}${unit ? ` ${unit}` : ''}`];
     });
     const label = split === 'train' ? 'training' : split;
     return values.length > 0 ? [`${label} at step ${step}: ${values.join(', ')}`] : [];
   });
 }
 
-const signed = new Set<PanelKey>(['psnr', 'ssim', 'parts', 'adversarial', 'logits']);
-
 /** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
-function scaleOf(panel: PanelKey, lines: readonly Series[]): Layout {
-  if (panel === 'gpuByRank') return { type: 'linear', range: [0, 105] };
-  if (panel !== 'loss') return { type: 'linear', rangemode: signed.has(panel) ? 'normal' : 'tozero' };
+function scaleOf({ axis }: Panel, lines: readonly Series[]): Layout {
+  if (axis === 'percent') return { type: 'linear', range: [0, 105] };
+  if (axis !== 'log') return { type: 'linear', rangemode: axis === 'signed' ? 'normal' : 'tozero' };
   const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
   const [low, high] = values.reduce(
     ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
@@ -175,18 +171,18 @@ export function runTitle(status: ShownStatus | undefined, name = 'run'): string 
 }
 
 /** A line as a Plotly trace; `uid` is its key. @param panels the panels of the figure, in the order of their axes */
-export function runTrace(line: Series, points: number, panels: readonly PanelKey[]): Trace {
+export function runTrace(line: Series, points: number, panels: readonly string[]): Trace {
   const panel = panels.indexOf(line.panel) + 1;
   const { x, y }: Points = decimate(line, points);
-  const validation = /(^|, )validation$/.test(line.name);
+  const validation = line.split === 'validation';
   const name = line.run ? `${line.run.id}${validation ? ', validation' : ''}` : line.name;
   return {
     type: 'scatter',
     uid: line.key,
     name,
     legendgroup: name,
-    showlegend:
-      ['loss', 'parts', 'secondsByRank', 'gpuByRank'].includes(line.panel) || line.name in adversarialColors,
+    // The names of the splits are the same everywhere: the first panel says them.
+    showlegend: line.name !== line.split || line.panel === runPanels[0]!.key,
     mode: validation ? 'lines+markers' : 'lines',
     x,
     y,
@@ -198,20 +194,10 @@ export function runTrace(line: Series, points: number, panels: readonly PanelKey
   };
 }
 
-/** Colours of the lines of the adversarial panels. */
-const adversarialColors: Readonly<Record<string, number>> = {
-  generator: 2,
-  discriminators: 3,
-  real: 4,
-  reconstructed: 5,
-  'feature matching': 6,
-  perceptual: 7,
-};
-
-function colorOf({ name, panel, run }: Series): string {
+function colorOf({ name, measure, split, run }: Series): string {
   if (run) return color(run.number);
-  const counted = /^rank (\d+)$/.exec(name)?.[1];
-  if (counted !== undefined) return color(2 + Number(counted));
-  if (panel === 'parts') return color(name.startsWith('reconstruction') ? 0 : 1);
-  return color(adversarialColors[name] ?? (name === 'validation' ? 1 : 0));
+  const rank = /^rank (\d+)$/.exec(name)?.[1];
+  if (rank !== undefined) return color(2 + Number(rank));
+  if (name !== split) return color(sharingMeasures.indexOf(measure));
+  return color(split === 'validation' ? 1 : 0);
 }

@@ -1,34 +1,19 @@
+import type { MetricRecord } from '../../train/record/metrics-log';
+import {
+  type MeasureName,
+  measureNames,
+  measureOf,
+  type Panel,
+  panelOf,
+} from '../../train/settings/measures';
 import { short } from '../encode';
 import type { ShownRecord } from '../shown';
 
-/** The panels of a run's figure, row after row. */
-export const runPanels = [
-  { key: 'loss', title: 'loss' },
-  { key: 'psnr', title: 'PSNR, dB' },
-  { key: 'perplexity', title: 'perplexity' },
-  { key: 'usage', title: 'codes in use, %' },
-  { key: 'patchesPerSecond', title: 'patches per second' },
-  { key: 'secondsByRank', title: 'step time by rank, s' },
-] as const;
-
-/** A third row, of runs with discriminators or a perceptual loss once these have something to show. */
-export const adversarialPanels = [
-  { key: 'adversarial', title: 'adversarial losses' },
-  { key: 'logits', title: 'mean logits of real and reconstructed' },
-  { key: 'features', title: 'feature matching, perceptual' },
-] as const;
-
-/** Each of these is there once it has something to show. */
-export const morePanels = [
-  { key: 'parts', title: 'parts of the loss', isOptional: true },
-  { key: 'ssim', title: 'SSIM', isOptional: true },
-  { key: 'gpuByRank', title: 'GPU busy by rank, %', isOptional: true },
-] as const;
-
-export type PanelKey =
-  | (typeof runPanels)[number]['key']
-  | (typeof adversarialPanels)[number]['key']
-  | (typeof morePanels)[number]['key'];
+/** All panels of a run's figure, row after row: those that are always there, the adversarial ones, the others. */
+export const runPanels: readonly Panel[] = (['always', 'adversarial', 'filled'] as const).flatMap((shown) => {
+  const panels = measureNames.flatMap((name) => panelOf(name) ?? []).filter((panel) => panel.shown === shown);
+  return panels.filter(({ key }, i) => panels.findIndex((panel) => panel.key === key) === i);
+});
 
 /** Of several runs in one figure, the one that a line belongs to. */
 export interface RunOfLine {
@@ -39,7 +24,9 @@ export interface RunOfLine {
 /** One line of the figure. `key` stays the same while the run goes on: a live figure appends to it. */
 export interface Series {
   readonly key: string;
-  readonly panel: PanelKey;
+  readonly panel: string;
+  readonly measure: MeasureName;
+  readonly split: MetricRecord['split'];
   readonly name: string;
   /** Set where the figure shows several runs. */
   readonly run?: RunOfLine;
@@ -61,39 +48,35 @@ export function appendRecord(
   run?: RunOfLine,
 ): { key: string; x: number; y: number | null }[] {
   const added: { key: string; x: number; y: number | null }[] = [];
-  const add = (panel: PanelKey, name: string, value: unknown): void => {
-    if (typeof value !== 'number') return;
-    // Plotly makes a CSS selector of it.
-    const key = `${run ? `run${run.number}-` : ''}${panel}-${name.replace(/\W+/g, '-')}`;
-    let line = lines.get(key);
-    if (!line) {
-      line = { key, panel, name, ...(run && { run }), x: [], y: [] };
+  const { step, split } = record;
+  for (const measure of measureNames) {
+    const panel = panelOf(measure)?.key;
+    if (panel === undefined) continue;
+    const { times = 1 } = measureOf(measure);
+    for (const [name, value] of linesOf(measure, record)) {
+      if (run && name !== split) continue; // parts, ranks and GPUs of several runs would be a tangle
+      // Plotly makes a CSS selector of it.
+      const key = `${run ? `run${run.number}-` : ''}${panel}-${name.replace(/\W+/g, '-')}`;
+      const line = lines.get(key) ?? { key, panel, measure, split, name, ...(run && { run }), x: [], y: [] };
       lines.set(key, line);
+      const y = short(value * times);
+      line.x.push(step);
+      line.y.push(y);
+      added.push({ key, x: step, y });
     }
-    const y = short(value);
-    line.x.push(record.step);
-    line.y.push(y);
-    added.push({ key, x: record.step, y });
-  };
-  add('loss', record.split, record.loss);
-  add('psnr', record.split, record.psnr);
-  add('ssim', record.split, record.ssim);
-  add('perplexity', record.split, record.perplexity);
-  const usage = record.usage;
-  add('usage', record.split, typeof usage === 'number' ? usage * 100 : undefined);
-  if (record.split === 'train') add('patchesPerSecond', 'train', record.patchesPerSecond);
-  if (run) return added; // parts, ranks and GPUs of several runs would be a tangle
-  add('adversarial', 'generator', record.adversarial);
-  add('adversarial', 'discriminators', record.discriminator);
-  add('logits', 'real', record.logitsReal);
-  add('logits', 'reconstructed', record.logitsFake);
-  add('features', 'feature matching', record.features);
-  add('features', 'perceptual', record.perceptual);
-  const suffix = record.split === 'train' ? '' : ', validation';
-  add('parts', `reconstruction${suffix}`, record.reconstruction);
-  add('parts', `commitment${suffix}`, record.commitment);
-  for (const [rank, busy] of record.gpuByRank?.entries() ?? []) add('gpuByRank', `rank ${rank}`, busy);
-  for (const [rank, seconds] of record.secondsByRank?.entries() ?? [])
-    add('secondsByRank', `rank ${rank}`, seconds);
+  }
   return added;
 }
+
+/** A measure's lines by name, with what a record has for them. Alone in its panel a line is named after the split. */
+function linesOf(measure: MeasureName, record: ShownRecord): [string, number][] {
+  const { panel, label, line = label } = measureOf(measure);
+  const value = record[measure];
+  if (Array.isArray(value)) return value.map((each: number, rank) => [`rank ${rank}`, each]);
+  if (typeof value !== 'number') return [];
+  if (typeof panel !== 'string') return [[record.split, value]];
+  return [[record.split === 'train' ? line : `${line}, validation`, value]];
+}
+
+/** The measures that share panels, in the order of their colours. */
+export const sharingMeasures = measureNames.filter((name) => typeof measureOf(name).panel === 'string');

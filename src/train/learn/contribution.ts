@@ -4,27 +4,7 @@ import { latentsOf } from '../../model/supply';
 import type { Weights } from '../../model/weights';
 import type { Share } from '../data/sampler';
 import type { RunConfig } from '../settings/config';
-
-/** The losses that come with discriminators. */
-export const adversarialLossNames = [
-  'adversarial',
-  'features',
-  'discriminator',
-  'logitsReal',
-  'logitsFake',
-  'adversarialScale',
-] as const;
-
-/** The losses of a step, in the order in which they are summed. */
-export const lossNames = [
-  'loss',
-  'reconstruction',
-  'commitment',
-  'perceptual',
-  ...adversarialLossNames,
-] as const;
-
-export type LossName = (typeof lossNames)[number];
+import { type LossName, lossNames } from '../settings/measures';
 
 /**
  * What a rank adds to the one sum of a step. All passes of the step are added up in here, so nothing is sent between

@@ -9,17 +9,11 @@ import { VqGan } from '../../model/vqgan';
 import { type Weights, weightState } from '../../model/weights';
 import { readForeignSafetensors, type StoredTensor } from '../../safetensors';
 import type { RunConfig } from '../settings/config';
+import { type Losses, lossNames, measures } from '../settings/measures';
 import { Adam, clipByGlobalNorm } from './adam';
 import { WeightAverage } from './average';
 import { BackendAdam, clipping } from './backend-adam';
-import {
-  adversarialLossNames,
-  Contribution,
-  type LossName,
-  lossNames,
-  type Pass,
-  rowsOf,
-} from './contribution';
+import { Contribution, type Pass, rowsOf } from './contribution';
 import { type DivergenceState, DivergenceWatch } from './divergence';
 import { learningRateAt } from './schedule';
 
@@ -170,11 +164,10 @@ export class Learner {
   }
 
   /** The losses of a step that has been summed over all ranks: those that this run has by now. */
-  lossesOf(sum: Contribution): Partial<Record<LossName, number>> {
-    const absent = new Set<LossName>();
-    if (!this.perceptual) absent.add('perceptual');
-    if (!this.opponent) for (const name of adversarialLossNames) absent.add(name);
-    return Object.fromEntries(Object.entries(sum.named).filter(([name]) => !absent.has(name as LossName)));
+  lossesOf({ named }: Contribution): Losses {
+    const has = { always: true, perceptual: this.perceptual, discriminators: this.opponent };
+    const names = lossNames.filter((name) => has[measures[name].loss]);
+    return Object.fromEntries(names.map((name) => [name, named[name]])) as unknown as Losses;
   }
 
   /** Runs something with the weights that the config says to use: as trained, or their average. */

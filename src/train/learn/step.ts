@@ -5,56 +5,15 @@ import type { Collective } from '../collective/collective';
 import type { PatchSet } from '../data/patch-set';
 import type { Share } from '../data/sampler';
 import type { RunConfig } from '../settings/config';
+import { type Measured, type RankMeasure, rankMeasures, type StepPart } from '../settings/measures';
 import { GradientBuckets } from './buckets';
+import { Columns } from './columns';
 import { type Pass, passCount, passesOf, rowsOf } from './contribution';
-import type { Learner, UpdateResult } from './learner';
-import { type Resources, resourceNames } from './resources';
+import type { Learner } from './learner';
+import type { RankFigures } from './resources';
 
 /** What one optimiser step did, the same on every rank but for the clock. */
-export interface StepResult {
-  readonly loss: number;
-  readonly reconstruction: number;
-  readonly commitment: number;
-  /** Of discriminators and perceptual loss, where the run has them. */
-  readonly perceptual?: number;
-  readonly adversarial?: number;
-  readonly features?: number;
-  readonly discriminator?: number;
-  readonly logitsReal?: number;
-  readonly logitsFake?: number;
-  readonly adversarialScale?: number;
-  readonly discriminatorNorm?: number;
-  /** What is wrong, if anything, and whether the step was applied all the same. */
-  readonly diverged?: UpdateResult['diverged'];
-  readonly perplexity: number;
-  readonly usage: number;
-  readonly restartedCodes?: number;
-  readonly gradientNorm: number;
-  readonly learningRate: number;
-  readonly secondsByRank: readonly number[];
-  readonly cpuByRank: readonly number[];
-  readonly memoryByRank: readonly number[];
-  /** Only where a rank has a GPU that nvidia-smi knows. */
-  readonly gpuByRank?: readonly number[];
-  readonly gpuMemoryByRank?: readonly number[];
-  /** Where this rank's time went. */
-  readonly seconds: StepSeconds;
-  /** Whether any rank was asked to stop, or for a checkpoint. */
-  readonly stop: boolean;
-  readonly save: boolean;
-}
-
-export interface StepSeconds {
-  /** Waiting for patches. */
-  readonly data: number;
-  readonly forward: number;
-  /** The backward pass, and the way of its gradients out of the backend. */
-  readonly backward: number;
-  /** Sums over the ranks, and waiting for the slowest of them. */
-  readonly communication: number;
-  /** Clipping, the optimiser, the quantiser. */
-  readonly optimiser: number;
-}
+export type StepResult = Awaited<ReturnType<typeof trainStep>>;
 
 /** What a step works on. */
 export interface Training {
@@ -75,8 +34,8 @@ export async function trainStep(
   training: Training,
   share: Share,
   step: number,
-  wishes: { readonly stop: boolean; readonly save: boolean; readonly resources?: () => Resources },
-): Promise<StepResult> {
+  wishes: { readonly stop: boolean; readonly save: boolean; readonly resources?: () => RankFigures },
+) {
   const { learner, collective, config } = training;
   const clock = new Clock();
   const passes = passesOf(share, config.batch);
@@ -101,33 +60,25 @@ export async function trainStep(
   // Now, when the step's tensors have been there: before it, the first step would have none.
   const resources = wishes.resources?.();
   const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
-  const ranks = new RankTable(collective, [work, ...resourceNames.map((name) => resources?.[name] ?? 0)]);
+  const ranks = new RankTable(collective, { ...resources, secondsByRank: work });
   const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
   const figures = [...sum.figures, ranks.sum, asked];
   if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);
   else await collective.allReduce([...sum.gradients.values(), ...figures], 'step');
   clock.lap('communication');
 
-  const updated = learner.update(sum, step);
+  const { diverged, ...update } = learner.update(sum, step);
   clock.lap('optimiser');
-  const { loss, reconstruction, commitment } = sum.named;
-  return {
+  const { counts } = sum.statistics;
+  const measured = {
     ...learner.lossesOf(sum),
-    ...{ loss, reconstruction, commitment },
-    perplexity: perplexity(sum.statistics.counts),
-    usage: usage(sum.statistics.counts),
-    ...updated,
-    secondsByRank: ranks.column(0),
-    cpuByRank: ranks.column(1),
-    memoryByRank: ranks.column(2),
-    ...(ranks.column(4).some((memory) => memory > 0) && {
-      gpuByRank: ranks.column(3),
-      gpuMemoryByRank: ranks.column(4),
-    }),
-    seconds: clock.spent,
-    stop: asked[0]! > 0,
-    save: asked[1]! > 0,
-  };
+    perplexity: perplexity(counts),
+    usage: usage(counts),
+    ...update,
+    ...ranks.measured(),
+  } satisfies Measured;
+  /** `spent`: where this rank's time went. `stop` and `save`: whether any rank was asked for it. */
+  return { measured, diverged, spent: clock.spent, stop: asked[0]! > 0, save: asked[1]! > 0 };
 }
 
 /** What the quantiser must know of the latents of all ranks before a step: at the first, where its codes start. */
@@ -170,37 +121,41 @@ async function readBatch({ patches, config }: Training, indices: readonly number
   return tf.tensor5d(await patches.readBatch(indices), [indices.length, pz, py, px, 1]);
 }
 
-/** A row of figures for every rank, each put in by its own. */
+/** What every rank measures of itself. Each rank fills in its own row, and the sum over the ranks is the table. */
 class RankTable {
   readonly sum: Float32Array;
+  private readonly columns = new Columns(rankMeasures);
 
-  constructor(
-    { rank, worldSize }: Collective,
-    private readonly row: readonly number[],
-  ) {
-    this.sum = new Float32Array(worldSize * row.length);
-    this.sum.set(row, rank * row.length);
+  constructor({ rank, worldSize }: Collective, own: RankFigures) {
+    this.sum = new Float32Array(worldSize * this.columns.width);
+    this.sum.set(this.columns.pack([own]), rank * this.columns.width);
   }
 
-  /** One figure of every rank, once the rows are summed. */
-  column(at: number): number[] {
-    return [...this.sum].filter((_, i) => i % this.row.length === at);
+  /** Once it is summed: a number for each rank, of everything that any rank has. */
+  measured(): Readonly<Partial<Record<RankMeasure, readonly number[]>>> {
+    const rows = this.columns.unpack(this.sum);
+    const found = rankMeasures.filter((name) => rows.some((row) => !Number.isNaN(row[name])));
+    return Object.fromEntries(found.map((name) => [name, rows.map((row) => row[name] || 0)]));
   }
 }
 
-/** Shares the time of a step out. */
+/** Where the time of a step goes. */
 class Clock {
-  readonly spent = { data: 0, forward: 0, backward: 0, communication: 0, optimiser: 0 };
+  /** Seconds. Waiting counts too: for patches as data, for other ranks as communication. */
+  readonly spent = { data: 0, forward: 0, backward: 0, communication: 0, optimiser: 0 } satisfies Record<
+    StepPart,
+    number
+  >;
   private last = performance.now();
 
-  /** The time since the last lap was spent on this. */
-  lap(what: keyof StepSeconds): void {
+  /** Counts the time since the last lap. */
+  lap(what: StepPart): void {
     const now = performance.now();
     this.spent[what] += (now - this.last) / 1000;
     this.last = now;
   }
 
-  move(from: keyof StepSeconds, to: keyof StepSeconds, seconds: number): void {
+  move(from: StepPart, to: StepPart, seconds: number): void {
     this.spent[from] -= seconds;
     this.spent[to] += seconds;
   }

@@ -7,26 +7,15 @@ import { clip } from '../../volume/intensity';
 import type { Collective } from '../collective/collective';
 import type { OwnVoxels, PatchSet } from '../data/patch-set';
 import type { RunConfig } from '../settings/config';
+import type { Measured } from '../settings/measures';
+import { Columns } from './columns';
 
 /**
  * Over all validation voxels that were measured, each once; the same on every rank. PSNR, SSIM and MAE are those of
- * `compareVolumes`: within the intensity window, without voxels that are NaN in the volume.
+ * `compareVolumes`: within the intensity window, without voxels that are NaN in the volume. The L1 loss is that of
+ * training: what the model gives outside its range counts in full.
  */
-export interface ValidationResult {
-  readonly loss: number;
-  /** The L1 loss as in training: what the model gave outside its range counts in full. */
-  readonly reconstruction: number;
-  readonly commitment: number;
-  /** dB. */
-  readonly psnr: number;
-  /** In the model's range, which is 2 wide. */
-  readonly mae: number;
-  /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
-  readonly ssim?: number;
-  readonly perplexity: number;
-  readonly usage: number;
-  readonly patches: number;
-}
+export type ValidationResult = Awaited<ReturnType<typeof validate>>;
 
 /** Told, on rank 0, of one patch and what the model made of it: [pz * py * px] in the model's range. */
 export type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
@@ -45,56 +34,63 @@ export async function validate(
   { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
   set: PatchSet,
   onShown?: ShownPatch,
-): Promise<ValidationResult> {
+) {
   const chosen = sample(set.count, config.validationPatches, config.seed);
   const counts = new Float32Array(model.quantiser.size);
-  const rows: number[] = [];
+  const rows: PatchRow[] = [];
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
     const { patch, truth } = await set.readTruth(chosen[i]!);
     set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
     const { figures, codes } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
     for (const code of codes) counts[code]!++;
-    rows.push(i, ...figures, detail(patch, config.patch));
+    rows.push({ place: i, ...figures, detail: detail(patch, config.patch) });
     // Lets the heartbeat and the sockets in between two patches.
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const gathered = await collective.allGather(Float32Array.from(rows), 'validation');
+  const gathered = await collective.allGather(patchColumns.pack(rows), 'validation');
   await collective.allReduce([counts], 'validation codes');
 
-  const byPatch = gathered.flatMap((array) => chunks([...array], 10)).sort((a, b) => a[0]! - b[0]!);
-  const voxels = byPatch.reduce((sum, row) => sum + row[1]!, 0);
-  const mean = (column: number) => byPatch.reduce((sum, row) => sum + row[1]! * row[column]!, 0) / voxels;
-  const [reconstruction, mse, mae] = [mean(2), mean(3), mean(4)];
+  const patches = gathered.flatMap((array) => patchColumns.unpack(array)).sort((a, b) => a.place - b.place);
+  const sum = (of: (row: PatchRow) => number) => patches.reduce((total, row) => total + of(row), 0);
+  const voxels = sum((row) => row.voxels);
+  const mean = (column: keyof PatchRow) => sum((row) => row.voxels * row[column]) / voxels;
   if (onShown && collective.rank === 0) {
-    const [most] = byPatch.reduce((best, row) => (row[9]! > best[9]! ? row : best));
-    const shown = chosen[most!]!;
+    const { place } = patches.reduce((best, row) => (row.detail > best.detail ? row : best));
+    const shown = chosen[place]!;
     const { patch, truth } = await set.readTruth(shown);
     onShown(patch, measure(model, { patch, truth, own: set.own(shown) }, config).decoded);
   }
-  const windows = byPatch.reduce((sum, row) => sum + row[7]!, 0);
-  const ssim = byPatch.reduce((sum, row) => sum + row[7]! * row[8]!, 0) / windows;
+  const windows = sum((row) => row.windows);
+  const reconstruction = mean('reconstruction');
   return {
-    loss: config.model.reconstruction * reconstruction + mean(6),
+    loss: config.model.reconstruction * reconstruction + mean('quantiser'),
     reconstruction,
-    commitment: mean(5),
-    psnr: 10 * Math.log10(dataRange ** 2 / mse),
-    mae,
-    ...(windows > 0 && { ssim }),
+    commitment: mean('commitment'),
+    psnr: 10 * Math.log10(dataRange ** 2 / mean('mse')),
+    mae: mean('mae'),
+    ...(windows > 0 && { ssim: sum((row) => row.windows * row.ssim) / windows }),
     perplexity: perplexity(counts),
     usage: usage(counts),
-    patches: byPatch.length,
-  };
+    patches: patches.length,
+  } satisfies Measured;
 }
 
-/** How many SSIM windows of the own part of a patch can be measured, and their mean; 0 and 0 where none can. */
+/** What is gathered of each patch: its place among the chosen, its own voxels, means over them, SSIM over windows. */
+const patchColumns = new Columns([
+  ...(['place', 'voxels', 'reconstruction', 'mse', 'mae', 'commitment', 'quantiser'] as const),
+  ...(['windows', 'ssim', 'detail'] as const),
+]);
+type PatchRow = ReturnType<typeof patchColumns.unpack>[number];
+
+/** How many SSIM windows the own part of a patch has, and their mean; 0 and 0 where it is too small. */
 function similarity(
   truth: Float32Array,
   decoded: Float32Array,
   { from, to }: OwnVoxels,
   [px, py]: readonly number[],
-): [windows: number, ssim: number] {
+): { windows: number; ssim: number } {
   const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
-  if (!fitsSsim(shape)) return [0, 0];
+  if (!fitsSsim(shape)) return { windows: 0, ssim: 0 };
   const sums = new SsimSums({ shape, dataRange, low });
   const [a, b] = [0, 1].map(() => new Float32Array(shape[0] * shape[1])) as [Float32Array, Float32Array];
   for (let z = from[2]; z < to[2]; z++) {
@@ -105,18 +101,19 @@ function similarity(
     }
     sums.addPlane(a, b);
   }
-  return sums.windows > 0 ? [sums.windows, sums.ssim] : [0, 0];
+  const { windows } = sums;
+  return { windows, ssim: windows > 0 ? sums.ssim : 0 };
 }
 
-interface Measured {
+interface TruePatch {
   readonly patch: Float32Array; // [pz * py * px]
   /** The same, NaN where there is nothing to measure against. */
   readonly truth: Float32Array; // [pz * py * px]
   readonly own: OwnVoxels;
 }
 
-/** Own voxels, mean errors over them, the quantiser's losses, SSIM; and the codes of the patch. */
-function measure(model: VqGan, { patch, truth, own }: Measured, config: RunConfig) {
+/** The figures of one patch, its codes, and what the model made of it. */
+function measure(model: VqGan, { patch, truth, own }: TruePatch, config: RunConfig) {
   const [px, py, pz] = config.patch;
   const [y, commitment, loss, codes] = tf.tidy(() => {
     const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
@@ -142,13 +139,13 @@ function measure(model: VqGan, { patch, truth, own }: Measured, config: RunConfi
         voxels++;
       }
     }
-  const figures = [
+  const count = Math.max(1, voxels);
+  const figures = {
     voxels,
-    ...[l1, squared, absolute].map((sum) => sum / Math.max(1, voxels)),
-    commitment.dataSync()[0]!,
-    loss.dataSync()[0]!,
+    ...{ reconstruction: l1 / count, mse: squared / count, mae: absolute / count },
+    ...{ commitment: commitment.dataSync()[0]!, quantiser: loss.dataSync()[0]! },
     ...similarity(truth, clipped, own, config.patch),
-  ];
+  };
   tf.dispose([y, commitment, loss, codes]);
   return { figures, codes: used, decoded };
 }
@@ -170,8 +167,4 @@ function detail(patch: Float32Array, [px, py, pz]: RunConfig['patch']): number {
 export function sample(count: number, most: number, seed: number): number[] {
   const drawn = new Random(seed, 'validation patches').permutation(count).slice(0, most);
   return drawn.sort((a, b) => a - b);
-}
-
-function chunks(values: readonly number[], size: number): number[][] {
-  return Array.from({ length: values.length / size }, (_, i) => values.slice(i * size, (i + 1) * size));
 }

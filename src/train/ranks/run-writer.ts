@@ -52,20 +52,20 @@ export class RunWriter {
   async train(
     step: number,
     epoch: number,
-    { stop: _, save: _save, seconds, ...result }: StepResult,
+    { measured, spent }: Pick<StepResult, 'measured' | 'spent'>,
     patches: number,
     wholeStep: number,
   ): Promise<void> {
     const { data } = this.options;
     const patchesPerSecond = patches / wholeStep;
     await this.record({
-      ...result,
+      ...measured,
       step,
       epoch,
       split: 'train',
       patchesPerSecond,
       volumesPerSecond: (patchesPerSecond * data.volumes) / data.train.count,
-      seconds: { step: wholeStep, ...seconds },
+      seconds: { step: wholeStep, ...spent },
     });
   }
 

@@ -1,6 +1,6 @@
 import { adversarialFactor, type GanConfig, hasDiscriminators } from '../../model/discriminators/config';
-import { higherIsBetter } from '../settings/best-metrics';
 import type { RunConfig } from '../settings/config';
+import { measures } from '../settings/measures';
 
 /** A checkpoint worth keeping for what it reached. */
 export interface Ranked {
@@ -44,7 +44,7 @@ export function rankedWith(
   found: Ranked,
   { bestMetric, keepBest, gan }: Pick<RunConfig, 'bestMetric' | 'keepBest' | 'gan'>,
 ): Ranked[] {
-  const sign = higherIsBetter[bestMetric] ? 1 : -1;
+  const sign = measures[bestMetric].better === 'higher' ? 1 : -1;
   // What is not a number ranks nowhere; JSON knows no infinity.
   if (Number.isNaN(found.value)) return [...ranking];
   const value = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, found.value));

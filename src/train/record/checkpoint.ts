@@ -19,8 +19,8 @@ import { makeFolder } from '../../make-folder';
 import { readSafetensors, type StoredTensor, writeSafetensors } from '../../safetensors';
 import type { Intensity } from '../../volume/intensity';
 import type { LearnerCounters } from '../learn/learner';
-import type { BestMetric } from '../settings/best-metrics';
 import type { RunConfig } from '../settings/config';
+import type { BestMetric } from '../settings/measures';
 import type { Ranked } from './best';
 
 /** `state.json` of a checkpoint: everything but the tensors that the next step depends on. */

@@ -12,8 +12,8 @@ import { checkpointings } from '../../model/resblock';
 import { fitsSsim, TAPS } from '../../patch/ssim';
 import { windowPresets } from '../../volume/intensity';
 import { collectiveNames } from '../collective/connect';
-import { bestMetrics } from './best-metrics';
 import type { RunConfig } from './config';
+import { bestMetrics } from './measures';
 
 /** One setting: what it must be, in the words of the error, and as a schema. */
 interface Field {

@@ -10,8 +10,8 @@ import type { Vec3 } from '../../volume/vec3';
 import type { BaselineView } from '../../volume/view';
 import type { Volume } from '../../volume/volume';
 import type { CollectiveName } from '../collective/connect';
-import type { BestMetric } from './best-metrics';
 import { checkFields, checkTogether } from './config-schema';
+import type { BestMetric } from './measures';
 
 /** Everything that decides what a run computes. Sizes are `[x, y, z]` in voxels. */
 export interface RunConfig {

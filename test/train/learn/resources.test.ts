@@ -14,18 +14,19 @@ afterEach(() => {
 it('tells the cores that are busy and the memory that is taken', () => {
   const meter = new ResourceMeter();
   for (const end = performance.now() + 300; performance.now() < end; ) Math.sqrt(2);
-  const { cpu, memory, gpu, gpuMemory } = meter.look();
-  expect(cpu).toBeGreaterThan(0.1);
-  expect(cpu).toBeLessThan(8);
+  const { cpuByRank, memoryByRank, ...gpu } = meter.look();
+  expect(cpuByRank).toBeGreaterThan(0.1);
+  expect(cpuByRank).toBeLessThan(8);
   const held = Buffer.alloc(64 << 20, 1);
-  expect(meter.look().memory).toBeGreaterThan(memory + 32);
-  expect(held.length + gpu + gpuMemory).toBe(64 << 20);
+  expect(meter.look().memoryByRank).toBeGreaterThan(memoryByRank! + 32);
+  expect(held.length).toBe(64 << 20);
+  expect(gpu).toEqual({});
 });
 
 // torchrun pins nobody: its ranks see all GPUs, and each takes that of its local rank.
 it.each([
-  [undefined, { gpu: 7, gpuMemory: 2048 }],
-  ['1', { gpu: 9, gpuMemory: 1024 }],
+  [undefined, { gpuByRank: 7, gpuMemoryByRank: 2048 }],
+  ['1', { gpuByRank: 9, gpuMemoryByRank: 1024 }],
 ])("asks nvidia-smi for the rank's own GPU: local rank %s", async (localRank, expected) => {
   if (localRank) process.env.LOCAL_RANK = localRank;
   const folder = mkdtempSync(join(tmpdir(), 'patchwise-smi-'));
@@ -39,6 +40,6 @@ it.each([
   process.env.PATH = `${folder}:${path}`;
   const meter = new ResourceMeter();
   meter.look();
-  await until(() => meter.look().gpu > 0);
+  await until(() => meter.look().gpuByRank !== undefined);
   expect(meter.look()).toMatchObject(expected);
 });

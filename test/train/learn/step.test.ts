@@ -48,7 +48,7 @@ describe('training step', () => {
     let tensors = 0;
     for (let step = 0; step < 20; step++) {
       const share = sampler.share(cursor, 0);
-      losses.push((await trainStep(training, share, step, goOn)).loss);
+      losses.push((await trainStep(training, share, step, goOn)).measured.loss);
       cursor = share.next;
       if (step === 1) {
         await validate({ ...training, model: training.learner.model }, data.validation);
@@ -64,8 +64,8 @@ describe('training step', () => {
   it('tells all ranks that one wants to stop', async () => {
     const { training, sampler } = await prepare();
     const share = sampler.share({ epoch: 0, position: 0 }, 0);
-    const { stop, restartedCodes } = await trainStep(training, share, 0, goOn);
-    expect([stop, restartedCodes]).toEqual([false, expect.any(Number)]);
+    const { stop, measured } = await trainStep(training, share, 0, goOn);
+    expect([stop, measured.restartedCodes]).toEqual([false, expect.any(Number)]);
     expect((await trainStep(training, share, 1, { stop: true, save: false })).stop).toBe(true);
   });
 });
@@ -76,13 +76,8 @@ describe('validation', () => {
     const losses: number[] = [];
     for (const passes of [{ batch: 4 }, { batch: 1, accumulate: 4 }]) {
       const { training, data, sampler } = await prepare({ ...passes, model });
-      const { restartedCodes } = await trainStep(
-        training,
-        sampler.share({ epoch: 0, position: 0 }, 0),
-        0,
-        goOn,
-      );
-      expect(restartedCodes).toBeUndefined(); // its codes cannot die
+      const { measured } = await trainStep(training, sampler.share({ epoch: 0, position: 0 }, 0), 0, goOn);
+      expect(measured.restartedCodes).toBeUndefined(); // its codes cannot die
       losses.push((await validate({ ...training, model: training.learner.model }, data.validation)).loss);
     }
     expect(losses[1]).toBeCloseTo(losses[0]!, 4);

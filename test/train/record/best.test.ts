@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { PRESETS } from '../../../src/model/presets';
 import { hasStalled, phaseOf, type Ranked, rankedWith } from '../../../src/train/record/best';
 import { type CheckpointState, saveCheckpoint } from '../../../src/train/record/checkpoint';
-import type { BestMetric } from '../../../src/train/settings/best-metrics';
+import type { BestMetric } from '../../../src/train/settings/measures';
 
 const gan = { ...PRESETS.toy.gan, slice: 0, patch: 0 };
 const by = (bestMetric: BestMetric, keepBest: number) => ({ bestMetric, keepBest, gan });
