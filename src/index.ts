@@ -6,7 +6,7 @@
  * import * as pw from 'patchwise';
  *
  * const ct = await pw.readVolume('ct.nii.gz');
- * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 4 }); // returns at once
+ * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 2, steps: 20 }); // returns at once
  * run.live(); // a figure that keeps moving
  * await run.done;
  * const { linear, gaussian } = await pw.reconstructWindows(run, ct, { windows: ['linear', 'gaussian'] });

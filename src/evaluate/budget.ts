@@ -28,7 +28,7 @@ export function voxelsPerStep({ patch, batch = 1, ranks = 1, accumulate = 1 }: S
  * The steps that give a training the same budget as another one of `steps` steps has; at least 1.
  *
  * ```ts
- * equalSteps('voxels', { patch: [32, 32, 16], ranks: 4, steps: 300 }, { patch: [32, 32, 8] });   // 2,400
+ * pw.equalSteps('voxels', { patch: [32, 32, 16], ranks: 4, steps: 300 }, { patch: [32, 32, 8] });   // 2,400
  * ```
  * @throws InvalidArgument for equal time without measured seconds per step
  */

@@ -70,6 +70,12 @@ export class Comparison {
  * jumps of each across the patch borders of the grid. Voxels at which the reference is NaN count in no metric; for the
  * jumps they stand at the window's low end on both sides.
  *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const [run] = await pw.listRuns();
+ * const { linear, gaussian } = await pw.reconstructWindows(run!, ct, { windows: ['linear', 'gaussian'] });
+ * pw.compareVolumes(ct, { linear, gaussian }); // shows slices, differences, seam profiles, metrics
+ * ```
  * @throws InvalidArgument where there is no candidate or one has another shape.
  */
 export function compareVolumes(

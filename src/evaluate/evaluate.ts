@@ -61,6 +61,12 @@ export interface Evaluation {
  * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. A file
  * that cannot be read is left out with its reason. Errors are those of `reconstructWindows`; UnreadableFile where no
  * file could be read.
+ *
+ * ```ts
+ * const [run] = await pw.listRuns();
+ * const evaluation = await pw.evaluateFiles(run!, ['ct.nii.gz'], { windows: ['linear', 'gaussian'] });
+ * console.log(evaluation.rows);
+ * ```
  */
 export async function evaluateFiles(
   model: ModelSource,

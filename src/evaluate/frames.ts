@@ -54,6 +54,11 @@ function chainOps({ tensorflow }: Danfo): void {
 
 /**
  * A frame of rows with the columns of all of them: danfojs itself takes those of the first row. Lists become text.
+ *
+ * ```ts
+ * const frame = pw.frameOf([{ volume: 'a', psnr: 31.5 }, { volume: 'b', psnr: 33.1 }]);
+ * console.log(frame['psnr'].mean());
+ * ```
  * @throws InvalidArgument where there is no row, or a column has the name of a property that danfojs lives by (`index`,
  *   `values`, …): it keeps every column as a property of the frame
  */

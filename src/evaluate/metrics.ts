@@ -53,7 +53,15 @@ export class ErrorSums {
   }
 }
 
-/** Peak signal-to-noise ratio in dB, Infinity for equal data, as scikit-image's `peak_signal_noise_ratio`. */
+/**
+ * Peak signal-to-noise ratio in dB, Infinity for equal data, as scikit-image's `peak_signal_noise_ratio`.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const half = pw.resampleVolume(pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] }), ct.shape);
+ * console.log(pw.psnr(ct.data, half.data, { dataRange: 2000 }), 'dB');
+ * ```
+ */
 export function psnr(reference: VoxelSource, candidate: VoxelSource, options: RangeOption): number {
   return new ErrorSums().add(reference, candidate).psnr(options);
 }

@@ -39,7 +39,16 @@ export interface ReconstructOptions extends LongCall, PassOptions {
   readonly mirror?: readonly MirrorAxis[];
 }
 
-/** Passes a volume through a trained model, patch by patch, and blends the patches. */
+/**
+ * Passes a volume through a trained model, patch by patch, and blends the patches.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const [run] = await pw.listRuns(); // the latest
+ * const reconstruction = await pw.reconstruct(run!, ct, { window: 'gaussian' });
+ * await pw.writeVolume('reconstruction.nii.gz', reconstruction);
+ * ```
+ */
 export async function reconstruct(
   model: ModelSource,
   volume: Volume,

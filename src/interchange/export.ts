@@ -43,6 +43,10 @@ export const onnxParts = ['encoder', 'quantiser', 'embedding', 'decoder'] as con
  * quantised), `embedding.onnx` (codes to quantised) and `decoder.onnx` (quantised to reconstruction). The search for the
  * nearest code holds a score for every latent and code at once.
  *
+ * ```ts
+ * const [run] = await pw.listRuns();
+ * await pw.exportOnnx(run!, 'model.onnx');
+ * ```
  * @returns the files written
  */
 export async function exportOnnx(

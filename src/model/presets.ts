@@ -57,6 +57,7 @@ const GUIDE_GAN: GanConfig = {
   axes: ['z'],
 };
 
+/** Models with the settings to train them: `toy` for a laptop, `guide` as the published guide has it, and more. */
 export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   guide: {
     description: 'the guide: 22.2 M parameters on overlapping patches of the full-resolution volume',

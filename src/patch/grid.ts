@@ -48,6 +48,10 @@ const LAYOUTS: readonly GridLayout[] = ['snapped', 'even'];
 /**
  * Plans the patches of a volume so that they cover every voxel.
  *
+ * ```ts
+ * const grid = pw.planGrid([512, 512, 604], { patch: [256, 256, 128], stride: [192, 192, 96] });
+ * console.log(grid.patches); // 54
+ * ```
  * @throws InvalidArgument where a size is not a positive integer or where neighbours would leave a gap.
  */
 export function planGrid(volume: Vec3, options: GridOptions): Grid {

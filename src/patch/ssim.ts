@@ -40,6 +40,12 @@ export interface SsimOptions extends WindowOption, LongCall {
  * `structural_similarity(gaussian_weights=True, use_sample_covariance=False)` of the data less `low`: windows that would
  * reach over the border are left out of the mean, and so are those in which the reference has a NaN. Computed plane by
  * plane in double precision, in memory of about 30 planes.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const half = pw.resampleVolume(pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] }), ct.shape);
+ * console.log(pw.ssim(ct.data, half.data, { shape: ct.shape, low: -1000, dataRange: 2000 }));
+ * ```
  */
 export function ssim(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): number {
   const [nx, ny, nz] = options.shape;

@@ -5,6 +5,7 @@ import { type Axis, type Grid, type PerAxis, perAxis } from './grid';
 /** The shape of the blending weight over a patch. */
 export type WindowName = 'constant' | 'linear' | 'gaussian' | 'hann' | 'seed-linear';
 
+/** All windows. `seed-linear` only shows what the sawtooth of an earlier system does to seams. */
 export const windowNames: readonly WindowName[] = ['constant', 'linear', 'gaussian', 'hann', 'seed-linear'];
 
 /** Standard deviation of the gaussian window as a fraction of the patch: MONAI's and nnU-Net's choice. */

@@ -16,6 +16,11 @@ export const DISPLAY_HOOK: unique symbol = Symbol.for('patchwise.display');
 /**
  * Shows a value in the running cell, as it would show itself as the cell's last value. Outside a notebook its text
  * is printed.
+ *
+ * ```ts
+ * pw.display(pw.markdown('**before**'), { id: 'mine' });
+ * pw.display(pw.markdown('**after**'), { id: 'mine' }); // in the place of the first
+ * ```
  */
 export function display(value: unknown, options: DisplayOptions = {}): void {
   const hook = (globalThis as { [DISPLAY_HOOK]?: DisplayHook })[DISPLAY_HOOK];

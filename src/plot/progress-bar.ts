@@ -11,7 +11,7 @@ const WIDTH = 30;
  * A progress bar that moves in place, to be passed as `onProgress` of any long call:
  *
  * ```ts
- * await pw.reconstruct(run, ct, { onProgress: pw.progressBar('reconstruct') });
+ * await pw.prepareDataset('ct.nii.gz', 'prepared', { onProgress: pw.progressBar('prepare') });
  * ```
  *
  * @param what stands before the bar; what the call says it does, if not given

@@ -12,10 +12,12 @@ export class Rich {
   }
 }
 
+/** HTML to show in a cell. Terminals show its text. */
 export function html(text: string): Rich {
   return new Rich({ 'text/html': text, 'text/plain': text.replace(/<[^>]*>/g, '') });
 }
 
+/** Markdown to show in a cell. */
 export function markdown(text: string): Rich {
   return new Rich({ 'text/markdown': text, 'text/plain': text });
 }
@@ -26,6 +28,7 @@ export function latex(formula: string): Rich {
   return new Rich({ 'text/latex': text, 'text/plain': formula });
 }
 
+/** An SVG picture to show in a cell. @param text the whole `<svg>` element */
 export function svg(text: string): Rich {
   return new Rich({ 'image/svg+xml': text, 'text/plain': `SVG, ${text.length} characters` });
 }

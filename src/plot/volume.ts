@@ -19,6 +19,9 @@ export interface VolumeFigureOptions {
  * A volume as three linked slices in mm proportions and radiological orientation (see `Plane`): a slider below each
  * turns to another slice and moves the line that shows it in the other two; buttons set the intensity window of all.
  *
+ * ```ts
+ * pw.volumeFigure(await pw.readVolume('ct.nii.gz'), { at: [32, 32, 24] });
+ * ```
  * @throws InvalidArgument where `at` lies outside the volume
  */
 export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions = {}): Figure {

@@ -247,6 +247,12 @@ export function live(runs: Run | readonly Run[]): LiveView {
 /**
  * A run by its own folder or by its id: in the folder of runs (`runsRoot`), else in any other that this user has
  * started runs in. @throws InvalidArgument with the places where it looked and the latest runs
+ *
+ * ```ts
+ * const [latest] = await pw.listRuns();
+ * const run = await pw.attach(latest!.id); // tomorrow, or from another notebook
+ * console.log((await run.status()).state);
+ * ```
  */
 export async function attach(idOrDir: string): Promise<Run> {
   const root = runsRoot();
@@ -264,7 +270,13 @@ export async function attach(idOrDir: string): Promise<Run> {
   );
 }
 
-/** All runs of a folder, newest first. */
+/**
+ * All runs of a folder, newest first.
+ *
+ * ```ts
+ * for (const run of await pw.listRuns()) console.log(run.id, (await run.status()).state);
+ * ```
+ */
 export async function listRuns(root: string = runsRoot()): Promise<Run[]> {
   if (!existsSync(root)) return [];
   return readdirSync(root)

@@ -23,7 +23,7 @@ import { resolveConfig, type TrainOptions } from './settings/config';
  * The run does not need this process any more.
  *
  * ```ts
- * const run = await train({ preset: 'toy', data: 'ct.nii.gz', ranks: 4 });
+ * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 2, steps: 20 });
  * for await (const record of run.metrics()) console.log(record.step, record.loss);
  * ```
  * @throws InvalidConfig with everything that is wrong in the options; UnreadableFile for a damaged dataset; RunFailed

@@ -41,6 +41,11 @@ const pieceBytes = 2 ** 20;
  * SPM keeps beside an ANALYZE file (.mat) is not read. Throws
  * UnreadableFile for what is no such file, is cut short or damaged; InvalidArgument where `index` or `channel` is
  * needed or wrong; the signal's reason on abort.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * console.log(ct.shape, ct.spacing); // [x, y, z] in voxels and in mm
+ * ```
  */
 export async function readVolume(
   path: string,

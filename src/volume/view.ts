@@ -9,7 +9,14 @@ export interface BaselineView {
   readonly how: 'resample' | 'crop';
 }
 
-/** The smaller view of a volume that a baseline sees: all of it in fewer voxels (filtered against aliasing, trilinear), or its centre. */
+/**
+ * The smaller view of a volume that a baseline sees: all of it in fewer voxels (filtered against aliasing, trilinear), or its centre.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const smaller = pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] });
+ * ```
+ */
 export function viewVolume(volume: Volume, view: BaselineView): Volume {
   return changed(volume, view.how === 'crop' ? cropToShape : resampleToShape, view.shape, view.how);
 }

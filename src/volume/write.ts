@@ -41,6 +41,11 @@ export interface VolumeSlab {
  * Writes a volume as .nii, .nii.gz, or .hdr + .img (each .gz too), with its orientation. The file appears complete
  * or not at all: it is written beside its place and renamed. Throws InvalidArgument for an unknown extension, and
  * for values that a whole-number type cannot hold.
+ *
+ * ```ts
+ * const ct = pw.phantom({ shape: [64, 64, 48] });
+ * await pw.writeVolume('phantom.nii.gz', ct);
+ * ```
  */
 export async function writeVolume(path: string, volume: Volume, options: WriteOptions = {}): Promise<void> {
   return writeImage(path, volume, piecesOf(volume.data), options);

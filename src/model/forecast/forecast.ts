@@ -107,6 +107,10 @@ export function forecastReconstruction(
  * which the passes take and free memory. What a process needs beside its tensors is `processBytes`; volumes that patches
  * are cut from, a CUDA context and cuDNN's workspace come on top.
  *
+ * ```ts
+ * const forecast = pw.forecastMemory(pw.presets.guide.model, [128, 128, 64], { batch: 1 });
+ * console.log(forecast.total / 2 ** 30, 'GiB');
+ * ```
  * @throws InvalidArgument for a patch that the model cannot take
  */
 export function forecastMemory(

@@ -20,6 +20,12 @@ export interface ComparisonFigureOptions extends PageOptions {
  * differences (candidate - reference, within the intensity window as the metrics have it) below them on one symmetric
  * scale, the seam profiles and the table of metrics.
  *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const smaller = pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] });
+ * const again = pw.resampleVolume(smaller, ct.shape);
+ * pw.comparisonFigure(pw.compareVolumes(ct, { again }), { plane: 'coronal' });
+ * ```
  * @throws InvalidArgument where there is no candidate or its shape is not the reference's
  */
 export function comparisonFigure(comparison: ShownComparison, options: ComparisonFigureOptions = {}): Figure {

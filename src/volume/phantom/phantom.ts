@@ -35,6 +35,10 @@ const leastValue = -1024; // scanners store nothing below
  * contrast-filled arteries (about 350 HU) with emboli (about 50 HU) in them, in Hounsfield units with noise of 20
  * HU. The same whole chest at any shape; `spacing` changes the geometry's label, not what is shown. The x axis runs
  * to the patient's left, y to the back, z to the head, as scanners write. Deterministic in shape and seed.
+ *
+ * ```ts
+ * const ct = pw.phantom({ shape: [96, 96, 64], seed: 1 });
+ * ```
  */
 export function phantom(options: PhantomOptions): Volume {
   const shape = checkShape('shape', options.shape);

@@ -62,6 +62,10 @@ export interface Prepared {
  * or another fault of the machine ends the call, and so may a signal: the volumes that are done stay, and the next call
  * goes on from there. The same files and options give the same bytes.
  *
+ * ```ts
+ * const { split, leftOut } = await pw.prepareDataset('ct.nii.gz', 'prepared');
+ * console.log(split, leftOut); // patients on each side, and files that cannot be read
+ * ```
  * @param input a folder, searched through, or NIfTI files
  * @param output the dataset's folder
  * @throws InvalidArgument for wrong options, before anything is written; UnreadableFile if no volume could be

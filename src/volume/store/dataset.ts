@@ -59,6 +59,12 @@ export function isDataset(dir: string): boolean {
 
 /**
  * Opens a dataset that `prepareDataset` made.
+ *
+ * ```ts
+ * const dataset = pw.openDataset('prepared');
+ * const [volume] = dataset.volumes;
+ * const patch = await volume!.readPatch([0, 0, 0], [32, 32, 16]); // x runs fastest
+ * ```
  * @throws UnreadableFile if the folder is none, or one of another version
  */
 export function openDataset(dir: string, options: OpenDatasetOptions = {}): Dataset {
