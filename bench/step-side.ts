@@ -12,7 +12,7 @@ import {
   BackendAdam,
   clipByGlobalNorm,
   clipping,
-  movesWeights,
+  currentBackend,
   storeActivationsIn,
   VqGan,
 } from '../src/internal';
@@ -77,7 +77,7 @@ function peakOfProcess(): number {
 }
 
 function peakOfTensors(): number {
-  return (tf.memory() as unknown as { peak: number }).peak;
+  return currentBackend().memory!().peak;
 }
 
 /** As a rank of one trains: on a backend that can, gradients and moments stay there. */
@@ -102,7 +102,7 @@ function optimiser(
   options: AdamOptions,
   clip: number,
 ): (gradients: tf.NamedTensorMap) => void {
-  if (movesWeights()) {
+  if (currentBackend().optimiser) {
     const adam = new BackendAdam(weights, options);
     return (gradients) => adam.step(gradients, undefined, clipping(gradients, clip).scale);
   }

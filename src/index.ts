@@ -21,8 +21,8 @@ export { type EncodedCohort, type EncodedRow, encodeFiles } from './codes/cohort
 export { type DecodeOptions, decode, decodeToFile } from './codes/decode';
 export { type EncodeOptions, encode } from './codes/encode';
 export { readCodes, writeCodes } from './codes/file';
-export { type BackendInfo, type BackendName, useBackend } from './compute/backend';
-export type { Precision } from './compute/precision';
+export type { BackendName, Precision } from './compute/contract/backend';
+export { type BackendInfo, useBackend } from './compute/use-backend';
 export {
   CollectiveFailed,
   InvalidArgument,

@@ -3,15 +3,15 @@
  * change it.
  */
 export { type EncodedPatch, encodePatches } from './codes/encode';
-export { backendNames } from './compute/backend';
-export { movesWeights } from './compute/kernels';
+export { type Backend, precisions } from './compute/contract/backend';
+export { currentBackend, storeActivationsIn } from './compute/contract/registry';
 export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';
-export { precisions, storeActivationsIn } from './compute/precision';
 export {
   buildTensorflow,
   type TensorflowBuild,
   type TensorflowBuildOptions,
 } from './compute/tensorflow/build';
+export { backendNames } from './compute/use-backend';
 export { borderDistances } from './evaluate/border-distance';
 export { budgets, type StepLoad, voxelsPerStep } from './evaluate/budget';
 export { metricNames } from './evaluate/evaluate';

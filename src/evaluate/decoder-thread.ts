@@ -1,8 +1,8 @@
 /** A worker thread of `decodePatches`: loads the model once, then answers every patch with what was made of it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
-import { useBackend } from '../compute/backend';
-import { storeActivationsIn } from '../compute/precision';
+import { storeActivationsIn } from '../compute/contract/registry';
+import { useBackend } from '../compute/use-backend';
 import { countCodes } from '../model/quantisers/quantiser';
 import { VqGan } from '../model/vqgan';
 import { readCheckpoint } from '../train/record/checkpoint';
@@ -31,8 +31,9 @@ async function load(): Promise<VqGan> {
   const checkpoint = readCheckpoint(setup.checkpoint);
   const { config } = checkpoint.state;
   // As it was trained and validated, where this backend can.
-  const precision = backend.name === 'libtorch' ? (config.precision ?? 'float32') : 'float32';
-  if (backend.name === 'libtorch') storeActivationsIn(precision);
+  const wanted = config.precision ?? 'float32';
+  const precision = backend.precisions.includes(wanted) ? wanted : 'float32';
+  storeActivationsIn(precision);
   const vqgan = new VqGan(config.model, 0);
   vqgan.load(usedModel(checkpoint, setup.use));
   const bytes = workerBytes(config.model, setup.patch, forecastDeviceOf(backend), precision);

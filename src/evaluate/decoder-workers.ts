@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { BackendInfo } from '../compute/backend';
-import type { Precision } from '../compute/precision';
+import type { Precision } from '../compute/contract/backend';
+import type { BackendInfo } from '../compute/use-backend';
 import type { ModelConfig } from '../model/config';
 import { type ForecastDevice, forecastReconstruction } from '../model/forecast/forecast';
 import type { Vec3 } from '../volume/vec3';

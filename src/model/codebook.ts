@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gatherCodes, nearestCode } from '../compute/ops';
+import { gatherCodes, nearestCode } from '../compute/ops/ops';
 import { InvalidArgument } from '../errors';
 import { Random } from '../random';
 import type { QuantiserStatistics, RowRange } from './quantisers/quantiser';

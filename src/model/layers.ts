@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { conv3d, conv3dTranspose, groupNorm, normSiluConv3d } from '../compute/ops';
+import { conv3d, conv3dTranspose, groupNorm, normSiluConv3d } from '../compute/ops/ops';
 import type { ModelConfig, Stride } from './config';
 import type { WeightShape, Weights } from './weights';
 

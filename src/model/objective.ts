@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { convolutionGradients } from '../compute/backward';
-import { putSlices, type SliceAxis, takeSlices } from '../compute/slices';
+import { convolutionGradients } from '../compute/ops/backward';
+import { putSlices, type SliceAxis, takeSlices } from '../compute/ops/slices';
 import { Random } from '../random';
 import { LAST_LAYER } from './decoder';
 import type { AdversarialLosses, Adversary, Slices } from './discriminators/adversary';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { conv3d } from '../compute/ops';
-import { maxPool } from '../compute/pool';
+import { conv3d } from '../compute/ops/ops';
+import { maxPool } from '../compute/ops/pool';
 import { InvalidArgument } from '../errors';
 import { packageRoot } from '../package';
 import type { StateArray } from './weights';

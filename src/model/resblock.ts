@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkpoint } from '../compute/checkpoint';
-import { residual } from '../compute/ops';
+import { checkpoint } from '../compute/ops/checkpoint';
+import { residual } from '../compute/ops/ops';
 import type { ModelConfig } from './config';
 import { convWeights, normSiluConv, normWeights } from './layers';
 import type { WeightShape, Weights } from './weights';

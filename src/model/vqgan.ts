@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { record } from '../compute/tape';
+import { record } from '../compute/ops/tape';
 import { InvalidArgument } from '../errors';
 import type { Codebook } from './codebook';
 import { checkModelConfig, checkPatch, type ModelConfig } from './config';

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { phantom } from '../../src/volume/phantom/phantom';
 import { readVolume } from '../../src/volume/read';
 import { writeVolume } from '../../src/volume/write';

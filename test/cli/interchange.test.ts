@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { readForeignSafetensors, writeSafetensors } from '../../src/safetensors';
 import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { untrained } from '../codes/untrained';

@@ -9,7 +9,7 @@ import { decode, decodeToFile } from '../../src/codes/decode';
 import { encode, encodePatches } from '../../src/codes/encode';
 import { readCodes, writeCodes } from '../../src/codes/file';
 import { unpackNpz } from '../../src/codes/npz';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
 import { reconstruct, reconstructToDataset } from '../../src/evaluate/reconstruct';
 import type { ModelConfig } from '../../src/model/config';

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
+import { storeActivationsIn } from '../../src/compute/contract/registry';
 import { findLibtorch } from '../../src/compute/libtorch/locate';
 import type { LibtorchTensors } from '../../src/compute/libtorch/tensors';
 import {
@@ -15,8 +15,8 @@ import {
   nearestCode,
   normSiluConv3d,
   replicatePad,
-} from '../../src/compute/ops';
-import { storeActivationsIn } from '../../src/compute/precision';
+} from '../../src/compute/ops/ops';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument, OutOfMemory } from '../../src/errors';
 import { presetNamed } from '../../src/model/presets';
 import { VqGan } from '../../src/model/vqgan';

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
-import { nearestCode, replicatePad } from '../../src/compute/ops';
-import { referenceKernels } from '../../src/compute/reference';
+import { referenceKernels } from '../../src/compute/contract/reference';
+import { nearestCode, replicatePad } from '../../src/compute/ops/ops';
 import { buildTensorflow } from '../../src/compute/tensorflow/build';
 import { findTensorflow } from '../../src/compute/tensorflow/locate';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument, UnavailableBackend } from '../../src/errors';
 import { tensor, worstError } from '../conformance/tensors';
 

@@ -1,9 +1,15 @@
 /** Values that need no PyTorch to be known: borders, norms and codes. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
-import { runKernel } from '../../src/compute/kernels';
-import { gatherCodes, nearestCode, replicatePad, stopGradient, straightThrough } from '../../src/compute/ops';
+import { runKernel } from '../../src/compute/contract/registry';
+import {
+  gatherCodes,
+  nearestCode,
+  replicatePad,
+  stopGradient,
+  straightThrough,
+} from '../../src/compute/ops/ops';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { normal, tensor, worstError } from './tensors';
 
 describe.each(backendNames)('backend %s', (name) => {
@@ -23,11 +29,11 @@ describe.each(backendNames)('backend %s', (name) => {
       const [gamma, beta] = [tensor(2, [32]), tensor(3, [32])];
       const x = tf.add(tf.mul(tensor(1, [2, 3, 4, 5, 32]), 3), 5);
       const norm = { groups: 8, eps: 1e-6, silu };
-      const [y, mean, scale] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
+      const [y, mean, scale] = runKernel('groupNorm', { x, gamma, beta }, norm);
       const again = { x, gamma, beta, mean: mean!, scale: scale! };
-      expect(runKernel<tf.Tensor>('PatchwiseNormalise', again, norm).dataSync()).toEqual(y!.dataSync());
+      expect(runKernel('normalise', again, norm).dataSync()).toEqual(y!.dataSync());
       // Twice the scale is twice the values, from beta on; without SiLU that shows.
-      const twice = runKernel<tf.Tensor>('PatchwiseNormalise', { ...again, scale: tf.mul(scale!, 2) }, norm);
+      const twice = runKernel('normalise', { ...again, scale: tf.mul(scale!, 2) }, norm);
       const expected = tf.sub(tf.mul(y!, 2), beta);
       if (!silu) expect(worstError(twice.dataSync(), expected.dataSync())).toBeLessThan(1e-5);
     });

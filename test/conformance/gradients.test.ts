@@ -1,7 +1,7 @@
 /** The tape's gradients beside finite differences. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
+import { tfjsName } from '../../src/compute/contract/registry';
 import {
   conv3d,
   conv3dTranspose,
@@ -12,9 +12,10 @@ import {
   replicatePad,
   residual,
   silu,
-} from '../../src/compute/ops';
-import { maxPool } from '../../src/compute/pool';
-import { putSlices, takeSlices } from '../../src/compute/slices';
+} from '../../src/compute/ops/ops';
+import { maxPool } from '../../src/compute/ops/pool';
+import { putSlices, takeSlices } from '../../src/compute/ops/slices';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { expectGradients, tensor } from './tensors';
 
 describe.each(backendNames)('backend %s', (name) => {
@@ -167,8 +168,8 @@ describe.each(backendNames)('backend %s', (name) => {
         tf.tidy(() => tf.variableGrads(() => tf.sum(conv3d(x, variable)) as tf.Scalar, [variable]).grads),
       );
     return run.then((profile) => {
-      expect(profile.kernelNames).toContain('PatchwiseConvolveWeight');
-      expect(profile.kernelNames).not.toContain('PatchwiseConvolveInput');
+      expect(profile.kernelNames).toContain(tfjsName('convolveWeightGradient'));
+      expect(profile.kernelNames).not.toContain(tfjsName('convolveInputGradient'));
       variable.dispose();
     });
   });

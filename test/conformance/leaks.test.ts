@@ -1,7 +1,6 @@
 /** Steps and operations leave no tensor and no memory behind. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
 import {
   conv3d,
   conv3dTranspose,
@@ -15,9 +14,10 @@ import {
   silu,
   stopGradient,
   straightThrough,
-} from '../../src/compute/ops';
-import { maxPool } from '../../src/compute/pool';
-import { takeSlices } from '../../src/compute/slices';
+} from '../../src/compute/ops/ops';
+import { maxPool } from '../../src/compute/ops/pool';
+import { takeSlices } from '../../src/compute/ops/slices';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { tensor } from './tensors';
 
 describe.each(backendNames)('backend %s', (name) => {

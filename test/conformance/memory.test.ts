@@ -1,8 +1,8 @@
 /** Lack of memory is an error of ours that can be caught; what had been allocated is given back, and work goes on. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
 import type { LibtorchTensors } from '../../src/compute/libtorch/tensors';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { isPatchwiseError, type OutOfMemory } from '../../src/errors';
 import { presetNamed } from '../../src/model/presets';
 import { VqGan } from '../../src/model/vqgan';

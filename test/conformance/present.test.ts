@@ -1,6 +1,6 @@
 /** Which backends this suite runs on. */
 import { describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 
 const required = (process.env.PATCHWISE_REQUIRE_BACKENDS ?? '').split(',').filter(Boolean);
 

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
-import { convolutionGradients } from '../../src/compute/backward';
-import { conv3d, conv3dTranspose, groupNorm } from '../../src/compute/ops';
-import { maxPool } from '../../src/compute/pool';
+import { convolutionGradients } from '../../src/compute/ops/backward';
+import { conv3d, conv3dTranspose, groupNorm } from '../../src/compute/ops/ops';
+import { maxPool } from '../../src/compute/ops/pool';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { worstError } from './tensors';
 
 interface ConvolutionFixture {

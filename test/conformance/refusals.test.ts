@@ -1,9 +1,16 @@
 /** Arguments that do not fit are errors of ours that name the argument. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
-import { conv3d, conv3dTranspose, groupNorm, l1Loss, nearestCode, replicatePad } from '../../src/compute/ops';
-import { takeSlices } from '../../src/compute/slices';
+import {
+  conv3d,
+  conv3dTranspose,
+  groupNorm,
+  l1Loss,
+  nearestCode,
+  replicatePad,
+} from '../../src/compute/ops/ops';
+import { takeSlices } from '../../src/compute/ops/slices';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument } from '../../src/errors';
 
 describe.each(backendNames)('backend %s', (name) => {

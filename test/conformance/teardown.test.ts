@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { backendNames } from '../../src/compute/backend';
+import { backendNames } from '../../src/compute/use-backend';
 
 const run = promisify(execFile);
 const dist = join(__dirname, '../../dist/src');
@@ -12,8 +12,8 @@ const dist = join(__dirname, '../../dist/src');
 /** Computes on a backend and ends with tensors alive. */
 const compute = (name: string, tell: string) => `
   const tf = require('@tensorflow/tfjs-core');
-  const { useBackend } = require(${JSON.stringify(join(dist, 'compute/backend.js'))});
-  const { conv3d } = require(${JSON.stringify(join(dist, 'compute/ops.js'))});
+  const { useBackend } = require(${JSON.stringify(join(dist, 'compute/use-backend.js'))});
+  const { conv3d } = require(${JSON.stringify(join(dist, 'compute/ops/ops.js'))});
   useBackend(${JSON.stringify(name)}).then(() => {
     const w = tf.variable(tf.ones([3, 3, 3, 16, 16]));
     const { grads } = tf.variableGrads(() => tf.mean(conv3d(tf.ones([1, 8, 8, 8, 16]), w)));

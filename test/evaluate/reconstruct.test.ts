@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument } from '../../src/errors';
 import { compareVolumes } from '../../src/evaluate/compare';
 import { evaluateFiles } from '../../src/evaluate/evaluate';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import * as ort from 'onnxruntime-web';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { exportOnnx, onnxParts } from '../../src/interchange/export';
 import type { ModelConfig } from '../../src/model/config';
 import { VqGan } from '../../src/model/vqgan';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { reconstruct } from '../../src/evaluate/reconstruct';
 import { exportSafetensors } from '../../src/interchange/export';
 import { importSafetensors } from '../../src/interchange/import';

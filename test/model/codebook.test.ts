@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { Codebook, perplexity, usage } from '../../src/model/codebook';
 import { presetNamed } from '../../src/model/presets';
 import { drawRows } from '../../src/model/rows';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
+import { useBackend } from '../../src/compute/use-backend';
 import { adversarialFactor, type GanConfig } from '../../src/model/discriminators/config';
 import { Discriminator } from '../../src/model/discriminators/discriminator';
 import { discriminatorLoss, generatorLoss } from '../../src/model/discriminators/losses';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { Adversary } from '../../src/model/discriminators/adversary';
 import type { GanConfig } from '../../src/model/discriminators/config';
 import { discriminatorWeights } from '../../src/model/discriminators/discriminator';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { Perceptual } from '../../src/model/perceptual';
 import type { StateArray } from '../../src/model/weights';
 import { readForeignSafetensors } from '../../src/safetensors';

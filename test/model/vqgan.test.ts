@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
-import { l1Loss, mse, stopGradient } from '../../src/compute/ops';
+import { l1Loss, mse, stopGradient } from '../../src/compute/ops/ops';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { activationBytes } from '../../src/model/forecast/forecast';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';

@@ -18,7 +18,7 @@ Object.assign(console, { warn: quiet, info: quiet, debug: quiet, error: quiet })
 // All of tfjs's gradients first, so that ours take the place of those they replace.
 await load('register_all_gradients.js');
 await load('public', 'chained_ops', 'register_all_chained_ops.js');
-const { useBackend } = require('../../dist/src/compute/backend.js');
+const { useBackend } = require('../../dist/src/compute/use-backend.js');
 const { missing, unsupported } = await useBackend(backend);
 const { setTestEnvs } = await load('jasmine_util.js');
 setTestEnvs([{ name: 'patchwise', backendName: backend, flags: {}, isDataSync: true }]);

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { backendNames } from '../../src/compute/backend';
+import { backendNames } from '../../src/compute/use-backend';
 
 const run = promisify(execFile);
 const root = resolve(__dirname, '../..');

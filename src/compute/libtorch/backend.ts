@@ -8,41 +8,69 @@
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { UnavailableBackend } from '../../errors';
-import { askedGpu, idleGpus } from '../gpus';
-import { registerKernels } from '../kernels';
-import { rankGpu, rankThreads } from '../threads';
-import { buildCommand } from '../toolchain';
+import type { Backend, Precision } from '../contract/backend';
+import { askedGpu, idleGpus } from '../machine/gpus';
+import { rankGpu, rankThreads } from '../machine/threads';
+import { buildCommand } from '../machine/toolchain';
 import { type Addon, loadAddon } from './addon';
 import { addonPath, requireBuild } from './built';
-import { libtorchKernels } from './patchwise-kernels';
+import { libtorchKernels, libtorchOptimiser } from './patchwise-kernels';
 import { registerStockKernels } from './stock-kernels';
 import { LibtorchTensors } from './tensors';
 
-export interface LibtorchFacts {
-  readonly device: string;
-  readonly threads: number;
-  readonly onHost: readonly string[];
-  readonly version: string;
-  /** Why GPUs that are here are not used. */
-  readonly warning?: string;
-}
-
-/** Loads the built addon as tfjs backend `libtorch`. @throws UnavailableBackend with the command that builds it. */
-export async function loadLibtorch(): Promise<LibtorchFacts> {
+/** Loads the built addon. @throws UnavailableBackend with the command that builds it. */
+export async function loadLibtorch(): Promise<Backend> {
   const build = requireBuild();
   const addon = loadAddon(addonPath());
-  const threads = addon.threads(rankThreads());
+  addon.threads(rankThreads());
   const { device, warning } = chooseDevice(addon);
   // A container is ended without a word when it takes more than it may.
   const allowed = process.constrainedMemory();
   if (allowed && allowed < totalmem()) addon.limitMemory(allowed);
-  const tensors = new LibtorchTensors(addon);
-  tf.registerBackend('libtorch', () => tensors);
-  const onHost = await registerStockKernels('libtorch', tensors);
-  registerKernels('libtorch', libtorchKernels(tensors));
   const cudnn = device === 'CPU' ? '' : `, cuDNN ${cudnnName(addon.cudnn())}`;
   const version = `libtorch ${addon.version}${cudnn} (${build.from})`;
-  return { device, threads, onHost, version, ...(warning !== undefined && { warning }) };
+  return { ...(await libtorchBackend(addon)), device, version, warning };
+}
+
+/** The backend of an addon whose threads and device are chosen. */
+export async function libtorchBackend(addon: Addon): Promise<Backend> {
+  const tensors = new LibtorchTensors(addon);
+  tf.registerBackend('libtorch', () => tensors);
+  return {
+    name: 'libtorch',
+    device: 'CPU',
+    threads: addon.threads(0),
+    version: addon.version,
+    onHost: await registerStockKernels('libtorch', tensors),
+    kernels: libtorchKernels(tensors),
+    optimiser: libtorchOptimiser(tensors),
+    storeActivationsIn: (precision) => storeActivationsIn(addon, precision),
+    memory: () => addon.memory(),
+  };
+}
+
+function storeActivationsIn(addon: Addon, precision: Precision): void {
+  const half = precision === 'bf16';
+  const problem = half && addon.gpus() > 0 ? bf16Problem(addon.version, addon.cudnn()) : undefined;
+  if (problem !== undefined)
+    throw new UnavailableBackend(
+      'libtorch',
+      problem,
+      'Use precision float32, or PyTorch 2.9.1 or newer with cuDNN 9.15 or newer',
+    );
+  addon.halfStorage(half);
+}
+
+/**
+ * Why 3D convolutions in bf16 cannot be trusted on GPUs with these versions; undefined where they can. cuDNN 9.8 to 9.14
+ * computes wrong values on large volumes (pytorch#163539); PyTorch 2.9.0 does without cuDNN for them, which takes
+ * 4 times as long and up to 17 times the memory (pytorch#166643).
+ */
+export function bf16Problem(torch: string, cudnn: number): string | undefined {
+  if (torch.startsWith('2.9.0')) return `PyTorch ${torch} computes 3D convolutions in bf16 without cuDNN`;
+  if (cudnn >= 90_800 && cudnn < 91_500)
+    return `cuDNN ${cudnnName(cudnn)} computes wrong 3D convolutions in bf16 on large volumes`;
+  return undefined;
 }
 
 /** The GPU of this rank where libtorch has one. @throws UnavailableBackend where it was asked for and is not here. */

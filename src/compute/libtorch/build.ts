@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { makeFolder } from '../../make-folder';
 import { compiledFile } from '../../package';
 import type { LongCall } from '../../progress';
-import { buildFolder, execute, findCompiler, nodeApiHeaders, testInProcess } from '../toolchain';
+import { buildFolder, execute, findCompiler, nodeApiHeaders, testInProcess } from '../machine/toolchain';
 import { addonPath, type BuildRecord, buildKey, nativeSources } from './built';
 import { findLibtorch, type Libtorch } from './locate';
 import type { SelfTest } from './self-test';

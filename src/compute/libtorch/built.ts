@@ -5,7 +5,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
 import { packageRoot } from '../../package';
-import { buildCommand, buildFolder, readBuildRecord } from '../toolchain';
+import { buildCommand, buildFolder, readBuildRecord } from '../machine/toolchain';
 import { torchVersion } from './locate';
 
 /** Written beside the addon when it has passed its test. */

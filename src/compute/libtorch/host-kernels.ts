@@ -3,6 +3,7 @@
  * better than none for the odd image, pooling or string operation of a notebook. Nothing that trains comes here.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { isOurs } from '../contract/registry';
 import type { Run } from './stock-kernels';
 import type { LibtorchTensors } from './tensors';
 
@@ -21,7 +22,7 @@ export async function loadHostKernels(tensors: LibtorchTensors): Promise<Readonl
   const kernels = tf.getKernelsForBackend('cpu').filter(({ kernelName }) => !COMPLEX.includes(kernelName));
   return new Map(
     kernels
-      .filter(({ kernelName }) => !kernelName.startsWith('Patchwise'))
+      .filter(({ kernelName }) => !isOurs(kernelName))
       .map((kernel) => [kernel.kernelName, onHost(kernel, host, tensors)]),
   );
 }

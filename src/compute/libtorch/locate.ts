@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InvalidArgument, UnavailableBackend } from '../../errors';
-import { buildCommand, findPythonPackage } from '../toolchain';
+import { buildCommand, findPythonPackage } from '../machine/toolchain';
 
 export interface Libtorch {
   /** How it was found. */

@@ -1,7 +1,7 @@
 /** Our own kernels on libtorch. Padding, its folding and the layouts are the native side's business. */
 import type * as tf from '@tensorflow/tfjs-core';
-import { type Convolution, inputShape, type Size3, weightShape } from '../geometry';
-import type { Kernels } from '../kernels';
+import type { Kernels, OptimiserKernels } from '../contract/backend';
+import { type Convolution, inputShape, type Size3, weightShape } from '../contract/geometry';
 import type { LibtorchTensors } from './tensors';
 
 export function libtorchKernels(tensors: LibtorchTensors): Kernels {
@@ -59,8 +59,11 @@ export function libtorchKernels(tensors: LibtorchTensors): Kernels {
       return tensors.made();
     },
     groupNormGradient(dy, x, gamma, beta, mean, scale, { groups, silu }) {
-      const [own, other] = [[dy, x, gamma].map(handle), [beta, mean, scale].map(handle)];
-      addon.groupNormGradient(own[0]!, own[1]!, own[2]!, other[0]!, other[1]!, other[2]!, groups, silu);
+      const [norm, statistics] = [
+        [handle(gamma), handle(beta)],
+        [handle(mean), handle(scale)],
+      ] as const;
+      addon.groupNormGradient(handle(dy), handle(x), ...norm, ...statistics, groups, silu);
       return three();
     },
     replicatePad(x, { before, after }) {
@@ -75,21 +78,17 @@ export function libtorchKernels(tensors: LibtorchTensors): Kernels {
       addon.nearestCode(handle(z), handle(codebook));
       return tensors.made();
     },
-    adam(w, g, m, v, a) {
-      const rates: [number, number, number, number] = [a.rate, a.beta1, a.beta2, a.correction];
-      const [weights, moments] = [[w, g].map(handle), [m, v].map(handle)];
-      addon.adam(
-        weights[0]!,
-        weights[1]!,
-        moments[0]!,
-        moments[1]!,
-        ...rates,
-        a.epsilon,
-        a.shrink,
-        a.pull,
-        a.scale,
-      );
-      return three();
+  };
+}
+
+export function libtorchOptimiser(tensors: LibtorchTensors): OptimiserKernels {
+  const { addon } = tensors;
+  const handle = (tensor: tf.TensorInfo) => tensors.handle(tensor);
+  return {
+    adam(w, g, m, v, { rate, beta1, beta2, correction, epsilon, shrink, pull, scale }) {
+      const numbers = [rate, beta1, beta2, correction, epsilon, shrink, pull, scale] as const;
+      addon.adam(handle(w), handle(g), handle(m), handle(v), ...numbers);
+      return [tensors.made(0), tensors.made(1), tensors.made(2)];
     },
     squares: (all) => addon.squares(all.map(handle)),
   };

@@ -1,12 +1,10 @@
 /** Run on a fresh build of the libtorch addon: are its kernels right, and how fast is it. */
 import * as tf from '@tensorflow/tfjs-core';
-import { registerKernels } from '../kernels';
-import { convolutionSpeed, printSelfTest, testKernels } from '../self-test';
-import { rankThreads } from '../threads';
+import { registerBackend } from '../contract/registry';
+import { convolutionSpeed, printSelfTest, testKernels } from '../contract/self-test';
+import { rankThreads } from '../machine/threads';
 import { loadAddon } from './addon';
-import { libtorchKernels } from './patchwise-kernels';
-import { registerStockKernels } from './stock-kernels';
-import { LibtorchTensors } from './tensors';
+import { libtorchBackend } from './backend';
 
 export interface SelfTest {
   readonly version: string;
@@ -26,10 +24,7 @@ export async function selfTest(path: string): Promise<SelfTest> {
   // A build whose CUDA part is broken must not pass.
   const cuda = addon.gpus() > 0 && process.env.PATCHWISE_DEVICE !== 'cpu';
   if (cuda) addon.useCuda(0);
-  const tensors = new LibtorchTensors(addon);
-  tf.registerBackend('libtorch', () => tensors);
-  await registerStockKernels('libtorch', tensors);
-  registerKernels('libtorch', libtorchKernels(tensors));
+  registerBackend(await libtorchBackend(addon));
   tf.enableProdMode();
   await tf.setBackend('libtorch');
   testKernels();

@@ -7,36 +7,22 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { registerKernels } from '../kernels';
-import { referenceKernels } from '../reference';
-import { rankGpu, rankThreads } from '../threads';
-import { buildFolder } from '../toolchain';
+import type { Backend } from '../contract/backend';
+import { rankGpu, rankThreads } from '../machine/threads';
+import { buildFolder } from '../machine/toolchain';
 import { bindingPath, loaderPath, OUR_TFJS, requireTensorflow, type TensorflowRecord } from './built';
 import { tensorflowKernels } from './kernels';
 import type { Binding, NodeBackend, NodeBackendModule } from './node-backend';
 
-export interface TensorflowFacts {
-  readonly device: string;
-  readonly threads: number;
-  readonly version: string;
-}
-
-/** Loads what was built as tfjs backend `tensorflow`. @throws UnavailableBackend with the command that builds it. */
-export async function loadTensorflow(): Promise<TensorflowFacts> {
+/** Loads what was built. @throws UnavailableBackend with the command that builds it. */
+export async function loadTensorflow(): Promise<Backend> {
   const record = requireTensorflow();
-  const { binding, threads } = registerTensorflow(buildFolder('tensorflow'), record.package);
-  return {
-    device: binding.isUsingGpuDevice() ? `GPU ${rankGpu()}` : 'CPU',
-    threads,
-    version: `TensorFlow ${binding.TF_Version} (${record.from})`,
-  };
+  const backend = tensorflowBackend(buildFolder('tensorflow'), record.package);
+  return { ...backend, version: `TensorFlow ${backend.version} (${record.from})` };
 }
 
-/** Loads the build in a folder and registers it, without asking whether it is finished. */
-export function registerTensorflow(
-  folder: string,
-  packageName: TensorflowRecord['package'],
-): { binding: Binding; threads: number } {
+/** The backend of a build in a folder, whether it has passed its test or not. */
+export function tensorflowBackend(folder: string, packageName: TensorflowRecord['package']): Backend {
   const threads = rankThreads();
   giveBackUtilities();
   Object.assign(globalThis, { [Symbol.for(OUR_TFJS)]: require('@tensorflow/tfjs-core') });
@@ -50,8 +36,11 @@ export function registerTensorflow(
   load(`${packageName}/dist/register_all_kernels`);
   keepWholeNumbersWhenRounding();
   const backend = () => tf.backend() as NodeBackend;
-  registerKernels('tensorflow', { ...referenceKernels(backend), ...tensorflowKernels(backend) });
-  return { binding, threads };
+  const device = binding.isUsingGpuDevice() ? `GPU ${rankGpu()}` : 'CPU';
+  return {
+    ...{ name: 'tensorflow', device, threads, version: binding.TF_Version },
+    kernels: tensorflowKernels(backend),
+  };
 }
 
 /** What every TensorFlow prints as it is loaded. */

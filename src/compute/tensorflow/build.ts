@@ -17,7 +17,7 @@ import {
   findCompiler,
   nodeApiHeaders,
   testInProcess,
-} from '../toolchain';
+} from '../machine/toolchain';
 import {
   bindingPath,
   loaderPath,

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
-import { buildCommand, buildFolder, readBuildRecord } from '../toolchain';
+import { buildCommand, buildFolder, readBuildRecord } from '../machine/toolchain';
 
 /** The tfjs-node that fits our tfjs-core. */
 export const TFJS_NODE = '4.22.0';

@@ -3,8 +3,8 @@
  * replication it has as MirrorPad, which repeats the border voxel where it mirrors one alone.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { type Convolution, inputShape, weightShape } from '../geometry';
-import type { GroupNorm, Kernels, Pads } from '../kernels';
+import type { GroupNorm, Kernels, Pads } from '../contract/backend';
+import { type Convolution, inputShape, weightShape } from '../contract/geometry';
 import type { NodeBackend, OpAttribute } from './node-backend';
 
 /** Distances that are held at once while codes are searched: 16 MB. */

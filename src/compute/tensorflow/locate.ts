@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InvalidArgument } from '../../errors';
-import { findPythonPackage } from '../toolchain';
+import { findPythonPackage } from '../machine/toolchain';
 
 export interface Tensorflow {
   /** How it was found. */

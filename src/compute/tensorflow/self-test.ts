@@ -1,7 +1,8 @@
 /** Run on a fresh build of tfjs-node: are the kernels right, and how fast are they. */
 import * as tf from '@tensorflow/tfjs-core';
-import { convolutionSpeed, printSelfTest, testKernels } from '../self-test';
-import { registerTensorflow } from './backend';
+import { registerBackend } from '../contract/registry';
+import { convolutionSpeed, printSelfTest, testKernels } from '../contract/self-test';
+import { tensorflowBackend } from './backend';
 import type { TensorflowRecord } from './built';
 
 export interface TensorflowTest {
@@ -17,12 +18,14 @@ export async function testTensorflow(
   folder: string,
   packageName: TensorflowRecord['package'],
 ): Promise<TensorflowTest> {
-  const { binding, threads } = registerTensorflow(folder, packageName);
+  const backend = tensorflowBackend(folder, packageName);
+  registerBackend(backend);
   tf.enableProdMode();
   await tf.setBackend('tensorflow');
   testKernels();
   const gigaflopsPerSecond = convolutionSpeed();
-  return { version: binding.TF_Version, threads, gpu: binding.isUsingGpuDevice(), gigaflopsPerSecond };
+  const { version, threads, device } = backend;
+  return { version, threads, gpu: device !== 'CPU', gigaflopsPerSecond };
 }
 
 if (require.main === module) {

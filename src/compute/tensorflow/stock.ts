@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
-import { execute, tell } from '../toolchain';
+import { execute, tell } from '../machine/toolchain';
 import { type Tensorflow, tensorflowIn } from './locate';
 
 const VERSION = '2.9.1';

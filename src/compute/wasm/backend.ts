@@ -1,14 +1,14 @@
 /** The embedded backend: TensorFlow.js on WebAssembly, from npm alone, one thread, with our own 3D kernels. */
 import { dirname, join, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { registerKernels } from '../kernels';
-import { referenceKernels } from '../reference';
+import type { Backend } from '../contract/backend';
+import { referenceKernels } from '../contract/reference';
 import { simdConvolutions } from './convolution';
 import { simdCodes, simdNorms } from './kernels';
 import { SharedWasm } from './module';
 
 /** Loads tfjs's wasm backend from its npm package, with our SIMD kernels on its memory. */
-export async function loadWasm(): Promise<void> {
+export async function loadWasm(): Promise<Backend> {
   const wasm = await import('@tensorflow/tfjs-backend-wasm');
   const folder = dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'));
   wasm.setWasmPaths(join(folder, 'dist') + sep);
@@ -16,15 +16,16 @@ export async function loadWasm(): Promise<void> {
   await tf.ready();
   shareClones();
   const shared = new SharedWasm(tf.backend());
-  registerKernels('wasm', {
-    ...referenceKernels(() => tf.backend()),
-    ...shared.freeing({ ...simdConvolutions(shared), ...simdNorms(shared), ...simdCodes(shared) }),
-  });
+  const simd = { ...simdConvolutions(shared), ...simdNorms(shared), ...simdCodes(shared) };
+  return {
+    ...{ name: 'wasm', device: 'CPU', threads: 1, version: `tfjs ${tf.version_core}` },
+    kernels: { ...referenceKernels(() => tf.backend()), ...shared.freeing(simd) },
+  };
 }
 
 /**
  * tfjs's own kernel copies the data of every clone, and the tape clones whatever it keeps: activations would be in
- * memory twice. Like its Reshape, ours counts one owner more.
+ * memory twice. Ours adds an owner, as tfjs's Reshape does.
  */
 function shareClones(): void {
   tf.unregisterKernel('Identity', 'wasm');

@@ -1,7 +1,7 @@
 /** The convolution kernels of the wasm backend: walks of `walk.ts`, executed by the SIMD module on tfjs's memory. */
 import type * as tf from '@tensorflow/tfjs-core';
-import { type Convolution, inputShape, outputShape, weightShape } from '../geometry';
-import type { Kernels } from '../kernels';
+import type { Kernels } from '../contract/backend';
+import { type Convolution, inputShape, outputShape, weightShape } from '../contract/geometry';
 import type { Scratch, SharedWasm } from './module';
 import { type AxisWalk, axisWalk, type Direction, type RowWalk, rowWalk } from './walk';
 

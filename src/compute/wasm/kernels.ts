@@ -1,5 +1,5 @@
 /** Group norm and the search for codes on the wasm backend's SIMD module. */
-import type { Kernels } from '../kernels';
+import type { Kernels } from '../contract/backend';
 import type { SharedWasm } from './module';
 
 export function simdNorms(wasm: SharedWasm): Pick<Kernels, 'groupNorm' | 'normalise' | 'groupNormGradient'> {

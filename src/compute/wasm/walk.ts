@@ -9,7 +9,7 @@
  * The border is the convolution's where the input is x, and zero where it is a gradient; then the lattice is the padded
  * x, whose border is summed into the voxels it repeats, or dropped where it is zeros.
  */
-import { type Convolution, insideOf } from '../geometry';
+import { type Convolution, insideOf } from '../contract/geometry';
 
 /** The walk along d or h. */
 export interface AxisWalk {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { putSlices, type SliceAxis, takeSlices } from '../../compute/slices';
+import { putSlices, type SliceAxis, takeSlices } from '../../compute/ops/slices';
 import type { Peers } from '../peers';
 import { loadWeights, type StateArray, type Weights } from '../weights';
 import { type GanConfig, hasDiscriminators } from './config';

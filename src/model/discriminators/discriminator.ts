@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { Size3 } from '../../compute/geometry';
+import type { Size3 } from '../../compute/contract/geometry';
 import { createWeights, type WeightShape, type Weights } from '../weights';
 import type { GanConfig } from './config';
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { channelSums } from '../../compute/backward';
-import { runKernel } from '../../compute/kernels';
+import type { GroupNorm } from '../../compute/contract/backend';
+import { channelSums, groupNormGradients } from '../../compute/ops/backward';
+import { normWithStatistics } from '../../compute/ops/ops';
 import type { Peers } from '../peers';
 
 /** PyTorch's guards against a zero variance: BatchNorm's and GroupNorm's. */
@@ -104,32 +105,25 @@ export const batchNorm: Norm = {
 /** Group normalisation of every patch for itself: no rank needs to know of another. */
 export const groupNorm: Norm = {
   async forward(xs) {
-    return (xs ?? []).map((input) => {
-      const options = { groups: groupsOf(input.x.shape[4]), eps: EPSILON, silu: false };
-      const [y, ...saved] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { ...input }, options);
-      return { y: y as tf.Tensor5D, saved: [tf.clone(input.x), ...saved] };
+    return (xs ?? []).map(({ x, gamma, beta }) => {
+      const [y, ...statistics] = normWithStatistics(x, gamma, beta, normOf(x.shape[4]));
+      return { y, saved: [tf.clone(x), ...statistics] };
     });
   },
 
   async backward(dys) {
     return (dys ?? []).map(({ dy, gamma, beta, saved }) => {
       const [x, mean, scale] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
-      const options = { groups: groupsOf(dy.shape[4]), eps: EPSILON, silu: false };
-      const [dx, dgamma, dbeta] = runKernel<tf.Tensor[]>(
-        'PatchwiseGroupNormGradient',
-        { dy, x, gamma, beta, mean, scale },
-        options,
-      );
-      return { dx: dx as tf.Tensor5D, dgamma: dgamma as tf.Tensor1D, dbeta: dbeta as tf.Tensor1D };
+      return groupNormGradients(dy, x, gamma, beta, mean, scale, normOf(dy.shape[4]));
     });
   },
 };
 
-/** A power of two that divides the channels. */
-function groupsOf(channels: number): number {
+/** As many groups as a power of two allows that divides the channels. */
+function normOf(channels: number): GroupNorm {
   let groups = MOST_GROUPS;
   while (groups > 1 && (channels % groups !== 0 || channels / groups < LEAST_CHANNELS)) groups /= 2;
-  return groups;
+  return { groups, eps: EPSILON, silu: false };
 }
 
 /** Voxels, their mean and the sum of squared deviations from it, by channel. */

@@ -3,8 +3,8 @@
  * one exchange serves all. Made by hand and not on the tape, because an exchange cannot happen within a gradient.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { convolutionGradients } from '../../compute/backward';
-import { conv3d } from '../../compute/ops';
+import { convolutionGradients } from '../../compute/ops/backward';
+import { conv3d } from '../../compute/ops/ops';
 import type { Peers } from '../peers';
 import type { Discriminator, Layer } from './discriminator';
 import type { Norm, NormMemory } from './norm';

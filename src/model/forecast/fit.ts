@@ -1,4 +1,4 @@
-import type { Precision } from '../../compute/precision';
+import type { Precision } from '../../compute/contract/backend';
 import { InvalidArgument } from '../../errors';
 import type { ModelConfig } from '../config';
 import type { GanConfig } from '../discriminators/config';

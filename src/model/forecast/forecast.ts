@@ -1,4 +1,4 @@
-import type { Precision } from '../../compute/precision';
+import type { Precision } from '../../compute/contract/backend';
 import { checkPatch, type ModelConfig } from '../config';
 import { type GanConfig, hasDiscriminators } from '../discriminators/config';
 import type { Checkpointing } from '../resblock';

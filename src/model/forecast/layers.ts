@@ -1,4 +1,4 @@
-import type { Precision } from '../../compute/precision';
+import type { Precision } from '../../compute/contract/backend';
 import { type ModelConfig, type Stride, stages, topChannels } from '../config';
 import { decoderStages } from '../decoder';
 import type { Activation, Added } from './ledger';

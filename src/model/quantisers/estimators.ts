@@ -1,6 +1,6 @@
 /** What takes the place of the gradient of quantisation, which is zero almost everywhere. */
 import * as tf from '@tensorflow/tfjs-core';
-import { straightThrough } from '../../compute/ops';
+import { straightThrough } from '../../compute/ops/ops';
 
 export const estimatorNames = ['straight-through', 'rotation'] as const;
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { nearestCode } from '../../compute/ops';
+import { nearestCode } from '../../compute/ops/ops';
 import { sumsByCode, toUnitRows } from '../rows';
 import type { SumOverRanks } from './quantiser';
 

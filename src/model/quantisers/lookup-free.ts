@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { mse, stopGradient, straightThrough } from '../../compute/ops';
+import { mse, stopGradient, straightThrough } from '../../compute/ops/ops';
 import { averageCodeProbabilities, averageEntropy, signRows } from './code-probabilities';
 import { CountingQuantiser } from './counting';
 import { unitRows } from './estimators';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { mse } from '../../compute/ops';
+import { mse } from '../../compute/ops/ops';
 import { Codebook, type CodebookOptions, type CodebookStatistics } from '../codebook';
 import type { StateArray } from '../weights';
 import { type Estimator, estimate, unitRows } from './estimators';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { mse, stopGradient } from '../../compute/ops';
+import { mse, stopGradient } from '../../compute/ops/ops';
 import { Codebook, type CodebookStatistics } from '../codebook';
 import type { StateArray } from '../weights';
 import { estimate } from './estimators';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gatherCodes, mse, nearestCode, stopGradient } from '../../compute/ops';
+import { gatherCodes, mse, nearestCode, stopGradient } from '../../compute/ops/ops';
 import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
 import type { StateArray, WeightShape, Weights } from '../weights';

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rankGpu } from '../../compute/threads';
+import { rankGpu } from '../../compute/machine/threads';
 import { builtC10d } from './c10d/addon';
 import { connectC10d } from './c10d/c10d';
 import type { Collective, World } from './collective';

@@ -1,6 +1,6 @@
 /** Which GPU each rank of a host gets. */
-import { askedGpu, visibleGpus } from '../../compute/gpus';
-import { rankGpu } from '../../compute/threads';
+import { askedGpu, visibleGpus } from '../../compute/machine/gpus';
+import { rankGpu } from '../../compute/machine/threads';
 
 /** Says that another rank has the same GPU; set by whoever pins ranks to GPUs. */
 const sharedVariable = 'PATCHWISE_GPU_IS_SHARED';

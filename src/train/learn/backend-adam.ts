@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runKernel, sumOfSquares } from '../../compute/kernels';
+import { adamStep, sumOfSquares } from '../../compute/ops/adam';
 import { InvalidArgument } from '../../errors';
 import type { StoredTensor } from '../../safetensors';
 import type { AdamOptions } from './adam';
 
 /**
- * Adam where the weights are, in float32, for backends that `movesWeights`: what `Adam` computes, but gradients and
+ * Adam where the weights are, in float32, for backends with an `optimiser`: what `Adam` computes, but gradients and
  * moments never come to JavaScript.
  */
 export class BackendAdam {
@@ -39,15 +39,11 @@ export class BackendAdam {
     const correction = 1 / Math.sqrt(1 - beta2 ** this.steps);
     const step = { rate, beta1, beta2, correction, epsilon, shrink, pull, scale };
     for (const [name, weight] of this.weights) {
-      const { first: m, second: v } = this.moments.get(name)!;
-      const [w, first, second] = runKernel<tf.Tensor[]>(
-        'PatchwiseAdam',
-        { w: weight, g: gradients[name]!, m, v },
-        step,
-      );
-      weight.assign(w!);
-      this.moments.set(name, { first: tf.keep(first!), second: tf.keep(second!) });
-      tf.dispose([w!, m, v]);
+      const { first, second } = this.moments.get(name)!;
+      const next = adamStep(weight, gradients[name]!, first, second, step);
+      weight.assign(next.w);
+      this.moments.set(name, { first: tf.keep(next.m), second: tf.keep(next.v) });
+      tf.dispose([next.w, first, second]);
     }
   }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { movesWeights } from '../../compute/kernels';
+import { currentBackend } from '../../compute/contract/registry';
 import { Adversary } from '../../model/discriminators/adversary';
 import { adversarialFactor, hasDiscriminators } from '../../model/discriminators/config';
 import { Objective } from '../../model/objective';
@@ -70,7 +70,7 @@ export class Learner {
     private readonly peers: Peers,
     alone = false,
   ) {
-    this.onBackend = alone && movesWeights();
+    this.onBackend = alone && currentBackend().optimiser !== undefined;
     this.model = new VqGan(config.model, config.seed, config.checkpointing);
     this.adam = this.optimiser(this.model.weights);
     this.average = config.average > 0 ? new WeightAverage(this.model.weights, config.average) : undefined;

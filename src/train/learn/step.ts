@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { takePassTimes } from '../../compute/pass-times';
+import { takePassTimes } from '../../compute/ops/pass-times';
 import { perplexity, usage } from '../../model/codebook';
 import type { Collective } from '../collective/collective';
 import type { PatchSet } from '../data/patch-set';

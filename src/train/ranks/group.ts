@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { visibleGpus } from '../../compute/gpus';
+import { visibleGpus } from '../../compute/machine/gpus';
 import { compiledFile, nodeArguments } from '../../package';
 import { identify } from '../../process-identity';
 import { afterSeconds } from '../../timer';

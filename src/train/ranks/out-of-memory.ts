@@ -1,4 +1,4 @@
-import type { BackendInfo } from '../../compute/backend';
+import type { BackendInfo } from '../../compute/use-backend';
 import { isPatchwiseError, RunFailed } from '../../errors';
 import { memoryRemedies } from '../../model/forecast/fit';
 import { type ForecastDevice, forecastMemory } from '../../model/forecast/forecast';

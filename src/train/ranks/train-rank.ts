@@ -1,5 +1,5 @@
-import { useBackend } from '../../compute/backend';
-import { storeActivationsIn } from '../../compute/precision';
+import { storeActivationsIn } from '../../compute/contract/registry';
+import { useBackend } from '../../compute/use-backend';
 import { InvalidConfig, RunFailed } from '../../errors';
 import { fewLatents } from '../../model/supply';
 import { fitsSsim, TAPS } from '../../patch/ssim';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { replaceFile } from '../../atomic-file';
-import type { BackendInfo } from '../../compute/backend';
+import type { BackendInfo } from '../../compute/use-backend';
 import { UnreadableFile } from '../../errors';
 import type { Intensity } from '../../volume/intensity';
 import type { RunConfig } from '../settings/config';

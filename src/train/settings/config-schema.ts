@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { precisions } from '../../compute/precision';
+import { precisions } from '../../compute/contract/backend';
 import { type ConfigProblem, InvalidArgument, InvalidConfig } from '../../errors';
 import { checkModelConfig, checkPatch } from '../../model/config';
 import { checkDiscriminators } from '../../model/discriminators/config';

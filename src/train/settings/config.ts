@@ -1,4 +1,4 @@
-import type { Precision } from '../../compute/precision';
+import type { Precision } from '../../compute/contract/backend';
 import { InvalidConfig } from '../../errors';
 import type { ModelConfig } from '../../model/config';
 import type { GanConfig } from '../../model/discriminators/config';

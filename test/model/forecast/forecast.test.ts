@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { backendNames, useBackend } from '../../../src/compute/backend';
+import { storeActivationsIn } from '../../../src/compute/contract/registry';
 import { LibtorchTensors } from '../../../src/compute/libtorch/tensors';
-import { storeActivationsIn } from '../../../src/compute/precision';
+import { backendNames, useBackend } from '../../../src/compute/use-backend';
 import { fitMemory, memoryRemedies } from '../../../src/model/forecast/fit';
 import {
   type ForecastOptions,

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { backendNames } from '../../../src/compute/backend';
+import { backendNames } from '../../../src/compute/use-backend';
 import { packageRoot } from '../../../src/package';
 
 /** 131,072 latents against 16,384 codes: the matrix of distances would be 8.6 GB. */
 const program = (backend: string, compiled: string) => `
-const { useBackend } = require(${JSON.stringify(join(compiled, 'compute/backend.js'))});
-const { nearestCode } = require(${JSON.stringify(join(compiled, 'compute/ops.js'))});
+const { useBackend } = require(${JSON.stringify(join(compiled, 'compute/use-backend.js'))});
+const { nearestCode } = require(${JSON.stringify(join(compiled, 'compute/ops/ops.js'))});
 const tf = require('@tensorflow/tfjs-core');
 (async () => {
   await useBackend(${JSON.stringify(backend)});

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { useBackend } from '../../../src/compute/backend';
-import { stopGradient } from '../../../src/compute/ops';
+import { stopGradient } from '../../../src/compute/ops/ops';
+import { useBackend } from '../../../src/compute/use-backend';
 import type { ModelConfig } from '../../../src/model/config';
 import { presetNamed } from '../../../src/model/presets';
 import { averageCodeProbabilities, averageEntropy } from '../../../src/model/quantisers/code-probabilities';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { visibleGpus } from '../../../src/compute/gpus';
+import { visibleGpus } from '../../../src/compute/machine/gpus';
 import { InvalidArgument } from '../../../src/errors';
 import { pinGpu, sharesGpu } from '../../../src/train/collective/devices';
 import { firstHost, worldEnvironment, worldFromEnvironment } from '../../../src/train/collective/world';

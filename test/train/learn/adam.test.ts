@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../../src/compute/backend';
+import { backendNames, useBackend } from '../../../src/compute/use-backend';
 import { Adam, clipByGlobalNorm } from '../../../src/train/learn/adam';
 import { BackendAdam, clipping } from '../../../src/train/learn/backend-adam';
 import { learningRateAt } from '../../../src/train/learn/schedule';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../../src/compute/backend';
+import { useBackend } from '../../../src/compute/use-backend';
 import { WeightAverage } from '../../../src/train/learn/average';
 import { DivergenceWatch } from '../../../src/train/learn/divergence';
 import { usedModel } from '../../../src/train/record/used-model';

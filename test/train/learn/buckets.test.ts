@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../../src/compute/backend';
+import { useBackend } from '../../../src/compute/use-backend';
 import { VqGan } from '../../../src/model/vqgan';
 import { Alone } from '../../../src/train/collective/star';
 import { GradientBuckets } from '../../../src/train/learn/buckets';

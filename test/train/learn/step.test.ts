@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../../src/compute/backend';
+import { useBackend } from '../../../src/compute/use-backend';
 import { compareVolumes } from '../../../src/evaluate/compare';
 import { alone } from '../../../src/model/peers';
 import { patchStart } from '../../../src/patch/grid';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { buildFolder, readBuildRecord } from '../../../compute/toolchain';
+import { buildFolder, readBuildRecord } from '../../../compute/machine/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import { packageRoot } from '../../../package';
 

@@ -4,7 +4,7 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { findLibtorch, type Libtorch } from '../../../compute/libtorch/locate';
-import { execute, findCompiler, nodeApiHeaders } from '../../../compute/toolchain';
+import { execute, findCompiler, nodeApiHeaders } from '../../../compute/machine/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import { makeFolder } from '../../../make-folder';
 import type { LongCall } from '../../../progress';

@@ -1,8 +1,8 @@
 /** What a freshly built backend must compute right before it is installed: our kernels, against plain loops. */
 import * as tf from '@tensorflow/tfjs-core';
 import { outputShape, planConvolution } from './geometry';
-import { runKernel } from './kernels';
 import { referenceKernels } from './reference';
+import { runKernel } from './registry';
 
 /** Compares the current backend with plain loops. @throws Error saying what came out wrong. */
 export function testKernels(): void {
@@ -13,17 +13,16 @@ export function testKernels(): void {
       const plan = planConvolution(x.shape, w.shape, transposed, { stride: 2 });
       const dy = wave(outputShape(plan));
       const what = transposed ? 'a transposed convolution' : 'a convolution';
-      const run = (name: string, inputs: tf.NamedTensorMap) => runKernel<tf.Tensor>(name, inputs, plan);
-      compare(what, run('PatchwiseConvolve', { x, w, bias }), reference.convolve(x, w, bias, plan));
-      const dx = run('PatchwiseConvolveInput', { dy, w });
+      compare(what, runKernel('convolve', { x, w, bias }, plan), reference.convolve(x, w, bias, plan));
+      const dx = runKernel('convolveInputGradient', { dy, w }, plan);
       compare(`the input gradient of ${what}`, dx, reference.convolveInputGradient(dy, w, plan));
-      const dw = run('PatchwiseConvolveWeight', { x, dy });
+      const dw = runKernel('convolveWeightGradient', { x, dy }, plan);
       compare(`the weight gradient of ${what}`, dw, reference.convolveWeightGradient(x, dy, plan));
     });
   tf.tidy(() => {
     const [x, gamma, beta] = [wave([2, 2, 3, 4, 6]), wave([6]), wave([6])];
     const norm = { groups: 3, eps: 1e-6, silu: true };
-    const [y] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
+    const [y] = runKernel('groupNorm', { x, gamma, beta }, norm);
     compare('a group norm', y!, reference.groupNorm(x, gamma, beta, norm)[0]!);
   });
 }
@@ -35,7 +34,7 @@ export function convolutionSpeed(): number {
   let best = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 4; i++) {
     const start = performance.now();
-    const y = runKernel<tf.Tensor>('PatchwiseConvolve', { x, w }, plan);
+    const y = runKernel('convolve', { x, w }, plan);
     // One value has to come back before a GPU can be said to have finished.
     tf.tidy(() => tf.slice(y, [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]).dataSync());
     y.dispose();

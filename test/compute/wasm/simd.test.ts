@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../src/compute/backend';
-import { type Convolution, outputShape, planConvolution } from '../../src/compute/geometry';
-import { runKernel } from '../../src/compute/kernels';
-import { conv3d, nearestCode } from '../../src/compute/ops';
-import { referenceKernels } from '../../src/compute/reference';
-import { isPatchwiseError } from '../../src/errors';
-import { Random } from '../../src/random';
-import { tensor, worstError } from '../conformance/tensors';
+import { type Convolution, outputShape, planConvolution } from '../../../src/compute/contract/geometry';
+import { referenceKernels } from '../../../src/compute/contract/reference';
+import { runKernel } from '../../../src/compute/contract/registry';
+import { conv3d, nearestCode } from '../../../src/compute/ops/ops';
+import { useBackend } from '../../../src/compute/use-backend';
+import { isPatchwiseError } from '../../../src/errors';
+import { Random } from '../../../src/random';
+import { tensor, worstError } from '../../conformance/tensors';
 
 /** A random convolution: odd and even kernels, mixed strides, channels around the vector sizes, tiny and odd volumes. */
 function drawConvolution(random: Random): { plan: Convolution; xShape: number[]; wShape: number[] } {
@@ -49,19 +49,16 @@ describe('SIMD kernels', () => {
           return array;
         };
         const pairs = {
-          y: [
-            runKernel<tf.Tensor>('PatchwiseConvolve', { x, w, bias }, plan),
-            reference.convolve(x, w, bias, plan),
-          ],
+          y: [runKernel('convolve', { x, w, bias }, plan), reference.convolve(x, w, bias, plan)],
           dx: [
-            runKernel<tf.Tensor>('PatchwiseConvolveInput', { dy, w }, plan),
+            runKernel('convolveInputGradient', { dy, w }, plan),
             reference.convolveInputGradient(dy, w, plan),
           ],
           dw: [
-            runKernel<tf.Tensor>('PatchwiseConvolveWeight', { x, dy }, plan),
+            runKernel('convolveWeightGradient', { x, dy }, plan),
             reference.convolveWeightGradient(x, dy, plan),
           ],
-          db: [runKernel<tf.Tensor>('PatchwiseChannelSums', { dy }), reference.channelSums(dy)],
+          db: [runKernel('channelSums', { dy }), reference.channelSums(dy)],
         } as const;
         for (const [name, [actual, expected]] of Object.entries(pairs)) {
           const error = worstError(actual.dataSync(), values(expected));
@@ -89,10 +86,10 @@ describe('SIMD kernels', () => {
         const [gamma, beta] = [tensor(3, [channels]), tensor(4, [channels])];
         for (const silu of [true, false]) {
           const norm = { groups, eps: 1e-6, silu };
-          const actual = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
+          const actual = runKernel('groupNorm', { x, gamma, beta }, norm);
           const [, mean, scale] = actual as [tf.Tensor, tf.Tensor, tf.Tensor];
           const inputs = { dy, x, gamma, beta, mean, scale };
-          const gradients = runKernel<tf.Tensor[]>('PatchwiseGroupNormGradient', inputs, norm);
+          const gradients = runKernel('groupNormGradient', inputs, norm);
           const expected = [
             ...reference.groupNorm(x, gamma, beta, norm),
             ...reference.groupNormGradient(dy, x, gamma, beta, mean, scale, norm),
@@ -117,7 +114,7 @@ describe('SIMD kernels', () => {
       const spread = tf.reshape(x, [1, 1, 1, 1, values.length]);
       const inputs = { x: tf.onesLike(spread), gamma: tf.zeros([values.length]), beta: tf.reshape(x, [-1]) };
       const norm = { groups: 1, eps: 1, silu: true };
-      const [y] = runKernel<tf.Tensor[]>('PatchwiseGroupNorm', inputs, norm);
+      const [y] = runKernel('groupNorm', inputs, norm);
       y!.dataSync().forEach((actual, i) => {
         const value = values[i]!;
         const expected = value / (1 + Math.exp(-value));

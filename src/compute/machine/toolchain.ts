@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { UnavailableBackend } from '../errors';
-import { packageRoot } from '../package';
+import { UnavailableBackend } from '../../errors';
+import { packageRoot } from '../../package';
 
 const run = promisify(execFile);
 

@@ -1,39 +1,27 @@
-/**
- * The seam to what computes tensors. A backend is a tfjs backend plus our `Kernels`; models, gradients and
- * optimisers are written once against `@tensorflow/tfjs-core` and the ops of this folder.
- *
- * Contract: one backend is current in a process; it is chosen before the first tensor is made; work on it is
- * synchronous and happens in order; tensors belong to whoever made them (`tf.tidy` or `dispose`). Every backend
- * passes `test/conformance`.
- */
+/** Chooses the backend that computes, loads it and makes it current. */
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument, UnavailableBackend } from '../errors';
-import { askedGpu, idleGpus } from './gpus';
-import { registerStockGradients } from './gradients';
-import { registerKernelGradients, registerKernels } from './kernels';
+import { type Backend, type BackendName, type Precision, precisions } from './contract/backend';
+import { registerBackend } from './contract/registry';
+import { loadCpu } from './cpu/backend';
 import { loadLibtorch } from './libtorch/backend';
 import { isBuilt } from './libtorch/built';
-import { referenceKernels } from './reference';
-import { freeGradientsEarly } from './tape';
+import { askedGpu, idleGpus } from './machine/gpus';
+import { buildCommand, type NativeBackend } from './machine/toolchain';
+import { registerGradients } from './ops/gradients';
+import { freeGradientsEarly } from './ops/tape';
 import { loadTensorflow } from './tensorflow/backend';
 import { isTensorflowBuilt } from './tensorflow/built';
-import { buildCommand, type NativeBackend } from './toolchain';
 import { loadWasm } from './wasm/backend';
 
-/** The backends of this version. */
-export type BackendName = NativeBackend | 'wasm' | 'cpu';
-
-export interface BackendInfo {
-  readonly name: BackendName;
+/** What a backend says of itself, and why it was taken. */
+export interface BackendInfo extends Pick<Backend, 'name' | 'device' | 'threads' | 'version'> {
   /** Why this one. */
   readonly reason: string;
   /** What is wrong with the choice: GPUs that are here are not used. */
   readonly warning?: string;
-  readonly device: string;
-  readonly threads: number;
-  readonly precision: 'float32';
-  /** Of the software that computes. */
-  readonly version: string;
+  /** What activations can be stored in. */
+  readonly precisions: readonly Precision[];
   /** Stock tfjs kernels that models or losses may ask for and this backend lacks. */
   readonly missing: readonly string[];
   /** All other kernels of tfjs that this backend lacks: what a notebook's own tensors cannot use on it. */
@@ -60,18 +48,12 @@ export const backendNames: readonly BackendName[] = allBackends.filter(
   (name) => !isNative(name) || BUILT[name](),
 );
 
-/** What computes, as the backend says of itself when it is loaded. */
-type Facts = Pick<BackendInfo, 'device' | 'threads' | 'version'> &
-  Partial<Pick<BackendInfo, 'onHost' | 'warning'>>;
-
-const LOADERS: Record<BackendName, () => Promise<Facts>> = {
+const LOADERS: Readonly<Record<BackendName, () => Promise<Backend>>> = {
   libtorch: loadLibtorch,
   tensorflow: loadTensorflow,
-  wasm: () => loadWasm().then(javaScript),
-  cpu: () => loadCpu().then(javaScript),
+  wasm: loadWasm,
+  cpu: loadCpu,
 };
-
-const javaScript = (): Facts => ({ device: 'CPU', threads: 1, version: `tfjs ${tf.version_core}` });
 
 /** Stock kernels that the model, its losses, its codebook and the optimiser are written with. */
 const STOCK_KERNELS = (
@@ -88,7 +70,7 @@ function allKernels(): string[] {
   return names.filter((name) => !STOCK_KERNELS.includes(name)).sort();
 }
 
-const loaded = new Map<BackendName, Promise<Facts>>();
+const loaded = new Map<BackendName, Promise<Backend>>();
 
 /**
  * Loads a backend and makes it current. `auto`, or nothing, takes PATCHWISE_BACKEND where it is set, and else the
@@ -153,12 +135,12 @@ function requireBackend(name: string, argument: string): BackendName {
 }
 
 async function activate(name: BackendName, reason: string): Promise<BackendInfo> {
-  if (loaded.size === 0) prepareTfjs();
-  if (!loaded.has(name)) loaded.set(name, LOADERS[name]());
-  let facts: Facts;
+  prepareTfjs();
+  if (!loaded.has(name)) loaded.set(name, load(name));
+  let backend: Backend;
   try {
-    facts = await loaded.get(name)!;
-    requireGpu(name, facts.device);
+    backend = await loaded.get(name)!;
+    requireGpu(name, backend.device);
     if (!(await tf.setBackend(name))) throw new Error('tfjs could not initialise it');
     await tf.ready();
   } catch (error) {
@@ -168,15 +150,20 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
     const cure = `Run ${isNative(name) ? `\`${buildCommand(name)}\`` : '`npm ci` in the Patchwise folder'}`;
     throw new UnavailableBackend(name, why, cure, { cause: error });
   }
+  const { device, threads, version, warning, onHost = [] } = backend;
   return {
-    name,
-    reason,
-    onHost: [],
-    ...facts,
-    precision: 'float32',
+    ...{ name, device, threads, version, reason, onHost },
+    ...(warning !== undefined && { warning }),
+    precisions: backend.storeActivationsIn ? precisions : ['float32'],
     missing: STOCK_KERNELS.filter((kernel) => !tf.getKernel(kernel, name)),
     unsupported: allKernels().filter((kernel) => !tf.getKernel(kernel, name)),
   };
+}
+
+async function load(name: BackendName): Promise<Backend> {
+  const backend = await LOADERS[name]();
+  registerBackend(backend);
+  return backend;
 }
 
 let prepared = false;
@@ -186,15 +173,6 @@ function prepareTfjs(): void {
   prepared = true;
   // Production mode silences tfjs's advice to install tfjs-node, which does not apply to us.
   tf.enableProdMode();
-  registerStockGradients();
-  registerKernelGradients();
+  registerGradients();
   freeGradientsEarly();
-}
-
-async function loadCpu(): Promise<void> {
-  await import('@tensorflow/tfjs-backend-cpu');
-  registerKernels(
-    'cpu',
-    referenceKernels(() => tf.backend()),
-  );
 }

@@ -2,11 +2,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { idleGpus, installedGpus, parseGpuList, visibleGpus } from '../../src/compute/gpus';
-import { figuresIn } from '../../src/compute/libtorch/addon';
-import { cudnnName, cureOf } from '../../src/compute/libtorch/backend';
-import { bf16Problem } from '../../src/compute/precision';
-import { PatchwiseCommand } from '../command';
+import { figuresIn } from '../../../src/compute/libtorch/addon';
+import { bf16Problem, cudnnName, cureOf } from '../../../src/compute/libtorch/backend';
+import { idleGpus, installedGpus, parseGpuList, visibleGpus } from '../../../src/compute/machine/gpus';
+import { PatchwiseCommand } from '../../command';
 
 const fourGpus = [0, 1, 2, 3].map((i) => `GPU ${i}: NVIDIA H200 (UUID: GPU-${i})`).join('\n');
 let folder: string;

@@ -3,8 +3,8 @@
  * tfjs backend through its read and write, serve `cpu` whole, and are what other backends are tested against.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { GroupNorm, Kernels, Pads } from './backend';
 import { axisProducts, type Convolution, inputShape, outputShape, weightShape } from './geometry';
-import type { GroupNorm, Kernels, Pads } from './kernels';
 
 /** `backend` is asked for late, because a kernel object is made before tfjs has its backend. */
 export function referenceKernels(backend: () => tf.KernelBackend): Kernels {

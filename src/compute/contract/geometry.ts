@@ -1,4 +1,4 @@
-import { InvalidArgument } from '../errors';
+import { InvalidArgument } from '../../errors';
 
 /** Sizes along [depth, height, width], the tensor order. */
 export type Size3 = readonly [number, number, number];

@@ -4,9 +4,10 @@
  * of tfjs's for convolution, padding or gather, which are wrong or missing on some backends.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { InvalidArgument } from '../errors';
-import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 } from './geometry';
-import { type GroupNorm, type Pads, runKernel } from './kernels';
+import { InvalidArgument } from '../../errors';
+import type { GroupNorm, Pads } from '../contract/backend';
+import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 } from '../contract/geometry';
+import { runKernel } from '../contract/registry';
 
 /**
  * 3D convolution with "same" padding by replication, then the output is floor(size / stride); or with `padding` zeros
@@ -49,7 +50,7 @@ function convolve(x: tf.Tensor5D, w: tf.Tensor5D, bias: tf.Tensor1D | null, plan
     throw new InvalidArgument('bias', `[${plan.outChannels}], one for each output channel`, bias.shape);
   }
   requireFloat({ x, w, ...(bias && { bias }) });
-  return runKernel('PatchwiseConvolve', bias ? { x, w, bias } : { x, w }, plan);
+  return runKernel('convolve', bias ? { x, w, bias } : { x, w }, plan) as tf.Tensor5D;
 }
 
 /**
@@ -67,7 +68,7 @@ export function replicatePad(x: tf.Tensor5D, before: Size3, after: Size3 = befor
   }
   const pads: Pads = { before, after };
   if (x.size === 0) throw new InvalidArgument('x', 'voxels to repeat', x.shape);
-  return runKernel('PatchwiseReplicatePad', { x }, pads);
+  return runKernel('replicatePad', { x }, pads) as tf.Tensor5D;
 }
 
 export interface GroupNormOptions {
@@ -97,8 +98,8 @@ export function groupNorm(
   return y;
 }
 
-/** `groupNorm`, with the mean [n, groups] and the reciprocal standard deviation [n, groups] that it is by. */
-function normWithStatistics(
+/** `groupNorm`, with the mean [n, groups] and the reciprocal standard deviation [n, groups] that it has used. */
+export function normWithStatistics(
   x: tf.Tensor5D,
   gamma: tf.Tensor1D,
   beta: tf.Tensor1D,
@@ -116,7 +117,7 @@ function normWithStatistics(
     throw new InvalidArgument('groups', `a divisor of the ${channels} channels`, groups);
   }
   requireFloat({ x, gamma, beta });
-  return runKernel<[tf.Tensor5D, tf.Tensor, tf.Tensor]>('PatchwiseGroupNorm', { x, gamma, beta }, norm);
+  return runKernel('groupNorm', { x, gamma, beta }, norm) as [tf.Tensor5D, tf.Tensor, tf.Tensor];
 }
 
 /**
@@ -153,13 +154,13 @@ export function normSiluConv3d(
           ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
           ...[tf.Tensor, tf.Tensor],
         ];
-        const h = runKernel<tf.Tensor>('PatchwiseNormalise', { x, gamma, beta, mean, scale: rsd }, norm);
-        const dw = runKernel<tf.Tensor>('PatchwiseConvolveWeight', { x: h, dy }, plan);
+        const h = runKernel('normalise', { x, gamma, beta, mean, scale: rsd }, norm);
+        const dw = runKernel('convolveWeightGradient', { x: h, dy }, plan);
         h.dispose();
-        const db = runKernel<tf.Tensor>('PatchwiseChannelSums', { dy });
-        const dh = runKernel<tf.Tensor>('PatchwiseConvolveInput', { dy, w }, plan);
+        const db = runKernel('channelSums', { dy });
+        const dh = runKernel('convolveInputGradient', { dy, w }, plan);
         const given = { dy: dh, x, gamma, beta, mean, scale: rsd };
-        const dx = runKernel<tf.Tensor[]>('PatchwiseGroupNormGradient', given, norm);
+        const dx = runKernel('groupNormGradient', given, norm);
         dh.dispose();
         return [...dx, dw, db];
       },
@@ -209,7 +210,7 @@ export function nearestCode(z: tf.Tensor2D, codebook: tf.Tensor2D): tf.Tensor1D 
     throw new InvalidArgument('codebook', `[k, ${z.shape[1]}], as wide as z`, codebook.shape);
   }
   requireFloat({ z, codebook });
-  return offTape(() => runKernel<tf.Tensor1D>('PatchwiseNearestCode', { z, codebook }));
+  return offTape(() => runKernel('nearestCode', { z, codebook }) as tf.Tensor1D);
 }
 
 /** The rows of codebook [k, d] that `codes` [m] name, as [m, d]. No gradient flows to either. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { backendNames, useBackend } from '../../src/compute/backend';
+import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument, UnavailableBackend } from '../../src/errors';
 
 describe('useBackend', () => {

@@ -1,9 +1,10 @@
 /**
- * Gradients of the stock tfjs ops that models and losses are written with. The CommonJS build of tfjs-core ships
- * none, and its ES modules that do cannot be resolved by Node. An op that is not here makes tfjs say "gradient
- * function not found" with its name.
+ * Gradients of our kernels and of the stock tfjs ops that models and losses use; they are the same on every backend.
+ * The CommonJS build of tfjs-core ships none, and Node cannot resolve its ES modules, which do. For an op that is not
+ * here tfjs throws "gradient function not found" with its name.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { runKernel, tfjsName } from '../contract/registry';
 
 /** Input gradients from the output's gradient and the inputs, which are saved for it. */
 type Rule = (dy: tf.Tensor, inputs: tf.Tensor[], attributes: tf.NamedAttrMap) => (() => tf.Tensor)[];
@@ -70,8 +71,45 @@ function spread(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
   return tf.mul(tf.reshape(dy, kept), tf.onesLike(x));
 }
 
-/** Registers all gradients of this file. Registering twice is silent only once, so the backend does it once. */
-export function registerStockGradients(): void {
+/** Registers all gradients of this file. Call it once: tfjs warns of what is registered twice. */
+export function registerGradients(): void {
+  registerStockGradients();
+  registerKernelGradients();
+}
+
+function registerKernelGradients(): void {
+  tf.registerGradient({
+    kernelName: tfjsName('convolve'),
+    inputsToSave: ['x', 'w'],
+    gradFunc: (given, saved, attributes) => {
+      const [dy, [x, w]] = [given as tf.Tensor, saved as [tf.Tensor, tf.Tensor]];
+      return {
+        x: () => runKernel('convolveInputGradient', { dy, w }, attributes),
+        w: () => runKernel('convolveWeightGradient', { x, dy }, attributes),
+        bias: () => runKernel('channelSums', { dy }),
+      };
+    },
+  });
+  tf.registerGradient({
+    kernelName: tfjsName('groupNorm'),
+    inputsToSave: ['x', 'gamma', 'beta'],
+    outputsToSave: [false, true, true],
+    gradFunc: (dys, saved, attributes) => {
+      const [x, gamma, beta, mean, scale] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+      const inputs = { dy: (dys as tf.Tensor[])[0]!, x, gamma, beta, mean, scale };
+      const [dx, dgamma, dbeta] = runKernel('groupNormGradient', inputs, attributes);
+      return { x: () => dx!, gamma: () => dgamma!, beta: () => dbeta! };
+    },
+  });
+  tf.registerGradient({
+    kernelName: tfjsName('replicatePad'),
+    gradFunc: (dy, _saved, attributes) => ({
+      x: () => runKernel('replicatePadGradient', { dy: dy as tf.Tensor }, attributes),
+    }),
+  });
+}
+
+function registerStockGradients(): void {
   for (const [name, rule] of Object.entries(BINARY)) {
     register(name, ['a', 'b'], (dy, [a, b]) =>
       rule(dy, a!, b!).map((gradient, i) => () => unbroadcast(gradient(), [a, b][i]!.shape)),

@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { backendNames } from '../../src/compute/backend';
-import { rankGpu, rankThreads } from '../../src/compute/threads';
-import { InvalidArgument } from '../../src/errors';
+import { rankGpu, rankThreads } from '../../../src/compute/machine/threads';
+import { backendNames } from '../../../src/compute/use-backend';
+import { InvalidArgument } from '../../../src/errors';
 
 const NAMES = [
   ...[
@@ -64,7 +64,7 @@ describe('what a rank may use', () => {
 
 describe.skipIf(!backendNames.includes('libtorch'))('libtorch in a process of its own', () => {
   const load = (environment: Record<string, string>) => {
-    const module = join(__dirname, '../../dist/src/compute/backend.js');
+    const module = join(__dirname, '../../../dist/src/compute/use-backend.js');
     const program = `require(${JSON.stringify(module)}).useBackend('libtorch').then(
       ({ threads, device }) => console.log(JSON.stringify({ threads, device })),
       (error) => console.log(JSON.stringify({ tag: error.tag, message: error.message })))`;

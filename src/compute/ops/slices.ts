@@ -1,6 +1,6 @@
 /** Slices of patches, and what is done with a slice's gradient: plain functions, not on the tape. */
 import * as tf from '@tensorflow/tfjs-core';
-import { InvalidArgument } from '../errors';
+import { InvalidArgument } from '../../errors';
 
 /** Of [n, d, h, w, c]: 0 is depth (z), 1 height (y), 2 width (x). */
 export type SliceAxis = 0 | 1 | 2;

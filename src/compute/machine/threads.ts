@@ -1,6 +1,6 @@
 /** How much of this machine one rank may use. */
 import { availableParallelism } from 'node:os';
-import { InvalidArgument } from '../errors';
+import { InvalidArgument } from '../../errors';
 
 /** Threads for each of the ranks of this machine: PATCHWISE_THREADS, else the cores shared out over them. */
 export function rankThreads(ranksHere = launchedRanks()): number {

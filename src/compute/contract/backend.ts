@@ -1,0 +1,137 @@
+/**
+ * The seam to what computes tensors. A backend is a tfjs backend with our `Kernels`, in a folder of its own; models,
+ * gradients and optimisers are written once, against `@tensorflow/tfjs-core` and the ops of `../ops`.
+ *
+ * Contract:
+ * - One backend is current in a process. It is chosen by `useBackend`, before the first tensor is made.
+ * - Work on it is synchronous and happens in order. On a GPU a call may return when its work is queued.
+ * - A kernel gets the infos of live tensors of its backend, never changes them, and returns new ones that the engine
+ *   owns. It leaves no other allocation behind, also where it fails.
+ * - Tensors belong to whoever made them (`tf.tidy` or `dispose`).
+ * - Tensors are float32 to whoever reads them, unless said otherwise, whatever they are stored as.
+ * - Lack of memory is an OutOfMemory, after which the backend works on.
+ *
+ * Every backend passes `test/conformance`.
+ */
+import type * as tf from '@tensorflow/tfjs-core';
+import type { NativeBackend } from '../machine/toolchain';
+import type { Convolution, Size3 } from './geometry';
+
+/** The backends of this version. */
+export type BackendName = NativeBackend | 'wasm' | 'cpu';
+
+/** What activations of convolutions and norms are stored in. */
+export const precisions = ['float32', 'bf16'] as const;
+export type Precision = (typeof precisions)[number];
+
+/** What computes, and all it can do. What is optional, some backends cannot do. */
+export interface Backend {
+  /** Its name in tfjs too. */
+  readonly name: BackendName;
+  /** `CPU`, or which GPU. */
+  readonly device: string;
+  readonly threads: number;
+  /** Of the software that computes. */
+  readonly version: string;
+  /** tfjs kernels that it has in JavaScript alone: each call copies its tensors to the host and back. */
+  readonly onHost?: readonly string[];
+  /** Why GPUs that are here are not used. */
+  readonly warning?: string | undefined;
+  readonly kernels: Kernels;
+  /** Updates weights where they are, so that gradients need not leave the backend. */
+  readonly optimiser?: OptimiserKernels;
+  /**
+   * Sets what activations are stored in from now on; without it they are float32.
+   * @throws UnavailableBackend where this software or device computes wrongly in it
+   */
+  storeActivationsIn?(precision: Precision): void;
+  memory?(): BackendMemory;
+}
+
+export interface BackendMemory {
+  /** Bytes of tensors on the device, of all threads of the process. */
+  readonly live: number;
+  /** The most there were. */
+  readonly peak: number;
+  /** Bytes of freed blocks that are kept for the next tensors. */
+  readonly cached: number;
+}
+
+export interface GroupNorm {
+  readonly groups: number;
+  readonly eps: number;
+  /** Follow the norm by SiLU, y * sigmoid(y). */
+  readonly silu: boolean;
+}
+
+export interface Pads {
+  readonly before: Size3;
+  readonly after: Size3;
+}
+
+/** What the project adds to tfjs's own kernels. */
+export interface Kernels {
+  /** y [n, ...output, out] from x [n, ...input, in], w [...kernel, in, out] and a bias [out]. */
+  convolve(
+    x: tf.TensorInfo,
+    w: tf.TensorInfo,
+    bias: tf.TensorInfo | undefined,
+    c: Convolution,
+  ): tf.TensorInfo;
+  convolveInputGradient(dy: tf.TensorInfo, w: tf.TensorInfo, c: Convolution): tf.TensorInfo;
+  convolveWeightGradient(x: tf.TensorInfo, dy: tf.TensorInfo, c: Convolution): tf.TensorInfo;
+  /** Sums dy [..., channels] over all but its last axis: the gradient of a bias. */
+  channelSums(dy: tf.TensorInfo): tf.TensorInfo;
+  /** [y, mean [n, groups], reciprocal standard deviation [n, groups]]. */
+  groupNorm(x: tf.TensorInfo, gamma: tf.TensorInfo, beta: tf.TensorInfo, norm: GroupNorm): tf.TensorInfo[];
+  /** y of `groupNorm` from its mean and scale. */
+  normalise(
+    x: tf.TensorInfo,
+    gamma: tf.TensorInfo,
+    beta: tf.TensorInfo,
+    mean: tf.TensorInfo,
+    scale: tf.TensorInfo,
+    norm: GroupNorm,
+  ): tf.TensorInfo;
+  /** [dx, dgamma, dbeta]. */
+  groupNormGradient(
+    dy: tf.TensorInfo,
+    x: tf.TensorInfo,
+    gamma: tf.TensorInfo,
+    beta: tf.TensorInfo,
+    mean: tf.TensorInfo,
+    scale: tf.TensorInfo,
+    norm: GroupNorm,
+  ): tf.TensorInfo[];
+  replicatePad(x: tf.TensorInfo, pads: Pads): tf.TensorInfo;
+  replicatePadGradient(dy: tf.TensorInfo, pads: Pads): tf.TensorInfo;
+  /** int32 [m]: the row of codebook [k, d] nearest each row of z [m, d]; the lowest of those equally near. */
+  nearestCode(z: tf.TensorInfo, codebook: tf.TensorInfo): tf.TensorInfo;
+}
+
+export interface OptimiserKernels {
+  /** The next [w, m, v]. */
+  adam(
+    w: tf.TensorInfo,
+    g: tf.TensorInfo,
+    m: tf.TensorInfo,
+    v: tf.TensorInfo,
+    step: AdamStep,
+  ): tf.TensorInfo[];
+  /** The sum of the squares of all values of all tensors. */
+  squares(tensors: readonly tf.TensorInfo[]): number;
+}
+
+/** One step of Adam: g' = scale g + pull w; w' = shrink w - rate m' / (sqrt(v') correction + epsilon). */
+export interface AdamStep {
+  /** The learning rate, corrected for the first moment's bias. */
+  readonly rate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  /** 1 / sqrt(1 - beta2^t). */
+  readonly correction: number;
+  readonly epsilon: number;
+  readonly shrink: number;
+  readonly pull: number;
+  readonly scale: number;
+}
