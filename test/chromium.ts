@@ -5,12 +5,9 @@ import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { skip } from './required';
 
-const executable = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path !== undefined && existsSync(path));
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** Where CHROMIUM is set, that one or none. */
+const executable = (process.env.CHROMIUM ? [process.env.CHROMIUM] : places).find((path) => existsSync(path));
 
 /** Whether a browser test can run. @throws where it cannot, but must */
 export function hasChromium(what: string): boolean {
