@@ -20,11 +20,14 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.started === identity.started;
 }
 
-/** Signals that very process, or with `group` everything in the process group that it leads. */
+/**
+ * Signals that very process, or with `group` everything in the process group that it leads. Of the first process of a
+ * container it signals that process alone: -1 stands for every process.
+ */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, group = false): boolean {
   if (!isAlive(identity)) return false;
   try {
-    return process.kill(group ? -identity.pid : identity.pid, signal);
+    return process.kill(group && identity.pid > 1 ? -identity.pid : identity.pid, signal);
   } catch {
     return false; // It ended in between.
   }

@@ -8,9 +8,9 @@ export function signalGroup(signal: NodeJS.Signals): void {
   process.kill(leadsGroup(process.pid) ? -process.pid : process.pid, signal);
 }
 
-/** A group is named after its leader. */
+/** A group is named after its leader. The first process of a container leads none: -1 stands for every process. */
 export function leadsGroup(pid: number): boolean {
-  if (process.platform === 'win32') return false;
+  if (process.platform === 'win32' || pid <= 1) return false;
   try {
     return process.kill(-pid, 0);
   } catch (error) {
