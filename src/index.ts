@@ -105,8 +105,8 @@ export {
   type MemoryForecast,
 } from './model/forecast/forecast';
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
-export type { QuantiserConfig } from './model/quantisers/options';
-export type { Quantiser, QuantiserName } from './model/quantisers/quantiser';
+export type { Quantiser } from './model/quantisers/quantiser';
+export type { QuantiserConfig, QuantiserName } from './model/quantisers/registry';
 export type { Checkpointing } from './model/resblock';
 export { version } from './package';
 export {

@@ -25,8 +25,7 @@ export { type Fit, type FitRequest, fitMemory, memoryRemedies } from './model/fo
 export { forecastDevices, forecastReconstruction, processBytes } from './model/forecast/forecast';
 export { stepWork } from './model/forecast/work';
 export { type Estimator, estimatorNames } from './model/quantisers/estimators';
-export { fitQuantiser } from './model/quantisers/options';
-export { quantiserNames } from './model/quantisers/quantiser';
+export { fitQuantiser, quantiserNames } from './model/quantisers/registry';
 export { checkpointings } from './model/resblock';
 export { fewLatents } from './model/supply';
 export { VqGan } from './model/vqgan';

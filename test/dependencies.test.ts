@@ -28,7 +28,6 @@ const chosen: Record<string, string> = {
   typescript: 'the engine of the kernel: compiles cells, and its LanguageService knows their types',
   yaml: 'run configurations as files',
   zeromq: "Jupyter's sockets",
-  zod: 'validation of run configurations',
 };
 
 /** Installed by default, left out by `npm ci --omit=optional`; loaded when first asked for. */

@@ -7,7 +7,6 @@ import {
   type MemoryForecast,
   phantom,
   planGrid,
-  presetNamed,
   presets,
   readVolume,
   type TrainOptions,
@@ -56,20 +55,15 @@ export function addPlan(program: Command): void {
     .option('--json', 'print one JSON value')
     .action(async (file: string | undefined, options: PlanOptions) => {
       const given = await givenSettings(file, options);
-      const name = given.preset ?? 'guide';
-      const preset = presetNamed(name);
-      const patch = given.patch ?? preset.patch;
-      const stride = given.stride ?? strideFor(patch, preset);
-      const data = ['phantom:64x64x64']; // of no matter here
-      const config = resolveConfig({ ...given, preset: name, patch, stride, data });
+      const data = ['phantom:64x64x64']; // any: nothing is read
+      const config = resolveConfig({ ...given, preset: given.preset ?? 'guide', data });
       const { gpuMemory } = options;
-      const { model, checkpointing, precision, ranks, accumulate } = config;
+      const { model, gan, patch, stride, ranks, accumulate } = config;
       const request = {
-        model,
-        gan: config.gan,
-        ...{ patch, stride, batch: given.batch ?? (gpuMemory === undefined ? 1 : config.batch) },
-        ...(given.checkpointing && { checkpointing }),
-        ...(given.precision && { precision }),
+        ...{ model, gan, patch, stride },
+        batch: given.batch ?? (gpuMemory === undefined ? 1 : config.batch),
+        ...(given.checkpointing && { checkpointing: config.checkpointing }),
+        ...(given.precision && { precision: config.precision }),
         device: options.device
           ? oneOf('device', options.device, forecastDevices)
           : gpuMemory === undefined
@@ -96,7 +90,7 @@ export function addPlan(program: Command): void {
           padding: grid.padding,
         }),
         memory: {
-          ...{ preset: name, device: request.device, batch: request.batch, patch },
+          ...{ preset: config.preset, device: request.device, batch: request.batch, patch },
           ...{ checkpointing: request.checkpointing ?? 'none', precision: request.precision ?? 'float32' },
           ...memory,
           process: own,
@@ -110,7 +104,7 @@ export function addPlan(program: Command): void {
         request.device === 'gpu'
           ? `memory   ${formatBytes(memory.total)} of a rank's GPU at the worst moment of a step, and ${formatBytes(own)} of the host's`
           : `memory   ${formatBytes(memory.total + own)} a rank: ${formatBytes(memory.total)} of tensors at the worst moment of a step, ${formatBytes(own)} of its process`,
-        `         preset ${name}, patch ${patch.join(' x ')}, batch ${request.batch}, ${plan.memory.precision}, ` +
+        `         preset ${config.preset}, patch ${patch.join(' x ')}, batch ${request.batch}, ${plan.memory.precision}, ` +
           `checkpointing ${plan.memory.checkpointing}, on ${request.device}`,
         `         ${parts(memory)}`,
         `reconstruct  ${formatBytes(worker)} of tensors a worker (--workers)`,
@@ -169,14 +163,6 @@ async function shapeOf(volume: string): Promise<Vec3> {
   } catch {
     throw new InvalidArgument('--volume', 'three numbers, x,y,z, or a NIfTI file', volume);
   }
-}
-
-/** The preset's stride where the patch is the preset's, else one of the same overlap. */
-function strideFor(patch: Vec3, preset: { patch: Vec3; stride: Vec3 }): Vec3 {
-  const [x, y, z] = patch.map((size, axis) =>
-    Math.max(1, Math.floor((size * preset.stride[axis]!) / preset.patch[axis]!)),
-  );
-  return [x!, y!, z!];
 }
 
 function gridLines(grid: Grid): string[] {

@@ -1,6 +1,6 @@
 import { decodePatches } from '../evaluate/decoder-pool';
 import { type ModelSource, type Pass, type PassOptions, patchesOf, planPass } from '../evaluate/pass';
-import { codeCount } from '../model/quantisers/create';
+import { codeCount } from '../model/quantisers/registry';
 import { latentsOf } from '../model/supply';
 import type { LongCall } from '../progress';
 import type { Volume } from '../volume/volume';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { perplexity, usage } from '../model/codebook';
-import { codeCount } from '../model/quantisers/create';
+import { codeCount } from '../model/quantisers/registry';
 import { type BlendOptions, blendPatches, type Patch } from '../patch/blend';
 import { blendToDataset } from '../patch/blend-dataset';
 import { blendToFile } from '../patch/blend-file';

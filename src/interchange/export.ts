@@ -3,7 +3,7 @@ import { replaceFile, replaceFileBy, writeTo } from '../atomic-file';
 import type { ModelSource, PassOptions } from '../evaluate/pass';
 import { makeFolder } from '../make-folder';
 import type { ModelConfig } from '../model/config';
-import { codeCount } from '../model/quantisers/create';
+import { codeCount } from '../model/quantisers/registry';
 import { version } from '../package';
 import { writeSafetensors } from '../safetensors';
 import { OnnxGraph } from './onnx/graph';

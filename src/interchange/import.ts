@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import { checkModelConfig, type ModelConfig, stages } from '../model/config';
 import { PRESETS } from '../model/presets';
-import { asItWas, fitQuantiser } from '../model/quantisers/options';
+import { asItWas, fitQuantiser } from '../model/quantisers/registry';
 import { type StateArray, sizeOf } from '../model/weights';
 import { version } from '../package';
 import { readForeignSafetensors } from '../safetensors';

@@ -1,41 +1,69 @@
-import { InvalidArgument } from '../errors';
-import { checkQuantiser, type QuantiserConfig } from './quantisers/options';
+import { type ConfigProblem, InvalidArgument } from '../errors';
+import {
+  amount,
+  type ConfigOf,
+  count,
+  fraction,
+  oneOf,
+  optional,
+  readSettings,
+  setting,
+  whole,
+} from '../setting';
+import { perAxis, type Vec3 } from '../volume/vec3';
+import {
+  checkQuantiser,
+  defaultQuantiser,
+  type QuantiserConfig,
+  quantiserNames,
+  quantiserOptions,
+  quantisers,
+  quantisersWith,
+} from './quantisers/registry';
+
+const kinds = quantiserNames.map((name) => `${name} (${quantisers[name].meaning})`);
+
+/** The settings below `model`, beside the options of the quantisers. */
+export const modelSettings = {
+  hidden: count({
+    meaning: 'Channels at full resolution; each halving of the resolution doubles them.',
+    unit: 'channels',
+  }),
+  codeDim: count({ meaning: "Length of a code's embedding vector.", unit: 'channels' }),
+  codes: count({ meaning: 'Codes in the codebook, in each where there are several.', unit: 'codes' }),
+  downsample: setting<Vec3>('powers of two, one number or three [x, y, z]', readPowersOfTwo, {
+    meaning: 'Voxels per latent along each axis; above 1 on at least one.',
+    unit: 'voxels',
+  }),
+  groups: count({
+    meaning:
+      'Groups of every GroupNorm; a layer with fewer channels has a group for each channel, and a group of one ' +
+      'channel forgets how bright the patch is.',
+  }),
+  encoderBlocks: whole({ meaning: 'ResBlocks after each downsampling convolution.' }),
+  decoderBlocks: whole({ meaning: 'ResBlocks after each upsampling convolution.' }),
+  commitment: amount({ meaning: 'Weight of the commitment loss.' }),
+  decay: fraction({ meaning: "Decay of the codebook's moving averages per optimiser step." }),
+  // `upstream` has 4 latents a code and step, so its 0.25 is the original's count of 1.
+  restartBelow: fraction({
+    meaning:
+      'A code restarts from a latent once fewer latents choose it, on average, than this part of its equal share of ' +
+      'those of a step (latents of all ranks / codes); 0 never restarts.',
+  }),
+  reconstruction: amount({ meaning: 'Weight of the L1 reconstruction loss.' }),
+  quantiser: optional(
+    oneOf(quantiserNames, {
+      default: defaultQuantiser,
+      meaning: `How latents become codes: ${kinds.join(', ')}.`,
+    }),
+  ),
+};
 
 /**
  * The generator and its codebook: everything that fixes the weights' shapes and the loss. Frozen with every
- * checkpoint.
+ * checkpoint. `npx patchwise config` says what each setting means.
  */
-export interface ModelConfig extends QuantiserConfig {
-  /** Channels at full resolution; each halving of the resolution doubles them. */
-  readonly hidden: number;
-  /** Length of a code's embedding vector. */
-  readonly codeDim: number;
-  /** Codes in the codebook, in each where there are several. */
-  readonly codes: number;
-  /** Voxels per latent along [x, y, z]; powers of two, at least one above 1. */
-  readonly downsample: readonly [number, number, number];
-  /**
-   * Groups of every GroupNorm; a layer with fewer channels takes one group per channel. A group of one channel takes the
-   * channel's mean over the patch away, and with it how bright the patch is; fewer groups keep it.
-   */
-  readonly groups: number;
-  /** ResBlocks after each downsampling convolution. */
-  readonly encoderBlocks: number;
-  /** ResBlocks after each upsampling convolution. */
-  readonly decoderBlocks: number;
-  /** Weight of the commitment loss. */
-  readonly commitment: number;
-  /** Decay of the codebook's moving averages per optimiser step, in [0, 1). */
-  readonly decay: number;
-  /**
-   * A code is dead, and restarts from a latent, once the moving average of the latents that choose it falls below this
-   * share of those it would get if all codes were chosen alike: of a step's latents over all ranks / codes. In [0, 1);
-   * 0 never restarts. `upstream` has 4 latents a code and step, so its 0.25 is the original's count of 1.
-   */
-  readonly restartBelow: number;
-  /** Weight of the L1 reconstruction loss. */
-  readonly reconstruction: number;
-}
+export type ModelConfig = Omit<ConfigOf<typeof modelSettings>, 'quantiser'> & QuantiserConfig;
 
 /** A convolution's stride on [d, h, w]. */
 export type Stride = readonly [number, number, number];
@@ -50,32 +78,50 @@ export interface Stage {
   readonly stride: Stride;
 }
 
-/** Checks a config and returns it frozen. Throws InvalidArgument naming the field. */
-export function checkModelConfig(config: ModelConfig): ModelConfig {
-  for (const field of ['hidden', 'codeDim', 'codes', 'groups'] as const)
-    requireInteger(field, config[field], 1);
-  for (const field of ['encoderBlocks', 'decoderBlocks'] as const) requireInteger(field, config[field], 0);
-  for (const field of ['commitment', 'reconstruction'] as const)
-    if (!(config[field] >= 0 && Number.isFinite(config[field])))
-      throw new InvalidArgument(`model.${field}`, 'a number of at least 0', config[field]);
-  for (const field of ['decay', 'restartBelow'] as const)
-    if (!(config[field] >= 0 && config[field] < 1))
-      throw new InvalidArgument(`model.${field}`, 'a number in [0, 1)', config[field]);
-  const { downsample } = config;
-  if (downsample?.length !== 3 || !downsample.every(isPowerOfTwo))
-    throw new InvalidArgument('model.downsample', 'three powers of two [x, y, z]', downsample);
+/** Reads a model's config: its settings with sizes as [x, y, z], and everything that is wrong with them. */
+export function readModelConfig(config: object): { config: ModelConfig; problems: readonly ConfigProblem[] } {
+  const settings = { ...modelSettings, ...quantiserOptions(config) };
+  const foreign = quantiserNames.flatMap((name) => Object.keys(quantisers[name].options));
+  const { values, problems } = readSettings(settings, config, 'model.', foreign);
+  const read = values as unknown as ModelConfig;
+  const unused = Object.entries(config)
+    .filter(([key, value]) => value !== undefined && foreign.includes(key) && !Object.hasOwn(settings, key))
+    .map(([key, received]) => {
+      const expected = `nothing: only ${quantisersWith(key).join(', ')} has it`;
+      return { key: `model.${key}`, expected, received };
+    });
+  const found = [...problems, ...(problems.some(({ key }) => key === 'model.quantiser') ? [] : unused)];
+  return { config: read, problems: found.length > 0 ? found : problemsIn(() => checkTogether(read)) };
+}
+
+/** Checks a config and returns it frozen. Throws InvalidArgument naming the first setting that is wrong. */
+export function checkModelConfig(given: ModelConfig): ModelConfig {
+  const { config, problems } = readModelConfig(given);
+  for (const { key, expected, received, allowed } of problems)
+    throw new InvalidArgument(key, expected, received, allowed);
+  return Object.freeze({ ...config, downsample: Object.freeze(config.downsample) });
+}
+
+/** What a check that throws InvalidArgument finds wrong. */
+export function problemsIn(check: () => void): ConfigProblem[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (!(error instanceof InvalidArgument)) throw error;
+    const { argument: key, expected, received, allowed } = error;
+    return [{ key, expected, received, ...(allowed && { allowed }) }];
+  }
+}
+
+function checkTogether(config: ModelConfig): void {
+  const { downsample, groups } = config;
   if (Math.max(...downsample) === 1)
     throw new InvalidArgument('model.downsample', 'a factor above 1 on at least one axis', downsample);
   for (const { below } of stages(config))
-    if (below % Math.min(config.groups, below) !== 0)
-      throw new InvalidArgument(
-        'model.groups',
-        `a divisor of every layer's channels (${below})`,
-        config.groups,
-      );
+    if (below % Math.min(groups, below) !== 0)
+      throw new InvalidArgument('model.groups', `a divisor of every layer's channels (${below})`, groups);
   checkQuantiser(config);
-  const [x, y, z] = downsample;
-  return Object.freeze({ ...config, downsample: Object.freeze([x, y, z] as const) });
 }
 
 /** The resolution steps from full resolution down: one per factor of two of the most downsampled axis. */
@@ -105,11 +151,7 @@ export function checkPatch(config: ModelConfig, patch: readonly [number, number,
     );
 }
 
-function requireInteger(field: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least)
-    throw new InvalidArgument(`model.${field}`, `an integer of at least ${least}`, value);
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return value >= 1 && Number.isInteger(Math.log2(value));
+function readPowersOfTwo(value: unknown): Vec3 | undefined {
+  const factors = perAxis(value);
+  return factors?.every((n) => n >= 1 && Number.isInteger(Math.log2(n))) ? factors : undefined;
 }

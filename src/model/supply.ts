@@ -1,5 +1,5 @@
 import type { ModelConfig } from './config';
-import { quantiserSettings } from './quantisers/options';
+import { averagesLatents } from './quantisers/registry';
 
 /** Latents of a patch [x, y, z]. */
 export function latentsOf(config: ModelConfig, patch: readonly [number, number, number]): number {
@@ -15,9 +15,8 @@ export function fewLatents(
   patch: readonly [number, number, number],
   patches: number,
 ): string | undefined {
-  const { quantiser } = quantiserSettings(config);
   const latents = patches * latentsOf(config, patch);
-  if ((quantiser !== 'ema' && quantiser !== 'residual') || config.codes <= latents) return undefined;
+  if (!averagesLatents(config) || config.codes <= latents) return undefined;
   return (
     `a step has ${latents.toLocaleString('en')} latents for ${config.codes.toLocaleString('en')} codes, so most codes ` +
     'learn nothing in most steps: take fewer (model.codes), or a larger patch or batch'

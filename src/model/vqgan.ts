@@ -6,9 +6,9 @@ import { checkModelConfig, checkPatch, type ModelConfig } from './config';
 import { decodeFeatures, decodeLast, decoderWeights } from './decoder';
 import { encode, encoderWeights } from './encoder';
 import { l1Reconstruction } from './losses';
-import { createQuantiser, quantiserWeights } from './quantisers/create';
 import { MovingAverageQuantiser } from './quantisers/moving-average';
 import type { Quantiser } from './quantisers/quantiser';
+import { createQuantiser, quantiserWeights } from './quantisers/registry';
 import type { Checkpointing, LayerConfig } from './resblock';
 import {
   createWeights,

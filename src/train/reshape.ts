@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InvalidConfig } from '../errors';
 import { newestState } from './record/checkpoint';
 import { parseConfig, readStoredConfig, type StoredConfig, settingsOf } from './record/run-folder';
-import { checkedConfig } from './settings/config';
+import { checkedConfig } from './settings/check';
 
 /**
  * The config of a run that somebody resumes now. People may have edited it.

@@ -3,22 +3,32 @@ import { InvalidArgument } from '../errors';
 /** Three numbers along the axes of a volume, always in the order [x, y, z]. */
 export type Vec3 = readonly [number, number, number];
 
+/** One number for all three axes, or one for each, [x, y, z]. */
+export type Size = number | Vec3;
+
 /** Number of voxels of a volume of this shape. */
 export function voxelCount(shape: Vec3): number {
   return shape[0] * shape[1] * shape[2];
 }
 
-/** The argument as a shape in voxels. Throws InvalidArgument unless it is three whole numbers above 0. */
-export function checkShape(argument: string, shape: readonly number[]): Vec3 {
-  const whole = shape.length === 3 && shape.every((n) => Number.isInteger(n) && n > 0);
-  if (!whole) throw new InvalidArgument(argument, 'three whole numbers above 0, [x, y, z]', shape);
-  return [shape[0]!, shape[1]!, shape[2]!];
+/** A size as [x, y, z]; undefined for anything but one number or three. */
+export function perAxis(size: unknown): Vec3 | undefined {
+  const numbers: readonly unknown[] = Array.isArray(size) ? size : [size, size, size];
+  return numbers.length === 3 && numbers.every((n) => typeof n === 'number')
+    ? [numbers[0] as number, numbers[1] as number, numbers[2] as number]
+    : undefined;
 }
 
-/** The argument as a spacing in mm. Throws InvalidArgument unless it is three finite numbers above 0. */
-export function checkSpacing(argument: string, spacing: readonly number[]): Vec3 {
-  const positive = spacing.length === 3 && spacing.every((s) => Number.isFinite(s) && s > 0);
-  if (!positive)
-    throw new InvalidArgument(argument, 'three finite numbers above 0, [x, y, z] in mm', spacing);
-  return [spacing[0]!, spacing[1]!, spacing[2]!];
+/** The argument as a shape in voxels. Throws InvalidArgument unless it is one whole number above 0, or three. */
+export function checkShape(argument: string, size: Size | readonly number[]): Vec3 {
+  const shape = perAxis(size);
+  if (shape?.every((n) => Number.isInteger(n) && n > 0)) return shape;
+  throw new InvalidArgument(argument, 'a whole number above 0, or three [x, y, z]', size);
+}
+
+/** The argument as a spacing in mm. Throws InvalidArgument unless it is one finite number above 0, or three. */
+export function checkSpacing(argument: string, size: Size | readonly number[]): Vec3 {
+  const spacing = perAxis(size);
+  if (spacing?.every((s) => Number.isFinite(s) && s > 0)) return spacing;
+  throw new InvalidArgument(argument, 'a finite number above 0, or three [x, y, z], in mm', size);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { presetNamed } from '../../src/model/presets';
-import { fitQuantiser } from '../../src/model/quantisers/options';
+import { fitQuantiser } from '../../src/model/quantisers/registry';
 import { fewLatents, latentsOf } from '../../src/model/supply';
 
 const upstream = presetNamed('upstream').model;

@@ -1,10 +1,16 @@
 /** What takes the place of the gradient of quantisation, which is zero almost everywhere. */
 import * as tf from '@tensorflow/tfjs-core';
 import { straightThrough } from '../../compute/ops/ops';
+import { oneOf } from '../../setting';
 
 export const estimatorNames = ['straight-through', 'rotation'] as const;
 
 export type Estimator = (typeof estimatorNames)[number];
+
+export const estimator = oneOf(estimatorNames, {
+  default: 'straight-through',
+  meaning: 'The gradient that replaces that of quantisation, which is zero almost everywhere.',
+});
 
 /** Keeps the direction of a latent of zero length from dividing by zero. */
 const TINY = 1e-6;

@@ -1,17 +1,29 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse } from '../../compute/ops/ops';
-import { Codebook, type CodebookOptions, type CodebookStatistics } from '../codebook';
+import { type ConfigOf, flag } from '../../setting';
+import { Codebook, type CodebookStatistics } from '../codebook';
 import type { StateArray } from '../weights';
-import { type Estimator, estimate, unitRows } from './estimators';
-import type { Chosen, GlobalBatch, Quantised, Quantiser, QuantiserStatistics, RowRange } from './quantiser';
-import { type Initialisation, startCodebook } from './start';
+import { estimate, estimator, unitRows } from './estimators';
+import { chooseNearest, unit } from './onnx';
+import {
+  type Chosen,
+  type CodeSizes,
+  type GlobalBatch,
+  type Quantised,
+  type Quantiser,
+  type QuantiserStatistics,
+  quantiserKind,
+  type RowRange,
+} from './quantiser';
+import { initialisation, startCodebook } from './start';
 
-export interface MovingAverageOptions extends CodebookOptions {
-  /** Weight of the commitment loss. */
-  readonly commitment: number;
-  readonly estimator: Estimator;
-  readonly initialisation: Initialisation;
-}
+const options = {
+  initialisation,
+  estimator,
+  cosine: flag({ default: false, meaning: 'Compare latents and codes by their angle, both at unit length.' }),
+};
+
+type Options = CodeSizes & ConfigOf<typeof options>;
 
 /**
  * One codebook whose codes are moving averages of the latents that chose them (VQ-VAE's EMA variant). With `cosine`
@@ -21,7 +33,7 @@ export class MovingAverageQuantiser implements Quantiser {
   readonly codebook: Codebook;
   readonly codebooks = 1;
 
-  constructor(private readonly options: MovingAverageOptions) {
+  constructor(private readonly options: Options) {
     this.codebook = new Codebook(options);
   }
 
@@ -37,8 +49,7 @@ export class MovingAverageQuantiser implements Quantiser {
     if (this.initialised) return;
     const given = await latents?.();
     const compared = given && tf.tidy(() => tf.clone(this.compared(given)));
-    const { initialisation, cosine = false } = this.options;
-    await startCodebook(this.codebook, compared, rows, sum, { initialisation, cosine });
+    await startCodebook(this.codebook, compared, rows, sum, this.options);
     tf.dispose([given, compared].filter((tensor) => tensor !== undefined));
   }
 
@@ -105,3 +116,13 @@ export function embedRows(codebook: Codebook, codes: ArrayLike<number>): tf.Tens
     rows.set(table.subarray(codes[i]! * codeDim, (codes[i]! + 1) * codeDim), i * codeDim);
   return tf.tensor2d(rows, [codes.length, codeDim]);
 }
+
+export const ema = quantiserKind({
+  meaning: 'a codebook of moving averages',
+  options,
+  averagesLatents: true,
+  create: (config) => new MovingAverageQuantiser(config),
+  tables: (_, state) => [state.get('codebook.embeddings')!.data],
+  choose: (graph, rows, { cosine, codeDim }, tables) =>
+    chooseNearest(graph, cosine ? unit(graph, rows) : rows, codeDim, tables),
+});

@@ -1,10 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { StateArray, Weights } from '../weights';
-
-/** Ways to make a code of a latent. */
-export const quantiserNames = ['ema', 'fsq', 'lfq', 'simvq', 'residual'] as const;
-
-export type QuantiserName = (typeof quantiserNames)[number];
+import type { ConfigOf, Settings } from '../../setting';
+import type { StateArray, WeightShape, Weights } from '../weights';
+import type { CodeTable, GraphBuilder } from './onnx';
 
 /** Which rows of the global batch's latents are this rank's: [offset, offset + m) of `total`. */
 export interface RowRange {
@@ -115,4 +112,61 @@ export function countCodes(codes: ArrayLike<number>, size: number): Float32Array
   const counts = new Float32Array(size);
   for (let i = 0; i < codes.length; i++) counts[codes[i]!]!++;
   return counts;
+}
+
+/** What a quantiser needs to know of the model: settings of `ModelConfig`. */
+export type CodeSizes = {
+  readonly codes: number;
+  readonly codeDim: number;
+  readonly commitment: number;
+  readonly decay: number;
+  readonly restartBelow: number;
+};
+
+/**
+ * A kind of quantiser, all that the rest of the project knows of it. Each stands in a file of its own and has one line
+ * in `registry.ts`.
+ */
+export interface QuantiserKind<S extends Settings = Settings> {
+  /** A phrase for the help. */
+  readonly meaning: string;
+  /** Settings of this kind, below `model`. */
+  readonly options: S;
+  /** The codes are averages of the latents that choose them, so a step with few latents leaves most as they are. */
+  readonly averagesLatents?: boolean;
+
+  /** What follows from the other settings, where the user has not set it. */
+  derive?(config: CodeSizes & Partial<ConfigOf<S>>, given: Partial<CodeSizes>): Partial<CodeSizes> & object;
+
+  /** @throws InvalidArgument where settings do not go together */
+  check?(config: CodeSizes & ConfigOf<S>): void;
+
+  /** Codebooks in a row; 1 without it. */
+  codebooks?(options: ConfigOf<S>): number;
+
+  /** What it learns by gradients. */
+  weights?(sizes: CodeSizes): WeightShape[];
+
+  /** @param seed the model's */
+  create(config: CodeSizes & ConfigOf<S>, seed: number): Quantiser;
+
+  /** The vector of every code, [codes * codeDim], of each codebook, from a model's state alone. */
+  tables(config: CodeSizes & ConfigOf<S>, state: ReadonlyMap<string, StateArray>): Float32Array[];
+
+  /**
+   * Adds the ONNX nodes that choose codes.
+   * @param rows latents [n, d, h, w, codeDim]
+   * @returns the codes [n, d, h, w] of each codebook, from 0
+   */
+  choose(
+    graph: GraphBuilder,
+    rows: string,
+    config: CodeSizes & ConfigOf<S>,
+    tables: readonly CodeTable[],
+  ): string[];
+}
+
+/** Keeps the types of a kind's options. */
+export function quantiserKind<S extends Settings>(kind: QuantiserKind<S>): QuantiserKind<S> {
+  return kind;
 }

@@ -1,15 +1,30 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse, stopGradient } from '../../compute/ops/ops';
+import { type ConfigOf, count } from '../../setting';
 import { Codebook, type CodebookStatistics } from '../codebook';
 import type { StateArray } from '../weights';
-import { estimate } from './estimators';
-import { embedRows, type MovingAverageOptions } from './moving-average';
-import type { Chosen, GlobalBatch, Quantised, Quantiser, QuantiserStatistics, RowRange } from './quantiser';
-import { startCodebook } from './start';
+import { estimate, estimator } from './estimators';
+import { embedRows } from './moving-average';
+import { chooseNearest } from './onnx';
+import {
+  type Chosen,
+  type CodeSizes,
+  type GlobalBatch,
+  type Quantised,
+  type Quantiser,
+  type QuantiserStatistics,
+  quantiserKind,
+  type RowRange,
+} from './quantiser';
+import { initialisation, startCodebook } from './start';
 
-export interface ResidualOptions extends MovingAverageOptions {
-  readonly codebooks: number;
-}
+const options = {
+  initialisation,
+  estimator,
+  codebooks: count({ default: 2, meaning: 'Codebooks in a row, of `codes` codes each.' }),
+};
+
+type Options = CodeSizes & ConfigOf<typeof options>;
 
 /**
  * Residual vector quantisation (Zeghidour et al., "SoundStream", 2021): each codebook quantises what the ones before
@@ -19,7 +34,7 @@ export interface ResidualOptions extends MovingAverageOptions {
 export class ResidualQuantiser implements Quantiser {
   private readonly books: readonly Codebook[];
 
-  constructor(private readonly options: ResidualOptions) {
+  constructor(private readonly options: Options) {
     this.books = Array.from(
       { length: options.codebooks },
       (_, b) => new Codebook({ ...options, name: `codebook.${b}` }),
@@ -170,3 +185,14 @@ function joinStatistics(parts: readonly CodebookStatistics[]): QuantiserStatisti
   };
   return { counts: join('counts'), sums: join('sums'), candidates: join('candidates') };
 }
+
+export const residual = quantiserKind({
+  meaning: 'several ema codebooks, each of what the ones before left over',
+  options,
+  averagesLatents: true,
+  codebooks: ({ codebooks }) => codebooks,
+  create: (config) => new ResidualQuantiser(config),
+  tables: ({ codebooks }, state) =>
+    Array.from({ length: codebooks }, (_, b) => state.get(`codebook.${b}.embeddings`)!.data),
+  choose: (graph, rows, { codeDim }, tables) => chooseNearest(graph, rows, codeDim, tables),
+});

@@ -2,20 +2,27 @@ import * as tf from '@tensorflow/tfjs-core';
 import { gatherCodes, mse, nearestCode, stopGradient } from '../../compute/ops/ops';
 import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
+import { amount, type ConfigOf } from '../../setting';
 import type { StateArray, WeightShape, Weights } from '../weights';
 import { CountingQuantiser } from './counting';
-import { type Estimator, estimate } from './estimators';
-import type { Chosen, GlobalBatch, Quantised, Quantiser } from './quantiser';
+import { estimate, estimator } from './estimators';
+import { chooseNearest } from './onnx';
+import {
+  type Chosen,
+  type CodeSizes,
+  type GlobalBatch,
+  type Quantised,
+  type Quantiser,
+  quantiserKind,
+} from './quantiser';
 import { spreadOf } from './spread';
 
-export interface SimOptions {
-  readonly codes: number;
-  readonly codeDim: number;
-  readonly commitment: number;
-  /** Weight of what moves the codes to the latents. */
-  readonly codebookLoss: number;
-  readonly estimator: Estimator;
-}
+const options = {
+  estimator,
+  codebookLoss: amount({ default: 1, meaning: 'Weight of the loss that moves the codes to the latents.' }),
+};
+
+type Options = CodeSizes & ConfigOf<typeof options>;
 
 const WEIGHT = 'codebook.embedding_proj.weight';
 const BIAS = 'codebook.embedding_proj.bias';
@@ -23,7 +30,7 @@ const FROZEN = 'codebook.frozen';
 const INITIALISED = 'codebook.initialised';
 
 /** The one linear layer: [in, out], PyTorch's Linear weight transposed, and [out]. Both start from the latents. */
-export function simWeights(codeDim: number): WeightShape[] {
+function linearLayer({ codeDim }: CodeSizes): WeightShape[] {
   return [
     { name: WEIGHT, shape: [codeDim, codeDim], start: { uniform: 1 / Math.sqrt(codeDim) } },
     { name: BIAS, shape: [codeDim], start: { uniform: 1 / Math.sqrt(codeDim) } },
@@ -43,7 +50,7 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
   private tensor: tf.Tensor2D | undefined;
 
   constructor(
-    private readonly options: SimOptions,
+    private readonly options: Options,
     seed: number,
   ) {
     super(options.codes);
@@ -144,10 +151,7 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
 }
 
 /** All codes as the linear layer shows them, [codes * codeDim], from a model's state. */
-export function seenCodes(
-  { codes, codeDim }: { readonly codes: number; readonly codeDim: number },
-  state: ReadonlyMap<string, StateArray>,
-): Float32Array {
+function seenCodes({ codes, codeDim }: CodeSizes, state: ReadonlyMap<string, StateArray>): Float32Array {
   const [frozen, weight, bias] = [FROZEN, WEIGHT, BIAS].map((name) => state.get(name)!.data) as [
     Float32Array,
     Float32Array,
@@ -160,3 +164,12 @@ export function seenCodes(
     return sum;
   });
 }
+
+export const simvq = quantiserKind({
+  meaning: 'a frozen codebook behind a linear layer',
+  options,
+  weights: linearLayer,
+  create: (config, seed) => new SimQuantiser(config, seed),
+  tables: (config, state) => [seenCodes(config, state)],
+  choose: (graph, rows, { codeDim }, tables) => chooseNearest(graph, rows, codeDim, tables),
+});

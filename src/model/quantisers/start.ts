@@ -1,12 +1,15 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { oneOf } from '../../setting';
 import type { Codebook } from '../codebook';
 import { kMeans } from './kmeans';
 import type { RowRange, SumOverRanks } from './quantiser';
 
-/** Where codes start: from latents drawn from the first global batch, or from the centres of its clusters. */
-export const initialisationNames = ['random', 'kmeans'] as const;
+export type Initialisation = 'random' | 'kmeans';
 
-export type Initialisation = (typeof initialisationNames)[number];
+export const initialisation = oneOf<Initialisation>(['random', 'kmeans'], {
+  default: 'random',
+  meaning: 'Where codes start: from latents of the first global batch, or from the centres of its clusters.',
+});
 
 /** Starts a codebook from the latents of all ranks, equal on every rank. `latents` are this rank's, if it has any. */
 export async function startCodebook(

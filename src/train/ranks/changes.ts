@@ -1,27 +1,7 @@
 import type { TrainingData } from '../data/loader';
 import type { CheckpointState, DataPrint } from '../record/checkpoint';
 import type { RunConfig } from '../settings/config';
-
-/** Settings that may differ from the checkpoint's: they steer the run, or the ranks, but not what a step computes. */
-const steering = new Set<keyof RunConfig>([
-  ...([
-    'preset',
-    'data',
-    'steps',
-    'epochs',
-    'ranks',
-    'batch',
-    'accumulate',
-    'collective',
-    'threads',
-  ] as const),
-  ...(['backend', 'checkpointing', 'logEvery', 'validateEvery', 'checkpointEvery', 'compareEvery'] as const),
-  ...(['keep', 'keepBest', 'bestMetric', 'patience', 'workers', 'prefetch', 'restarts', 'timeout'] as const),
-  ...(['heartbeat', 'grace'] as const),
-]);
-
-/** Files of weights may have moved. */
-const places = ['perceptual.vgg', 'perceptual.heads'];
+import { settingAt } from '../settings/settings';
 
 /** What a run trains on now, to be kept in its checkpoints. */
 export function printOf({ train, validation, digests }: TrainingData): DataPrint {
@@ -37,7 +17,7 @@ function changedSettings(before: RunConfig, now: RunConfig): string[] {
   const [old, current] = [flatten(before), flatten(now)];
   return [...current].flatMap(([key, value]) => {
     const was = old.get(key);
-    const isFree = steering.has(key.split('.')[0] as keyof RunConfig) || places.includes(key);
+    const isFree = settingAt(key)?.mayChange;
     // A setting that the checkpoint does not know is newer than it.
     if (isFree || !old.has(key) || JSON.stringify(was) === JSON.stringify(value)) return [];
     return [`${key} ${JSON.stringify(was)} -> ${JSON.stringify(value)}`];

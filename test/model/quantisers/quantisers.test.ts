@@ -5,12 +5,17 @@ import { useBackend } from '../../../src/compute/use-backend';
 import type { ModelConfig } from '../../../src/model/config';
 import { presetNamed } from '../../../src/model/presets';
 import { averageCodeProbabilities, averageEntropy } from '../../../src/model/quantisers/code-probabilities';
-import { codeCount, createQuantiser, quantiserWeights } from '../../../src/model/quantisers/create';
 import { rotateTo, unitRows } from '../../../src/model/quantisers/estimators';
 import { levelsFor } from '../../../src/model/quantisers/finite-scalar';
 import { kMeans } from '../../../src/model/quantisers/kmeans';
-import { asItWas, fitQuantiser } from '../../../src/model/quantisers/options';
 import type { GlobalBatch, Quantiser } from '../../../src/model/quantisers/quantiser';
+import {
+  asItWas,
+  codeCount,
+  createQuantiser,
+  fitQuantiser,
+  quantiserWeights,
+} from '../../../src/model/quantisers/registry';
 import { VqGan } from '../../../src/model/vqgan';
 import { createWeights, type Weights } from '../../../src/model/weights';
 import { resolveConfig } from '../../../src/train/settings/config';

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { record } from '../../../src/compute/ops/tape';
 import { backendNames, useBackend } from '../../../src/compute/use-backend';
 import type { ModelConfig } from '../../../src/model/config';
-import { createQuantiser, quantiserWeights } from '../../../src/model/quantisers/create';
 import type { Quantiser } from '../../../src/model/quantisers/quantiser';
+import { createQuantiser, quantiserWeights } from '../../../src/model/quantisers/registry';
 import { createWeights, type Weights } from '../../../src/model/weights';
 import { relativeError } from '../reference';
 
@@ -16,7 +16,7 @@ interface Packed {
 
 interface Case {
   readonly name: string;
-  readonly config: Omit<ModelConfig, keyof typeof model>;
+  readonly config: Omit<ModelConfig, keyof typeof model> & { readonly cosine?: boolean };
   readonly rate: number;
   readonly losses: number[];
   readonly start: Packed;
