@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LongCall, type MetricRecord, train, type Vec3 } from '../src/index';
 import { backendNames } from '../src/internal';
+import { median } from '../src/median';
 import { quiet } from './quiet';
-import { type BenchReport, type BenchRow, machine, median, row } from './report';
+import { type BenchReport, type BenchRow, machine, row } from './report';
 
 export interface RanksBenchOptions extends LongCall {
   /** Turns of each side; default 3. */

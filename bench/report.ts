@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import { median } from '../src/median';
 
 /** One comparison: medians of interleaved runs. Under 1, `ratio` says that ours is ahead. */
 export interface BenchRow {
@@ -35,10 +36,4 @@ export function row(
   const other = peer.length > 0 ? median(peer) : null;
   const { case: what, metric, unit, peerName } = name;
   return { case: what, metric, unit, ours: own, peer: other, peerName, ratio: other && own / other };
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

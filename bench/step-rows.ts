@@ -1,5 +1,6 @@
 /** What `bench step` says of its sides once they have trained. */
-import { type BenchRow, median, row } from './report';
+import { median } from '../src/median';
+import { type BenchRow, row } from './report';
 import { channelsLast, contiguous, type Side } from './step-sides';
 
 /** Steps of a side that are not timed: memory is faulted in and code chosen in them. */

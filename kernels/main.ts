@@ -4,11 +4,12 @@ import { AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { cellHook, type MimeBundle } from '../src/display-protocol';
 import type { Run } from '../src/index';
 import type * as Internal from '../src/internal';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
 import { PACKAGE } from './checker/package-types';
-import type { DisplayOptions, MimeBundle } from './display/display';
+import type { DisplayOptions } from './display/display';
 import { attempt } from './display/odd-values';
 import { lazyEngine } from './engine/lazy-engine';
 import { withMagics } from './engine/magics';
@@ -20,9 +21,6 @@ import { leadsGroup, signalGroup } from './process/process-group';
 import { ADDRESS_IN_USE, readConnection } from './protocol/connection';
 import { KernelServer } from './server';
 
-/** The hook that the server installs (display.ts). */
-const DISPLAY = Symbol.for('patchwise.display');
-
 async function main(): Promise<void> {
   const connectionPath = process.argv[2];
   if (!connectionPath) {
@@ -32,9 +30,7 @@ async function main(): Promise<void> {
   const connection = readConnection(connectionPath);
   const stdout = pipeStdout(); // before any thread opens a file
   const interrupts = new Interrupts();
-  const engine = withMagics(createEngine(interrupts), (value) => {
-    (globalThis as Record<symbol, unknown> as Record<symbol, (value: unknown) => void>)[DISPLAY]!(value);
-  });
+  const engine = withMagics(createEngine(interrupts), (value) => cellHook('display')!(value));
   const outside = new AsyncResource('patchwise.live');
   let figures: Promise<LiveFigures> | undefined;
   // Live figures load the library: not before the first one, which after a restart a front end asks for by itself.

@@ -3,9 +3,10 @@
  * else, comms included, is answered at once, also between the awaits of a running cell.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { MimeBundle } from '../src/display-protocol';
 import type { CellEngine } from './cells/engine';
 import { isInterruption } from './cells/error';
-import { type DisplayOptions, installHooks, type MimeBundle } from './display/display';
+import { type DisplayOptions, installHooks } from './display/display';
 import { Displays, type Presentation } from './display/displays';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import type { Interrupts } from './process/interrupts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgument } from './errors';
 
@@ -10,10 +11,10 @@ import { InvalidArgument } from './errors';
 export function replaceFile(
   path: string,
   content: string | Uint8Array,
-  options: { durable?: boolean } = {},
+  options: { durable?: boolean; mode?: number | undefined } = {},
 ): void {
   replaceFileBy(path, (temporary) => {
-    const file = openSync(temporary, 'w');
+    const file = openSync(temporary, 'w', options.mode);
     try {
       const bytes = typeof content === 'string' ? Buffer.from(content) : content;
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
@@ -24,11 +25,9 @@ export function replaceFile(
   });
 }
 
-/** The same for who writes the content itself, into a file beside it. */
+/** The same for a caller that writes the content itself, into the file `temporary`. */
 export function replaceFileBy(path: string, write: (temporary: string) => void): void {
-  // A short name of its own: `path` may be as long as names can be.
-  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
-  lstatSync(path, { throwIfNoEntry: false }); // throws for a name that is too long, before the work is done
+  const temporary = temporaryBeside(path, 'tmp');
   try {
     write(temporary);
     renameSync(temporary, path);
@@ -39,12 +38,39 @@ export function replaceFileBy(path: string, write: (temporary: string) => void):
 }
 
 /**
- * A system error of reading or writing an open file, which does not say which file, with the path in it. One of
- * renaming into the path is of the path too, not of the file's name before.
+ * The same for a caller that takes its time to write. Waits until the content is on the disk.
+ * @throws InvalidArgument where the new file cannot be made
  */
+export async function replaceFileSlowly(
+  path: string,
+  write: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const temporary = temporaryBeside(path, 'part');
+  const file = await open(temporary, 'wx').catch((error: unknown) => {
+    throw placeError('path', path, error);
+  });
+  try {
+    await write(file);
+    await file.sync();
+    await file.close();
+    await rename(temporary, path);
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(temporary, { force: true });
+    throw withPath(error, path);
+  }
+}
+
+/** A file in the same folder. Its name is short, because that of `path` may be as long as a name can be. */
+function temporaryBeside(path: string, extension: string): string {
+  lstatSync(path, { throwIfNoEntry: false }); // throws for a name that is too long, before the work is done
+  return join(dirname(path), `.${randomUUID()}.${extension}`);
+}
+
+/** A system error with the path in it. Errors of an open file name no path, and those of a rename the temporary one. */
 export function withPath(error: unknown, path: string): unknown {
-  const system = error as NodeJS.ErrnoException & { dest?: string };
   if (!isSystemError(error)) return error;
+  const system = error as NodeJS.ErrnoException & { dest?: string };
   if (system.dest === path) system.path = path;
   if (system.path !== undefined) return error;
   system.path = path;
@@ -52,12 +78,12 @@ export function withPath(error: unknown, path: string): unknown {
   return error;
 }
 
-/** Whether an error comes of the operating system, and not of zlib, whose errors have codes too. */
+/** Whether an error is the operating system's. Errors of zlib have a code too, but no system call. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && 'syscall' in error;
 }
 
-/** What the file system says of a place that a user chose badly. */
+/** Why nothing can be written at a place that a user chose. */
 const misplaced: Readonly<Record<string, string>> = {
   EACCES: 'permission is denied',
   EEXIST: 'something else is there',
@@ -68,7 +94,7 @@ const misplaced: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only',
 };
 
-/** Writes to a path that a user gave. @throws InvalidArgument where nothing can be written there */
+/** Writes to a path that a user gave. @throws InvalidArgument if nothing can be written there */
 export function writeTo<T>(argument: string, path: string, write: () => T): T {
   try {
     return write();
@@ -77,7 +103,7 @@ export function writeTo<T>(argument: string, path: string, write: () => T): T {
   }
 }
 
-/** InvalidArgument where the system says that a place was chosen badly; any other error as it is. */
+/** InvalidArgument if the system says that nothing can be written at this place; any other error unchanged. */
 export function placeError(argument: string, path: string, error: unknown): unknown {
   const { code = '' } = error as NodeJS.ErrnoException;
   const why = misplaced[code];

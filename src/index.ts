@@ -23,6 +23,7 @@ export { type EncodeOptions, encode } from './codes/encode';
 export { readCodes, writeCodes } from './codes/file';
 export type { BackendName, Precision } from './compute/contract/backend';
 export { type BackendInfo, useBackend } from './compute/use-backend';
+export type { DisplayOptions } from './display-protocol';
 export {
   CollectiveFailed,
   InvalidArgument,
@@ -137,7 +138,7 @@ export { distanceFigure } from './plot/comparison/distance';
 export { comparisonTable, seamFigure } from './plot/comparison/panels';
 export { sweepFigure } from './plot/comparison/sweep';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/comparison/worst-patches';
-export { clearOutput, type DisplayOptions, display, input } from './plot/display';
+export { clearOutput, display, input } from './plot/display';
 export { Figure } from './plot/figure';
 export { gridFigure } from './plot/grid';
 export { progress, progressBar } from './plot/progress-bar';

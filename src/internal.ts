@@ -12,6 +12,8 @@ export {
   type TensorflowBuildOptions,
 } from './compute/tensorflow/build';
 export { backendNames } from './compute/use-backend';
+export type { MimeBundle } from './display-protocol';
+export { duration } from './duration';
 export { borderDistances } from './evaluate/border-distance';
 export { budgets, type StepLoad, voxelsPerStep } from './evaluate/budget';
 export { metricNames } from './evaluate/evaluate';
@@ -41,9 +43,9 @@ export { thin } from './plot/run/decimate';
 export { timeLost } from './plot/run/rank-times';
 export { seriesFigure } from './plot/run/run';
 export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
-export { FIGURE_MIME, figureBundle, type MimeBundle, PLOTLY_MIME, titleOf, toBundle } from './plot/show';
+export { FIGURE_MIME, figureBundle, PLOTLY_MIME, titleOf, toBundle } from './plot/show';
 export { shownRuns } from './plot/shown';
-export { duration, runLines, runNotices } from './plot/terminal';
+export { runLines, runNotices } from './plot/terminal';
 export { buildC10d } from './train/collective/c10d/build';
 export { collectiveNames } from './train/collective/connect';
 export { type RunSide, type SideOf, sidesOf } from './train/data/sides';

@@ -16,6 +16,10 @@ const ground = [
   'progress',
   'package',
   'atomic-file',
+  'display-protocol',
+  'duration',
+  'escape',
+  'median',
   'make-folder',
   'process-identity',
   'timer',
@@ -39,8 +43,9 @@ const allowed: Record<string, readonly string[]> = {
   index: [...ground, ...flow],
   internal: [...ground, ...flow],
   cli: ['index', 'internal', 'spelling', 'kernels', 'bench', 'early-signals'],
-  kernels: ['index', 'internal', 'package', 'early-signals', 'timer', 'make-folder'],
-  bench: ['index', 'internal', 'kernels'],
+  // Before a cell asks for the library a kernel loads only the ground.
+  kernels: ['index', 'internal', ...ground],
+  bench: ['index', 'internal', 'kernels', 'median'],
   data: ['index', 'internal', 'make-folder'],
 };
 

@@ -21,10 +21,6 @@ const ENDED_BY_PARENT = /^(colgroup|dd|dt|li|p|tbody|td|tfoot|th|thead|tr)$/;
 const TAG = /<\/?([a-zA-Z][\w-]*)((?:\s+[\w:-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=`]+))?)*)\s*\/?>/g;
 const ATTRIBUTE = /([\w:-]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'<>=`]+))?/g;
 
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
 /**
  * True where the text is made of tags and attributes that can neither run anything nor fetch anything: no scripts,
  * handlers, frames or forms, pictures from `data:` alone, links to http(s), mail and places in the page.

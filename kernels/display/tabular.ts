@@ -1,7 +1,7 @@
 /** Data frames, series and ndarrays of other libraries, known by their shape: as a table and as aligned text. */
 import { inspect } from 'node:util';
-import type { MimeBundle } from './display';
-import { escapeHtml } from './safe-html';
+import type { MimeBundle } from '../../src/display-protocol';
+import { escapeHtml } from '../../src/escape';
 
 /** Of more than these, the first and the last are shown. */
 const MOST_ROWS = 20;

@@ -2,7 +2,7 @@
  * Text as a terminal shows it: lines that were written over by `\r` and `\b`, and colours. Cursor movements between
  * lines are left out, as JupyterLab leaves them out.
  */
-import { escapeHtml } from './safe-html';
+import { escapeHtml } from '../../src/escape';
 
 /** Text of one look: the attributes of its `span`, '' for plain text. */
 interface Piece {

@@ -1,6 +1,7 @@
 /** What the `%` lines of cells do (magic-lines.ts writes them out). They show what they have to say, and return it. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { duration } from '../../src/duration';
 import type * as Library from '../../src/index';
 import type { Run } from '../../src/index';
 import type * as Internal from '../../src/internal';
@@ -169,10 +170,7 @@ class Stopwatch {
 
 function lasted(milliseconds: number): string {
   if (milliseconds < 1000) return `${Number(milliseconds.toPrecision(3))} ms`;
-  const seconds = milliseconds / 1000;
-  return seconds < 60
-    ? `${seconds.toFixed(2)} s`
-    : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return milliseconds < 60_000 ? `${(milliseconds / 1000).toFixed(2)} s` : duration(milliseconds / 1000);
 }
 
 async function runningOf(runs: readonly Run[]): Promise<Run[]> {

@@ -2,10 +2,10 @@
  * A file that a command writes as a whole: whoever reads it meanwhile sees the old one or the new one. Links are
  * followed. Devices and pipes are written into, never replaced.
  */
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, lstat, open, readlink, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, lstat, mkdtemp, readlink, realpath, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { replaceFile } from '../../src/atomic-file';
 import { InvalidArgument } from '../../src/index';
 import { makeFolder } from '../../src/make-folder';
 
@@ -35,9 +35,7 @@ export class OutputFile {
     const target = await followLinks(resolve(path));
     try {
       makeFolder(dirname(target));
-      const probe = temporaryBeside(target);
-      await (await open(probe, 'wx')).close();
-      await rm(probe);
+      await rmdir(await mkdtemp(join(dirname(target), '.patchwise-')));
     } catch (error) {
       // A single file of a container is there to be written, though nothing may be made beside it.
       if (found) return new OutputFile(path, target, 'in place', undefined);
@@ -54,15 +52,11 @@ export class OutputFile {
   async write(text: string): Promise<void> {
     if (isStdout(this.path)) return writeToStdout(text);
     if (this.way !== 'replace') return writeFile(this.target, text);
-    const temporary = temporaryBeside(this.target);
     try {
-      await writeFile(temporary, text, { mode: this.mode ?? 0o666 });
-      await rename(temporary, this.target).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EBUSY') throw error;
-        return writeFile(this.target, text); // a mount point cannot be replaced
-      });
-    } finally {
-      await rm(temporary, { force: true });
+      replaceFile(this.target, text, { mode: this.mode });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+      await writeFile(this.target, text); // a mount point cannot be replaced
     }
   }
 }
@@ -78,11 +72,6 @@ async function followLinks(path: string): Promise<string> {
   if (known !== undefined) return known;
   const link = await lstat(path).catch(() => undefined);
   return link?.isSymbolicLink() ? followLinks(resolve(dirname(path), await readlink(path))) : path;
-}
-
-/** A short name: that of the file may be as long as a name can be. */
-function temporaryBeside(target: string): string {
-  return join(dirname(target), `.patchwise-${randomUUID().slice(0, 8)}.tmp`);
 }
 
 /** Through the stream: a socket, which another program may have given us, cannot be opened by its name. */

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attach, type LongCall, type Run } from '../../src/index';
+import { median } from '../../src/median';
 import { memoryOf, openFilesOf } from '../process/process-memory';
 import { KernelClient } from './client';
 
@@ -181,8 +182,4 @@ function report(minutes: number, cells: number, samples: readonly SoakSample[]):
     openFiles[1] <= openFiles[0] + SLACK &&
     listeners[1] <= listeners[0] + SLACK;
   return { minutes, cells, samples, heap, memory, openFiles, listeners, isFlat };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }

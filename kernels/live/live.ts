@@ -8,9 +8,10 @@
  * and then, and `{type: 'figure'}` to ask for a whole figure again.
  */
 import type { AsyncResource } from 'node:async_hooks';
+import type { MimeBundle } from '../../src/display-protocol';
 import { attach, type Figure, type Run } from '../../src/index';
 import { figureBundle } from '../../src/internal';
-import type { DisplayOptions, MimeBundle } from '../display/display';
+import type { DisplayOptions } from '../display/display';
 import type { Comm } from '../protocol/comms';
 import type { Followed, Tick } from './follow';
 import { GroupFollower } from './group-follower';

@@ -1,4 +1,5 @@
 /** Notices that the process which started the kernel is gone, so that no kernel outlives its server by accident. */
+import { identify } from '../../src/process-identity';
 
 const POLL_MS = 1000;
 
@@ -12,17 +13,8 @@ export function watchParent(leave: () => void, environment: NodeJS.ProcessEnv = 
   const direct = process.ppid === parent;
   const timer = setInterval(() => {
     // A child of the parent sees itself adopted; a grandchild (behind a shell) has to ask whether the parent exists.
-    const gone = direct ? process.ppid !== parent : !exists(parent);
+    const gone = direct ? process.ppid !== parent : !identify(parent);
     if (gone) leave();
   }, POLL_MS);
   timer.unref();
-}
-
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -1,4 +1,4 @@
-import { escapeHtml } from '../display/safe-html';
+import { escapeHtml } from '../../src/escape';
 
 const TOKEN =
   /(\/\/[^\n]*|\/\*[\s\S]*?\*\/)|('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)|(\b\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?\b)|(\b[A-Za-z_$][\w$]*\b)/g;

@@ -1,5 +1,6 @@
+import { escapeHtml } from '../../src/escape';
 import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
-import { escapeHtml, isClosedHtml, isHarmlessHtml } from '../display/safe-html';
+import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
 import { joined, type MultilineText, type Output } from '../headless/notebook';
 

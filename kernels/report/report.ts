@@ -1,14 +1,9 @@
 /** An executed notebook as one HTML file: readable, interactive, offline, complete in itself. */
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
+import { escapeHtml } from '../../src/escape';
 import { version } from '../../src/index';
-import {
-  escapeHtml,
-  isClosedHtml,
-  isEmbeddedPicture,
-  isHarmlessHtml,
-  isHarmlessLink,
-} from '../display/safe-html';
+import { isClosedHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from '../display/safe-html';
 import { TERMINAL_STYLE } from '../display/terminal-text';
 import { type Notebook, readNotebook, sourceOf } from '../headless/notebook';
 import { OutputFile } from '../headless/output-file';

@@ -5,6 +5,7 @@ import { env, Tensor } from '@tensorflow/tfjs-core';
 // @ts-ignore its types are then unknown, and the build goes on
 import type { DataFrame } from 'danfojs-node';
 import { InvalidArgument, UnavailablePackage } from '../errors';
+import { median } from '../median';
 import type { MetricRecord } from '../train/record/metrics-log';
 import type { Run } from '../train/run';
 
@@ -146,10 +147,8 @@ function summaryOf(sorted: readonly number[]): Record<string, number> {
   const count = sorted.length;
   const mean = sorted.reduce((sum, value) => sum + value, 0) / count;
   const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  const middle = (count - 1) / 2;
-  const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
   const [min = Number.NaN, max = Number.NaN] = [sorted[0], sorted[count - 1]];
-  return { count, mean, std: Math.sqrt(squares / (count - 1)), min, median, max };
+  return { count, mean, std: Math.sqrt(squares / (count - 1)), min, median: median(sorted), max };
 }
 
 /** A new frame with something in place of what is missing; danfojs' `fillNa` by columns leaves old values in `column()`. */

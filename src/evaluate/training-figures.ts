@@ -1,3 +1,4 @@
+import { median } from '../median';
 import { forecastMemory } from '../model/forecast/forecast';
 import type { MetricRecord } from '../train/record/metrics-log';
 import type { Run } from '../train/run';
@@ -52,6 +53,5 @@ function medianOf(
   value: (record: MetricRecord) => number | undefined,
 ): number {
   const warm = records.length > 2 * WARM_UP ? records.slice(WARM_UP) : records;
-  const values = warm.flatMap((record) => value(record) ?? []).sort((a, b) => a - b);
-  return values[Math.floor(values.length / 2)] ?? Number.NaN;
+  return median(warm.flatMap((record) => value(record) ?? []));
 }

@@ -1,5 +1,7 @@
+import { cellHook } from '../display-protocol';
+import { duration } from '../duration';
+import { escapeHtml } from '../escape';
 import type { Progress } from '../progress';
-import { display, isNotebook } from './display';
 import { html, Rich } from './rich';
 
 let bars = 0;
@@ -25,7 +27,8 @@ export function progressBar(what?: string): (progress: Progress) => void {
     if (shown !== 0 && now - shown < UPDATE_MS && done < total) return;
     shown = now;
     const drawn = bar(what ?? doing, done, total, (now - started) / 1000);
-    if (isNotebook()) display(drawn, { id });
+    const display = cellHook('display');
+    if (display) display(drawn, { id });
     else if (process.stderr.isTTY || done >= total) {
       process.stderr.write(`\r${drawn.bundle['text/plain']}${done < total ? '' : '\n'}`);
     }
@@ -45,21 +48,12 @@ export function* progress<T>(items: Iterable<T> & { readonly length?: number }, 
 
 function bar(what: string, done: number, total: number, seconds: number): Rich {
   const part = total > 0 ? Math.min(1, done / total) : 1;
-  const left = done > 0 && part < 1 ? `, ${spell((seconds * (1 - part)) / part)} left` : '';
-  const count = `${done}/${total}, ${spell(seconds)}${left}`;
+  const left = done > 0 && part < 1 ? `, ${duration((seconds * (1 - part)) / part)} left` : '';
+  const count = `${done}/${total}, ${duration(seconds)}${left}`;
   const full = Math.round(part * WIDTH);
   const text = `${what} [${'#'.repeat(full)}${'.'.repeat(WIDTH - full)}] ${count}`.trim();
-  const escaped = what.replace(/[&<>]/g, (character) => `&#${character.charCodeAt(0)};`);
   const { bundle } = html(
-    `<div>${escaped} <progress value="${part}" max="1" style="width:16em"></progress> ${count}</div>`,
+    `<div>${escapeHtml(what)} <progress value="${part}" max="1" style="width:16em"></progress> ${count}</div>`,
   );
   return new Rich({ ...bundle, 'text/plain': text });
-}
-
-function spell(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60
-    ? `${minutes} min ${Math.round(seconds % 60)} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

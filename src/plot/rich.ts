@@ -1,13 +1,11 @@
 /** Values that show themselves as what they hold: HTML, Markdown, LaTeX, SVG, PNG, JSON. */
-
-/** The method by which any object shows itself in Jupyter (deno's convention). */
-const SHOWS_ITSELF: unique symbol = Symbol.for('Jupyter.display');
+import { type MimeBundle, SHOWS_ITSELF } from '../display-protocol';
 
 /** A value with its MIME bundle made. The last value of a cell, or an argument of `display`. */
 export class Rich {
-  constructor(readonly bundle: Readonly<Record<string, unknown>>) {}
+  constructor(readonly bundle: Readonly<MimeBundle>) {}
 
-  [SHOWS_ITSELF](): Readonly<Record<string, unknown>> {
+  [SHOWS_ITSELF](): Readonly<MimeBundle> {
     return this.bundle;
   }
 }

@@ -1,3 +1,4 @@
+import type { MimeBundle } from '../display-protocol';
 import { comparisonFigure } from './comparison/comparison';
 import { Figure } from './figure';
 import { frameTable, isFrame } from './frame';
@@ -23,9 +24,6 @@ import { volumeFigure } from './volume';
 export const FIGURE_MIME = 'application/vnd.patchwise.figure+json';
 /** Plotly's type, which VS Code draws. */
 export const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
-
-/** What one value looks like, by MIME type, as Jupyter's `display_data` carries it. */
-export type MimeBundle = Record<string, unknown>;
 
 /**
  * The pictures of a value of ours (Volume, Dataset, Grid, Run, its live view, Comparison, Figure, Table); undefined for

@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../errors';
+import { escapeHtml } from '../escape';
 import type { Trace } from './figure';
 import type { Domain } from './panels';
 import { clear, hairline, wash } from './theme';
@@ -126,8 +127,4 @@ function isPlain(value: number): boolean {
 function digitsOf(fraction: number): number {
   const size = Math.abs(fraction);
   return size >= 100 ? 1 : size >= 10 ? 2 : 4;
-}
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

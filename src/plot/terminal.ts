@@ -1,3 +1,4 @@
+import { duration } from '../duration';
 import type { MetricRecord } from '../train/record/metrics-log';
 import { paceOf } from '../train/record/pace';
 import type { RunStatus } from '../train/record/status';
@@ -98,14 +99,6 @@ export function sparkline(values: readonly number[], width: number): string {
       return marks[Math.min(marks.length - 1, Math.floor(place * marks.length))];
     })
     .join('');
-}
-
-/** `2 h 05 min`, `3 min 10 s`, `4 s`. */
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (hours > 0) return `${hours} h ${String(minutes).padStart(2, '0')} min`;
-  return minutes > 0 ? `${minutes} min ${String(rest).padStart(2, '0')} s` : `${rest} s`;
 }
 
 function figure(value: number): string {

@@ -1,10 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { lstatSync } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { placeError, withPath } from '../atomic-file';
+import { replaceFileSlowly } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
 import { allocate, type StoredType } from './datatypes';
@@ -124,28 +121,13 @@ export async function* slabsInOrder(
   if (next !== shape[2]) throw new InvalidArgument('slabs', `${shape[2]} planes`, `${next} planes`);
 }
 
-/** Writes `content` under a name of its own in the same folder, gzipped where `path` says so, then renames it. */
-async function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
-  // A short name of its own: `path` may be as long as names can be.
-  const temporary = join(dirname(path), `.${randomUUID()}.part`);
-  lstatSync(path, { throwIfNoEntry: false }); // throws for a name that is too long, before the work is done
-  const handle = await open(temporary, 'wx').catch((error: unknown) => {
-    throw placeError('path', path, error);
-  });
-  try {
-    if (/\.gz$/i.test(path)) {
-      await pipeline(content, createGzip({ level, chunkSize: 2 ** 18 }), (gzipped) =>
-        writePieces(handle, gzipped),
-      );
-    } else await writePieces(handle, content);
-    await handle.sync();
-    await handle.close();
-    await rename(temporary, path);
-  } catch (error) {
-    await handle.close().catch(() => {});
-    await rm(temporary, { force: true });
-    throw withPath(error, path);
-  }
+/** Replaces the file by `content`, gzipped where `path` says so. */
+function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
+  return replaceFileSlowly(path, (file) =>
+    /\.gz$/i.test(path)
+      ? pipeline(content, createGzip({ level, chunkSize: 2 ** 18 }), (gzipped) => writePieces(file, gzipped))
+      : writePieces(file, content),
+  );
 }
 
 async function writePieces(handle: FileHandle, pieces: Pieces<Uint8Array>): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import { DISPLAY_HOOK, display } from '../../src/plot/display';
+import { display } from '../../src/plot/display';
 import { Figure } from '../../src/plot/figure';
 import { FIGURE_MIME, PLOTLY_MIME, toBundle } from '../../src/plot/show';
 import { Table } from '../../src/plot/table';
@@ -58,15 +58,15 @@ describe('toBundle', () => {
 });
 
 describe('display', () => {
-  const global = globalThis as { [DISPLAY_HOOK]?: unknown };
+  const hookName = Symbol.for('patchwise.display');
   afterEach(() => {
-    delete global[DISPLAY_HOOK];
+    delete (globalThis as Record<symbol, unknown>)[hookName];
     vi.restoreAllMocks();
   });
 
   it('hands the value to the kernel', () => {
     const hook = vi.fn();
-    global[DISPLAY_HOOK] = hook;
+    Object.assign(globalThis, { [hookName]: hook });
     const value = { any: 'thing' };
     display(value, { id: 'one' });
     expect(hook).toHaveBeenCalledWith(value, { id: 'one' });

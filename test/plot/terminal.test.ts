@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { duration, runLines, sparkline } from '../../src/plot/terminal';
+import { duration } from '../../src/duration';
+import { runLines, sparkline } from '../../src/plot/terminal';
 import type { MetricRecord } from '../../src/train/record/metrics-log';
 import type { RunStatus } from '../../src/train/record/status';
 

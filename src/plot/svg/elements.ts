@@ -1,3 +1,5 @@
+import { escapeXml } from '../../escape';
+
 /** An SVG element; attributes that are undefined are left out, numbers are written to a tenth of a pixel. */
 export function element(name: string, attributes: Record<string, unknown>, content = ''): string {
   const written = Object.entries(attributes)
@@ -27,11 +29,4 @@ export function plainText(value: unknown): string {
   return String(value ?? '')
     .replace(/<br\s*\/?>/g, ' ')
     .replace(/<\/?(b|i|sub|sup|span)[^>]*>/g, '');
-}
-
-export function escapeXml(value: string): string {
-  // XML 1.0 has no way to write most control characters, so they go.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
-  const printable = value.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '');
-  return printable.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -1,6 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { median } from '../../median';
 import type { Collective } from '../collective/collective';
 import { type CollectiveName, chooseCollective, connectCollective } from '../collective/connect';
 import { worldFromEnvironment } from '../collective/world';
@@ -112,10 +113,6 @@ async function sums(collective: Collective, length: number, limit: number, name:
     goesOn = enough[0] === 0;
   }
   return times;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 function tell(message: ProbeMessage): void {

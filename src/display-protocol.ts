@@ -1,0 +1,36 @@
+/**
+ * How values show themselves in a notebook, and how code in cells reaches its kernel. Both use registered symbols,
+ * because a notebook may load another copy of this package than the kernel did.
+ */
+
+/** What one value looks like, by MIME type, as Jupyter's `display_data` carries it. */
+export type MimeBundle = Record<string, unknown>;
+
+/** The method by which any object shows itself in Jupyter (deno's convention). */
+export const SHOWS_ITSELF: unique symbol = Symbol.for('Jupyter.display');
+
+export interface DisplayOptions {
+  /** A later display with the same id replaces this one in place. */
+  readonly id?: string;
+}
+
+/** What a kernel offers to the code of its cells. */
+export interface CellHooks {
+  display(value: unknown, options?: DisplayOptions): void;
+  clearOutput(options?: { readonly wait?: boolean }): void;
+  /** Asks the person at the front end for a line of text. */
+  input(prompt?: string, options?: { readonly password?: boolean }): Promise<string>;
+}
+
+type Global = Record<symbol, unknown>;
+
+/** A hook of the kernel that runs this code; undefined outside a notebook. */
+export function cellHook<K extends keyof CellHooks>(name: K): CellHooks[K] | undefined {
+  return (globalThis as Global)[Symbol.for(`patchwise.${name}`)] as CellHooks[K] | undefined;
+}
+
+/** Offers each hook under `patchwise.` and its name; a kernel may have more of them than the library uses. */
+export function installCellHooks(hooks: CellHooks): void {
+  for (const [name, hook] of Object.entries(hooks))
+    (globalThis as Global)[Symbol.for(`patchwise.${name}`)] = hook;
+}
