@@ -2,7 +2,7 @@ import { cellHook } from '../display-protocol';
 import { duration } from '../duration';
 import { escapeHtml } from '../escape';
 import type { Progress } from '../progress';
-import { html, Rich } from './rich';
+import { html, Rich } from './display';
 
 let bars = 0;
 const UPDATE_MS = 100;

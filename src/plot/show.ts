@@ -1,66 +1,108 @@
 import type { MimeBundle } from '../display-protocol';
-import { comparisonFigure } from './comparison/comparison';
-import { Figure } from './figure';
-import { frameTable, isFrame } from './frame';
-import { gridFigure, gridTable } from './grid';
+import type { RunComparison } from '../evaluate/compare-runs';
+import type { Grid } from '../patch/grid';
+import type { Figure } from './base/figure';
+import type { ShownComparison, ShownDataset, ShownRun, ShownStoredVolume, ShownVolume } from './base/shown';
+import { type Cell, Table } from './base/table';
+import { comparisonFigure } from './comparison/figure';
 import { runComparisonTables } from './run/comparison';
-import { runFigure } from './run/run';
-import {
-  isComparison,
-  isDataset,
-  isGrid,
-  isRunComparison,
-  isStoredVolume,
-  isVolume,
-  type ShownRun,
-  shownRuns,
-} from './shown';
-import { datasetTable, storedVolumeTable } from './stored';
-import { figureToSvg } from './svg/svg';
-import { Table } from './table';
-import { volumeFigure } from './volume';
+import { runFigure } from './run/figure';
+import { figureToSvg } from './svg/figure';
+import { datasetTable, storedVolumeTable } from './volume/dataset';
+import { volumeFigure } from './volume/figure';
+import { gridFigure, gridTable } from './volume/grid';
 
 /** Our own figure type; JupyterLab draws it with the extension in `kernels/labextension`. */
 export const FIGURE_MIME = 'application/vnd.patchwise.figure+json';
 /** Plotly's type, which VS Code draws. */
 export const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
 
-/**
- * The pictures of a value of ours (Volume, Dataset, Grid, Run, its live view, Comparison, Figure, Table); undefined for
- * everything else. A run comes as an empty figure that names the run: the front end asks the kernel for the rest.
- */
+/** A kind of value that can be shown. Values are known by their shape: another copy of the package may have made them. */
+interface Kind<T> {
+  readonly is: (value: object) => boolean;
+  readonly draw: (value: T) => MimeBundle;
+}
+
+/** No value is of two kinds, so their order has no meaning. */
+export const kinds: Readonly<Record<string, Kind<never>>> = {
+  figure: kind<Figure>((value) => named(value, 'Figure', 'data', 'layout', 'summary'), figureBundle),
+  table: kind<Table>((value) => named(value, 'Table', 'columns', 'rows', 'toHtml', 'toText'), tableBundle),
+  frame: kind<Frame>(
+    (value) => named(value, 'DataFrame', 'columns', 'values', 'shape', 'index'),
+    (frame) => tableBundle(frameTable(frame)),
+  ),
+  runs: kind<object>(
+    (value) => shownRuns(value) !== undefined,
+    (value) => runsBundle(shownRuns(value)!),
+  ),
+  runComparison: kind<RunComparison>(
+    (value) => has(value, 'runs', 'rows', 'means', 'differences', 'notes'),
+    (comparison) => tableBundle(...runComparisonTables(comparison)),
+  ),
+  comparison: kind<ShownComparison>(
+    (value) => has(value, 'reference', 'candidates', 'metrics', 'seamProfiles'),
+    (comparison) => figureBundle(comparisonFigure(comparison)),
+  ),
+  volume: kind<ShownVolume>(
+    (value) => has(value, 'shape', 'data', 'spacing', 'affine') && value.data instanceof Float32Array,
+    (volume) => figureBundle(volumeFigure(volume)),
+  ),
+  storedVolume: kind<ShownStoredVolume>(
+    (value) =>
+      has(value, 'name', 'patient', 'split', 'shape', 'spacing', 'type', 'range', 'intensity', 'source'),
+    (volume) => tableBundle(storedVolumeTable(volume)),
+  ),
+  dataset: kind<ShownDataset>(
+    (value) => has(value, 'dir', 'volumes', 'leftOut') && Array.isArray(value.volumes),
+    (dataset) => tableBundle(datasetTable(dataset)),
+  ),
+  grid: kind<Grid>(
+    (value) => has(value, 'volume', 'patch', 'stride', 'counts', 'starts', 'patches', 'overlap'),
+    (grid) => {
+      const figure = gridFigure(grid);
+      return { ...figureBundle(figure), 'text/plain': `${figure.summary}\n${gridTable(grid).toText()}` };
+    },
+  ),
+};
+
+/** The pictures or tables of a value of ours, and of a data frame; undefined for everything else. */
 export function toBundle(value: unknown): MimeBundle | undefined {
-  if (isFigure(value)) return figureBundle(value);
-  if (isTable(value)) return tableBundle(value);
-  const runs = shownRuns(value);
-  if (runs) return figureBundle(runFigure([], undefined, { title: titleOf(runs) }), runs);
-  if (isRunComparison(value)) return tableBundle(...runComparisonTables(value));
-  if (isFrame(value)) return tableBundle(frameTable(value));
-  if (isComparison(value)) return figureBundle(comparisonFigure(value));
-  if (isVolume(value)) return figureBundle(volumeFigure(value));
-  if (isStoredVolume(value)) return tableBundle(storedVolumeTable(value));
-  if (isDataset(value)) return tableBundle(datasetTable(value));
-  if (isGrid(value)) {
-    const figure = gridFigure(value);
-    return { ...figureBundle(figure), 'text/plain': `${figure.summary}\n${gridTable(value).toText()}` };
-  }
-  return undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.values(kinds)
+    .find(({ is }) => is(value))
+    ?.draw(value as never);
 }
 
 /**
- * A figure in every form a front end may know, best first; with `runs` the figure follows them wherever our
- * extension draws it.
+ * A figure in every form a front end may know, best first. With `runs` it follows them wherever our extension draws it.
  */
 export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): MimeBundle {
   const plain = { data: figure.data, layout: figure.layout };
   // Not `responsive`: where the front end gives the figure no height of its own, one resize takes it away.
   const config = { displaylogo: false, showSendToCloud: false };
   return {
-    [FIGURE_MIME]: { figure: plain, ...named(runs) },
+    [FIGURE_MIME]: { figure: plain, ...followed(runs) },
     [PLOTLY_MIME]: { ...plain, config },
     'image/svg+xml': figureToSvg(figure),
     'text/plain': figure.summary,
   };
+}
+
+/** What a figure of these runs is called. */
+export function titleOf(runs: readonly ShownRun[]): string {
+  return runs.map(({ id }) => id).join(' · ');
+}
+
+/** The runs that a run itself or a live view shows; undefined for every other value. */
+export function shownRuns(value: unknown): readonly ShownRun[] | undefined {
+  if (isRun(value)) return [value];
+  const isLiveView = has(value, 'runs') && Array.isArray(value.runs) && value.runs.length > 0;
+  return isLiveView && (value.runs as unknown[]).every(isRun) ? (value.runs as ShownRun[]) : undefined;
+}
+
+/** An empty figure that names the runs: the front end asks the kernel for the rest. */
+function runsBundle(runs: readonly ShownRun[]): MimeBundle {
+  return figureBundle(runFigure([], undefined, { title: titleOf(runs) }), runs);
 }
 
 function tableBundle(...tables: readonly Table[]): MimeBundle {
@@ -71,27 +113,40 @@ function tableBundle(...tables: readonly Table[]): MimeBundle {
 }
 
 /** What the front end is told of the runs: `run` for one, `runs` for several. */
-function named(runs: readonly ShownRun[]): object {
-  const [first, ...others] = runs.map(({ id, dir }) => ({ id, dir }));
-  if (!first) return {};
-  return others.length === 0 ? { run: first } : { runs: [first, ...others] };
+function followed(runs: readonly ShownRun[]): object {
+  const named = runs.map(({ id, dir }) => ({ id, dir }));
+  if (named.length === 0) return {};
+  return named.length === 1 ? { run: named[0] } : { runs: named };
 }
 
-/** What a figure of these runs is called. */
-export function titleOf(runs: readonly ShownRun[]): string {
-  return runs.map(({ id }) => id).join(' · ');
+const MOST_ROWS = 24;
+
+/** A data frame of danfojs, of which the figures load nothing. */
+interface Frame {
+  readonly columns: readonly string[];
+  readonly values: readonly (readonly Cell[])[];
+  readonly shape: readonly number[];
 }
 
-function isFigure(value: unknown): value is Figure {
-  return value instanceof Figure || isNamed(value, 'Figure', 'data', 'layout', 'summary');
+/** The first rows of a data frame, and how many there are. Missing values are left empty. */
+function frameTable({ columns, values, shape }: Frame): Table {
+  const rows = values.slice(0, MOST_ROWS).map((row) => row.map((cell) => (Number.isNaN(cell) ? null : cell)));
+  const caption = shape[0]! > MOST_ROWS ? `the first ${MOST_ROWS} of ${shape[0]} rows` : undefined;
+  return new Table({ columns, rows, ...(caption && { caption }) });
 }
 
-function isTable(value: unknown): value is Table {
-  return value instanceof Table || isNamed(value, 'Table', 'columns', 'rows', 'toHtml', 'toText');
+function kind<T>(is: (value: object) => boolean, draw: (value: T) => MimeBundle): Kind<never> {
+  return { is, draw };
 }
 
-/** Known by name and shape where another copy of the package made it. */
-function isNamed(value: unknown, name: string, ...keys: string[]): boolean {
-  if (typeof value !== 'object' || value === null || value.constructor?.name !== name) return false;
-  return keys.every((key) => key in value);
+function isRun(value: unknown): value is ShownRun {
+  return has(value, 'id', 'dir', 'metrics', 'status') && typeof value.metrics === 'function';
+}
+
+function named(value: object, name: string, ...keys: string[]): boolean {
+  return value.constructor?.name === name && has(value, ...keys);
+}
+
+function has<K extends string>(value: unknown, ...keys: K[]): value is Record<K, unknown> {
+  return typeof value === 'object' && value !== null && keys.every((key) => key in value);
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import { comparisonFigure } from '../../src/plot/comparison/comparison';
-import { seamFigure } from '../../src/plot/comparison/panels';
-import type { Figure } from '../../src/plot/figure';
-import { gridFigure } from '../../src/plot/grid';
-import { runFigure } from '../../src/plot/run/run';
-import { figureToSvg } from '../../src/plot/svg/svg';
-import { volumeFigure } from '../../src/plot/volume';
+import type { Figure } from '../../src/plot/base/figure';
+import { comparisonFigure } from '../../src/plot/comparison/figure';
+import { seamFigure } from '../../src/plot/comparison/seams';
+import { runFigure } from '../../src/plot/run/figure';
+import { figureToSvg } from '../../src/plot/svg/figure';
+import { volumeFigure } from '../../src/plot/volume/figure';
+import { gridFigure } from '../../src/plot/volume/grid';
 import { hasChromium, openBrowser } from '../chromium';
 import { body, comparisonOf, recordsOf } from './samples';
 

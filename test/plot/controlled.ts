@@ -1,11 +1,11 @@
 import { planGrid } from '../../src/patch/grid';
-import { codesFigure } from '../../src/plot/codes';
-import { comparisonFigure } from '../../src/plot/comparison/comparison';
-import { seamFigure } from '../../src/plot/comparison/panels';
-import type { Figure } from '../../src/plot/figure';
-import { gridFigure } from '../../src/plot/grid';
-import { runFigure } from '../../src/plot/run/run';
-import { volumeFigure } from '../../src/plot/volume';
+import type { Figure } from '../../src/plot/base/figure';
+import { comparisonFigure } from '../../src/plot/comparison/figure';
+import { seamFigure } from '../../src/plot/comparison/seams';
+import { codesFigure } from '../../src/plot/run/codes';
+import { runFigure } from '../../src/plot/run/figure';
+import { volumeFigure } from '../../src/plot/volume/figure';
+import { gridFigure } from '../../src/plot/volume/grid';
 import type { Kind } from './controls';
 import { body, comparisonOf, recordsOf } from './samples';
 

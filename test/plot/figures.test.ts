@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import { comparisonFigure } from '../../src/plot/comparison/comparison';
-import { comparisonTable } from '../../src/plot/comparison/panels';
-import { decodePicture, type EncodedArray } from '../../src/plot/encode';
-import type { Figure, Layout, Trace } from '../../src/plot/figure';
-import { gridFigure } from '../../src/plot/grid';
-import { runFigure } from '../../src/plot/run/run';
-import { planesOf, sliceOf } from '../../src/plot/slices';
-import { figureToSvg } from '../../src/plot/svg/svg';
-import { volumeFigure } from '../../src/plot/volume';
+import { decodePicture, type EncodedArray } from '../../src/plot/base/encode';
+import type { Figure, Layout, Trace } from '../../src/plot/base/figure';
+import { planesOf, sliceOf } from '../../src/plot/base/planes';
+import { comparisonFigure } from '../../src/plot/comparison/figure';
+import { comparisonTable } from '../../src/plot/comparison/seams';
+import { runFigure } from '../../src/plot/run/figure';
+import { figureToSvg } from '../../src/plot/svg/figure';
+import { volumeFigure } from '../../src/plot/volume/figure';
+import { gridFigure } from '../../src/plot/volume/grid';
 import { middleSlices } from '../../src/train/record/latest-slices';
 import { body, comparisonOf, recordsOf, volumeOf } from './samples';
 

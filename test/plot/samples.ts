@@ -1,5 +1,5 @@
 import { planGrid } from '../../src/patch/grid';
-import type { ShownComparison, ShownRecord, ShownVolume } from '../../src/plot/shown';
+import type { ShownComparison, ShownRecord, ShownVolume } from '../../src/plot/base/shown';
 import { Random } from '../../src/random';
 
 /** A volume whose value at [x, y, z] is `value(x, y, z)`, 1 x 1 x 2 mm, axes along the world's (RAS+). */

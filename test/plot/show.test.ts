@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
+import { Figure } from '../../src/plot/base/figure';
+import { Table } from '../../src/plot/base/table';
 import { display } from '../../src/plot/display';
-import { Figure } from '../../src/plot/figure';
-import { FIGURE_MIME, PLOTLY_MIME, toBundle } from '../../src/plot/show';
-import { Table } from '../../src/plot/table';
+import { FIGURE_MIME, kinds, PLOTLY_MIME, toBundle } from '../../src/plot/show';
 import { LiveView, Run } from '../../src/train/run';
 import { phantom } from '../../src/volume/phantom/phantom';
 import { body, comparisonOf } from './samples';
@@ -28,6 +28,14 @@ describe('toBundle', () => {
     expect(bundle['image/svg+xml']).toMatch(/^<svg /);
     expect((bundle['text/plain'] as string).length).toBeGreaterThan(2);
     expect(JSON.parse(JSON.stringify(bundle))).toEqual(bundle); // plain data, as the wire needs it
+  });
+
+  it('takes no value for two kinds, whatever their order', () => {
+    const table = new Table({ columns: ['a'], rows: [[1]] });
+    for (const value of [...figureLike.map(([, value]) => value), table]) {
+      const found = Object.values(kinds).filter(({ is }) => is(value as object));
+      expect(found).toHaveLength(1);
+    }
   });
 
   it('names the run of a live figure, so that a front end can follow it', () => {

@@ -1,8 +1,8 @@
-import { short } from '../encode';
-import { Figure, type Layout, type Trace } from '../figure';
-import { axisId, axisKey } from '../panels';
-import type { ShownDistanceRow } from '../shown';
-import { baseLayout, color, graphAxis, heading, layeredWidth } from '../theme';
+import type { DistanceRow } from '../../evaluate/border-distance';
+import { short } from '../base/encode';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { axisId, axisKey } from '../base/panels';
+import { baseLayout, color, graphAxis, heading, layeredWidth } from '../base/theme';
 
 const panels = [
   { key: 'psnr', label: 'PSNR, dB' },
@@ -10,7 +10,7 @@ const panels = [
 ] as const;
 
 /** PSNR and SSIM by the distance to the nearest patch border, a line a window: a dip at 0 is what borders cost. */
-export function distanceFigure(lines: Readonly<Record<string, readonly ShownDistanceRow[]>>): Figure {
+export function distanceFigure(lines: Readonly<Record<string, readonly DistanceRow[]>>): Figure {
   const width = 0.46;
   const data: Trace[] = [];
   const axes: Layout[] = [];

@@ -1,11 +1,11 @@
 import { InvalidArgument } from '../../errors';
 import type { Intensity } from '../../volume/intensity';
-import { encodePicture } from '../encode';
-import type { Layout, Trace } from '../figure';
-import { type DisplayWindow, picture, windowsFor } from '../panels';
-import type { ShownComparison } from '../shown';
-import { axisName, type Plane, sliceOf } from '../slices';
-import { hairline, ink, wash } from '../theme';
+import { encodePicture } from '../base/encode';
+import type { Layout, Trace } from '../base/figure';
+import { type DisplayWindow, picture, windowsFor } from '../base/panels';
+import { axisName, type Plane, sliceOf } from '../base/planes';
+import type { ShownComparison } from '../base/shown';
+import { hairline, ink, wash } from '../base/theme';
 
 /** Most bytes of JSON that the pictures of one figure take; a slider gets as many slices as fit. */
 const PICTURE_BYTES = 2_500_000;

@@ -1,7 +1,7 @@
-import { Figure, type Layout, type Trace } from '../figure';
-import { axisId, axisKey, barLook } from '../panels';
-import type { ShownSweepRow } from '../shown';
-import { baseLayout, graphAxis, heading, ink, viridis } from '../theme';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { axisId, axisKey, barLook } from '../base/panels';
+import type { ShownSweepRow } from '../base/shown';
+import { baseLayout, graphAxis, heading, ink, viridis } from '../base/theme';
 
 /** What a sweep's heat maps show. */
 const maps = [

@@ -1,11 +1,12 @@
+import type { PatchRow } from '../../evaluate/worst-patches';
 import { extractPatch } from '../../patch/extract';
 import type { Grid } from '../../patch/grid';
 import type { Intensity } from '../../volume/intensity';
-import { Figure, type Layout, type Trace } from '../figure';
-import { barLook, grayScale, picture, pictureAxes } from '../panels';
-import type { ShownPatchRow, ShownVolume } from '../shown';
-import { planesOf, sliceOf } from '../slices';
-import { baseLayout, diverging, heading } from '../theme';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { barLook, grayScale, picture, pictureAxes } from '../base/panels';
+import { planesOf, sliceOf } from '../base/planes';
+import type { ShownVolume } from '../base/shown';
+import { baseLayout, diverging, heading } from '../base/theme';
 
 const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const GAP = 0.015;
@@ -24,7 +25,7 @@ export function worstPatchesFigure(
   reference: ShownVolume,
   candidate: ShownVolume,
   grid: Grid,
-  rows: readonly ShownPatchRow[],
+  rows: readonly PatchRow[],
   { intensity, count = 5 }: WorstPatchesOptions,
 ): Figure {
   const chosen = rows.slice(0, count);

@@ -1,16 +1,17 @@
-import { notesTable } from '../evaluation';
-import { Figure, type Layout, type Trace } from '../figure';
-import { meanText, metricLabel, metricText, type ShownMetricName, shownMetrics } from '../metric-text';
-import { axisId, axisKey } from '../panels';
-import type { ShownRunComparison, ShownTraining } from '../shown';
-import { type Cell, Table } from '../table';
-import { baseLayout, color, graphAxis, heading, ink } from '../theme';
+import type { RunComparison } from '../../evaluate/compare-runs';
+import type { TrainingFigures } from '../../evaluate/training-figures';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { meanText, metricLabel, metricText, type ShownMetricName, shownMetrics } from '../base/metric-text';
+import { axisId, axisKey } from '../base/panels';
+import { type Cell, Table } from '../base/table';
+import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
+import { notesTable } from '../comparison/evaluation';
 
 /**
  * Runs beside one another: a row a metric with every run's mean over patients and its interval, then what the
  * training took, then the first run against each other one. `patchwise compare` prints the same.
  */
-export function runComparisonTables(comparison: ShownRunComparison): Table[] {
+export function runComparisonTables(comparison: RunComparison): Table[] {
   const { means, runs, differences, units } = comparison;
   const metrics = shownMetrics.filter(({ key }) => means.some((row) => row.metrics[key] !== undefined));
   const patients = Math.max(
@@ -58,7 +59,7 @@ export function runComparisonTables(comparison: ShownRunComparison): Table[] {
   return [volumes, training, paired, ...notesTable(comparison.notes)];
 }
 
-const trainingColumns: readonly (readonly [string, (training: ShownTraining) => Cell])[] = [
+const trainingColumns: readonly (readonly [string, (training: TrainingFigures) => Cell])[] = [
   ['ranks', ({ ranks }) => ranks],
   ['steps', ({ steps }) => steps],
   ['voxels seen', ({ voxels }) => `${(voxels / 1e6).toFixed(1)} M`],
@@ -81,7 +82,7 @@ function pText(p: number): string {
  * Every patient as a line from run to run, and the mean with its interval: whether one run is better for all
  * patients or for some. One panel a metric.
  */
-export function runComparisonFigure(comparison: ShownRunComparison): Figure {
+export function runComparisonFigure(comparison: RunComparison): Figure {
   const { rows, means } = comparison;
   const names = means.map(({ name }) => name);
   const panels = shownMetrics.filter(({ key }) => ['psnr', 'ssim', 'mae'].includes(key));

@@ -1,9 +1,9 @@
 import { measures } from '../../train/settings/measures';
-import { short } from '../encode';
-import { Figure, type Layout, type Trace } from '../figure';
-import { axisId, axisKey } from '../panels';
-import type { ShownRecord } from '../shown';
-import { baseLayout, color, graphAxis, heading, ink } from '../theme';
+import { short } from '../base/encode';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { axisId, axisKey } from '../base/panels';
+import type { ShownRecord } from '../base/shown';
+import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
 
 /**
  * Where the time of training steps goes. Left: the time of every rank, its middle half and its median; ranks wait

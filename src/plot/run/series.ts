@@ -6,8 +6,8 @@ import {
   type Panel,
   panelOf,
 } from '../../train/settings/measures';
-import { short } from '../encode';
-import type { ShownRecord } from '../shown';
+import { short } from '../base/encode';
+import type { ShownRecord } from '../base/shown';
 
 /** All panels of a run's figure, row after row: those that are always there, the adversarial ones, the others. */
 export const runPanels: readonly Panel[] = (['always', 'adversarial', 'filled'] as const).flatMap((shown) => {

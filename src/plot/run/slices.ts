@@ -1,7 +1,7 @@
-import type { Layout, Trace } from '../figure';
-import { axisId, axisKey, barLook, type Domain } from '../panels';
-import type { ShownSlices } from '../shown';
-import { diverging, grays, heading } from '../theme';
+import type { LatestSlices } from '../../train/record/latest-slices';
+import type { Layout, Trace } from '../base/figure';
+import { axisId, axisKey, barLook, type Domain } from '../base/panels';
+import { diverging, grays, heading } from '../base/theme';
 
 /** Three pictures side by side: what was put in, what came out, and the difference. */
 export interface SlicesRow {
@@ -14,7 +14,7 @@ export interface SlicesRow {
  * @param first the number of the first picture's axes
  * @param y where the row lies, in paper coordinates
  */
-export function slicesRow(slices: ShownSlices, first: number, y: Domain['y']): SlicesRow {
+export function slicesRow(slices: LatestSlices, first: number, y: Domain['y']): SlicesRow {
   const { step, columns, rows } = slices;
   const [original, reconstruction] = [slices.original, slices.reconstruction].map(
     (text) => new Uint8Array(Buffer.from(text, 'base64')),

@@ -1,5 +1,5 @@
-import { isEncoded } from '../encode';
-import type { Layout, Trace } from '../figure';
+import { isEncoded } from '../base/encode';
+import type { Layout, Trace } from '../base/figure';
 import { element, plainText, text } from './elements';
 import { linearTicks, logTicks, type Tick } from './ticks';
 

@@ -1,6 +1,6 @@
-import { decodePicture, isEncoded } from '../encode';
-import type { Layout, Trace } from '../figure';
-import { viridis } from '../theme';
+import { decodePicture, isEncoded } from '../base/encode';
+import type { Layout, Trace } from '../base/figure';
+import { viridis } from '../base/theme';
 import type { AxisPair, Box } from './axes';
 import { element, plainText, text } from './elements';
 import { encodePng } from './png';

@@ -1,4 +1,4 @@
-import type { Trace } from '../figure';
+import type { Trace } from '../base/figure';
 import type { Box } from './axes';
 import { element, plainText, text } from './elements';
 

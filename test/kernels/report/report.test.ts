@@ -7,7 +7,7 @@ import type { Cell, Notebook, Output } from '../../../kernels/headless/notebook'
 import { notebookToHtml, writeReport } from '../../../kernels/report/report';
 import { Figure, phantom, Table } from '../../../src/index';
 import { figureBundle, toBundle } from '../../../src/internal';
-import { encodePicture } from '../../../src/plot/encode';
+import { encodePicture } from '../../../src/plot/base/encode';
 import { hasChromium, openBrowser } from '../../chromium';
 
 const markdown = (source: string): Cell => ({ cell_type: 'markdown', source, metadata: {} });

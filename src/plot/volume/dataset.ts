@@ -1,5 +1,5 @@
-import type { ShownDataset, ShownStoredVolume } from './shown';
-import { Table } from './table';
+import type { ShownDataset, ShownStoredVolume } from '../base/shown';
+import { Table } from '../base/table';
 
 /** What a dataset knows of a volume, without reading its voxels. */
 export function storedVolumeTable(volume: ShownStoredVolume): Table {

@@ -1,9 +1,9 @@
-import { encodePicture } from './encode';
-import type { Layout, Trace } from './figure';
-import { axisId, picture } from './panels';
-import type { ShownVolume } from './shown';
-import { axisName, type Plane, sliceOf } from './slices';
-import { hairline, ink, wash } from './theme';
+import { encodePicture } from '../base/encode';
+import type { Layout, Trace } from '../base/figure';
+import { axisId, picture } from '../base/panels';
+import { axisName, type Plane, sliceOf } from '../base/planes';
+import type { ShownVolume } from '../base/shown';
+import { hairline, ink, wash } from '../base/theme';
 
 /** Most bytes of JSON that the slices of one plane take; its slider gets as many as fit. */
 const PLANE_BYTES = 700_000; // with a comparison of 512 x 512 and Plotly a report stays below its 10 MB

@@ -1,8 +1,8 @@
-import { duration } from '../duration';
-import type { MetricRecord } from '../train/record/metrics-log';
-import { paceOf } from '../train/record/pace';
-import type { RunStatus } from '../train/record/status';
-import { measureOf, measures, rankMeasures, summaryMeasures, valueText } from '../train/settings/measures';
+import { duration } from '../../duration';
+import type { MetricRecord } from '../../train/record/metrics-log';
+import { paceOf } from '../../train/record/pace';
+import type { RunStatus } from '../../train/record/status';
+import { measureOf, measures, rankMeasures, summaryMeasures, valueText } from '../../train/settings/measures';
 
 const marks = '▁▂▃▄▅▆▇█';
 

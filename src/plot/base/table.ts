@@ -1,5 +1,5 @@
-import { InvalidArgument } from '../errors';
-import { escapeHtml } from '../escape';
+import { InvalidArgument } from '../../errors';
+import { escapeHtml } from '../../escape';
 import type { Trace } from './figure';
 import type { Domain } from './panels';
 import { clear, hairline, wash } from './theme';

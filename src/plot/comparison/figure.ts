@@ -1,11 +1,11 @@
 import { InvalidArgument } from '../../errors';
-import { Figure, type Layout, type Trace } from '../figure';
-import { barLook, grayScale, orientationMarks, pictureAxes, windowButtons } from '../panels';
-import type { ShownComparison, ShownVolume } from '../shown';
-import { type Plane, type PlaneName, planesOf } from '../slices';
-import { baseLayout, diverging, heading } from '../theme';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { barLook, grayScale, orientationMarks, pictureAxes, windowButtons } from '../base/panels';
+import { type Plane, type PlaneName, planesOf } from '../base/planes';
+import type { ShownComparison, ShownVolume } from '../base/shown';
+import { baseLayout, diverging, heading } from '../base/theme';
 import { type PageOptions, pagesOf, slider } from './pages';
-import { comparisonTable, seamPanels } from './panels';
+import { comparisonTable, seamPanels } from './seams';
 
 const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const COLUMN_GAP = 0.02;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planesOf, sliceOf } from '../../src/plot/slices';
-import { volumeOf } from './samples';
+import { planesOf, sliceOf } from '../../../src/plot/base/planes';
+import { volumeOf } from '../samples';
 
 describe('planes', () => {
   it('shows a volume along the world axes by the radiological convention', () => {

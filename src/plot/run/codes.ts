@@ -1,7 +1,7 @@
-import { short } from './encode';
-import { Figure, type Layout, type Trace } from './figure';
-import { axisId, axisKey } from './panels';
-import { baseLayout, color, graphAxis, heading, ink } from './theme';
+import { short } from '../base/encode';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { axisId, axisKey } from '../base/panels';
+import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
 
 /**
  * How often each code is used: left by the code's number, right sorted, against even use. A steep fall on the right

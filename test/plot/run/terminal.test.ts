@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { duration } from '../../src/duration';
-import { runLines, sparkline } from '../../src/plot/terminal';
-import type { MetricRecord } from '../../src/train/record/metrics-log';
-import type { RunStatus } from '../../src/train/record/status';
+import { duration } from '../../../src/duration';
+import { runLines, sparkline } from '../../../src/plot/run/terminal';
+import type { MetricRecord } from '../../../src/train/record/metrics-log';
+import type { RunStatus } from '../../../src/train/record/status';
 
 const parts = { data: 0.1, forward: 0.5, backward: 1, communication: 0.2, optimiser: 0.1 };
 

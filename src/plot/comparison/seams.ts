@@ -1,10 +1,11 @@
-import { short } from '../encode';
-import { Figure, type Layout, type Trace } from '../figure';
-import { metricLabel, metricText, type ShownMetricName, shownMetrics } from '../metric-text';
-import { axisId, axisKey } from '../panels';
-import type { SeamProfile, ShownComparison, ShownMetrics } from '../shown';
-import { Table } from '../table';
-import { baseLayout, color, graphAxis, heading, ink, layeredWidth } from '../theme';
+import type { NamedSeamProfile } from '../../evaluate/compare';
+import { short } from '../base/encode';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { metricLabel, metricText, type ShownMetricName, shownMetrics } from '../base/metric-text';
+import { axisId, axisKey } from '../base/panels';
+import type { ShownComparison, ShownMetrics } from '../base/shown';
+import { Table } from '../base/table';
+import { baseLayout, color, graphAxis, heading, ink, layeredWidth } from '../base/theme';
 
 const GAP = 0.07;
 
@@ -47,7 +48,7 @@ export function seamFigure(
  * @param units of the steps, where they are known to be Hounsfield's
  */
 export function seamPanels(
-  profiles: readonly SeamProfile[],
+  profiles: readonly NamedSeamProfile[],
   firstPanel: number,
   y: readonly [number, number],
   units?: string,

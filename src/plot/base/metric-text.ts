@@ -1,5 +1,5 @@
-import type { ConfidenceInterval } from '../evaluate/confidence';
-import { measures, measureTitle } from '../train/settings/measures';
+import type { ConfidenceInterval } from '../../evaluate/confidence';
+import { measures, measureTitle } from '../../train/settings/measures';
 
 interface ShownMetric {
   readonly key: string;

@@ -1,8 +1,9 @@
+import type { LatestSlices } from '../../train/record/latest-slices';
 import { measureOf, type Panel } from '../../train/settings/measures';
-import { Figure, type Layout, type Trace } from '../figure';
-import { axisId, axisKey } from '../panels';
-import type { ShownRecord, ShownSlices, ShownStatus } from '../shown';
-import { baseLayout, color, graphAxis, heading } from '../theme';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { axisId, axisKey } from '../base/panels';
+import type { ShownRecord, ShownStatus } from '../base/shown';
+import { baseLayout, color, graphAxis, heading } from '../base/theme';
 import { decimate, type Points } from './decimate';
 import { runPanels, type Series, seriesOf, sharingMeasures } from './series';
 import { slicesRow } from './slices';
@@ -12,7 +13,7 @@ export interface RunFigureOptions {
   /** Points a line is thinned to; spikes stay. */
   readonly points?: number;
   /** Pictures of the latest validation, in a row below the curves. */
-  readonly slices?: ShownSlices | undefined;
+  readonly slices?: LatestSlices | undefined;
 }
 
 /** Heights in pixels: of two rows of curves, of each further one, of the row of pictures. */

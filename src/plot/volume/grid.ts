@@ -1,8 +1,8 @@
-import type { Grid } from '../patch/grid';
-import { Figure, type Layout, type Trace } from './figure';
-import { axisId, axisKey, type Domain } from './panels';
-import { Table } from './table';
-import { baseLayout, color, graphAxis, hairline, heading, ink } from './theme';
+import type { Grid } from '../../patch/grid';
+import { Figure, type Layout, type Trace } from '../base/figure';
+import { axisId, axisKey, type Domain } from '../base/panels';
+import { Table } from '../base/table';
+import { baseLayout, color, graphAxis, hairline, heading, ink } from '../base/theme';
 
 const AXES = ['x', 'y', 'z'] as const;
 type Axis = 0 | 1 | 2;

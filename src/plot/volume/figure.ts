@@ -1,9 +1,9 @@
-import { Figure, type Layout } from './figure';
-import { grayScale, orientationMarks, pictureAxes, windowButtons, windowsFor } from './panels';
-import type { ShownVolume } from './shown';
-import { planeNames, planesOf, sliceOf } from './slices';
-import { baseLayout, heading } from './theme';
-import { crosshair, sliceHeading, sliceStack, stackSliders } from './volume-slices';
+import { Figure, type Layout } from '../base/figure';
+import { grayScale, orientationMarks, pictureAxes, windowButtons, windowsFor } from '../base/panels';
+import { planeNames, planesOf, sliceOf } from '../base/planes';
+import type { ShownVolume } from '../base/shown';
+import { baseLayout, heading } from '../base/theme';
+import { crosshair, sliceHeading, sliceStack, stackSliders } from './slices';
 
 const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const GAP = 0.03;

@@ -1,4 +1,4 @@
-import { InvalidArgument } from '../errors';
+import { InvalidArgument } from '../../errors';
 import type { ShownVolume } from './shown';
 
 export type PlaneName = 'axial' | 'coronal' | 'sagittal';

@@ -1,7 +1,7 @@
-import type { Evaluation } from '../evaluate/evaluate';
-import type { RunSide } from '../train/data/sides';
-import { meanText, metricLabel, metricText, shownMetrics } from './metric-text';
-import { type Cell, Table } from './table';
+import type { Evaluation } from '../../evaluate/evaluate';
+import type { RunSide } from '../../train/data/sides';
+import { meanText, metricLabel, metricText, shownMetrics } from '../base/metric-text';
+import { type Cell, Table } from '../base/table';
 
 const sideWords: Record<RunSide, string> = {
   train: 'trained on',

@@ -1,7 +1,7 @@
-import { windowPresets } from '../volume/intensity';
+import { windowPresets } from '../../volume/intensity';
 import { encodePicture } from './encode';
 import type { Layout, Trace } from './figure';
-import { axisName, type Plane } from './slices';
+import { axisName, type Plane } from './planes';
 import { buttonRow, grays, hairline } from './theme';
 
 /** A part of the paper, in paper coordinates (0 to 1, y upwards). */

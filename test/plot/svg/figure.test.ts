@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { planGrid } from '../../../src/patch/grid';
-import { comparisonFigure } from '../../../src/plot/comparison/comparison';
-import { Figure } from '../../../src/plot/figure';
-import { gridFigure } from '../../../src/plot/grid';
-import { runFigure } from '../../../src/plot/run/run';
-import { figureToSvg } from '../../../src/plot/svg/svg';
+import { Figure } from '../../../src/plot/base/figure';
+import { comparisonFigure } from '../../../src/plot/comparison/figure';
+import { runFigure } from '../../../src/plot/run/figure';
+import { figureToSvg } from '../../../src/plot/svg/figure';
 import { linearTicks, logTicks } from '../../../src/plot/svg/ticks';
-import { volumeFigure } from '../../../src/plot/volume';
+import { volumeFigure } from '../../../src/plot/volume/figure';
+import { gridFigure } from '../../../src/plot/volume/grid';
 import { body, comparisonOf, recordsOf } from '../samples';
 import { checkXml } from '../xml';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Table } from '../../src/plot/table';
+import { Table } from '../../../src/plot/base/table';
 
 const table = new Table({
   columns: ['candidate', 'PSNR, dB', 'note'],

@@ -1,4 +1,4 @@
-import type { Figure, Layout, Trace } from '../figure';
+import type { Figure, Layout, Trace } from '../base/figure';
 import { type AxisPair, axisPairs, type Box } from './axes';
 import { element, plainText, text } from './elements';
 import { colorbarSvg, heatmapSvg } from './heatmap';

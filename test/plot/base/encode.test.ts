@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodePicture, encodePicture } from '../../src/plot/encode';
+import { decodePicture, encodePicture } from '../../../src/plot/base/encode';
 
 describe('encodePicture', () => {
   const cases: [string, number[], string, number][] = [

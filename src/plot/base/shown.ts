@@ -1,0 +1,68 @@
+import type { ComparisonRow, NamedSeamProfile } from '../../evaluate/compare';
+import type { SweepRow } from '../../evaluate/sweep';
+import type { Grid } from '../../patch/grid';
+import type { MetricRecord } from '../../train/record/metrics-log';
+import type { Intensity } from '../../volume/intensity';
+import type { SplitName } from '../../volume/store/format';
+import type { Vec3 } from '../../volume/vec3';
+
+/*
+ * What the figures need of the things they show: shapes, not classes, because a notebook may load another copy of the
+ * package than the kernel did.
+ */
+
+export interface ShownVolume {
+  readonly shape: Vec3;
+  readonly data: Float32Array;
+  readonly spacing: Vec3;
+  readonly affine: readonly number[];
+  readonly source?: string | undefined;
+}
+
+/** A volume of a prepared dataset: its voxels stay on the disk. */
+export interface ShownStoredVolume {
+  readonly name: string;
+  readonly patient: string;
+  readonly split: SplitName;
+  readonly shape: Vec3;
+  readonly spacing: Vec3;
+  readonly type: string;
+  readonly range: readonly [number, number];
+  readonly intensity: Intensity;
+  readonly source: string;
+  readonly baseline?: { readonly shape: Vec3 };
+}
+
+export interface ShownDataset {
+  readonly dir: string;
+  readonly volumes: readonly ShownStoredVolume[];
+  readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
+}
+
+export type ShownRecord = Pick<MetricRecord, 'step' | 'split'> & Partial<MetricRecord>;
+
+export interface ShownStatus {
+  readonly state: string;
+  readonly step?: number;
+  readonly steps?: number;
+  readonly backend?: string;
+  readonly error?: unknown;
+}
+
+export interface ShownRun {
+  readonly id: string;
+  readonly dir: string;
+}
+
+export type ShownMetrics = Pick<ComparisonRow, 'name'> & Partial<ComparisonRow>;
+
+export interface ShownComparison {
+  readonly reference: ShownVolume;
+  readonly candidates: readonly { readonly name: string; readonly volume: ShownVolume }[];
+  readonly metrics: readonly ShownMetrics[];
+  readonly intensity: Intensity;
+  readonly grid?: Grid | undefined;
+  readonly seamProfiles: readonly NamedSeamProfile[];
+}
+
+export type ShownSweepRow = Pick<SweepRow, 'name' | 'overlap'> & Partial<SweepRow>;
