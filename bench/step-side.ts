@@ -6,16 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPatchwiseError, UnavailableBackend, useBackend } from '../src/index';
-import {
-  Adam,
-  type AdamOptions,
-  BackendAdam,
-  clipByGlobalNorm,
-  clipping,
-  currentBackend,
-  storeActivationsIn,
-  VqGan,
-} from '../src/internal';
+import { currentBackend, makeOptimiser, storeActivationsIn, VqGan } from '../src/internal';
 import type { StepSetup } from './step-sides';
 
 interface Entry {
@@ -82,37 +73,19 @@ function peakOfTensors(): number {
 
 /** As a rank of one trains: on a backend that can, gradients and moments stay there. */
 function stepper({ weights, codebook }: VqGan, { learningRate, clip }: StepSetup) {
-  const options: AdamOptions = { learningRate, betas: [0.5, 0.9] };
-  const finish = optimiser(weights, options, clip);
+  const optimiser = makeOptimiser(weights, { betas: [0.5, 0.9] }, true);
   return (model: VqGan, x: tf.Tensor5D, step: number): { loss: number; codes: number[] } => {
     const { losses, gradients, latents, codes } = model.lossAndGradients(x);
     const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
     const statistics = codebook.statistics(latents, codes, rows);
-    finish(gradients);
+    optimiser.clear();
+    for (const [name, gradient] of Object.entries(gradients)) optimiser.add(name, gradient);
+    optimiser.clip(clip);
+    optimiser.step(learningRate);
     const chosen = [...codes.dataSync()];
     tf.dispose([gradients, latents, codes]);
     codebook.apply(statistics);
     return { loss: losses.total, codes: chosen };
-  };
-}
-
-/** Clips and applies gradients. */
-function optimiser(
-  weights: ReadonlyMap<string, tf.Variable>,
-  options: AdamOptions,
-  clip: number,
-): (gradients: tf.NamedTensorMap) => void {
-  if (currentBackend().optimiser) {
-    const adam = new BackendAdam(weights, options);
-    return (gradients) => adam.step(gradients, undefined, clipping(gradients, clip).scale);
-  }
-  const adam = new Adam(weights, options);
-  return (gradients) => {
-    const arrays = new Map(
-      Object.entries(gradients).map(([name, gradient]) => [name, gradient.dataSync<'float32'>().slice()]),
-    );
-    clipByGlobalNorm(arrays.values(), clip);
-    adam.step(arrays);
   };
 }
 

@@ -1,40 +1,42 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../../errors';
 import type { StoredTensor } from '../../safetensors';
-
-export interface AdamOptions {
-  readonly learningRate: number;
-  /** Decay rates of the first and the second moment. */
-  readonly betas: readonly [number, number];
-  readonly epsilon?: number;
-  readonly weightDecay?: number;
-  /** The decay goes past the moments straight to the weights, as AdamW; else it is added to the gradient. */
-  readonly decoupled?: boolean;
-}
+import type { AdamOptions, Optimiser } from './optimiser';
 
 /**
  * Adam (Kingma & Ba, 2015, algorithm 1, with bias correction as in PyTorch). It computes in plain arrays, element
  * by element in double precision, so the same gradients give the same weights to the bit on any backend. With
  * decoupled weight decay it is AdamW (Loshchilov & Hutter, 2019); all weights decay, as in PyTorch.
  */
-export class Adam {
-  /** Steps done: the t of the bias correction. */
+export class Adam implements Optimiser {
   steps = 0;
-  private readonly first = new Map<string, Float32Array>();
-  private readonly second = new Map<string, Float32Array>();
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+  private readonly first: Map<string, Float32Array>;
+  private readonly second: Map<string, Float32Array>;
 
   constructor(
     private readonly weights: ReadonlyMap<string, tf.Variable>,
     private readonly options: AdamOptions,
   ) {
-    for (const [name, weight] of weights) {
-      this.first.set(name, new Float32Array(weight.size));
-      this.second.set(name, new Float32Array(weight.size));
-    }
+    const zeros = () => new Map([...weights].map(([name, { size }]) => [name, new Float32Array(size)]));
+    [this.gradients, this.first, this.second] = [zeros(), zeros(), zeros()];
   }
 
-  /** Moves every weight by its gradient, given row-major; at another learning rate where one is given. */
-  step(gradients: ReadonlyMap<string, Float32Array>, learningRate: number = this.options.learningRate): void {
+  clear(): void {
+    for (const gradient of this.gradients.values()) gradient.fill(0);
+  }
+
+  add(name: string, gradient: tf.Tensor): void {
+    const sum = this.gradients.get(name)!;
+    const values = gradient.dataSync<'float32'>();
+    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
+  }
+
+  clip(limit: number): number {
+    return clipByGlobalNorm(this.gradients.values(), limit);
+  }
+
+  step(learningRate: number): void {
     const { epsilon = 1e-8, weightDecay = 0, decoupled = false } = this.options;
     const [shrink, pull] = decoupled ? [1 - learningRate * weightDecay, 0] : [1, weightDecay];
     const [beta1, beta2] = this.options.betas;
@@ -42,7 +44,7 @@ export class Adam {
     const rate = learningRate / (1 - beta1 ** this.steps);
     const correction = Math.sqrt(1 - beta2 ** this.steps);
     for (const [name, weight] of this.weights) {
-      const g = gradients.get(name)!;
+      const g = this.gradients.get(name)!;
       const m = this.first.get(name)!;
       const v = this.second.get(name)!;
       const w = weight.dataSync<'float32'>().slice();
@@ -58,7 +60,6 @@ export class Adam {
     }
   }
 
-  /** The moments by PyTorch's names. Copies. */
   state(): Map<string, StoredTensor> {
     const stored = new Map<string, StoredTensor>();
     for (const [name, { shape }] of this.weights) {
@@ -68,24 +69,27 @@ export class Adam {
     return stored;
   }
 
-  /** Takes the moments of a checkpoint. @throws InvalidArgument unless each is there and fits. */
   load(state: ReadonlyMap<string, StoredTensor>, steps: number): void {
-    for (const [name, { size }] of this.weights)
-      for (const [moment, of] of [
-        ['exp_avg', this.first],
-        ['exp_avg_sq', this.second],
-      ] as const) {
-        const data = state.get(`${moment}.${name}`)?.data;
-        if (data?.length !== size)
-          throw new InvalidArgument(
-            `optimiser state ${moment}.${name}`,
-            `${size} numbers`,
-            data?.length ?? 'nothing',
-          );
-        of.set(name, data.slice());
-      }
+    for (const [name, { size }] of this.weights) {
+      this.first.set(name, momentOf(state, `exp_avg.${name}`, size).slice());
+      this.second.set(name, momentOf(state, `exp_avg_sq.${name}`, size).slice());
+    }
     this.steps = steps;
   }
+
+  dispose(): void {}
+}
+
+/** A moment of a checkpoint. @throws InvalidArgument unless it is there and fits */
+export function momentOf(
+  state: ReadonlyMap<string, StoredTensor>,
+  name: string,
+  size: number,
+): StoredTensor['data'] {
+  const data = state.get(name)?.data;
+  if (data?.length !== size)
+    throw new InvalidArgument(`optimiser state ${name}`, `${size} numbers`, data?.length ?? 'nothing');
+  return data;
 }
 
 /**

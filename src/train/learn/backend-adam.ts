@@ -1,16 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { adamStep, sumOfSquares } from '../../compute/ops/adam';
-import { InvalidArgument } from '../../errors';
 import type { StoredTensor } from '../../safetensors';
-import type { AdamOptions } from './adam';
+import { momentOf } from './adam';
+import type { AdamOptions, Optimiser } from './optimiser';
 
 /**
  * Adam where the weights are, in float32, for backends with an `optimiser`: what `Adam` computes, but gradients and
  * moments never come to JavaScript.
  */
-export class BackendAdam {
-  /** Steps done: the t of the bias correction. */
+export class BackendAdam implements Optimiser {
   steps = 0;
+  readonly gradients: ReadonlyMap<string, Float32Array> = new Map();
+  private readonly sums = new Map<string, tf.Tensor>();
+  /** What the gradients are multiplied by: clipping moves none of them. */
+  private scale = 1;
   private readonly moments = new Map<string, { first: tf.Tensor; second: tf.Tensor }>();
 
   constructor(
@@ -22,32 +25,41 @@ export class BackendAdam {
     }
   }
 
-  /**
-   * Moves every weight by its gradient times `scale`, which clips; at another learning rate where one is given. The
-   * gradients stay the caller's.
-   */
-  step(
-    gradients: Readonly<tf.NamedTensorMap>,
-    learningRate: number = this.options.learningRate,
-    scale = 1,
-  ): void {
+  clear(): void {
+    tf.dispose([...this.sums.values()]);
+    this.sums.clear();
+    this.scale = 1;
+  }
+
+  add(name: string, gradient: tf.Tensor): void {
+    const before = this.sums.get(name);
+    this.sums.set(name, before ? tf.add(before, gradient) : tf.clone(gradient));
+    before?.dispose();
+  }
+
+  clip(limit: number): number {
+    const norm = Math.sqrt(sumOfSquares([...this.weights.keys()].map((name) => this.sums.get(name)!)));
+    this.scale = limit > 0 ? Math.min(1, limit / (norm + 1e-6)) : 1;
+    return norm;
+  }
+
+  step(learningRate: number): void {
     const { epsilon = 1e-8, weightDecay = 0, decoupled = false } = this.options;
     const [shrink, pull] = decoupled ? [1 - learningRate * weightDecay, 0] : [1, weightDecay];
     const [beta1, beta2] = this.options.betas;
     this.steps++;
     const rate = learningRate / (1 - beta1 ** this.steps);
     const correction = 1 / Math.sqrt(1 - beta2 ** this.steps);
-    const step = { rate, beta1, beta2, correction, epsilon, shrink, pull, scale };
+    const step = { rate, beta1, beta2, correction, epsilon, shrink, pull, scale: this.scale };
     for (const [name, weight] of this.weights) {
       const { first, second } = this.moments.get(name)!;
-      const next = adamStep(weight, gradients[name]!, first, second, step);
+      const next = adamStep(weight, this.sums.get(name)!, first, second, step);
       weight.assign(next.w);
       this.moments.set(name, { first: tf.keep(next.m), second: tf.keep(next.v) });
       tf.dispose([next.w, first, second]);
     }
   }
 
-  /** The moments by PyTorch's names. Copies. */
   state(): Map<string, StoredTensor> {
     const stored = new Map<string, StoredTensor>();
     for (const [name, { first, second }] of this.moments) {
@@ -57,14 +69,9 @@ export class BackendAdam {
     return stored;
   }
 
-  /** Takes the moments of a checkpoint. @throws InvalidArgument unless each is there and fits. */
   load(state: ReadonlyMap<string, StoredTensor>, steps: number): void {
-    const taken = (name: string, { shape, size }: tf.Tensor) => {
-      const data = state.get(name)?.data;
-      if (data?.length !== size)
-        throw new InvalidArgument(`optimiser state ${name}`, `${size} numbers`, data?.length ?? 'nothing');
-      return tf.keep(tf.tensor(data, shape));
-    };
+    const taken = (name: string, { shape, size }: tf.Tensor) =>
+      tf.keep(tf.tensor(momentOf(state, name, size), shape));
     for (const [name, before] of this.moments) {
       const first = taken(`exp_avg.${name}`, before.first);
       const second = taken(`exp_avg_sq.${name}`, before.second);
@@ -74,17 +81,8 @@ export class BackendAdam {
     this.steps = steps;
   }
 
-  /** Frees the moments. */
   dispose(): void {
+    this.clear();
     for (const { first, second } of this.moments.values()) tf.dispose([first, second]);
   }
-}
-
-/** The global norm of gradients on the backend, and the factor that brings it down to `limit` (0: none). */
-export function clipping(
-  gradients: Readonly<tf.NamedTensorMap>,
-  limit: number,
-): { norm: number; scale: number } {
-  const norm = Math.sqrt(sumOfSquares(Object.values(gradients)));
-  return { norm, scale: limit > 0 ? Math.min(1, limit / (norm + 1e-6)) : 1 };
 }

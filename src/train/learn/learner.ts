@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { currentBackend } from '../../compute/contract/registry';
 import { Adversary } from '../../model/discriminators/adversary';
 import { adversarialFactor, hasDiscriminators } from '../../model/discriminators/config';
 import { Objective } from '../../model/objective';
@@ -10,11 +9,10 @@ import { type Weights, weightState } from '../../model/weights';
 import { readForeignSafetensors, type StoredTensor } from '../../safetensors';
 import type { RunConfig } from '../settings/config';
 import { type Losses, lossNames, measures } from '../settings/measures';
-import { Adam, clipByGlobalNorm } from './adam';
 import { WeightAverage } from './average';
-import { BackendAdam, clipping } from './backend-adam';
-import { Contribution, type Pass, rowsOf } from './contribution';
 import { type DivergenceState, DivergenceWatch } from './divergence';
+import { makeOptimiser, type Optimiser } from './optimiser';
+import { type Pass, rowsOf, StepSum } from './passes';
 import { learningRateAt } from './schedule';
 
 /** What the update of a step did, the same on every rank. */
@@ -40,23 +38,15 @@ export interface LearnerCounters {
   readonly divergence?: DivergenceState;
 }
 
-/** Discriminators that have joined, with their optimiser. */
-interface Opponent {
-  readonly adversary: Adversary;
-  readonly adam: Optimiser;
-}
-
-type Optimiser = Adam | BackendAdam;
-
 /** Everything that learns in a run, with its optimisers. Ranks that are given the same sums stay bit-identical. */
 export class Learner {
   readonly model: VqGan;
-  private readonly onBackend: boolean;
-  private readonly adam: Optimiser;
+  private readonly optimiser: Optimiser;
   private readonly average: WeightAverage | undefined;
   private readonly perceptual: Perceptual | undefined;
   private readonly watch: DivergenceWatch;
-  private opponent: Opponent | undefined;
+  /** Once they have joined. */
+  private discriminators: { readonly networks: Adversary; readonly optimiser: Optimiser } | undefined;
   private objective: Objective;
 
   /**
@@ -68,11 +58,10 @@ export class Learner {
     private readonly config: RunConfig,
     private readonly steps: number,
     private readonly peers: Peers,
-    alone = false,
+    private readonly alone = false,
   ) {
-    this.onBackend = alone && currentBackend().optimiser !== undefined;
     this.model = new VqGan(config.model, config.seed, config.checkpointing);
-    this.adam = this.optimiser(this.model.weights);
+    this.optimiser = this.makeOptimiser(this.model.weights);
     this.average = config.average > 0 ? new WeightAverage(this.model.weights, config.average) : undefined;
     this.perceptual = loadPerceptual(config);
     this.watch = new DivergenceWatch(config.divergence);
@@ -80,26 +69,32 @@ export class Learner {
   }
 
   /**
-   * The sum that the passes of a step are added to. The discriminators join here, when it is their turn: a run that
-   * never comes so far neither makes nor stores them.
+   * Begins a step: the discriminators join when it is their turn, and no gradient is left of the step before. Returns
+   * the sum that the passes are added to.
    * @param step optimiser steps done before this one
    */
-  nothing(step: number): Contribution {
+  beginStep(step: number): StepSum {
     const { gan } = this.config;
-    if (!this.opponent && hasDiscriminators(gan) && adversarialFactor(gan, step) > 0) this.meetOpponent();
-    const weights = new Map([...this.model.weights, ...(this.opponent?.adversary.weights ?? [])]);
-    return new Contribution(weights, this.model.quantiser.noStatistics(), this.onBackend);
+    if (!this.discriminators && hasDiscriminators(gan) && adversarialFactor(gan, step) > 0)
+      this.joinDiscriminators();
+    for (const optimiser of this.optimisers) optimiser.clear();
+    return new StepSum(this.model.quantiser.noStatistics());
+  }
+
+  /** The gradients of the step under way that must be summed over the ranks, by weight. */
+  get gradients(): ReadonlyMap<string, Float32Array> {
+    return new Map(this.optimisers.flatMap(({ gradients }) => [...gradients]));
   }
 
   /**
    * Adds one pass over some patches [n, d, h, w, 1] of the global batch, weighted by their number: over all passes of
-   * all ranks the sums are those of the whole batch. A rank that has no patch for a pass of the others must `lookOn`.
+   * all ranks the sums are those of the whole batch. A rank that has no patch for a pass of the others must call
+   * `addEmptyPass`.
    * @param step optimiser steps done before this one
-   * @param ready told, in the last pass of a step, of every gradient of the sum that is whole, while others are still
-   * being computed
+   * @param ready called in the last pass of a step for every gradient that is whole, while others are still computed
    */
-  async contribute(
-    sum: Contribution,
+  async addPass(
+    sum: StepSum,
     x: tf.Tensor5D,
     pass: Pass,
     step: number,
@@ -108,66 +103,59 @@ export class Learner {
     const { offset, total } = pass;
     const part = { step, offset, total, peers: this.peers };
     const added = new Set<string>();
-    const early = (name: string, gradient: tf.Tensor) => {
-      sum.addGradient(name, gradient);
+    const add = (name: string, gradient: tf.Tensor) => {
       added.add(name);
+      this.optimiserOf(name).add(name, gradient);
+    };
+    const early = (name: string, gradient: tf.Tensor) => {
+      add(name, gradient);
       ready!(name);
     };
-    const { losses, gradients, latents, codes } = await this.objective.lossAndGradients(
-      x,
-      part,
-      ready && early,
-    );
+    const result = await this.objective.lossAndGradients(x, part, ready && early);
+    const { losses, gradients, latents, codes } = result;
+    for (const [name, gradient] of Object.entries(gradients)) if (!added.has(name)) add(name, gradient);
     const rows = { ...rowsOf(pass, this.config), step };
-    const statistics = this.model.quantiser.statistics(latents, codes, rows);
-    sum.add(
-      lossNames.map((name) => losses[name]),
-      gradients,
-      statistics,
-      added,
-    );
+    sum.add(losses, this.model.quantiser.statistics(latents, codes, rows));
     tf.dispose([gradients, latents, codes]);
   }
 
   /** Takes part in a pass for which this rank has no patch. */
-  async lookOn(step: number): Promise<void> {
+  async addEmptyPass(step: number): Promise<void> {
     await this.objective.lookOn({ step, peers: this.peers });
   }
 
   /**
-   * Clips and applies the gradients and the quantiser's statistics of the whole global batch. A loss or gradient that
-   * is not finite is not applied: weights and optimisers then are what they were before the step.
+   * Clips and applies the gradients and the quantiser's statistics of the whole global batch. If a loss or a gradient
+   * is not finite, weights and optimisers stay as they were before the step.
    */
-  update(sum: Contribution, step: number): UpdateResult {
+  update(sum: StepSum, step: number): UpdateResult {
     const { clip, gan } = this.config;
     const learningRate = learningRateAt(this.config, step, this.steps);
-    const generator = clipped(this.adam, sum, this.model.weights, clip);
-    const { opponent } = this;
-    const discriminators = opponent && clipped(opponent.adam, sum, opponent.adversary.weights, clip);
+    const discriminators = this.discriminators?.optimiser;
     const norms = {
-      gradientNorm: generator.norm,
-      ...(discriminators && { discriminatorNorm: discriminators.norm }),
+      gradientNorm: this.optimiser.clip(clip),
+      ...(discriminators && { discriminatorNorm: discriminators.clip(clip) }),
     };
-    const broken = notFinite({ ...sum.named, ...norms });
+    const broken = notFinite({ ...sum.losses, ...norms });
     if (!broken) {
-      generator.move(learningRate);
+      this.optimiser.step(learningRate);
       const own = gan.learningRate ?? this.config.learningRate;
-      discriminators?.move((learningRate * own) / this.config.learningRate);
+      discriminators?.step((learningRate * own) / this.config.learningRate);
     }
-    sum.dispose();
+    for (const optimiser of this.optimisers) optimiser.clear();
     if (broken) return { ...norms, learningRate, diverged: { what: broken, applied: false } };
     this.average?.update(step);
     const restartedCodes = this.model.quantiser.apply(sum.statistics);
-    const what = this.watch.see(sum.named.reconstruction);
+    const what = this.watch.see(sum.losses.reconstruction);
     const restarted = restartedCodes === undefined ? {} : { restartedCodes };
     return { ...norms, learningRate, ...restarted, ...(what && { diverged: { what, applied: true } }) };
   }
 
   /** The losses of a step that has been summed over all ranks: those that this run has by now. */
-  lossesOf({ named }: Contribution): Losses {
-    const has = { always: true, perceptual: this.perceptual, discriminators: this.opponent };
+  lossesOf({ losses }: StepSum): Losses {
+    const has = { always: true, perceptual: this.perceptual, discriminators: this.discriminators };
     const names = lossNames.filter((name) => has[measures[name].loss]);
-    return Object.fromEntries(names.map((name) => [name, named[name]])) as unknown as Losses;
+    return Object.fromEntries(names.map((name) => [name, losses[name]])) as unknown as Losses;
   }
 
   /** Runs something with the weights that the config says to use: as trained, or their average. */
@@ -177,7 +165,7 @@ export class Learner {
 
   /** What is wrong with the weights, if they are not fit to be kept: not finite, or blown up. */
   unsound(): string | undefined {
-    const all = [...this.model.weights, ...(this.opponent?.adversary.weights ?? [])];
+    const all = [...this.model.weights, ...(this.discriminators?.networks.weights ?? [])];
     for (const [name, weight] of all)
       for (const value of weight.dataSync<'float32'>())
         if (!(Math.abs(value) <= LARGEST_WEIGHT)) return `a weight of ${name} is ${value}`;
@@ -190,17 +178,17 @@ export class Learner {
     optimiser: Map<string, StoredTensor>;
     counters: LearnerCounters;
   } {
-    const { model, adam, average, opponent, watch } = this;
+    const { model, optimiser, average, discriminators, watch } = this;
     return {
       model: new Map([
         ...model.state(),
         ...(average?.state() ?? []),
-        ...(opponent ? weightState(opponent.adversary.weights) : []),
+        ...(discriminators ? weightState(discriminators.networks.weights) : []),
       ]),
-      optimiser: new Map([...adam.state(), ...(opponent?.adam.state() ?? [])]),
+      optimiser: new Map([...optimiser.state(), ...(discriminators?.optimiser.state() ?? [])]),
       counters: {
-        adamSteps: adam.steps,
-        ...(opponent && { discriminatorSteps: opponent.adam.steps }),
+        adamSteps: optimiser.steps,
+        ...(discriminators && { discriminatorSteps: discriminators.optimiser.steps }),
         divergence: watch.state,
       },
     };
@@ -214,32 +202,40 @@ export class Learner {
   }): void {
     const { adamSteps, discriminatorSteps, divergence } = checkpoint.state;
     this.model.load(checkpoint.model);
-    this.adam.load(checkpoint.optimiser, adamSteps);
+    this.optimiser.load(checkpoint.optimiser, adamSteps);
     this.average?.load(checkpoint.model);
     if (divergence) this.watch.load(divergence);
     if (discriminatorSteps === undefined || !hasDiscriminators(this.config.gan)) return;
-    const { adversary, adam } = this.meetOpponent();
-    adversary.load(checkpoint.model);
-    adam.load(checkpoint.optimiser, discriminatorSteps);
+    const { networks, optimiser } = this.joinDiscriminators();
+    networks.load(checkpoint.model);
+    optimiser.load(checkpoint.optimiser, discriminatorSteps);
   }
 
   dispose(): void {
     this.model.dispose();
-    if (this.adam instanceof BackendAdam) this.adam.dispose();
-    this.opponent?.adversary.dispose();
-    if (this.opponent?.adam instanceof BackendAdam) this.opponent.adam.dispose();
+    this.discriminators?.networks.dispose();
+    for (const optimiser of this.optimisers) optimiser.dispose();
     this.perceptual?.dispose();
   }
 
-  private meetOpponent(): Opponent {
-    const adversary = new Adversary(this.config.gan, this.config.seed);
-    this.opponent = { adversary, adam: this.optimiser(adversary.weights) };
-    this.objective = this.makeObjective();
-    return this.opponent;
+  private get optimisers(): Optimiser[] {
+    return this.discriminators ? [this.optimiser, this.discriminators.optimiser] : [this.optimiser];
   }
 
-  private optimiser(weights: Weights): Optimiser {
-    return new (this.onBackend ? BackendAdam : Adam)(weights, adamOptions(this.config));
+  private optimiserOf(weight: string): Optimiser {
+    return this.model.weights.has(weight) ? this.optimiser : this.discriminators!.optimiser;
+  }
+
+  private makeOptimiser(weights: Weights): Optimiser {
+    const { betas, optimiser, weightDecay } = this.config;
+    return makeOptimiser(weights, { betas, weightDecay, decoupled: optimiser === 'adamw' }, this.alone);
+  }
+
+  private joinDiscriminators(): NonNullable<typeof this.discriminators> {
+    const networks = new Adversary(this.config.gan, this.config.seed);
+    this.discriminators = { networks, optimiser: this.makeOptimiser(networks.weights) };
+    this.objective = this.makeObjective();
+    return this.discriminators;
   }
 
   private makeObjective(): Objective {
@@ -247,34 +243,10 @@ export class Learner {
     return new Objective(this.model, {
       gan,
       seed,
-      adversary: this.opponent?.adversary,
+      adversary: this.discriminators?.networks,
       perceptual: this.perceptual && { loss: this.perceptual, weight: perceptual.weight },
     });
   }
-}
-
-/** Clips the part of a sum that belongs to these weights; `move` then moves them by it. */
-function clipped(
-  adam: Optimiser,
-  sum: Contribution,
-  weights: Weights,
-  limit: number,
-): { norm: number; move(learningRate: number): void } {
-  const names = [...weights.keys()];
-  if (adam instanceof BackendAdam) {
-    const own = Object.fromEntries(names.map((name) => [name, sum.tensors[name]!]));
-    const { norm, scale } = clipping(own, limit);
-    return { norm, move: (learningRate) => adam.step(own, learningRate, scale) };
-  }
-  const norm = clipByGlobalNorm(
-    names.map((name) => sum.gradients.get(name)!),
-    limit,
-  );
-  return { norm, move: (learningRate) => adam.step(sum.gradients, learningRate) };
-}
-
-function adamOptions({ learningRate, betas, optimiser, weightDecay }: RunConfig) {
-  return { learningRate, betas, weightDecay, decoupled: optimiser === 'adamw' };
 }
 
 function loadPerceptual({ perceptual: { weight, vgg, heads } }: RunConfig): Perceptual | undefined {

@@ -8,8 +8,8 @@ import type { RunConfig } from '../settings/config';
 import { type Measured, type RankMeasure, rankMeasures, type StepPart } from '../settings/measures';
 import { GradientBuckets } from './buckets';
 import { Columns } from './columns';
-import { type Pass, passCount, passesOf, rowsOf } from './contribution';
 import type { Learner } from './learner';
+import { type Pass, passCount, passesOf, rowsOf } from './passes';
 import type { RankFigures } from './resources';
 
 /** What one optimiser step did, the same on every rank but for the clock. */
@@ -40,8 +40,9 @@ export async function trainStep(
   const clock = new Clock();
   const passes = passesOf(share, config.batch);
   await prepareQuantiser(training, passes, share, clock);
-  const sum = learner.nothing(step);
-  const buckets = collective.overlaps ? new GradientBuckets(sum.gradients, collective) : undefined;
+  const sum = learner.beginStep(step);
+  const { gradients } = learner;
+  const buckets = collective.overlaps ? new GradientBuckets(gradients, collective) : undefined;
   const count = passCount(share, config.batch, collective.worldSize);
   for (const [i, pass] of passes.entries()) {
     const x = await readBatch(training, pass.patches);
@@ -49,22 +50,22 @@ export async function trainStep(
     takePassTimes();
     // Only where no rank has another pass: sums may not come between what ranks say to one another in passes.
     const ready = i === count - 1 && buckets ? (name: string) => buckets.ready(name) : undefined;
-    await learner.contribute(sum, x, pass, step, ready);
+    await learner.addPass(sum, x, pass, step, ready);
     x.dispose();
     const { forward } = takePassTimes();
     clock.lap('backward');
     clock.move('backward', 'forward', forward);
   }
-  for (let i = passes.length; i < count; i++) await learner.lookOn(step);
+  for (let i = passes.length; i < count; i++) await learner.addEmptyPass(step);
 
   // Now, when the step's tensors have been there: before it, the first step would have none.
   const resources = wishes.resources?.();
   const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
   const ranks = new RankTable(collective, { ...resources, secondsByRank: work });
   const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
-  const figures = [...sum.figures, ranks.sum, asked];
+  const figures = [...sum.arrays, ranks.sum, asked];
   if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);
-  else await collective.allReduce([...sum.gradients.values(), ...figures], 'step');
+  else await collective.allReduce([...gradients.values(), ...figures], 'step');
   clock.lap('communication');
 
   const { diverged, ...update } = learner.update(sum, step);

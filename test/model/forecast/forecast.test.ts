@@ -259,9 +259,9 @@ async function measure(c: Case, meter: Meter): Promise<number> {
   try {
     for (let step = 0; step < 2; step++) {
       meter.reset();
-      const sum = learner.nothing(step);
+      const sum = learner.beginStep(step);
       const x = batchOf(step);
-      await learner.contribute(sum, x, { patches: [...Array(batch).keys()], offset: 0, total: batch }, step);
+      await learner.addPass(sum, x, { patches: [...Array(batch).keys()], offset: 0, total: batch }, step);
       x.dispose();
       learner.update(sum, step);
     }

@@ -2,18 +2,28 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backendNames, useBackend } from '../../../src/compute/use-backend';
 import { Adam, clipByGlobalNorm } from '../../../src/train/learn/adam';
-import { BackendAdam, clipping } from '../../../src/train/learn/backend-adam';
+import { BackendAdam } from '../../../src/train/learn/backend-adam';
+import type { Optimiser } from '../../../src/train/learn/optimiser';
 import { learningRateAt } from '../../../src/train/learn/schedule';
 
 beforeAll(async () => {
   await useBackend('cpu');
 });
 
+/** One step at a learning rate of 0.1. */
+function move(optimiser: Optimiser, gradient: readonly number[]): void {
+  const g = tf.tensor1d([...gradient]);
+  optimiser.clear();
+  optimiser.add('w', g);
+  optimiser.step(0.1);
+  g.dispose();
+}
+
 describe('Adam', () => {
   it('moves weights as torch.optim.Adam(lr=0.1, betas=(0.5, 0.9)) does', () => {
     const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
-    const adam = new Adam(weights, { learningRate: 0.1, betas: [0.5, 0.9] });
-    for (const g of torchGradients) adam.step(new Map([['w', Float32Array.from(g)]]));
+    const adam = new Adam(weights, { betas: [0.5, 0.9] });
+    for (const g of torchGradients) move(adam, g);
     [...weights.get('w')!.dataSync()].forEach((w, i) => {
       expect(w).toBeCloseTo(torchWeights[i]!, 6);
     });
@@ -24,13 +34,13 @@ describe('Adam', () => {
     [false, [0.23296016222139698, -0.8690958508885557, 1.7454961747864257]],
   ])('decays weights of 0.1 as AdamW (decoupled: %s) or Adam of PyTorch do', (decoupled, wanted) => {
     const weights = new Map([['w', tf.variable(tf.tensor1d([0.5, -1, 2]))]]);
-    const adam = new Adam(weights, { learningRate: 0.1, betas: [0.5, 0.9], weightDecay: 0.1, decoupled });
+    const adam = new Adam(weights, { betas: [0.5, 0.9], weightDecay: 0.1, decoupled });
     for (const g of [
       [0.1, -0.2, 0.3],
       [0.3, 0.1, -0.05],
       [0, 0.2, 0.1],
     ])
-      adam.step(new Map([['w', Float32Array.from(g)]]));
+      move(adam, g);
     [...weights.get('w')!.dataSync()].forEach((w, i) => {
       expect(w).toBeCloseTo(wanted[i]!, 6);
     });
@@ -39,14 +49,14 @@ describe('Adam', () => {
   it('goes on to the bit from its state', () => {
     const start = () => new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
     const [whole, first] = [start(), start()];
-    const options = { learningRate: 0.1, betas: [0.5, 0.9] as const };
+    const options = { betas: [0.5, 0.9] as const };
     const adam = new Adam(whole, options);
     const before = new Adam(first, options);
-    for (const g of torchGradients) adam.step(new Map([['w', Float32Array.from(g)]]));
-    before.step(new Map([['w', Float32Array.from(torchGradients[0]!)]]));
+    for (const g of torchGradients) move(adam, g);
+    move(before, torchGradients[0]!);
     const after = new Adam(first, options);
     after.load(before.state(), before.steps);
-    for (const g of torchGradients.slice(1)) after.step(new Map([['w', Float32Array.from(g)]]));
+    for (const g of torchGradients.slice(1)) move(after, g);
     expect(first.get('w')!.dataSync()).toEqual(whole.get('w')!.dataSync());
     expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
   });
@@ -105,16 +115,15 @@ describe.skipIf(!hasLibtorch)('Adam on the backend', () => {
     await useBackend('cpu');
   });
 
-  const options = { learningRate: 0.1, betas: [0.5, 0.9] as const };
-  const gradient = (g: readonly number[]) => ({ w: tf.tensor1d([...g]) });
+  const options = { betas: [0.5, 0.9] as const };
 
   it('moves weights as torch.optim.Adam does, and goes on from its state', () => {
     const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
     const before = new BackendAdam(weights, options);
-    before.step(gradient(torchGradients[0]!));
+    move(before, torchGradients[0]!);
     const after = new BackendAdam(weights, options);
     after.load(before.state(), before.steps);
-    for (const g of torchGradients.slice(1)) after.step(gradient(g));
+    for (const g of torchGradients.slice(1)) move(after, g);
     [...weights.get('w')!.dataSync()].forEach((w, i) => {
       expect(w).toBeCloseTo(torchWeights[i]!, 6);
     });
@@ -124,12 +133,21 @@ describe.skipIf(!hasLibtorch)('Adam on the backend', () => {
   it('clips as in arrays, and keeps no tensor', () => {
     const weights = new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]);
     const adam = new BackendAdam(weights, options);
-    const g = gradient([3, 0, 4]);
-    expect(clipping(g, 10)).toEqual({ norm: 5, scale: 1 });
-    expect(clipping(g, 0).scale).toBe(1);
-    expect(clipping(g, 1).scale).toBeCloseTo(0.2, 6);
+    const inArrays = new Adam(new Map([['w', tf.variable(tf.tensor1d([1, -2, 0.5]))]]), options);
+    const g = tf.tensor1d([3, 0, 4]);
+    for (const limit of [10, 0, 1]) {
+      for (const each of [adam, inArrays]) {
+        each.clear();
+        each.add('w', g);
+        expect(each.clip(limit)).toBe(5);
+        each.step(0.1);
+      }
+      expect(adam.state().get('exp_avg.w')!.data).toEqual(inArrays.state().get('exp_avg.w')!.data);
+    }
+    adam.clear();
     const alive = tf.memory().numTensors;
-    for (let i = 0; i < 5; i++) adam.step(g, 0.1, 0.2);
+    for (let i = 0; i < 5; i++) move(adam, [3, 0, 4]);
+    adam.clear();
     expect(tf.memory().numTensors).toBe(alive);
   });
 });

@@ -30,7 +30,7 @@ test('leaves other errors as they are', () => {
 
 test('a rank that runs out of memory ends with it', async () => {
   const remove = useTemporaryRuns();
-  vi.spyOn(Learner.prototype, 'contribute').mockRejectedValue(new OutOfMemory('wasm', 2 ** 30, 2 ** 32));
+  vi.spyOn(Learner.prototype, 'addPass').mockRejectedValue(new OutOfMemory('wasm', 2 ** 30, 2 ** 32));
   try {
     const run = await prepareRun({ ...tiny, backend: 'wasm', batch: 2 });
     const training = trainRank({
