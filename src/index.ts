@@ -38,7 +38,6 @@ export {
   UnavailablePackage,
   UnreadableFile,
 } from './errors';
-export { type DistanceOptions, type DistanceRow, qualityByDistance } from './evaluate/border-distance';
 export { type Budget, equalSteps } from './evaluate/budget';
 export {
   type CompareOptions,
@@ -75,8 +74,6 @@ export {
   frameToCsv,
   runFrame,
 } from './evaluate/frames';
-export { mae, psnr, rmse } from './evaluate/metrics';
-export { type MsSsimOptions, msSsim } from './evaluate/ms-ssim';
 export { type PairedDifference, pairedDifference } from './evaluate/paired';
 export {
   type Blending,
@@ -89,11 +86,16 @@ export {
   reconstructWindows,
 } from './evaluate/reconstruct';
 export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
-export { type SeamEnergyOptions, seamEnergy, seamProfile } from './evaluate/seam';
-export { ssimMap } from './evaluate/ssim-map';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
-export { type PatchRow, patchErrors } from './evaluate/worst-patches';
+export { type DistanceOptions, type DistanceRow, qualityByDistance } from './fidelity/border-distance';
+export { mae, psnr, rmse } from './fidelity/error-sums';
+export { type MsSsimOptions, msSsim } from './fidelity/ms-ssim';
+export type { IntensityRange, RangeOption } from './fidelity/pair';
+export { type PatchRow, patchErrors } from './fidelity/patch-errors';
+export { type SeamEnergyOptions, seamEnergy, seamProfile } from './fidelity/seam';
+export { type SsimOptions, ssim } from './fidelity/ssim';
+export { ssimMap } from './fidelity/ssim-map';
 export { type ExportOptions, exportOnnx, exportSafetensors } from './interchange/export';
 export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';
@@ -128,9 +130,7 @@ export {
   type VoxelSource,
 } from './patch/extract';
 export { type Grid, type GridLayout, type GridOptions, planGrid } from './patch/grid';
-export type { RangeOption, WindowOption } from './patch/pair';
 export { type PatchSelection, selectForeground } from './patch/select';
-export { type SsimOptions, ssim } from './patch/ssim';
 export { patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
 export { Figure } from './plot/base/figure';
 export { Table } from './plot/base/table';

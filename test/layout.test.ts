@@ -28,7 +28,18 @@ const ground = [
   'safetensors',
 ];
 /** The data flow: a part may import the parts before it and no other. `compute` stands apart from the voxels. */
-const flow = ['volume', 'patch', 'compute', 'model', 'train', 'evaluate', 'codes', 'interchange', 'plot'];
+const flow = [
+  'volume',
+  'patch',
+  'fidelity',
+  'compute',
+  'model',
+  'train',
+  'evaluate',
+  'codes',
+  'interchange',
+  'plot',
+];
 const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),
   ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),

@@ -1,14 +1,14 @@
 import { InvalidArgument } from '../errors';
+import { knownErrors } from '../fidelity/error-sums';
+import { fitsMsSsim, msSsim } from '../fidelity/ms-ssim';
+import { countUnknown } from '../fidelity/pair';
+import { type SeamEnergyOptions, seamEnergy, seamProfile } from '../fidelity/seam';
+import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
-import { fitsSsim, ssim, TAPS } from '../patch/ssim';
 import type { WindowName } from '../patch/windows';
 import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
-import { countUnknown, known } from './known';
-import { mae, psnr, rmse } from './metrics';
-import { fitsMsSsim, msSsim } from './ms-ssim';
 import { Reconstruction } from './reconstruction';
-import { type SeamEnergyOptions, seamEnergy, seamProfile } from './seam';
 
 /** How far one candidate is from the reference. */
 export interface ComparisonRow {
@@ -112,10 +112,10 @@ export function compareVolumes(
     const { shape } = reference;
     const window = { shape, dataRange, low: intensity.low };
     const jumping = filled(data);
-    const errors = errorsOf(expected, data, dataRange);
+    const errors = knownErrors(expected, data);
     rows.push({
       name,
-      psnr: errors.psnr,
+      psnr: errors.psnr({ dataRange }),
       ssim: fitsSsim(shape) ? ssim(expected, data, window) : Number.NaN,
       ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, window) }),
       mae: errors.mae,
@@ -132,16 +132,6 @@ export function compareVolumes(
   }
   const notes = notesOn(reference, unknown, rows);
   return new Comparison(reference, named, intensity, grid, rows, profiles, notes);
-}
-
-function errorsOf(
-  reference: Float32Array,
-  candidate: Float32Array,
-  dataRange: number,
-): Pick<ComparisonRow, 'psnr' | 'mae' | 'rmse'> {
-  const [a, b] = known(reference, candidate);
-  if (a.length === 0) return { psnr: Number.NaN, mae: Number.NaN, rmse: Number.NaN };
-  return { psnr: psnr(a, b, { dataRange }), mae: mae(a, b), rmse: rmse(a, b) };
 }
 
 function notesOn({ shape, data }: Volume, unknown: number, rows: readonly ComparisonRow[]): string[] {

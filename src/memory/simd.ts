@@ -14,8 +14,8 @@ declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => SimdMemory;
 };
 
-/** The parts with loops in WebAssembly, `simd/index.ts` in their folder. */
-export type SimdPart = 'patch' | 'evaluate';
+/** The parts whose folder `simd` holds loops in WebAssembly. */
+export type SimdPart = 'patch' | 'fidelity';
 
 const PAGE = 65536;
 /** WebAssembly's 32-bit addresses end at 4 GiB. */

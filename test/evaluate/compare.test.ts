@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compareVolumes } from '../../src/evaluate/compare';
-import { mae, psnr } from '../../src/evaluate/metrics';
+import { mae, psnr } from '../../src/fidelity/error-sums';
+import { ssim } from '../../src/fidelity/ssim';
 import { planGrid } from '../../src/patch/grid';
-import { ssim } from '../../src/patch/ssim';
 import type { Vec3 } from '../../src/volume/vec3';
 import { Volume } from '../../src/volume/volume';
 import { noise } from '../patch/volumes';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { compareVolumes } from '../../src/evaluate/compare';
 import { confidenceInterval } from '../../src/evaluate/confidence';
 import { aggregateRows, metricNames } from '../../src/evaluate/evaluate';
-import { msSsim } from '../../src/evaluate/ms-ssim';
+import { msSsim } from '../../src/fidelity/ms-ssim';
 import { Volume } from '../../src/volume/volume';
 import { noise } from '../patch/volumes';
 

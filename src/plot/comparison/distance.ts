@@ -1,4 +1,4 @@
-import type { DistanceRow } from '../../evaluate/border-distance';
+import type { DistanceRow } from '../../fidelity/border-distance';
 import { short } from '../base/encode';
 import { Figure, type Layout, type Trace } from '../base/figure';
 import { axisId, axisKey } from '../base/panels';

@@ -1,4 +1,4 @@
-import type { PatchRow } from '../../evaluate/worst-patches';
+import type { PatchRow } from '../../fidelity/patch-errors';
 import { extractPatch } from '../../patch/extract';
 import type { Grid } from '../../patch/grid';
 import type { Intensity } from '../../volume/intensity';

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { knownErrors, psnrOfMse } from '../../fidelity/error-sums';
+import { fitsSsim, ssimSums } from '../../fidelity/ssim';
 import { perplexity, usage } from '../../model/codebook';
 import type { VqGan } from '../../model/vqgan';
-import { fitsSsim, SsimSums } from '../../patch/ssim';
 import { Random } from '../../random';
 import { clip } from '../../volume/intensity';
 import type { Collective } from '../collective/collective';
@@ -66,7 +67,7 @@ export async function validate(
     loss: config.model.reconstruction * reconstruction + mean('quantiser'),
     reconstruction,
     commitment: mean('commitment'),
-    psnr: 10 * Math.log10(dataRange ** 2 / mean('mse')),
+    psnr: psnrOfMse(mean('mse'), { dataRange }),
     mae: mean('mae'),
     ...(windows > 0 && { ssim: sum((row) => row.windows * row.ssim) / windows }),
     perplexity: perplexity(counts),
@@ -82,27 +83,24 @@ const patchColumns = new Columns([
 ]);
 type PatchRow = ReturnType<typeof patchColumns.unpack>[number];
 
+/** The own voxels of a patch, `[z, y, x]`. */
+function partOf(patch: Float32Array, { from, to }: OwnVoxels, [px, py]: RunConfig['patch']): Float32Array {
+  const [width, height, depth] = [to[0] - from[0], to[1] - from[1], to[2] - from[2]];
+  const part = new Float32Array(width * height * depth);
+  for (let row = 0; row < height * depth; row++) {
+    const [y, z] = [from[1] + (row % height), from[2] + Math.floor(row / height)];
+    const start = (z * py + y) * px + from[0];
+    part.set(patch.subarray(start, start + width), row * width);
+  }
+  return part;
+}
+
 /** How many SSIM windows the own part of a patch has, and their mean; 0 and 0 where it is too small. */
-function similarity(
-  truth: Float32Array,
-  decoded: Float32Array,
-  { from, to }: OwnVoxels,
-  [px, py]: readonly number[],
-): { windows: number; ssim: number } {
+function similarity(truth: Float32Array, decoded: Float32Array, { from, to }: OwnVoxels) {
   const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
   if (!fitsSsim(shape)) return { windows: 0, ssim: 0 };
-  const sums = new SsimSums({ shape, dataRange, low });
-  const [a, b] = [0, 1].map(() => new Float32Array(shape[0] * shape[1])) as [Float32Array, Float32Array];
-  for (let z = from[2]; z < to[2]; z++) {
-    for (let row = 0; row < shape[1]; row++) {
-      const start = (z * py! + from[1] + row) * px! + from[0];
-      a.set(truth.subarray(start, start + shape[0]), row * shape[0]);
-      b.set(decoded.subarray(start, start + shape[0]), row * shape[0]);
-    }
-    sums.addPlane(a, b);
-  }
-  const { windows } = sums;
-  return { windows, ssim: windows > 0 ? sums.ssim : 0 };
+  const { windows, ssim } = ssimSums(truth, decoded, { shape, dataRange, low });
+  return { windows, ssim: windows > 0 ? ssim : 0 };
 }
 
 interface TruePatch {
@@ -125,26 +123,17 @@ function measure(model: VqGan, { patch, truth, own }: TruePatch, config: RunConf
     return [model.decode(tf.reshape(embeddings, z.shape)), commitment, loss, codes] as const;
   });
   const [decoded, used] = [y.dataSync<'float32'>(), codes.dataSync<'int32'>()];
-  const clipped = clip(decoded, { low, high });
-  let [voxels, l1, squared, absolute] = [0, 0, 0, 0];
-  for (let z = own.from[2]; z < own.to[2]; z++)
-    for (let row = own.from[1]; row < own.to[1]; row++) {
-      const start = (z * py + row) * px;
-      for (let i = start + own.from[0]; i < start + own.to[0]; i++) {
-        if (Number.isNaN(truth[i]!)) continue;
-        l1 += Math.abs(decoded[i]! - truth[i]!);
-        const difference = clipped[i]! - truth[i]!;
-        squared += difference * difference;
-        absolute += Math.abs(difference);
-        voxels++;
-      }
-    }
-  const count = Math.max(1, voxels);
+  const ownTruth = partOf(truth, own, config.patch);
+  const ownDecoded = partOf(decoded, own, config.patch);
+  const clipped = clip(ownDecoded, { low, high });
+  const errors = knownErrors(ownTruth, clipped);
+  const voxels = errors.count;
+  const means = { reconstruction: knownErrors(ownTruth, ownDecoded).mae, mse: errors.mse, mae: errors.mae };
   const figures = {
     voxels,
-    ...{ reconstruction: l1 / count, mse: squared / count, mae: absolute / count },
+    ...(voxels > 0 ? means : { reconstruction: 0, mse: 0, mae: 0 }),
     ...{ commitment: commitment.dataSync()[0]!, quantiser: loss.dataSync()[0]! },
-    ...similarity(truth, clipped, own, config.patch),
+    ...similarity(ownTruth, clipped, own),
   };
   tf.dispose([y, commitment, loss, codes]);
   return { figures, codes: used, decoded };

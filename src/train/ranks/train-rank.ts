@@ -1,8 +1,8 @@
 import { storeActivationsIn } from '../../compute/contract/registry';
 import { useBackend } from '../../compute/use-backend';
 import { InvalidConfig, RunFailed } from '../../errors';
+import { fitsSsim, TAPS } from '../../fidelity/ssim';
 import { fewLatents } from '../../model/supply';
-import { fitsSsim, TAPS } from '../../patch/ssim';
 import type { Collective } from '../collective/collective';
 import { loadData, type TrainingData } from '../data/loader';
 import { type Cursor, Sampler } from '../data/sampler';

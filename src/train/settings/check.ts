@@ -1,8 +1,8 @@
 import { type ConfigProblem, InvalidConfig } from '../../errors';
+import { fitsSsim, TAPS } from '../../fidelity/ssim';
 import { checkPatch, problemsIn, readModelConfig } from '../../model/config';
 import { checkDiscriminators, ganSettings } from '../../model/discriminators/config';
 import { howToGetPerceptual } from '../../model/perceptual';
-import { fitsSsim, TAPS } from '../../patch/ssim';
 import { defaultsOf, readSettings, withoutUndefined } from '../../setting';
 import type { RunConfig } from './config';
 import { bestMetrics } from './measures';

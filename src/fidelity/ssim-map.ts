@@ -1,12 +1,12 @@
 import { expectLength, type VoxelSource } from '../patch/extract';
-import { expectLow, expectRange, expectSameLength } from '../patch/pair';
-import { gaussianTaps, K1, K2, type SsimOptions } from '../patch/ssim';
 import type { Vec3 } from '../volume/vec3';
+import { expectLow, expectRange, expectSameLength } from './pair';
+import { gaussianTaps, K1, K2, type SsimOptions } from './ssim';
 
 /**
- * SSIM at every voxel, by the windows of `ssim`; NaN within five voxels of the volume's edge, where a window would
- * reach over it, and where the reference has a NaN in the window. Its mean over the rest is `ssim`. Takes memory of some six volumes in double precision: it is for
- * looking where a reconstruction fails, not for measuring large volumes.
+ * SSIM at every voxel, over the windows of `ssim`. It is NaN within five voxels of the volume's edge, where a window
+ * would reach over it, and where the reference has a NaN in the window; its mean over the rest is `ssim`. It shows where
+ * a reconstruction fails and needs the memory of some six volumes in double precision: to measure, use `ssim`.
  *
  * @returns `[z, y, x]`
  */

@@ -1,8 +1,8 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { Axis, Grid } from '../patch/grid';
-import { expectSameLength, type WindowOption } from '../patch/pair';
-import { ErrorSums } from './metrics';
+import { knownErrors } from './error-sums';
+import { expectSameLength, type IntensityRange } from './pair';
 import { patchBorders } from './seam';
 import { ssimMap } from './ssim-map';
 
@@ -18,14 +18,14 @@ export interface DistanceRow {
   readonly ssim: number;
 }
 
-export interface DistanceOptions extends WindowOption {
-  /** The last row holds all voxels at least so far; default 12. */
+export interface DistanceOptions extends IntensityRange {
+  /** The last row holds all voxels at this distance or more; default 12. */
   readonly reach?: number;
 }
 
 /**
- * PSNR, MAE and SSIM by the distance to the nearest patch border on any axis. Where blending hides the borders the
- * three hardly change with it. Voxels at which the reference is NaN are left out.
+ * PSNR, MAE and SSIM by the distance to the nearest patch border on any axis. They hardly change with it where
+ * blending hides the borders. Voxels at which the reference is NaN do not count.
  *
  * @param reference the volume of the grid, `[z, y, x]`
  * @throws InvalidArgument where the grid has no border inside the volume
@@ -41,13 +41,13 @@ export function qualityByDistance(
   expectLength('reference', reference as VoxelSource, distances.length, 'the volume of the grid');
   const similarity = ssimMap(reference, candidate, { shape: grid.volume, dataRange, low });
   return Array.from({ length: reach + 1 }, (_, distance): DistanceRow | undefined => {
-    const places = indicesOf(distances, distance).filter((place) => !Number.isNaN(reference[place]!));
-    if (places.length === 0) return undefined;
-    const errors = new ErrorSums().add(pick(reference, places), pick(candidate, places));
+    const places = indicesOf(distances, distance);
+    const errors = knownErrors(pick(reference, places), pick(candidate, places));
+    if (errors.count === 0) return undefined;
     const local = pick(similarity, places).filter((value) => !Number.isNaN(value));
     return {
       distance,
-      voxels: places.length,
+      voxels: errors.count,
       psnr: errors.psnr({ dataRange }),
       mae: errors.mae,
       ssim: local.reduce((sum, value) => sum + value, 0) / local.length,

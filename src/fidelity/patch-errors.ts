@@ -1,8 +1,7 @@
 import { expectLength, extractPatch } from '../patch/extract';
 import { type Grid, patchStart } from '../patch/grid';
 import type { Vec3 } from '../volume/vec3';
-import { known } from './known';
-import { ErrorSums } from './metrics';
+import { knownErrors } from './error-sums';
 
 /** How far a reconstruction is from its original within one patch of the grid. */
 export interface PatchRow {
@@ -16,8 +15,8 @@ export interface PatchRow {
 }
 
 /**
- * The error within every patch of a grid, the worst (by RMSE) first. Both volumes `[z, y, x]`, clipped to the window
- * that the metrics are meant for. Voxels at which the reference is NaN are left out; a patch of nothing else is last.
+ * The errors within every patch of a grid, the worst (by RMSE) first. Both volumes are `[z, y, x]`, clipped to the
+ * intensity window. Voxels at which the reference is NaN do not count; a patch of nothing else comes last.
  */
 export function patchErrors(
   reference: Float32Array,
@@ -27,8 +26,7 @@ export function patchErrors(
 ): PatchRow[] {
   expectLength('candidate', candidate, reference.length, 'as the reference');
   const rows = Array.from({ length: grid.patches }, (_, index): PatchRow => {
-    const [own, made] = known(extractPatch(reference, grid, index), extractPatch(candidate, grid, index));
-    const sums = own.length > 0 ? new ErrorSums().add(own, made) : new ErrorSums();
+    const sums = knownErrors(extractPatch(reference, grid, index), extractPatch(candidate, grid, index));
     const start = patchStart(grid, index);
     return { index, start, psnr: sums.psnr({ dataRange }), mae: sums.mae, rmse: sums.rmse };
   });

@@ -1,9 +1,9 @@
 import { InvalidArgument } from '../errors';
 import { instantiate, newMemory, simdModule } from '../memory/simd';
+import { expectLength, type VoxelSource } from '../patch/extract';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
-import { expectLength, type VoxelSource } from './extract';
-import { expectLow, expectRange, expectSameLength, type WindowOption } from './pair';
+import { expectLow, expectRange, expectSameLength, type IntensityRange } from './pair';
 
 /** Wang et al. 2004: an 11-tap gaussian of standard deviation 1.5 and the two stabilising constants. */
 const SIGMA = 1.5;
@@ -30,16 +30,16 @@ interface SsimLoops {
   ): void;
 }
 
-export interface SsimOptions extends WindowOption, LongCall {
+export interface SsimOptions extends IntensityRange, LongCall {
   /** Size of the volumes in voxels, at least 11 on every axis. */
   readonly shape: Vec3;
 }
 
 /**
- * Mean structural similarity of two volumes over 3D gaussian windows. It is scikit-image's
- * `structural_similarity(gaussian_weights=True, use_sample_covariance=False)` of the data less `low`: windows that would
- * reach over the border are left out of the mean, and so are those in which the reference has a NaN. Computed plane by
- * plane in double precision, in memory of about 30 planes.
+ * Mean structural similarity of two volumes over 3D gaussian windows. It equals scikit-image's
+ * `structural_similarity(gaussian_weights=True, use_sample_covariance=False)` of the data minus `low`. Windows that reach
+ * over the border, or in which the reference has a NaN, do not count. Computed plane by plane in double precision, in
+ * the memory of about 30 planes.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -48,17 +48,31 @@ export interface SsimOptions extends WindowOption, LongCall {
  * ```
  */
 export function ssim(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): number {
-  const [nx, ny, nz] = options.shape;
+  return ssimSums(reference, candidate, options).ssim;
+}
+
+/** The same, with the number of windows. */
+export function ssimSums(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): SsimSums {
+  const sums = new SsimSums(options);
+  eachPlane(reference, candidate, options, (a, b) => sums.addPlane(a, b));
+  return sums;
+}
+
+/** Visits the planes of two volumes in ascending z. */
+export function eachPlane(
+  reference: VoxelSource,
+  candidate: VoxelSource,
+  { shape: [nx, ny, nz], signal, onProgress }: SsimOptions,
+  visit: (reference: VoxelSource, candidate: VoxelSource) => void,
+): void {
   expectSameLength(reference, candidate);
   expectLength('reference', reference, nx * ny * nz, 'the shape given');
-  const sums = new SsimSums(options);
   for (let z = 0; z < nz; z++) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const [from, to] = [z * nx * ny, (z + 1) * nx * ny];
-    sums.addPlane(reference.subarray(from, to), candidate.subarray(from, to));
-    options.onProgress?.({ done: z + 1, total: nz, what: 'planes' });
+    visit(reference.subarray(from, to), candidate.subarray(from, to));
+    onProgress?.({ done: z + 1, total: nz, what: 'planes' });
   }
-  return sums.ssim;
 }
 
 /** Whether a window fits into a volume. */
@@ -84,7 +98,7 @@ export class SsimSums {
   private readonly sums: Float64Array;
   private planes = 0;
 
-  constructor({ shape, dataRange, low = 0 }: WindowOption & { readonly shape: Vec3 }) {
+  constructor({ shape, dataRange, low = 0 }: IntensityRange & { readonly shape: Vec3 }) {
     if (shape.some((n) => !Number.isInteger(n) || n < TAPS)) {
       throw new InvalidArgument('shape', `at least ${TAPS} voxels on every axis`, shape);
     }
@@ -96,7 +110,7 @@ export class SsimSums {
     this.layout = layOut(this.nx, this.ny);
     const memory = newMemory(this.layout.bytes);
     if (!memory) throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
-    this.loops = instantiate(simdModule('patch'), memory);
+    this.loops = instantiate(simdModule('fidelity'), memory);
     const { buffer } = memory;
     this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
     this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);

@@ -1,10 +1,10 @@
 import type { VoxelSource } from '../patch/extract';
-import { expectRange, expectSameLength, type RangeOption } from '../patch/pair';
 import { errorSums, type Sums } from './error-loop';
+import { countUnknown, expectRange, expectSameLength, type RangeOption } from './pair';
 
 /**
- * Errors between a reference and a candidate, summed piece by piece (a slab, a patch), so that volumes need not be in
- * memory whole. Sums are right to about 1e-7 for float32 on both sides, else those of double precision.
+ * Errors between a reference and a candidate, summed piece by piece (a slab, a patch), so that the volumes need not fit
+ * in memory. Sums of float32 values are right to about 1e-7, all others to double precision.
  */
 export class ErrorSums {
   private absolute = 0;
@@ -30,6 +30,7 @@ export class ErrorSums {
     return this.values;
   }
 
+  /** NaN before the first value. */
   get mae(): number {
     return this.absolute / this.values;
   }
@@ -49,8 +50,13 @@ export class ErrorSums {
 
   /** In dB; Infinity for equal data. */
   psnr({ dataRange }: RangeOption): number {
-    return 10 * Math.log10(expectRange(dataRange) ** 2 / this.mse);
+    return psnrOfMse(this.mse, { dataRange });
   }
+}
+
+/** Peak signal-to-noise ratio in dB of a mean squared error. */
+export function psnrOfMse(mse: number, { dataRange }: RangeOption): number {
+  return 10 * Math.log10(expectRange(dataRange) ** 2 / mse);
 }
 
 /**
@@ -76,7 +82,20 @@ export function rmse(reference: VoxelSource, candidate: VoxelSource): number {
   return new ErrorSums().add(reference, candidate).rmse;
 }
 
-/** For other types than float32, which the fast loop does not take. */
+/**
+ * The errors where the reference has a value. A voxel that is NaN in the reference (background after resampling, for
+ * example) has no truth to compare with, so it counts in no measure. A NaN of the candidate does count: a model must
+ * give a value everywhere.
+ */
+export function knownErrors(reference: Float32Array, candidate: Float32Array): ErrorSums {
+  const unknown = countUnknown(reference);
+  if (unknown === reference.length) return new ErrorSums();
+  if (unknown === 0) return new ErrorSums().add(reference, candidate);
+  const has = (_: number, i: number) => !Number.isNaN(reference[i]!);
+  return new ErrorSums().add(reference.filter(has), candidate.filter(has));
+}
+
+/** For all types that the fast loop does not take. */
 function plainErrorSums(reference: VoxelSource, candidate: VoxelSource): Sums {
   let [absolute, squared, greatest] = [0, 0, 0];
   for (let i = 0; i < reference.length; i++) {

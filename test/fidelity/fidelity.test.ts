@@ -2,11 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { confidenceInterval } from '../../src/evaluate/confidence';
-import { ErrorSums, mae, psnr, rmse } from '../../src/evaluate/metrics';
-import { msSsim } from '../../src/evaluate/ms-ssim';
-import { ssimMap } from '../../src/evaluate/ssim-map';
-import { SsimSums, ssim } from '../../src/patch/ssim';
+import { ErrorSums, mae, psnr, rmse } from '../../src/fidelity/error-sums';
+import { msSsim } from '../../src/fidelity/ms-ssim';
+import { SsimSums, ssim } from '../../src/fidelity/ssim';
+import { ssimMap } from '../../src/fidelity/ssim-map';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/volume/vec3';
 
@@ -181,44 +180,4 @@ test('MS-SSIM of opposites is 0, not NaN', () => {
   const [a] = pair(cases[0]!);
   const [up, down] = [a.map((value) => 2 + value), a.map((value) => 2 - value)];
   expect(msSsim(up, down, { shape: cases[0]!.shape, dataRange: 2 })).toBe(0);
-});
-
-describe('confidence intervals', () => {
-  const random = new Random(1, 'volumes');
-  const values = Array.from({ length: 200 }, () => 30 + 2 * random.normal());
-
-  test('are near 1.96 standard errors, and the same for the same seed', () => {
-    const interval = confidenceInterval(values, { seed: 3 });
-    const mean = values.reduce((a, b) => a + b, 0) / values.length;
-    const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1));
-    const half = (1.96 * deviation) / Math.sqrt(values.length);
-    expect(interval.mean).toBeCloseTo(mean, 12);
-    expect(Math.abs(interval.high - mean - half)).toBeLessThan(0.15 * half);
-    expect(Math.abs(mean - interval.low - half)).toBeLessThan(0.15 * half);
-    expect(confidenceInterval(values, { seed: 3 })).toEqual(interval);
-    expect(confidenceInterval(values, { seed: 4 })).not.toEqual(interval);
-  });
-
-  test('grow with the level', () => {
-    const narrow = confidenceInterval(values, { level: 0.5 });
-    const wide = confidenceInterval(values, { level: 0.99 });
-    expect(wide.high - wide.low).toBeGreaterThan(2 * (narrow.high - narrow.low));
-  });
-
-  test('are none where too few volumes allow their level: of two, an interval is least and greatest alone', () => {
-    const none = { low: Number.NaN, high: Number.NaN };
-    expect(confidenceInterval([31])).toEqual({ mean: 31, ...none, count: 1 });
-    expect(confidenceInterval([30, 32])).toEqual({ mean: 31, ...none, count: 2 });
-    expect(confidenceInterval([1, 2, 3, 4, 5]).low).toBeNaN();
-    expect(confidenceInterval([1, 2, 3, 4, 5, 6]).low).toBeLessThan(3);
-    expect(confidenceInterval([1, 2, 3, 4, 5, 6], { level: 0.99 }).low).toBeNaN();
-    expect(confidenceInterval([30, 32], { level: 0.5 }).high).toBeGreaterThan(31);
-  });
-
-  test('refuse what has no mean', () => {
-    expect(() => confidenceInterval([])).toThrow(InvalidArgument);
-    expect(() => confidenceInterval([30, Infinity])).toThrow(InvalidArgument);
-    expect(() => confidenceInterval([30], { level: 1 })).toThrow(InvalidArgument);
-    expect(() => confidenceInterval([30], { resamples: 0 })).toThrow(InvalidArgument);
-  });
 });

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { SimdThreads } from '../memory/simd-threads';
 import { memoryOf, VoxelMemory } from '../memory/voxel-memory';
 
-/** The function of simd/index.ts; addresses are in bytes, the sums are those of `Sums`, in its order. */
+/** The function of simd/errors.ts; addresses are in bytes, the sums are those of `Sums`, in its order. */
 interface ErrorLoops {
   sumErrors(a: number, b: number, n: number, sums: number): void;
 }
@@ -18,13 +18,13 @@ export interface Sums {
 const SUMS_BYTES = 24;
 /** Few enough values that a piece of both arrays stays in a core's second cache on its way. */
 const PIECE = 2 ** 15;
-/** What a thread takes at a time, and how much there must be that another thread is worth waking. */
+/** Values that a thread takes at a time; with fewer, waking a second thread costs more than it saves. */
 const SHARE = 2 ** 18;
 const MOST_THREADS = 4;
 
 /**
- * Errors of two arrays of equal length, sums right to about 1e-7. Arrays in one `VoxelMemory` are read where they lie, by
- * several threads; others go through WebAssembly's memory piece by piece, which one thread does.
+ * Errors of two arrays of equal length; the sums are right to about 1e-7. Several threads read arrays in one
+ * `VoxelMemory` where they lie. Other arrays are copied piece by piece into WebAssembly's memory, by one thread.
  */
 export function errorSums(reference: Float32Array, candidate: Float32Array): Sums {
   const memory = memoryOf(reference);
@@ -48,7 +48,7 @@ function sumsInMemory(reference: Float32Array, candidate: Float32Array, memory: 
         address + share * SUMS_BYTES,
       ] as const;
       if (threads) threads.send(0, call);
-      else memory.loops<ErrorLoops>('evaluate').sumErrors(...call);
+      else memory.loops<ErrorLoops>('fidelity').sumErrors(...call);
     }
     threads?.finish();
     return total(sums);
@@ -67,7 +67,7 @@ function total(sums: Float64Array): Sums {
   return { absolute, squared, greatest };
 }
 
-/** The threads of a memory wait for the next call, and end when the memory is gone. */
+/** The threads of a memory wait for the next call and end when the memory is collected. */
 const threadsOf = new WeakMap<VoxelMemory, SimdThreads>();
 const ended = new FinalizationRegistry<SimdThreads>((threads) => threads.end());
 
@@ -75,7 +75,7 @@ function threadsOn(memory: VoxelMemory): SimdThreads {
   let threads = threadsOf.get(memory);
   if (!threads) {
     const count = Math.min(MOST_THREADS, availableParallelism());
-    threads = new SimdThreads('evaluate', memory, ['sumErrors'], count);
+    threads = new SimdThreads('fidelity', memory, ['sumErrors'], count);
     threadsOf.set(memory, threads);
     ended.register(memory, threads);
   }
@@ -112,6 +112,6 @@ function makePieces(): Pieces {
     reference,
     candidate,
     sums: new Float64Array(sums.buffer, sums.byteOffset, 3),
-    loops: memory.loops('evaluate'),
+    loops: memory.loops('fidelity'),
   };
 }

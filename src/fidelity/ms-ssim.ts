@@ -1,8 +1,8 @@
 import { InvalidArgument } from '../errors';
-import { expectLength, type VoxelSource } from '../patch/extract';
-import { expectSameLength, type WindowOption } from '../patch/pair';
-import { type SsimOptions, SsimSums, TAPS } from '../patch/ssim';
+import type { VoxelSource } from '../patch/extract';
 import type { Vec3 } from '../volume/vec3';
+import type { IntensityRange } from './pair';
+import { eachPlane, type SsimOptions, SsimSums, TAPS } from './ssim';
 
 /** The weights of the scales from fine to coarse, of Wang, Simoncelli and Bovik, "Multi-scale SSIM", 2003. */
 const WEIGHTS = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
@@ -18,9 +18,6 @@ export interface MsSsimOptions extends SsimOptions {
  * scales). Between scales 2 x 2 x 2 voxels become their mean. Computed plane by plane.
  */
 export function msSsim(reference: VoxelSource, candidate: VoxelSource, options: MsSsimOptions): number {
-  const [nx, ny, nz] = options.shape;
-  expectSameLength(reference, candidate);
-  expectLength('reference', reference, nx * ny * nz, 'the shape given');
   const scales = options.scales ?? Math.max(1, mostScales(options.shape));
   if (!Number.isInteger(scales) || scales < 1 || scales > WEIGHTS.length) {
     throw new InvalidArgument('scales', `a whole number, 1 to ${WEIGHTS.length}`, scales);
@@ -30,12 +27,7 @@ export function msSsim(reference: VoxelSource, candidate: VoxelSource, options: 
     throw new InvalidArgument('shape', least, options.shape);
   }
   const finest = new Scale(options.shape, options, scales);
-  for (let z = 0; z < nz; z++) {
-    options.signal?.throwIfAborted();
-    const [from, to] = [z * nx * ny, (z + 1) * nx * ny];
-    finest.addPlane(reference.subarray(from, to), candidate.subarray(from, to));
-    options.onProgress?.({ done: z + 1, total: nz, what: 'planes' });
-  }
+  eachPlane(reference, candidate, options, (a, b) => finest.addPlane(a, b));
   const weights = WEIGHTS.slice(0, scales);
   const total = weights.reduce((a, b) => a + b, 0);
   // Anticorrelated volumes have negative factors, of which no fractional power is real: they count as 0.
@@ -58,11 +50,11 @@ class Scale {
   private readonly coarser: Scale | undefined;
   private readonly pooled: readonly [PlanePool, PlanePool] | undefined;
 
-  constructor(shape: Vec3, window: WindowOption, scales: number) {
-    this.sums = new SsimSums({ ...window, shape });
+  constructor(shape: Vec3, range: IntensityRange, scales: number) {
+    this.sums = new SsimSums({ ...range, shape });
     if (scales === 1) return;
     const [nx, ny, nz] = shape;
-    this.coarser = new Scale([nx >> 1, ny >> 1, nz >> 1], window, scales - 1);
+    this.coarser = new Scale([nx >> 1, ny >> 1, nz >> 1], range, scales - 1);
     this.pooled = [new PlanePool(nx, ny), new PlanePool(nx, ny)];
   }
 

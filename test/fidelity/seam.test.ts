@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { patchBorders, seamEnergy, seamProfile } from '../../src/evaluate/seam';
+import { patchBorders, seamEnergy, seamProfile } from '../../src/fidelity/seam';
 import { blendPatches } from '../../src/patch/blend';
 import { extractPatches } from '../../src/patch/extract';
 import { planGrid } from '../../src/patch/grid';
