@@ -5,6 +5,7 @@ import { addBackend } from './cli/backend';
 import { addBench } from './cli/bench';
 import { addCodes } from './cli/codes';
 import { addCompare } from './cli/compare';
+import { addConfig } from './cli/config';
 import { addDoctor } from './cli/doctor';
 import { addEvaluate } from './cli/evaluate';
 import { exitCodeOf, nameRefusedOptions, tellFailure } from './cli/failure';
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
     addPlan,
     addPrepare,
     addTrain,
+    addConfig,
     addEvaluate,
     addCompare,
     addCodes,

@@ -63,6 +63,7 @@ export {
   numberText,
   summaryMeasures,
 } from './train/settings/measures';
+export { listSettings, type SettingEntry, settingsYaml, taken } from './train/settings/reference';
 export {
   type RunResult,
   type RunSummary,

@@ -1,7 +1,8 @@
 import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgument, presets, train } from '../index';
-import { prepareRun, readConfig, runRank, supervise } from '../internal';
+import { listSettings, prepareRun, readConfig, runRank, supervise } from '../internal';
+import { settingLines } from './config';
 import { follow, summary } from './follow';
 import { addRuns } from './runs';
 import { answer, parseCount } from './terminal';
@@ -19,6 +20,7 @@ export function addTrain(program: Command): void {
     .option('--prepare', "make the run's folder only, for ranks that torchrun, Slurm or Kubernetes starts")
     .option('--detach', 'return at once; follow with: npx patchwise runs show')
     .option('--json', 'print one JSON value')
+    .addHelpText('after', () => ['', 'Settings:', ...settingLines(listSettings())].join('\n'))
     .action(async (file: string | undefined, options: TrainCommandOptions) => {
       const overrides = [
         ...(options.preset ? [`preset=${options.preset}`] : []),
