@@ -45,7 +45,7 @@ export async function replaceFileSlowly(
   path: string,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const temporary = temporaryBeside(path, 'part');
+  const temporary = writeTo('path', path, () => temporaryBeside(path, 'part'));
   const file = await open(temporary, 'wx').catch((error: unknown) => {
     throw placeError('path', path, error);
   });
@@ -63,7 +63,9 @@ export async function replaceFileSlowly(
 
 /** A file in the same folder. Its name is short, because that of `path` may be as long as a name can be. */
 function temporaryBeside(path: string, extension: string): string {
-  lstatSync(path, { throwIfNoEntry: false }); // throws for a name that is too long, before the work is done
+  // Before the work is done: this throws for a name that is too long, and a file cannot replace a folder.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new InvalidArgument('path', 'a file', `the folder ${path}`);
   return join(dirname(path), `.${randomUUID()}.${extension}`);
 }
 

@@ -1,47 +1,13 @@
 #!/usr/bin/env node
 import './early-signals';
-import { Command } from 'commander';
-import { addBackend } from './cli/backend';
-import { addBench } from './cli/bench';
-import { addCodes } from './cli/codes';
-import { addCompare } from './cli/compare';
-import { addConfig } from './cli/config';
-import { addDoctor } from './cli/doctor';
-import { addEvaluate } from './cli/evaluate';
-import { exitCodeOf, nameRefusedOptions, tellFailure } from './cli/failure';
-import { addInterchange } from './cli/interchange';
-import { addNotebook } from './cli/notebook';
-import { addPlan } from './cli/plan';
-import { addPrepare } from './cli/prepare';
-import { addTrain } from './cli/train';
-import { version } from './index';
+import { exitCodeOf, tellFailure } from './cli/failure';
+import { createProgram } from './cli/program';
 
 async function main(): Promise<void> {
-  const program = new Command('patchwise')
-    .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
-    .version(version())
-    .exitOverride()
-    .showHelpAfterError('(add --help for what is allowed)');
-  for (const add of [
-    addPlan,
-    addPrepare,
-    addTrain,
-    addConfig,
-    addEvaluate,
-    addCompare,
-    addCodes,
-    addInterchange,
-    addNotebook,
-    addBackend,
-    addBench,
-    addDoctor,
-  ])
-    add(program);
-  nameRefusedOptions(program);
   endWithoutReader(process.stdout);
   endWithoutReader(process.stderr);
   try {
-    await program.parseAsync();
+    await createProgram().parseAsync();
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     const told = tellFailure(error);

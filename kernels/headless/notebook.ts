@@ -41,10 +41,13 @@ const INJECTED = 'injected-parameters';
 
 /** Reads a notebook of format 4. @throws UnreadableFile for anything else. */
 export async function readNotebook(path: string): Promise<Notebook> {
-  const text = (await readFile(path, 'utf8')).replace(/^\ufeff/, '');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    const found = { ENOENT: 'nothing there', ENOTDIR: 'nothing there', EISDIR: 'a folder' }[error.code ?? ''];
+    throw found === undefined ? error : new UnreadableFile(path, 'a notebook', found, { cause: error });
+  });
   let notebook: Partial<Notebook> | null;
   try {
-    notebook = JSON.parse(text) as Partial<Notebook> | null;
+    notebook = JSON.parse(text.replace(/^\ufeff/, '')) as Partial<Notebook> | null;
   } catch (error) {
     throw new UnreadableFile(path, 'a notebook', 'text that is not JSON', { cause: error });
   }

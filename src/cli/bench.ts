@@ -3,6 +3,7 @@ import type { BenchReport } from '../../bench/report';
 import type { Device } from '../../bench/step-sides';
 import { type Checkpointing, InvalidArgument, type LongCall, type Precision, type Vec3 } from '../index';
 import { checkpointings } from '../internal';
+import { fileToRead } from './paths';
 import { answer, columns, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 interface BenchOptions {
@@ -58,6 +59,7 @@ export function addBench(program: Command): void {
     .option(
       '--data <file>',
       'gan, quantisers: NIfTI file to train on; default the chest CT beside the project',
+      fileToRead('a NIfTI file'),
     )
     .option('--batch <n>', 'step: patches of a step; default 1', parseCount)
     .option('--threads <n>', 'step: threads of each side; default 2', parseCount)

@@ -12,6 +12,7 @@ import {
 } from '../index';
 import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
+import { fileToRead, fileToWrite, folderToWrite } from './paths';
 import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWindow } from './terminal';
 
 export function addCodes(program: Command): void {
@@ -20,7 +21,11 @@ export function addCodes(program: Command): void {
     .description('volumes as the codes of a trained model: NIfTI files, folders of them, or a dataset')
     .argument('<run>', 'run id, run folder or checkpoint folder')
     .argument('<volumes...>', 'what to encode')
-    .requiredOption('-o, --out <folder>', 'where <name>.npz files are written; numpy.load opens them')
+    .requiredOption(
+      '-o, --out <folder>',
+      'where <name>.npz files are written; numpy.load opens them',
+      folderToWrite('a folder'),
+    )
     .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
     .option(
       '--intensity <name | low,high>',
@@ -49,8 +54,8 @@ export function addCodes(program: Command): void {
   program
     .command('decode')
     .description('the volume of codes, as `reconstruct` would make it of the original')
-    .argument('<codes>', 'an .npz file of encode')
-    .argument('<output>', 'where to write: .nii or .nii.gz')
+    .argument('<codes>', 'an .npz file of encode', fileToRead('an .npz file of encode'))
+    .argument('<output>', 'where to write: .nii or .nii.gz', fileToWrite('a NIfTI file'))
     .option('--model <run>', 'run or checkpoint, if it is no longer where it was')
     .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
     .option(

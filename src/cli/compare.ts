@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { compareRuns, type IntensitySpec, type Vec3, type WindowName, windowNames } from '../index';
 import { runComparisonTables } from '../internal';
-import { answer, interruptible, parseParts, parseVec3, parseWindow } from './terminal';
+import { answer, interruptible, parseParts, parseVec3, parseWindow, tellLeftOut } from './terminal';
 
 export function addCompare(program: Command): void {
   program
@@ -27,6 +27,7 @@ export function addCompare(program: Command): void {
     .action(async (runs: string[], options: CompareCommandOptions) => {
       const { json, ...rest } = options;
       const comparison = await compareRuns(runs, { ...rest, ...interruptible('compare') });
+      tellLeftOut(comparison.leftOut);
       answer(json, comparison, () => [
         runComparisonTables(comparison)
           .map((table) => table.toText())

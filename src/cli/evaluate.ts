@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
@@ -11,8 +12,9 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
-import { evaluationTables, type MirrorAxis, mirrorAxes } from '../internal';
+import { evaluationTables, isDataset, type MirrorAxis, mirrorAxes } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
+import { fileToWrite, folderToWrite } from './paths';
 import {
   answer,
   interruptible,
@@ -22,6 +24,7 @@ import {
   parseVec3,
   parseWhole,
   parseWindow,
+  tellLeftOut,
 } from './terminal';
 
 const niftiNames = /\.(nii|hdr|img)(\.gz)?$/i;
@@ -36,12 +39,14 @@ export function addEvaluate(program: Command): void {
       .description('pass a volume through a trained model, patch by patch, and blend')
       .argument('<run>', 'run id, run folder or checkpoint folder')
       .argument('<volume>', 'NIfTI file')
-      .argument('<output>', 'where to write: .nii or .nii.gz, or the folder of a dataset to add it to')
+      .argument(
+        '<output>',
+        'where to write: .nii or .nii.gz, or the folder of a dataset to add it to',
+        fileOrDataset,
+      )
       .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian'),
   ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
     const { canonical, index, channel, json, ...rest } = options;
-    if (!niftiNames.test(output) && otherFormats.test(output))
-      throw new InvalidArgument('output', 'a .nii or .nii.gz file, or the folder of a dataset', output);
     const volume = await readVolume(file, { canonical, index, channel });
     const settings = { ...rest, ...interruptible('reconstruct') };
     const toFile = niftiNames.test(output);
@@ -72,13 +77,24 @@ export function addEvaluate(program: Command): void {
       windows: window,
       ...interruptible('evaluate'),
     });
-    for (const { file, reason } of evaluation.leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
+    tellLeftOut(evaluation.leftOut);
     answer(json, evaluation, () =>
       evaluationTables(evaluation)
         .map((table) => table.toText())
         .join('\n\n'),
     );
   });
+}
+
+/** Where a reconstruction goes. */
+function fileOrDataset(path: string): string {
+  if (niftiNames.test(path)) return fileToWrite('a NIfTI file')(path);
+  const expected = 'a .nii or .nii.gz file, or the folder of a dataset';
+  if (otherFormats.test(path)) throw new InvalidArgument('output', expected, path);
+  folderToWrite(expected)(path);
+  if (existsSync(path) && readdirSync(path).length > 0 && !isDataset(path))
+    throw new InvalidArgument('output', `${expected}, but this folder holds something else`, path);
+  return path;
 }
 
 /** The options that both commands share. */

@@ -10,6 +10,7 @@ import {
 } from '../index';
 import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
+import { fileToRead, folderToWrite } from './paths';
 import { answer, parseCount, parseVec3, parseWindow } from './terminal';
 
 const formats = ['safetensors', 'onnx'];
@@ -42,8 +43,8 @@ export function addInterchange(program: Command): void {
   program
     .command('import')
     .description('a PyTorch VQ-GAN (safetensors of its state_dict) as a checkpoint that other commands take')
-    .argument('<file>', 'safetensors')
-    .argument('<folder>', 'where the checkpoint is written')
+    .argument('<file>', 'safetensors', fileToRead('a safetensors file'))
+    .argument('<folder>', 'where the checkpoint is written', folderToWrite('a folder'))
     .option('--prefix <text>', 'what the names of the model start with, where the file holds several')
     .option(
       '--downsample <x,y,z>',

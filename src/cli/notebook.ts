@@ -4,6 +4,7 @@ import type { Notebook, Output } from '../../kernels/headless/notebook';
 import type { NotebookEvent } from '../../kernels/headless/run-notebook';
 import type { EngineName } from '../../kernels/install/install';
 import { InvalidArgument } from '../index';
+import { eachOf, fileOrFolderToRead, fileToRead, fileToWrite, folderToRead, folderToWrite } from './paths';
 import { answer, interruptible, parseCount, parseNumber, parsePositive, parseWhole } from './terminal';
 
 export function addNotebook(program: Command): void {
@@ -11,11 +12,19 @@ export function addNotebook(program: Command): void {
   notebook
     .command('run')
     .description('execute a notebook on our kernel, without Python')
-    .argument('<file>', '.ipynb')
+    .argument('<file>', '.ipynb', fileToRead('a notebook'))
     .option('-p, --parameter <name=value...>', 'set a variable of the cell tagged "parameters"')
-    .option('--volume <file>', 'a CT as NIfTI: short for -p volume=<file>')
-    .option('-o, --output <file>', 'executed notebook, - for stdout (default: reports/<name>.ipynb)')
-    .option('--html [file]', 'also write one self-contained HTML report (default: reports/<name>.html)')
+    .option('--volume <file>', 'a CT as NIfTI: short for -p volume=<file>', fileToRead('a NIfTI file'))
+    .option(
+      '-o, --output <file>',
+      'executed notebook, - for stdout (default: reports/<name>.ipynb)',
+      fileToWrite('a notebook'),
+    )
+    .option(
+      '--html [file]',
+      'also write one self-contained HTML report (default: reports/<name>.html)',
+      fileToWrite('a report'),
+    )
     .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (file: string, options: NotebookOptions) => {
@@ -66,7 +75,7 @@ export function addNotebook(program: Command): void {
   notebook
     .command('test')
     .description('run notebooks and say which of them pass: no cell fails but those tagged raises-exception')
-    .argument('<paths...>', '.ipynb files, or folders of them')
+    .argument('<paths...>', '.ipynb files, or folders of them', eachOf(fileOrFolderToRead('notebooks')))
     .option(
       '-p, --parameter <name=value...>',
       'set a variable in the notebooks that have a cell tagged "parameters"',
@@ -118,7 +127,7 @@ export function addNotebook(program: Command): void {
     .description('make the kernel and the figures known to Jupyter')
     .option('--user', 'for this user (the default)')
     .option('--sys-prefix', 'into the Python environment on the path')
-    .option('--prefix <dir>', 'into share/jupyter below a folder')
+    .option('--prefix <dir>', 'into share/jupyter below a folder', folderToWrite('a folder'))
     .addOption(new Option('--engine <name>', 'what compiles and runs cells').choices(['typescript', 'tslab']))
     .option('--json', 'print one JSON value')
     .action(async (options: KernelOptions) => {
@@ -134,12 +143,14 @@ export function addNotebook(program: Command): void {
     .description('take them away again')
     .option('--user', 'for this user (the default)')
     .option('--sys-prefix', 'from the Python environment on the path')
-    .option('--prefix <dir>', 'from share/jupyter below a folder')
+    .option('--prefix <dir>', 'from share/jupyter below a folder', folderToRead('a folder'))
     .option('--json', 'print one JSON value')
     .action(async (options: KernelOptions) => {
       const { uninstallKernel } = await import('../../kernels/install/install.js');
       const removed = await uninstallKernel(options);
-      answer(options.json, removed, () => removed.map((path) => `removed ${path}`));
+      answer(options.json, removed, () =>
+        removed.length ? removed.map((path) => `removed ${path}`) : 'not installed',
+      );
     });
   kernel
     .command('list')

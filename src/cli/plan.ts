@@ -25,6 +25,7 @@ import {
   readConfig,
   resolveConfig,
 } from '../internal';
+import { fileToRead, fileToWrite } from './paths';
 import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
 
 /** What a CUDA context, cuDNN's workspace and a fragmented allocator may take of a GPU. Not measured. */
@@ -36,7 +37,11 @@ export function addPlan(program: Command): void {
   program
     .command('plan')
     .description('the patch grid of a volume, what a training step needs, and what fits into a GPU')
-    .argument('[config]', 'YAML file with the run configuration, as `train` takes it')
+    .argument(
+      '[config]',
+      'YAML file with the run configuration, as `train` takes it',
+      fileToRead('a YAML file'),
+    )
     .option('--volume <x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
     .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`)
     .option('--model <name>', 'another word for --preset')
@@ -117,7 +122,7 @@ export function addPlan(program: Command): void {
   program
     .command('phantom')
     .description('write a chest phantom in Hounsfield units as NIfTI')
-    .argument('<file>', 'where to write: .nii or .nii.gz')
+    .argument('<file>', 'where to write: .nii or .nii.gz', fileToWrite('a NIfTI file'))
     .option('--shape <x,y,z>', 'size in voxels', parseVec3, [128, 128, 152])
     .option('--seed <n>', 'another seed, another patient', parseWhole, 0)
     .option('--json', 'print one JSON value')

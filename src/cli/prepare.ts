@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type BaselineView, type IntensitySpec, InvalidArgument, prepareDataset, type Vec3 } from '../index';
+import { fileOrFolderToRead, fileToRead, folderToWrite } from './paths';
 import {
   answer,
   interruptible,
@@ -14,8 +15,16 @@ export function addPrepare(program: Command): void {
   program
     .command('prepare')
     .description('make a dataset of NIfTI files that training reads patches from at random (Zarr v3)')
-    .argument('<in>', 'a folder, searched through, or one file: .nii, .nii.gz, .hdr + .img')
-    .argument('<out>', 'the folder of the dataset; called again, only what is new or changed is done')
+    .argument(
+      '<in>',
+      'a folder, searched through, or one file: .nii, .nii.gz, .hdr + .img',
+      fileOrFolderToRead('NIfTI files'),
+    )
+    .argument(
+      '<out>',
+      'the folder of the dataset; called again, only what is new or changed is done',
+      folderToWrite('the folder of a dataset'),
+    )
     .option('--spacing <mm | x,y,z>', 'resample to this voxel size in mm', parseSpacing)
     .option('--no-antialias', 'do not filter axes that lose voxels before they are resampled')
     .option('--window <name | low,high>', 'auto, ctpa, lung, mediastinum, minmax, or two values', parseWindow)
@@ -34,7 +43,11 @@ export function addPrepare(program: Command): void {
       '--patient <regex>',
       "its first group, on a file's path, is the patient; default: up to its number",
     )
-    .option('--csv <file>', 'a table file,patient[,split]; only files in it are prepared')
+    .option(
+      '--csv <file>',
+      'a table file,patient[,split]; only files in it are prepared',
+      fileToRead('a table'),
+    )
     .option('--workers <n>', 'threads; each holds a volume or two', parseCount)
     .option('--json', 'print one JSON value')
     .action(async (input: string, output: string, { window, json, ...options }: PrepareCommandOptions) => {

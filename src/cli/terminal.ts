@@ -33,6 +33,12 @@ export function interruptible(label: string): LongCall {
   return { signal: controller.signal, onProgress: progressBar(label) };
 }
 
+/** Names the volumes that a command was given and could not read. Their absence is a failure, whatever else was done. */
+export function tellLeftOut(leftOut: readonly { readonly file: string; readonly reason: string }[]): void {
+  for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
+  if (leftOut.length > 0) process.exitCode = 1;
+}
+
 /** `256,256,128` or `256x256x128` as [x, y, z]. */
 export function parseVec3(text: string): Vec3 {
   const parts = text.split(/[,x]/).map((part) => (part.trim() === '' ? Number.NaN : Number(part)));

@@ -4,14 +4,21 @@ import { InvalidArgument, presets, train } from '../index';
 import { listSettings, prepareRun, readConfig, runRank, supervise } from '../internal';
 import { settingLines } from './config';
 import { follow, summary } from './follow';
+import { fileToRead, folderToRead } from './paths';
 import { addRuns } from './runs';
 import { answer, parseCount } from './terminal';
+
+const runFolder = folderToRead('the folder of a run');
 
 export function addTrain(program: Command): void {
   program
     .command('train')
     .description('start a training run and show its progress; Ctrl-C ends the display, not the run')
-    .argument('[config]', 'YAML file with the run configuration')
+    .argument(
+      '[config]',
+      'YAML file with the run configuration',
+      fileToRead('a YAML file (volumes are given by --data)'),
+    )
     .option('--preset <name>', `where the configuration starts: ${Object.keys(presets).join(', ')}`)
     .option('--data <path...>', 'NIfTI files, a folder of them, a prepared dataset, or phantom:64x64x76')
     .option('--nproc, --ranks <n>', 'processes that train together', parseCount)
@@ -48,8 +55,8 @@ export function addTrain(program: Command): void {
   program
     .command('rank', { hidden: true })
     .description('one rank of a run; RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT come from the environment')
-    .argument('[dir]', 'folder of the run')
-    .option('--run <dir>', 'the same, for launchers that pass options through')
+    .argument('[dir]', 'folder of the run', runFolder)
+    .option('--run <dir>', 'the same, for launchers that pass options through', runFolder)
     .action(async (dir: string | undefined, options: { run?: string }) => {
       const runDir = dir ?? options.run;
       if (!runDir) throw new InvalidArgument('run', 'the folder of a run', runDir);
@@ -60,7 +67,7 @@ export function addTrain(program: Command): void {
   program
     .command('supervise', { hidden: true })
     .description('start the ranks of a run and watch over them')
-    .requiredOption('--run <dir>', 'folder of the run')
+    .requiredOption('--run <dir>', 'folder of the run', runFolder)
     .action(async (options: { run: string }) => supervise({ runDir: options.run }));
 }
 

@@ -52,9 +52,9 @@ export async function encodeFiles(
 ): Promise<EncodedCohort> {
   const { volumes, leftOut } = volumesOf(input, options.canonical);
   if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
-  writeTo('folder', folder, () => makeFolder(folder));
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
+  writeTo('folder', folder, () => makeFolder(folder));
   const rows: EncodedRow[] = [];
   let counts: Float64Array | undefined;
   let started = performance.now();

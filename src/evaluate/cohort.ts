@@ -1,6 +1,7 @@
+import { UnreadableFile } from '../errors';
 import type { LongCall } from '../progress';
 import { placeOf } from '../train/data/sides';
-import { isOwnFault } from '../volume/fault';
+import { isOwnFault, reasonOf } from '../volume/fault';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 
@@ -30,6 +31,13 @@ export function namedOnce<T>(volumes: readonly T[]): { once: readonly T[]; notes
   return { once, notes: repeats > 0 ? [note] : [] };
 }
 
+/** The error of a cohort of which no volume could be read. */
+export function noneReadable(leftOut: readonly LeftOut[]): UnreadableFile {
+  const [first, ...others] = leftOut as [LeftOut, ...LeftOut[]];
+  const too = others.length > 0 ? `, and ${others.length} others neither` : '';
+  return new UnreadableFile(first.file, 'a volume', `none that can be read${too} (${first.reason})`);
+}
+
 /** Reads the volumes of a cohort one at a time. Those that cannot be read are added to `leftOut` instead. */
 export async function* readCohort<T extends CohortFile>(
   files: readonly T[],
@@ -43,7 +51,7 @@ export async function* readCohort<T extends CohortFile>(
       volume = await source.read();
     } catch (error) {
       if (!isOwnFault(error)) throw error;
-      leftOut.push({ file, reason: error.message });
+      leftOut.push({ file, reason: reasonOf(file, error) });
       continue;
     }
     yield {

@@ -9,9 +9,10 @@ import { attach, Run } from '../train/run';
 import type { RunConfig } from '../train/settings/config';
 import { patientByName } from '../volume/prepare/patients';
 import { readVolume } from '../volume/read';
+import type { LeftOut } from '../volume/store/format';
 import type { Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
-import { namedOnce } from './cohort';
+import { namedOnce, noneReadable, readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import type { ConfidenceOptions } from './confidence';
 import {
@@ -82,15 +83,18 @@ export class RunComparison {
     readonly units: 'HU' | 'file',
     /** What a reader must know to take the figures for what they are. */
     readonly notes: readonly string[],
+    /** Volumes that could not be read, and why; they count in nothing else. */
+    readonly leftOut: readonly LeftOut[],
   ) {}
 }
 
 /**
  * Reconstructs the same volumes with each run, whatever view it was trained on, measures all at the volumes' own
  * resolution, with the same overlap of patches and within one intensity window (the first run's), and compares them
- * patient by patient. No checkpoint is chosen by the volumes that are measured, unless that is asked for.
+ * patient by patient. A volume that cannot be read is left out with its reason. No checkpoint is chosen by the volumes that are measured, unless that is asked for.
  *
- * @throws InvalidArgument for fewer than two runs or no volume; InvalidConfig where the first run held out nothing
+ * @throws InvalidArgument for fewer than two runs or no volume; InvalidConfig where the first run held out nothing;
+ * UnreadableFile where no volume could be read
  */
 export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions = {}): Promise<RunComparison> {
   const named = await attachAll(runs);
@@ -108,8 +112,10 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   const rows: RunRow[] = [];
   const units = new Set<'HU' | 'file'>();
   const total = volumes.length * named.length;
-  for (const { name, patient, read } of volumes) {
-    const volume = await read();
+  const leftOut: LeftOut[] = [];
+  const files = volumes.map((volume) => ({ ...volume, file: volume.name }));
+  for await (const { source, volume } of readCohort(files, leftOut, undefined)) {
+    const { name, patient } = source;
     const made: Reconstruction[] = [];
     for (const { dir } of models) {
       const how = { window, signal, workers, intensity, stride, overlap };
@@ -124,6 +130,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
       rows.push({ ...row, volume: name, patient, seconds: made[i]!.seconds });
     });
   }
+  if (rows.length === 0) throw noneReadable(leftOut);
   if (units.size > 1) notes.push(noCommonUnits);
   const patients = byPatient(units.size > 1 ? rows.map(withoutErrors) : rows);
   const training = await Promise.all(named.map(({ run }) => trainingFigures(run)));
@@ -141,6 +148,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
     ),
     units.size === 1 ? [...units][0]! : 'file',
     [...notes, ...notesOnPatients(patients.length / named.length)],
+    leftOut,
   );
 }
 

@@ -1,4 +1,4 @@
-import { InvalidArgument, UnreadableFile } from '../errors';
+import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
 import { type RunSide, sidesOf } from '../train/data/sides';
@@ -6,7 +6,7 @@ import { readState } from '../train/record/checkpoint';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
-import { namedOnce, readCohort } from './cohort';
+import { namedOnce, noneReadable, readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
 import { chooseCheckpoint } from './pass';
@@ -99,9 +99,7 @@ export async function evaluateFiles(
     rows.push(...compared.metrics.map((row) => ({ ...about, ...row })));
     notes.push(...compared.notes.map((note) => `${source.file}: ${note}`));
   }
-  const [first] = leftOut;
-  if (first && rows.length === 0)
-    throw new UnreadableFile(first.file, 'at least one volume that can be read', first.reason);
+  if (rows.length === 0) throw noneReadable(leftOut);
   const mixed = new Set(rows.map(({ units }) => units)).size > 1;
   if (mixed) notes.push(noCommonUnits);
   const aggregate = aggregateRows(mixed ? rows.map(withoutErrors) : rows, options);

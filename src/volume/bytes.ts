@@ -1,5 +1,6 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { isSystemError, withPath } from '../atomic-file';
@@ -165,9 +166,11 @@ async function* filePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
 }
 
 function folderFound(path: string): string {
-  return holdsDicom(path)
-    ? `a folder of DICOM files; convert it first: ${convertDicom(path)}`
-    : 'a folder; give a file in it';
+  if (holdsDicom(path)) return `a folder of DICOM files; convert it first: ${convertDicom(path)}`;
+  // `prepare` makes these, and so does any other program that writes Zarr.
+  if (existsSync(join(path, 'zarr.json')))
+    return 'a folder in Zarr, such as a prepared dataset; give the NIfTI files that it was made of';
+  return 'a folder; give the NIfTI files in it';
 }
 
 async function openFile(path: string): Promise<FileHandle> {

@@ -12,6 +12,13 @@ export function isOwnFault(error: unknown): error is UnreadableFile | InvalidArg
   return isPatchwiseError(error, 'UnreadableFile') || isPatchwiseError(error, 'InvalidArgument');
 }
 
+/** What is wrong with a file, without its path in front if `file`, which stands beside it, is that path or its end. */
+export function reasonOf(file: string, error: UnreadableFile | InvalidArgument): string {
+  const { message } = error;
+  const path = 'path' in error ? error.path : undefined;
+  return path?.endsWith(file) && message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
+}
+
 /** What the system says of one file: it is not there, may not be read, or is none. */
 const ofOneFile = ['EACCES', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'];
 

@@ -56,7 +56,9 @@ describe('what is given for a volume by mistake is named, with the cure', () => 
 
   it('a folder, and one of DICOM files', async () => {
     mkdirSync(join(folder(), 'series'));
-    await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(/a folder; give a file in it/);
+    await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(
+      /a folder; give the NIfTI files in it/,
+    );
     writeFileSync(join(folder(), 'series/IM1'), file('DICM', 128));
     await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(/folder of DICOM files; .*dcm2niix/);
   });

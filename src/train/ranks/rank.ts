@@ -20,6 +20,7 @@ import { trainRank } from './train-rank';
  */
 export async function runRank(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
   const { runDir } = options;
+  const config = readStoredConfig(runDir);
   outliveLogs();
   const world = worldFromEnvironment(process.env);
   // Backends ask for torchrun's variables, whoever has started this rank.
@@ -36,7 +37,6 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
   const heartbeat = setInterval(() => void report({ type: 'alive', step: progress.step }), 1000);
   let collective: Collective | undefined;
   try {
-    const config = readStoredConfig(runDir);
     if (config.threads) process.env.PATCHWISE_THREADS = String(config.threads);
     collective = await connectCollective({
       world,

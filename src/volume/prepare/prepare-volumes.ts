@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { InvalidArgument, UnreadableFile } from '../../errors';
 import { compiledFile } from '../../package';
-import { isOwnFault } from '../fault';
+import { isOwnFault, reasonOf } from '../fault';
 import { resolveIntensity } from '../intensity';
 import { setIndexAside } from '../store/dataset-index';
 import { errorOf } from '../store/failure';
@@ -52,7 +53,8 @@ export async function prepareVolumes(
       const answer = unchanged ? { result: unchanged } : await threads.run(job);
       if (signal?.aborted) return;
       if ('result' in answer) records.set(source, answer.result);
-      else leftOut.push({ file: source.file, reason: ownFault(errorOf(answer.failed)).message });
+      else
+        leftOut.push({ file: source.file, reason: reasonOf(source.file, ownFault(errorOf(answer.failed))) });
       done++;
       report();
     };
@@ -80,7 +82,7 @@ export async function prepareVolumes(
 }
 
 /** The error, if it is one file's own fault. Throws any other. */
-function ownFault(error: unknown): Error {
+function ownFault(error: unknown): UnreadableFile | InvalidArgument {
   if (isOwnFault(error)) return error;
   throw error;
 }

@@ -3,7 +3,7 @@ import { UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
 import type { IntensitySpec } from '../intensity';
-import { storedIndex, writeRoot } from '../store/dataset-index';
+import { isUnfinished, storedIndex, writeRoot } from '../store/dataset-index';
 import { removeUnfinished } from '../store/files';
 import type { LeftOut, SplitName } from '../store/format';
 import type { Vec3 } from '../vec3';
@@ -11,7 +11,7 @@ import type { BaselineView } from '../view';
 import { lockStore } from './lock';
 import { planPreparation } from './plan';
 import { prepareVolumes } from './prepare-volumes';
-import { dicomNote, notesOn, splitSummary } from './summary';
+import { dicomNote, lostIndex, notesOn, splitSummary } from './summary';
 import { writeIndex } from './write-index';
 
 export interface PrepareOptions extends LongCall {
@@ -83,6 +83,7 @@ export async function prepareDataset(
   try {
     removeUnfinished(output);
     const before = storedIndex(output);
+    const isLost = before === undefined && isUnfinished(output);
     // First, so that one sees what the folder is to become if the call is ended.
     writeRoot(output);
     const outcome = await prepareVolumes(plan, output, options);
@@ -98,7 +99,11 @@ export async function prepareDataset(
       kept: names.filter((name) => outcome.kept.has(name)),
       leftOut,
       split: splitSummary(volumes),
-      notes: [...dicomNote(plan.dicom), ...notesOn(volumes, before, output, options)],
+      notes: [
+        ...dicomNote(plan.dicom),
+        ...(isLost ? [lostIndex] : []),
+        ...notesOn(volumes, before, output, options),
+      ],
     };
   } catch (error) {
     // A thread that died cannot have removed what it wrote, and on a full disk that is in the way.

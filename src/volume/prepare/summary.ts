@@ -47,6 +47,11 @@ export function notesOn(
   return notes;
 }
 
+/** A call that was ended looks the same as a dataset whose index was removed. */
+export const lostIndex =
+  'the dataset had no index (dataset.json): it was removed, or the call before was ended. The split is drawn anew: ' +
+  'measure no model that was trained on an earlier split by this one.';
+
 /** What to do with folders of DICOM files. */
 export function dicomNote(folders: readonly string[]): string[] {
   const [first] = folders;

@@ -6,7 +6,7 @@ import { makeFolder } from '../../make-folder';
 import { allocate, type VoxelArray } from '../datatypes';
 import { storedTypes } from '../header-encode';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
-import { indexBefore, knownSide, setIndexAside, writeEntry } from '../store/dataset-index';
+import { indexBefore, isUnfinished, knownSide, setIndexAside, writeEntry } from '../store/dataset-index';
 import { removeUnfinished, unfinished, writeJson } from '../store/files';
 import {
   formatVersion,
@@ -65,6 +65,8 @@ export async function writeDatasetVolume(
   resolveIntensity(intensity, { data: new Float32Array(1) });
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
     throw new InvalidArgument('dir', `a dataset of version ${formatVersion}, or none`, dir);
+  if (isUnfinished(dir) && !indexBefore(dir))
+    throw new InvalidArgument('dir', `a dataset with its ${indexFile}; prepare it again, to the end`, dir);
   writeTo('dir', dir, () => makeFolder(dir));
   const unlock = await lockStore(dir);
   const temporary = unfinished(join(dir, name));

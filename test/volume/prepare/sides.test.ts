@@ -56,6 +56,20 @@ describe('a patient stays on one side', { timeout: 120_000 }, () => {
     expect(notes).toEqual([]);
   });
 
+  it('or the call says that its index was gone, and the split is drawn anew', async () => {
+    const [input, output] = [join(folder(), 'lost'), join(folder(), 'lost-out')];
+    give(input, 'P1', 'P2', 'P3');
+    expect((await prepareDataset(input, output)).notes).toEqual([]);
+    rmSync(join(output, 'dataset.json'));
+    const volume = phantom({ shape: [12, 12, 12] });
+    const added = writeDatasetVolume(output, volume, [{ z: 0, depth: 12, data: volume.data }], { name: 'x' });
+    await expect(added).rejects.toThrow(/dataset\.json; prepare it again/);
+    const { kept, notes } = await prepareDataset(input, output);
+    expect(kept).toEqual(['P1', 'P2', 'P3']);
+    expect(notes).toEqual([expect.stringMatching(/no index .*drawn anew/)]);
+    expect((await prepareDataset(input, output)).notes).toEqual([]);
+  });
+
   it('in whatever order files come, go and come back', () => {
     for (let history = 0; history < 60; history++) {
       const output = join(folder(), `history-${history}`);

@@ -1,0 +1,80 @@
+/**
+ * What a command finds where a path of its points to. Paths are looked at before the command begins, so that a wrong
+ * one leaves nothing half done. What a file holds is for its reader to say.
+ */
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { InvalidArgument } from '../index';
+
+type Check = (path: string) => string;
+
+/** @param what the file is, with an article */
+export function fileToRead(what: string): Check {
+  return (path) => {
+    const found = kindAt(path);
+    if (found === 'folder') throw refused(path, `${what}, but this is a folder; give a file in it`);
+    if (found === undefined) throw refused(path, `${what}, ${missing}`);
+    return path;
+  };
+}
+
+export function folderToRead(what: string): Check {
+  return (path) => {
+    const found = kindAt(path);
+    if (found === 'file') throw refused(path, `${what}, but this is a file`);
+    if (found === undefined) throw refused(path, `${what}, ${missing}`);
+    return path;
+  };
+}
+
+export function fileOrFolderToRead(what: string): Check {
+  return (path) => {
+    if (kindAt(path) === undefined) throw refused(path, `${what}, ${missing}`);
+    return path;
+  };
+}
+
+export function fileToWrite(what: string): Check {
+  return (path) => {
+    if (kindAt(path) === 'folder')
+      throw refused(path, `${what}, but a folder is there; give the name of a file in it`);
+    return belowFolder(path, what);
+  };
+}
+
+export function folderToWrite(what: string): Check {
+  return (path) => {
+    if (kindAt(path) === 'file') throw refused(path, `${what}, but a file is there; give another place`);
+    return belowFolder(path, what);
+  };
+}
+
+/** Of arguments and options that take several paths. */
+export function eachOf(check: Check): (path: string, before: readonly string[] | undefined) => string[] {
+  return (path, before = []) => [...before, check(path)];
+}
+
+const missing = 'but nothing is there; check the spelling, and the folder that you are in';
+
+function belowFolder(path: string, what: string): string {
+  for (let at = resolve(path); at !== dirname(at); ) {
+    at = dirname(at);
+    const found = kindAt(at);
+    if (found === 'folder') break;
+    if (found === 'file') throw refused(path, `${what}, but ${at} is a file; give another place`);
+  }
+  return path;
+}
+
+/** A device or a pipe counts as a file. What may not be looked at counts as nothing. */
+function kindAt(path: string): 'file' | 'folder' | undefined {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'file';
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(path: string, expected: string): InvalidArgument {
+  return new InvalidArgument('path', expected, path);
+}

@@ -1,0 +1,41 @@
+import { Command } from 'commander';
+import { version } from '../index';
+import { addBackend } from './backend';
+import { addBench } from './bench';
+import { addCodes } from './codes';
+import { addCompare } from './compare';
+import { addConfig } from './config';
+import { addDoctor } from './doctor';
+import { addEvaluate } from './evaluate';
+import { nameRefusedOptions } from './failure';
+import { addInterchange } from './interchange';
+import { addNotebook } from './notebook';
+import { addPlan } from './plan';
+import { addPrepare } from './prepare';
+import { addTrain } from './train';
+
+/** `patchwise` with all its commands. */
+export function createProgram(): Command {
+  const program = new Command('patchwise')
+    .description('Train 3D VQ-GANs on full-resolution CT, patch by patch, in ranks.')
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError('(add --help for what is allowed)');
+  for (const add of [
+    addPlan,
+    addPrepare,
+    addTrain,
+    addConfig,
+    addEvaluate,
+    addCompare,
+    addCodes,
+    addInterchange,
+    addNotebook,
+    addBackend,
+    addBench,
+    addDoctor,
+  ])
+    add(program);
+  nameRefusedOptions(program);
+  return program;
+}
