@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { isAlive, type ProcessIdentity, signalProcess } from '../process-identity';
-import { isHere, livesOn, type Owner, readOwner } from './ranks/claim';
+import { claimRun, isHere, livesOn, type Owner, readOwner } from './ranks/claim';
 import { launchSupervisor } from './ranks/launch';
 import { findCheckpoint } from './record/checkpoint';
 import { RunCourse } from './record/course';
@@ -15,6 +15,7 @@ import { followMetrics, readMetrics } from './record/metrics-reader';
 import { latestRecords } from './record/metrics-tail';
 import { type Pace, paceOf, paceWindow } from './record/pace';
 import { isRunFolder, metricsPath, readStoredConfig, runsRoot, type StoredConfig } from './record/run-folder';
+import { readLogEnds } from './record/run-logs';
 import { knownRunsRoots } from './record/run-roots';
 import {
   hasEnded,
@@ -129,12 +130,24 @@ export class Run {
     return this;
   }
 
-  /** Removes the run's folder with everything in it. @throws InvalidArgument if it has not ended */
+  /** Removes the run's folder with everything in it. @throws InvalidArgument if it has not ended, or another process has it */
   async remove(): Promise<void> {
     const status = readStatus(this.dir);
     if (!hasEnded(status) || processesOf(status).some(isAlive) || (await this.owner()))
       throw this.notEnded(status);
-    await rm(this.dir, { recursive: true, force: true, maxRetries: 3 });
+    // Nobody can resume the run from here on. A resume may have come just before.
+    const claim = await claimRun(this.dir, 'launcher');
+    const removed = join(dirname(this.dir), `.removed-${claim.token}`);
+    try {
+      const now = readStatus(this.dir);
+      if (!hasEnded(now)) throw this.notEnded(now);
+      // At once: whoever waits for the claim must not find half a run.
+      await rename(this.dir, removed);
+    } catch (error) {
+      await claim.release();
+      throw error;
+    }
+    await rm(removed, { recursive: true, force: true, maxRetries: 3 });
   }
 
   /** How fast the run goes and when it will be done; undefined before its second step. */
@@ -172,15 +185,17 @@ export class Run {
     return readLatestSlices(this.dir);
   }
 
-  /** What the supervisor and the ranks wrote, by name: `supervisor`, `rank-0`, … */
+  /**
+   * What the supervisor and the ranks wrote, by name: `supervisor`, `rank-0`, … Of a log of more than 1 MiB it is the end,
+   * after a line that says where the whole log is.
+   */
   async logs(): Promise<Record<string, string>> {
-    const folder = join(this.dir, 'logs');
-    if (!existsSync(folder)) return {};
-    const names = readdirSync(folder).filter((name) => name.endsWith('.log'));
-    const order = (name: string) => (name === 'supervisor.log' ? -1 : Number(/\d+/.exec(name)?.[0] ?? 0));
-    names.sort((a, b) => order(a) - order(b));
+    const ends = Object.entries(readLogEnds(this.dir, 2 ** 20));
     return Object.fromEntries(
-      names.map((name) => [name.slice(0, -4), readFileSync(join(folder, name), 'utf8')]),
+      ends.map(([name, { path, text, before }]) => {
+        const note = before > 0 ? `[the first ${before} bytes are left out; they are in ${path}]\n` : '';
+        return [name, `${note}${text}`];
+      }),
     );
   }
 

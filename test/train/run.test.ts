@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
 import { readState } from '../../src/train/record/checkpoint';
-import { attach, LiveView, listRuns, type Run } from '../../src/train/run';
+import { attach, LiveView, listRuns, Run } from '../../src/train/run';
 import { runsSideBySide } from '../../src/train/side-by-side';
 import { prepareRun, train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom/phantom';
@@ -158,6 +158,38 @@ describe('a run', { timeout: 180_000 }, () => {
     await run.remove();
     expect(existsSync(run.dir)).toBe(false);
     expect((await listRuns()).map(({ id }) => id)).not.toContain(run.id);
+  });
+
+  it.each([0, 5, 50])(
+    'is either removed or resumed, whole, where both are asked %i ms apart',
+    async (apart) => {
+      const run = await train({ ...tiny, steps: 2, validateEvery: 0 });
+      await run.done;
+      await until(() => processesOf(run).length === 0);
+      const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+      const [removed, resumed] = await Promise.allSettled([
+        pause(apart).then(() => run.remove()),
+        new Run(run.dir).resume({ steps: 4 }),
+      ]);
+      expect([removed.status, resumed.status].sort()).toEqual(['fulfilled', 'rejected']);
+      const refused = removed.status === 'rejected' ? removed : (resumed as PromiseRejectedResult);
+      expect(refused.reason).toBeInstanceOf(InvalidArgument);
+      if (removed.status === 'fulfilled') expect(existsSync(run.dir)).toBe(false);
+      else expect(await new Run(run.dir).done).toMatchObject({ state: 'done', step: 4 });
+      expect(readdirSync(dirname(run.dir)).filter((name) => name.startsWith('.removed'))).toEqual([]);
+    },
+  );
+
+  it('gives the ends of logs, in whole lines, however long the logs are', async () => {
+    const run = await train({ ...tiny, steps: 2, validateEvery: 0 });
+    await run.done;
+    const path = join(run.dir, 'logs', 'rank-0.log');
+    truncateSync(path, 3 * 2 ** 30); // sparse
+    appendFileSync(path, `${'ä'.repeat(2 ** 18)}\n${'long\n'.repeat(120_000)}the end\n`);
+    const text = (await run.logs())['rank-0']!;
+    const [note, ...lines] = text.trimEnd().split('\n');
+    expect(note).toBe(`[the first ${statSync(path).size - 600_008} bytes are left out; they are in ${path}]`);
+    expect([lines[0], lines.at(-1), lines.length]).toEqual(['long', 'the end', 120_001]);
   });
 
   it('leaves a checkpoint on SIGUSR1 and goes on', async () => {

@@ -33,7 +33,9 @@ export async function claimRun(runDir: string, role: Owner['role']): Promise<Cla
       writeFileSync(ownerPath(runDir), `${JSON.stringify(owner)}\n`, { flag: 'wx' });
       return new Claim(runDir, owner);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') throw new InvalidArgument('run', 'a run whose folder is there', runDir);
+      if (code !== 'EEXIST') throw error;
     }
     const other = readOwner(runDir);
     // A file that cannot be read yet is just being written.

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { RunFailed } from '../../errors';
 import { makeFolder } from '../../make-folder';
@@ -7,6 +7,7 @@ import { compiledFile, nodeArguments } from '../../package';
 import { identify, signalProcess } from '../../process-identity';
 import { afterSeconds } from '../../timer';
 import { type StoredConfig, writeStoredConfig } from '../record/run-folder';
+import { logEnd } from '../record/run-logs';
 import { processesOf, readStatus, whereWeAre, writeStatus } from '../record/status';
 import { type Claim, claimRun, claimVariable } from './claim';
 
@@ -30,8 +31,8 @@ export async function launchSupervisor(runDir: string, id: string, config?: Stor
   await claim.release();
   const status = readStatus(runDir);
   if (status.state === 'stopped' || status.state === 'done') return;
-  const said = readFileSync(join(runDir, 'logs', 'supervisor.log'), 'utf8')
-    .trim()
+  const said = logEnd(join(runDir, 'logs', 'supervisor.log'), 2 ** 16)
+    .text.trim()
     .split('\n')
     .slice(-5);
   const error = `its supervisor did not come up (${problem}): ${said.join('\n')}`;
