@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
-import { isPatchwiseError, UnavailableBackend, useBackend } from '../src/index';
-import { currentBackend, makeOptimiser, storeActivationsIn, VqGan } from '../src/internal';
+import { isPatchwiseError, presetNamed, UnavailableBackend, useBackend } from '../src/index';
+import { alone, currentBackend, makeOptimiser, Objective, storeActivationsIn, VqGan } from '../src/internal';
 import type { StepSetup } from './step-sides';
 
 interface Entry {
@@ -51,7 +51,7 @@ async function serve(setup: StepSetup & { readonly backend: string }): Promise<v
     const [ms, losses, codes]: [number[], number[], number[][]] = [[], [], []];
     for (let i = 0; i < Number(line); i++) {
       const begun = performance.now();
-      const made = trainStep(model, x, step++);
+      const made = await trainStep(x, step++);
       ms.push(performance.now() - begun);
       losses.push(made.loss);
       codes.push(made.codes);
@@ -72,20 +72,22 @@ function peakOfTensors(): number {
 }
 
 /** As a rank of one trains: on a backend that can, gradients and moments stay there. */
-function stepper({ weights, codebook }: VqGan, { learningRate, clip }: StepSetup) {
-  const optimiser = makeOptimiser(weights, { betas: [0.5, 0.9] }, true);
-  return (model: VqGan, x: tf.Tensor5D, step: number): { loss: number; codes: number[] } => {
-    const { losses, gradients, latents, codes } = model.lossAndGradients(x);
+function stepper(model: VqGan, { learningRate, clip }: StepSetup) {
+  const optimiser = makeOptimiser(model.weights, { betas: [0.5, 0.9] }, true);
+  const objective = new Objective(model, { gan: presetNamed('toy').gan, seed: 0 });
+  return async (x: tf.Tensor5D, step: number): Promise<{ loss: number; codes: number[] }> => {
+    const part = { step, offset: 0, total: x.shape[0], peers: alone };
+    const { losses, gradients, latents, codes } = await objective.lossAndGradients(x, part);
     const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
-    const statistics = codebook.statistics(latents, codes, rows);
+    const statistics = model.quantiser.statistics(latents, codes, rows);
     optimiser.clear();
     for (const [name, gradient] of Object.entries(gradients)) optimiser.add(name, gradient);
     optimiser.clip(clip);
     optimiser.step(learningRate);
     const chosen = [...codes.dataSync()];
     tf.dispose([gradients, latents, codes]);
-    codebook.apply(statistics);
-    return { loss: losses.total, codes: chosen };
+    model.quantiser.apply(statistics);
+    return { loss: losses.loss, codes: chosen };
   };
 }
 

@@ -14,7 +14,7 @@ import {
   type Vec3,
   writeVolume,
 } from '../src/index';
-import { VqGan } from '../src/internal';
+import { alone, Objective, VqGan } from '../src/internal';
 import { type BenchReport, type BenchRow, machine, row } from './report';
 
 export interface StoreBenchOptions extends LongCall {
@@ -107,14 +107,19 @@ async function timed(call: () => Promise<unknown>): Promise<Timed> {
 
 /** What a loader has to keep up with: losses and gradients of one patch, on the fastest backend there is. */
 async function trainingStep(): Promise<() => Promise<void>> {
-  const { model, patch } = presetNamed('toy');
+  const { model: config, patch, gan } = presetNamed('toy');
   await useBackend();
-  const vqgan = new VqGan(model, 0);
-  const { codes, codeDim } = vqgan.codebook;
-  vqgan.codebook.initialise(Float32Array.from({ length: codes * codeDim }, (_, n) => Math.sin(n)));
+  const model = new VqGan(config, 0);
+  const state = model.state();
+  for (const name of ['codebook.embeddings', 'codebook.N', 'codebook.initialised'])
+    state.get(name)!.data.forEach((_, n, data) => {
+      data[n] = name.endsWith('embeddings') ? Math.sin(n) : 1;
+    });
+  model.load(state);
+  const objective = new Objective(model, { gan, seed: 0 });
   return async () => {
     const x = tf.zeros([1, patch[2], patch[1], patch[0], 1]) as tf.Tensor5D;
-    const made = vqgan.lossAndGradients(x);
+    const made = await objective.lossAndGradients(x, { step: 0, offset: 0, total: 1, peers: alone });
     for (const gradient of Object.values(made.gradients)) gradient.dataSync();
     tf.dispose([x, made.gradients, made.latents, made.codes]);
   };

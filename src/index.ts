@@ -110,7 +110,7 @@ export {
 export { PRESETS as presets, type Preset, type PresetName, presetNamed } from './model/presets';
 export type { Quantiser } from './model/quantisers/quantiser';
 export type { QuantiserConfig, QuantiserName } from './model/quantisers/registry';
-export type { Checkpointing } from './model/resblock';
+export type { Checkpointing } from './model/tensor-layers';
 export { version } from './package';
 export {
   type BlendOptions,

@@ -3,11 +3,13 @@ import { replaceFile, replaceFileBy, writeTo } from '../atomic-file';
 import type { ModelSource, PassOptions } from '../evaluate/pass';
 import { makeFolder } from '../make-folder';
 import type { ModelConfig } from '../model/config';
+import { decode } from '../model/decoder';
+import { encode } from '../model/encoder';
 import { codeCount } from '../model/quantisers/registry';
 import { version } from '../package';
 import { writeSafetensors } from '../safetensors';
 import { OnnxGraph } from './onnx/graph';
-import { decoder, encoder } from './onnx/layers';
+import { OnnxLayers } from './onnx/layers';
 import { embedding, quantiser } from './onnx/quantisers';
 import { fromTorch } from './torch';
 import { readTrained, type Trained } from './trained';
@@ -76,10 +78,11 @@ function shapesOf(config: ModelConfig) {
 
 function wholeGraph({ config: { model: config }, arrays }: Trained): OnnxGraph {
   const graph = new OnnxGraph('vqgan');
+  const layers = new OnnxLayers(graph, arrays, config.groups);
   const { vectors, codes } = shapesOf(config);
-  const latents = encoder(graph, arrays, config, graph.input('patch', 'float', FULL));
+  const latents = encode(graph.input('patch', 'float', FULL), layers, config);
   const chosen = quantiser(graph, ours(arrays), config, latents);
-  graph.output(decoder(graph, arrays, config, chosen.quantised), 'reconstruction', 'float', FULL);
+  graph.output(decode(chosen.quantised, layers, config), 'reconstruction', 'float', FULL);
   graph.output(chosen.codes, 'codes', 'int64', codes);
   graph.output(latents, 'latents', 'float', vectors);
   graph.output(chosen.quantised, 'quantised', 'float', vectors);
@@ -91,31 +94,29 @@ function partGraph(
   { config: { model: config }, arrays }: Trained,
 ): OnnxGraph {
   const graph = new OnnxGraph(part);
+  const layers = new OnnxLayers(graph, arrays, config.groups);
   const { vectors, codes } = shapesOf(config);
   switch (part) {
-    case 'encoder':
-      graph.output(
-        encoder(graph, arrays, config, graph.input('patch', 'float', FULL)),
-        ...(['latents', 'float', vectors] as const),
-      );
+    case 'encoder': {
+      const latents = encode(graph.input('patch', 'float', FULL), layers, config);
+      graph.output(latents, 'latents', 'float', vectors);
       break;
+    }
     case 'quantiser': {
       const chosen = quantiser(graph, ours(arrays), config, graph.input('latents', 'float', vectors));
       graph.output(chosen.codes, 'codes', 'int64', codes);
       graph.output(chosen.quantised, 'quantised', 'float', vectors);
       break;
     }
-    case 'embedding':
-      graph.output(
-        embedding(graph, ours(arrays), config, graph.input('codes', 'int64', codes)),
-        ...(['quantised', 'float', vectors] as const),
-      );
+    case 'embedding': {
+      const quantised = embedding(graph, ours(arrays), config, graph.input('codes', 'int64', codes));
+      graph.output(quantised, 'quantised', 'float', vectors);
       break;
-    case 'decoder':
-      graph.output(
-        decoder(graph, arrays, config, graph.input('quantised', 'float', vectors)),
-        ...(['reconstruction', 'float', FULL] as const),
-      );
+    }
+    case 'decoder': {
+      const patch = decode(graph.input('quantised', 'float', vectors), layers, config);
+      graph.output(patch, 'reconstruction', 'float', FULL);
+    }
   }
   return graph;
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chooseCheckpoint, type ModelSource, type PassOptions } from '../evaluate/pass';
 import type { ModelConfig } from '../model/config';
 import { createQuantiser } from '../model/quantisers/registry';
-import { weightShapes } from '../model/vqgan';
+import { weightShapes } from '../model/weight-shapes';
 import type { StateArray } from '../model/weights';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
 import { usedModel } from '../train/record/used-model';

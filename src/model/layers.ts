@@ -1,93 +1,40 @@
-import type * as tf from '@tensorflow/tfjs-core';
-import { conv3d, conv3dTranspose, groupNorm, normSiluConv3d } from '../compute/ops/ops';
-import type { ModelConfig, Stride } from './config';
-import type { WeightShape, Weights } from './weights';
+import type { Stride } from './config';
 
 /** GroupNorm's guard against a zero variance. */
 export const EPSILON = 1e-6;
 
-/** A convolution's weight and bias. They start as in PyTorch: uniform within 1 / sqrt(fan in). */
-export function convWeights(name: string, kernel: number, inputs: number, outputs: number): WeightShape[] {
-  return kernelAndBias(`${name}.conv`, kernel, inputs, outputs, inputs);
+/** The kernel, cubic, and the output's channels of a convolution. */
+export interface ConvolutionSize {
+  readonly kernel: number;
+  readonly channels: number;
+  /** 1 by default. */
+  readonly stride?: Stride;
 }
 
-/** A transposed convolution's weight and bias; PyTorch counts its fan in over the *output* channels. */
-export function convTransposeWeights(
-  name: string,
-  kernel: number,
-  inputs: number,
-  outputs: number,
-): WeightShape[] {
-  return kernelAndBias(`${name}.convt`, kernel, inputs, outputs, outputs);
+/**
+ * The layers that encoder and decoder are made of. Both are written once, as functions over whatever the layers work
+ * on: tensors compute, channels list the weights, shapes forecast the memory, names of values export to ONNX.
+ */
+export interface Layers<T> {
+  /** Convolution by the weights called `name`, padded by replication; an axis of stride 2 becomes half as long. */
+  conv(x: T, name: string, size: ConvolutionSize): T;
+  /** Transposed convolution by the weights called `name`; an axis of stride 2 becomes twice as long. */
+  convTranspose(x: T, name: string, size: ConvolutionSize): T;
+  /** GroupNorm with the scale and shift called `name`, then SiLU. */
+  normSilu(x: T, name: string): T;
+  /** `resBlock`, with whatever belongs around it. */
+  block(x: T, name: string): T;
 }
 
-/** A GroupNorm's scale and shift. */
-export function normWeights(name: string, channels: number): WeightShape[] {
-  return [
-    { name: `${name}.weight`, shape: [channels], start: { constant: 1 } },
-    { name: `${name}.bias`, shape: [channels], start: { constant: 0 } },
-  ];
+/** The layers inside a residual block. */
+export interface BlockLayers<T> {
+  /** `normSilu` called `norm`, then a 3x3x3 convolution called `conv` that keeps the channels. */
+  normSiluConv(x: T, norm: string, conv: string): T;
+  add(a: T, b: T): T;
 }
 
-/** Convolution by the weights called `name`, padded by replication. */
-export function conv(
-  x: tf.Tensor5D,
-  weights: Weights,
-  name: string,
-  stride: Stride = [1, 1, 1],
-): tf.Tensor5D {
-  return conv3d(x, tensor(weights, `${name}.conv.weight`), tensor(weights, `${name}.conv.bias`), { stride });
-}
-
-/** Transposed convolution by the weights called `name`: makes each axis `stride` times as long. */
-export function convTranspose(x: tf.Tensor5D, weights: Weights, name: string, stride: Stride): tf.Tensor5D {
-  return conv3dTranspose(x, tensor(weights, `${name}.convt.weight`), tensor(weights, `${name}.convt.bias`), {
-    stride,
-  });
-}
-
-/** GroupNorm with the scale and shift called `name`, then SiLU. */
-export function normSilu(x: tf.Tensor5D, weights: Weights, name: string, config: ModelConfig): tf.Tensor5D {
-  return groupNorm(x, tensor(weights, `${name}.weight`), tensor(weights, `${name}.bias`), {
-    groups: Math.min(config.groups, x.shape[4]),
-    eps: EPSILON,
-    silu: true,
-  });
-}
-
-/** GroupNorm called `norm`, SiLU and the convolution called `name`, of which only x is kept for the gradient. */
-export function normSiluConv(
-  x: tf.Tensor5D,
-  weights: Weights,
-  norm: string,
-  name: string,
-  config: ModelConfig,
-): tf.Tensor5D {
-  return normSiluConv3d(
-    x,
-    tensor(weights, `${norm}.weight`),
-    tensor(weights, `${norm}.bias`),
-    tensor(weights, `${name}.conv.weight`),
-    tensor(weights, `${name}.conv.bias`),
-    { groups: Math.min(config.groups, x.shape[4]), eps: EPSILON },
-  );
-}
-
-function kernelAndBias(
-  name: string,
-  kernel: number,
-  inputs: number,
-  outputs: number,
-  fanChannels: number,
-): WeightShape[] {
-  const start = { uniform: 1 / Math.sqrt(fanChannels * kernel ** 3) };
-  return [
-    { name: `${name}.weight`, shape: [kernel, kernel, kernel, inputs, outputs], start },
-    { name: `${name}.bias`, shape: [outputs], start },
-  ];
-}
-
-/** A variable as the tensor it is; the rank is known from where it is used. */
-function tensor<T extends tf.Tensor>(weights: Weights, name: string): T {
-  return weights.get(name)! as tf.Tensor as T;
+/** Pre-activation residual block: x + conv(silu(norm(conv(silu(norm(x)))))). Keeps the shape [n, d, h, w, c]. */
+export function resBlock<T>(x: T, name: string, layers: BlockLayers<T>): T {
+  const h = layers.normSiluConv(x, `${name}.norm1`, `${name}.conv1`);
+  return layers.add(x, layers.normSiluConv(h, `${name}.norm2`, `${name}.conv2`));
 }

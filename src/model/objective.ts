@@ -8,7 +8,7 @@ import { type Axis, adversarialFactor, type GanConfig } from './discriminators/c
 import { l1Reconstruction } from './losses';
 import type { Peers } from './peers';
 import type { Perceptual } from './perceptual';
-import type { GradientReady, VqGan } from './vqgan';
+import type { ForwardPass, GradientReady, VqGan } from './vqgan';
 
 /** Which part of which global batch a pass is about. */
 export interface BatchPart {
@@ -64,13 +64,28 @@ export class Objective {
    * they are those of the whole batch. Generator and discriminators see the same reconstruction, and both gradients
    * belong to the weights before the step.
    * @param ready told of each gradient as soon as it is whole
+   * @throws OutOfMemory for a part that does not fit; without discriminators the memory is then as it was
    */
   async lossAndGradients(x: tf.Tensor5D, part: BatchPart, ready?: GradientReady): Promise<ObjectiveResult> {
+    const pass = this.model.forward(x);
+    try {
+      return await this.finish(x, pass, part, ready);
+    } catch (error) {
+      pass.release();
+      throw error;
+    }
+  }
+
+  private async finish(
+    x: tf.Tensor5D,
+    pass: ForwardPass,
+    part: BatchPart,
+    ready: GradientReady | undefined,
+  ): Promise<ObjectiveResult> {
     const { adversary, perceptual, gan, seed } = this.options;
     const weight = x.shape[0] / part.total;
     const { config } = this.model;
     const slices = drawSlices(gan.axes, x.shape, part, seed);
-    const pass = this.model.forward(x);
     const reconstruction = l1Reconstruction(x, pass.y, config.reconstruction * weight);
     const seen = perceptual && slicesLoss(perceptual, x, pass.y, slices, weight);
     const plain = seen ? addUp([reconstruction.gradient, seen.gradient]) : reconstruction.gradient;
@@ -91,10 +106,15 @@ export class Objective {
       scale = factor * adapted;
       dy = addUp([plain, times(adversarial, adapted), ...(features ? [features] : [])]);
     }
-    // Who held them longer would keep the largest of all activations through the backward pass.
+    // The largest of all activations; kept any longer, it would add to the peak of the backward pass.
     pass.features.dispose();
     for (const [name, gradient] of Object.entries(verdict?.gradients ?? {})) ready?.(name, gradient);
-    const gradients = { ...pass.gradients(dy, weight, ready), ...verdict?.gradients };
+    let gradients: tf.NamedTensorMap;
+    try {
+      gradients = { ...pass.gradients(dy, weight, ready), ...verdict?.gradients };
+    } finally {
+      dy.dispose();
+    }
     const quantiser = pass.quantiserLoss.dataSync()[0]!;
     const adversarial = verdict?.losses ?? NO_ADVERSARY;
     const losses: ObjectiveLosses = {
@@ -109,7 +129,7 @@ export class Objective {
       adversarialScale: weight * scale,
       ...adversarial,
     };
-    tf.dispose([pass.y, pass.quantiserLoss, pass.commitment, dy]);
+    tf.dispose([pass.y, pass.quantiserLoss, pass.commitment]);
     return { losses, gradients, latents: pass.latents, codes: pass.codes };
   }
 

@@ -6,7 +6,6 @@ import {
   conv3d,
   conv3dTranspose,
   groupNorm,
-  l1Loss,
   mse,
   normSiluConv3d,
   replicatePad,
@@ -112,7 +111,6 @@ describe.each(backendNames)('backend %s', (name) => {
           [3, 4],
         ],
       );
-      expectGradients((a, b) => l1Loss(a, b), [[40], [40]], { step: 1e-3 });
     });
 
     it('the stock ops that models use', () => {

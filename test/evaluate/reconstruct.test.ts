@@ -23,6 +23,7 @@ import { phantom } from '../../src/volume/phantom/phantom';
 import { readVolume } from '../../src/volume/read';
 import { openDataset } from '../../src/volume/store/dataset';
 import { writeVolume } from '../../src/volume/write';
+import { codebookOf } from '../model/plain';
 import { greatestDifference } from '../patch/volumes';
 import { tiny } from '../train/tiny';
 
@@ -40,7 +41,7 @@ beforeAll(async () => {
   const config = resolveConfig({ ...tiny, data: ['phantom:20x20x20'] });
   const model = new VqGan(config.model, 3);
   const random = new Random(4, 'codes');
-  model.codebook.initialise(
+  codebookOf(model).initialise(
     Float32Array.from({ length: config.model.codes * config.model.codeDim }, () => random.normal()),
   );
   const state = { step: 1, epoch: 0, position: 0, adamSteps: 1, config, intensities: {}, patchwise: '0' };

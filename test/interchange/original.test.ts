@@ -13,6 +13,7 @@ import { readForeignSafetensors } from '../../src/safetensors';
 import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { untrained } from '../codes/untrained';
 import { normal } from '../conformance/tensors';
+import { reconstruct } from '../model/plain';
 import { relativeError } from '../model/reference';
 import { pythonWith } from '../python';
 
@@ -102,7 +103,7 @@ it.skipIf(!python).each([
     await exportSafetensors(checkpoint, file!);
     const vqgan = load(checkpoint);
     const x = normal(3, [1, ...size, 1]);
-    const y = vqgan.reconstruct(tf.tensor5d(x, [1, ...size, 1])).dataSync<'float32'>();
+    const y = reconstruct(vqgan, tf.tensor5d(x, [1, ...size, 1])).dataSync<'float32'>();
     vqgan.dispose();
     writeFileSync(input!, new Uint8Array(x.buffer));
     writeFileSync(output!, new Uint8Array(y.slice().buffer));

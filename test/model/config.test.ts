@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { checkModelConfig, stages } from '../../src/model/config';
 import { activationBytes, forecastMemory } from '../../src/model/forecast/forecast';
 import { PRESETS, type PresetName, presetNamed } from '../../src/model/presets';
-import { parameterCount, weightShapes } from '../../src/model/vqgan';
+import { parameterCount, weightShapes } from '../../src/model/weight-shapes';
 
 const guide = PRESETS.guide.model;
 

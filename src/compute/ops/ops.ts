@@ -234,31 +234,16 @@ export function stopGradient<T extends tf.Tensor>(x: T): T {
   return offTape(() => tf.clone(x));
 }
 
-/** Mean of |prediction - target|, a scalar; the gradient flows to both. */
-export function l1Loss(prediction: tf.Tensor, target: tf.Tensor): tf.Scalar {
-  return meanOf(prediction, target, tf.abs, tf.sign);
-}
-
 /** Mean of (prediction - target)^2, a scalar; the gradient flows to both. */
 export function mse(prediction: tf.Tensor, target: tf.Tensor): tf.Scalar {
-  return meanOf(prediction, target, tf.square, (difference) => tf.mul(difference, 2));
-}
-
-/** Mean over all elements of a function of the difference, given the function's derivative. */
-function meanOf(
-  prediction: tf.Tensor,
-  target: tf.Tensor,
-  value: (difference: tf.Tensor) => tf.Tensor,
-  derivative: (difference: tf.Tensor) => tf.Tensor,
-): tf.Scalar {
   requireSameShape('target', target, prediction);
   return tf.customGrad((...inputs) => {
     const [a, b, save] = inputs as unknown as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
     save([a, b]);
     return {
-      value: tf.mean(value(tf.sub(a, b))),
+      value: tf.mean(tf.square(tf.sub(a, b))),
       gradFunc: (dy: tf.Tensor, [left, right]: tf.Tensor[]) => {
-        const da = tf.mul(derivative(tf.sub(left!, right!)), tf.div(dy, left!.size));
+        const da = tf.mul(tf.mul(tf.sub(left!, right!), 2), tf.div(dy, left!.size));
         return [da, tf.neg(da)];
       },
     };

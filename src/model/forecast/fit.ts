@@ -2,7 +2,7 @@ import type { Precision } from '../../compute/contract/backend';
 import { InvalidArgument } from '../../errors';
 import type { ModelConfig } from '../config';
 import type { GanConfig } from '../discriminators/config';
-import type { Checkpointing } from '../resblock';
+import type { Checkpointing } from '../tensor-layers';
 import { type ForecastDevice, forecastMemory, type MemoryForecast } from './forecast';
 
 type Vec3 = readonly [number, number, number];

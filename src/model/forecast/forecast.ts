@@ -1,8 +1,8 @@
 import type { Precision } from '../../compute/contract/backend';
 import { checkPatch, type ModelConfig } from '../config';
 import { type GanConfig, hasDiscriminators } from '../discriminators/config';
-import type { Checkpointing } from '../resblock';
-import { parameterCount } from '../vqgan';
+import type { Checkpointing } from '../tensor-layers';
+import { parameterCount } from '../weight-shapes';
 import { discriminatorBytes, judge } from './discriminators';
 import { GeneratorPass } from './generator';
 import { generatorLayers } from './layers';

@@ -1,4 +1,4 @@
-import type { Checkpointing } from '../resblock';
+import type { Checkpointing } from '../tensor-layers';
 import { type Gradient, isPointwise, isWinograd, Kernels } from './kernels';
 import { type ConvolutionShape, LANES, type Layer, weightBytes } from './layers';
 import { type Activation, bytesOf, type Habits, type Ledger } from './ledger';
@@ -11,8 +11,8 @@ export interface PassOptions {
 }
 
 /**
- * A forward and a backward pass of the generator on paper, in the order of `encode`, `decodeFeatures`, the losses and
- * the tape: whatever they take or free, this takes from or gives back to the ledger. The tape keeps the input of every
+ * A forward and a backward pass of the generator on paper, in the order of encoder, decoder, the losses and the
+ * tape: whatever they take or free, this takes from or gives back to the ledger. The tape keeps the input of every
  * norm and of every convolution without one before it; what a norm with its convolution makes is computed anew.
  */
 export class GeneratorPass {

@@ -28,7 +28,7 @@ export class Kernels {
     return padding * bytesOf({ ...x, width: 4 }, padsRows ? [0, 0, added[2]] : added);
   }
 
-  /** Takes y. Whether oneDNN's copy of the weights is kept is for `filters` to say. */
+  /** Takes y. The pass counts the copy of the weights that oneDNN keeps. */
   convolve(c: ConvolutionShape, hasBorder = false): void {
     const { y } = c;
     const recast = y.width < 4 && !isWinograd(c) ? bytesOf({ ...y, width: 4 }) : 0;

@@ -1,6 +1,8 @@
 import type { Precision } from '../../compute/contract/backend';
-import { type ModelConfig, type Stride, stages, topChannels } from '../config';
-import { decoderStages } from '../decoder';
+import type { ModelConfig } from '../config';
+import { decode } from '../decoder';
+import { encode } from '../encoder';
+import type { ConvolutionSize, Layers } from '../layers';
 import type { Activation, Added } from './ledger';
 
 /** A convolution as memory sees it. */
@@ -12,14 +14,14 @@ export interface ConvolutionShape {
   readonly transposed?: boolean;
 }
 
-/** A step of the generator. `kept` by the tape is always the layer's input. */
+/** A step of the generator. What the tape keeps of it is its input x. */
 export type Layer =
   | ({ readonly kind: 'convolution' } & ConvolutionShape)
   | { readonly kind: 'norm'; readonly x: Activation; readonly y: Activation }
   | { readonly kind: 'block'; readonly x: Activation }
   | { readonly kind: 'codes'; readonly x: Activation };
 
-/** Wide convolutions, whose channels are multiples of it, may store half; latents and patches stay floats. */
+/** With bf16, convolutions to a multiple of so many channels store half; latents and patches stay floats. */
 export const LANES = 16;
 
 /** The generator's layers for a batch of `n` patches [x, y, z], from patch to reconstruction. */
@@ -29,42 +31,53 @@ export function generatorLayers(
   n: number,
   precision: Precision,
 ): Layer[] {
-  const layers: Layer[] = [];
-  const half = precision === 'bf16' ? 2 : 4;
-  let at: Activation = { n, size: [patch[2], patch[1], patch[0]], channels: 1, width: 4 };
-  const convolution = (k: number, channels: number, stride: Stride = [1, 1, 1], transposed = false) => {
-    const scale = (size: number, axis: number) =>
-      transposed ? size * stride[axis]! : Math.floor(size / stride[axis]!);
-    const size = at.size.map(scale) as unknown as Activation['size'];
-    const y = { ...at, size, channels, width: k > 1 && channels % LANES === 0 ? half : 4 };
-    const added = stride.map((s) => k - s) as unknown as Added;
-    layers.push({ kind: 'convolution', x: at, y, kernel: [k, k, k], added, transposed });
-    at = y;
-  };
-  const norm = () => {
-    const y = { ...at, width: half };
-    layers.push({ kind: 'norm', x: at, y });
-    at = y;
-  };
-  const blocks = (count: number) => {
-    for (let i = 0; i < count; i++) layers.push({ kind: 'block', x: at });
-  };
-  convolution(3, config.hidden);
-  for (const { below, stride } of stages(config)) {
-    convolution(4, below, stride);
-    blocks(config.encoderBlocks);
+  const layers = new PaperLayers(precision === 'bf16' ? 2 : 4);
+  const latents = encode({ n, size: [patch[2], patch[1], patch[0]], channels: 1, width: 4 }, layers, config);
+  layers.list.push({ kind: 'codes', x: latents });
+  decode(latents, layers, config);
+  return layers.list;
+}
+
+/** Lists layers that work on the shapes of activations. */
+class PaperLayers implements Layers<Activation> {
+  readonly list: Layer[] = [];
+
+  /** @param half bytes of a number where it may be stored as bfloat16 */
+  constructor(private readonly half: number) {}
+
+  conv(x: Activation, _name: string, size: ConvolutionSize): Activation {
+    return this.convolution(x, size, false);
   }
-  norm();
-  convolution(1, config.codeDim);
-  layers.push({ kind: 'codes', x: at });
-  convolution(1, topChannels(config));
-  norm();
-  for (const { outputs, stride } of decoderStages(config)) {
-    convolution(4, outputs, stride, true);
-    blocks(config.decoderBlocks);
+
+  convTranspose(x: Activation, _name: string, size: ConvolutionSize): Activation {
+    return this.convolution(x, size, true);
   }
-  convolution(3, 1);
-  return layers;
+
+  normSilu(x: Activation): Activation {
+    const y = { ...x, width: this.half };
+    this.list.push({ kind: 'norm', x, y });
+    return y;
+  }
+
+  block(x: Activation): Activation {
+    this.list.push({ kind: 'block', x });
+    return x;
+  }
+
+  private convolution(
+    x: Activation,
+    { kernel, channels, stride = [1, 1, 1] }: ConvolutionSize,
+    transposed: boolean,
+  ): Activation {
+    const size = x.size.map((length, axis) =>
+      transposed ? length * stride[axis]! : Math.floor(length / stride[axis]!),
+    ) as unknown as Activation['size'];
+    const width = kernel > 1 && channels % LANES === 0 ? this.half : 4;
+    const y = { ...x, size, channels, width };
+    const added = stride.map((step) => kernel - step) as unknown as Added;
+    this.list.push({ kind: 'convolution', x, y, kernel: [kernel, kernel, kernel], added, transposed });
+    return y;
+  }
 }
 
 /** Bytes of a convolution's weights. */

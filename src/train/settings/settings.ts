@@ -2,7 +2,7 @@ import { precisions } from '../../compute/contract/backend';
 import { modelSettings } from '../../model/config';
 import { ganSettings } from '../../model/discriminators/config';
 import { PRESETS, type PresetName } from '../../model/presets';
-import { checkpointings } from '../../model/resblock';
+import { checkpointings } from '../../model/tensor-layers';
 import {
   amount,
   type ConfigOf,

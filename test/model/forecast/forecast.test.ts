@@ -14,6 +14,7 @@ import { PRESETS } from '../../../src/model/presets';
 import { VqGan } from '../../../src/model/vqgan';
 import { Learner } from '../../../src/train/learn/learner';
 import { resolveConfig, type TrainOptions } from '../../../src/train/settings/config';
+import { codebookOf, reconstruct } from '../plain';
 
 type Patch = readonly [number, number, number];
 interface Case extends Pick<ForecastOptions, 'batch' | 'checkpointing' | 'precision'> {
@@ -77,9 +78,9 @@ describe.each(['libtorch', 'wasm'] as const)(
         const { model, patch, precision } = config;
         if (name === 'libtorch') storeActivationsIn(precision);
         const vqgan = new VqGan(model, 1);
-        vqgan.codebook.initialise(new Float32Array(model.codes * model.codeDim).fill(0.1));
+        codebookOf(vqgan).initialise(new Float32Array(model.codes * model.codeDim).fill(0.1));
         const size = [1, patch[2], patch[1], patch[0], 1] as const;
-        const pass = () => tf.tidy(() => vqgan.reconstruct(tf.zeros([...size])).dataSync());
+        const pass = () => tf.tidy(() => reconstruct(vqgan, tf.zeros([...size])).dataSync());
         pass();
         meter.reset();
         pass();

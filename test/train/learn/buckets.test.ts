@@ -5,6 +5,7 @@ import { VqGan } from '../../../src/model/vqgan';
 import { Alone } from '../../../src/train/collective/star';
 import { GradientBuckets } from '../../../src/train/learn/buckets';
 import { resolveConfig } from '../../../src/train/settings/config';
+import { codebookOf } from '../../model/plain';
 import { tiny } from '../tiny';
 
 beforeAll(async () => {
@@ -74,7 +75,7 @@ describe('buckets of gradients', () => {
 it('a model tells of each gradient once, whole, the decoder’s end first', () => {
   const { model: config } = resolveConfig({ ...tiny, data: ['phantom:16x16x32'] });
   const model = new VqGan(config, 1);
-  model.codebook.initialise(new Float32Array(config.codes * config.codeDim).map((_, i) => Math.sin(i)));
+  codebookOf(model).initialise(new Float32Array(config.codes * config.codeDim).map((_, i) => Math.sin(i)));
   const x = tf.randomUniform([1, 8, 8, 8, 1], -1, 1, 'float32', 3) as tf.Tensor5D;
   const pass = model.forward(x);
   const told = new Map<string, Float32Array>();

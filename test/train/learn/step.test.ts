@@ -18,6 +18,7 @@ import { resolveConfig } from '../../../src/train/settings/config';
 import { clip, fromModel, resolveIntensity } from '../../../src/volume/intensity';
 import { phantom } from '../../../src/volume/phantom/phantom';
 import { slabOf } from '../../../src/volume/view';
+import { reconstruct } from '../../model/plain';
 import { tiny } from '../tiny';
 
 beforeAll(async () => {
@@ -91,7 +92,7 @@ describe('validation', () => {
     for (let i = 0; i < data.validation.count; i++) {
       const patch = await data.validation.read(i);
       const decoded = tf.tidy(() =>
-        training.learner.model.reconstruct(tf.tensor5d(patch, [1, 8, 8, 8, 1])).dataSync(),
+        reconstruct(training.learner.model, tf.tensor5d(patch, [1, 8, 8, 8, 1])).dataSync(),
       );
       // The grid of 16 x 16 x 8 voxels in patches of 8 x 8 x 8 has no overlap.
       for (const [v, value] of patch.entries()) {
@@ -150,12 +151,8 @@ describe('validation', () => {
       const shape = [to[0] - from[0], to[1] - from[1], to[2] - from[2]] as const;
       if (shape.some((n) => n < 11)) continue;
       const patch = await data.validation.read(i);
-      const decoded = tf.tidy(
-        () =>
-          training.learner.model
-            .reconstruct(tf.tensor5d(patch, [1, 12, 12, 12, 1]))
-            .dataSync() as Float32Array,
-      );
+      const x = tf.tensor5d(patch, [1, 12, 12, 12, 1]);
+      const decoded = tf.tidy(() => reconstruct(training.learner.model, x).dataSync<'float32'>());
       const part = (values: Float32Array) => {
         const voxels: number[] = [];
         for (let z = from[2]; z < to[2]; z++)
@@ -189,7 +186,7 @@ describe('validation', () => {
     for (let i = 0; i < set.count; i++) {
       const { grid } = validation[0]!;
       const patch = await set.read(i);
-      const decoded = tf.tidy(() => model.reconstruct(tf.tensor5d(patch, [1, 12, 12, 12, 1])).dataSync());
+      const decoded = tf.tidy(() => reconstruct(model, tf.tensor5d(patch, [1, 12, 12, 12, 1])).dataSync());
       const [x0, y0, z0] = patchStart(grid, i);
       for (let v = 0; v < patch.length; v++) {
         const [x, y, z] = [x0 + (v % 12), y0 + (Math.floor(v / 12) % 12), z0 + Math.floor(v / 144)];
