@@ -3,6 +3,7 @@
  * change it.
  */
 export { type EncodedPatch, encodePatches } from './codes/encode';
+export { checkMachine, type Finding } from './compute/check-machine';
 export { type Backend, precisions } from './compute/contract/backend';
 export { currentBackend, storeActivationsIn } from './compute/contract/registry';
 export { type Build, type BuildOptions, buildLibtorch } from './compute/libtorch/build';

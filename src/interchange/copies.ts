@@ -1,6 +1,6 @@
 /** Which of the models in a PyTorch file is meant: they differ by what the names of their arrays start with. */
 import { InvalidArgument, UnreadableFile } from '../errors';
-import type { StateArray } from '../model/weights';
+import type { StoredTensor } from '../safetensors';
 
 /** An array that every generator has. */
 export const FIRST = 'encoder.conv_first.conv.weight';
@@ -8,7 +8,7 @@ export const FIRST = 'encoder.conv_first.conv.weight';
 /** One model of a file. */
 export interface Copy {
   /** Its arrays, by their names without the prefix. */
-  readonly arrays: ReadonlyMap<string, StateArray>;
+  readonly arrays: ReadonlyMap<string, StoredTensor>;
   /** A name of the file without the prefix; undefined for what is not of this model. */
   ownName(name: string): string | undefined;
 }
@@ -19,7 +19,7 @@ export interface Copy {
  */
 export function chooseCopy(
   path: string,
-  tensors: ReadonlyMap<string, StateArray>,
+  tensors: ReadonlyMap<string, StoredTensor>,
   asked: string | undefined,
 ): Copy {
   const prefixes = [...tensors.keys()]
@@ -46,7 +46,7 @@ export function chooseCopy(
     name.startsWith(prefix) && !nested.some((other) => name.startsWith(other))
       ? name.slice(prefix.length)
       : undefined;
-  const arrays = new Map<string, StateArray>();
+  const arrays = new Map<string, StoredTensor>();
   for (const [name, array] of tensors) {
     const own = ownName(name);
     if (own !== undefined) arrays.set(own, array);

@@ -4,9 +4,9 @@ import { InvalidArgument, UnreadableFile } from '../errors';
 import { checkModelConfig, type ModelConfig, stages } from '../model/config';
 import { PRESETS } from '../model/presets';
 import { asItWas, fitQuantiser } from '../model/quantisers/registry';
-import { type StateArray, sizeOf } from '../model/weights';
+import { sizeOf } from '../model/weights';
 import { version } from '../package';
-import { readForeignSafetensors } from '../safetensors';
+import { readForeignSafetensors, type StoredTensor } from '../safetensors';
 import { saveCheckpoint } from '../train/record/checkpoint';
 import { resolveConfig } from '../train/settings/config';
 import type { IntensitySpec } from '../volume/intensity';
@@ -126,7 +126,7 @@ function knownOf(path: string, metadata: unknown): Partial<Known> {
 }
 
 /** What the arrays tell of the model. */
-function modelOf(path: string, found: ReadonlyMap<string, StateArray>): Partial<ModelConfig> {
+function modelOf(path: string, found: ReadonlyMap<string, StoredTensor>): Partial<ModelConfig> {
   const shapeOf = (name: string): readonly number[] => {
     const array = found.get(name);
     if (!array) throw new UnreadableFile(path, `a VQ-GAN, with an array ${name}`, 'none of that name');
@@ -176,10 +176,10 @@ function requireNoLayers(path: string, names: readonly string[]): void {
 /** The model's state in our layout, of the arrays that it consists of. */
 function stateOf(
   path: string,
-  found: ReadonlyMap<string, StateArray>,
+  found: ReadonlyMap<string, StoredTensor>,
   model: ModelConfig,
-): Map<string, StateArray> {
-  const state = new Map<string, StateArray>();
+): Map<string, StoredTensor> {
+  const state = new Map<string, StoredTensor>();
   for (const { name, shape } of stateShapes(model)) {
     const array = found.get(name);
     const ours = array ? fromTorch(name, array) : filledIn(name, shape, found);
@@ -203,8 +203,8 @@ function stateOf(
 function filledIn(
   name: string,
   shape: readonly number[],
-  found: ReadonlyMap<string, StateArray>,
-): StateArray | undefined {
+  found: ReadonlyMap<string, StoredTensor>,
+): StoredTensor | undefined {
   if (name.endsWith(INITIALISED) || name.endsWith('.N'))
     return { shape, data: new Float32Array(sizeOf(shape)).fill(1) };
   return name.endsWith('.z_avg') ? found.get(name.replace(/z_avg$/, 'embeddings')) : undefined;

@@ -2,7 +2,7 @@
  * The layout of PyTorch: a convolution's weight is [out, in, kd, kh, kw] there, a transposed one's [in, out, kd, kh,
  * kw], both [kd, kh, kw, in, out] here; a linear layer's is transposed. Names are the same on both sides.
  */
-import type { StateArray } from '../model/weights';
+import type { StoredTensor } from '../safetensors';
 
 /** PyTorch's axis i is our axis `axes[i]`; undefined where the layouts are the same. */
 function axesOf(name: string, rank: number): readonly number[] | undefined {
@@ -11,18 +11,18 @@ function axesOf(name: string, rank: number): readonly number[] | undefined {
 }
 
 /** One of our arrays as PyTorch has it. */
-export function toTorch(name: string, array: StateArray): StateArray {
+export function toTorch(name: string, array: StoredTensor): StoredTensor {
   const axes = axesOf(name, array.shape.length);
   return axes ? permute(array, axes) : array;
 }
 
 /** One of PyTorch's arrays as we have it. */
-export function fromTorch(name: string, array: StateArray): StateArray {
+export function fromTorch(name: string, array: StoredTensor): StoredTensor {
   const axes = axesOf(name, array.shape.length);
   return axes ? permute(array, inverse(axes)) : array;
 }
 
-function permute({ shape, data }: StateArray, axes: readonly number[]): StateArray {
+function permute({ shape, data }: StoredTensor, axes: readonly number[]): StoredTensor {
   const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, n) => product * n, 1));
   const newShape = axes.map((axis) => shape[axis]!);
   const steps = axes.map((axis) => strides[axis]!);

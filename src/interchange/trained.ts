@@ -3,7 +3,7 @@ import { chooseCheckpoint, type ModelSource, type PassOptions } from '../evaluat
 import type { ModelConfig } from '../model/config';
 import { createQuantiser } from '../model/quantisers/registry';
 import { weightShapes } from '../model/weight-shapes';
-import type { StateArray } from '../model/weights';
+import type { StoredTensor } from '../safetensors';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
 import { usedModel } from '../train/record/used-model';
 import type { RunConfig } from '../train/settings/config';
@@ -13,7 +13,7 @@ import { toTorch } from './torch';
 export interface Trained {
   readonly config: RunConfig;
   /** Weights, and the quantiser's state. */
-  readonly arrays: ReadonlyMap<string, StateArray>;
+  readonly arrays: ReadonlyMap<string, StoredTensor>;
   /** What a program that runs the model elsewhere must know, as JSON by name. */
   readonly metadata: Readonly<Record<string, string>>;
 }

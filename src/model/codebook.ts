@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { gatherCodes, nearestCode } from '../compute/ops/ops';
 import { InvalidArgument } from '../errors';
 import { Random } from '../random';
+import type { StoredTensor } from '../safetensors';
 import type { QuantiserStatistics, RowRange } from './quantisers/quantiser';
 import { drawRows, sumsByCode, toUnitRows } from './rows';
-import type { StateArray } from './weights';
 
 /** What ranks sum over all of them before `apply`: plain sums, so any number of ranks gives the same codebook. */
 export interface CodebookStatistics extends QuantiserStatistics {
@@ -163,7 +163,7 @@ export class Codebook {
   }
 
   /** Everything a resumed run needs, by PyTorch's buffer names and the flag its checkpoints lack. */
-  state(): Map<string, StateArray> {
+  state(): Map<string, StoredTensor> {
     return new Map([
       [`${this.name}.embeddings`, { shape: [this.codes, this.codeDim], data: this.embedding.slice() }],
       [`${this.name}.N`, { shape: [this.codes], data: this.counts.slice() }],
@@ -173,7 +173,7 @@ export class Codebook {
   }
 
   /** Takes a state of the same sizes, already checked by the model. */
-  load(state: ReadonlyMap<string, StateArray>): void {
+  load(state: ReadonlyMap<string, StoredTensor>): void {
     this.embedding = state.get(`${this.name}.embeddings`)!.data.slice();
     this.counts = state.get(`${this.name}.N`)!.data.slice();
     this.sums = state.get(`${this.name}.z_avg`)!.data.slice();

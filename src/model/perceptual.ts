@@ -4,7 +4,7 @@ import { conv3d } from '../compute/ops/ops';
 import { maxPool } from '../compute/ops/pool';
 import { InvalidArgument } from '../errors';
 import { packageRoot } from '../package';
-import type { StateArray } from './weights';
+import type { StoredTensor } from '../safetensors';
 
 /** VGG-16's convolutions by pooled stage: [index in torchvision's `features`, input channels, output channels]. */
 const STAGES: readonly (readonly (readonly [number, number, number])[])[] = [
@@ -70,9 +70,14 @@ export class Perceptual {
    * @param heads LPIPS's heads: `lin0.model.1.weight` [1, 64, 1, 1] to `lin4...`
    * @throws InvalidArgument naming the first array that is missing or has another shape
    */
-  constructor(vgg: ReadonlyMap<string, StateArray>, heads: ReadonlyMap<string, StateArray>) {
+  constructor(vgg: ReadonlyMap<string, StoredTensor>, heads: ReadonlyMap<string, StoredTensor>) {
     const weights = new Map<string, tf.Tensor>();
-    const take = (from: ReadonlyMap<string, StateArray>, argument: string, name: string, shape: number[]) => {
+    const take = (
+      from: ReadonlyMap<string, StoredTensor>,
+      argument: string,
+      name: string,
+      shape: number[],
+    ) => {
       const found = from.get(name);
       if (found?.shape.join() !== shape.join())
         throw new InvalidArgument(

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../errors';
 import { Random } from '../random';
+import type { StoredTensor } from '../safetensors';
 
 /**
  * One trainable array. The name is the PyTorch module's (medicaldiffusion's `vq_gan_3d`); the shape is the layout
@@ -12,12 +13,6 @@ export interface WeightShape {
   readonly shape: readonly number[];
   /** A weight starts uniform within plus or minus this number, or as this constant. */
   readonly start: { readonly uniform: number } | { readonly constant: number };
-}
-
-/** A named array of a checkpoint. */
-export interface StateArray {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
 }
 
 /** The trainable weights by name, in construction order. */
@@ -39,7 +34,7 @@ export function createWeights(shapes: readonly WeightShape[], seed: number): Map
 /** Throws InvalidArgument unless every one of these arrays is there and has its shape. */
 export function requireArrays(
   wanted: Iterable<{ readonly name: string; readonly shape: readonly number[] }>,
-  state: ReadonlyMap<string, StateArray>,
+  state: ReadonlyMap<string, StoredTensor>,
 ): void {
   for (const { name, shape } of wanted) {
     const found = state.get(name);
@@ -49,7 +44,7 @@ export function requireArrays(
 }
 
 /** Takes values for weights. Throws InvalidArgument, and changes nothing, unless every array is there and fits. */
-export function loadWeights(weights: Weights, state: ReadonlyMap<string, StateArray>): void {
+export function loadWeights(weights: Weights, state: ReadonlyMap<string, StoredTensor>): void {
   requireArrays(
     [...weights].map(([name, { shape }]) => ({ name, shape })),
     state,
@@ -62,7 +57,7 @@ export function loadWeights(weights: Weights, state: ReadonlyMap<string, StateAr
 }
 
 /** The values of weights by name. Copies. */
-export function weightState(weights: Weights): Map<string, StateArray> {
+export function weightState(weights: Weights): Map<string, StoredTensor> {
   return new Map(
     [...weights].map(([name, weight]) => [
       name,

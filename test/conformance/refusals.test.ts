@@ -1,7 +1,14 @@
 /** Arguments that do not fit are errors of ours that name the argument. */
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { conv3d, conv3dTranspose, groupNorm, mse, nearestCode, replicatePad } from '../../src/compute/ops/ops';
+import {
+  conv3d,
+  conv3dTranspose,
+  groupNorm,
+  mse,
+  nearestCode,
+  replicatePad,
+} from '../../src/compute/ops/ops';
 import { takeSlices } from '../../src/compute/ops/slices';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument } from '../../src/errors';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../../src/model/config';
 import type { GanConfig } from '../../src/model/discriminators/config';
-import type { StateArray } from '../../src/model/weights';
+import type { StoredTensor } from '../../src/safetensors';
 
 /** Losses of one step by the names of `ObjectiveLosses`, and the norms before clipping. */
 export type ReferenceStep = Readonly<Record<string, number>>;
@@ -18,9 +18,9 @@ export interface GanReference {
     Record<string, { readonly gan: GanConfig; readonly steps: readonly ReferenceStep[] }>
   >;
   readonly lpips: { readonly value: number };
-  array(name: string): StateArray;
+  array(name: string): StoredTensor;
   /** All arrays under a name, by the rest of their names. */
-  under(prefix: string): Map<string, StateArray>;
+  under(prefix: string): Map<string, StoredTensor>;
   batch(step: number): tf.Tensor5D;
 }
 
@@ -32,7 +32,7 @@ export function readGanReference(): GanReference {
   > & { arrays: { name: string; shape: number[]; offset: number }[] };
   const bytes = readFileSync(join(folder, 'reference.bin'));
   const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-  const at = ({ shape, offset }: { shape: number[]; offset: number }): StateArray => ({
+  const at = ({ shape, offset }: { shape: number[]; offset: number }): StoredTensor => ({
     shape,
     data: values.slice(offset, offset + tf.util.sizeFromShape(shape)),
   });

@@ -6,8 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { Perceptual } from '../../src/model/perceptual';
-import type { StateArray } from '../../src/model/weights';
-import { readForeignSafetensors } from '../../src/safetensors';
+import { readForeignSafetensors, type StoredTensor } from '../../src/safetensors';
 import { normal } from '../conformance/tensors';
 import { pythonWith } from '../python';
 import { readGanReference } from './gan-reference';
@@ -31,7 +30,7 @@ const CONVOLUTIONS = [
 ] as const;
 
 /** The formula of the generator of the fixture, in place of 59 MB of weights. */
-function wave(shape: number[], phase: number, scale: number, absolute = false): StateArray {
+function wave(shape: number[], phase: number, scale: number, absolute = false): StoredTensor {
   const data = Float32Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => {
     const value = Math.fround(Math.sin(i * 12.9898 + phase));
     return (absolute ? Math.abs(value) : value) * scale;
@@ -39,8 +38,8 @@ function wave(shape: number[], phase: number, scale: number, absolute = false): 
   return { shape, data };
 }
 
-function randomWeights(): { vgg: Map<string, StateArray>; heads: Map<string, StateArray> } {
-  const vgg = new Map<string, StateArray>();
+function randomWeights(): { vgg: Map<string, StoredTensor>; heads: Map<string, StoredTensor> } {
+  const vgg = new Map<string, StoredTensor>();
   for (const [index, inputs, outputs] of CONVOLUTIONS) {
     vgg.set(`features.${index}.weight`, wave([outputs, inputs, 3, 3], index, Math.sqrt(2 / (9 * inputs))));
     vgg.set(`features.${index}.bias`, wave([outputs], index, 0.1));

@@ -1,25 +1,14 @@
 /** The NVIDIA GPUs of this host: which there are, which may be used, and which one is asked for. */
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { listGpus } from './nvidia-smi';
 
 /**
- * The GPUs that are built into this host, as CUDA_VISIBLE_DEVICES names them: indices, or for a GPU that is divided
- * (MIG) the names of its parts. As nvidia-smi lists them; where it is not on the path or does not answer, as the
- * driver's device files say. Empty where there are none.
+ * The GPUs of this host, as CUDA_VISIBLE_DEVICES names them: indices, or for a GPU that is divided (MIG) the names of its
+ * parts. nvidia-smi lists them; where it does not answer, the driver's device files do. Empty where there are none.
  */
 export function installedGpus(): string[] {
-  try {
-    const listed = execFileSync('nvidia-smi', ['-L'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: 20_000,
-    });
-    const gpus = parseGpuList(listed);
-    if (gpus.length > 0) return gpus;
-  } catch {
-    // Not on the path, or without a driver.
-  }
-  return deviceFiles();
+  const gpus = parseGpuList(listGpus() ?? '');
+  return gpus.length > 0 ? gpus : deviceFiles();
 }
 
 /** `GPU 0: NVIDIA H200 (UUID: GPU-…)`, and below it, indented, `MIG 1g.18gb Device 0: (UUID: MIG-…)` where it is divided. */
@@ -48,20 +37,20 @@ export function visibleGpus(environment: NodeJS.ProcessEnv = process.env): strin
   const wish = environment.CUDA_VISIBLE_DEVICES;
   if (wish === undefined) return installedGpus();
   const names = wish.split(',').map((name) => name.trim());
-  // CUDA stops reading at the first name that is none.
+  // CUDA stops reading at the first name that is no GPU's.
   const end = names.findIndex((name) => name === '' || name === '-1');
   return end < 0 ? names : names.slice(0, end);
 }
 
-/** `cuda` or `cuda:1`, where PATCHWISE_DEVICE asks for a GPU: then nothing else will do. */
+/** `cuda` or `cuda:1`, where PATCHWISE_DEVICE asks for a GPU; then the CPU will not do. */
 export function askedGpu(environment: NodeJS.ProcessEnv = process.env): string | undefined {
   const wish = environment.PATCHWISE_DEVICE;
   return wish?.startsWith('cuda') ? wish : undefined;
 }
 
 /**
- * What somebody whose GPUs are not used has to know: how many there are, why they are not used and what helps.
- * Undefined where this host has none, or PATCHWISE_DEVICE asks for the CPU.
+ * A warning for users whose GPUs are idle: how many there are, why they are not used and what helps. Undefined where this
+ * host has none, or PATCHWISE_DEVICE asks for the CPU.
  */
 export function idleGpus(why: string): string | undefined {
   if (process.env.PATCHWISE_DEVICE === 'cpu') return undefined;

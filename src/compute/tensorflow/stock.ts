@@ -7,7 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
-import { execute, tell } from '../machine/toolchain';
+import { queryGpus } from '../machine/nvidia-smi';
+import { execute } from '../machine/toolchain';
 import { type Tensorflow, tensorflowIn } from './locate';
 
 const VERSION = '2.9.1';
@@ -20,9 +21,9 @@ export async function misfit(gpu: boolean): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `there is no stock one for ${process.platform} ${process.arch}`;
   if (!gpu) return undefined;
-  const said = await tell('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader']);
-  const newest = Math.max(...(said ?? '').split('\n').map(Number));
-  if (!(newest > 0)) return 'nvidia-smi shows no GPU that the stock one could be judged by';
+  const newest = Math.max(...((await queryGpus(['compute_cap'])) ?? []).flat().map(Number));
+  if (!(newest > 0))
+    return 'nvidia-smi does not say which GPU is here, and the stock one serves older ones only';
   return newest >= TOO_NEW
     ? `the stock one (${VERSION}, CUDA 11.2) is too old for a GPU of compute capability ${newest}`
     : undefined;

@@ -2,10 +2,10 @@
 import type { ModelConfig } from '../../model/config';
 import type { CodeTable } from '../../model/quantisers/onnx';
 import { chooseCodes, codeTables } from '../../model/quantisers/registry';
-import type { StateArray } from '../../model/weights';
+import type { StoredTensor } from '../../safetensors';
 import type { OnnxGraph } from './graph';
 
-type State = ReadonlyMap<string, StateArray>;
+type State = ReadonlyMap<string, StoredTensor>;
 
 /** Codes of latents and what the decoder gets for them. */
 export function quantiser(

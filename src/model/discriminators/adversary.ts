@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { putSlices, type SliceAxis, takeSlices } from '../../compute/ops/slices';
+import type { StoredTensor } from '../../safetensors';
 import type { Peers } from '../peers';
-import { loadWeights, type StateArray, type Weights } from '../weights';
+import { loadWeights, type Weights } from '../weights';
 import { type GanConfig, hasDiscriminators } from './config';
 import { Discriminator } from './discriminator';
 import { discriminatorLoss, generatorLoss, mean } from './losses';
@@ -162,7 +163,7 @@ export class Adversary {
   }
 
   /** Takes other weights. @throws InvalidArgument, and changes nothing, unless every array is there and fits. */
-  load(state: ReadonlyMap<string, StateArray>): void {
+  load(state: ReadonlyMap<string, StoredTensor>): void {
     loadWeights(this.weights, state);
   }
 

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { StateArray } from '../weights';
+import type { StoredTensor } from '../../safetensors';
 import { countCodes, type GlobalBatch, type QuantiserStatistics } from './quantiser';
 
 /** What quantisers share whose codes are fixed, or learnt by gradients: they count, and have nothing else to learn. */
@@ -24,11 +24,11 @@ export abstract class CountingQuantiser {
 
   apply(_statistics: QuantiserStatistics): undefined {}
 
-  state(): Map<string, StateArray> {
+  state(): Map<string, StoredTensor> {
     return new Map();
   }
 
-  load(_state: ReadonlyMap<string, StateArray>): void {}
+  load(_state: ReadonlyMap<string, StoredTensor>): void {}
 
   dispose(): void {}
 }

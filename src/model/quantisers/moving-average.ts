@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse } from '../../compute/ops/ops';
+import type { StoredTensor } from '../../safetensors';
 import { type ConfigOf, flag } from '../../setting';
 import { Codebook, type CodebookStatistics } from '../codebook';
-import type { StateArray } from '../weights';
 import { estimate, estimator, unitRows } from './estimators';
 import { chooseNearest, unit } from './onnx';
 import {
@@ -89,11 +89,11 @@ export class MovingAverageQuantiser implements Quantiser {
     return this.codebook.apply(statistics as CodebookStatistics);
   }
 
-  state(): Map<string, StateArray> {
+  state(): Map<string, StoredTensor> {
     return this.codebook.state();
   }
 
-  load(state: ReadonlyMap<string, StateArray>): void {
+  load(state: ReadonlyMap<string, StoredTensor>): void {
     this.codebook.load(state);
   }
 

@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { StoredTensor } from '../../safetensors';
 import type { ConfigOf, Settings } from '../../setting';
-import type { StateArray, WeightShape, Weights } from '../weights';
+import type { WeightShape, Weights } from '../weights';
 import type { CodeTable, GraphBuilder } from './onnx';
 
 /** Which rows of the global batch's latents are this rank's: [offset, offset + m) of `total`. */
@@ -98,10 +99,10 @@ export interface Quantiser {
   apply(statistics: QuantiserStatistics): number | undefined;
 
   /** What a checkpoint needs beside the weights, by name. Copies. */
-  state(): Map<string, StateArray>;
+  state(): Map<string, StoredTensor>;
 
   /** Takes a state of the same sizes, already checked by the model. */
-  load(state: ReadonlyMap<string, StateArray>): void;
+  load(state: ReadonlyMap<string, StoredTensor>): void;
 
   /** Frees what it keeps on the backend. */
   dispose(): void;
@@ -151,7 +152,7 @@ export interface QuantiserKind<S extends Settings = Settings> {
   create(config: CodeSizes & ConfigOf<S>, seed: number): Quantiser;
 
   /** The vector of every code, [codes * codeDim], of each codebook, from a model's state alone. */
-  tables(config: CodeSizes & ConfigOf<S>, state: ReadonlyMap<string, StateArray>): Float32Array[];
+  tables(config: CodeSizes & ConfigOf<S>, state: ReadonlyMap<string, StoredTensor>): Float32Array[];
 
   /**
    * Adds the ONNX nodes that choose codes.

@@ -1,5 +1,6 @@
+import type { StoredTensor } from '../../safetensors';
 import { type ConfigOf, defaultsOf, optional, type Settings, withoutUndefined } from '../../setting';
-import type { StateArray, WeightShape } from '../weights';
+import type { WeightShape } from '../weights';
 import { fsq } from './finite-scalar';
 import { lfq } from './lookup-free';
 import { ema } from './moving-average';
@@ -74,7 +75,7 @@ export function averagesLatents(config: Config): boolean {
  * The vector of every code, [codes * codeDim], of each codebook, from a model's state alone: what other programs need
  * to turn codes into what the decoder gets.
  */
-export function codeTables(config: Config, state: ReadonlyMap<string, StateArray>): Float32Array[] {
+export function codeTables(config: Config, state: ReadonlyMap<string, StoredTensor>): Float32Array[] {
   return kindOf(config).tables(withOptions(config), state);
 }
 

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse, stopGradient } from '../../compute/ops/ops';
+import type { StoredTensor } from '../../safetensors';
 import { type ConfigOf, count } from '../../setting';
 import { Codebook, type CodebookStatistics } from '../codebook';
-import type { StateArray } from '../weights';
 import { estimate, estimator } from './estimators';
 import { embedRows } from './moving-average';
 import { chooseNearest } from './onnx';
@@ -128,11 +128,11 @@ export class ResidualQuantiser implements Quantiser {
     }, 0);
   }
 
-  state(): Map<string, StateArray> {
+  state(): Map<string, StoredTensor> {
     return new Map(this.books.flatMap((book) => [...book.state()]));
   }
 
-  load(state: ReadonlyMap<string, StateArray>): void {
+  load(state: ReadonlyMap<string, StoredTensor>): void {
     for (const book of this.books) book.load(state);
   }
 

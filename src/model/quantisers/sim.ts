@@ -2,8 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { gatherCodes, mse, nearestCode, stopGradient } from '../../compute/ops/ops';
 import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
+import type { StoredTensor } from '../../safetensors';
 import { amount, type ConfigOf } from '../../setting';
-import type { StateArray, WeightShape, Weights } from '../weights';
+import type { WeightShape, Weights } from '../weights';
 import { CountingQuantiser } from './counting';
 import { estimate, estimator } from './estimators';
 import { chooseNearest } from './onnx';
@@ -112,7 +113,7 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
     });
   }
 
-  override state(): Map<string, StateArray> {
+  override state(): Map<string, StoredTensor> {
     const { codes, codeDim } = this.options;
     return new Map([
       [FROZEN, { shape: [codes, codeDim], data: this.frozen.slice() }],
@@ -120,7 +121,7 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
     ]);
   }
 
-  override load(state: ReadonlyMap<string, StateArray>): void {
+  override load(state: ReadonlyMap<string, StoredTensor>): void {
     this.frozen = state.get(FROZEN)!.data.slice();
     this.ready = state.get(INITIALISED)!.data[0] === 1;
     this.dispose();
@@ -151,7 +152,7 @@ export class SimQuantiser extends CountingQuantiser implements Quantiser {
 }
 
 /** All codes as the linear layer shows them, [codes * codeDim], from a model's state. */
-function seenCodes({ codes, codeDim }: CodeSizes, state: ReadonlyMap<string, StateArray>): Float32Array {
+function seenCodes({ codes, codeDim }: CodeSizes, state: ReadonlyMap<string, StoredTensor>): Float32Array {
   const [frozen, weight, bias] = [FROZEN, WEIGHT, BIAS].map((name) => state.get(name)!.data) as [
     Float32Array,
     Float32Array,

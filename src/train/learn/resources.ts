@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { queryGpus } from '../../compute/machine/nvidia-smi';
 import { ownGpu } from '../collective/devices';
 import type { RankMeasure } from '../settings/measures';
 
@@ -22,18 +22,17 @@ export class ResourceMeter {
     this.lastCpu = process.cpuUsage();
     this.lastTime = now;
     if (this.gpuId !== undefined && now - this.asked > gpuInterval) {
-      this.asked = now;
-      this.askForGpu(this.gpuId);
+      this.asked = Number.POSITIVE_INFINITY; // until it has answered
+      void this.askForGpu(this.gpuId);
     }
     return { cpuByRank: cpu, memoryByRank: process.memoryUsage.rss() / 2 ** 20, ...this.gpu };
   }
 
-  private askForGpu(id: string): void {
-    const query = [`--id=${id}`, '--query-gpu=utilization.gpu,memory.used', '--format=csv,noheader,nounits'];
-    execFile('nvidia-smi', query, { timeout: 4000 }, (error, stdout) => {
-      const [gpuByRank, gpuMemoryByRank] = stdout.split(',').map(Number);
-      if (!error && Number.isFinite(gpuByRank) && Number.isFinite(gpuMemoryByRank))
-        this.gpu = { gpuByRank: gpuByRank!, gpuMemoryByRank: gpuMemoryByRank! };
-    });
+  private async askForGpu(id: string): Promise<void> {
+    const [answer] = (await queryGpus(['utilization.gpu', 'memory.used'], id)) ?? [];
+    const [gpuByRank, gpuMemoryByRank] = (answer ?? []).map(Number.parseFloat);
+    if (Number.isFinite(gpuByRank) && Number.isFinite(gpuMemoryByRank))
+      this.gpu = { gpuByRank: gpuByRank!, gpuMemoryByRank: gpuMemoryByRank! };
+    this.asked = performance.now();
   }
 }
