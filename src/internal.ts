@@ -52,7 +52,7 @@ export { buildC10d } from './train/collective/c10d/build';
 export { collectiveNames } from './train/collective/connect';
 export { type RunSide, type SideOf, sidesOf } from './train/data/sides';
 export { makeOptimiser } from './train/learn/optimiser';
-export { runRank } from './train/ranks/rank';
+export { runRank } from './train/ranks/rank-process';
 export { supervise } from './train/ranks/supervisor';
 export { withoutClock } from './train/record/metrics-log';
 export { LiveView } from './train/run';

@@ -34,7 +34,7 @@ export async function trainStep(
   training: Training,
   share: Share,
   step: number,
-  wishes: { readonly stop: boolean; readonly save: boolean; readonly resources?: () => RankFigures },
+  requests: { readonly stop: boolean; readonly save: boolean; readonly resources?: () => RankFigures },
 ) {
   const { learner, collective, config } = training;
   const clock = new Clock();
@@ -59,10 +59,10 @@ export async function trainStep(
   for (let i = passes.length; i < count; i++) await learner.addEmptyPass(step);
 
   // Now, when the step's tensors have been there: before it, the first step would have none.
-  const resources = wishes.resources?.();
+  const resources = requests.resources?.();
   const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
   const ranks = new RankTable(collective, { ...resources, secondsByRank: work });
-  const asked = Float32Array.of(wishes.stop ? 1 : 0, wishes.save ? 1 : 0);
+  const asked = Float32Array.of(requests.stop ? 1 : 0, requests.save ? 1 : 0);
   const figures = [...sum.arrays, ranks.sum, asked];
   if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);
   else await collective.allReduce([...gradients.values(), ...figures], 'step');

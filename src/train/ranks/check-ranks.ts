@@ -122,7 +122,7 @@ async function probes(
     const world = worldEnvironment({ ...place, address: '127.0.0.1', port });
     const child = spawn(
       process.execPath,
-      nodeArguments(compiledFile('src', 'train', 'ranks', 'process.js'), 'probe', '--run', folder),
+      nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), 'probe', '--run', folder),
       {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         env: {

@@ -110,7 +110,7 @@ export class RankGroup {
     const world = { ...place, address: '127.0.0.1', port };
     const child = spawn(
       process.execPath,
-      nodeArguments(compiledFile('src', 'train', 'ranks', 'process.js'), 'rank', '--run', runDir),
+      nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), 'rank', '--run', runDir),
       {
         stdio: ['ignore', log, log, 'ipc', 'pipe'],
         env: {

@@ -54,7 +54,7 @@ async function start(
   const log = openSync(join(runDir, 'logs', 'supervisor.log'), 'a');
   const supervisor = spawn(
     process.execPath,
-    nodeArguments(compiledFile('src', 'train', 'ranks', 'process.js'), 'supervise', '--run', runDir),
+    nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), 'supervise', '--run', runDir),
     {
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],

@@ -1,7 +1,9 @@
 import { version } from '../../package';
 import type { TrainingData } from '../data/loader';
+import type { Cursor } from '../data/sampler';
 import type { Learner } from '../learn/learner';
 import type { StepResult } from '../learn/step';
+import type { RankingState } from '../record/best';
 import { type CheckpointState, saveCheckpoint } from '../record/checkpoint';
 import { middleSlices, writeLatestSlices } from '../record/latest-slices';
 import type { MetricRecord } from '../record/metrics-log';
@@ -49,15 +51,15 @@ export class RunWriter {
     this.events = events;
   }
 
+  /** @param wholeStep seconds */
   async train(
     step: number,
-    epoch: number,
-    { measured, spent }: Pick<StepResult, 'measured' | 'spent'>,
-    patches: number,
+    { epoch, total }: { readonly epoch: number; readonly total: number },
+    { measured, spent }: StepResult,
     wholeStep: number,
   ): Promise<void> {
     const { data } = this.options;
-    const patchesPerSecond = patches / wholeStep;
+    const patchesPerSecond = total / wholeStep;
     await this.record({
       ...measured,
       step,
@@ -88,10 +90,7 @@ export class RunWriter {
   /** Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record. */
   async checkpoint(
     learner: Learner,
-    at: Pick<
-      CheckpointState,
-      'step' | 'epoch' | 'position' | 'best' | 'ranking' | 'stalled' | 'patienceFrom'
-    >,
+    at: Pick<CheckpointState, 'step' | keyof Cursor | keyof RankingState>,
   ): Promise<void> {
     const { runDir, stored, data, ranks } = this.options;
     const { batch, accumulate, keep } = stored;

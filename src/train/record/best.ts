@@ -1,11 +1,68 @@
 import { adversarialFactor, type GanConfig, hasDiscriminators } from '../../model/discriminators/config';
 import type { RunConfig } from '../settings/config';
-import { measures } from '../settings/measures';
+import { type BestMetric, measures } from '../settings/measures';
 
 /** A checkpoint worth keeping for what it reached. */
 export interface Ranked {
   readonly step: number;
   readonly value: number;
+}
+
+/** What a checkpoint keeps of the ranking. */
+export interface RankingState {
+  readonly best?: (Ranked & { readonly metric: BestMetric }) | undefined;
+  /** The best so far, the best first. */
+  readonly ranking?: readonly Ranked[];
+  /** Set where `patience` ended the run at this step. */
+  readonly stalled?: boolean;
+  /** Validations before this step no longer count for `patience`: somebody has resumed the run there. */
+  readonly patienceFrom?: number;
+}
+
+/** The best validations of a run so far. All ranks have the same figures and come to the same ranking. */
+export class Ranking {
+  private ranked: readonly Ranked[];
+  /** Whether `patience` ends the run. */
+  stalled: boolean;
+  private readonly patienceFrom: number | undefined;
+
+  /**
+   * @param resumed the checkpoint that the run goes on from
+   * @param byHand whether somebody has resumed the run there: a run that had stalled then goes on
+   */
+  constructor(
+    private readonly config: RunConfig,
+    resumed?: RankingState & { readonly step: number; readonly config: RunConfig },
+    byHand = false,
+  ) {
+    // Values of another measure cannot be ranked with these.
+    const comparable = resumed?.config.bestMetric === config.bestMetric;
+    const before = resumed?.ranking ?? (resumed?.best ? [resumed.best] : []);
+    this.ranked = comparable ? before : [];
+    this.stalled = resumed?.stalled === true && !byHand;
+    this.patienceFrom = resumed?.stalled && byHand ? resumed.step : resumed?.patienceFrom;
+  }
+
+  /** Takes the validation of a step. Returns whether its checkpoint is among the best. */
+  add(step: number, value = Number.NaN): boolean {
+    this.ranked = rankedWith(this.ranked, { step, value }, this.config);
+    this.stalled = hasStalled(this.ranked, step, this.config, this.patienceFrom);
+    return this.ranked.some((ranked) => ranked.step === step);
+  }
+
+  get best(): RankingState['best'] {
+    return this.ranked[0] && { metric: this.config.bestMetric, ...this.ranked[0] };
+  }
+
+  get state(): RankingState {
+    const { best, ranked, stalled, patienceFrom } = this;
+    return {
+      best,
+      ranking: ranked,
+      ...(stalled && { stalled }),
+      ...(patienceFrom !== undefined && { patienceFrom }),
+    };
+  }
 }
 
 /**

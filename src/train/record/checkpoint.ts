@@ -20,19 +20,15 @@ import { readSafetensors, type StoredTensor, writeSafetensors } from '../../safe
 import type { Intensity } from '../../volume/intensity';
 import type { LearnerCounters } from '../learn/learner';
 import type { RunConfig } from '../settings/config';
-import type { BestMetric } from '../settings/measures';
-import type { Ranked } from './best';
+import type { Ranked, RankingState } from './best';
 
 /** `state.json` of a checkpoint: everything but the tensors that the next step depends on. */
-export interface CheckpointState extends LearnerCounters {
+export interface CheckpointState extends LearnerCounters, RankingState {
   /** Optimiser steps done. */
   readonly step: number;
   readonly epoch: number;
   /** Patches of this epoch that are done, over all ranks. */
   readonly position: number;
-  readonly best?: Ranked & { readonly metric: BestMetric };
-  /** The best so far, the best first. */
-  readonly ranking?: readonly Ranked[];
   readonly config: RunConfig;
   /** By volume, as the config names it. */
   readonly intensities: Readonly<Record<string, Intensity>>;
@@ -43,10 +39,6 @@ export interface CheckpointState extends LearnerCounters {
   readonly metricsBytes?: number;
   /** What it was trained on: numbers of patches, and a digest of each volume, in the order of `intensities`. */
   readonly data?: DataPrint;
-  /** Set where `patience` ended the run at this step. */
-  readonly stalled?: boolean;
-  /** Validations before this step no longer count for `patience`: somebody has resumed the run there. */
-  readonly patienceFrom?: number;
 }
 
 /** What a run was trained on, as far as it can be told again. */

@@ -3,7 +3,7 @@ import { OutOfMemory, RunFailed } from '../../../src/errors';
 import { Alone } from '../../../src/train/collective/star';
 import { Learner } from '../../../src/train/learn/learner';
 import { explainOutOfMemory } from '../../../src/train/ranks/out-of-memory';
-import { trainRank } from '../../../src/train/ranks/train-rank';
+import { trainRank } from '../../../src/train/ranks/training-loop';
 import { resolveConfig } from '../../../src/train/settings/config';
 import { prepareRun } from '../../../src/train/train';
 import { tiny, useTemporaryRuns } from '../tiny';

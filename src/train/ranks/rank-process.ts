@@ -9,7 +9,7 @@ import { Claim, claimRun } from './claim';
 import { supervisorVariable, watchParent } from './parent-watch';
 import { openReporter, type RankMessage } from './reporter';
 import { onSignals } from './stop-signals';
-import { trainRank } from './train-rank';
+import { trainRank } from './training-loop';
 
 /**
  * The program of one rank: `patchwise rank --run DIR`, in the environment of torchrun, Slurm or Kubernetes. It trains from the newest whole

@@ -1,12 +1,11 @@
 import '../../early-signals';
 import { runProbe } from './probe';
-import { runRank } from './rank';
+import { runRank } from './rank-process';
 import { supervise } from './supervisor';
 
 /**
- * What the supervisor and its ranks are as processes: `node process.js rank|supervise|probe --run DIR`. The same as
- * `patchwise rank` and `patchwise supervise`, without loading what only the command line needs: five of these start
- * for a run of four ranks.
+ * The processes of a run: `node main.js rank|supervise|probe --run DIR`. It does what `patchwise rank` and
+ * `patchwise supervise` do, without loading what only the command line needs: a run of four ranks starts five of them.
  */
 async function main([program, , runDir]: readonly string[]): Promise<void> {
   const start = program === 'rank' ? runRank : program === 'probe' ? runProbe : supervise;

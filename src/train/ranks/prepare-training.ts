@@ -1,0 +1,124 @@
+import { storeActivationsIn } from '../../compute/contract/registry';
+import { useBackend } from '../../compute/use-backend';
+import { InvalidConfig, RunFailed } from '../../errors';
+import { fitsSsim, TAPS } from '../../fidelity/ssim';
+import { fewLatents } from '../../model/supply';
+import type { Collective } from '../collective/collective';
+import { Feed } from '../data/feed';
+import { loadData, type TrainingData } from '../data/loader';
+import { Sampler } from '../data/sampler';
+import { Learner } from '../learn/learner';
+import { sample } from '../learn/validate';
+import { Ranking } from '../record/best';
+import { readStoredConfig, type StoredConfig, settingsOf } from '../record/run-folder';
+import { checkedConfig } from '../settings/check';
+import type { RunConfig } from '../settings/config';
+import { changesSince, listed } from './changes';
+import type { Reporter } from './reporter';
+import { checkpointOfAll, whatChanged, whatWasPrepared } from './resume';
+import { RunWriter } from './run-writer';
+
+export interface RankOptions {
+  readonly runDir: string;
+  readonly collective: Collective;
+  readonly stop: AbortSignal;
+  /** True once when somebody has asked for a checkpoint. */
+  readonly takeSaveRequest: () => boolean;
+  readonly report: Reporter;
+  /** Written to as the run goes on, for the heartbeat. */
+  readonly progress: { step: number; training: boolean };
+}
+
+/**
+ * Makes everything that a rank trains with, from the newest whole checkpoint if there is one, and reports that it is
+ * ready. Rank 0 has a writer.
+ * @throws RunFailed where data or settings are not those of the checkpoint and nobody has accepted that
+ */
+export async function prepareTraining({ runDir, collective, stop, report, progress }: RankOptions) {
+  const stored = readStoredConfig(runDir);
+  const config = checkedConfig(settingsOf(stored));
+  const { rank, worldSize: ranks } = collective;
+  const backend = await useBackend(config.backend);
+  storeActivationsIn(config.precision);
+  const data = await loadData(config, { signal: stop });
+  const sampler = new Sampler({ ...config, patches: data.train.count, ranks });
+  checkBestMetric(config, data);
+
+  const { checkpoint, notes: passedOver } = await checkpointOfAll(runDir, collective);
+  const resumed = checkpoint?.state;
+  const changes = resumed ? changesSince(resumed, config, data) : [];
+  const reshaped = resumed && whatChanged(resumed, config, ranks);
+  // Somebody has resumed the run at this checkpoint or a later one, which was damaged.
+  const byHand = resumed !== undefined && resumed.step <= (stored.resumed?.from ?? -1);
+  if (changes.length > 0 && !(byHand && stored.resumed?.acceptChanges))
+    throw changed(stored, resumed!.step, changes);
+  const step = resumed?.step ?? 0;
+  const from = { epoch: resumed?.epoch ?? 0, position: resumed?.position ?? 0 };
+  const feed = new Feed(sampler, data.train, { rank, prefetch: config.prefetch, from });
+  const ranking = new Ranking(config, resumed, byHand);
+  const steps = config.steps ?? step + sampler.stepsUntil(from, config.epochs!);
+  const peers = { gather: (values: Float32Array) => collective.allGather(values, 'discriminators') };
+  const alone = ranks === 1 && config.collective !== 'c10d';
+  const learner = new Learner(config, steps, peers, alone);
+  if (checkpoint) learner.load(checkpoint);
+
+  const notes = [
+    backend.warning,
+    ...passedOver,
+    resumed ? reshaped : whatWasPrepared(config, ranks),
+    changes.length > 0 ? `from step ${step} on: ${listed(changes)}` : undefined,
+    fewLatents(config.model, config.patch, config.batch * config.accumulate * ranks),
+  ];
+  const note = notes.filter((each) => each !== undefined).join('; ') || undefined;
+  if (note) console.error(note);
+  progress.step = step;
+  progress.training = true;
+  const warn = (warning: string | undefined) => void report({ type: 'warning', warning });
+  const writer = rank === 0 ? new RunWriter({ runDir, stored, data, ranks, stop, warn }) : undefined;
+  const patches = { train: data.train.count, validation: data.validation.count };
+  const { intensities } = data;
+  await writer?.open(
+    { backend, intensities, steps, stepsPerEpoch: sampler.stepsPerEpoch, patches },
+    step,
+    changes.length === 0 && reshaped === undefined,
+  );
+  await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
+  const newestCheckpoint = resumed?.step;
+  return {
+    config,
+    id: stored.id,
+    backend,
+    data,
+    feed,
+    learner,
+    ranking,
+    writer,
+    step,
+    steps,
+    newestCheckpoint,
+  };
+}
+
+function changed({ id }: StoredConfig, step: number, changes: readonly string[]): RunFailed {
+  return new RunFailed(
+    id,
+    'cannot go on',
+    `other than in the checkpoint of step ${step}: ${listed(changes)}. Put back what was there, or start a new run. ` +
+      `If the change is meant: patchwise runs resume ${id} --accept-changes`,
+  );
+}
+
+/** @throws InvalidConfig where no validation patch is large enough for the measure that ranks checkpoints */
+function checkBestMetric(
+  { bestMetric, validationPatches, seed }: RunConfig,
+  { validation }: TrainingData,
+): void {
+  if (bestMetric !== 'ssim' || validation.count === 0) return;
+  const isThere = sample(validation.count, validationPatches, seed).some((index) => {
+    const { from, to } = validation.own(index);
+    return fitsSsim([to[0] - from[0], to[1] - from[1], to[2] - from[2]]);
+  });
+  if (isThere) return;
+  const expected = `a measure that the validation has: no patch of it has ${TAPS} voxels of its own along each axis`;
+  throw new InvalidConfig([{ key: 'bestMetric', expected, received: bestMetric }]);
+}
