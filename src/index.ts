@@ -178,11 +178,5 @@ export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store
 export type { Vec3 } from './volume/vec3';
 export type { BaselineView } from './volume/view';
 export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
-export { type NdArray, Volume } from './volume/volume';
-export {
-  type VolumePlace,
-  type VolumeSlab,
-  type WriteOptions,
-  writeSlabs,
-  writeVolume,
-} from './volume/write';
+export { type NdArray, Volume, type VolumePlace } from './volume/volume';
+export { type VolumeSlab, type WriteOptions, writeSlabs, writeVolume } from './volume/write';

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/prepare/write-volume';
-import type { VolumePlace } from '../volume/write';
+import type { VolumePlace } from '../volume/volume';
 import { type BlendOptions, blendSlabs, type Patches, type PatchSource } from './blend';
 import type { Grid } from './grid';
 

@@ -1,4 +1,5 @@
-import { type VolumePlace, type WriteOptions, writeSlabs } from '../volume/write';
+import type { VolumePlace } from '../volume/volume';
+import { type WriteOptions, writeSlabs } from '../volume/write';
 import { type BlendOptions, blendSlabs, type Patches, type PatchSource } from './blend';
 import { expectPlace } from './blend-dataset';
 import type { Grid } from './grid';

@@ -1,12 +1,12 @@
-import type { Vec3 } from './vec3';
+import { eachAxis, type Vec3 } from './vec3';
 
 /**
- * Affines are 16 numbers in row-major order that take a voxel's index [i, j, k, 1] to its centre in world mm,
- * in NIfTI's world: x to the patient's right, y to the front, z to the head.
+ * 16 numbers in row-major order that map a voxel index [i, j, k, 1] to the voxel's centre in NIfTI's world in mm: x to
+ * the patient's right, y to the front, z to the head.
  */
 export type Affine = readonly number[];
 
-/** Voxel [0, 0, 0] at the world's origin, the axes along the world's. */
+/** The affine with voxel [0, 0, 0] at the world's origin and axes along the world's axes. */
 export function scalingAffine(spacing: Vec3): Affine {
   return affineOf([spacing[0], 0, 0, 0, spacing[1], 0, 0, 0, spacing[2]], [0, 0, 0]);
 }
@@ -24,8 +24,17 @@ export function matrixOf(affine: Affine): number[] {
 
 /** Lengths in mm of one voxel step along x, y and z: the norms of the affine's columns. */
 export function affineSpacing(affine: Affine): Vec3 {
-  const norm = (axis: number) => Math.hypot(affine[axis]!, affine[axis + 4]!, affine[axis + 8]!);
-  return [norm(0), norm(1), norm(2)];
+  return eachAxis((axis) => Math.hypot(affine[axis]!, affine[axis + 4]!, affine[axis + 8]!));
+}
+
+/** The affine of a grid whose first voxel lies at voxel `start` and whose voxels are `step` voxels apart. */
+export function shiftedAffine(affine: Affine, start: Vec3, step: Vec3): Affine {
+  return affine.map((value, at) => {
+    const [row, column] = [Math.floor(at / 4), at % 4];
+    if (row === 3) return value;
+    if (column < 3) return value * step[column]!;
+    return value + start.reduce((sum, along, axis) => sum + affine[row * 4 + axis]! * along, 0);
+  });
 }
 
 export function determinant(matrix: readonly number[]): number {
@@ -33,7 +42,7 @@ export function determinant(matrix: readonly number[]): number {
   return a! * (e! * i! - f! * h!) - b! * (d! * i! - f! * g!) + c! * (d! * h! - e! * g!);
 }
 
-/** Inverse of a 3 x 3 matrix, by its adjugate; of a singular one, infinities or NaN. */
+/** Inverse of a 3 x 3 matrix by its adjugate. A singular matrix gives infinities or NaN. */
 export function inverse(matrix: readonly number[]): number[] {
   const [a, b, c, d, e, f, g, h, i] = matrix as number[];
   const scale = 1 / determinant(matrix);
@@ -51,8 +60,8 @@ export function inverse(matrix: readonly number[]): number[] {
 }
 
 /**
- * The orthogonal matrix nearest to a 3 x 3 one: the limit of X -> (X + X^-T) / 2 (Higham, "Computing the polar
- * decomposition", 1986). Undefined for a singular or non-finite one.
+ * The orthogonal matrix nearest to a 3 x 3 matrix: the limit of X -> (X + X^-T) / 2 (Higham, "Computing the polar
+ * decomposition", 1986). Undefined for a singular or non-finite matrix.
  */
 export function nearestOrthogonal(matrix: readonly number[]): number[] | undefined {
   let x = [...matrix];
@@ -69,7 +78,7 @@ export function nearestOrthogonal(matrix: readonly number[]): number[] | undefin
 
 /**
  * The affine of a NIfTI qform: a unit quaternion's vector part, voxel sizes, position, handedness (nifti1.h).
- * A vector longer than 1 is taken as a half turn about it, as nifti1_io.c does.
+ * A vector longer than 1 means a half turn around it, as in nifti1_io.c.
  */
 export function quaternionAffine(quaternion: Vec3, spacing: Vec3, offset: Vec3, qfac: 1 | -1): Affine {
   const length = Math.hypot(...quaternion);
@@ -93,7 +102,7 @@ export function quaternionAffine(quaternion: Vec3, spacing: Vec3, offset: Vec3, 
   );
 }
 
-/** The qform that comes nearest to an affine; undefined where the affine is singular. */
+/** The qform nearest to an affine; undefined if the affine is singular. */
 export function affineQuaternion(affine: Affine): { quaternion: Vec3; qfac: 1 | -1 } | undefined {
   const spacing = affineSpacing(affine);
   const r = nearestOrthogonal(matrixOf(affine).map((value, at) => value / spacing[at % 3]!));
@@ -103,7 +112,7 @@ export function affineQuaternion(affine: Affine): { quaternion: Vec3; qfac: 1 | 
   return { quaternion: rotationQuaternion(r), qfac };
 }
 
-/** Vector part of the unit quaternion of a rotation, with a >= 0; the largest component first, for precision. */
+/** Vector part of a rotation's unit quaternion with a >= 0. It starts from the largest component, for precision. */
 function rotationQuaternion(r: readonly number[]): Vec3 {
   const [xx, xy, xz, yx, yy, yz, zx, zy, zz] = r as number[];
   const squares = [1 + xx! + yy! + zz!, 1 + xx! - yy! - zz!, 1 + yy! - xx! - zz!, 1 + zz! - xx! - yy!];

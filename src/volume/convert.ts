@@ -2,7 +2,7 @@ import { InvalidArgument, UnreadableFile } from '../errors';
 import { type ComponentType, componentBytes, datatypes, type VoxelArray } from './datatypes';
 import type { NiftiHeader } from './header';
 
-/** How a voxel lies in the file, and which of its components is wanted. */
+/** The bytes of a voxel in the file, and the wanted component. */
 export interface Layout {
   readonly type: ComponentType;
   readonly channels: number;
@@ -11,29 +11,27 @@ export interface Layout {
 }
 
 /**
- * The layout of a file's voxels. Throws InvalidArgument where voxels have several components and `channel` names
- * none of them, UnreadableFile for 80 and 128-bit floats.
+ * The layout of a file's voxels. Throws InvalidArgument if voxels have several components and `channel` names none of
+ * them, UnreadableFile for 80-bit and 128-bit floats.
  */
 export function voxelLayout(header: NiftiHeader, path: string, channel: string | undefined): Layout {
   const { name, component, channels } = datatypes.find((known) => known.name === header.datatype)!;
   if (!component) {
-    throw new UnreadableFile(
-      path,
-      'numbers of at most 64 bits',
-      `${name}, which JavaScript has no number for`,
-    );
+    throw new UnreadableFile(path, 'numbers of at most 64 bits', `${name}, a type that JavaScript lacks`);
   }
   const at = channels.indexOf(channel ?? '');
   if (at < 0) {
     const expected =
-      channels.length > 1 ? `a component of ${name} voxels` : `none, for ${name} voxels have one`;
+      channels.length > 1
+        ? `a component of ${name} voxels`
+        : `none, because ${name} voxels have one component`;
     throw new InvalidArgument('channel', expected, channel, channels.length > 1 ? channels : undefined);
   }
   return {
     type: component,
     channels: channels.length,
     channel: at,
-    voxelBytes: componentBytes[component] * channels.length,
+    voxelBytes: componentBytes(component) * channels.length,
   };
 }
 
@@ -43,18 +41,16 @@ interface Scaling {
   readonly intercept: number;
 }
 
-/**
- * Writes the wanted component of every voxel in `source`, scaled, into `target` from voxel `at` on. Scaling is
- * done in double precision and rounded once.
- */
+/** Writes the wanted component of all voxels, scaled in double precision and rounded once, to `target` from `at` on. */
 export function convert(
   source: Components,
   target: VoxelArray,
   at: number,
   layout: Pick<Layout, 'channels' | 'channel'>,
-  { slope, intercept }: Scaling,
+  scaling: Scaling,
 ): void {
   const { channels, channel } = layout;
+  const { slope, intercept } = scaling;
   const plain = slope === 1 && intercept === 0 && channels === 1;
   if (plain && source !== target && !isBig(source)) target.set(source, at);
   if (plain && !isBig(source)) return;
@@ -62,11 +58,8 @@ export function convert(
     const part = source.subarray(from, from + blockLength);
     toDoubles(part, block);
     const voxels = part.length / channels;
-    if (target instanceof Float32Array) {
-      scaleInto32(block, target, at, voxels, channels, channel, slope, intercept);
-    } else {
-      for (let n = 0; n < voxels; n++) target[at + n] = block[n * channels + channel]! * slope + intercept;
-    }
+    if (target instanceof Float32Array) scaleInto32(target, at, voxels, layout, scaling);
+    else for (let n = 0; n < voxels; n++) target[at + n] = block[n * channels + channel]! * slope + intercept;
     at += voxels;
   }
 }
@@ -75,18 +68,15 @@ export function convert(
 const blockLength = 12 * 1024;
 const block = new Float64Array(blockLength);
 
-/** One loop over doubles stays fast where one over eight kinds of array does not (V8's inline caches hold four). */
+/** A loop of its own for one array type. A loop over eight types would be slow: V8's inline caches hold four. */
 function scaleInto32(
-  source: Float64Array,
   target: Float32Array,
   at: number,
   voxels: number,
-  channels: number,
-  channel: number,
-  slope: number,
-  intercept: number,
+  { channels, channel }: Pick<Layout, 'channels' | 'channel'>,
+  { slope, intercept }: Scaling,
 ): void {
-  for (let n = 0; n < voxels; n++) target[at + n] = source[n * channels + channel]! * slope + intercept;
+  for (let n = 0; n < voxels; n++) target[at + n] = block[n * channels + channel]! * slope + intercept;
 }
 
 function toDoubles(source: Components, target: Float64Array): void {

@@ -9,28 +9,69 @@ export type VoxelArray =
   | Float32Array
   | Float64Array;
 
-export type ComponentType =
-  | 'int8'
-  | 'uint8'
-  | 'int16'
-  | 'uint16'
-  | 'int32'
-  | 'uint32'
-  | 'float32'
-  | 'float64'
-  | 'int64'
-  | 'uint64';
-
 /** The types `writeVolume` can store. */
-export type StoredType = Exclude<ComponentType, 'int64' | 'uint64'>;
+export type StoredType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64';
+export type ComponentType = StoredType | 'int64' | 'uint64';
 
-/** One of NIfTI's data types: what a voxel is made of. */
+interface ArrayType<A> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): A;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
+}
+
+/** The array of each type. Zarr and NIfTI use the same names. */
+const storedArrays: Readonly<Record<StoredType, ArrayType<VoxelArray>>> = {
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+};
+const componentArrays = { ...storedArrays, int64: BigInt64Array, uint64: BigUint64Array };
+
+export const storedTypes = Object.keys(storedArrays) as readonly StoredType[];
+
+export function componentBytes(type: ComponentType): number {
+  return componentArrays[type].BYTES_PER_ELEMENT;
+}
+
+/** The type of an array's components. */
+export function typeOf(data: VoxelArray): StoredType {
+  return storedTypes.find((type) => data instanceof storedArrays[type])!;
+}
+
+/** An array of `length` components; 64-bit integers are kept as doubles, exact up to 2^53. */
+export function allocate(type: ComponentType, length: number): VoxelArray {
+  return new storedArrays[type === 'int64' || type === 'uint64' ? 'float64' : type](length);
+}
+
+/** The components in `bytes`, little-endian. `bytes` starts at a multiple of 8. */
+export function componentsOf(
+  type: ComponentType,
+  bytes: Uint8Array,
+): VoxelArray | BigInt64Array | BigUint64Array {
+  const arrays: Record<ComponentType, ArrayType<ReturnType<typeof componentsOf>>> = componentArrays;
+  return new arrays[type](bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / componentBytes(type)));
+}
+
+/** Reverses the bytes of every component, in place. */
+export function swapBytes(bytes: Uint8Array, componentSize: number): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (componentSize === 2) buffer.swap16();
+  else if (componentSize === 4) buffer.swap32();
+  else if (componentSize === 8) buffer.swap64();
+}
+
+/** One of NIfTI's data types: the parts of a voxel. */
 export interface Datatype {
   readonly code: number;
   readonly name: string;
-  /** Type of one component; undefined where JavaScript has none (80 or 128 bits). */
+  /** Type of one component; undefined if JavaScript has no such number (80 or 128 bits). */
   readonly component: ComponentType | undefined;
-  /** Names of the components of a voxel; a plain number has one, without a name. */
+  /** Names of a voxel's components; the one component of a plain number has no name. */
   readonly channels: readonly string[];
 }
 
@@ -66,79 +107,3 @@ export const datatypes: readonly Datatype[] = [
   { code: 128, name: 'RGB24', component: 'uint8', channels: ['red', 'green', 'blue'] },
   { code: 2304, name: 'RGBA32', component: 'uint8', channels: ['red', 'green', 'blue', 'alpha'] },
 ];
-
-export const componentBytes: Readonly<Record<ComponentType, number>> = {
-  int8: 1,
-  uint8: 1,
-  int16: 2,
-  uint16: 2,
-  int32: 4,
-  uint32: 4,
-  float32: 4,
-  float64: 8,
-  int64: 8,
-  uint64: 8,
-};
-
-/** An array of `length` components; 64-bit integers are kept as doubles, exact up to 2^53. */
-export function allocate(type: ComponentType, length: number): VoxelArray {
-  switch (type) {
-    case 'int8':
-      return new Int8Array(length);
-    case 'uint8':
-      return new Uint8Array(length);
-    case 'int16':
-      return new Int16Array(length);
-    case 'uint16':
-      return new Uint16Array(length);
-    case 'int32':
-      return new Int32Array(length);
-    case 'uint32':
-      return new Uint32Array(length);
-    case 'float32':
-      return new Float32Array(length);
-    case 'float64':
-    case 'int64':
-    case 'uint64':
-      return new Float64Array(length);
-  }
-}
-
-/** The components that lie in `bytes`, which starts at a multiple of 8, in this machine's (little) byte order. */
-export function componentsOf(
-  type: ComponentType,
-  bytes: Uint8Array,
-): VoxelArray | BigInt64Array | BigUint64Array {
-  const { buffer, byteOffset } = bytes;
-  const length = Math.floor(bytes.length / componentBytes[type]);
-  switch (type) {
-    case 'int8':
-      return new Int8Array(buffer, byteOffset, length);
-    case 'uint8':
-      return new Uint8Array(buffer, byteOffset, length);
-    case 'int16':
-      return new Int16Array(buffer, byteOffset, length);
-    case 'uint16':
-      return new Uint16Array(buffer, byteOffset, length);
-    case 'int32':
-      return new Int32Array(buffer, byteOffset, length);
-    case 'uint32':
-      return new Uint32Array(buffer, byteOffset, length);
-    case 'float32':
-      return new Float32Array(buffer, byteOffset, length);
-    case 'float64':
-      return new Float64Array(buffer, byteOffset, length);
-    case 'int64':
-      return new BigInt64Array(buffer, byteOffset, length);
-    case 'uint64':
-      return new BigUint64Array(buffer, byteOffset, length);
-  }
-}
-
-/** Reverses the bytes of every component, in place. */
-export function swapBytes(bytes: Uint8Array, componentSize: number): void {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (componentSize === 2) buffer.swap16();
-  else if (componentSize === 4) buffer.swap32();
-  else if (componentSize === 8) buffer.swap64();
-}

@@ -1,8 +1,8 @@
 import { UnreadableFile } from '../errors';
 import { foreignContent } from './foreign';
-import type { Vec3 } from './vec3';
+import { eachAxis, type Vec3 } from './vec3';
 
-/** A header's fields as the file stores them, the same for every format, nothing checked yet. */
+/** A header's fields as the file stores them, unchecked, the same for every format. */
 export interface RawHeader {
   readonly format: 'nifti-1' | 'nifti-2' | 'analyze';
   readonly littleEndian: boolean;
@@ -29,15 +29,15 @@ export interface RawHeader {
 export const nifti1Bytes = 348;
 export const nifti2Bytes = 540;
 
-/** Bytes of the header that starts like this: 540 for NIfTI-2, else 348. */
+/** Length of the header that begins with these bytes: 540 for NIfTI-2, else 348. */
 export function headerLength(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return [view.getInt32(0, true), view.getInt32(0, false)].includes(nifti2Bytes) ? nifti2Bytes : nifti1Bytes;
 }
 
 /**
- * The header at the start of a file. `bytes` holds the file's first 540 bytes, or all it has. Throws
- * UnreadableFile where it is neither NIfTI-1, NIfTI-2 nor ANALYZE 7.5.
+ * Parses the header at the start of a file. `bytes` holds the file's first 540 bytes, or all of a shorter file. Throws
+ * UnreadableFile if the file is not NIfTI-1, NIfTI-2 or ANALYZE 7.5.
  */
 export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawHeader> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -67,7 +67,7 @@ export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawH
 async function parseNifti1(bytes: Uint8Array, view: DataView): Promise<RawHeader> {
   const { NIFTI1 } = await import('nifti-reader-js');
   const header = new NIFTI1();
-  // Given the header's 348 bytes alone, so that its reading of extensions, which can loop on bad sizes, never runs.
+  // It gets the header's 348 bytes only, because its code for extensions can loop on bad sizes.
   header.readHeader(bytes.slice(0, nifti1Bytes).buffer);
   const little = header.littleEndian;
   return {
@@ -86,14 +86,14 @@ async function parseNifti1(bytes: Uint8Array, view: DataView): Promise<RawHeader
     sformCode: header.sform_code,
     quaternion: [header.quatern_b, header.quatern_c, header.quatern_d],
     qoffset: [header.qoffset_x, header.qoffset_y, header.qoffset_z],
-    // Its `affine` holds the sform only where the qform's code is not higher, so the rows are read here.
+    // Read here, because its `affine` holds the sform only if the qform's code is not higher.
     srow: numbers(12, (n) => view.getFloat32(280 + 4 * n, little)),
     glmin: view.getInt32(144, little),
     description: header.description,
   };
 }
 
-/** Read here and not through nifti-reader-js, which turns negative and big-endian 64-bit sizes into others. */
+/** Read without nifti-reader-js, which misreads negative and big-endian 64-bit sizes. */
 function parseNifti2(bytes: Uint8Array, view: DataView): RawHeader {
   const little = view.getInt32(0, true) === nifti2Bytes;
   const double = (at: number) => view.getFloat64(at, little);
@@ -119,7 +119,7 @@ function parseNifti2(bytes: Uint8Array, view: DataView): RawHeader {
   };
 }
 
-/** ANALYZE 7.5 with SPM2's reading of its spare fields, as nibabel reads it: scale factor and origin. */
+/** ANALYZE 7.5 with scale factor and origin in its spare fields, as SPM2 writes and nibabel reads it. */
 function parseAnalyze(bytes: Uint8Array, view: DataView): RawHeader {
   const little = view.getInt32(0, true) === nifti1Bytes;
   const float = (at: number) => view.getFloat32(at, little);
@@ -127,8 +127,7 @@ function parseAnalyze(bytes: Uint8Array, view: DataView): RawHeader {
   const origin = numbers(3, (n) => view.getInt16(253 + 2 * n, little));
   const inside = origin.every((at, axis) => at > -dim[axis + 1]! && at < 2 * dim[axis + 1]!);
   const centre = (axis: number) => (Math.max(1, dim[axis + 1]!) - 1) / 2;
-  const position = (axis: number) =>
-    inside && origin.some((at) => at !== 0) ? origin[axis]! - 1 : centre(axis);
+  const isSet = inside && origin.some((at) => at !== 0);
   return {
     format: 'analyze',
     littleEndian: little,
@@ -147,11 +146,11 @@ function parseAnalyze(bytes: Uint8Array, view: DataView): RawHeader {
     srow: new Array<number>(12).fill(0),
     glmin: 0,
     description: latin1(bytes, 148, 228),
-    origin: [position(0), position(1), position(2)],
+    origin: eachAxis((axis) => (isSet ? origin[axis]! - 1 : centre(axis))),
   };
 }
 
-/** SPM2's rule: the scale factor where it is set, else the ranges of stored and real values, where both are set. */
+/** SPM2's rule: the scale factor if it is set, else the ratio of real to stored range if both are set. */
 function analyzeScaling(view: DataView, little: boolean): { slope: number; intercept: number } {
   const slope = view.getFloat32(112, little);
   const offset = view.getFloat32(116, little);

@@ -1,9 +1,10 @@
 import { InvalidArgument } from '../errors';
 import { affineQuaternion, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
 import { componentBytes, datatypes, type StoredType } from './datatypes';
+import type { Forms } from './header';
 import { nifti1Bytes, nifti2Bytes } from './header-bytes';
 import type { Vec3 } from './vec3';
-import type { Volume } from './volume';
+import type { VolumePlace } from './volume';
 
 export interface NewHeader {
   readonly dtype: StoredType;
@@ -13,61 +14,75 @@ export interface NewHeader {
   readonly pair: boolean;
 }
 
-export const storedTypes: readonly StoredType[] = [
-  'int8',
-  'uint8',
-  'int16',
-  'uint16',
-  'int32',
-  'uint32',
-  'float32',
-  'float64',
-];
+/** The byte at which each field begins in NIfTI-1 (nifti1.h) and in NIfTI-2 (nifti2.h). */
+const fieldPlaces = {
+  magic: [344, 4],
+  dim: [40, 16],
+  datatype: [70, 12],
+  bitpix: [72, 14],
+  pixdim: [76, 104],
+  voxelOffset: [108, 168],
+  scaling: [112, 176],
+  units: [123, 500],
+  description: [148, 240],
+  qformCode: [252, 344],
+  sformCode: [254, 348],
+  quaternion: [256, 352],
+  srow: [280, 400],
+} as const;
 
-type Placed = Pick<Volume, 'shape' | 'spacing' | 'affine' | 'header'>;
-
-/** A NIfTI header, little-endian, with the empty extension flag that comes between it and the voxels. */
-export function encodeHeader(volume: Placed, header: NewHeader): Uint8Array {
+/** A NIfTI header, little-endian, and the four bytes after it that say that no extension follows. */
+export function encodeHeader(volume: VolumePlace, header: NewHeader): Uint8Array {
   const longest = Math.max(...volume.shape);
   const version = header.version ?? (longest > 32767 ? 2 : 1);
-  if (version === 1 && longest > 32767) {
-    throw new InvalidArgument('version', '2 where an axis is longer than 32767', 1);
-  }
-  const bytes = new Uint8Array((version === 1 ? nifti1Bytes : nifti2Bytes) + 4);
+  if (version === 1 && longest > 32767)
+    throw new InvalidArgument('version', '2 if an axis is longer than 32767', 1);
+  const size = version === 1 ? nifti1Bytes : nifti2Bytes;
+  const bytes = new Uint8Array(size + 4);
   const view = new DataView(bytes.buffer);
-  const put = version === 1 ? nifti1Fields(view) : nifti2Fields(view);
-  const forms = formsOf(volume);
-  const { code } = datatypes.find((known) => known.name === header.dtype)!;
-  const magic = `${header.pair ? 'ni' : 'n+'}${version}`;
-  put.magic(magic);
-  put.dim([3, ...volume.shape, 1, 1, 1, 1]);
-  put.datatype(code, 8 * componentBytes[header.dtype]);
-  put.pixdim([forms.qfac, ...forms.pixdim, 1, 1, 1, 1]);
-  put.offset(header.pair ? 0 : bytes.length);
-  put.scaling(header.slope, header.intercept);
-  put.codes(forms.qform.code, forms.sform.code);
-  put.quaternion([...forms.qform.quaternion, ...forms.qform.offset]);
-  put.rows(forms.sform.rows);
-  put.units(2); // mm
-  put.description(volume.header?.description || 'Patchwise');
+  const placeOf = (field: keyof typeof fieldPlaces) => fieldPlaces[field][version - 1]!;
+  const putText = (field: 'magic' | 'description', text: string) =>
+    bytes.set(Buffer.from(text, 'latin1'), placeOf(field));
+  const putFloats = (field: keyof typeof fieldPlaces, values: readonly number[]) => {
+    for (const [n, value] of values.entries())
+      if (version === 1) view.setFloat32(placeOf(field) + 4 * n, value, true);
+      else view.setFloat64(placeOf(field) + 8 * n, value, true);
+  };
+  /** NIfTI-2 widens some of these, but their values fit in two bytes: the others stay 0. */
+  const putShort = (field: keyof typeof fieldPlaces, value: number) =>
+    view.setInt16(placeOf(field), value, true);
+
+  const { pixdim, qfac, qform, sform } = formsOf(volume);
+  const voxelOffset = header.pair ? 0 : bytes.length;
+  view.setInt32(0, size, true);
+  // The line ends behind NIfTI-2's magic show whether a transfer took the file for text.
+  putText('magic', `${header.pair ? 'ni' : 'n+'}${version}${version === 1 ? '' : '\0\r\n\x1a\n'}`);
+  for (const [n, value] of [3, ...volume.shape, 1, 1, 1, 1].entries())
+    if (version === 1) view.setInt16(placeOf('dim') + 2 * n, value, true);
+    else view.setBigInt64(placeOf('dim') + 8 * n, BigInt(value), true);
+  putShort('datatype', datatypes.find(({ name }) => name === header.dtype)!.code);
+  putShort('bitpix', 8 * componentBytes(header.dtype));
+  putFloats('pixdim', [qfac, ...pixdim, 1, 1, 1, 1]);
+  if (version === 1) putFloats('voxelOffset', [voxelOffset]);
+  else view.setBigInt64(placeOf('voxelOffset'), BigInt(voxelOffset), true);
+  putFloats('scaling', [header.slope, header.intercept]);
+  view.setUint8(placeOf('units'), 2); // mm
+  putShort('qformCode', qform.code);
+  putShort('sformCode', sform.code);
+  putFloats('quaternion', [...qform.quaternion, ...qform.offset]);
+  putFloats('srow', sform.rows);
+  putText('description', (volume.header?.description || 'Patchwise').slice(0, 80));
   return bytes;
 }
 
-interface Forms {
-  readonly pixdim: Vec3;
-  readonly qfac: 1 | -1;
-  readonly qform: { readonly code: number; readonly quaternion: Vec3; readonly offset: Vec3 };
-  readonly sform: { readonly code: number; readonly rows: readonly number[] };
-}
-
-/** The forms the volume was read with, as long as they still say its affine; else new ones that do. */
-function formsOf(volume: Placed): Forms {
+/** The forms the volume was read with, if they still give its affine; else new forms that do. */
+function formsOf(volume: VolumePlace): Forms {
   const { affine, header, spacing } = volume;
   const unchanged = header?.format !== 'analyze' && header?.affine.every((value, at) => value === affine[at]);
   if (header && unchanged) return finiteForms(header);
   const offset: Vec3 = [affine[3]!, affine[7]!, affine[11]!];
   const turned = affineQuaternion(affine);
-  // A qform cannot say a shear, so a sheared affine is left to the sform alone.
+  // A qform cannot hold a shear, so the sform alone holds a sheared affine.
   const rigid = turned !== undefined && !isSheared(volume);
   const code = header?.sform.code || header?.qform.code || 1;
   return {
@@ -82,7 +97,7 @@ function formsOf(volume: Placed): Forms {
   };
 }
 
-/** A form with NaN in it is not used when a file is read. Written back, it would give the next reader a NaN affine. */
+/** Drops forms that hold NaN. Reading ignores such a form; written back, it would give other programs a NaN affine. */
 function finiteForms({ pixdim, qfac, qform, sform }: Forms): Forms {
   const none = { code: 0, quaternion: [0, 0, 0], offset: [0, 0, 0] } as const;
   const placed = [...qform.quaternion, ...qform.offset].every(Number.isFinite);
@@ -90,84 +105,9 @@ function finiteForms({ pixdim, qfac, qform, sform }: Forms): Forms {
   return { pixdim, qfac, qform: placed ? qform : none, sform: rows };
 }
 
-function isSheared({ affine }: Placed): boolean {
+function isSheared({ affine }: VolumePlace): boolean {
   const spacing = affineSpacing(affine);
   const unit = matrixOf(affine).map((value, at) => value / spacing[at % 3]!);
   const rotation = nearestOrthogonal(unit)!;
   return unit.some((value, at) => Math.abs(value - rotation[at]!) > 1e-5);
-}
-
-interface Fields {
-  magic(text: string): void;
-  dim(sizes: readonly number[]): void;
-  datatype(code: number, bits: number): void;
-  pixdim(sizes: readonly number[]): void;
-  offset(bytes: number): void;
-  scaling(slope: number, intercept: number): void;
-  codes(qform: number, sform: number): void;
-  quaternion(values: readonly number[]): void;
-  rows(values: readonly number[]): void;
-  units(code: number): void;
-  description(text: string): void;
-}
-
-function nifti1Fields(view: DataView): Fields {
-  const floats = (at: number, values: readonly number[]) => {
-    for (const [n, value] of values.entries()) view.setFloat32(at + 4 * n, value, true);
-  };
-  view.setInt32(0, nifti1Bytes, true);
-  return {
-    magic: (text) => putText(view, 344, text, 4),
-    dim: (sizes) => {
-      for (const [n, size] of sizes.entries()) view.setInt16(40 + 2 * n, size, true);
-    },
-    datatype: (code, bits) => {
-      view.setInt16(70, code, true);
-      view.setInt16(72, bits, true);
-    },
-    pixdim: (sizes) => floats(76, sizes),
-    offset: (bytes) => floats(108, [bytes]),
-    scaling: (slope, intercept) => floats(112, [slope, intercept]),
-    codes: (qform, sform) => {
-      view.setInt16(252, qform, true);
-      view.setInt16(254, sform, true);
-    },
-    quaternion: (values) => floats(256, values),
-    rows: (values) => floats(280, values),
-    units: (code) => view.setUint8(123, code),
-    description: (text) => putText(view, 148, text, 80),
-  };
-}
-
-function nifti2Fields(view: DataView): Fields {
-  const doubles = (at: number, values: readonly number[]) => {
-    for (const [n, value] of values.entries()) view.setFloat64(at + 8 * n, value, true);
-  };
-  view.setInt32(0, nifti2Bytes, true);
-  return {
-    // The line ends after the magic show a transfer that took the file for text.
-    magic: (text) => putText(view, 4, `${text}\0\r\n\x1a\n`, 8),
-    dim: (sizes) => {
-      for (const [n, size] of sizes.entries()) view.setBigInt64(16 + 8 * n, BigInt(size), true);
-    },
-    datatype: (code, bits) => {
-      view.setInt16(12, code, true);
-      view.setInt16(14, bits, true);
-    },
-    pixdim: (sizes) => doubles(104, sizes),
-    offset: (bytes) => view.setBigInt64(168, BigInt(bytes), true),
-    scaling: (slope, intercept) => doubles(176, [slope, intercept]),
-    codes: (qform, sform) => {
-      view.setInt32(344, qform, true);
-      view.setInt32(348, sform, true);
-    },
-    quaternion: (values) => doubles(352, values),
-    rows: (values) => doubles(400, values),
-    units: (code) => view.setInt32(500, code, true),
-    description: (text) => putText(view, 240, text, 80),
-  };
-}
-
-function putText(view: DataView, at: number, text: string, length: number): void {
-  for (let n = 0; n < Math.min(text.length, length); n++) view.setUint8(at + n, text.charCodeAt(n) & 255);
 }

@@ -2,48 +2,52 @@ import { UnreadableFile } from '../errors';
 import { type Affine, affineOf, affineSpacing, quaternionAffine } from './affine';
 import { type Datatype, datatypes } from './datatypes';
 import type { RawHeader } from './header-bytes';
-import type { Vec3 } from './vec3';
+import { eachAxis, type Vec3 } from './vec3';
 
-/** What a file's header says, checked, with lengths in mm. */
+/** A file's checked header, with lengths in mm. */
 export interface NiftiHeader {
   readonly format: 'nifti-1' | 'nifti-2' | 'analyze';
   readonly littleEndian: boolean;
-  /** True where the voxels lie in an .img file of their own. */
+  /** True if a separate .img file holds the voxels. */
   readonly pair: boolean;
-  /** Voxels along x, y and z; 1 for an axis the file does not have. */
+  /** Voxels along x, y and z; 1 for a missing axis. */
   readonly shape: Vec3;
-  /** Sizes of the axes past z (time, ...), trailing ones left out. */
+  /** Sizes of the axes after z (time, ...), without trailing ones. */
   readonly series: readonly number[];
   readonly datatype: string;
   /** Bytes before the first voxel. */
   readonly voxelOffset: number;
-  /** A voxel's value is `stored * slope + intercept`; 1 and 0 where the file gives none. */
+  /** A voxel's value is `stored * slope + intercept`; 1 and 0 if the file gives no scaling. */
   readonly slope: number;
   readonly intercept: number;
-  /** Voxel size in mm as the header's pixdim gives it, made positive. */
+  /** Voxel size in mm: the header's pixdim, made positive. */
   readonly pixdim: Vec3;
   readonly qfac: 1 | -1;
   readonly qform: { readonly code: number; readonly quaternion: Vec3; readonly offset: Vec3 };
   /** Three rows of four numbers. */
   readonly sform: { readonly code: number; readonly rows: readonly number[] };
-  /** What the header's own forms amount to, by `headerAffine`. */
+  /** The affine that `headerAffine` takes from the forms. */
   readonly affine: Affine;
   readonly description: string;
 }
 
 /**
- * Checks and reads a raw header as nibabel does: pixdim made positive, a qfac other than -1 is 1, a slope of 0 or
- * not finite means no scaling. Throws UnreadableFile where the header contradicts itself.
+ * Checks and reads a raw header as nibabel does: it makes pixdim positive, takes a qfac other than -1 as 1, and takes
+ * a slope that is 0 or not finite as no scaling. Throws UnreadableFile if the header contradicts itself.
  */
 export function interpretHeader(raw: RawHeader, path: string): NiftiHeader {
   const sizes = axisSizes(raw, path);
   const shape: Vec3 = [sizes[0] ?? 1, sizes[1] ?? 1, sizes[2] ?? 1];
   const mm = unitInMm(raw.units);
-  const pixdim = [1, 2, 3].map((axis) => positive(raw.pixdim[axis]!) * mm) as [number, number, number];
+  const pixdim = eachAxis((axis) => positive(raw.pixdim[axis + 1]!) * mm);
   const forms = {
     pixdim,
     qfac: raw.pixdim[0] === -1 ? -1 : 1,
-    qform: { code: knownCode(raw.qformCode), quaternion: raw.quaternion, offset: scaled(raw.qoffset, mm) },
+    qform: {
+      code: knownCode(raw.qformCode),
+      quaternion: raw.quaternion,
+      offset: eachAxis((axis) => raw.qoffset[axis] * mm),
+    },
     sform: { code: knownCode(raw.sformCode), rows: raw.srow.map((value) => value * mm) },
   } as const;
   return {
@@ -61,28 +65,31 @@ export function interpretHeader(raw: RawHeader, path: string): NiftiHeader {
   };
 }
 
-type Forms = Pick<NiftiHeader, 'pixdim' | 'qfac' | 'qform' | 'sform'>;
+export type Forms = Pick<NiftiHeader, 'pixdim' | 'qfac' | 'qform' | 'sform'>;
 
 /**
- * The sform where it is set and finite, else the qform, else the voxel sizes about the volume's centre with x to
- * the patient's left (nibabel's choice for headers that say nothing).
+ * The sform if it is set and finite, else the qform by the same rule. Without either, voxel sizes around the volume's
+ * centre with x to the patient's left, as nibabel does.
  */
 export function headerAffine(forms: Forms, shape: Vec3): Affine {
   const { sform, qform, pixdim, qfac } = forms;
   if (sform.code > 0 && sform.rows.every(Number.isFinite)) return [...sform.rows, 0, 0, 0, 1];
   const rotated = quaternionAffine(qform.quaternion, pixdim, qform.offset, qfac);
   if (qform.code > 0 && rotated.every(Number.isFinite)) return rotated;
-  return affineAbout(shape.map((n) => (n - 1) / 2) as [number, number, number], pixdim);
+  return affineAbout(
+    eachAxis((axis) => (shape[axis] - 1) / 2),
+    pixdim,
+  );
 }
 
-/** Voxel size in mm: pixdim where it agrees with the affine to 0.1 %, else the affine's own. */
+/** Voxel size in mm: pixdim if it agrees with the affine to 0.1 %, else the affine's. */
 export function headerSpacing(header: NiftiHeader): Vec3 {
   const steps = affineSpacing(header.affine);
   const agree = steps.every((step, axis) => Math.abs(step - header.pixdim[axis]!) <= 1e-3 * step);
   return agree || !steps.every((step) => step > 0) ? header.pixdim : steps;
 }
 
-/** The datatype of this code. Throws UnreadableFile for a code that NIfTI does not have. */
+/** The datatype of a code. Throws UnreadableFile if NIfTI has no such code. */
 export function datatypeOf(code: number, path: string): Datatype {
   const datatype = datatypes.find((known) => known.code === code);
   if (datatype) return datatype;
@@ -101,10 +108,10 @@ function axisSizes(raw: RawHeader, path: string): number[] {
     throw new UnreadableFile(path, 'between 1 and 7 axes', `dim[0] = ${axes}`);
   }
   const sizes = raw.dim.slice(1, axes + 1);
-  // FreeSurfer stores a surface with more points than a 16-bit size can say as -1, the number itself in glmin.
+  // FreeSurfer writes -1 for a surface with too many points for a 16-bit size, and their number in glmin.
   if (sizes[0] === -1 && (sizes[1] ?? 1) === 1 && (sizes[2] ?? 1) === 1 && raw.glmin > 0)
     sizes[0] = raw.glmin;
-  // Its surface of seven subdivisions fits, cut into three axes.
+  // FreeSurfer splits its surface of seven subdivisions over three axes.
   if (raw.format === 'nifti-1' && sizes[0] === 27307 && sizes[1] === 1 && sizes[2] === 6)
     sizes.splice(0, 3, 163842, 1, 1);
   if (!sizes.every((n) => Number.isSafeInteger(n) && n > 0)) {
@@ -131,7 +138,7 @@ function voxelOffset(raw: RawHeader, path: string): number {
 
 function scaling(raw: RawHeader, path: string): { slope: number; intercept: number } {
   if (!Number.isFinite(raw.slope) || raw.slope === 0) return { slope: 1, intercept: 0 };
-  // A guessed intercept would shift every Hounsfield unit without a sign of it, so refuse, as nibabel does.
+  // A guessed intercept would silently shift all Hounsfield units. nibabel refuses too.
   if (!Number.isFinite(raw.intercept)) {
     throw new UnreadableFile(
       path,
@@ -142,7 +149,7 @@ function scaling(raw: RawHeader, path: string): { slope: number; intercept: numb
   return { slope: raw.slope, intercept: raw.intercept };
 }
 
-/** NIfTI's coordinate systems are 0 (none) to 5; nibabel takes any other for none. */
+/** NIfTI's coordinate systems are 0 (none) to 5. Any other code counts as none, as in nibabel. */
 function knownCode(code: number): number {
   return code >= 0 && code <= 5 ? code : 0;
 }
@@ -151,11 +158,7 @@ function positive(size: number): number {
   return Number.isFinite(size) && size !== 0 ? Math.abs(size) : 1;
 }
 
-/** NIfTI's spatial units: 1 metre, 3 micrometre; 2 and "unknown" are taken as mm. */
+/** mm per spatial unit of NIfTI: 1 is metre, 3 micrometre. All others count as mm. */
 function unitInMm(units: number): number {
   return [1, 1000, 1, 0.001][units & 7] ?? 1;
-}
-
-function scaled(vector: Vec3, factor: number): Vec3 {
-  return [vector[0] * factor, vector[1] * factor, vector[2] * factor];
 }

@@ -1,9 +1,9 @@
 import { InvalidArgument } from '../errors';
 import { type Affine, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
 import type { VoxelArray } from './datatypes';
-import type { Vec3 } from './vec3';
+import { eachAxis, type Vec3 } from './vec3';
 
-/** For each axis of the result, the axis it is taken from, and whether it runs the other way. */
+/** For each axis of the result: the source axis, and whether it is flipped. */
 export interface AxisMap {
   readonly from: Vec3;
   readonly flip: readonly [boolean, boolean, boolean];
@@ -17,14 +17,14 @@ interface Oriented<T> {
 }
 
 /**
- * The map that brings a volume nearest to RAS+ without resampling, as nibabel's `as_closest_canonical` does: each
- * of its axes, the most decided first, goes to the world axis it runs along most. Throws InvalidArgument for a
- * singular affine.
+ * The map that brings a volume closest to RAS+ without resampling, as nibabel's `as_closest_canonical`. Each axis goes
+ * to the free world axis it is most parallel to; the most parallel axis goes first. Throws InvalidArgument if the affine
+ * is singular.
  */
 export function canonicalAxes(affine: Affine): AxisMap {
   const spacing = affineSpacing(affine);
   const rotation = nearestOrthogonal(matrixOf(affine).map((value, at) => value / spacing[at % 3]!));
-  if (!rotation) throw new InvalidArgument('affine', 'one that can be inverted', affine);
+  if (!rotation) throw new InvalidArgument('affine', 'an affine that can be inverted', affine);
   const along = (world: number, axis: number) => rotation[world * 3 + axis]!;
   const from: [number, number, number] = [0, 0, 0];
   const flip: [boolean, boolean, boolean] = [false, false, false];
@@ -41,28 +41,18 @@ export function canonicalAxes(affine: Affine): AxisMap {
   return { from, flip };
 }
 
-/** Permutes and flips axes: voxels, spacing and affine together. Copies the voxels unless the map changes nothing. */
+/** Permutes and flips the axes of voxels, spacing and affine. Copies the voxels unless nothing changes. */
 export function reorient<T extends VoxelArray>(image: Oriented<T>, { from, flip }: AxisMap): Oriented<T> {
   const { shape, spacing, affine } = image;
   if (from.every((axis, to) => axis === to) && !flip.includes(true)) return image;
   const strides: Vec3 = [1, shape[0], shape[0] * shape[1]];
-  const size = pick(shape, from);
-  const step = [0, 1, 2].map((to) => (flip[to] ? -1 : 1) * strides[from[to]!]!);
-  const start = [0, 1, 2].map((to) => (flip[to] ? (size[to]! - 1) * strides[from[to]!]! : 0));
+  const size = eachAxis((to) => shape[from[to]]!);
+  const step = eachAxis((to) => (flip[to] ? -1 : 1) * strides[from[to]]!);
+  const start = eachAxis((to) => (flip[to] ? (size[to] - 1) * strides[from[to]]! : 0));
   const data = image.data.slice() as T;
-  copyVoxels(
-    cells(image.data),
-    cells(data),
-    size,
-    step as unknown as Vec3,
-    start[0]! + start[1]! + start[2]!,
-  );
-  return {
-    shape: size,
-    spacing: pick(spacing, from),
-    affine: movedAffine(affine, size, { from, flip }),
-    data,
-  };
+  copyVoxels(cells(image.data), cells(data), size, step, start[0] + start[1] + start[2]);
+  const moved = movedAffine(affine, size, { from, flip });
+  return { shape: size, spacing: eachAxis((to) => spacing[from[to]]!), affine: moved, data };
 }
 
 function copyVoxels(source: Cells, target: Cells, size: Vec3, step: Vec3, start: number): void {
@@ -75,7 +65,7 @@ function copyVoxels(source: Cells, target: Cells, size: Vec3, step: Vec3, start:
   }
 }
 
-/** new affine = old affine x (new index -> old index). */
+/** The affine for the new axes: old affine x (new index -> old index). */
 function movedAffine(affine: Affine, size: Vec3, { from, flip }: AxisMap): Affine {
   const moved = new Array<number>(16).fill(0);
   moved[15] = 1;
@@ -92,15 +82,11 @@ function movedAffine(affine: Affine, size: Vec3, { from, flip }: AxisMap): Affin
 
 type Cells = Uint8Array | Uint16Array | Uint32Array | Float64Array;
 
-/** The same memory as cells of the same size: four kinds of array keep the copying loop fast. */
+/** The same memory as one of four array types. With more types the copying loop would be slow (V8's inline caches). */
 function cells(data: VoxelArray): Cells {
   const { buffer, byteOffset, length } = data;
   if (data.BYTES_PER_ELEMENT === 1) return new Uint8Array(buffer, byteOffset, length);
   if (data.BYTES_PER_ELEMENT === 2) return new Uint16Array(buffer, byteOffset, length);
   if (data.BYTES_PER_ELEMENT === 4) return new Uint32Array(buffer, byteOffset, length);
   return new Float64Array(buffer, byteOffset, length);
-}
-
-function pick(values: Vec3, from: Vec3): Vec3 {
-  return [values[from[0]]!, values[from[1]]!, values[from[2]]!];
 }

@@ -1,9 +1,8 @@
-import type { Affine } from './affine';
-import { allocate, type StoredType, type VoxelArray } from './datatypes';
-import { type Vec3, voxelCount } from './vec3';
-import { typeOf } from './voxel-type';
+import { type Affine, shiftedAffine } from './affine';
+import { allocate, typeOf, type VoxelArray } from './datatypes';
+import { eachAxis, type Vec3, voxelCount } from './vec3';
 
-/** Voxels as they are stored, and their place. */
+/** Stored voxels and their place in the patient. */
 export interface VoxelImage {
   readonly shape: Vec3;
   readonly data: VoxelArray; // [z * y * x], x fastest
@@ -11,38 +10,37 @@ export interface VoxelImage {
   readonly affine: Affine;
 }
 
-/** The shape that covers the same extent at another spacing, to the nearest voxel. */
+/** The shape that covers the same extent at another spacing, rounded to whole voxels. */
 export function shapeAt({ shape, spacing }: Pick<VoxelImage, 'shape' | 'spacing'>, wanted: Vec3): Vec3 {
-  const size = (axis: 0 | 1 | 2) => Math.max(1, Math.round((shape[axis] * spacing[axis]) / wanted[axis]));
-  return [size(0), size(1), size(2)];
+  return eachAxis((axis) => Math.max(1, Math.round((shape[axis] * spacing[axis]) / wanted[axis])));
 }
 
 export interface ResampleOptions {
-  /** Filter axes that lose voxels with a gaussian first, so that what is finer than the result does not alias; default true. */
+  /** Smooth axes that lose voxels with a gaussian first, to prevent aliasing; default true. */
   readonly antialias?: boolean;
 }
 
-/** The whole extent of an image in this many voxels. */
+/** Resamples the whole extent of an image to another shape. */
 export function resampleToShape(image: VoxelImage, shape: Vec3, options: ResampleOptions = {}): VoxelImage {
-  const step = (axis: 0 | 1 | 2) => image.shape[axis] / shape[axis];
-  return resample(image, shape, [step(0), step(1), step(2)], options);
+  const step = eachAxis((axis) => image.shape[axis] / shape[axis]);
+  return resample(image, shape, step, options);
 }
 
-/** An image at another spacing in mm, about the same centre. */
+/** Resamples an image to another spacing in mm, around the same centre. */
 export function resampleToSpacing(
   image: VoxelImage,
   spacing: Vec3,
   options: ResampleOptions = {},
 ): VoxelImage {
-  const step = (axis: 0 | 1 | 2) => spacing[axis] / image.spacing[axis];
-  return resample(image, shapeAt(image, spacing), [step(0), step(1), step(2)], options);
+  const step = eachAxis((axis) => spacing[axis] / image.spacing[axis]);
+  return resample(image, shapeAt(image, spacing), step, options);
 }
 
 /**
- * Trilinear: a voxel of the result takes the eight voxels about its place, border voxels beyond the border. `step` is
- * the distance of its voxels in those of `image`; both have the same centre, which is how ITK and PyTorch
- * (align_corners off) see a voxel, as a box and not as a point. Whole-number types are rounded. With the gaussian it is
- * scikit-image's `resize(order=1, anti_aliasing=True, mode='edge')`.
+ * Trilinear interpolation. Beyond the border it repeats border voxels. `step` is the distance between result voxels in
+ * voxels of `image`. Both images have the same centre: a voxel is a box and not a point, as in ITK and in PyTorch with
+ * align_corners off. Whole-number types are rounded. With the gaussian, the result equals scikit-image's
+ * `resize(order=1, anti_aliasing=True, mode='edge')`.
  */
 function resample(
   image: VoxelImage,
@@ -51,8 +49,7 @@ function resample(
   { antialias = true }: ResampleOptions,
 ): VoxelImage {
   const [nx, ny] = image.shape;
-  const taps = [0, 1, 2].map((axis) => axisTaps(image.shape[axis]!, shape[axis]!, step[axis]!, antialias));
-  const [tx, ty, tz] = taps as [Taps[], Taps[], Taps[]];
+  const [tx, ty, tz] = eachAxis((axis) => axisTaps(image.shape[axis], shape[axis], step[axis], antialias));
   const type = typeOf(image.data);
   const data = allocate(type, voxelCount(shape));
   const most = Math.max(...tz.map(({ weights }) => weights.length));
@@ -60,7 +57,7 @@ function resample(
   const slice = new Float64Array(nx * ny);
   const row = new Float64Array(nx);
   const line = new Float64Array(shape[0]);
-  const whole = isWhole(type);
+  const whole = type !== 'float32' && type !== 'float64';
   for (let z = 0, to = 0; z < shape[2]; z++) {
     slice.fill(0);
     tz[z]!.weights.forEach((weight, k) => void addWeighted(slices.get(tz[z]!.first + k), 0, weight, slice));
@@ -72,24 +69,24 @@ function resample(
       data.set(line, to);
     }
   }
-  const spacing = scale(image.spacing, step);
-  return { shape, data, spacing, affine: movedAffine(image, shape, step) };
+  const spacing = eachAxis((axis) => image.spacing[axis] * step[axis]);
+  const start = eachAxis((axis) => (image.shape[axis] - 1) / 2 - ((shape[axis] - 1) / 2) * step[axis]);
+  return { shape, data, spacing, affine: shiftedAffine(image.affine, start, step) };
 }
 
-/** The first voxel of the centre crop of an image; negative where the image is smaller. */
+/** The first voxel of an image's centre crop; negative along axes where the image is smaller. */
 export function cropStart(image: Vec3, shape: Vec3): Vec3 {
-  return [0, 1, 2].map((axis) => Math.floor((image[axis]! - shape[axis]!) / 2)) as unknown as Vec3;
+  return eachAxis((axis) => Math.floor((image[axis] - shape[axis]) / 2));
 }
 
-/** The centre of an image, its border repeated where the image is smaller. */
+/** Crops the centre of an image. Where the image is smaller, border voxels are repeated. */
 export function cropToShape(image: VoxelImage, shape: Vec3): VoxelImage {
   const start = cropStart(image.shape, shape);
-  const source = [0, 1, 2].map((axis) =>
-    Int32Array.from({ length: shape[axis]! }, (_, i) =>
-      Math.min(Math.max(start[axis]! + i, 0), image.shape[axis]! - 1),
+  const [sx, sy, sz] = eachAxis((axis) =>
+    Int32Array.from({ length: shape[axis] }, (_, i) =>
+      Math.min(Math.max(start[axis] + i, 0), image.shape[axis] - 1),
     ),
   );
-  const [sx, sy, sz] = source as [Int32Array, Int32Array, Int32Array];
   const [nx, ny] = image.shape;
   const inside = [Math.max(0, -start[0]!), Math.min(shape[0], nx - start[0]!)] as const;
   const data = allocate(typeOf(image.data), voxelCount(shape));
@@ -102,17 +99,16 @@ export function cropToShape(image: VoxelImage, shape: Vec3): VoxelImage {
       for (let x = inside[1]; x < shape[0]; x++) data[to + x] = image.data[from + nx - 1]!;
     }
   }
-  const affine = shifted(image.affine, start, [1, 1, 1]);
-  return { shape, data, spacing: image.spacing, affine };
+  return { shape, data, spacing: image.spacing, affine: shiftedAffine(image.affine, start, [1, 1, 1]) };
 }
 
-/** The voxels along an axis that a voxel of the result is made of, from the first one on: their weights sum to 1. */
+/** Weights of the input voxels, from `first` on, that make one result voxel along an axis. They sum to 1. */
 interface Taps {
   readonly first: number;
   readonly weights: Float64Array;
 }
 
-/** Linear interpolation of the axis behind its filter, both as one weighted sum. */
+/** Filter and linear interpolation along an axis, combined into one weighted sum per voxel. */
 function axisTaps(size: number, wanted: number, step: number, antialias: boolean): Taps[] {
   const filter = antialias ? gaussian(step) : Float64Array.of(1);
   const reach = filter.length >> 1;
@@ -122,7 +118,7 @@ function axisTaps(size: number, wanted: number, step: number, antialias: boolean
     const part = place - below;
     const sums = new Map<number, number>();
     const add = (centre: number, share: number): void => {
-      // Without a weight on it, a NaN or an infinity next door does no harm.
+      // A weight of 0 would still spread a neighbour's NaN or infinity.
       if (share === 0) return;
       filter.forEach((weight, k) => {
         const voxel = Math.min(Math.max(centre + k - reach, 0), size - 1);
@@ -131,12 +127,12 @@ function axisTaps(size: number, wanted: number, step: number, antialias: boolean
     };
     add(below, 1 - part);
     add(Math.min(below + 1, size - 1), part);
-    const voxels = [...sums.keys()].sort((a, b) => a - b); // neighbours, each one there
+    const voxels = [...sums.keys()].sort((a, b) => a - b); // adjacent, without a gap
     return { first: voxels[0]!, weights: Float64Array.from(voxels, (voxel) => sums.get(voxel)!) };
   });
 }
 
-/** scikit-image's filter before an axis is made `step` times as coarse: sigma (step - 1) / 2, cut at 4 sigma. */
+/** scikit-image's filter for an axis that becomes `step` times coarser: sigma (step - 1) / 2, cut at 4 sigma. */
 function gaussian(step: number): Float64Array {
   const sigma = Math.max(0, (step - 1) / 2);
   const reach = Math.floor(4 * sigma + 0.5);
@@ -148,7 +144,7 @@ function gaussian(step: number): Float64Array {
   return weights.map((weight) => weight / sum);
 }
 
-/** The last slices as doubles: neighbours of the result mostly share theirs. */
+/** Keeps the last slices as doubles: neighbouring result slices mostly need the same ones. */
 class SliceCache {
   private readonly held: { z: number; readonly values: Float64Array }[];
 
@@ -161,7 +157,7 @@ class SliceCache {
   }
 
   get(z: number): Float64Array {
-    // As many slices as are asked for in a row have places of their own and never push each other out.
+    // The slices of one result slice are adjacent, so each has its own place.
     const place = this.held[z % this.held.length]!;
     if (place.z !== z) place.values.set(this.data.subarray(z * this.length, (z + 1) * this.length));
     place.z = z;
@@ -177,27 +173,4 @@ function weightedSum(values: Float64Array, { first, weights }: Taps): number {
   let sum = 0;
   for (let k = 0; k < weights.length; k++) sum += weights[k]! * values[first + k]!;
   return sum;
-}
-
-/** new affine = old affine x (new index -> old index) */
-function movedAffine(image: VoxelImage, shape: Vec3, step: Vec3): Affine {
-  const start = (axis: 0 | 1 | 2) => (image.shape[axis] - 1) / 2 - ((shape[axis] - 1) / 2) * step[axis];
-  return shifted(image.affine, [start(0), start(1), start(2)], step);
-}
-
-function shifted(affine: Affine, start: Vec3, step: Vec3): Affine {
-  return affine.map((value, at) => {
-    const [row, column] = [Math.floor(at / 4), at % 4];
-    if (row === 3) return value;
-    if (column < 3) return value * step[column]!;
-    return value + start.reduce((sum, along, axis) => sum + affine[row * 4 + axis]! * along, 0);
-  });
-}
-
-function scale(spacing: Vec3, step: Vec3): Vec3 {
-  return [spacing[0] * step[0], spacing[1] * step[1], spacing[2] * step[2]];
-}
-
-function isWhole(type: StoredType): boolean {
-  return type !== 'float32' && type !== 'float64';
 }

@@ -6,6 +6,11 @@ export type Vec3 = readonly [number, number, number];
 /** One number for all three axes, or one for each, [x, y, z]. */
 export type Size = number | Vec3;
 
+/** The value for each axis, [x, y, z]. */
+export function eachAxis<T>(value: (axis: 0 | 1 | 2) => T): [T, T, T] {
+  return [value(0), value(1), value(2)];
+}
+
 /** Number of voxels of a volume of this shape. */
 export function voxelCount(shape: Vec3): number {
   return shape[0] * shape[1] * shape[2];

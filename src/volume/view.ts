@@ -1,16 +1,17 @@
 import { InvalidArgument } from '../errors';
+import { shiftedAffine } from './affine';
 import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './resample';
-import { type Vec3, voxelCount } from './vec3';
+import { eachAxis, type Vec3, voxelCount } from './vec3';
 import { Volume } from './volume';
 
-/** A smaller view of each volume: all of it at fewer voxels, or its centre at the same. */
+/** A smaller view of each volume: all of it in fewer voxels (`resample`), or its centre (`crop`). */
 export interface BaselineView {
   readonly shape: Vec3;
   readonly how: 'resample' | 'crop';
 }
 
 /**
- * The smaller view of a volume that a baseline sees: all of it in fewer voxels (filtered against aliasing, trilinear), or its centre.
+ * The smaller view of a volume that a baseline sees: all of it in fewer voxels (smoothed, then trilinear), or its centre.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -22,8 +23,8 @@ export function viewVolume(volume: Volume, view: BaselineView): Volume {
 }
 
 /**
- * The whole extent of a volume in this many voxels: trilinear, as PyTorch's `interpolate` with align_corners off; where
- * that is fewer, after a filter against aliasing.
+ * Resamples the whole extent of a volume to another shape: trilinear, as PyTorch's `interpolate` with align_corners off.
+ * Axes that lose voxels are smoothed first, to prevent aliasing.
  */
 export function resampleVolume(volume: Volume, shape: Vec3): Volume {
   return changed(volume, resampleToShape, shape, 'resample');
@@ -41,27 +42,25 @@ function changed(
 }
 
 /**
- * Where in a volume the view `{ shape: view, how: 'crop' }` lies: 1 a voxel of it, 0 elsewhere. As a `mask` of
- * `reconstruct` it leaves what a baseline of the centre has seen.
+ * A mask of the view `{ shape: view, how: 'crop' }` in a volume: 1 inside, 0 outside. As the `mask` of `reconstruct` it
+ * limits measures to the voxels that a cropped baseline sees.
  */
 export function centreMask(shape: Vec3, view: Vec3): Uint8Array {
   const mask = new Uint8Array(voxelCount(shape));
   const start = cropStart(shape, view);
-  const [from, to] = [
-    start.map((first) => Math.max(0, first)),
-    start.map((first, axis) => Math.min(shape[axis]!, first + view[axis]!)),
-  ];
-  for (let z = from[2]!; z < to[2]!; z++)
-    for (let y = from[1]!; y < to[1]!; y++) {
+  const from = eachAxis((axis) => Math.max(0, start[axis]));
+  const to = eachAxis((axis) => Math.min(shape[axis], start[axis] + view[axis]));
+  for (let z = from[2]; z < to[2]; z++)
+    for (let y = from[1]; y < to[1]; y++) {
       const row = (z * shape[1] + y) * shape[0];
-      mask.fill(1, row + from[0]!, row + to[0]!);
+      mask.fill(1, row + from[0], row + to[0]);
     }
   return mask;
 }
 
 /**
- * The slices `from` to `to` (not included) of a volume, in their place. No copy.
- * @throws InvalidArgument where there are none
+ * The slices `from` to `to - 1` of a volume, at their place in the patient. Does not copy the voxels.
+ * @throws InvalidArgument if the range is empty or not within the volume
  */
 export function slabOf(volume: Volume, from: number, to: number): Volume {
   const [nx, ny, nz] = volume.shape;
@@ -69,7 +68,7 @@ export function slabOf(volume: Volume, from: number, to: number): Volume {
     throw new InvalidArgument('from, to', `slices in 0 to ${nz}, ascending`, [from, to]);
   const data = volume.data.subarray(from * nx * ny, to * nx * ny);
   const { spacing, affine } = volume;
-  const moved = affine.map((value, i) => (i % 4 === 3 && i < 12 ? value + from * affine[i - 1]! : value));
   const source = `slices ${from} to ${to - 1} of ${volume.source ?? 'a volume'}`;
+  const moved = shiftedAffine(affine, [0, 0, from], [1, 1, 1]);
   return new Volume({ shape: [nx, ny, to - from], data, spacing, affine: moved, source });
 }

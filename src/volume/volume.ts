@@ -62,6 +62,9 @@ export class Volume {
   }
 }
 
+/** The size of an image and its place in the patient, without its voxels. */
+export type VolumePlace = Pick<Volume, 'shape' | 'spacing' | 'affine' | 'header'>;
+
 /** @throws InvalidArgument if the voxel size is not the affine's to 0.1 %: a file keeps one of them only */
 export function checkPlace(spacing: Vec3, affine: Affine): void {
   const steps = affineSpacing(affine);

@@ -4,11 +4,11 @@ import { createGzip } from 'node:zlib';
 import { replaceFileSlowly } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
-import { allocate, type StoredType } from './datatypes';
-import { encodeHeader, type NewHeader, storedTypes } from './header-encode';
+import { allocate, type StoredType, storedTypes, type VoxelArray } from './datatypes';
+import { encodeHeader, type NewHeader } from './header-encode';
 import { pairPaths } from './names';
 import { type Vec3, voxelCount } from './vec3';
-import { checkPlace, type Volume } from './volume';
+import { checkPlace, type Volume, type VolumePlace } from './volume';
 
 export interface WriteOptions extends LongCall {
   /** How voxels are stored; default float32, which keeps every value. */
@@ -23,9 +23,6 @@ export interface WriteOptions extends LongCall {
 }
 
 const pieceVoxels = 2 ** 18;
-
-/** Where an image is in the patient, and how large: what a file says of it beside its voxels. */
-export type VolumePlace = Pick<Volume, 'shape' | 'spacing' | 'affine' | 'header'>;
 
 /** Planes of a volume from plane z on, `[depth, y, x]`. */
 export interface VolumeSlab {
@@ -180,7 +177,7 @@ export function encodeVoxels(
   intercept: number,
   first: number,
   shape: Vec3,
-): ReturnType<typeof allocate> {
+): VoxelArray {
   const stored = allocate(dtype, values.length);
   const range = ranges[dtype];
   if (!range) {

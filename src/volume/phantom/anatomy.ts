@@ -2,8 +2,8 @@ import type { Vec3 } from '../vec3';
 import type { Canvas, Ellipsoid, Tube } from './canvas';
 
 /**
- * The phantom's chest in mm about its middle: x to the patient's left, y to the back, z to the head. Sizes are an
- * adult's; values in HU are those of a CT in the pulmonary arterial phase.
+ * The phantom's chest in mm around its centre: x to the patient's left, y to the back, z to the head. The sizes are an
+ * adult's. The values in HU are those of a CT in the pulmonary arterial phase.
  */
 export const fieldOfView: Vec3 = [360, 360, 300];
 export const air = -1000;
@@ -20,7 +20,7 @@ export const rightLung: Ellipsoid = { centre: [-68, 0, 0], radii: [57, 78, 128],
 export const leftLung: Ellipsoid = { centre: [70, 2, 4], radii: [54, 78, 124], square: 0.35 };
 const cavity: Ellipsoid = { centre: [0, 0, -70], radii: [135, 88, 320], square: 0.45 };
 
-/** The body's wall and the lungs, from the outside in: what is painted later lies over what came before. */
+/** The body's wall and the lungs, from the outside in: later paint covers earlier paint. */
 export function paintChest(canvas: Canvas): void {
   paintTable(canvas);
   canvas.ellipsoid({ centre: [0, 6, -60], radii: [170, 120, 480], square: 0.4 }, fat);
@@ -30,7 +30,7 @@ export function paintChest(canvas: Canvas): void {
   canvas.ellipsoid(leftLung, lungTissue);
 }
 
-/** Organs, great vessels, airways and bones, over the vessels in the lungs where they would meet. */
+/** Organs, great vessels, airways and bones. They cover the vessels of the lungs. */
 export function paintOrgans(canvas: Canvas): void {
   for (const [body, value] of organs) canvas.ellipsoid(body, value);
   for (const [course, radius, value] of vessels) {
@@ -49,117 +49,45 @@ const organs: readonly (readonly [Ellipsoid, number])[] = [
   [{ centre: [70, 0, -140], radii: [60, 80, 66] }, 60], // stomach
   [{ centre: [96, 36, -125], radii: [28, 36, 44] }, 115], // spleen
   [{ centre: [62, -28, -112], radii: [26, 22, 14] }, -900], // gas in the stomach
-  [{ centre: [22, -18, -48], radii: [68, 56, 62] }, fat], // around the heart
-  [{ centre: [24, -18, -48], radii: [62, 50, 56] }, 90], // its muscle
+  [{ centre: [22, -18, -48], radii: [68, 56, 62] }, fat], // fat around the heart
+  [{ centre: [24, -18, -48], radii: [62, 50, 56] }, 90], // heart muscle
   [{ centre: [-20, -14, -36], radii: [24, 28, 32] }, 300], // right atrium
   [{ centre: [14, -42, -48], radii: [34, 20, 36] }, 340], // right ventricle
   [{ centre: [50, -14, -54], radii: [26, 24, 36] }, 200], // left ventricle
   [{ centre: [10, 18, -24], radii: [34, 18, 24] }, 230], // left atrium
   [{ centre: [0, -95, 10], radii: [18, 7, 84], square: 0.6 }, cortex], // breastbone
   [{ centre: [0, -95, 10], radii: [15, 4, 80], square: 0.6 }, marrow],
-  [{ centre: [-30, 92, 0], radii: [28, 15, Number.POSITIVE_INFINITY] }, muscle], // beside the spine
+  [{ centre: [-30, 92, 0], radii: [28, 15, Number.POSITIVE_INFINITY] }, muscle], // muscle beside the spine
   [{ centre: [30, 92, 0], radii: [28, 15, Number.POSITIVE_INFINITY] }, muscle],
   [{ centre: [-118, 62, 105], radii: [6, 34, 60] }, cortex], // shoulder blades
   [{ centre: [118, 62, 105], radii: [6, 34, 60] }, cortex],
 ];
 
-/** Courses through points, radius, value. */
+const aorta = course('4,-12,-16  -8,-24,20  -6,-22,46  6,-4,66  22,22,66  30,40,44  30,44,-40  16,42,-150');
+
+/** Course in mm, radius in mm, value in HU. */
 const vessels: readonly (readonly [readonly Vec3[], number, number])[] = [
-  [
-    [
-      [4, -12, -16],
-      [-8, -24, 20],
-      [-6, -22, 46],
-      [6, -4, 66],
-      [22, 22, 66],
-      [30, 40, 44],
-      [30, 44, -40],
-      [16, 42, -150],
-    ],
-    12.5,
-    210,
-  ], // aorta
-  [
-    [
-      [-2, -14, 64],
-      [-16, -14, 100],
-      [-30, -10, 150],
-    ],
-    6,
-    210,
-  ], // brachiocephalic artery
-  [
-    [
-      [14, 8, 70],
-      [22, 4, 110],
-      [30, 0, 150],
-    ],
-    4.5,
-    210,
-  ], // left carotid
-  [
-    [
-      [-28, -20, 150],
-      [-28, -14, 90],
-      [-24, -8, -12],
-    ],
-    9,
-    460,
-  ], // superior vena cava, full of contrast
-  [
-    [
-      [-18, 14, -150],
-      [-20, 2, -50],
-    ],
-    12,
-    110,
-  ], // inferior vena cava
-  [
-    [
-      [4, 38, 150],
-      [8, 40, 0],
-      [12, 30, -150],
-    ],
-    6,
-    40,
-  ], // gullet
-  [
-    [
-      [-22, -78, 118],
-      [-70, -72, 136],
-      [-120, -50, 142],
-    ],
-    6,
-    cortex,
-  ], // collar bones
-  [
-    [
-      [22, -78, 118],
-      [70, -72, 136],
-      [120, -50, 142],
-    ],
-    6,
-    cortex,
-  ],
+  [aorta, 12.5, 210],
+  [course('-2,-14,64  -16,-14,100  -30,-10,150'), 6, 210], // brachiocephalic artery
+  [course('14,8,70  22,4,110  30,0,150'), 4.5, 210], // left carotid
+  [course('-28,-20,150  -28,-14,90  -24,-8,-12'), 9, 460], // superior vena cava, full of contrast
+  [course('-18,14,-150  -20,2,-50'), 12, 110], // inferior vena cava
+  [course('4,38,150  8,40,0  12,30,-150'), 6, 40], // gullet
+  [course('-22,-78,118  -70,-72,136  -120,-50,142'), 6, cortex], // collar bones
+  [course('22,-78,118  70,-72,136  120,-50,142'), 6, cortex],
 ];
 
 /** Windpipe and main bronchi. */
 const airways: readonly (readonly Vec3[])[] = [
-  [
-    [0, 18, 150],
-    [0, 24, 44],
-  ],
-  [
-    [0, 24, 44],
-    [-34, 26, 14],
-    [-52, 28, -12],
-  ],
-  [
-    [0, 24, 44],
-    [38, 28, 14],
-    [54, 30, -14],
-  ],
+  course('0,18,150  0,24,44'),
+  course('0,24,44  -34,26,14  -52,28,-12'),
+  course('0,24,44  38,28,14  54,30,-14'),
 ];
+
+/** Points in mm, written `x,y,z  x,y,z`. */
+function course(points: string): Vec3[] {
+  return points.split('  ').map((point) => point.split(',').map(Number) as unknown as Vec3);
+}
 
 export function tubesAlong(course: readonly Vec3[], radius: number): Tube[] {
   return course.slice(1).map((to, n) => ({ from: course[n]!, to, radii: [radius, radius] as const }));
@@ -176,9 +104,9 @@ function paintTable(canvas: Canvas): void {
 }
 
 const ribDistance = 25; // mm from one rib to the next
-const ribSlope = 0.42; // ribs come down towards the front
+const ribSlope = 0.42; // the ribs descend towards the front
 
-/** Ribs: rods around the chest's cavity, 9 mm thick and 14 mm high, of cortex around marrow, cartilage in front. */
+/** Ribs: rods around the chest's cavity, 9 mm thick and 14 mm high, cortex around marrow, with cartilage in front. */
 function paintRibs(canvas: Canvas): void {
   const { centre, radii, square = 0 } = cavity;
   const [nx, ny, nz] = canvas.shape;

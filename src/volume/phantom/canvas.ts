@@ -1,6 +1,6 @@
 import { type Vec3, voxelCount } from '../vec3';
 
-/** A body in mm: an ellipsoid with axes along the patient's, squarer in the axial plane where asked. */
+/** An ellipsoid in mm with axes along the patient's. `square` makes it squarer in the axial plane. */
 export interface Ellipsoid {
   readonly centre: Vec3;
   /** Half axes; an infinite z makes a cylinder. */
@@ -11,7 +11,7 @@ export interface Ellipsoid {
   readonly flat?: boolean;
 }
 
-/** A straight piece of a vessel in mm, its radius running from that at `from` to that at `to`. */
+/** A straight piece of a vessel in mm, with a radius at `from` and one at `to`. */
 export interface Tube {
   readonly from: Vec3;
   readonly to: Vec3;
@@ -19,8 +19,8 @@ export interface Tube {
 }
 
 /**
- * Voxels over a field of view of fixed size in mm, painted one body after another. Edges are one voxel soft, so a
- * coarse phantom shows partial volume as a coarse scan does. The field's centre is [0, 0, 0].
+ * Voxels that cover a field of view in mm around [0, 0, 0], painted one body after another. Edges are one voxel soft,
+ * so a coarse phantom shows partial volumes as a coarse scan does.
  */
 export class Canvas {
   readonly data: Float32Array; // [z * y * x], x fastest
@@ -42,7 +42,7 @@ export class Canvas {
     return (index + 0.5) * this.pitch[axis]! - this.field[axis]! / 2;
   }
 
-  /** The voxels [first, end) along an axis whose centres may lie within mm [low, high] and an edge's width. */
+  /** The voxels [first, end) along an axis with centres between `low` and `high` mm, plus an edge's width. */
   span(axis: number, low: number, high: number): [number, number] {
     const at = (mm: number) => (mm + this.field[axis]! / 2) / this.pitch[axis]! - 0.5;
     const first = Math.max(0, Math.ceil(at(low - this.edge)));
@@ -77,7 +77,7 @@ export class Canvas {
     }
   }
 
-  /** Fills a tube. One thinner than a voxel is as faint as the share of the voxel it takes. */
+  /** Fills a tube. A tube thinner than a voxel is as faint as its share of the voxel. */
   tube({ from, to, radii }: Tube, value: number): void {
     const widest = Math.max(...radii);
     const bounds = (axis: number) =>
@@ -111,7 +111,7 @@ export class Canvas {
   }
 }
 
-/** Math.hypot guards against overflow, at ten times the price. */
+/** Math.hypot guards against overflow and is ten times slower. */
 function length(x: number, y: number, z: number): number {
   return Math.sqrt(x * x + y * y + z * z);
 }

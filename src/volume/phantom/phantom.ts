@@ -21,7 +21,7 @@ export interface PhantomOptions {
   readonly shape: readonly number[];
   /** Another seed is another patient's vessels, clots and noise. Default 0. */
   readonly seed?: number;
-  /** Voxel size in mm; by default what makes the whole 360 x 360 x 300 mm. */
+  /** Voxel size in mm; by default the whole is 360 x 360 x 300 mm. */
   readonly spacing?: readonly number[];
 }
 
@@ -31,10 +31,10 @@ const noiseDeviation = 20; // HU
 const leastValue = -1024; // scanners store nothing below
 
 /**
- * A chest CT in the pulmonary arterial phase, made up: body, lungs, bones, heart, and a forking tree of
- * contrast-filled arteries (about 350 HU) with emboli (about 50 HU) in them, in Hounsfield units with noise of 20
- * HU. The same whole chest at any shape; `spacing` changes the geometry's label, not what is shown. The x axis runs
- * to the patient's left, y to the back, z to the head, as scanners write. Deterministic in shape and seed.
+ * A synthetic chest CT in the pulmonary arterial phase, in Hounsfield units with noise of 20 HU: body, lungs, bones,
+ * heart, and a forking tree of contrast-filled arteries (about 350 HU) with emboli (about 50 HU). Every shape shows the
+ * same whole chest; `spacing` changes the voxel size and not the picture. The x axis runs to the patient's left, y to
+ * the back, z to the head, as scanners write it. Deterministic in shape and seed.
  *
  * ```ts
  * const ct = pw.phantom({ shape: [96, 96, 64], seed: 1 });
@@ -69,7 +69,7 @@ const hila: readonly { readonly at: Vec3; readonly radius: number }[] = [
   { at: [46, 16, 28], radius: 8 },
 ];
 const arteryRoots: readonly Root[] = [
-  // An upper, a middle and a lower lobe's artery from the right hilum; from the left, the lingula's is the middle.
+  // From each hilum an upper, a middle and a lower artery. The left middle one supplies the lingula.
   { at: hila[0]!.at, towards: [-62, 0, 90], radius: 5.4, lung: rightLung },
   { at: hila[0]!.at, towards: [-80, -30, 10], radius: 5, lung: rightLung },
   { at: hila[0]!.at, towards: [-60, 30, -60], radius: 6.4, lung: rightLung },
@@ -84,7 +84,7 @@ const veinRoots: readonly Root[] = [
   { at: [40, 22, -30], towards: [70, 30, -60], radius: 4.5, lung: leftLung },
 ];
 
-/** The pulmonary arteries of a phantom's lungs in mm about its middle, and the clots in them. */
+/** The pulmonary arteries of a phantom and the clots in them, in mm around its centre. */
 export function phantomArteries(seed: number): {
   readonly arteries: readonly Branch[];
   readonly clots: readonly Tube[];
@@ -107,7 +107,7 @@ function paintLungVessels(canvas: Canvas, seed: number): void {
   for (const tube of clots) canvas.tube(tube, clot);
 }
 
-/** From the right ventricle up to the bifurcation, and on to both lungs' roots. */
+/** The trunk from the right ventricle to the bifurcation, and an artery to each hilum. */
 function paintTrunk(canvas: Canvas): void {
   for (const tube of tubesAlong(trunk, 13.5)) canvas.tube(tube, contrast);
   const bifurcation = trunk.at(-1)!;
@@ -118,7 +118,7 @@ function paintTrunk(canvas: Canvas): void {
 
 const noiseTable = 2 ** 18;
 
-/** Adds noise from a table of normal numbers, each row from a place of its own: a draw a voxel would take minutes. */
+/** Adds noise. Each row takes it from a random place in a table, because one draw per voxel would take minutes. */
 function addNoise({ data, shape }: Canvas, random: Random): void {
   const table = new Float32Array(noiseTable + shape[0]);
   for (let n = 0; n < table.length; n++) table[n] = random.normal() * noiseDeviation;

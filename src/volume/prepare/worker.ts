@@ -1,6 +1,6 @@
 /** What a preparing thread runs: one volume after the other. */
 
-import { answerJobs } from '../store/thread-loop';
+import { answerJobs } from '../store/threads';
 import { prepareVolume } from './prepare-volume';
 
 answerJobs(prepareVolume);

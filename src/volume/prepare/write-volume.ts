@@ -3,8 +3,7 @@ import { basename, join } from 'node:path';
 import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
-import { allocate, type VoxelArray } from '../datatypes';
-import { storedTypes } from '../header-encode';
+import { allocate, storedTypes, type VoxelArray } from '../datatypes';
 import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
 import { indexBefore, isUnfinished, knownSide, setIndexAside, writeEntry } from '../store/dataset-index';
 import { removeUnfinished, unfinished, writeJson } from '../store/files';
@@ -17,8 +16,8 @@ import {
   type VolumeRecord,
 } from '../store/format';
 import { ImageWriter } from '../store/image-writer';
-import { checkPlace } from '../volume';
-import { encodeVoxels, slabsInOrder, type VolumePlace, type VolumeSlab, type WriteOptions } from '../write';
+import { checkPlace, type VolumePlace } from '../volume';
+import { encodeVoxels, slabsInOrder, type VolumeSlab, type WriteOptions } from '../write';
 import { lockStore } from './lock';
 import { patientByName } from './patients';
 import { replaceFolder, sourceRecord } from './prepare-volume';

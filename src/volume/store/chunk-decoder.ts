@@ -2,16 +2,16 @@ import { readFileSync } from 'node:fs';
 import { compiledFile } from '../../package';
 import { checksumBytes, checksumOf } from '../crc32c';
 import { componentBytes, componentsOf, type StoredType, type VoxelArray } from '../datatypes';
-import { type Vec3, voxelCount } from '../vec3';
+import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
 
-/** Node has them, TypeScript declares them for browsers only. */
+/** Node has WebAssembly, but TypeScript declares it for browsers only. */
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object, imports: object) => { readonly exports: unknown };
 };
 
-/** simd/index.ts, compiled. */
+/** The exports of simd/index.ts. */
 interface Loops {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   heap(): number;
@@ -33,16 +33,16 @@ interface Loops {
 }
 
 const pageBytes = 65536;
-/** Whole vectors are written where a few bytes were wanted. */
+/** Room behind each buffer: the loops write whole vectors, past the last byte. */
 const slack = 128;
 
-/** A box of voxels, along each axis from `start` on. */
+/** A box of voxels: its first voxel and its size. */
 export interface Box {
   readonly start: Vec3;
   readonly size: Vec3;
 }
 
-/** How chunks of an image are made. */
+/** The format of an image's chunks. */
 export interface ChunkLayout {
   readonly chunk: Vec3;
   readonly type: StoredType;
@@ -51,16 +51,15 @@ export interface ChunkLayout {
 }
 
 /**
- * Puts a box of scaled values together from chunks. 16-bit chunks go through our own SIMD loops,
- * which decompress seven times as fast as numcodecs' plain WebAssembly; what they do not know of blosc, such as zstd,
- * goes through numcodecs. The box lies in WebAssembly's memory, used again and again, for fresh memory
- * costs more than what is done in it.
+ * Fills a box with scaled values from chunks. Our SIMD loops decode LZ4 chunks seven times faster than numcodecs' plain
+ * WebAssembly. numcodecs decodes everything else, such as zstd. The box lies in WebAssembly's memory, which is reused:
+ * fresh memory would cost more time than the decoding.
  */
 export class ChunkDecoder {
   private readonly loops: Loops;
   private layout: ChunkLayout = { chunk: [1, 1, 1], type: 'int16', slope: 1, intercept: 0 };
   private box: Box = { start: [0, 0, 0], size: [1, 1, 1] };
-  // Addresses in the memory, of what `decode` fills and needs and of the box.
+  // Addresses in the memory: voxels of a chunk, scratch space of `decode`, values of the box.
   private chunkBytes = 0;
   private voxels = 0;
   private scratch = 0;
@@ -71,11 +70,11 @@ export class ChunkDecoder {
     this.loops = new WebAssembly.Instance(compiled, {}).exports as Loops;
   }
 
-  /** Starts a box of an image. What no chunk fills keeps the values of the box before. */
+  /** Starts a box of an image. Voxels that no chunk covers keep the values of the previous box. */
   begin(layout: ChunkLayout, box: Box): void {
     this.layout = layout;
     this.box = box;
-    this.chunkBytes = voxelCount(layout.chunk) * componentBytes[layout.type];
+    this.chunkBytes = voxelCount(layout.chunk) * componentBytes(layout.type);
     this.voxels = align(this.loops.heap());
     this.scratch = align(this.voxels + this.chunkBytes + slack);
     this.values = align(this.scratch + 2 * (this.chunkBytes + slack));
@@ -87,15 +86,15 @@ export class ChunkDecoder {
     return new Float32Array(this.loops.memory.buffer, this.values, voxelCount(this.box.size));
   }
 
-  /** Puts the part of a chunk into the box that lies in it. Undefined stands for a chunk of zeros. Rejects for no blosc. */
+  /** Copies the part of a chunk that lies in the box. Undefined is a chunk of zeros. Throws if the chunk is not blosc. */
   async add(bytes: Uint8Array | undefined, at: Vec3): Promise<void> {
     const { chunk, slope, intercept } = this.layout;
     const { start, size } = this.box;
     const voxels = bytes && (await this.decode(bytes));
-    const first = perAxis((axis) => Math.max(0, start[axis] - at[axis]));
-    const part = perAxis((axis) => Math.min(chunk[axis], start[axis] + size[axis] - at[axis]) - first[axis]);
+    const first = eachAxis((axis) => Math.max(0, start[axis] - at[axis]));
+    const part = eachAxis((axis) => Math.min(chunk[axis], start[axis] + size[axis] - at[axis]) - first[axis]);
     const from = (first[2] * chunk[1] + first[1]) * chunk[0] + first[0];
-    const place = perAxis((axis) => at[axis] + first[axis] - start[axis]);
+    const place = eachAxis((axis) => at[axis] + first[axis] - start[axis]);
     const to = (place[2] * size[1] + place[1]) * size[0] + place[0];
     const rows = [chunk[0], chunk[0] * chunk[1], size[0], size[0] * size[1]] as const;
     if (voxels instanceof Int16Array) {
@@ -110,17 +109,17 @@ export class ChunkDecoder {
         const target = to + z * rows[3] + y * rows[2];
         const source = from + z * rows[1] + y * rows[0];
         if (!doubles) values.fill(intercept, target, target + part[0]);
-        else scale(doubles, source, values, target, part[0], slope, intercept);
+        else for (let x = 0; x < part[0]; x++) values[target + x] = doubles[source + x]! * slope + intercept;
       }
   }
 
-  /** A chunk's voxels, at `this.voxels` in the memory. */
+  /** Decodes a chunk to `this.voxels` in the memory. */
   private async decode(bytes: Uint8Array): Promise<VoxelArray> {
     const { loops, voxels, chunkBytes, scratch } = this;
     const from = this.reserve(bytes.length);
     new Uint8Array(loops.memory.buffer).set(bytes, from);
     const length = bytes.length - checksumBytes;
-    // Before anything is made of it: C-blosc does not withstand what is damaged, and LZ4 would not notice.
+    // Checked first: C-blosc may crash on damaged bytes, and LZ4 does not notice damage.
     if (length < 0 || loops.crc32c(from, length) >>> 0 !== checksumOf(bytes))
       throw new Error('its checksum is wrong');
     if (loops.decode(from, length, voxels, chunkBytes, scratch) !== chunkBytes) {
@@ -133,7 +132,7 @@ export class ChunkDecoder {
     return componentsOf(this.layout.type, memory) as VoxelArray;
   }
 
-  /** Room for the box and, behind it, some bytes; where those go. */
+  /** Grows the memory for the box and `bytes` behind it. Returns the address of those bytes. */
   private reserve(bytes: number): number {
     const { memory } = this.loops;
     const at = align(this.values + 4 * voxelCount(this.box.size) + slack);
@@ -145,23 +144,7 @@ export class ChunkDecoder {
 
 let compiled: object | undefined;
 
-/** Views on WebAssembly's memory start at multiples of their voxels. */
+/** Typed arrays in WebAssembly's memory need an aligned start. */
 function align(address: number): number {
   return Math.ceil(address / 64) * 64;
-}
-
-function scale(
-  source: Float64Array,
-  from: number,
-  target: Float32Array,
-  to: number,
-  width: number,
-  slope: number,
-  intercept: number,
-): void {
-  for (let x = 0; x < width; x++) target[to + x] = source[from + x]! * slope + intercept;
-}
-
-function perAxis(value: (axis: 0 | 1 | 2) => number): [number, number, number] {
-  return [value(0), value(1), value(2)];
 }

@@ -13,26 +13,23 @@ import {
   splitNames,
 } from './format';
 
-/** Where the index waits while volumes that it lists are written anew: hidden, and the split is kept in it. */
+/** Holds the index, and so the split, while volumes that it lists are rewritten. */
 const asideFile = '.dataset.json.before';
 
-/**
- * Takes the index away: from now on until the next `writeIndex` the folder is no dataset, for volumes come that the
- * index does not tell of.
- */
+/** Hides the index until `storeIndex`: its volumes are about to change, so the folder must not open as a dataset. */
 export function setIndexAside(output: string): void {
   if (existsSync(join(output, indexFile))) renameSync(join(output, indexFile), join(output, asideFile));
 }
 
-/** The index of a dataset, also of one whose index waits aside; undefined where there is none of this version. */
+/** The index of a dataset, even if it is set aside. Undefined if there is no index of this version. */
 export function indexBefore(output: string): DatasetIndex | undefined {
   const index = storedIndex(output);
   return index?.version === formatVersion ? (index as DatasetIndex) : undefined;
 }
 
 /**
- * The index of any version. Throws UnreadableFile for a damaged index: only the index knows who is held out, and
- * a new draw could move a patient from test to train.
+ * The index of any version. Throws UnreadableFile if it is damaged: only the index knows which patients are held out,
+ * and a new draw could move a patient from test to train.
  */
 export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
   const path = [indexFile, asideFile].map((name) => join(output, name)).find((file) => existsSync(file));
@@ -40,11 +37,11 @@ export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
   if (index?.format === datasetFormat && (index.version !== formatVersion || listsVolumes(index)))
     return index;
-  const found = 'something else; put a copy of it there, or remove it for a new split';
+  const found = 'something else; put a copy of it there, or remove it to draw a new split';
   throw new UnreadableFile(path, 'the index of a prepared dataset', found);
 }
 
-/** Whether it can be told who is on which side. The rest of a damaged index comes from the volumes themselves. */
+/** Whether the index gives each patient's side. The volumes themselves hold everything else. */
 function listsVolumes(index: Partial<DatasetIndex>): boolean {
   const { volumes } = index;
   if (!Array.isArray(volumes) || !volumes.every((entry) => typeof entry?.patient === 'string')) return false;
@@ -52,7 +49,7 @@ function listsVolumes(index: Partial<DatasetIndex>): boolean {
   return volumes.every(({ patient, added }) => added === 'blended' || sides.has(patient));
 }
 
-/** Puts a volume into an index, in the place of one of its name. */
+/** Adds a volume to the index, or replaces the one of the same name. */
 export function writeEntry(output: string, entry: IndexEntry): void {
   const before = indexBefore(output);
   const others = before?.volumes.filter(({ name }) => name !== entry.name) ?? [];
@@ -72,12 +69,12 @@ export function writeEntry(output: string, entry: IndexEntry): void {
   storeIndex(output, index);
 }
 
-/** Makes the folder a Zarr group, and says of what kind. */
+/** Makes the folder a Zarr group marked as a dataset. */
 export function writeRoot(output: string): void {
   writeJson(join(output, 'zarr.json'), groupMetadata({ format: datasetFormat }));
 }
 
-/** Whether a dataset without an index is here: of a call that was ended, or whose index is lost. */
+/** Whether the folder is a dataset without an index: its call did not end, or the index is lost. */
 export function isUnfinished(output: string): boolean {
   const root = readJson(join(output, 'zarr.json')) as
     | { attributes?: { format?: unknown } }
@@ -86,14 +83,14 @@ export function isUnfinished(output: string): boolean {
   return existsSync(join(output, asideFile)) || root?.attributes?.format === datasetFormat;
 }
 
-/** Writes the index and ends that an older one waits aside. */
+/** Writes the index and removes the one set aside. */
 export function storeIndex(output: string, index: DatasetIndex): void {
   writeRoot(output);
   writeJson(join(output, indexFile), index);
   rmSync(join(output, asideFile), { force: true });
 }
 
-/** The sides that an index knows; one without `sides` knows those of its volumes. */
+/** The side of each patient in an index. An older index without `sides` has the sides of its volumes. */
 export function knownSides(index: Partial<DatasetIndex> | undefined): [string, SplitName][] {
   const drawn = (index?.volumes ?? []).filter(({ added }) => added !== 'blended');
   const ofVolumes = drawn.map(({ patient, split }): [string, SplitName] => [patient, split]);
@@ -104,12 +101,12 @@ function isSide(side: unknown): side is SplitName {
   return splitNames.some((name) => name === side);
 }
 
-/** The side on which an index has a patient, or had before the patient's files were gone. */
+/** A patient's side in an index, even if the patient's files are gone. */
 export function knownSide(index: DatasetIndex | undefined, patient: string): SplitName | undefined {
   return new Map(knownSides(index)).get(patient);
 }
 
-/** Sides in the order of the patients; of two for one patient the later wins. */
+/** Sides sorted by patient. The last side of a patient wins. */
 export function byPatient(sides: readonly (readonly [string, SplitName])[]): Record<string, SplitName> {
   return Object.fromEntries([...new Map(sides)].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

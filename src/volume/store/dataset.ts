@@ -11,24 +11,24 @@ import {
   datasetFormat,
   formatVersion,
   indexFile,
+  isSoundEntry,
   type LeftOut,
   type SplitName,
 } from './format';
-import { isSoundEntry } from './sound';
 import { type ReadThreads, StoredVolume } from './stored-image';
 import { Threads } from './threads';
 
 export interface OpenDatasetOptions {
-  /** Threads that read and decode; default one a core, at most 4. They start with the first patch. */
+  /** Threads that read and decode; default one per core, at most 4. They start with the first patch. */
   readonly threads?: number;
 }
 
-/** A prepared dataset, opened for reading. Any number of processes and threads may have it open. */
+/** A prepared dataset, open for reading. Any number of processes and threads may open it at once. */
 export class Dataset {
   readonly volumes: readonly StoredVolume[];
   /** Files that could not be prepared. */
   readonly leftOut: readonly LeftOut[];
-  /** The smaller view that every volume has too, where one was asked for. */
+  /** The smaller view stored beside each volume, if the dataset has one. */
   readonly baseline?: BaselineView;
 
   constructor(
@@ -41,18 +41,18 @@ export class Dataset {
     if (index.settings.baseline) this.baseline = index.settings.baseline;
   }
 
-  /** The volumes of one side of the split, without those that a model made. */
+  /** The volumes of one side of the split, without volumes that a model made. */
   side(split: SplitName): readonly StoredVolume[] {
     return this.volumes.filter((volume) => volume.split === split && !volume.blended);
   }
 
-  /** Ends the threads. A process may also end without it: they do not keep it alive. */
+  /** Ends the threads. This is optional: they do not keep the process alive. */
   async close(): Promise<void> {
     await this.threads.close();
   }
 }
 
-/** Whether a folder is a prepared dataset, or was to become one when `prepareDataset` was ended. */
+/** Whether a folder is a prepared dataset, or an unfinished one. */
 export function isDataset(dir: string): boolean {
   return existsSync(join(dir, indexFile)) || isUnfinished(dir);
 }
@@ -65,7 +65,7 @@ export function isDataset(dir: string): boolean {
  * const [volume] = dataset.volumes;
  * const patch = await volume!.readPatch([0, 0, 0], [32, 32, 16]); // x runs fastest
  * ```
- * @throws UnreadableFile if the folder is none, or one of another version
+ * @throws UnreadableFile if the folder is not a dataset, or a dataset of another version
  */
 export function openDataset(dir: string, options: OpenDatasetOptions = {}): Dataset {
   const path = join(dir, indexFile);

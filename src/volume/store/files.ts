@@ -3,27 +3,27 @@ import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { replaceFile } from '../../atomic-file';
 
-/** Names of what is still being written: hidden, and known as ours when a later call cleans up. */
+/** Names of unfinished files and folders. They are hidden, and a later call recognises and removes them. */
 const unfinishedName = /^\..+\.part$/;
 
 export function unfinished(path: string): string {
   return join(dirname(path), `.${basename(path)}.part`);
 }
 
-/** Removes what a killed or failed call left in a folder. */
+/** Removes the unfinished files that a killed or failed call left in a folder. */
 export function removeUnfinished(folder: string): void {
   for (const name of readdirSync(folder).filter((name) => unfinishedName.test(name)))
     rmSync(join(folder, name), { recursive: true, force: true });
 }
 
-/** Replaces a JSON file at once, on the disk when this returns. */
+/** Replaces a JSON file atomically and waits until it is on the disk. */
 export function writeJson(path: string, value: unknown): void {
   replaceFile(path, `${JSON.stringify(value, null, 2)}\n`, { durable: true });
 }
 
 /**
- * A JSON file's value; undefined if there is none or it is no JSON. Throws the system's error if it cannot be read:
- * an index behind a lost network folder is not gone.
+ * A JSON file's value; undefined if the file does not exist or is not JSON. Throws the system's error if reading fails:
+ * an index in a network folder that is offline is not gone.
  */
 export function readJson(path: string): unknown {
   try {
@@ -35,12 +35,12 @@ export function readJson(path: string): unknown {
   }
 }
 
-/** Whether two values are the same as JSON, whatever the order of their keys. */
+/** Whether two values have the same JSON. The order of keys does not count. */
 export function same(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(asJson(a), asJson(b));
 }
 
-/** Whether a JSON value has all of another's, and perhaps more keys: other programs add theirs to metadata. */
+/** Whether a JSON value contains another one. It may have more keys, because other programs add keys to metadata. */
 export function contains(value: unknown, part: unknown): boolean {
   if (typeof part !== 'object' || part === null) return value === part;
   if (typeof value !== 'object' || value === null || Array.isArray(value) !== Array.isArray(part))

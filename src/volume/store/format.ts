@@ -1,20 +1,21 @@
 /**
- * What a prepared store is on disk. The store is a Zarr v3 group, so Python's zarr and every other Zarr reader open
- * it; each volume is a group with the array `image` (and `baseline`) in it. An array is one sharded file: its chunks
- * are small, so that a random patch decodes little more than itself, and yet 1,349 volumes are some thousand files
- * and not a million, which shared file systems could not bear.
+ * A prepared dataset on disk. It is a Zarr v3 group, so Python's zarr and other Zarr readers open it. Each volume is a
+ * group with an array `image` and perhaps an array `baseline`. An array is one sharded file. Its chunks are small, so
+ * a random patch decodes little more than its own voxels. One file per array keeps 1,349 volumes at some thousand
+ * files, because a million would overload a shared file system.
  *
- *     dataset.json             the index: volumes, split, settings; written last, replaced at once
+ *     dataset.json             the index: volumes, split, settings; written last, replaced atomically
  *     zarr.json                the group; written first
  *     <volume>/zarr.json       a group whose attributes hold the VolumeRecord
  *     <volume>/image/zarr.json    int16 [z, y, x]
- *     <volume>/image/c/0/0/0      all chunks and, at the end, where each one is
+ *     <volume>/image/c/0/0/0      all chunks, then an index of their places
  */
 import type { Affine } from '../affine';
-import type { StoredType } from '../datatypes';
+import { type StoredType, storedTypes } from '../datatypes';
 import type { Intensity } from '../intensity';
-import type { Vec3 } from '../vec3';
+import { eachAxis, type Vec3 } from '../vec3';
 import type { BaselineView } from '../view';
+import { bloscConfiguration } from './blosc';
 
 export const formatVersion = 1;
 export const indexFile = 'dataset.json';
@@ -39,18 +40,18 @@ export interface SourceRecord {
   /** Relative to the folder that was prepared, with forward slashes. */
   readonly file: string;
   readonly bytes: number;
-  /** Time of the last change in ms, as the file system has it. */
+  /** Time of the last change in ms, by the file system. */
   readonly modified: number;
   readonly sha256: string;
 }
 
-/** What decides which voxels are stored. */
+/** The settings that decide which voxels are stored. */
 export interface VoxelSettings {
   readonly format: number;
   readonly canonical: boolean;
   readonly spacing: Vec3 | null;
   readonly baseline: BaselineView | null;
-  /** Whether axes that lose voxels were filtered first. */
+  /** Whether axes that lose voxels are filtered first. */
   readonly antialias: boolean;
   /** Which volume of each file. */
   readonly index?: number;
@@ -58,7 +59,7 @@ export interface VoxelSettings {
   readonly channel?: string;
 }
 
-/** What a volume's group keeps about it. */
+/** The attributes of a volume's group. */
 export interface VolumeRecord {
   readonly source: SourceRecord;
   readonly settings: VoxelSettings;
@@ -69,12 +70,12 @@ export interface VolumeRecord {
   readonly baseline: ImageRecord | null;
 }
 
-/** A line of the index. */
+/** One volume in the index. */
 export interface IndexEntry extends VolumeRecord {
   readonly name: string;
   readonly patient: string;
   readonly split: SplitName;
-  /** It was put in by itself, so preparing the files again leaves it; `blended`: it is what a model made of patches. */
+  /** The volume was added alone, so preparing the files again keeps it. A model made a `blended` volume from patches. */
   readonly added?: 'given' | 'blended';
 }
 
@@ -93,8 +94,8 @@ export interface DatasetIndex {
   readonly settings: VoxelSettings;
   readonly volumes: readonly IndexEntry[];
   /**
-   * The side of every patient that was ever drawn by this seed and these fractions, or put there, also of those whose
-   * files are left out or gone: when they come back, they come back to it. Older datasets have none.
+   * The side of every patient who was ever drawn with this seed and these fractions, or given a side. It includes
+   * patients whose files are left out or gone, so they keep their side when the files return. Older datasets have none.
    */
   readonly sides?: Readonly<Record<string, SplitName>>;
   readonly leftOut: readonly LeftOut[];
@@ -105,7 +106,7 @@ export function groupMetadata(attributes: object): object {
   return { zarr_format: 3, node_type: 'group', attributes };
 }
 
-/** zarr.json of an array: one shard holds it all, in chunks compressed by blosc. */
+/** zarr.json of an array: one shard holds all chunks, compressed by blosc. */
 export function arrayMetadata({
   shape,
   chunk,
@@ -139,39 +140,58 @@ export function arrayMetadata({
       },
     ],
     dimension_names: ['z', 'y', 'x'],
-    // The names under which xarray finds scale and offset.
+    // xarray reads scale and offset under these names.
     attributes: { scale_factor: slope, add_offset: intercept, spacing, affine },
   };
 }
 
-/**
- * How blosc compresses voxels of a type, as measured on CTs. With noise in 16 bits, lz4 behind bitshuffle is smaller
- * than gzip and decodes more than ten times as fast; zstd is a tenth smaller still, and a fifth as fast. Of 8 bits,
- * mostly display values, shuffling makes more, and zstd alone is smaller than gzip where lz4 is half as large again.
- */
-export function bloscConfiguration(type: StoredType): BloscConfiguration {
-  const one = type === 'int8' || type === 'uint8';
-  // numcodecs shuffles in fours, whatever the type.
-  const common = { typesize: 4, blocksize: 0 };
-  return one
-    ? { cname: 'zstd', clevel: 3, shuffle: 'noshuffle', ...common }
-    : { cname: 'lz4', clevel: 5, shuffle: 'bitshuffle', ...common };
-}
-
-/** Of Zarr v3's codec blosc. */
-export interface BloscConfiguration {
-  readonly cname: 'lz4' | 'zstd';
-  readonly clevel: number;
-  readonly shuffle: 'noshuffle' | 'bitshuffle';
-  readonly typesize: number;
-  readonly blocksize: number;
-}
-
-/** Place of an array's only shard in its folder. */
+/** Path of an array's only shard within its folder. */
 export const shardPath = 'c/0/0/0';
 
 /** Chunks along each axis. */
 export function chunkCounts({ shape, chunk }: Pick<ImageRecord, 'shape' | 'chunk'>): Vec3 {
-  const count = (axis: 0 | 1 | 2) => Math.ceil(shape[axis] / chunk[axis]);
-  return [count(0), count(1), count(2)];
+  return eachAxis((axis) => Math.ceil(shape[axis] / chunk[axis]));
+}
+
+/** Whether a value read from JSON is a whole entry. JSON has no checksum, and a disk may flip a bit. */
+export function isSoundEntry(value: unknown): value is IndexEntry {
+  const { name, patient, split } = partsOf(value);
+  const named = typeof name === 'string' && /^[^./\\][^/\\]*$/.test(name) && typeof patient === 'string';
+  return named && splitNames.some((side) => side === split) && isSoundRecord(value);
+}
+
+export function isSoundRecord(value: unknown): value is VolumeRecord {
+  const { source, settings, range, intensity, image, baseline } = partsOf(value);
+  const { file, bytes, modified, sha256 } = partsOf(source);
+  const { name, low, high } = partsOf(intensity);
+  return (
+    [file, sha256, name].every((text) => typeof text === 'string') &&
+    [bytes, modified, low, high].every(Number.isFinite) &&
+    typeof settings === 'object' &&
+    areNumbers(range, 2) &&
+    isSoundImage(image) &&
+    (!baseline || isSoundImage(baseline))
+  );
+}
+
+function isSoundImage(value: unknown): value is ImageRecord {
+  const { shape, chunk, type, slope, intercept, spacing, affine } = partsOf(value);
+  const whole = [shape, chunk].every(
+    (sizes) => areNumbers(sizes, 3) && sizes.every((n) => Number.isSafeInteger(n) && n > 0),
+  );
+  return (
+    whole &&
+    storedTypes.some((stored) => stored === type) &&
+    [slope, intercept].every(Number.isFinite) &&
+    areNumbers(spacing, 3) &&
+    areNumbers(affine, 16)
+  );
+}
+
+function areNumbers(value: unknown, count: number): value is number[] {
+  return Array.isArray(value) && value.length === count && value.every(Number.isFinite);
+}
+
+function partsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

@@ -7,7 +7,7 @@ import { contains, readJson, same } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 import { damaged, ShardReader } from './shard';
 
-/** Reads boxes of one array of the store, in this thread. */
+/** Reads boxes of one array in this thread. */
 export class ImageReader {
   private constructor(
     private readonly record: ImageRecord,
@@ -17,8 +17,8 @@ export class ImageReader {
   ) {}
 
   /**
-   * @param decoder may serve many images, one read after the other
-   * @throws UnreadableFile if the array is not there or damaged
+   * @param decoder many images may share it, one read at a time
+   * @throws UnreadableFile if the array is missing or damaged
    */
   static open(folder: string, record: ImageRecord, decoder: ChunkDecoder): ImageReader {
     return new ImageReader(record, chunkCounts(record), openShard(folder, record), decoder);
@@ -36,7 +36,7 @@ export class ImageReader {
     const depth = this.record.chunk[2];
     const out = new Float32Array(voxelCount(size));
     const end = start[2] + size[2];
-    // A layer of chunks at a time, so that the decoder's memory is a layer and not the box.
+    // One layer of chunks at a time keeps the decoder's memory at a layer.
     for (let z = start[2]; z < end; ) {
       const next = Math.min(end, (Math.floor(z / depth) + 1) * depth);
       const layer: Box = { start: [start[0], start[1], z], size: [size[0], size[1], next - z] };
@@ -57,7 +57,7 @@ export class ImageReader {
       for (const [i, bytes] of row.entries()) {
         const at: Vec3 = [(x.first + i) * chunk[0], cy * chunk[1], cz * chunk[2]];
         await this.decoder.add(bytes, at).catch((cause: unknown) => {
-          throw damaged(this.shard.path, `chunk ${first + i}`, 'what cannot be decompressed', cause);
+          throw damaged(this.shard.path, `chunk ${first + i}`, 'bytes that cannot be decompressed', cause);
         });
       }
     }
@@ -65,8 +65,8 @@ export class ImageReader {
 }
 
 /**
- * The shard of an array, if its metadata are what the index says and the shard's own index is sound.
- * @throws UnreadableFile if not, with the cure
+ * Opens the shard of an array.
+ * @throws UnreadableFile with the cure if the metadata differ from the index or the shard is damaged
  */
 export function openShard(folder: string, record: ImageRecord): ShardReader {
   const metadata = join(folder, 'zarr.json');
@@ -77,11 +77,11 @@ export function openShard(folder: string, record: ImageRecord): ShardReader {
   return ShardReader.open(join(folder, shardPath), voxelCount(counts));
 }
 
-/** Tells a volume that was prepared again since the dataset was opened from one that is damaged or not there. */
+/** The error for a volume that is missing, damaged, or prepared again after the dataset was opened. */
 function metadataError(folder: string, record: ImageRecord): UnreadableFile {
   const [volume, metadata] = [dirname(folder), join(folder, 'zarr.json')];
   if (!existsSync(volume)) {
-    const found = 'none; if the dataset is still being copied, wait, else prepare it again';
+    const found = 'none; wait if the dataset is still being copied, else prepare it again';
     return new UnreadableFile(volume, 'the folder of a volume', found);
   }
   const group = readJson(join(volume, 'zarr.json')) as { attributes?: Record<string, unknown> } | undefined;
@@ -89,10 +89,10 @@ function metadataError(folder: string, record: ImageRecord): UnreadableFile {
   if (now !== undefined && !same(now, record))
     return new UnreadableFile(
       metadata,
-      'what the index says of it',
+      'the metadata in the index',
       'a volume that was prepared again; open the dataset again, and if that does not help, prepare it again',
     );
-  return damaged(metadata, 'what the index says of it', existsSync(metadata) ? 'something else' : 'none');
+  return damaged(metadata, 'the metadata in the index', existsSync(metadata) ? 'something else' : 'none');
 }
 
 function chunkRange({ start, size }: Box, chunk: Vec3, axis: 0 | 1): { first: number; last: number } {

@@ -1,25 +1,24 @@
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../../make-folder';
 import { withChecksum } from '../crc32c';
-import { allocate, type VoxelArray } from '../datatypes';
+import { allocate, typeOf, type VoxelArray } from '../datatypes';
 import type { VoxelImage } from '../resample';
-import type { Vec3 } from '../vec3';
-import { typeOf } from '../voxel-type';
+import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
 import { writeJson } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 import { ShardWriter } from './shard';
 
 /**
- * 32 voxels a side: a random 256 x 256 x 128 patch then decodes 1.6 times its own voxels (2.3 times with 64), a
- * decoded chunk stays in a core's cache, and chunks of 16 would compress worse and double the index.
+ * Voxels along each side of a chunk. With 32, a random 256 x 256 x 128 patch decodes 1.6 times its own voxels (2.3 times
+ * with 64) and a chunk fits a core's cache. Chunks of 16 compress worse and double the index.
  */
 const chunkSide = 32;
 
-/** What an array is, before its voxels. */
+/** The description of an array without its chunk size, which the writer chooses. */
 export type ImageHead = Omit<ImageRecord, 'chunk'>;
 
-/** Writes an image as a Zarr array into a new folder. Not atomic in itself: the volume's folder is renamed as one. */
+/** Writes an image as a Zarr array into a new folder. The caller makes it atomic: it renames the volume's folder. */
 export async function writeImage(
   folder: string,
   { shape, spacing, affine, data }: VoxelImage,
@@ -35,7 +34,7 @@ export async function writeImage(
   }
 }
 
-/** Writes an image layer by layer: memory is that of a layer of chunks, however deep the image is. */
+/** Writes an image layer by layer. Memory is one layer of chunks, whatever the image's depth. */
 export class ImageWriter {
   private next = 0;
 
@@ -47,23 +46,21 @@ export class ImageWriter {
   ) {}
 
   static async open(folder: string, head: ImageHead): Promise<ImageWriter> {
-    const side = (axis: 0 | 1 | 2) => Math.min(chunkSide, head.shape[axis]);
-    const chunk: Vec3 = [side(0), side(1), side(2)];
+    const chunk = eachAxis((axis) => Math.min(chunkSide, head.shape[axis]));
     const { shape, type, slope, intercept, spacing, affine } = head;
     const record = { shape, chunk, type, slope, intercept, spacing, affine };
     const path = join(folder, shardPath);
     makeFolder(dirname(path));
-    const counts = chunkCounts(record);
-    const codec = await blosc(record.type);
-    return new ImageWriter(folder, record, new ShardWriter(path, counts[0] * counts[1] * counts[2]), codec);
+    const shard = new ShardWriter(path, voxelCount(chunkCounts(record)));
+    return new ImageWriter(folder, record, shard, await blosc(type));
   }
 
-  /** Planes of a layer; the last one may have fewer. */
+  /** Planes of a layer. The last layer may have fewer. */
   get layerDepth(): number {
     return this.record.chunk[2];
   }
 
-  /** The next planes, a whole layer: `[z, y, x]`, stored values of the image's type. */
+  /** Appends one layer: stored values of the image's type, [z * y * x]. */
   async addLayer(data: VoxelArray): Promise<void> {
     const { shape, chunk } = this.record;
     const layer = { shape: [shape[0], shape[1], data.length / (shape[0] * shape[1])] as const, data };
@@ -76,7 +73,7 @@ export class ImageWriter {
       }
   }
 
-  /** Writes what makes the layers an array; all of it is on the disk when this returns. */
+  /** Writes the index and the metadata, and waits until everything is on the disk. */
   finish(): ImageRecord {
     this.shard.finish();
     writeJson(join(this.folder, 'zarr.json'), arrayMetadata(this.record));
@@ -88,12 +85,11 @@ export class ImageWriter {
   }
 }
 
-/** A whole chunk; what lies outside the image stays 0. */
+/** A whole chunk. Voxels outside the image are 0. */
 function cutChunk({ shape, data }: Pick<VoxelImage, 'shape' | 'data'>, chunk: Vec3, start: Vec3): VoxelArray {
   const [cx, cy, cz] = chunk;
   const voxels = allocate(typeOf(data), cx * cy * cz);
-  const inside = (axis: 0 | 1 | 2) => Math.min(chunk[axis], shape[axis] - start[axis]);
-  const [width, height, depth] = [inside(0), inside(1), inside(2)];
+  const [width, height, depth] = eachAxis((axis) => Math.min(chunk[axis], shape[axis] - start[axis]));
   for (let z = 0; z < depth; z++)
     for (let y = 0; y < height; y++) {
       const from = ((start[2] + z) * shape[1] + start[1] + y) * shape[0] + start[0];

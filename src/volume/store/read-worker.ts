@@ -1,32 +1,32 @@
-/** What a reading thread runs: boxes of any images, the last images used kept open. */
+/** A reading thread: it reads boxes of any images and keeps the last ones open. */
 
 import { type Box, ChunkDecoder } from './chunk-decoder';
 import type { ImageRecord } from './format';
 import { ImageReader } from './image-reader';
-import { answerJobs } from './thread-loop';
+import { answerJobs } from './threads';
 
-/** A box to read, with all that is needed to find it. */
+/** A box to read, and the image that holds it. */
 export interface ReadJob {
   readonly folder: string;
   readonly record: ImageRecord;
   readonly box: Box;
 }
 
-/** An open image is a file descriptor and its index, some 100 KB. */
+/** Images kept open. Each takes a file descriptor and about 100 KB for its index. */
 const keptOpen = 32;
 const open = new Map<string, ImageReader>();
 const decoder = new ChunkDecoder();
 
 async function readBox({ folder, record, box }: ReadJob): Promise<Float32Array> {
   const reader = open.get(folder) ?? ImageReader.open(folder, record, decoder);
-  // Put last again: the map's first is the one that was not used for longest.
+  // Moved to the end, so that the map's first image is the least recently used.
   open.delete(folder);
   open.set(folder, reader);
   if (open.size > keptOpen) forget([...open.keys()][0]!);
   try {
     return await reader.read(box);
   } catch (error) {
-    // A volume that was prepared again is another file under the same name.
+    // If the volume was prepared again, this name now belongs to another file.
     forget(folder);
     throw error;
   }

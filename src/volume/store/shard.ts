@@ -5,11 +5,11 @@ import { checksumBytes, checksumOf, crc32c, withChecksum } from '../crc32c';
 import { openError } from '../fault';
 
 /**
- * A shard is the chunks one after the other and then, for each, its offset and length as uint64, and a checksum of
- * those (Zarr v3, codec sharding_indexed). Calls block: they are made where nothing else waits, in worker threads.
+ * Bytes of one index entry. A shard holds all chunks, then the offset and length of each as uint64, then a checksum of
+ * those (Zarr v3, codec sharding_indexed). Calls block, so they run in worker threads.
  */
 const entryBytes = 16;
-/** Offset and length of a chunk that is not there and reads as the fill value. */
+/** Offset and length of a missing chunk, which reads as the fill value. */
 const missing = 2n ** 64n - 1n;
 
 /** Writes a shard front to back. */
@@ -32,7 +32,7 @@ export class ShardWriter {
     this.write(bytes);
   }
 
-  /** Writes the index and waits until all is on the disk. */
+  /** Writes the index and waits until everything is on the disk. */
   finish(): void {
     this.write(withChecksum(new Uint8Array(this.index.buffer)));
     fsyncSync(this.file);
@@ -52,9 +52,9 @@ export class ShardWriter {
   }
 }
 
-/** Reads chunks of a shard, still compressed. */
+/** Reads compressed chunks of a shard. */
 export class ShardReader {
-  /** Offset and length by chunk; an offset of -1 for a chunk that is not there. */
+  /** Offset and length of each chunk. The offset of a missing chunk is -1. */
   private readonly index: Float64Array;
 
   private constructor(
@@ -69,7 +69,7 @@ export class ShardReader {
     const entries = bytes.subarray(0, -checksumBytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, length);
     if (checksumOf(bytes) !== crc32c(entries))
-      throw damaged(path, 'an index of its chunks', 'one whose checksum is wrong');
+      throw damaged(path, 'an index of its chunks', 'an index with a wrong checksum');
     this.index = new Float64Array(2 * chunks);
     for (let n = 0; n < chunks; n++) {
       const offset = view.getBigUint64(n * entryBytes, true);
@@ -78,11 +78,11 @@ export class ShardReader {
       this.index[2 * n] = absent ? -1 : Number(offset);
       this.index[2 * n + 1] = absent ? 0 : Number(chunkLength);
       if (!absent && this.index[2 * n]! + this.index[2 * n + 1]! > size - length)
-        throw damaged(path, `chunk ${n} within the file`, 'a place behind its end');
+        throw damaged(path, `chunk ${n} within the file`, 'an offset past its end');
     }
   }
 
-  /** @throws UnreadableFile if there is no such shard or its index is damaged */
+  /** @throws UnreadableFile if the shard does not exist or its index is damaged */
   static open(path: string, chunks: number): ShardReader {
     let file: number;
     try {
@@ -100,8 +100,8 @@ export class ShardReader {
   }
 
   /**
-   * The bytes of chunks `first` to `first + count - 1`, undefined for one that is not there. Neighbours along x lie
-   * side by side in the file, and are read at once.
+   * The bytes of chunks `first` to `first + count - 1`; undefined for a missing chunk. Neighbours along x lie side by
+   * side in the file, so one read fetches them all.
    */
   chunks(first: number, count: number): (Uint8Array | undefined)[] {
     const places = Array.from({ length: count }, (_, i) => ({
@@ -135,7 +135,7 @@ export class ShardReader {
   }
 }
 
-/** @param path of a file of a volume's image; the cure names the volume's folder */
+/** The error for a damaged file of a volume's image. The cure names the volume's folder. */
 export function damaged(path: string, expected: string, received: string, cause?: unknown): UnreadableFile {
   const folder = path.replace(/[/\\](image|baseline)[/\\](?:zarr\.json|c[/\\].*)$/, '');
   const cure = `remove the folder ${folder}, then prepare this volume again`;

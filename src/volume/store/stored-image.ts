@@ -4,30 +4,29 @@ import type { LongCall } from '../../progress';
 import type { Affine } from '../affine';
 import type { StoredType } from '../datatypes';
 import type { Intensity } from '../intensity';
-import { checkShape, type Vec3, voxelCount } from '../vec3';
+import { checkShape, eachAxis, type Vec3, voxelCount } from '../vec3';
 import { Volume } from '../volume';
 import type { Box } from './chunk-decoder';
-import { errorOf } from './failure';
 import type { ImageRecord, IndexEntry, SplitName } from './format';
 import type { ReadJob } from './read-worker';
-import type { Threads } from './threads';
+import { errorOf, type Threads } from './threads';
 
 export type ReadThreads = Threads<ReadJob, Float32Array>;
 
 export interface ReadPatchOptions extends Pick<LongCall, 'signal'> {
   /**
-   * Threads that share the patch; default 1, which is the least work: patches asked for at once then have a thread
-   * each. One large patch alone comes sooner with more.
+   * Threads that share the patch; default 1. Several patches requested at once use one thread each. More threads read
+   * one large patch faster, but decode more in all.
    */
   readonly threads?: number;
 }
 
-/** An image of a store: read in boxes, never as a whole unless asked. */
+/** An image of a dataset, read box by box. */
 export class StoredImage {
   readonly shape: Vec3;
   readonly spacing: Vec3;
   readonly affine: Affine;
-  /** How voxels are stored; they are read as float32. */
+  /** Type of the stored voxels. They are read as float32. */
   readonly type: StoredType;
 
   constructor(
@@ -43,11 +42,11 @@ export class StoredImage {
   }
 
   /**
-   * The voxels from `start` on, in the file's values (Hounsfield units for CT): [z * y * x], x fastest. Voxels
-   * outside the image are its nearest border voxels, as `extractPatch` has them.
-   * @param start first voxel `[x, y, z]`, may be negative
+   * The voxels of a box in the file's values (Hounsfield units for CT): [z * y * x], x fastest. A voxel outside the
+   * image takes the value of the nearest border voxel, as in `extractPatch`.
+   * @param start first voxel `[x, y, z]`; may be negative
    * @param size voxels along each axis
-   * @throws InvalidArgument for a start or size that are no whole numbers; UnreadableFile for a damaged store; the
+   * @throws InvalidArgument if start or size are not whole numbers; UnreadableFile if the dataset is damaged; the
    *   signal's reason on abort
    */
   async readPatch(start: Vec3, size: Vec3, options: ReadPatchOptions = {}): Promise<Float32Array> {
@@ -56,8 +55,8 @@ export class StoredImage {
     if (!(start.length === 3 && start.every(Number.isSafeInteger)))
       throw new InvalidArgument('start', 'three whole numbers, [x, y, z]', start);
     const clamp = (voxel: number, axis: 0 | 1 | 2) => Math.min(Math.max(voxel, 0), this.shape[axis] - 1);
-    const from = perAxis((axis) => clamp(start[axis], axis));
-    const inside = perAxis((axis) => clamp(start[axis] + size[axis] - 1, axis) - from[axis] + 1);
+    const from = eachAxis((axis) => clamp(start[axis], axis));
+    const inside = eachAxis((axis) => clamp(start[axis] + size[axis] - 1, axis) - from[axis] + 1);
     const box = { start: from, size: inside };
     const voxels = await this.readBox(box, options.threads ?? 1);
     options.signal?.throwIfAborted();
@@ -101,13 +100,13 @@ export class StoredVolume extends StoredImage {
   readonly range: readonly [number, number];
   /** The file it was prepared from, relative to the input. */
   readonly source: string;
-  /** Of that file: its size, and the SHA-256 of its content. */
+  /** Size of that file, and the SHA-256 of its content. */
   readonly original: { readonly bytes: number; readonly sha256: string };
-  /** Of what decides its voxels and its side: the file, how it was prepared, the split. */
+  /** SHA-256 of all that decides its voxels and its side: the file, the settings, the split. */
   readonly digest: string;
-  /** Whether it is what a model made: no run is trained or measured on it. */
+  /** Whether a model made it. No run trains on it or measures it. */
   readonly blended: boolean;
-  /** The smaller view, where one was asked for. */
+  /** The smaller view, if the dataset has one. */
   readonly baseline?: StoredImage;
 
   constructor(folder: string, entry: IndexEntry, threads: ReadThreads) {
@@ -126,7 +125,7 @@ export class StoredVolume extends StoredImage {
   }
 }
 
-/** At most `most` boxes that make up one, cut where chunks are, so that no chunk is decoded twice. */
+/** Cuts a box into at most `most` boxes at the borders of chunks, so that no chunk is decoded twice. */
 function cutAlongZ({ start, size }: Box, chunk: number, most: number): Box[] {
   const first = Math.floor(start[2] / chunk);
   const layers = Math.floor((start[2] + size[2] - 1) / chunk) - first + 1;
@@ -141,10 +140,10 @@ function cutAlongZ({ start, size }: Box, chunk: number, most: number): Box[] {
   }));
 }
 
-/** Repeats a box's border voxels until it fills the patch. */
+/** Extends a box to the patch by repeating its border voxels. */
 function spread(voxels: Float32Array, box: Box, start: Vec3, size: Vec3): Float32Array {
   const [bx, by] = box.size;
-  const places = perAxis((axis) =>
+  const places = eachAxis((axis) =>
     Int32Array.from({ length: size[axis] }, (_, i) =>
       Math.min(Math.max(start[axis] + i - box.start[axis], 0), box.size[axis] - 1),
     ),
@@ -157,8 +156,4 @@ function spread(voxels: Float32Array, box: Box, start: Vec3, size: Vec3): Float3
       for (const x of places[0]) patch[to++] = voxels[row + x]!;
     }
   return patch;
-}
-
-function perAxis<T>(value: (axis: 0 | 1 | 2) => T): [T, T, T] {
-  return [value(0), value(1), value(2)];
 }

@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads';
-import type { Failure } from './failure';
+import { parentPort, type TransferListItem, Worker } from 'node:worker_threads';
+import { isSystemError } from '../../atomic-file';
+import { InvalidArgument, NoMemory, UnreadableFile } from '../../errors';
 
 /** What a thread answers. */
 export type Answer<Result> = { readonly result: Result } | { readonly failed: Failure };
@@ -10,8 +11,8 @@ interface Task<Job, Result> {
 }
 
 /**
- * Worker threads that take jobs from one queue, each one at a time. Threads start when there is work for them and do
- * not keep the process alive when there is none. One that dies answers for its job and is replaced.
+ * Worker threads that take jobs from one queue, each one at a time. A thread starts when a job waits, and an idle thread
+ * does not keep the process alive. If a thread dies, its job fails and a new thread takes its place.
  */
 export class Threads<Job, Result> {
   private readonly queue: Task<Job, Result>[] = [];
@@ -32,7 +33,7 @@ export class Threads<Job, Result> {
     });
   }
 
-  /** Ends all threads, in the middle of their jobs too, which are answered with a failure. */
+  /** Ends all threads at once. Jobs that are not done fail. */
   async close(): Promise<void> {
     this.closed = true;
     const tasks = [...this.queue.splice(0), ...this.working.values()];
@@ -75,4 +76,56 @@ export class Threads<Job, Result> {
     worker.on('exit', (code) => died(`the thread ended with code ${code}`));
     return worker;
   }
+}
+
+/** Answers the jobs of this thread one after the other. */
+export function answerJobs<Job, Result>(
+  work: (job: Job) => Promise<Result>,
+  transfer: (result: Result) => readonly TransferListItem[] = () => [],
+): void {
+  parentPort!.on('message', async (job: Job) => {
+    let answer: Answer<Result>;
+    try {
+      answer = { result: await work(job) };
+    } catch (error) {
+      answer = { failed: failureOf(error) };
+    }
+    parentPort!.postMessage(answer, 'result' in answer ? transfer(answer.result) : []);
+  });
+}
+
+/** An error on its way between threads. The error itself would arrive without its class and its fields. */
+export interface Failure {
+  readonly message: string;
+  readonly unreadable?: Pick<UnreadableFile, 'path' | 'expected' | 'received'>;
+  readonly argument?: Pick<InvalidArgument, 'argument' | 'expected' | 'received' | 'allowed'>;
+  readonly memory?: Pick<NoMemory, 'path' | 'bytes'>;
+  readonly system?: Pick<NodeJS.ErrnoException, 'code' | 'errno' | 'syscall' | 'path'>;
+}
+
+export function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof UnreadableFile) {
+    const { path, expected, received } = error;
+    return { message, unreadable: { path, expected, received } };
+  }
+  if (error instanceof InvalidArgument) {
+    const { argument, expected, received, allowed } = error;
+    return { message, argument: { argument, expected, received, ...(allowed && { allowed }) } };
+  }
+  if (error instanceof NoMemory) return { message, memory: { path: error.path, bytes: error.bytes } };
+  if (isSystemError(error)) {
+    const { code, errno, syscall, path } = error;
+    return { message, system: { code, errno, syscall, path } };
+  }
+  return { message };
+}
+
+/** The error that a failure stands for. */
+export function errorOf({ message, unreadable, argument, memory, system }: Failure): Error {
+  if (unreadable) return new UnreadableFile(unreadable.path, unreadable.expected, unreadable.received);
+  if (argument)
+    return new InvalidArgument(argument.argument, argument.expected, argument.received, argument.allowed);
+  if (memory) return new NoMemory(memory.path, memory.bytes);
+  return Object.assign(new Error(message), system);
 }

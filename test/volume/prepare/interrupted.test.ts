@@ -86,7 +86,7 @@ describe('a damaged index', () => {
     expect(() => openDataset(output)).toThrow(/prepare it again/);
     // Without its patients, nobody knows who was held out.
     if (what.includes('patient')) {
-      await expect(prepareDataset(input(), output)).rejects.toThrow(/remove it for a new split/);
+      await expect(prepareDataset(input(), output)).rejects.toThrow(/remove it to draw a new split/);
       rmSync(path);
     }
     await prepareDataset(input(), output);

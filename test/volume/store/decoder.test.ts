@@ -11,7 +11,7 @@ const decoder = new ChunkDecoder();
 /** Voxels that repeat, run or are noise: all that LZ4 has a form for. */
 function voxels(type: StoredType, length: number, noise: number) {
   const data = allocate(type, length);
-  const range = 2 ** (8 * Math.min(2, componentBytes[type]) - 1);
+  const range = 2 ** (8 * Math.min(2, componentBytes(type)) - 1);
   for (let n = 0; n < length; n++)
     data[n] = Math.floor((n % 37) + (n % 5000 > 3000 ? 9 : 0) + noise * random.next() * range);
   return data;
