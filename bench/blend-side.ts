@@ -2,8 +2,8 @@ import { blendPatches, blendSlabs, extractPatch, type Patch, planGrid, VoxelMemo
 import { measureCall } from './side';
 
 /**
- * One run of our side in a process of its own: `node blend-side.js slabs|array memory|plain THREADS X Y Z`; prints what
- * it measured. The volume lies in a VoxelMemory, as `readVolume(path, { memory })` gives it, or in an array of its own.
+ * One run of our side: `node blend-side.js slabs|array memory|plain THREADS X Y Z` prints its measurements. The volume
+ * lies in a VoxelMemory, as `readVolume(path, { memory })` returns it, or in a plain array.
  */
 async function main(): Promise<void> {
   const [to, where, threads, x, y, z] = process.argv.slice(2);
@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   const volume = memory?.floats(voxels) ?? new Float32Array(voxels);
   for (let i = 0; i < volume.length; i++) volume[i] = (i * 2654435761) % 1000;
 
-  /** The identity network: it returns a copy of its patch of the volume. */
+  /** The identity network: it returns a copy of its patch. */
   function* network(room: () => Float32Array): Generator<Patch> {
     for (let index = 0; index < grid.patches; index++) {
       yield { index, data: extractPatch(volume, grid, index, room()) };

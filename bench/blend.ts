@@ -13,7 +13,7 @@ export interface BlendBenchOptions extends LongCall {
 
 const peerName = 'MONAI sliding_window_inference, 2 threads';
 
-/** An identity network that returns a copy, patches of 256 x 256 x 128, overlap 0.25, gaussian. */
+/** MONAI's side: an identity network that returns a copy, patches of 256 x 256 x 128, overlap 0.25, gaussian. */
 const peerScript = `
 import sys, warnings
 warnings.simplefilter('ignore')
@@ -41,11 +41,10 @@ const cases = [
 ] as const;
 
 /**
- * Identity inference by patches beside MONAI's: each side copies each patch once out of the volume, as the network's
- * output, and blends. The volume is in memory before the clock starts: on our side in a `VoxelMemory`, or in a plain
- * array where a case says so. Each run is a process of its own, the sides taking turns; MONAI's columns are null where no
- * Python has it. Streamed slabs are dropped as they come: their consumer is not part of the bench, and neither is the
- * output volume that MONAI must hold; `to one array` holds it too.
+ * Compares blending with MONAI's. The network is the identity: each side copies each patch out of the volume once and
+ * blends the copies. The volume is in memory before the clock starts: ours in a `VoxelMemory`, or in a plain array if the
+ * case says so. Each run is a separate process, and the sides take turns. MONAI's columns are null without a Python that
+ * has it. Our streamed slabs are dropped at once, while MONAI holds its output volume; `to one array` holds ours too.
  */
 export async function benchBlend(options: BlendBenchOptions = {}): Promise<BenchReport> {
   const { shape = [512, 512, 604], repeats = 3, signal, onProgress } = options;

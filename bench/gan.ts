@@ -20,21 +20,21 @@ import { resolveIntensity, toModel } from '../src/internal';
 import { type BenchReport, type BenchRow, machine } from './report';
 
 export interface GanBenchOptions extends LongCall {
-  /** A CT; default the chest CT beside the repository, else a phantom. */
+  /** A CT file; default the chest CT beside the repository, else a phantom. */
   readonly data?: string;
-  /** Steps with discriminators; before them come half as many without; default 500. */
+  /** Steps with discriminators, after half as many steps without; default 500. */
   readonly steps?: number;
   readonly backend?: string;
 }
 
 const CHEST = join('..', 'shared', 'data', 'chest-ct-lidc.nii.gz');
-/** Of the volume, at its upper z end, held out in both runs. */
+/** Fraction of the volume at its upper z end that both runs hold out. */
 const HELD_OUT = 0.15;
 
 /**
- * The `toy` preset with and without discriminators, for equally many steps from the same seed, measured on the slab of
- * the volume that both were not trained on. "ours" is with discriminators, "peer" L1 alone. Fails where a loss of the
- * run with discriminators is not finite or stands still.
+ * Compares the `toy` preset with and without discriminators, for the same number of steps from the same seed, on the slab
+ * that both runs hold out. "ours" is with discriminators, "peer" is L1 only. Throws if a loss of the run with
+ * discriminators is not finite or does not change.
  */
 export async function benchGan(options: GanBenchOptions = {}): Promise<BenchReport> {
   const { steps = 500, backend = 'auto', signal, onProgress } = options;
@@ -90,7 +90,7 @@ export async function benchGan(options: GanBenchOptions = {}): Promise<BenchRepo
 }
 
 interface Measured {
-  /** Mean gradient magnitude over that of the original: 1 is as sharp. */
+  /** Mean gradient magnitude divided by that of the original: 1 is equally sharp. */
   readonly sharpness: number;
   readonly psnr: number;
   readonly ssim: number;
@@ -102,7 +102,7 @@ const UNITS: Record<keyof Measured, { metric: string; unit: string }> = {
   ssim: { metric: 'SSIM', unit: '' },
 };
 
-/** In the values that the model sees: what its window clips it cannot give back. */
+/** Compares in the model's values, because the model cannot restore values that its intensity clips. */
 function measure(original: Volume, reconstruction: Volume): Measured {
   const intensity = resolveIntensity('auto', original);
   const [a, b] = [original, reconstruction].map(({ data }) => toModel(data, intensity)) as [
@@ -116,7 +116,7 @@ function measure(original: Volume, reconstruction: Volume): Measured {
   };
 }
 
-/** Mean length of the vector of differences to the next voxel along x, y and z. */
+/** Mean length of the vector of differences to the next voxels along x, y and z. */
 function gradientMagnitude(data: Float32Array, [nx, ny, nz]: Vec3): number {
   let sum = 0;
   for (let z = 0; z < nz - 1; z++)
@@ -140,7 +140,7 @@ function heldOut(volume: Volume, fraction: number): Volume {
   });
 }
 
-/** Rows of the losses' first and last tenth of the adversarial phase, in "peer" and "ours". */
+/** The losses' means over the first ("peer") and last ("ours") tenth of the adversarial phase. */
 function courses(records: readonly MetricRecord[], start: number): BenchRow[] {
   const phase = records.filter(({ split, step }) => split === 'train' && step > start);
   return (['adversarial', 'discriminator', 'features', 'reconstruction'] as const).map((loss) => {

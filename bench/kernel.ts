@@ -11,13 +11,13 @@ import { findPython } from './python';
 import { type BenchReport, type BenchRow, machine, row } from './report';
 
 export interface KernelBenchOptions extends LongCall {
-  /** Kernels of each side that are started; default 5. */
+  /** Starts of each side's kernel; default 5. */
   readonly repeats?: number;
 }
 
 interface Side {
   readonly name: string;
-  /** Starts the kernel; the connection file is appended. Our own kernel if not given. */
+  /** Command that starts the kernel, without the connection file at its end. Default: our kernel. */
   readonly command?: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
   readonly language: 'typescript' | 'python';
@@ -37,7 +37,7 @@ type Samples = Record<Metric, number[]>;
 
 const warmCells = 30;
 const completions = 30;
-/** The machine comes to rest, and what a kernel loads behind its first answer is loaded. */
+/** Waits until the machine is idle and the kernel has loaded what it loads after its first answer. */
 const settleMs = 3000;
 
 const cells = {
@@ -56,9 +56,9 @@ const cells = {
 };
 
 /**
- * Our kernel beside tslab's, deno's and ipykernel, each started anew in every round, in turn: time from the start of
- * the process to its first answer, cells from request to idle, completions, memory (resident, of the process and its
- * children). Deno is taken from PATCHWISE_DENO or the path, ipykernel from PATCHWISE_PYTHON.
+ * Compares our kernel with tslab, deno and ipykernel: time from the start of the process to its first answer, cells from
+ * request to idle, completions, and resident memory of the process and its children. The kernels take turns and start
+ * again in every round. PATCHWISE_DENO or the path gives deno, PATCHWISE_PYTHON gives ipykernel.
  */
 export async function benchKernel(options: KernelBenchOptions = {}): Promise<BenchReport> {
   const { repeats = 5, signal, onProgress } = options;
@@ -68,7 +68,7 @@ export async function benchKernel(options: KernelBenchOptions = {}): Promise<Ben
     const peers = await peerSides();
     const sides = [ours, ...peers.filter((side) => side.command !== undefined || side.environment)];
     const measured = new Map(sides.map((side) => [side.name, emptySamples()]));
-    await measure(ours, folder); // fills caches on disk that every later start finds
+    await measure(ours, folder); // fills the caches on disk for every later start
     for (let round = 0; round < repeats; round++) {
       for (const side of sides) {
         signal?.throwIfAborted();
@@ -92,7 +92,7 @@ export async function benchKernel(options: KernelBenchOptions = {}): Promise<Ben
   }
 }
 
-/** The other kernels; one without a command and an environment is not here. */
+/** The other kernels. A kernel that is not installed has no command and no environment. */
 async function peerSides(): Promise<Side[]> {
   const tslab = createRequire(__filename).resolve('tslab/package.json').replace('package.json', 'bin/tslab');
   const deno = process.env.PATCHWISE_DENO ?? 'deno';
@@ -129,7 +129,7 @@ async function measure(side: Side, cwd: string): Promise<Samples> {
   });
   try {
     samples.ready.push(performance.now() - started);
-    // At once: what is not loaded by now is waited for.
+    // At once: the time includes waiting for what is not loaded yet.
     samples.first.push(await timed(() => client.execute(first)));
     await sleep(settleMs);
     for (let n = 0; n < warmCells; n++) {
@@ -150,7 +150,7 @@ async function measure(side: Side, cwd: string): Promise<Samples> {
   } finally {
     await client.close();
   }
-  // A kernel that nobody has used yet: what every notebook that is open costs.
+  // A kernel before its first cell: the cost of each open notebook.
   const idle = await KernelClient.start({
     cwd,
     ...(command && { command }),

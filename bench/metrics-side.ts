@@ -3,8 +3,8 @@ import { ErrorSums } from '../src/internal';
 import { measureCall } from './side';
 
 /**
- * One run of our side in a process of its own: `node metrics-side.js ssim|psnr|rmse|mae|errors memory|plain N` on volumes
- * of N cubed, in one VoxelMemory or in arrays of their own. The second call is measured: the first starts the threads.
+ * One run of our side: `node metrics-side.js ssim|psnr|rmse|mae|errors memory|plain N` on volumes of N cubed, in one
+ * VoxelMemory or in plain arrays. It measures the second call, because the first one starts the threads.
  */
 async function main(): Promise<void> {
   const [metric, where, n] = process.argv.slice(2);

@@ -11,7 +11,7 @@ export interface MetricsBenchOptions extends LongCall {
   readonly repeats?: number;
 }
 
-/** Volumes of the same size in scikit-image, which has no MAE of its own: numpy's expression for it. */
+/** The peers: scikit-image, and numpy for the MAE that scikit-image lacks. */
 const peerScript = `
 import sys
 import numpy
@@ -51,9 +51,9 @@ const cases = [
 ] as const;
 
 /**
- * Metrics of two float32 volumes beside scikit-image: ours in one `VoxelMemory`, where threads read them, or in plain
- * arrays where a case says so. The second call of each process is measured (of SSIM the first). Each run is a process of its own, the sides taking turns; the
- * peer's columns are null where no Python has it.
+ * Compares metrics of two float32 volumes with scikit-image. Ours lie in one `VoxelMemory`, which threads read, or in
+ * plain arrays if the case says so. Each run is a separate process, and the sides take turns. The second call of a process
+ * counts (for SSIM the first). The peer's columns are null without a Python that has it.
  */
 export async function benchMetrics(options: MetricsBenchOptions = {}): Promise<BenchReport> {
   const { size = 256, repeats = 3, signal, onProgress } = options;

@@ -4,8 +4,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /**
- * A Python that can import all `modules`: the first that can of PATCHWISE_PYTHON, .venv/bin/python and python3.
- * Undefined where none can.
+ * The first of PATCHWISE_PYTHON, .venv/bin/python and python3 that can import all `modules`. Undefined if none can.
  */
 export async function findPython(modules: readonly string[]): Promise<string | undefined> {
   const candidates = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3'];

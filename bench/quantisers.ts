@@ -21,7 +21,7 @@ import { packageRoot } from '../src/internal';
 import { type BenchReport, type BenchRow, machine } from './report';
 
 export interface QuantisersBenchOptions extends LongCall {
-  /** Optimiser steps of each; default 500. */
+  /** Optimiser steps of each variant; default 500. */
   readonly steps?: number;
   /** NIfTI file; default the chest CT beside the project, else a phantom. */
   readonly data?: string;
@@ -30,7 +30,7 @@ export interface QuantisersBenchOptions extends LongCall {
   readonly backend?: string;
 }
 
-/** All with 512 codes, the residual one with two codebooks of as many. */
+/** All have 512 codes; the residual one has two codebooks of 512. */
 export const quantiserVariants: Readonly<Record<string, Partial<ModelConfig>>> = {
   ema: {},
   'ema-kmeans': { initialisation: 'kmeans' },
@@ -43,15 +43,15 @@ export const quantiserVariants: Readonly<Record<string, Partial<ModelConfig>>> =
 };
 
 const CODES = 512;
-/** Of the volume's slices, at its upper end. */
+/** Fraction of the volume's slices held out at its upper end. */
 const HELD_OUT = 0.15;
 
 /**
  * Trains the toy preset with each quantiser for the same number of steps on the lower part of a CT, and measures it on
- * the slab above, which no step has seen. Perplexity and usage are over the codes of the whole volume; most of a CT is
- * air, which is all alike, so perplexity is also given without the code that is chosen most.
+ * the held-out slab above. Perplexity and usage are over the codes of the whole volume. Most of a CT is uniform air, so a
+ * second perplexity leaves out the most frequent code.
  *
- * @throws InvalidArgument for a variant that does not exist
+ * @throws InvalidArgument if a variant does not exist
  */
 export async function benchQuantisers(options: QuantisersBenchOptions = {}): Promise<BenchReport> {
   const { steps = 500, backend = 'auto', signal, onProgress } = options;

@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 
-/** Waits until the machine does next to nothing else, at most `seconds`; says whether it came to that. */
+/** Waits up to `seconds` until other programs are idle. Returns whether they are. */
 export async function quiet(seconds = 20, signal?: AbortSignal): Promise<boolean> {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; ) {
     const before = busy();
@@ -11,7 +11,7 @@ export async function quiet(seconds = 20, signal?: AbortSignal): Promise<boolean
   return false;
 }
 
-/** Milliseconds of processor time that all programs have had. */
+/** Processor time of all programs since boot, in milliseconds. */
 function busy(): number {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
 }

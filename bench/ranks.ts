@@ -12,7 +12,7 @@ export interface RanksBenchOptions extends LongCall {
   readonly repeats?: number;
   /** Voxels of a patch; default 64 x 64 x 32. */
   readonly shape?: Vec3;
-  /** Steps of a turn that are counted; default 40. */
+  /** Measured steps of a turn; default 40. */
   readonly steps?: number;
   /** Threads of a rank; default 1. */
   readonly threads?: number;
@@ -21,13 +21,12 @@ export interface RanksBenchOptions extends LongCall {
   readonly patience?: number;
 }
 
-/** Steps before the clock counts: until then V8 compiles in threads of its own, for which one rank leaves a core free. */
+/** Steps before the clock starts. During these V8 compiles in its own threads, and a single rank leaves it a free core. */
 const warmUp = 20;
 
 /**
- * Two ranks beside one, both with the same work a rank and as many threads: patches a second, and where the time of a
- * step goes. Two runs of one rank that know nothing of each other show what the machine itself allows: cores share
- * caches, memory and often more.
+ * Compares two ranks with one, with the same work and threads per rank: patches per second, and the parts of a step. Two
+ * separate runs of one rank show the limit of the machine, whose cores share caches and memory.
  */
 export async function benchRanks(options: RanksBenchOptions = {}): Promise<BenchReport> {
   const { repeats = 3, shape = [64, 64, 32], steps = 40, threads = 1, patience = 20, signal } = options;
@@ -92,7 +91,7 @@ interface Turn {
   readonly patchesPerSecond: number;
   /** Seconds of a step. */
   readonly step: number;
-  /** Fractions of it. */
+  /** Fractions of the step. */
   readonly communication: number;
   readonly outside: number;
 }

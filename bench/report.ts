@@ -1,13 +1,13 @@
 import { cpus, totalmem } from 'node:os';
 import { median } from '../src/median';
 
-/** One comparison: medians of interleaved runs. Under 1, `ratio` says that ours is ahead. */
+/** One comparison: medians of interleaved runs. A `ratio` below 1 means that ours is better. */
 export interface BenchRow {
   readonly case: string;
   readonly metric: string;
   readonly unit: string;
   readonly ours: number;
-  /** Null where the peer cannot be imported. */
+  /** Null if the peer is not installed. */
   readonly peer: number | null;
   readonly peerName: string;
   readonly ratio: number | null;
@@ -19,14 +19,14 @@ export interface BenchReport {
   readonly rows: readonly BenchRow[];
 }
 
-/** The machine in words, so that figures are not compared across machines by mistake. */
+/** The machine in words, so that nobody compares figures of different machines. */
 export function machine(): string {
   const processors = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
   return `${processors[0]?.model.trim() || 'unknown CPU'}, ${processors.length} threads, ${memory} GiB, Node ${process.version}`;
 }
 
-/** A row from the runs of both sides. */
+/** One row of the report, from the runs of both sides. */
 export function row(
   name: Pick<BenchRow, 'case' | 'metric' | 'unit' | 'peerName'>,
   ours: readonly number[],

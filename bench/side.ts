@@ -3,16 +3,16 @@ import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type BenchRow, row } from './report';
 
-/** What one run of a side measures of itself, its input and imports left out. */
+/** The measurements of one run, without its imports and its input. */
 export interface Measured {
   readonly seconds: number;
   /** Processor time of all threads. */
   readonly cpu: number;
-  /** Peak memory above that with the input in place. */
+  /** Peak memory above the memory with the input loaded. */
   readonly mebibytes: number;
 }
 
-/** Runs a side in a process of its own and reads the one JSON value that it prints. */
+/** Runs a side in its own process and reads the JSON value that it prints. */
 export async function measure(
   program: string,
   args: readonly string[],
@@ -23,8 +23,8 @@ export async function measure(
 }
 
 /**
- * Measures a call in our own process: its input must be in memory already. A warm call is measured the second time, with
- * code compiled and threads started; its memory is that of both.
+ * Measures a call in this process; its input must be in memory already. `warm` measures the second call, after code is
+ * compiled and threads have started; its memory covers both calls.
  */
 export async function measureCall(
   call: () => Promise<unknown> | unknown,

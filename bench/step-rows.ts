@@ -1,13 +1,13 @@
-/** What `bench step` says of its sides once they have trained. */
+/** The report of `bench step`. */
 import { median } from '../src/median';
 import { type BenchRow, row } from './report';
 import { channelsLast, contiguous, type Side } from './step-sides';
 
-/** Steps of a side that are not timed: memory is faulted in and code chosen in them. */
+/** First steps of a side, which are not timed: they fault in memory and choose code. */
 const WARM_UP = 2;
 
 /**
- * Times, rates and memory against each peer, the fastest first; which peers were unable; how far the losses are apart.
+ * Times, rates and memory against each peer, the fastest first; the peers that could not run; the distance of losses.
  *
  * @param work floating-point operations of a step
  */
@@ -28,7 +28,7 @@ export function stepRows(name: string, work: number, ours: Side, others: readonl
     const peerName = `${peer.name} (${peer.unable})`;
     return row({ case: label, metric: 'step', unit: 'ms', peerName }, timesOf(ours), []);
   });
-  // PyTorch's default layout is the reference; how far its other one goes from it is what rounding alone can do.
+  // PyTorch's default layout is the reference. The distance of its other layout shows the effect of rounding alone.
   const [reference, yardstick] = [contiguous, channelsLast].map((name) =>
     peers.find((peer) => peer.name === name),
   );
@@ -64,13 +64,13 @@ function timesOf(side: Side): number[] {
   return all.slice(Math.min(WARM_UP, all.length >> 1));
 }
 
-/** How far one side's training goes from another's. */
+/** The distance between two sides' training. */
 interface Distance {
   readonly steps: number;
   readonly largest: number;
-  /** Steps from the first on in which all latents have the same codes on both sides. */
+  /** Number of first steps in which all latents have the same codes on both sides. */
   readonly agreed: number;
-  /** Of the losses of those steps. */
+  /** Largest distance between the losses of those steps. */
   readonly largestBefore: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Our side of `bench step`: a process that trains on one batch. Arguments: one JSON value; a line with n on stdin runs
- * n steps and answers with one JSON line {ms, losses, codes, peak}.
+ * Our side of `bench step`: a process that trains on one batch. Its argument is one JSON value. A line n on stdin runs n
+ * steps, and it answers with one JSON line {ms, losses, codes, peak}.
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -15,7 +15,7 @@ interface Entry {
   readonly offset: number;
 }
 
-/** Of ours, what ends a side as PyTorch's lacking device or memory ends its: it says so in its next line. */
+/** Reports our own errors, such as a lack of memory or device, in the next line, as PyTorch's side does. */
 async function main(): Promise<void> {
   try {
     await serve(JSON.parse(process.argv[2]!));
@@ -57,7 +57,7 @@ async function serve(setup: StepSetup & { readonly backend: string }): Promise<v
       codes.push(made.codes);
     }
     console.log(JSON.stringify({ ms, losses, codes, peak: (peak() - start) / 2 ** 20 }));
-    // All sides share the GPU: what this one keeps for its next tensors the next side needs.
+    // All sides share the GPU, so this side frees the memory that it keeps for its next tensors.
     if (setup.device !== 'cpu') tf.backend().dispose();
   }
 }
@@ -71,7 +71,7 @@ function peakOfTensors(): number {
   return currentBackend().memory!().peak;
 }
 
-/** As a rank of one trains: on a backend that can, gradients and moments stay there. */
+/** Trains as a single rank does: gradients and moments stay on a backend that can hold them. */
 function stepper(model: VqGan, { learningRate, clip }: StepSetup) {
   const optimiser = makeOptimiser(model.weights, { betas: [0.5, 0.9] }, true);
   const objective = new Objective(model, { gan: presetNamed('toy').gan, seed: 0 });

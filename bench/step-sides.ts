@@ -1,4 +1,4 @@
-/** The processes of `bench step`, ours and PyTorch's: each stays, and runs steps when it is asked to. */
+/** The processes of `bench step`, ours and PyTorch's. Each stays alive and runs steps on request. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ import { compiledFile, packageRoot } from '../src/internal';
 
 export type Device = 'cpu' | 'cuda';
 
-/** What every side is given. */
+/** The arguments of every side. */
 export interface StepSetup {
   /** Stem of the files with the weights, the codebook and the batch. */
   readonly state: string;
@@ -20,19 +20,19 @@ export interface StepSetup {
   readonly clip: number;
 }
 
-/** What a side says of the steps it ran. */
+/** A side's answer after its steps. */
 export interface Turn {
   readonly ms: number[];
   readonly losses: number[];
-  /** Of each step, the code of each latent. */
+  /** The code of each latent, by step. */
   readonly codes: number[][];
-  /** PyTorch's: of each step, the latents that took a suggested code as near as their own. */
+  /** PyTorch only: the latents of each step that took a suggested code at the same distance. */
   readonly ties?: number[];
-  /** MiB above what was there when the weights were loaded: of the process, on a GPU of tensors. */
+  /** MiB above the memory with loaded weights: of the process, or of the tensors on a GPU. */
   readonly peak: number;
 }
 
-/** PyTorch as its users run it: its layouts, its bfloat16, its compiler. */
+/** The ways to run PyTorch: its layouts, its bfloat16, its compiler. */
 export const contiguous = 'PyTorch eager contiguous';
 export const channelsLast = 'PyTorch eager channels_last_3d';
 export const autocast = 'PyTorch eager channels_last_3d, bf16 autocast';
@@ -43,12 +43,12 @@ export const compiledAutocast = 'PyTorch torch.compile, channels_last_3d, bf16 a
 export interface Side {
   readonly name: string;
   readonly process: ChildProcess;
-  /** Settles when it has loaded. */
+  /** Settles when the side has loaded. */
   readonly ready: Promise<void>;
   readonly turns: Turn[];
-  /** Why it cannot run, or no longer: what it needs is not here, or memory is out. */
+  /** Why it cannot run: something it needs is missing, or memory is exhausted. */
   unable?: string;
-  /** Runs so many steps; PyTorch eager also so many as codes are suggested for, which it takes where two are as near. */
+  /** Runs some steps. PyTorch eager may get suggested codes, one set per step, and takes them if two are equally near. */
   take(steps: number | readonly number[][]): Promise<void>;
 }
 

@@ -1,12 +1,12 @@
-/** What every side of `bench step` starts from. */
+/** The common start of all sides of `bench step`. */
 import { writeFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import { type ModelConfig, phantom, useBackend, type Vec3 } from '../src/index';
 import { resolveIntensity, toModel, VqGan } from '../src/internal';
 
 /**
- * Writes fresh weights, a codebook and patches of chest phantoms to `stem`.json and .bin. The codes are spread wider
- * than the latents are at first, so that few latents are as near to two of them as rounding can decide.
+ * Writes fresh weights, a codebook and patches of chest phantoms to `stem`.json and .bin. The codes are spread wider than
+ * the first latents, so for few latents rounding decides between two codes.
  */
 export async function writeState(
   stem: string,

@@ -33,46 +33,46 @@ import { writeState } from './step-state';
 export interface StepBenchOptions extends LongCall {
   /** A preset's model; default upstream. */
   readonly preset?: string;
-  /** Its hidden channels, where other than the preset's. */
+  /** Hidden channels; default the preset's. */
   readonly hidden?: number;
   /** Voxels [x, y, z]; default 64 x 64 x 32. */
   readonly shape?: Vec3;
   /** Patches of a step; default 1. */
   readonly batch?: number;
-  /** Rounds, in which every side takes its turn; default 4. */
+  /** Rounds; each side has one turn in each; default 4. */
   readonly repeats?: number;
-  /** Steps of a turn; default 5, so that 20 losses are compared. */
+  /** Steps of a turn; default 5, which compares 20 losses. */
   readonly steps?: number;
-  /** Of the weights, the codes and the patch; default 0. */
+  /** Seed of the weights, the codes and the patch; default 0. */
   readonly seed?: number;
-  /** Our backends; default libtorch where it is built, else wasm. */
+  /** Our backends; default libtorch if it is built, else wasm. */
   readonly backends?: readonly string[];
   /** Threads of each side; default 2. */
   readonly threads?: number;
   /** Where all sides compute; default cpu. */
   readonly device?: Device;
-  /** What all sides compute anew; default none. */
+  /** What all sides recompute in the backward pass; default none. */
   readonly checkpointing?: Checkpointing;
-  /** What our activations are stored in; with `bf16` PyTorch's bf16 autocast is a peer too. Default float32. */
+  /** Storage type of our activations; `bf16` adds PyTorch's bf16 autocast as a peer. Default float32. */
   readonly precision?: Precision;
-  /** Whether torch.compile is a peer too; it takes its minutes to compile. Default false. */
+  /** Whether torch.compile is a peer too; it takes minutes to compile. Default false. */
   readonly compile?: boolean;
-  /** Seconds to wait before a turn for other programs to be quiet; default 20. */
+  /** Seconds to wait before each turn until other programs are idle; default 20. */
   readonly patience?: number;
 }
 
 /**
- * Of the preset's learning rate, for every side. At all of it Adam's first steps are so large that two ways of rounding
- * part at once, PyTorch's own two layouts too, and losses say nothing of whether two programs compute the same. At this
- * share 20 steps still take a tenth of the loss of `upstream` away, and five sixths of that of `guide`.
+ * Fraction of the preset's learning rate that all sides use. At the full rate Adam's first steps are so large that any
+ * two roundings part at once, even PyTorch's own two layouts. Then losses cannot show whether two programs compute the
+ * same. At this fraction 20 steps still reduce the loss of `upstream` by a tenth, and that of `guide` by five sixths.
  */
 const GENTLE = 0.01;
 
 /**
- * A training step of the generator beside the same model in PyTorch eager, from the same weights on the same patch.
- * Each side is a process that stays; they take turns, so that what else the machine does meets all of them. Where a
- * latent is as near to two codes but for rounding, PyTorch takes the one that our first backend took: the loss jumps
- * there, so that otherwise chance alone would say how far losses go apart. The report counts these latents.
+ * Compares a training step of the generator with PyTorch's, from the same weights on the same patch. Each side is a
+ * process that stays alive, and the sides take turns, so other load affects all of them. If only rounding decides between
+ * two codes of a latent, PyTorch takes the code of our first backend. Otherwise the loss would jump there, and chance
+ * would decide the distance of losses. The report counts these latents.
  */
 export async function benchStep(options: StepBenchOptions = {}): Promise<BenchReport> {
   const {
@@ -92,7 +92,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
   if (device !== 'cpu' && backends.some((name) => name !== 'libtorch'))
     throw new InvalidArgument('backends', 'libtorch alone on a GPU', backends);
   const base = presetNamed(preset);
-  // No restarts of codes: they draw random rows, and PyTorch's generator draws others.
+  // No restarts of codes, because they draw random rows, and PyTorch's generator draws others.
   const config = { ...base.model, hidden: options.hidden ?? base.model.hidden, restartBelow: 0 };
   const folder = await mkdtemp(join(tmpdir(), 'patchwise-bench-'));
   const sides: Side[] = [];
@@ -120,7 +120,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
         signal?.throwIfAborted();
         refuseUnable();
         if (side.unable) continue;
-        // Threads that wait for one another lose far more to a busy neighbour than its share of the processors.
+        // Threads that wait for each other lose more time to a busy neighbour than its share of the processors.
         await quiet(patience, signal);
         await side.take(eager.includes(side.name) ? ours[0]!.turns.at(-1)!.codes : steps);
         onProgress?.({ done: round * sides.length + i + 1, total: repeats * sides.length, what: 'turns' });
@@ -133,7 +133,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
       size.join(' x '),
       ...(batch > 1 ? [`batch ${batch}`] : []),
       ...(precision === 'bf16' ? ['bf16'] : []),
-      ...(checkpointing === 'none' ? [] : [`${checkpointing} computed anew`]),
+      ...(checkpointing === 'none' ? [] : [`${checkpointing} recomputed`]),
       ...(device === 'cpu' ? [] : [device]),
     ].join(', ');
     const work = stepWork(config, size, batch);

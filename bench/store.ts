@@ -20,9 +20,9 @@ import { type BenchReport, type BenchRow, machine, row } from './report';
 export interface StoreBenchOptions extends LongCall {
   /** Voxels along x, y and z; default the guide's 512 x 512 x 604. */
   readonly shape?: Vec3;
-  /** Default the guide's 256 x 256 x 128. */
+  /** Voxels of a patch; default the guide's 256 x 256 x 128. */
   readonly patch?: Vec3;
-  /** Rounds; in each the .nii.gz is read once; default 3. */
+  /** Rounds; each reads the .nii.gz once; default 3. */
   readonly repeats?: number;
 }
 
@@ -32,13 +32,13 @@ interface Timed {
   readonly cpu: number;
 }
 
-/** Random patches read in a round, against one reading of the file. */
+/** Random patches of a round, against one reading of the file. */
 const patchesPerRound = 8;
 
 /**
- * The prepared store beside the .nii.gz it was made from: a random patch against reading the whole file, as a loader
- * without a store must; its size; and how long a loader needs for a patch against how long a training step of the
- * `toy` preset needs for it. The sides take turns.
+ * Compares a prepared dataset with its .nii.gz: the time of a random patch against reading the whole file, which a loader
+ * of .nii.gz must do; the size; and the time to load a patch against a training step of the `toy` preset. The sides take
+ * turns.
  */
 export async function benchStore(options: StoreBenchOptions = {}): Promise<BenchReport> {
   const { shape = [512, 512, 604], patch = [256, 256, 128], repeats = 3, signal, onProgress } = options;
@@ -52,7 +52,7 @@ export async function benchStore(options: StoreBenchOptions = {}): Promise<Bench
     const toy = presetNamed('toy');
     const step = await trainingStep();
     const places = randomPlaces(shape, patch);
-    // Threads start and memory is touched before the clock runs, as in a run of more than a moment.
+    // Threads start and memory is touched before the clock starts, as in a long run.
     for (let n = 0; n < 4; n++)
       await Promise.all([places(), places()].map((at) => volume.readPatch(at, patch)));
     const runs = { patch: [] as Timed[], file: [] as Timed[], loader: [] as number[] };
@@ -105,7 +105,7 @@ async function timed(call: () => Promise<unknown>): Promise<Timed> {
   return { seconds: (performance.now() - start) / 1000, cpu: (used.user + used.system) / 1e6 };
 }
 
-/** What a loader has to keep up with: losses and gradients of one patch, on the fastest backend there is. */
+/** The step a loader must keep up with: losses and gradients of one patch on the fastest backend. */
 async function trainingStep(): Promise<() => Promise<void>> {
   const { model: config, patch, gan } = presetNamed('toy');
   await useBackend();
@@ -125,7 +125,7 @@ async function trainingStep(): Promise<() => Promise<void>> {
   };
 }
 
-/** Time over number, of patches that are asked for all at once and so keep every thread busy. */
+/** Mean time of a patch when many are requested at once, so that all threads are busy. */
 async function secondsAPatch(volume: StoredVolume, patch: Vec3, count: number): Promise<number> {
   const places = randomPlaces(volume.shape, patch);
   const all = await timed(() =>
@@ -134,7 +134,7 @@ async function secondsAPatch(volume: StoredVolume, patch: Vec3, count: number): 
   return all.seconds / count;
 }
 
-/** Anywhere that a patch fits, the same in every run. */
+/** A random place where a patch fits, the same in every run. */
 function randomPlaces(shape: Vec3, patch: Vec3): () => Vec3 {
   let state = 1;
   const below = (n: number) => {

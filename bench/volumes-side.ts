@@ -1,8 +1,8 @@
 import { phantom, readHeader, readVolume, readVoxels, writeVolume } from '../src/index';
 
 /**
- * One run of our side in a process of its own: `node volumes-side.js WHAT PATH [OUT]`; prints seconds and peak MiB.
- * `make STEM SHAPE` writes the phantom that the others read.
+ * One run of our side: `node volumes-side.js WHAT PATH [OUT]` prints seconds and peak MiB. `make STEM SHAPE` writes the
+ * phantom that the others read.
  */
 async function main(): Promise<void> {
   const [what, path, out] = process.argv.slice(2);
@@ -12,7 +12,7 @@ async function main(): Promise<void> {
     return writeVolume(`${path}.nii.gz`, volume, { dtype: 'int16' });
   }
   const volume = what === 'write' ? await readVolume(path!) : undefined;
-  // What is imported at the first header is loaded before the clock starts, as nibabel's own imports are.
+  // Loads what the first header imports before the clock starts, as for nibabel.
   await readHeader(path!);
   const start = performance.now();
   if (what === 'voxels') await readVoxels(path!);

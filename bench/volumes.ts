@@ -22,7 +22,7 @@ interface Measured {
 
 const peerName = 'nibabel';
 
-/** The same work in nibabel; `int16` is the whole-number array that writing starts from, as a program would hold. */
+/** The same work in nibabel. Writing starts from an int16 array, as in a program. */
 const peerScript = `
 import json, resource, sys, time
 import nibabel, numpy
@@ -51,15 +51,15 @@ const cases = [
 ] as const;
 
 /**
- * Reading and writing a phantom beside nibabel: time of the call and peak memory of the process, each run in a
- * process of its own, the sides taking turns. nibabel's columns are null where no Python has it.
+ * Compares reading and writing a phantom with nibabel: time of the call and peak memory of the process. Each run is a
+ * separate process, and the sides take turns. nibabel's columns are null without a Python that has it.
  */
 export async function benchVolumes(options: VolumesBenchOptions = {}): Promise<BenchReport> {
   const { shape = [512, 512, 604], repeats = 3, signal, onProgress } = options;
   const folder = await mkdtemp(join(tmpdir(), 'patchwise-bench-'));
   try {
     const python = await findPython(['nibabel', 'numpy']);
-    // Made in a process of its own too: Linux counts a parent's memory at the fork as its child's peak.
+    // Written in its own process, because Linux counts a parent's memory at the fork as its child's peak.
     const side = compiledFile('bench', 'volumes-side.js');
     const stem = join(folder, 'phantom');
     await promisify(execFile)(process.execPath, [side, 'make', stem, shape.join('x')], { signal });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Numbers that look drawn by chance and are the same for the same seed. */
+/** Pseudorandom numbers, the same for the same seed. */
 export class Dice {
   private drawn = 0;
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 
-/** A disk of some mebibytes, as a folder; or the reason why there is none. */
+/** A small disk, mounted as a folder; or the reason why that is impossible. */
 export function mountSmallDisk(folder: string, mebibytes: number): { unmount: () => void } | string {
   if (process.platform !== 'linux') return 'small disks are mounted on Linux only';
   if (process.getuid?.() !== 0) return 'mounting a small disk needs root';

@@ -33,12 +33,12 @@ export interface Round {
   readonly kind: string;
   readonly restarts: number;
   readonly resumes: number;
-  /** Why it was started again, or ended, as the status says. */
+  /** Why it restarted or ended, by its status. */
   readonly reasons: readonly string[];
   readonly seconds: number;
-  /** What is not as it must be; empty where the round has passed. */
+  /** What is wrong; empty if the round has passed. */
   readonly problems: readonly string[];
-  /** Why the harm has not hit the run, which then shows nothing, however often it was thrown. */
+  /** Why the harm missed the run in every attempt, so that the round shows nothing. */
   readonly missed?: string;
 }
 
@@ -63,18 +63,18 @@ const wounds: Record<string, Wound> = {
   hung: hangRank,
 };
 
-/** Only the harm that is found by it needs a short one: a busy machine may keep a rank from its beat for seconds. */
+/** Short only for the harm that it detects: on a busy machine a rank may send no sign of life for seconds. */
 const heartbeat = { hung: 10, others: 30 };
 
-/** How often a round is thrown again whose harm has missed the run. */
+/** Attempts at a round whose harm misses the run. */
 const throws = 4;
 
-/** After these a run must have been started again, or the harm has missed it. */
+/** After these kinds of harm a run must restart; if it does not, the harm missed it. */
 const interrupts = ['rank', 'checkpoint', 'supervisor', 'truncated', 'torn', 'hung'];
 
 export const killKinds = Object.keys(wounds);
 
-/** Long enough to be hit anywhere, with checkpoints and validations at every turn. */
+/** A run that is long enough to hit anywhere, with frequent checkpoints and validations. */
 const options: TrainOptions = {
   preset: 'toy',
   data: 'phantom:16x16x32',
@@ -97,8 +97,8 @@ const options: TrainOptions = {
 const diskMebibytes = 48;
 
 /**
- * Trains one run undisturbed and then one after the other with harm done to each. Every one must come to the same
- * weights and the same metrics, none lost and none doubled, and leave no process and no half-written file behind.
+ * Trains one run undisturbed, then one run after the other with harm done to each. Every run must reach the same weights
+ * and the same metrics, without lost or doubled ones, and leave no process and no half-written file behind.
  */
 export async function killRounds(call: KillRoundsOptions = {}): Promise<KillRoundsReport> {
   const { rounds = 20, seed = 1, signal, onProgress } = call;
@@ -169,15 +169,15 @@ async function disturbed(kind: string, dice: Dice, wanted: Outcome): Promise<Rou
   const { restarts, restartReason } = await run.status();
   const resumes = reasons.length;
   if (restartReason) reasons.push(restartReason);
-  if (interrupts.includes(kind) && reasons.length === 0) missed ??= 'the run was not interrupted at all';
-  if (kind === 'disk' && resumes > 0) problems.push('the run did not outlive the full disk by itself');
-  // The small disk has no room for many.
+  if (interrupts.includes(kind) && reasons.length === 0) missed ??= 'the run was not interrupted';
+  if (kind === 'disk' && resumes > 0) problems.push('the run did not survive the full disk');
+  // The small disk has space for few.
   if (problems.length === 0) rmSync(run.dir, { recursive: true });
   const seconds = (performance.now() - started) / 1000;
   return { kind, restarts, resumes, reasons, seconds, problems, ...(missed && { missed }) };
 }
 
-/** Waits for the end; a run whose supervisor was killed is resumed, as its status says. */
+/** Waits for the end. Resumes a run whose supervisor was killed, as its status tells the user to. */
 async function finish(run: Run, reasons: string[]): Promise<void> {
   for (;;) {
     const error = await run.done.then(
@@ -214,17 +214,17 @@ async function outcome(run: Run): Promise<Outcome> {
 
 function differences(found: Outcome, wanted: Outcome): string[] {
   const problems: string[] = [];
-  if (found.weights !== wanted.weights) problems.push('the final weights are others');
+  if (found.weights !== wanted.weights) problems.push('the final weights differ');
   const [lost, doubled] = [missing(wanted.records, found.records), missing(found.records, wanted.records)];
   if (lost.length > 0) problems.push(`${lost.length} metrics are lost, the first: ${lost[0]}`);
-  if (doubled.length > 0) problems.push(`${doubled.length} metrics are doubled or others: ${doubled[0]}`);
+  if (doubled.length > 0) problems.push(`${doubled.length} metrics are doubled or different, the first: ${doubled[0]}`);
   if (problems.length === 0 && found.records.join() !== wanted.records.join())
     problems.push('metrics are out of order');
   if (found.halfWritten.length > 0) problems.push(`half-written files: ${found.halfWritten.join(', ')}`);
   return problems;
 }
 
-/** Those of `all` that `some` lacks, each as often as it lacks it. */
+/** The elements of `all` that are missing in `some`, with their multiplicity. */
 function missing(all: readonly string[], some: readonly string[]): string[] {
   const rest = [...some];
   return all.filter((record) => {

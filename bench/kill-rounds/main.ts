@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { killKinds, killRounds } from './kill-rounds';
 
-/** `npm run kill-rounds -- --rounds 20 --seed 1 --kinds rank,disk --json`. Exit code 1 where a round failed or missed. */
+/** `npm run kill-rounds -- --rounds 20 --seed 1 --kinds rank,disk --json`. Exit code 1 if a round failed or missed. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {

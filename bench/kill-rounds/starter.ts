@@ -1,6 +1,6 @@
 import { type TrainOptions, train } from '../../src/index';
 
-/** Starts a run, says where it is, and would follow it to its end. */
+/** Starts a run, prints its folder, and follows it until killed. */
 async function main(options: TrainOptions): Promise<void> {
   const run = await train(options);
   process.stdout.write(`${run.dir}\n`);

@@ -16,27 +16,27 @@ import { setTimeout } from 'node:timers/promises';
 import type { Run } from '../../src/index';
 import type { Dice } from './dice';
 
-/** The run ended before the harm could hit it: on a busy machine the few milliseconds pass unseen. */
+/** The run ended before the harm hit it. On a busy machine the few milliseconds for it may pass. */
 export class Missed extends Error {}
 
-/** Does one kind of harm to a run that is under way. @throws Missed */
+/** Does one kind of harm to a running run. @throws Missed if the run ends first */
 export type Wound = (run: Run, dice: Dice) => Promise<void>;
 
-/** Kills any one rank, at any moment from its start to its end. */
+/** Kills a random rank at a random moment. */
 export const killRank: Wound = async (run, dice) => {
   const { ranks } = await run.config();
   await moment(run, dice);
   await kill(run, dice.below(ranks), 'SIGKILL');
 };
 
-/** Stops a rank without ending it: it hangs, and the supervisor has to find out. */
+/** Pauses a rank: it hangs, and the supervisor must notice. */
 export const hangRank: Wound = async (run, dice) => {
   const { ranks } = await run.config();
   await moment(run, dice);
   await kill(run, dice.below(ranks), 'SIGSTOP');
 };
 
-/** Kills rank 0 while a checkpoint is half-written, one of the first few. */
+/** Kills rank 0 while one of the first checkpoints is half-written. */
 export const killInCheckpoint: Wound = async (run, dice) => {
   const folder = join(run.dir, 'checkpoints');
   const halfWritten = () =>
@@ -44,13 +44,13 @@ export const killInCheckpoint: Wound = async (run, dice) => {
   for (let skip = dice.below(3); skip >= 0; ) {
     const { pids, state } = await run.status();
     const pid = pids.ranks.find(({ rank }) => rank === 0)?.pid;
-    // Looks without a break: a checkpoint of a small model takes a few milliseconds.
+    // Polls without a pause, because a small model's checkpoint takes a few milliseconds.
     for (const until = Date.now() + 500; Date.now() < until; ) {
       if (!halfWritten()) continue;
       if (skip-- === 0 && pid !== undefined) {
         process.kill(pid, 'SIGKILL');
         await setTimeout(20);
-        // It was too quick for us: the next one.
+        // Too late for this checkpoint; try the next one.
         if (!halfWritten()) skip = 0;
       }
       while (halfWritten() && Date.now() < until);
@@ -67,7 +67,7 @@ export const killSupervisor: Wound = async (run, dice) => {
   tryKill((await run.status()).pids.supervisor!.pid, 'SIGKILL');
 };
 
-/** Kills everything, then cuts the newest checkpoint short somewhere. */
+/** Kills everything, then truncates the newest checkpoint at a random place. */
 export const truncateCheckpoint: Wound = async (run, dice) => {
   await killAll(run, dice);
   const folder = join(run.dir, 'checkpoints');
@@ -80,7 +80,7 @@ export const truncateCheckpoint: Wound = async (run, dice) => {
   truncateSync(file, dice.below(statSync(file).size));
 };
 
-/** Kills everything, then tears the last line of the metrics, or leaves half of one more. */
+/** Kills everything, then truncates the last line of the metrics or appends half a line. */
 export const tearMetrics: Wound = async (run, dice) => {
   await killAll(run, dice);
   const path = join(run.dir, 'metrics.jsonl');
@@ -91,7 +91,7 @@ export const tearMetrics: Wound = async (run, dice) => {
   else truncateSync(path, Buffer.byteLength(text) - cut);
 };
 
-/** Fills the run's disk to the last byte at some moment, and makes room again once the run stands still for it. */
+/** Fills the run's disk to the last byte, and frees space when the run waits for it. */
 export const fillDisk: Wound = async (run, dice) => {
   await moment(run, dice);
   while (!existsSync(join(run.dir, 'metrics.jsonl'))) await setTimeout(2);
@@ -117,7 +117,7 @@ export const fillDisk: Wound = async (run, dice) => {
   rmSync(filler);
 };
 
-/** Once there is a checkpoint, at some moment kills the supervisor, and waits until its ranks have gone with it. */
+/** Kills the supervisor at a random moment after the first checkpoint, and waits until its ranks have ended. */
 async function killAll(run: Run, dice: Dice): Promise<void> {
   await moment(run, dice);
   while (!existsSync(join(run.dir, 'checkpoints', 'last'))) await setTimeout(2);
@@ -126,7 +126,7 @@ async function killAll(run: Run, dice: Dice): Promise<void> {
   for (const { pid } of ranks) while (tryKill(pid, 0)) await setTimeout(20);
 }
 
-/** Any moment between the start of the ranks and five steps from the end: by the metrics, for machines differ. */
+/** Waits for a random moment between the start of the ranks and five steps before the end, by the metrics. */
 async function moment(run: Run, dice: Dice): Promise<void> {
   const { ranks, steps } = await run.config();
   while ((await run.status()).pids.ranks.length < ranks) await setTimeout(2);
@@ -135,7 +135,7 @@ async function moment(run: Run, dice: Dice): Promise<void> {
   const logged = () =>
     existsSync(path) ? readFileSync(path, 'utf8').split('"split":"train"').length - 1 : 0;
   while (target > 0 && logged() < target) await setTimeout(2);
-  // Before the first step too, while the ranks still find one another; and anywhere within a step.
+  // Sometimes before the first step, while the ranks connect; otherwise anywhere within a step.
   await setTimeout(target > 0 ? dice.below(15) : dice.below(1000));
 }
 
@@ -151,7 +151,7 @@ function tryKill(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Starts a run from a process of its own, and kills that one as soon as the run has begun. */
+/** Starts a run from another process, and kills that process when the run has begun. */
 export async function startAndKillStarter(starter: string, options: object): Promise<string> {
   const child = spawn(process.execPath, [starter, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'inherit'],
