@@ -1,4 +1,4 @@
-/** What the prepare scripts of real collections share: look at what was downloaded, say what is missing, prepare it. */
+/** The shared part of the prepare scripts: it checks a download, reports what is missing, and prepares it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,33 +13,33 @@ import {
 } from '../src/index';
 import { checkVolume, convertDicom, searchFolder } from '../src/internal';
 
-/** A collection somebody can download. */
+/** A collection to download. */
 export interface Collection {
   readonly name: string;
-  /** What a whole download holds; left out where nobody can know. */
+  /** Contents of a whole download, if known. */
   readonly expected?: { readonly volumes: number; readonly patients: number };
-  /** The patient of a file: the first group, on the path within the input. Default: by the file's name. */
+  /** A pattern on the path within the input; its first group is the patient. Default: by the file's name. */
   readonly patient?: string;
-  /** How dcm2niix names its files, if the collection's names tell more than the usual ones. */
+  /** Pattern by which dcm2niix names files, if the usual one would lose the patient. */
   readonly convertedName?: string;
-  /** Fewer slices than this are a localiser or a broken series, not a volume. */
+  /** A file with fewer slices is a localiser or a broken series. */
   readonly fewestSlices: number;
 }
 
-/** What a folder holds. */
+/** The contents of a folder. */
 export interface Found {
   /** NIfTI files that can be prepared. */
   readonly volumes: readonly string[];
   readonly patients: ReadonlySet<string>;
   /** Folders with DICOM files in them. */
   readonly dicomFolders: readonly string[];
-  /** What a person should look at. */
+  /** Files that a person should look at. */
   readonly problems: readonly { readonly file: string; readonly reason: string }[];
 }
 
 /**
- * Looks at every file of a folder that `prepareDataset` would take, by the same rules: headers of all, voxels of the
- * first volume alone.
+ * Checks every file that `prepareDataset` would take from a folder: the headers of all, and the voxels of the first
+ * volume.
  */
 export async function inspect(input: string, collection: Collection, call: LongCall = {}): Promise<Found> {
   if (!existsSync(input)) throw new InvalidArgument('input', 'the folder of the download', input);
@@ -57,7 +57,10 @@ export async function inspect(input: string, collection: Collection, call: LongC
       if (shape[2] < collection.fewestSlices)
         problems.push({ file: name, reason: `${shape[2]} slices: a localiser or a broken series` });
       else if (patient === undefined)
-        problems.push({ file: name, reason: `its name does not tell the patient (${collection.patient})` });
+        problems.push({
+          file: name,
+          reason: `its name does not match the pattern of patients (${collection.patient})`,
+        });
       else {
         volumes.push(file);
         patients.add(patient);
@@ -84,7 +87,7 @@ async function unlikeHounsfield(file: string, name: string): Promise<{ file: str
   return least < -200 ? [] : [{ file: name, reason }];
 }
 
-/** What a person needs to know of what was found, line by line. */
+/** A report for the user, line by line. */
 export function adviceOn(found: Found, input: string, collection: Collection): string[] {
   const { volumes, patients, dicomFolders, problems } = found;
   const lines = [
@@ -94,7 +97,7 @@ export function adviceOn(found: Found, input: string, collection: Collection): s
   if (problems.length > 20) lines.push(`  and ${problems.length - 20} more`);
   if (dicomFolders.length > 0 && volumes.length < dicomFolders.length) {
     lines.push(
-      `${dicomFolders.length} folders hold DICOM files, which have to be converted first`,
+      `${dicomFolders.length} folders hold DICOM files; convert them first`,
       `(dcm2niix comes with most Linux distributions, conda and Homebrew):`,
       `  ${convertDicom(input, `${input}-nifti`, collection.convertedName)}`,
     );
@@ -110,7 +113,7 @@ export function adviceOn(found: Found, input: string, collection: Collection): s
   return lines;
 }
 
-/** The prepare script of a collection: checks, says, prepares. Gives the exit code. */
+/** Checks a download, prints a report, and prepares it. Returns the exit code. */
 export async function prepareCollection(
   collection: Collection,
   args: readonly string[],
@@ -159,7 +162,7 @@ export async function prepareCollection(
   return 0;
 }
 
-/** Runs a script from the command line. */
+/** Runs the script with the arguments of the command line. */
 export function main(collection: Collection): void {
   prepareCollection(collection, process.argv.slice(2)).then(
     (code) => {

@@ -217,7 +217,8 @@ function differences(found: Outcome, wanted: Outcome): string[] {
   if (found.weights !== wanted.weights) problems.push('the final weights differ');
   const [lost, doubled] = [missing(wanted.records, found.records), missing(found.records, wanted.records)];
   if (lost.length > 0) problems.push(`${lost.length} metrics are lost, the first: ${lost[0]}`);
-  if (doubled.length > 0) problems.push(`${doubled.length} metrics are doubled or different, the first: ${doubled[0]}`);
+  if (doubled.length > 0)
+    problems.push(`${doubled.length} metrics are doubled or different, the first: ${doubled[0]}`);
   if (problems.length === 0 && found.records.join() !== wanted.records.join())
     problems.push('metrics are out of order');
   if (found.halfWritten.length > 0) problems.push(`half-written files: ${found.halfWritten.join(', ')}`);

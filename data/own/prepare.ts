@@ -1,6 +1,6 @@
 import { type Collection, main } from '../collection';
 
-/** CTs of your own: NIfTI files in any folder. */
+/** Your own CTs: NIfTI files in any folder. */
 export const own: Collection = {
   name: 'own data',
   fewestSlices: 16,

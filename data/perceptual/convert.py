@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output")
     parser.add_argument("--vgg", help="vgg16-397923af.pth; without it torchvision downloads it")
-    parser.add_argument("--heads", help="vgg.pth of LPIPS v0.1; without it the lpips package is asked")
+    parser.add_argument("--heads", help="vgg.pth of LPIPS v0.1; without it the lpips package supplies them")
     options = parser.parse_args()
     if options.vgg:
         vgg = torch.load(options.vgg, map_location="cpu", weights_only=True)

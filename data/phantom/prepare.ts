@@ -11,7 +11,7 @@ export interface PhantomFolder extends LongCall {
   readonly shape: readonly number[];
 }
 
-/** Fills a folder with phantoms, seeds 0 to count - 1, keeping those it has; gives their paths. */
+/** Writes phantoms with seeds 0 to count - 1 to a folder and keeps existing ones. Returns their paths. */
 export async function preparePhantoms({ folder, count, shape, ...call }: PhantomFolder): Promise<string[]> {
   makeFolder(folder);
   const paths: string[] = [];
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   if (!folder)
     throw new InvalidArgument(
       'folder',
-      'where to write: prepare.js FOLDER [--count 8] [--shape 128x128x152]',
+      'a folder to write to: prepare.js FOLDER [--count 8] [--shape 128x128x152]',
       folder,
     );
   const count = Number(values.count);

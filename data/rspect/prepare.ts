@@ -1,6 +1,6 @@
 import { type Collection, main } from '../collection';
 
-/** RSPECT, the training part as Kaggle has it: 7,279 studies, one CTPA series each. It names studies, not patients. */
+/** RSPECT, Kaggle's training part: 7,279 studies with one CTPA series each. It names studies, not patients. */
 export const rspect: Collection = {
   name: 'RSPECT',
   expected: { volumes: 7279, patients: 7279 },

@@ -75,7 +75,7 @@ describe('resampling', () => {
 
   it("is scikit-image's resize with its filter against aliasing", () => {
     const { shape, wanted, input, output } = JSON.parse(
-      readFileSync(join(__dirname, '../../fixtures/resize/resize.json'), 'utf8'),
+      readFileSync(join(__dirname, '../fixtures/resize/resize.json'), 'utf8'),
     ) as { shape: Vec3; wanted: Vec3; input: number[]; output: number[] };
     const given = { shape, data: Float32Array.from(input), spacing: [1, 1, 1] as const, affine };
     const { data } = resampleToShape(given, wanted);
