@@ -175,11 +175,17 @@
         super();
         this.session = session;
         this.themes = themes;
-        this.addClass('patchwise-figure');
+        // In less width a table's words wrap into more lines than its height holds, and its last rows are gone: the
+        // drawing stays as wide as it must, and scrolls in its place.
+        this.node.style.overflow = 'auto hidden';
+        this.drawing = document.createElement('div');
+        this.drawing.className = 'patchwise-figure';
+        this.drawing.style.minWidth = '800px';
+        this.node.append(this.drawing);
         this.redraw = this.redraw.bind(this);
         this.hold = this.hold.bind(this);
         this.release = this.release.bind(this);
-        this.node.addEventListener('mousedown', this.hold, true);
+        this.drawing.addEventListener('mousedown', this.hold, true); // not of the scroll bar, whose end is not told
         this.sight = new IntersectionObserver(() => {
           if (this.unseen && this.isInSight) this.redraw();
         });
@@ -257,7 +263,7 @@
         try {
           const Plotly = await loadPlotly();
           if (this.isDisposed || !this.figure) return;
-          if (this.trouble) this.node.textContent = this.trouble = '';
+          if (this.trouble) this.drawing.textContent = this.trouble = '';
           // Plotly writes what the reader does (zoom, buttons, slider, legend) into what it is given. A still figure keeps
           // it there over a change of theme. A live one gets copies: Plotly keeps what the reader did only where the
           // kernel's next figure says the same as its last.
@@ -268,22 +274,22 @@
               }
             : this.figure;
           this.reserve(layout);
-          await Plotly.react(this.node, data, themed(layout), config);
+          await Plotly.react(this.drawing, data, themed(layout), config);
           this.plotly = Plotly;
         } catch (error) {
           this.trouble = `This figure cannot be drawn: ${error.message ?? error}`;
-          this.node.style.height = '';
-          this.node.textContent = this.trouble;
+          this.drawing.style.height = '';
+          this.drawing.textContent = this.trouble;
         }
       }
 
       /** Plotly forgets the layout's height when it resizes, and takes the node's. */
       reserve(layout) {
-        this.node.style.height = `${layout.height > 0 ? layout.height : 450}px`;
+        this.drawing.style.height = `${layout.height > 0 ? layout.height : 450}px`;
       }
 
       onResize() {
-        if (this.plotly && this.node.data && this.isVisible) this.plotly.Plots.resize(this.node);
+        if (this.plotly && this.drawing.data && this.isVisible) this.plotly.Plots.resize(this.drawing);
       }
 
       onAfterShow() {
@@ -297,7 +303,7 @@
         window.removeEventListener('mouseup', this.release);
         this.themes?.themeChanged.disconnect(this.redraw);
         if (this.frame) cancelAnimationFrame(this.frame);
-        if (this.plotly) this.plotly.purge(this.node);
+        if (this.plotly) this.plotly.purge(this.drawing);
         super.dispose();
       }
     };

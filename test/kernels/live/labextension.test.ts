@@ -28,7 +28,7 @@ const panel = { sessionContext: session, content: { rendermime: { addFactory: (f
 const notebooks = { forEach: (f) => f(panel), widgetAdded: new Signal() };
 const rendermime = { addFactory: (factory) => factories.push(factory) };
 const share = (module) => ({ '1.0.0': { loaded: 1, get: async () => () => module } });
-window.lab = { kernel, session, themes, factories, async start() {
+window.lab = { get drawing() { return this.widget.node.querySelector('.patchwise-figure'); }, kernel, session, themes, factories, async start() {
   const container = window._JUPYTERLAB.patchwise;
   await container.init({ '@lumino/widgets': share({ Widget }), '@jupyterlab/notebook': share({ INotebookTracker: 1 }),
     '@jupyterlab/rendermime': share({ IRenderMimeRegistry: 2 }), '@jupyterlab/apputils': share({ IThemeManager: 3 }) });
@@ -57,7 +57,8 @@ interface Lab {
   session: { statusChanged: { emit(): void } };
   themes: { themeChanged: { emit(): void } };
   model: { data: Record<string, { figure: unknown }>; stored: unknown[] };
-  widget: { node: PlotNode; dispose(): void };
+  widget: { node: HTMLElement; dispose(): void };
+  drawing: PlotNode;
   start(): Promise<unknown>;
   render(data: unknown): Promise<void>;
   receive(data: unknown): void;
@@ -121,7 +122,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     await render({ [FIGURE_MIME]: { figure: plain(runFigure(recordsOf(20), status)) } });
     const drawn = await inPage((lab) => ({
       lines: lab.widget.node.querySelectorAll('.scatterlayer .js-line').length,
-      color: lab.widget.node._fullLayout.font.color,
+      color: lab.drawing._fullLayout.font.color,
       global: (window as unknown as { Plotly: unknown }).Plotly,
       comms: lab.kernel.comms.length,
     }));
@@ -131,7 +132,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
       lab.themes.themeChanged.emit();
       await lab.frame();
     });
-    expect(await inPage((lab) => lab.widget.node._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
+    expect(await inPage((lab) => lab.drawing._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
     expect(browser.errors).toEqual([]);
   });
 
@@ -169,10 +170,47 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
         cell.style.display = '';
         cell.scrollIntoView();
       }, hidden);
-      await expect.poll(() => inPage((lab) => lab.widget.node._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
+      await expect.poll(() => inPage((lab) => lab.drawing._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
       expect(await words()).toEqual(before);
     },
   );
+
+  it('keeps all rows of a table within reach in a cell of 600 pixels', async () => {
+    const [, figure] = controlled.find(([name]) => name === 'comparison with two')!;
+    await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+    const rows = () =>
+      inPage((lab) => {
+        const { node } = lab.widget;
+        const [table, drawing] = [node.querySelector('.table')!, node.querySelector('.main-svg')!];
+        const box = drawing.getBoundingClientRect();
+        const cells = [...table.querySelectorAll('.cell-text')].filter((cell) => cell.textContent);
+        return {
+          words: cells.map((cell) => cell.textContent).sort(),
+          outside: cells.filter((cell) => {
+            const { left, right, top, bottom } = cell.getBoundingClientRect();
+            return left < box.left || right > box.right + 1 || top < box.top || bottom > box.bottom;
+          }).length,
+          reach: node.scrollWidth >= box.width,
+          page: document.documentElement.scrollWidth,
+          height: [node.clientHeight, drawing.clientHeight],
+        };
+      });
+    const wide = await rows();
+    expect(wide.words.length).toBeGreaterThan(8);
+    await browser.page.setViewportSize({ width: 600, height: 900 });
+    try {
+      await expect.poll(async () => (await rows()).page).toBe(600);
+      await inPage((lab) => lab.frame());
+      const narrow = await rows();
+      expect(narrow).toEqual({ ...wide, outside: 0, reach: true, page: 600 });
+      await inPage((lab) => {
+        lab.widget.node.scrollLeft = 1e6;
+      });
+      expect(await inPage((lab) => lab.widget.node.scrollLeft)).toBeGreaterThan(150);
+    } finally {
+      await browser.page.setViewportSize({ width: 1100, height: 900 });
+    }
+  });
 
   it('keeps size, hidden lines and zoom of a live figure while points come in', async () => {
     await render(bundle(20));
@@ -217,7 +255,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     await browser.page.mouse.move(x + box.width * 0.4, y + box.height * 0.5, { steps: 4 });
     await browser.page.mouse.up();
     await browser.page.waitForTimeout(300);
-    const zoomed = await inPage((lab) => lab.widget.node._fullLayout.xaxis.range);
+    const zoomed = await inPage((lab) => lab.drawing._fullLayout.xaxis.range);
     expect(zoomed[1]! - zoomed[0]!).toBeLessThan(20);
 
     const layout = plain(runFigure(recordsOf(32), { ...status, step: 32 })).layout;
@@ -225,8 +263,8 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     await inPage((lab, given) => lab.receive({ type: 'points', points: {}, layout: given }), layout);
     await inPage((lab) => lab.frame());
     const after = await inPage((lab) => ({
-      range: lab.widget.node._fullLayout.xaxis.range,
-      steps: lab.widget.node.data.find(({ uid }) => uid === 'loss-train')!.x.slice(-3),
+      range: lab.drawing._fullLayout.xaxis.range,
+      steps: lab.drawing.data.find(({ uid }) => uid === 'loss-train')!.x.slice(-3),
       title: lab.widget.node.textContent!.includes('step 32 of 100'),
     }));
     expect(after).toEqual({ range: zoomed, steps: [30, 31, 32], title: true });
