@@ -175,8 +175,8 @@ export { type ReadOptions, readHeader, readVolume, readVoxels, type Voxels } fro
 export { type Dataset, type OpenDatasetOptions, openDataset } from './volume/store/dataset';
 export type { LeftOut, SplitName } from './volume/store/format';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
-export type { Vec3 } from './volume/vec3';
-export type { BaselineView } from './volume/view';
+export type { Size, Vec3 } from './volume/vec3';
+export type { BaselineView, GivenView } from './volume/view';
 export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume, type VolumePlace } from './volume/volume';
 export { type VolumeSlab, type WriteOptions, writeSlabs, writeVolume } from './volume/write';

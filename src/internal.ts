@@ -81,3 +81,4 @@ export { fromModel, resolveIntensity, toModel } from './volume/intensity';
 export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/prepare/write-volume';
 export { checkVolume } from './volume/read';
 export { isDataset } from './volume/store/dataset';
+export { checkShape } from './volume/vec3';

@@ -3,7 +3,7 @@
  * values and meanings; the type of a config, its checks, the help and the reference are made from it.
  */
 import type { ConfigProblem } from './errors';
-import { perAxis, type Size, type Vec3 } from './volume/vec3';
+import { asVec3, type Size, type Vec3 } from './volume/vec3';
 
 /** What a setting means. */
 export interface Meaning<T> {
@@ -80,7 +80,7 @@ export const size = (meaning: Meaning<Vec3>): Setting<Vec3> =>
   setting('a whole number above 0, or three [x, y, z]', readShape, meaning);
 
 export function readShape(value: unknown): Vec3 | undefined {
-  const shape = perAxis(value);
+  const shape = asVec3(value);
   return shape?.every((n) => Number.isSafeInteger(n) && n > 0) ? shape : undefined;
 }
 

@@ -32,6 +32,8 @@ describe('patchwise plan', () => {
       overlap: { x: [64, 192], y: [64, 192], z: [32, 32, 32, 32, 36] },
     });
     expect(plan.memory.total).toBeGreaterThan(plan.memory.weights);
+    const cubes = await json(...'plan --volume 128 --patch 64 --stride 48'.split(' '));
+    expect(cubes).toMatchObject({ volume: [128, 128, 128], patch: [64, 64, 64], stride: [48, 48, 48] });
   });
 
   it('forecasts any settings of train, from a file or one by one, with the process and a worker of reconstruct', async () => {
@@ -62,7 +64,8 @@ describe('patchwise plan', () => {
   });
 
   it.each([
-    [['--volume', '512,512'], 'three numbers'],
+    [['--volume', '512,512'], 'one number, three (x,y,z), or a NIfTI file'],
+    [['--volume', '64', '--patch', '64,64'], 'one number, or three'],
     [['--volume', '64,64,64', '--patch', '32,32,32', '--stride', '48,32,32'], 'stride'],
     [['--volume', '64,64,64', '--preset', 'huge'], 'guide, upstream, baseline, toy'],
     [['--volume', '64,64,64', '--batch', '0'], 'a whole number above 0'],
@@ -81,7 +84,7 @@ describe('options that are numbers', () => {
     ['phantom out.nii --seed 1.5', 'a whole number from 0'],
     ['prepare in out --index -1', 'a whole number from 0'],
     ['prepare in out --spacing 1mm', 'a number'],
-    ['prepare in out --window low,40', 'a number'],
+    ['prepare in out --intensity low,40', 'a number'],
     ['doctor --seconds soon', 'a number'],
     ['train --steps ten', 'a whole number above 0'],
     ['runs resume r --ranks 0', 'a whole number above 0'],

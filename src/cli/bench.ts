@@ -2,9 +2,9 @@ import { type Command, Option } from 'commander';
 import type { BenchReport } from '../../bench/report';
 import type { Device } from '../../bench/step-sides';
 import { type Checkpointing, InvalidArgument, type LongCall, type Precision, type Vec3 } from '../index';
-import { checkpointings } from '../internal';
+import { checkpointings, checkShape } from '../internal';
 import { fileToRead } from './paths';
-import { answer, columns, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
+import { answer, columns, interruptible, parseCount, parseSize, parseWhole } from './terminal';
 
 interface BenchOptions {
   readonly repeats?: number;
@@ -49,7 +49,11 @@ export function addBench(program: Command): void {
     .option('--repeats <n>', 'runs of each side', parseCount)
     .option('--preset <name>', "step: the preset whose model is trained; default 'upstream'")
     .option('--hidden <n>', "step: hidden channels, where other than the preset's", parseCount)
-    .option('--shape <x,y,z>', 'volumes, blend, step: voxels of the volume or the patch', parseVec3)
+    .option(
+      '--shape <n | x,y,z>',
+      'volumes, blend, step: voxels of the volume or the patch',
+      (text: string) => checkShape('shape', parseSize(text)),
+    )
     .option(
       '--steps <n>',
       'step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers: steps, default 500',

@@ -6,14 +6,22 @@ import {
   encodeFiles,
   type IntensitySpec,
   readCodes,
-  type Vec3,
+  type Size,
   type WindowName,
   windowNames,
 } from '../index';
 import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
 import { fileToRead, fileToWrite, folderToWrite } from './paths';
-import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWindow } from './terminal';
+import {
+  answer,
+  columns,
+  formatBytes,
+  interruptible,
+  parseCount,
+  parseIntensity,
+  parseSize,
+} from './terminal';
 
 export function addCodes(program: Command): void {
   program
@@ -26,11 +34,15 @@ export function addCodes(program: Command): void {
       'where <name>.npz files are written; numpy.load opens them',
       folderToWrite('a folder'),
     )
-    .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
+    .option(
+      '--stride <n | x,y,z>',
+      'distance of neighbouring patches, if not that of the training',
+      parseSize,
+    )
     .option(
       '--intensity <name | low,high>',
       'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
-      parseWindow,
+      parseIntensity,
     )
     .addOption(checkpointOption())
     .option('--latents', 'keep the latents too, as float32')
@@ -96,7 +108,7 @@ function encodedLine({ output, bytes, ratio, perplexity, usage, seconds }: Encod
 interface EncodeCommandOptions {
   out: string;
   checkpoint?: 'best' | 'last';
-  stride?: Vec3;
+  stride?: Size;
   intensity?: IntensitySpec;
   latents?: boolean;
   workers?: number;

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { compareRuns, type IntensitySpec, type Vec3, type WindowName, windowNames } from '../index';
+import { compareRuns, type IntensitySpec, type Size, type WindowName, windowNames } from '../index';
 import { runComparisonTables } from '../internal';
-import { answer, interruptible, parseParts, parseVec3, parseWindow, tellLeftOut } from './terminal';
+import { answer, interruptible, parseIntensity, parseSize, tellLeftOut } from './terminal';
 
 export function addCompare(program: Command): void {
   program
@@ -15,14 +15,18 @@ export function addCompare(program: Command): void {
         'of each run; default: the best by validation, but the last where a best was chosen by these volumes',
       ).choices(['best', 'last']),
     )
-    .option('--stride <x,y,z>', 'distance of neighbouring patches, for all runs', parseVec3)
+    .option('--stride <n | x,y,z>', 'distance of neighbouring patches, for all runs', parseSize)
     .option(
       '--overlap <part>',
       'the same as parts of the patch, or voxels: one number or x,y,z; default: the largest of the runs, for all',
-      parseParts,
+      parseSize,
     )
     .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
-    .option('--intensity <name | low,high>', "window of the metrics; default: the first run's", parseWindow)
+    .option(
+      '--intensity <name | low,high>',
+      "intensity range of the metrics; default: the first run's",
+      parseIntensity,
+    )
     .option('--json', 'print one JSON value')
     .action(async (runs: string[], options: CompareCommandOptions) => {
       const { json, ...rest } = options;
@@ -39,8 +43,8 @@ export function addCompare(program: Command): void {
 interface CompareCommandOptions {
   volumes?: string[];
   checkpoint?: 'best' | 'last';
-  stride?: Vec3;
-  overlap?: number | Vec3;
+  stride?: Size;
+  overlap?: Size;
   window: WindowName;
   intensity?: IntensitySpec;
   json?: boolean;

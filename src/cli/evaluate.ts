@@ -8,7 +8,7 @@ import {
   readVolume,
   reconstructToDataset,
   reconstructToFile,
-  type Vec3,
+  type Size,
   type WindowName,
   windowNames,
 } from '../index';
@@ -19,11 +19,10 @@ import {
   answer,
   interruptible,
   parseCount,
+  parseIntensity,
   parseNumber,
-  parseParts,
-  parseVec3,
+  parseSize,
   parseWhole,
-  parseWindow,
   tellLeftOut,
 } from './terminal';
 
@@ -101,18 +100,22 @@ function fileOrDataset(path: string): string {
 function modelOptions(command: Command): Command {
   return command
     .addOption(checkpointOption())
-    .option('--stride <x,y,z>', 'distance of neighbouring patches, if not that of the training', parseVec3)
-    .option('--overlap <part>', 'the same as parts of the patch, or voxels: one number or x,y,z', parseParts)
+    .option(
+      '--stride <n | x,y,z>',
+      'distance of neighbouring patches, if not that of the training',
+      parseSize,
+    )
+    .option('--overlap <part>', 'the same as parts of the patch, or voxels: one number or x,y,z', parseSize)
     .option(
       '--intensity <name | low,high>',
       'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
-      parseWindow,
+      parseIntensity,
     )
     .option('--mirror <axes>', `take the mean over mirrored patches too: some of ${mirrorAxes}`, parseAxes)
     .option(
       '--sigma <part>',
       'of the gaussian window, as a part of the patch: one number or x,y,z',
-      parseParts,
+      parseSize,
     )
     .option('--foreground <value>', 'leave out patches without a value over this', parseForeground)
     .option(
@@ -147,11 +150,11 @@ function parseAxes(text: string): MirrorAxis[] {
 
 interface ModelCommandOptions {
   checkpoint?: 'best' | 'last';
-  stride?: Vec3;
-  overlap?: number | Vec3;
+  stride?: Size;
+  overlap?: Size;
   intensity?: IntensitySpec;
   mirror?: MirrorAxis[];
-  sigma?: number | Vec3;
+  sigma?: Size;
   foreground?: { above: number };
   fill?: number;
   index?: number;

@@ -5,13 +5,12 @@ import {
   type IntensitySpec,
   InvalidArgument,
   importSafetensors,
-  type ModelConfig,
-  type Vec3,
+  type Size,
 } from '../index';
 import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
 import { fileToRead, folderToWrite } from './paths';
-import { answer, parseCount, parseVec3, parseWindow } from './terminal';
+import { answer, parseCount, parseIntensity, parseSize } from './terminal';
 
 const formats = ['safetensors', 'onnx'];
 
@@ -47,18 +46,18 @@ export function addInterchange(program: Command): void {
     .argument('<folder>', 'where the checkpoint is written', folderToWrite('a folder'))
     .option('--prefix <text>', 'what the names of the model start with, where the file holds several')
     .option(
-      '--downsample <x,y,z>',
+      '--downsample <n | x,y,z>',
       'voxels per latent, if not the same on each axis; the original has z,y,x',
-      parseVec3,
+      parseSize,
     )
     .option('--groups <n>', 'groups of each norm; default 32', parseCount)
-    .option('--patch <x,y,z>', 'patches that volumes are cut into', parseVec3)
-    .option('--stride <x,y,z>', 'distance of neighbouring patches', parseVec3)
-    .option('--intensity <name | low,high>', 'how values become [-1, 1]; default minmax', parseWindow)
+    .option('--patch <n | x,y,z>', 'patches that volumes are cut into', parseSize)
+    .option('--stride <n | x,y,z>', 'distance of neighbouring patches', parseSize)
+    .option('--intensity <name | low,high>', 'how values become [-1, 1]; default minmax', parseIntensity)
     .option('--json', 'print one JSON value')
     .action(async (file: string, folder: string, { json, ...options }: ImportCommandOptions) => {
       const { downsample, groups, ...rest } = options;
-      const model: Partial<ModelConfig> = { ...(downsample && { downsample }), ...(groups && { groups }) };
+      const model = { ...(downsample && { downsample }), ...(groups && { groups }) };
       const imported = await importSafetensors(file, folder, { ...rest, model });
       answer(json, imported, () => [
         `wrote ${imported.checkpoint}`,
@@ -89,10 +88,10 @@ interface ExportCommandOptions {
 
 interface ImportCommandOptions {
   prefix?: string;
-  downsample?: Vec3;
+  downsample?: Size;
   groups?: number;
-  patch?: Vec3;
-  stride?: Vec3;
+  patch?: Size;
+  stride?: Size;
   intensity?: IntensitySpec;
   json?: boolean;
 }

@@ -9,12 +9,14 @@ import {
   planGrid,
   presets,
   readVolume,
+  type Size,
   type TrainOptions,
   type Vec3,
   writeVolume,
 } from '../index';
 import {
   checkpointings,
+  checkShape,
   type Fit,
   fewLatents,
   fitMemory,
@@ -26,7 +28,7 @@ import {
   resolveConfig,
 } from '../internal';
 import { fileToRead, fileToWrite } from './paths';
-import { answer, columns, formatBytes, interruptible, parseCount, parseVec3, parseWhole } from './terminal';
+import { answer, columns, formatBytes, interruptible, parseCount, parseSize, parseWhole } from './terminal';
 
 /** What a CUDA context, cuDNN's workspace and a fragmented allocator may take of a GPU. Not measured. */
 const KEPT_FREE = 0.06;
@@ -45,8 +47,8 @@ export function addPlan(program: Command): void {
     .option('--volume <x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
     .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`)
     .option('--model <name>', 'another word for --preset')
-    .option('--patch <x,y,z>', 'size of a patch in voxels', parseVec3)
-    .option('--stride <x,y,z>', 'distance of neighbouring patches in voxels', parseVec3)
+    .option('--patch <n | x,y,z>', 'size of a patch in voxels', parseSize)
+    .option('--stride <n | x,y,z>', 'distance of neighbouring patches in voxels', parseSize)
     .option('--batch <n>', 'patches of one pass of a rank', parseCount)
     .option('--checkpointing <what>', `computed anew in the backward pass: ${checkpointings.join(', ')}`)
     .option('--precision <name>', `what activations are stored in: ${precisions.join(', ')}`)
@@ -123,10 +125,10 @@ export function addPlan(program: Command): void {
     .command('phantom')
     .description('write a chest phantom in Hounsfield units as NIfTI')
     .argument('<file>', 'where to write: .nii or .nii.gz', fileToWrite('a NIfTI file'))
-    .option('--shape <x,y,z>', 'size in voxels', parseVec3, [128, 128, 152])
+    .option('--shape <n | x,y,z>', 'size in voxels', parseSize, [128, 128, 152])
     .option('--seed <n>', 'another seed, another patient', parseWhole, 0)
     .option('--json', 'print one JSON value')
-    .action(async (file: string, options: { shape: Vec3; seed: number; json?: boolean }) => {
+    .action(async (file: string, options: { shape: Size; seed: number; json?: boolean }) => {
       const volume = phantom({ shape: options.shape, seed: options.seed });
       await writeVolume(file, volume, { ...interruptible('phantom'), dtype: 'int16' });
       answer(options.json, { file, shape: volume.shape, spacing: volume.spacing }, () => `wrote ${file}`);
@@ -150,8 +152,8 @@ interface PlanOptions {
   volume?: string;
   preset?: string;
   model?: string;
-  patch?: Vec3;
-  stride?: Vec3;
+  patch?: Size;
+  stride?: Size;
   batch?: number;
   checkpointing?: string;
   precision?: string;
@@ -164,9 +166,9 @@ interface PlanOptions {
 async function shapeOf(volume: string): Promise<Vec3> {
   if (existsSync(volume)) return (await readVolume(volume)).shape;
   try {
-    return parseVec3(volume);
+    return checkShape('volume', parseSize(volume));
   } catch {
-    throw new InvalidArgument('--volume', 'three numbers, x,y,z, or a NIfTI file', volume);
+    throw new InvalidArgument('--volume', 'one number, three (x,y,z), or a NIfTI file', volume);
   }
 }
 

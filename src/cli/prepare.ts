@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
-import { type BaselineView, type IntensitySpec, InvalidArgument, prepareDataset, type Vec3 } from '../index';
+import { type GivenView, type IntensitySpec, InvalidArgument, prepareDataset, type Size } from '../index';
 import { fileOrFolderToRead, fileToRead, folderToWrite } from './paths';
 import {
   answer,
   interruptible,
   parseCount,
+  parseIntensity,
   parseNumber,
-  parseVec3,
+  parseSize,
   parseWhole,
-  parseWindow,
 } from './terminal';
 
 export function addPrepare(program: Command): void {
@@ -25,10 +25,18 @@ export function addPrepare(program: Command): void {
       'the folder of the dataset; called again, only what is new or changed is done',
       folderToWrite('the folder of a dataset'),
     )
-    .option('--spacing <mm | x,y,z>', 'resample to this voxel size in mm', parseSpacing)
+    .option('--spacing <mm | x,y,z>', 'resample to this voxel size in mm', parseSize)
     .option('--no-antialias', 'do not filter axes that lose voxels before they are resampled')
-    .option('--window <name | low,high>', 'auto, ctpa, lung, mediastinum, minmax, or two values', parseWindow)
-    .option('--baseline <x,y,z[:how]>', 'a smaller view too, by :resample (default) or :crop', parseBaseline)
+    .option(
+      '--intensity <name | low,high>',
+      'auto, ctpa, lung, mediastinum, minmax, or two values',
+      parseIntensity,
+    )
+    .option(
+      '--baseline <n | x,y,z[:how]>',
+      'a smaller view too, by :resample (default) or :crop',
+      parseBaseline,
+    )
     .option('--canonical', 'turn every volume to RAS+')
     .option('--index <n>', 'which volume of each file, for 4D ones, counted from 0', parseWhole)
     .option('--channel <name>', 'which component of complex or colour voxels')
@@ -50,10 +58,9 @@ export function addPrepare(program: Command): void {
     )
     .option('--workers <n>', 'threads; each holds a volume or two', parseCount)
     .option('--json', 'print one JSON value')
-    .action(async (input: string, output: string, { window, json, ...options }: PrepareCommandOptions) => {
+    .action(async (input: string, output: string, { json, ...options }: PrepareCommandOptions) => {
       const prepared = await prepareDataset(input, output, {
         ...options,
-        intensity: window,
         ...interruptible('prepare'),
       });
       for (const { file, reason } of prepared.leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
@@ -68,17 +75,11 @@ export function addPrepare(program: Command): void {
     });
 }
 
-function parseSpacing(text: string): Vec3 {
-  if (/[,x]/.test(text)) return parseVec3(text);
-  const mm = parseNumber(text);
-  return [mm, mm, mm];
-}
-
-function parseBaseline(text: string): BaselineView {
+function parseBaseline(text: string): GivenView {
   const [shape, how = 'resample'] = text.split(':');
   if (how !== 'resample' && how !== 'crop')
-    throw new InvalidArgument('baseline', 'x,y,z:resample or x,y,z:crop', text);
-  return { shape: parseVec3(shape!), how };
+    throw new InvalidArgument('baseline', 'a size, then :resample or :crop', text);
+  return { shape: parseSize(shape!), how };
 }
 
 function parseFractions(text: string): [number, number, number] {
@@ -88,10 +89,10 @@ function parseFractions(text: string): [number, number, number] {
 }
 
 interface PrepareCommandOptions {
-  spacing?: Vec3;
+  spacing?: Size;
   antialias: boolean;
-  window?: IntensitySpec;
-  baseline?: BaselineView;
+  intensity?: IntensitySpec;
+  baseline?: GivenView;
   canonical?: boolean;
   index?: number;
   channel?: string;

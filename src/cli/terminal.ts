@@ -1,4 +1,4 @@
-import { type IntensitySpec, InvalidArgument, type LongCall, type Progress, type Vec3 } from '../index';
+import { type IntensitySpec, InvalidArgument, type LongCall, type Progress, type Size } from '../index';
 
 /** What a command prints: JSON alone on stdout where it was asked for, else lines for a person. */
 export function answer(
@@ -39,24 +39,17 @@ export function tellLeftOut(leftOut: readonly { readonly file: string; readonly 
   if (leftOut.length > 0) process.exitCode = 1;
 }
 
-/** `256,256,128` or `256x256x128` as [x, y, z]. */
-export function parseVec3(text: string): Vec3 {
-  const parts = text.split(/[,x]/).map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  if (parts.length !== 3 || !parts.every(Number.isFinite))
-    throw new InvalidArgument('size', 'three numbers, x,y,z', text);
-  return parts as unknown as Vec3;
+/** One number for all axes, or `256,256,128` or `256x256x128` for [x, y, z]. */
+export function parseSize(text: string): Size {
+  const [x, y, z, ...more] = text.split(/[,x]/).map(parseNumber);
+  if (y === undefined) return x!;
+  if (z === undefined || more.length > 0)
+    throw new InvalidArgument('size', 'one number, or three: x,y,z', text);
+  return [x!, y, z];
 }
 
-/** One number for all axes, or one for each. */
-export function parseParts(text: string): number | Vec3 {
-  const values = text.split(',').map(parseNumber);
-  if (values.length !== 1 && values.length !== 3)
-    throw new InvalidArgument('option', 'one number or three', text);
-  return values.length === 1 ? values[0]! : [values[0]!, values[1]!, values[2]!];
-}
-
-/** An intensity window: a name, or its two ends as `low,high`. */
-export function parseWindow(text: string): IntensitySpec {
+/** An intensity: a name, or `low,high`. */
+export function parseIntensity(text: string): IntensitySpec {
   const [low, high, ...rest] = text.split(',');
   if (high === undefined || rest.length > 0) return text as IntensitySpec;
   return [parseNumber(low!), parseNumber(high)];

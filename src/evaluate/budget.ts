@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import type { Vec3 } from '../volume/vec3';
+import { checkShape, type Size, voxelCount } from '../volume/vec3';
 
 /** What two trainings are given equally: optimiser steps, voxels seen, or wall time. */
 export type Budget = 'steps' | 'voxels' | 'time';
@@ -8,7 +8,7 @@ export const budgets: readonly Budget[] = ['steps', 'voxels', 'time'];
 
 /** What one optimiser step of a training takes. */
 export interface StepLoad {
-  readonly patch: Vec3;
+  readonly patch: Size;
   /** Patches per rank and pass; default 1. */
   readonly batch?: number;
   /** Default 1. */
@@ -21,7 +21,7 @@ export interface StepLoad {
 
 /** Voxels that all ranks together see in one step. */
 export function voxelsPerStep({ patch, batch = 1, ranks = 1, accumulate = 1 }: StepLoad): number {
-  return patch[0] * patch[1] * patch[2] * batch * ranks * accumulate;
+  return voxelCount(checkShape('patch', patch)) * batch * ranks * accumulate;
 }
 
 /**

@@ -10,7 +10,7 @@ import type { RunConfig } from '../train/settings/config';
 import { patientByName } from '../volume/prepare/patients';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
-import type { Vec3 } from '../volume/vec3';
+import type { Size, Vec3 } from '../volume/vec3';
 import type { Volume } from '../volume/volume';
 import { namedOnce, noneReadable, readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
@@ -42,7 +42,7 @@ export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
    */
   readonly checkpoint?: 'last' | 'best';
   /** Distance of neighbouring patches in voxels, the same for all runs. */
-  readonly stride?: Vec3;
+  readonly stride?: Size;
   /** The same as a fraction of each run's patch; default: the largest that any of the runs was trained with, for all. */
   readonly overlap?: GridOptions['overlap'];
   /** Default gaussian. */

@@ -8,7 +8,7 @@ import { type ChosenCheckpoint, checkpointAt, checkpointOfRun } from '../train/r
 import { attach, Run } from '../train/run';
 import type { RunConfig, WeightsName } from '../train/settings/config';
 import { chosenByAuto, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
-import type { Vec3 } from '../volume/vec3';
+import type { Size } from '../volume/vec3';
 import { viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import type { DecoderPatch } from './decoder-pool';
@@ -18,7 +18,7 @@ export type ModelSource = Run | string;
 
 export interface PassOptions {
   /** Distance of neighbouring patches in voxels; default: that of the training. */
-  readonly stride?: Vec3;
+  readonly stride?: Size;
   /** The same as a fraction of the patch, or voxels; either this or `stride`. */
   readonly overlap?: GridOptions['overlap'];
   /** Which checkpoint of a run; default: as `chooseCheckpoint` says. */
@@ -105,7 +105,7 @@ function intensityOf(
   if (own) return own;
   const trained = Object.values(known);
   const [first] = trained;
-  // A dataset that was prepared with a window keeps it where the config says `auto`: that one is the training's.
+  // A dataset that was prepared with an intensity keeps it where the config says `auto`: that one is the training's.
   const chosen =
     spec === 'auto' && first && trained.every(({ name }) => name === first.name) && !chosenByAuto(first);
   if (chosen && first.name !== 'minmax') return first;

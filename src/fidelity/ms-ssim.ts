@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import type { VoxelSource } from '../patch/extract';
-import type { Vec3 } from '../volume/vec3';
+import { checkShape, type Vec3 } from '../volume/vec3';
 import type { IntensityRange } from './pair';
 import { eachPlane, type SsimOptions, SsimSums, TAPS } from './ssim';
 
@@ -18,15 +18,16 @@ export interface MsSsimOptions extends SsimOptions {
  * scales). Between scales 2 x 2 x 2 voxels become their mean. Computed plane by plane.
  */
 export function msSsim(reference: VoxelSource, candidate: VoxelSource, options: MsSsimOptions): number {
-  const scales = options.scales ?? Math.max(1, mostScales(options.shape));
+  const shape = checkShape('shape', options.shape);
+  const scales = options.scales ?? Math.max(1, mostScales(shape));
   if (!Number.isInteger(scales) || scales < 1 || scales > WEIGHTS.length) {
     throw new InvalidArgument('scales', `a whole number, 1 to ${WEIGHTS.length}`, scales);
   }
-  if (options.scales !== undefined && scales > mostScales(options.shape)) {
+  if (options.scales !== undefined && scales > mostScales(shape)) {
     const least = `${TAPS * 2 ** (scales - 1)} voxels on every axis for ${scales} scales`;
-    throw new InvalidArgument('shape', least, options.shape);
+    throw new InvalidArgument('shape', least, shape);
   }
-  const finest = new Scale(options.shape, options, scales);
+  const finest = new Scale(shape, options, scales);
   eachPlane(reference, candidate, options, (a, b) => finest.addPlane(a, b));
   const weights = WEIGHTS.slice(0, scales);
   const total = weights.reduce((a, b) => a + b, 0);

@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { Axis, Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
-import type { Vec3 } from '../volume/vec3';
+import { checkShape, type Size, type Vec3 } from '../volume/vec3';
 
 export interface SeamEnergyOptions {
   /**
@@ -10,7 +10,7 @@ export interface SeamEnergyOptions {
    * resolution jumps differently between even and odd voxels, and patches begin at even ones; without this, that
    * pattern counts as a seam. Default `[1, 1, 1]`, no pattern.
    */
-  readonly period?: Vec3;
+  readonly period?: Size;
   /** What was reconstructed. Its own energy at the same places, which is anatomy, is divided out. */
   readonly reference?: VoxelSource;
   /** The window of the blend; `seed-linear` also falls from 1 to 0 in mid-patch, so it is held to those places too. */
@@ -33,9 +33,8 @@ export interface SeamEnergyOptions {
  * @param data the volume of the grid, `[z, y, x]`
  */
 export function seamEnergy(data: VoxelSource, grid: Grid, options: SeamEnergyOptions = {}): number {
-  const { period = [1, 1, 1], reference, window } = options;
-  if (!(period.length === 3 && period.every((n) => Number.isInteger(n) && n > 0)))
-    throw new InvalidArgument('period', 'three whole numbers above 0, [x, y, z]', period);
+  const { reference, window } = options;
+  const period = checkShape('period', options.period ?? 1);
   const places = ([0, 1, 2] as const).map((axis) => placesOf(grid, axis, period[axis], window));
   const ratio = (values: VoxelSource) => energyOf(values, grid, places);
   return reference ? quotient(ratio(data), ratio(reference)) : ratio(data);

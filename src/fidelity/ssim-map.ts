@@ -1,5 +1,5 @@
 import { expectLength, type VoxelSource } from '../patch/extract';
-import type { Vec3 } from '../volume/vec3';
+import { checkShape, type Vec3, voxelCount } from '../volume/vec3';
 import { expectLow, expectRange, expectSameLength } from './pair';
 import { gaussianTaps, K1, K2, type SsimOptions } from './ssim';
 
@@ -11,9 +11,10 @@ import { gaussianTaps, K1, K2, type SsimOptions } from './ssim';
  * @returns `[z, y, x]`
  */
 export function ssimMap(reference: VoxelSource, candidate: VoxelSource, options: SsimOptions): Float32Array {
-  const { shape, dataRange, low = 0, signal } = options;
+  const { dataRange, low = 0, signal } = options;
+  const shape = checkShape('shape', options.shape);
   expectSameLength(reference, candidate);
-  expectLength('reference', reference, shape[0] * shape[1] * shape[2], 'the shape given');
+  expectLength('reference', reference, voxelCount(shape), 'the shape given');
   expectLow(low);
   const c1 = (K1 * expectRange(dataRange)) ** 2;
   const c2 = (K2 * dataRange) ** 2;

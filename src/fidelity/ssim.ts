@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import { instantiate, newMemory, simdModule } from '../memory/simd';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { LongCall } from '../progress';
-import type { Vec3 } from '../volume/vec3';
+import { checkShape, type Size, type Vec3 } from '../volume/vec3';
 import { expectLow, expectRange, expectSameLength, type IntensityRange } from './pair';
 
 /** Wang et al. 2004: an 11-tap gaussian of standard deviation 1.5 and the two stabilising constants. */
@@ -32,7 +32,7 @@ interface SsimLoops {
 
 export interface SsimOptions extends IntensityRange, LongCall {
   /** Size of the volumes in voxels, at least 11 on every axis. */
-  readonly shape: Vec3;
+  readonly shape: Size;
 }
 
 /**
@@ -62,9 +62,10 @@ export function ssimSums(reference: VoxelSource, candidate: VoxelSource, options
 export function eachPlane(
   reference: VoxelSource,
   candidate: VoxelSource,
-  { shape: [nx, ny, nz], signal, onProgress }: SsimOptions,
+  { shape, signal, onProgress }: SsimOptions,
   visit: (reference: VoxelSource, candidate: VoxelSource) => void,
 ): void {
+  const [nx, ny, nz] = checkShape('shape', shape);
   expectSameLength(reference, candidate);
   expectLength('reference', reference, nx * ny * nz, 'the shape given');
   for (let z = 0; z < nz; z++) {
@@ -98,10 +99,9 @@ export class SsimSums {
   private readonly sums: Float64Array;
   private planes = 0;
 
-  constructor({ shape, dataRange, low = 0 }: IntensityRange & { readonly shape: Vec3 }) {
-    if (shape.some((n) => !Number.isInteger(n) || n < TAPS)) {
-      throw new InvalidArgument('shape', `at least ${TAPS} voxels on every axis`, shape);
-    }
+  constructor({ shape: size, dataRange, low = 0 }: IntensityRange & { readonly shape: Size }) {
+    const shape = checkShape('shape', size);
+    if (!fitsSsim(shape)) throw new InvalidArgument('shape', `at least ${TAPS} voxels on every axis`, shape);
     this.nx = shape[0];
     this.ny = shape[1];
     this.low = expectLow(low);

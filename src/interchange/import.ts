@@ -7,10 +7,11 @@ import { asItWas, fitQuantiser } from '../model/quantisers/registry';
 import { sizeOf } from '../model/weights';
 import { version } from '../package';
 import { readForeignSafetensors, type StoredTensor } from '../safetensors';
+import type { Given } from '../setting';
 import { saveCheckpoint } from '../train/record/checkpoint';
 import { resolveConfig } from '../train/settings/config';
 import type { IntensitySpec } from '../volume/intensity';
-import type { Vec3 } from '../volume/vec3';
+import type { Size, Vec3 } from '../volume/vec3';
 import { chooseCopy, FIRST, few } from './copies';
 import { fromTorch } from './torch';
 import { INITIALISED, stateShapes } from './trained';
@@ -25,10 +26,10 @@ export interface ImportOptions {
    * What a PyTorch file does not tell: `downsample` (default the same on each axis; [x, y, z], where the original's
    * config has [z, y, x]), `groups` (32), and the quantiser, where it is another than `ema`. Everything is in the metadata of files that Patchwise wrote.
    */
-  readonly model?: Partial<ModelConfig>;
+  readonly model?: Partial<Given<ModelConfig>>;
   /** Patches that volumes are cut into; default those of the file's metadata, else 256 x 256 x 128 or what fits. */
-  readonly patch?: Vec3;
-  readonly stride?: Vec3;
+  readonly patch?: Size;
+  readonly stride?: Size;
   /** How a volume's values become [-1, 1]; default that of the metadata, else `minmax`, as the original trains. */
   readonly intensity?: IntensitySpec;
 }

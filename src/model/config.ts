@@ -4,13 +4,14 @@ import {
   type ConfigOf,
   count,
   fraction,
+  type Given,
   oneOf,
   optional,
   readSettings,
   setting,
   whole,
 } from '../setting';
-import { perAxis, type Vec3 } from '../volume/vec3';
+import { asVec3, checkShape, type Size, type Vec3 } from '../volume/vec3';
 import {
   checkQuantiser,
   defaultQuantiser,
@@ -95,7 +96,7 @@ export function readModelConfig(config: object): { config: ModelConfig; problems
 }
 
 /** Checks a config and returns it frozen. Throws InvalidArgument naming the first setting that is wrong. */
-export function checkModelConfig(given: ModelConfig): ModelConfig {
+export function checkModelConfig(given: Given<ModelConfig>): ModelConfig {
   const { config, problems } = readModelConfig(given);
   for (const { key, expected, received, allowed } of problems)
     throw new InvalidArgument(key, expected, received, allowed);
@@ -140,18 +141,20 @@ export function topChannels(config: ModelConfig): number {
   return stages(config).at(-1)!.below;
 }
 
-/** Throws InvalidArgument unless a patch [x, y, z] divides into whole latents. */
-export function checkPatch(config: ModelConfig, patch: readonly [number, number, number]): void {
-  const divides = patch.every((size, axis) => size > 0 && size % config.downsample[axis]! === 0);
+/** A patch as [x, y, z]. Throws InvalidArgument unless it divides into whole latents. */
+export function checkPatch(config: ModelConfig, given: Size): Vec3 {
+  const patch = checkShape('patch', given);
+  const divides = patch.every((size, axis) => size % config.downsample[axis]! === 0);
   if (!divides)
     throw new InvalidArgument(
       'patch',
       `a multiple of model.downsample [${config.downsample.join(', ')}]`,
       patch,
     );
+  return patch;
 }
 
 function readPowersOfTwo(value: unknown): Vec3 | undefined {
-  const factors = perAxis(value);
+  const factors = asVec3(value);
   return factors?.every((n) => n >= 1 && Number.isInteger(Math.log2(n))) ? factors : undefined;
 }

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { record } from '../compute/ops/tape';
 import { InvalidArgument } from '../errors';
 import type { StoredTensor } from '../safetensors';
+import type { Given } from '../setting';
 import { checkModelConfig, checkPatch, type ModelConfig } from './config';
 import { decode, decodeFeatures, decodeLast } from './decoder';
 import { encode } from './encoder';
@@ -49,7 +50,7 @@ export class VqGan {
   private readonly layers: TensorLayers;
 
   /** Throws InvalidArgument for a config that makes no model. */
-  constructor(config: ModelConfig, seed: number, checkpointing: Checkpointing = 'none') {
+  constructor(config: Given<ModelConfig>, seed: number, checkpointing: Checkpointing = 'none') {
     this.config = checkModelConfig(config);
     this.weights = createWeights(weightShapes(this.config), seed);
     this.layers = new TensorLayers(this.weights, this.config.groups, checkpointing);

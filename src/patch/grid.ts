@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import type { Vec3 } from '../volume/vec3';
+import { checkShape, type Size, toVec3, type Vec3 } from '../volume/vec3';
 
 /** One value for each axis, in the order x, y, z. */
 export type PerAxis<T> = readonly [T, T, T];
@@ -9,11 +9,11 @@ export type GridLayout = 'snapped' | 'even';
 
 export interface GridOptions {
   /** Size of a patch in voxels. */
-  readonly patch: Vec3;
+  readonly patch: Size;
   /** Distance between neighbouring patches in voxels; give this or `overlap`, the default is an overlap of 0.25. */
-  readonly stride?: Vec3;
+  readonly stride?: Size;
   /** What neighbours share: a fraction of the patch (under 1) or a number of voxels (1 and more). */
-  readonly overlap?: number | Vec3;
+  readonly overlap?: Size;
   readonly layout?: GridLayout;
 }
 
@@ -54,9 +54,9 @@ const LAYOUTS: readonly GridLayout[] = ['snapped', 'even'];
  * ```
  * @throws InvalidArgument where a size is not a positive integer or where neighbours would leave a gap.
  */
-export function planGrid(volume: Vec3, options: GridOptions): Grid {
-  const size = vec3('volume', volume);
-  const patch = vec3('patch', options.patch);
+export function planGrid(volume: Size, options: GridOptions): Grid {
+  const size = checkShape('volume', volume);
+  const patch = checkShape('patch', options.patch);
   const stride = strideOf(patch, options);
   const layout = options.layout ?? 'snapped';
   if (!LAYOUTS.includes(layout)) throw new InvalidArgument('layout', 'a grid layout', layout, LAYOUTS);
@@ -73,8 +73,8 @@ export function planGrid(volume: Vec3, options: GridOptions): Grid {
  *
  * @throws InvalidArgument where the factor moves a border to a fraction of a voxel.
  */
-export function scaleGrid(grid: Grid, factor: number | Vec3): Grid {
-  const factors: Vec3 = typeof factor === 'number' ? [factor, factor, factor] : factor;
+export function scaleGrid(grid: Grid, factor: Size): Grid {
+  const factors = toVec3('factor', factor);
   const scale = (value: number, axis: Axis, what: string): number => {
     const scaled = value * factors[axis];
     if (Number.isInteger(scaled)) return scaled + 0; // + 0 turns the -0 of a scaled start into 0
@@ -136,7 +136,8 @@ function strideOf(patch: Vec3, { stride, overlap }: GridOptions): Vec3 {
   if (stride !== undefined && overlap !== undefined) {
     throw new InvalidArgument('overlap', 'either a stride or an overlap, not both', overlap);
   }
-  const wanted = stride === undefined ? strideFromOverlap(patch, overlap ?? 0.25) : vec3('stride', stride);
+  const wanted =
+    stride === undefined ? strideFromOverlap(patch, overlap ?? 0.25) : checkShape('stride', stride);
   for (const axis of [0, 1, 2] as const) {
     if (wanted[axis] > patch[axis]) {
       const expected = `at most the patch size ${patch[axis]}, so that neighbours leave no gap`;
@@ -146,9 +147,10 @@ function strideOf(patch: Vec3, { stride, overlap }: GridOptions): Vec3 {
   return wanted;
 }
 
-function strideFromOverlap(patch: Vec3, overlap: number | Vec3): Vec3 {
+function strideFromOverlap(patch: Vec3, overlap: Size): Vec3 {
+  const wanted = toVec3('overlap', overlap);
   return perAxis((axis) => {
-    const value = typeof overlap === 'number' ? overlap : overlap[axis];
+    const value = wanted[axis];
     const size = patch[axis];
     const whole = value >= 1 && Number.isInteger(value) && value < size;
     if (!whole && !(value >= 0 && value < 1)) {
@@ -162,19 +164,6 @@ function strideFromOverlap(patch: Vec3, overlap: number | Vec3): Vec3 {
     // The small term keeps 100 * (1 - 0.9) = 9.999… from becoming 9.
     return whole ? size - value : Math.max(1, Math.floor(size * (1 - value) + 1e-9));
   });
-}
-
-function vec3(argument: string, value: Vec3): Vec3 {
-  if (!Array.isArray(value) || value.length !== 3) {
-    throw new InvalidArgument(argument, 'three numbers [x, y, z]', value);
-  }
-  for (const axis of [0, 1, 2] as const) {
-    const n: unknown = value[axis];
-    if (!Number.isSafeInteger(n) || (n as number) < 1) {
-      throw new InvalidArgument(`${argument}[${axis}]`, 'a positive integer', n);
-    }
-  }
-  return [value[0], value[1], value[2]];
 }
 
 type Placed = Pick<Grid, 'volume' | 'patch' | 'stride' | 'layout' | 'starts' | 'padding'>;

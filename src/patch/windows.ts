@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import type { Vec3 } from '../volume/vec3';
+import { type Size, toVec3 } from '../volume/vec3';
 import { type Axis, type Grid, type PerAxis, perAxis } from './grid';
 
 /** The shape of the blending weight over a patch. */
@@ -19,7 +19,7 @@ const TINY = 1e-300;
 
 export interface WindowOptions {
   /** Standard deviation of the gaussian window as a fraction of the patch, one for all axes or one each. */
-  readonly sigma?: number | Vec3;
+  readonly sigma?: Size;
 }
 
 /**
@@ -102,8 +102,8 @@ function normaliseVoxel(
   weights[greatest]![voxel - starts[greatest]!] = rest;
 }
 
-function sigmaOf(sigma: number | Vec3, axis: Axis): number {
-  const value = typeof sigma === 'number' ? sigma : sigma[axis];
+function sigmaOf(sigma: Size, axis: Axis): number {
+  const value = toVec3('sigma', sigma)[axis];
   if (!(value > 0 && value < Infinity))
     throw new InvalidArgument('sigma', 'a positive fraction of the patch', value);
   return value;

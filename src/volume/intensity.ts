@@ -2,11 +2,11 @@ import { InvalidArgument } from '../errors';
 import type { Volume } from './volume';
 
 /**
- * How a file's values become the model's: a window by name, the file's own range ('minmax'), a pair [low, high], or
- * 'auto', which takes the CTPA window where the values look like Hounsfield units, else the file's range.
+ * How a file's values become the model's: a Hounsfield window by name, the file's own range ('minmax'), a pair
+ * [low, high], or 'auto', which takes 'ctpa' where the values look like Hounsfield units, else 'minmax'.
  */
-export type IntensitySpec = 'auto' | WindowPreset | 'minmax' | readonly [number, number];
-export type WindowPreset = 'ctpa' | 'lung' | 'mediastinum';
+export type IntensitySpec = 'auto' | IntensityPreset | 'minmax' | readonly [number, number];
+export type IntensityPreset = 'ctpa' | 'lung' | 'mediastinum';
 
 /** A linear map from [low, high] to [-1, 1], clipped outside. */
 export interface Intensity {
@@ -18,7 +18,7 @@ export interface Intensity {
 }
 
 /** Hounsfield windows [low, high]; CTPA's is that of X-ray-to-CTPA, the others radiology's usual ones. */
-export const windowPresets: Readonly<Record<WindowPreset, readonly [number, number]>> = {
+export const intensityPresets: Readonly<Record<IntensityPreset, readonly [number, number]>> = {
   ctpa: [-200, 500],
   lung: [-1350, 150], // level -600, width 1500
   mediastinum: [-160, 240], // level 40, width 400
@@ -35,7 +35,7 @@ export function chosenByAuto({ name }: Intensity): boolean {
   return name.includes(byAuto);
 }
 
-/** The intensity map that `spec` means for this volume. Throws InvalidArgument for an unknown or empty window. */
+/** The intensity map that `spec` means for this volume. Throws InvalidArgument for an unknown name or an empty range. */
 export function resolveIntensity(spec: IntensitySpec, volume: Pick<Volume, 'data'>): Intensity {
   if (spec === 'minmax') return { name: 'minmax', ...fileRange(volume.data), units: 'file' };
   if (spec === 'auto') {
@@ -84,18 +84,18 @@ export function fromModel(
   return out;
 }
 
-/** Values outside the window at its ends; NaN stays NaN. */
+/** Values outside the range at its ends; NaN stays NaN. */
 export function clip(data: Float32Array, { low, high }: Pick<Intensity, 'low' | 'high'>): Float32Array {
   return data.map((value) => Math.min(high, Math.max(low, value)));
 }
 
-function preset(name: WindowPreset): Intensity {
-  const window = Object.hasOwn(windowPresets, name) ? windowPresets[name] : undefined;
-  if (!window) {
-    const allowed = ['auto', ...Object.keys(windowPresets), 'minmax', '[low, high]'];
-    throw new InvalidArgument('intensity', 'a window', name, allowed);
+function preset(name: IntensityPreset): Intensity {
+  const range = Object.hasOwn(intensityPresets, name) ? intensityPresets[name] : undefined;
+  if (!range) {
+    const allowed = ['auto', ...Object.keys(intensityPresets), 'minmax', '[low, high]'];
+    throw new InvalidArgument('intensity', 'an intensity', name, allowed);
   }
-  return { name, low: window[0], high: window[1], units: 'HU' };
+  return { name, low: range[0], high: range[1], units: 'HU' };
 }
 
 /** The file's own range; one apart where the file is constant or has no finite value. */

@@ -3,8 +3,8 @@ import { InvalidArgument } from '../errors';
 /** Three numbers along the axes of a volume, always in the order [x, y, z]. */
 export type Vec3 = readonly [number, number, number];
 
-/** One number for all three axes, or one for each, [x, y, z]. */
-export type Size = number | Vec3;
+/** One number for all three axes, or one for each, [x, y, z]. What takes a size checks that there are three. */
+export type Size = number | readonly number[];
 
 /** The value for each axis, [x, y, z]. */
 export function eachAxis<T>(value: (axis: 0 | 1 | 2) => T): [T, T, T] {
@@ -17,23 +17,30 @@ export function voxelCount(shape: Vec3): number {
 }
 
 /** A size as [x, y, z]; undefined for anything but one number or three. */
-export function perAxis(size: unknown): Vec3 | undefined {
+export function asVec3(size: unknown): Vec3 | undefined {
   const numbers: readonly unknown[] = Array.isArray(size) ? size : [size, size, size];
   return numbers.length === 3 && numbers.every((n) => typeof n === 'number')
     ? [numbers[0] as number, numbers[1] as number, numbers[2] as number]
     : undefined;
 }
 
+/** The argument as [x, y, z]. Throws InvalidArgument unless it is one number or three. */
+export function toVec3(argument: string, size: Size): Vec3 {
+  const numbers = asVec3(size);
+  if (numbers) return numbers;
+  throw new InvalidArgument(argument, 'one number, or three [x, y, z]', size);
+}
+
 /** The argument as a shape in voxels. Throws InvalidArgument unless it is one whole number above 0, or three. */
-export function checkShape(argument: string, size: Size | readonly number[]): Vec3 {
-  const shape = perAxis(size);
+export function checkShape(argument: string, size: Size): Vec3 {
+  const shape = asVec3(size);
   if (shape?.every((n) => Number.isInteger(n) && n > 0)) return shape;
   throw new InvalidArgument(argument, 'a whole number above 0, or three [x, y, z]', size);
 }
 
 /** The argument as a spacing in mm. Throws InvalidArgument unless it is one finite number above 0, or three. */
-export function checkSpacing(argument: string, size: Size | readonly number[]): Vec3 {
-  const spacing = perAxis(size);
+export function checkSpacing(argument: string, size: Size): Vec3 {
+  const spacing = asVec3(size);
   if (spacing?.every((s) => Number.isFinite(s) && s > 0)) return spacing;
   throw new InvalidArgument(argument, 'a finite number above 0, or three [x, y, z], in mm', size);
 }

@@ -1,13 +1,19 @@
 import { InvalidArgument } from '../errors';
 import { shiftedAffine } from './affine';
 import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './resample';
-import { eachAxis, type Vec3, voxelCount } from './vec3';
+import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from './vec3';
 import { Volume } from './volume';
 
 /** A smaller view of each volume: all of it in fewer voxels (`resample`), or its centre (`crop`). */
 export interface BaselineView {
   readonly shape: Vec3;
   readonly how: 'resample' | 'crop';
+}
+
+/** The same as a user may write it. */
+export interface GivenView {
+  readonly shape: Size;
+  readonly how: BaselineView['how'];
 }
 
 /**
@@ -18,7 +24,7 @@ export interface BaselineView {
  * const smaller = pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] });
  * ```
  */
-export function viewVolume(volume: Volume, view: BaselineView): Volume {
+export function viewVolume(volume: Volume, view: GivenView): Volume {
   return changed(volume, view.how === 'crop' ? cropToShape : resampleToShape, view.shape, view.how);
 }
 
@@ -26,17 +32,17 @@ export function viewVolume(volume: Volume, view: BaselineView): Volume {
  * Resamples the whole extent of a volume to another shape: trilinear, as PyTorch's `interpolate` with align_corners off.
  * Axes that lose voxels are smoothed first, to prevent aliasing.
  */
-export function resampleVolume(volume: Volume, shape: Vec3): Volume {
+export function resampleVolume(volume: Volume, shape: Size): Volume {
   return changed(volume, resampleToShape, shape, 'resample');
 }
 
 function changed(
   volume: Volume,
   change: (image: VoxelImage, shape: Vec3) => VoxelImage,
-  shape: Vec3,
+  size: Size,
   how: BaselineView['how'],
 ): Volume {
-  const { data, ...place } = change(volume, shape);
+  const { data, ...place } = change(volume, checkShape('shape', size));
   const source = `${how === 'crop' ? 'the centre' : 'a smaller view'} of ${volume.source ?? 'a volume'}`;
   return new Volume({ ...place, data: data as Float32Array, source });
 }
@@ -45,7 +51,8 @@ function changed(
  * A mask of the view `{ shape: view, how: 'crop' }` in a volume: 1 inside, 0 outside. As the `mask` of `reconstruct` it
  * limits measures to the voxels that a cropped baseline sees.
  */
-export function centreMask(shape: Vec3, view: Vec3): Uint8Array {
+export function centreMask(shape: Vec3, size: Size): Uint8Array {
+  const view = checkShape('view', size);
   const mask = new Uint8Array(voxelCount(shape));
   const start = cropStart(shape, view);
   const from = eachAxis((axis) => Math.max(0, start[axis]));

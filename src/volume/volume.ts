@@ -2,18 +2,18 @@ import ndarray from 'ndarray';
 import { InvalidArgument } from '../errors';
 import { type Affine, affineSpacing, scalingAffine } from './affine';
 import type { NiftiHeader } from './header';
-import { checkShape, checkSpacing, type Vec3, voxelCount } from './vec3';
+import { checkShape, checkSpacing, type Size, type Vec3, voxelCount } from './vec3';
 
 /** An ndarray (scijs) of shape [x, y, z] over a volume's own voxels: what is set in it is set in the volume. */
 export type NdArray<T extends ndarray.TypedArray> = ndarray.NdArray<T>;
 
 export interface VolumeInit {
   /** Voxels along x, y and z. */
-  readonly shape: readonly number[];
+  readonly shape: Size;
   /** Values, x fastest, then y, then z. */
   readonly data: Float32Array;
   /** Voxel size in mm, that of the affine to 0.1 %. By default the affine's, or 1. */
-  readonly spacing?: readonly number[];
+  readonly spacing?: Size;
   /** Voxel index to world mm, 16 numbers, row-major. By default the spacing alone. */
   readonly affine?: Affine;
   /** Where the volume came from: a path, or how it was made. */

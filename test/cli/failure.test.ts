@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exitCodeOf, nameRefusedOptions, tellFailure } from '../../src/cli/failure';
-import { parseCount, parsePositive, parseVec3 } from '../../src/cli/terminal';
+import { parseCount, parsePositive, parseSize } from '../../src/cli/terminal';
 import { InvalidArgument, RunFailed } from '../../src/errors';
 
 let folder: string;
@@ -109,7 +109,7 @@ describe('nameRefusedOptions', () => {
     program
       .command('train')
       .copyInheritedSettings(program)
-      .argument('[size]', 'x,y,z', parseVec3)
+      .argument('[size]', 'x,y,z', parseSize)
       .option('--steps <n>', 'steps', parseCount)
       .option('--timeout <seconds>', 'time', parsePositive)
       .action(() => {});
@@ -123,7 +123,7 @@ describe('nameRefusedOptions', () => {
     [['--steps', 'ten'], "'--steps <n>'", 'a whole number above 0'],
     [['--steps', '0'], "'--steps <n>'", 'a whole number above 0'],
     [['--timeout', '-1'], "'--timeout <seconds>'", 'a number above 0'],
-    [['12,12'], "'12,12'", 'three numbers'],
+    [['12,12'], "'12,12'", 'one number, or three'],
   ])('names the option of %j', (args, option, expected) => {
     expect(refused(...args)).toContain(option);
     expect(refused(...args)).toContain(expected);

@@ -98,6 +98,12 @@ test('every grid covers every voxel, in ascending and different places inside th
   }
 });
 
+test('one number is the same size along every axis', () => {
+  expect(planGrid(20, { patch: 8, stride: 6, overlap: undefined })).toEqual(
+    planGrid([20, 20, 20], { patch: [8, 8, 8], stride: [6, 6, 6] }),
+  );
+});
+
 describe('what cannot be a grid', () => {
   const patch: Vec3 = [8, 8, 8];
   const wrong: [string, () => Grid][] = [

@@ -1,4 +1,5 @@
 import type { Precision } from '../../compute/contract/backend';
+import type { Size } from '../../volume/vec3';
 import { checkPatch, type ModelConfig } from '../config';
 import { type GanConfig, hasDiscriminators } from '../discriminators/config';
 import type { Checkpointing } from '../tensor-layers';
@@ -9,8 +10,6 @@ import { generatorLayers } from './layers';
 import { type Activation, bytesOf, habits, Ledger } from './ledger';
 
 const FLOAT32 = 4;
-
-type Patch = readonly [number, number, number];
 
 /** What computes, where it makes a difference to memory. */
 export const forecastDevices = ['libtorch', 'gpu', 'wasm'] as const;
@@ -55,7 +54,7 @@ export interface MemoryForecast {
  * reconstruction among them, without what a backend adds to them. Throws InvalidArgument for a patch that the model
  * cannot take.
  */
-export function activationBytes(config: ModelConfig, patch: Patch): number {
+export function activationBytes(config: ModelConfig, patch: Size): number {
   return forecastMemory(config, patch, { device: 'wasm' }).activations;
 }
 
@@ -83,10 +82,10 @@ const PROCESS: Readonly<Record<ForecastDevice, { readonly idle: number; readonly
  */
 export function forecastReconstruction(
   config: ModelConfig,
-  patch: Patch,
+  size: Size,
   { precision = 'float32', device = 'libtorch' }: Pick<ForecastOptions, 'precision' | 'device'> = {},
 ): number {
-  checkPatch(config, patch);
+  const patch = checkPatch(config, size);
   const ledger = new Ledger();
   const layers = generatorLayers(config, patch, 1, precision);
   const codes = layers.findIndex(({ kind }) => kind === 'codes');
@@ -115,10 +114,10 @@ export function forecastReconstruction(
  */
 export function forecastMemory(
   config: ModelConfig,
-  patch: Patch,
+  size: Size,
   options: ForecastOptions = {},
 ): MemoryForecast {
-  checkPatch(config, patch);
+  const patch = checkPatch(config, size);
   const { batch = 1, checkpointing = 'none', precision = 'float32', gan, device = 'libtorch' } = options;
   const weights = parameterCount(config) * FLOAT32;
   const codebook = config.codes * (2 * config.codeDim + 1) * FLOAT32;

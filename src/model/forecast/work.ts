@@ -1,3 +1,4 @@
+import type { Vec3 } from '../../volume/vec3';
 import type { ModelConfig } from '../config';
 import { type ConvolutionShape, generatorLayers } from './layers';
 import type { Activation } from './ledger';
@@ -7,7 +8,7 @@ import type { Activation } from './ledger';
  * and for both gradients, a multiplication and an addition each. What checkpointing computes anew is not counted, so
  * that a rate of them says how soon a step is done, nor are norms, codes and the optimiser.
  */
-export function stepWork(config: ModelConfig, patch: readonly [number, number, number], batch = 1): number {
+export function stepWork(config: ModelConfig, patch: Vec3, batch = 1): number {
   const layers = generatorLayers(config, patch, batch, 'float32');
   const forward = layers.map((layer) => {
     if (layer.kind === 'convolution') return products(layer);

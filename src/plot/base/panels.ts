@@ -1,4 +1,4 @@
-import { windowPresets } from '../../volume/intensity';
+import { intensityPresets } from '../../volume/intensity';
 import { encodePicture } from './encode';
 import type { Layout, Trace } from './figure';
 import { axisName, type Plane } from './planes';
@@ -148,7 +148,7 @@ export function windowsFor(samples: Float32Array): { windows: readonly DisplayWi
 
 const hounsfieldWindows: readonly DisplayWindow[] = (['ctpa', 'mediastinum', 'lung'] as const).map(
   (label) => {
-    const [low, high] = windowPresets[label];
+    const [low, high] = intensityPresets[label];
     return { label, low, high };
   },
 );

@@ -68,7 +68,7 @@ function digestOf({ shape, data }: Volume): string {
   return createHash('sha256').update(JSON.stringify(shape)).update(bytes).digest('hex');
 }
 
-/** Prepared datasets keep their own split, and where the config leaves it open, their own windows. */
+/** Prepared datasets keep their own split, and where the config leaves it open, their own intensities. */
 function openDatasets(config: RunConfig): TrainingData {
   const others = config.data.filter((source) => !isDataset(source));
   if (others.length > 0) {

@@ -8,7 +8,7 @@ export function printOf({ train, validation, digests }: TrainingData): DataPrint
   return { patches: { train: train.count, validation: validation.count }, digests };
 }
 
-/** Differences from the checkpoint that make it another run: of its settings, its volumes and their windows. */
+/** Differences from the checkpoint that make it another run: of its settings, its volumes and their intensities. */
 export function changesSince(state: CheckpointState, config: RunConfig, data: TrainingData): string[] {
   return [...changedSettings(state.config, config), ...changedData(state, data)];
 }
@@ -29,12 +29,12 @@ function changedData(state: CheckpointState, data: TrainingData): string[] {
   if (before.length !== now.length) return [`volumes ${before.length} -> ${now.length}`];
   const changes = now.flatMap(([name, intensity], i) => {
     const [was, digest] = [before[i]![1], state.data?.digests[i]];
-    const window = ({ name, low, high }: typeof intensity) => `${name} [${low}, ${high}]`;
+    const range = ({ name, low, high }: typeof intensity) => `${name} [${low}, ${high}]`;
     return [
       ...(digest === undefined || digest === data.digests[i] ? [] : [`${name} is another volume`]),
-      ...(window(was) === window(intensity)
+      ...(range(was) === range(intensity)
         ? []
-        : [`window of ${name} ${window(was)} -> ${window(intensity)}`]),
+        : [`intensity of ${name} ${range(was)} -> ${range(intensity)}`]),
     ];
   });
   const patches = printOf(data).patches;

@@ -4,7 +4,7 @@ import type { GanConfig } from '../../model/discriminators/config';
 import { PRESETS } from '../../model/presets';
 import { fitQuantiser } from '../../model/quantisers/registry';
 import { defaultsOf, type Given, readSettings, withoutUndefined } from '../../setting';
-import { perAxis } from '../../volume/vec3';
+import { asVec3 } from '../../volume/vec3';
 import type { Volume } from '../../volume/volume';
 import { checkedConfig, isMapping } from './check';
 import { type PerceptualConfig, perceptualSettings, type RunSettings, runSettings } from './settings';
@@ -57,7 +57,7 @@ export function resolveConfig(
   const { steps, ...rest } = preset;
   const length = given.epochs === undefined && given.steps === undefined ? { steps } : {};
   // A patch of one's own does not go with the preset's stride.
-  const patch = given.stride ? undefined : perAxis(given.patch);
+  const patch = given.stride ? undefined : asVec3(given.patch);
   const stride = patch && { stride: patch.map((size) => Math.max(1, Math.floor(0.75 * size))) };
   const over = (part: unknown, preset: object): unknown =>
     isMapping(part) ? { ...preset, ...withoutUndefined(part) } : (part ?? preset);

@@ -20,13 +20,13 @@ import {
   text,
   whole,
 } from '../../setting';
-import { type IntensitySpec, windowPresets } from '../../volume/intensity';
+import { type IntensitySpec, intensityPresets } from '../../volume/intensity';
 import type { BaselineView } from '../../volume/view';
 import { collectiveNames } from '../collective/connect';
 import { bestMetrics } from './measures';
 
 const presetNames = Object.keys(PRESETS) as PresetName[];
-const intensities = ['auto', ...Object.keys(windowPresets), 'minmax'];
+const intensities = ['auto', ...Object.keys(intensityPresets), 'minmax'];
 
 /** The settings of a run, beside those below `model`, `gan` and `perceptual`. */
 export const runSettings = {
@@ -53,7 +53,7 @@ export const runSettings = {
     meaning: 'The most patches that a validation measures, always the same ones, drawn by the seed.',
   }),
   intensity: setting<IntensitySpec>(
-    'an intensity window, or [low, high] with low < high',
+    'an intensity, or [low, high] with low < high',
     readIntensity,
     {
       default: 'auto',

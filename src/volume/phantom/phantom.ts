@@ -1,6 +1,6 @@
 import { Random } from '../../random';
 import { affineOf } from '../affine';
-import { checkShape, checkSpacing, type Vec3 } from '../vec3';
+import { checkShape, checkSpacing, type Size, type Vec3 } from '../vec3';
 import { Volume } from '../volume';
 import {
   air,
@@ -17,12 +17,12 @@ import { type Branch, emboli, growTree, type Root } from './arteries';
 import { Canvas, type Tube } from './canvas';
 
 export interface PhantomOptions {
-  /** Voxels along x, y and z. */
-  readonly shape: readonly number[];
+  /** Voxels along x, y and z, or one number for all. */
+  readonly shape: Size;
   /** Another seed is another patient's vessels, clots and noise. Default 0. */
   readonly seed?: number;
   /** Voxel size in mm; by default the whole is 360 x 360 x 300 mm. */
-  readonly spacing?: readonly number[];
+  readonly spacing?: Size;
 }
 
 const thinnestVessel = 0.6; // mm, radius

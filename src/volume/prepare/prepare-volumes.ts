@@ -103,9 +103,9 @@ async function unchangedRecord({
   if (record.source.bytes !== state.bytes) return undefined;
   if (touched && record.source.sha256 !== (await checksum(source))) return undefined;
   if (!isSound(folder, record)) return undefined;
-  // The window is an attribute and not in the voxels, so another one rewrites a small file alone.
-  const window = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
-  const current = { ...record, source: { ...record.source, ...state }, intensity: window };
+  // The intensity is an attribute and not in the voxels, so another one rewrites only a small file.
+  const resolved = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
+  const current = { ...record, source: { ...record.source, ...state }, intensity: resolved };
   if (!same(current, record)) writeJson(path, groupMetadata(current));
   return current;
 }

@@ -6,8 +6,8 @@ import type { IntensitySpec } from '../intensity';
 import { isUnfinished, storedIndex, writeRoot } from '../store/dataset-index';
 import { removeUnfinished } from '../store/files';
 import type { LeftOut, SplitName } from '../store/format';
-import type { Vec3 } from '../vec3';
-import type { BaselineView } from '../view';
+import type { Size } from '../vec3';
+import type { GivenView } from '../view';
 import { lockStore } from './lock';
 import { planPreparation } from './plan';
 import { prepareVolumes } from './prepare-volumes';
@@ -18,7 +18,7 @@ export interface PrepareOptions extends LongCall {
   /** How values become the model's; default 'auto', by each volume. Voxels are stored as the files have them. */
   readonly intensity?: IntensitySpec;
   /** Resample (trilinear) to this voxel size in mm, or leave out to keep the files' own. */
-  readonly spacing?: Vec3;
+  readonly spacing?: Size;
   /** Before resampling, filter axes that lose voxels with a gaussian, as scikit-image and MONAI do; default true. */
   readonly antialias?: boolean;
   /** Turn every volume to RAS+ first. */
@@ -28,7 +28,7 @@ export interface PrepareOptions extends LongCall {
   /** Which component of complex or colour voxels: real, imaginary, red, green, blue, alpha. */
   readonly channel?: string;
   /** A smaller view stored beside each volume, for a model that sees all of it at once. */
-  readonly baseline?: BaselineView;
+  readonly baseline?: GivenView;
   /** Parts of the patients for train, validation and test; default 0.8, 0.1, 0.1. */
   readonly split?: readonly [number, number, number];
   /** Draws the split; default 0. */

@@ -4,7 +4,7 @@ import type { LongCall } from '../../progress';
 import type { Affine } from '../affine';
 import type { StoredType } from '../datatypes';
 import type { Intensity } from '../intensity';
-import { checkShape, eachAxis, type Vec3, voxelCount } from '../vec3';
+import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../vec3';
 import { Volume } from '../volume';
 import type { Box } from './chunk-decoder';
 import type { ImageRecord, IndexEntry, SplitName } from './format';
@@ -49,9 +49,9 @@ export class StoredImage {
    * @throws InvalidArgument if start or size are not whole numbers; UnreadableFile if the dataset is damaged; the
    *   signal's reason on abort
    */
-  async readPatch(start: Vec3, size: Vec3, options: ReadPatchOptions = {}): Promise<Float32Array> {
+  async readPatch(start: Vec3, given: Size, options: ReadPatchOptions = {}): Promise<Float32Array> {
     options.signal?.throwIfAborted();
-    checkShape('size', size);
+    const size = checkShape('size', given);
     if (!(start.length === 3 && start.every(Number.isSafeInteger)))
       throw new InvalidArgument('start', 'three whole numbers, [x, y, z]', start);
     const clamp = (voxel: number, axis: 0 | 1 | 2) => Math.min(Math.max(voxel, 0), this.shape[axis] - 1);

@@ -69,7 +69,7 @@ describe('a run that is resumed', { timeout: 240_000 }, () => {
     const run = await finished({ data: output, workers: 1 });
     await prepare('lung');
     await expect((await run.resume({ steps: 8 })).done).rejects.toThrow(
-      /window of .* ctpa \[-200, 500\] -> lung \[-1350, 150\]/,
+      /intensity of .* ctpa \[-200, 500\] -> lung \[-1350, 150\]/,
     );
   });
 

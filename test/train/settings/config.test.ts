@@ -48,6 +48,24 @@ describe('config', () => {
     expect(config.ranks).toBe(4);
   });
 
+  it('takes one number for a size of three, and gives three', () => {
+    const model = { downsample: 2 };
+    const view = { shape: 24, how: 'crop' } as const;
+    expect(resolveConfig({ data, patch: 16, model, view })).toMatchObject({
+      patch: [16, 16, 16],
+      stride: [12, 12, 12],
+      model: { downsample: [2, 2, 2] },
+      view: { shape: [24, 24, 24], how: 'crop' },
+    });
+    expect(resolveConfig({ data, patch: [16, 16, 8], stride: 8 }).stride).toEqual([8, 8, 8]);
+  });
+
+  it('says an option of a quantiser is refused with another one', () => {
+    expect(problemsOf({ model: { quantiser: 'fsq', cosine: true } })).toMatchObject([
+      { key: 'model.cosine', expected: 'nothing: only ema has it' },
+    ]);
+  });
+
   it('epochs take the place of the steps of the preset, not of one asked for', () => {
     expect(resolveConfig({ data, epochs: 3 })).toMatchObject({ epochs: 3 });
     expect(resolveConfig({ data, epochs: 3 }).steps).toBeUndefined();

@@ -93,8 +93,8 @@ describe('the phantom', () => {
   });
 
   it('refuses what is no shape', () => {
-    expect(() => phantom({ shape: [64, 64] })).toThrow('three whole numbers');
-    expect(() => phantom({ shape: [64, 64, 0] })).toThrow('three whole numbers');
+    expect(() => phantom({ shape: [64, 64] })).toThrow('a whole number above 0, or three');
+    expect(() => phantom({ shape: [64, 64, 0] })).toThrow('a whole number above 0, or three');
   });
 });
 

@@ -147,7 +147,9 @@ describe('prepareDataset', () => {
     const output = join(folder(), 'nothing');
     writeFileSync(bad, 'x');
     await expect(prepareDataset(inputs(), output, { split: [1, 1, 1] })).rejects.toThrow(InvalidArgument);
-    await expect(prepareDataset(inputs(), output, { intensity: 'bone' as 'lung' })).rejects.toThrow(/window/);
+    await expect(prepareDataset(inputs(), output, { intensity: 'bone' as 'lung' })).rejects.toThrow(
+      /an intensity/,
+    );
     await expect(prepareDataset(inputs(), output, { spacing: [1, 0, 1] })).rejects.toThrow(/spacing/);
     expect(existsSync(output)).toBe(false);
     await expect(prepareDataset(bad, output)).rejects.toThrow(UnreadableFile);
@@ -248,7 +250,7 @@ describe('patchwise prepare', () => {
 
   it('prints one JSON value, its progress beside it; 1 for work that fails, 2 for wrong usage', async () => {
     const output = join(folder(), 'cli');
-    const baseline = ['--baseline', '24,24,16:crop', '--spacing', '3', '--window', '-200,500'];
+    const baseline = ['--baseline', '24,24,16:crop', '--spacing', '3', '--intensity', '-200,500'];
     const { code, stdout, stderr } = await patchwise(
       inputs(),
       output,
