@@ -1,4 +1,4 @@
-import { blendPatches, blendSlabs, extractPatch, type Patch, planGrid, VoxelMemory } from '../src/index';
+import { blend, blendSlabs, extractPatch, type Patch, planGrid, VoxelMemory } from '../src/index';
 import { measureCall } from './side';
 
 /**
@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   }
   const options = { window: 'gaussian', threads: Number(threads), reuse: true, memory } as const;
   const measured = await measureCall(async () => {
-    if (to === 'array') return blendPatches(grid, network, options);
+    if (to === 'array') return blend(grid, network, options);
     let planes = 0;
     for await (const slab of blendSlabs(grid, network, options)) planes += slab.depth;
     return planes;

@@ -9,7 +9,7 @@
  * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 2, steps: 20 }); // returns at once
  * run.live(); // a figure that keeps moving
  * await run.done;
- * const { linear, gaussian } = await pw.reconstructWindows(run, ct, { windows: ['linear', 'gaussian'] });
+ * const { linear, gaussian } = await pw.reconstruct(run, ct, { windows: ['linear', 'gaussian'] });
  * pw.compareVolumes(ct, { linear, gaussian });
  * ```
  *
@@ -18,7 +18,7 @@
  */
 export { Codes, type CodesGeometry, type CodesInit, type CodesModel } from './codes/codes';
 export { type EncodedCohort, type EncodedRow, encodeFiles } from './codes/cohort';
-export { type DecodeOptions, decode, decodeToFile } from './codes/decode';
+export { type DecodeOptions, decode } from './codes/decode';
 export { type EncodeOptions, encode } from './codes/encode';
 export { readCodes, writeCodes } from './codes/file';
 export type { BackendName, Precision } from './compute/contract/backend';
@@ -75,17 +75,6 @@ export {
   runFrame,
 } from './evaluate/frames';
 export { type PairedDifference, pairedDifference } from './evaluate/paired';
-export {
-  type Blending,
-  type ModelSource,
-  type ReconstructOptions,
-  reconstruct,
-  reconstructBlends,
-  reconstructToDataset,
-  reconstructToFile,
-  reconstructWindows,
-} from './evaluate/reconstruct';
-export { Reconstruction, type ReconstructionDetails } from './evaluate/reconstruction';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
 export { type DistanceOptions, type DistanceRow, qualityByDistance } from './fidelity/border-distance';
@@ -114,14 +103,14 @@ export type { Checkpointing } from './model/tensor-layers';
 export { version } from './package';
 export {
   type BlendOptions,
-  blendPatches,
+  blend,
   blendSlabs,
   type Patch,
   type Patches,
   type PatchSource,
   type Slab,
+  type SlabOptions,
 } from './patch/blend';
-export { type BlendToFileOptions, blendToFile } from './patch/blend-file';
 export {
   type ExtractOptions,
   extractPatch,
@@ -131,6 +120,7 @@ export {
 } from './patch/extract';
 export { type Grid, type GridLayout, type GridOptions, planGrid } from './patch/grid';
 export { type PatchSelection, selectForeground } from './patch/select';
+export type { DatasetSink, FileSink, Sink, Written } from './patch/sink';
 export { patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
 export { Figure } from './plot/base/figure';
 export { Table } from './plot/base/table';
@@ -149,6 +139,9 @@ export { rankTimesFigure } from './plot/run/rank-times';
 export { volumeFigure } from './plot/volume/figure';
 export { gridFigure } from './plot/volume/grid';
 export type { LongCall, Progress } from './progress';
+export type { ModelSource } from './reconstruct/pass';
+export { type Blending, type ReconstructOptions, reconstruct, type Windows } from './reconstruct/reconstruct';
+export { Reconstruction, type ReconstructionDetails } from './reconstruct/reconstruction';
 export type { CollectiveName } from './train/collective/connect';
 export { type HeldOut, heldOut } from './train/data/held-out';
 export {

@@ -35,6 +35,7 @@ const flow = [
   'compute',
   'model',
   'train',
+  'reconstruct',
   'evaluate',
   'codes',
   'interchange',

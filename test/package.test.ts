@@ -64,7 +64,7 @@ export const path: string = compiledFile('src', 'cli.js');
 export const grid: pw.Grid = pw.planGrid([64, 64, 76], { patch: [32, 32, 16] });
 export const psnr: number = pw.psnr(new Float32Array(8), new Float32Array(8), { dataRange: 2 });
 export async function main(run: pw.Run, ct: pw.Volume): Promise<number | undefined> {
-  const { linear } = await pw.reconstructWindows(run, ct, { windows: ['linear', 'gaussian'] });
+  const { linear } = await pw.reconstruct(run, ct, { windows: ['linear', 'gaussian'] });
   for await (const record of run.metrics()) if (record.split === 'validation') return record.psnr;
   return linear.perplexity + ct.view().get(0, 0, 0);
 }

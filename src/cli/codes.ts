@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import {
-  decodeToFile,
+  decode,
   type EncodedCohort,
   type EncodedRow,
   encodeFiles,
@@ -12,7 +12,7 @@ import {
 } from '../index';
 import { chooseCheckpoint } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
-import { fileToRead, fileToWrite, folderToWrite } from './paths';
+import { fileOrDataset, fileToRead, folderToWrite } from './paths';
 import {
   answer,
   columns,
@@ -67,7 +67,11 @@ export function addCodes(program: Command): void {
     .command('decode')
     .description('the volume of codes, as `reconstruct` would make it of the original')
     .argument('<codes>', 'an .npz file of encode', fileToRead('an .npz file of encode'))
-    .argument('<output>', 'where to write: .nii or .nii.gz', fileToWrite('a NIfTI file'))
+    .argument(
+      '<output>',
+      'where to write: .nii or .nii.gz, or the folder of a dataset to add it to',
+      fileOrDataset,
+    )
     .option('--model <run>', 'run or checkpoint, if it is no longer where it was')
     .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
     .option(
@@ -78,10 +82,10 @@ export function addCodes(program: Command): void {
     .option('--json', 'print one JSON value')
     .action(async (file: string, output: string, { json, ...options }: DecodeCommandOptions) => {
       const codes = await readCodes(file);
-      await decodeToFile(codes, output, { ...options, ...interruptible('decode') });
+      const { path } = await decode(codes, { ...options, to: output, ...interruptible('decode') });
       const checkpoint = await chooseCheckpoint(options.model ?? codes.model.checkpoint);
-      answer(json, { output, patches: codes.grid.patches, checkpoint }, () => [
-        `wrote ${output}`,
+      answer(json, { output: path, patches: codes.grid.patches, checkpoint }, () => [
+        `wrote ${path}`,
         modelLine(checkpoint),
       ]);
     });

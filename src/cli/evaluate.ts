@@ -1,20 +1,16 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
   evaluateFiles,
   type IntensitySpec,
-  InvalidArgument,
   readVolume,
-  reconstructToDataset,
-  reconstructToFile,
+  reconstruct,
   type Size,
   type WindowName,
   windowNames,
 } from '../index';
-import { evaluationTables, isDataset, type MirrorAxis, mirrorAxes } from '../internal';
+import { evaluationTables, type MirrorAxis, mirrorAxes } from '../internal';
 import { checkpointOption, modelLine } from './checkpoint';
-import { fileToWrite, folderToWrite } from './paths';
+import { fileOrDataset } from './paths';
 import {
   answer,
   interruptible,
@@ -25,11 +21,6 @@ import {
   parseWhole,
   tellLeftOut,
 } from './terminal';
-
-const niftiNames = /\.(nii|hdr|img)(\.gz)?$/i;
-
-/** Who names one of these wants a file of that format, and not a dataset in a folder of that name. */
-const otherFormats = /\.(mha|mhd|nrrd|nhdr|mnc|mgz|dcm|h5|npy|npz|txt|json|csv|png|jpe?g|tiff?|zip|tar|gz)$/i;
 
 export function addEvaluate(program: Command): void {
   modelOptions(
@@ -47,14 +38,10 @@ export function addEvaluate(program: Command): void {
   ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
     const { canonical, index, channel, json, ...rest } = options;
     const volume = await readVolume(file, { canonical, index, channel });
-    const settings = { ...rest, ...interruptible('reconstruct') };
-    const toFile = niftiNames.test(output);
-    const { window, grid, seconds, checkpoint, ...more } = toFile
-      ? await reconstructToFile(run, volume, output, settings)
-      : await reconstructToDataset(run, volume, output, settings);
-    const place = 'name' in more ? join(output, `${more.name}`) : output;
-    answer(json, { output: place, window, patches: grid.patches, seconds, checkpoint }, () => [
-      `wrote ${place}`,
+    const settings = { ...rest, to: output, ...interruptible('reconstruct') };
+    const { path, window, grid, seconds, checkpoint } = await reconstruct(run, volume, settings);
+    answer(json, { output: path, window, patches: grid.patches, seconds, checkpoint }, () => [
+      `wrote ${path}`,
       modelLine(checkpoint),
     ]);
   });
@@ -83,17 +70,6 @@ export function addEvaluate(program: Command): void {
         .join('\n\n'),
     );
   });
-}
-
-/** Where a reconstruction goes. */
-function fileOrDataset(path: string): string {
-  if (niftiNames.test(path)) return fileToWrite('a NIfTI file')(path);
-  const expected = 'a .nii or .nii.gz file, or the folder of a dataset';
-  if (otherFormats.test(path)) throw new InvalidArgument('output', expected, path);
-  folderToWrite(expected)(path);
-  if (existsSync(path) && readdirSync(path).length > 0 && !isDataset(path))
-    throw new InvalidArgument('output', `${expected}, but this folder holds something else`, path);
-  return path;
 }
 
 /** The options that both commands share. */

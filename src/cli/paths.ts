@@ -2,9 +2,10 @@
  * What a command finds where a path of its points to. Paths are looked at before the command begins, so that a wrong
  * one leaves nothing half done. What a file holds is for its reader to say.
  */
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InvalidArgument } from '../index';
+import { isDataset, sinkOf } from '../internal';
 
 type Check = (path: string) => string;
 
@@ -47,6 +48,16 @@ export function folderToWrite(what: string): Check {
     if (kindAt(path) === 'file') throw refused(path, `${what}, but a file is there; give another place`);
     return belowFolder(path, what);
   };
+}
+
+/** A NIfTI file to write, or the folder of a dataset to add a volume to. */
+export function fileOrDataset(path: string): string {
+  if ('file' in sinkOf(path)) return fileToWrite('a NIfTI file')(path);
+  const what = 'a .nii or .nii.gz file, or the folder of a dataset';
+  folderToWrite(what)(path);
+  if (kindAt(path) === 'folder' && readdirSync(path).length > 0 && !isDataset(path))
+    throw refused(path, `${what}, but this folder holds something else`);
+  return path;
 }
 
 /** Of arguments and options that take several paths. */

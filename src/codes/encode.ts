@@ -1,8 +1,8 @@
-import { decodePatches } from '../evaluate/decoder-pool';
-import { type ModelSource, type Pass, type PassOptions, patchesOf, planPass } from '../evaluate/pass';
 import { codeCount } from '../model/quantisers/registry';
 import { latentsOf } from '../model/supply';
 import type { LongCall } from '../progress';
+import { passPatches } from '../reconstruct/model-threads';
+import { type ModelSource, type Pass, type PassOptions, patchesOf, planPass } from '../reconstruct/pass';
 import type { Volume } from '../volume/volume';
 import { Codes, type CodesGeometry, codesArray, putPatch } from './codes';
 
@@ -23,8 +23,8 @@ export interface EncodedPatch {
 }
 
 /**
- * A volume as the codes of a trained model, patch by patch: `decode` makes the reconstruction of them. Memory above
- * the volume's is that of the codes and of the patches under way.
+ * Encodes a volume to the codes of a trained model, patch by patch; `decode` makes the reconstruction of them. Needs
+ * memory for the codes and the patches under way, beside the volume's.
  *
  * @throws InvalidArgument for a model without a checkpoint, or options that do not fit it; the signal's reason on abort
  */
@@ -34,13 +34,13 @@ export async function encode(
   options: EncodeOptions = {},
 ): Promise<Codes> {
   const pass = await planPass(model, volume, options);
-  const { config, grid, state } = pass;
+  const { config, grid, state, setup } = pass;
   const { downsample, codes, codeDim, quantiser = 'ema' } = config.model;
   const codebooks = codeCount(config.model) / codes;
   const perPatch = latentsOf(config.model, grid.patch);
   const data = codesArray(grid.patches * perPatch * codebooks, codes);
   const latents = options.latents ? new Float32Array(grid.patches * perPatch * codeDim) : undefined;
-  for await (const patch of encodedPatches(pass, options)) {
+  for await (const patch of encodedPatches(pass, volume, options)) {
     putPatch(data, patch.index, patch.codes, { codes, codebooks });
     latents?.set(patch.latents!, patch.index * perPatch * codeDim);
   }
@@ -50,41 +50,38 @@ export async function encode(
     patch: grid.patch,
     stride: grid.stride,
     geometry: geometryOf(volume, pass),
-    intensity: pass.intensity,
+    intensity: setup.intensity,
     model: {
-      checkpoint: pass.checkpoint.dir,
+      checkpoint: setup.checkpoint,
       sha256: state.files['model.safetensors']!.sha256,
-      use: pass.use,
+      use: setup.use,
       ...{ quantiser, codes, codebooks, downsample },
     },
   });
 }
 
 /**
- * The same, a patch at a time, for whoever has no room for all of them: with `latents` a volume's are larger than
- * itself. Patches come in the grid's order.
+ * The same, one patch at a time in the grid's order. With `latents` the patches together need more memory than the volume.
  */
 export async function* encodePatches(
   model: ModelSource,
   volume: Volume,
   options: EncodeOptions = {},
 ): AsyncGenerator<EncodedPatch> {
-  yield* encodedPatches(await planPass(model, volume, options), options);
+  yield* encodedPatches(await planPass(model, volume, options), volume, options);
 }
 
-async function* encodedPatches(pass: Pass, options: EncodeOptions): AsyncGenerator<EncodedPatch> {
-  const { use, backend, intensity, grid, seen } = pass;
-  const checkpoint = pass.checkpoint.dir;
-  const setup = { work: 'encode', latents: options.latents, checkpoint, use, backend, intensity } as const;
-  let done = 0;
-  const patches = decodePatches({ ...setup, patch: grid.patch, mirror: [] }, patchesOf(seen, grid), options);
-  for await (const { index, data, latents } of patches) {
-    yield { index, codes: data, latents };
-    options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
-  }
+async function* encodedPatches(
+  { setup, grid, view }: Pass,
+  volume: Volume,
+  options: EncodeOptions,
+): AsyncGenerator<EncodedPatch> {
+  const work = { ...setup, work: 'encode', latents: options.latents } as const;
+  const patches = passPatches(work, patchesOf(view ?? volume, grid), grid.patches, options);
+  for await (const { index, data, latents } of patches) yield { index, codes: data, latents };
 }
 
-function geometryOf(volume: Volume, { seen }: Pass): CodesGeometry {
+function geometryOf(volume: Volume, { view }: Pass): CodesGeometry {
   const place = ({ shape, spacing, affine }: Volume) => ({ shape, spacing, affine });
-  return { ...place(volume), source: volume.source, ...(seen !== volume && { seen: place(seen) }) };
+  return { ...place(volume), source: volume.source, ...(view && { seen: place(view) }) };
 }

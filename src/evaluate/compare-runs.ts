@@ -2,6 +2,9 @@ import { InvalidArgument } from '../errors';
 import type { GridOptions } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
+import { chooseCheckpoint } from '../reconstruct/pass';
+import { type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct';
+import type { Reconstruction } from '../reconstruct/reconstruction';
 import { heldOut } from '../train/data/held-out';
 import { isPhantom, parsePhantom } from '../train/data/loader';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
@@ -24,9 +27,6 @@ import {
   withoutErrors,
 } from './evaluate';
 import { type PairedDifference, pairedDifference } from './paired';
-import { chooseCheckpoint } from './pass';
-import { type ReconstructOptions, reconstruct } from './reconstruct';
-import type { Reconstruction } from './reconstruction';
 import { type Measured, notesOnPatients, notesOnSeen, seenBy } from './seen';
 import { type TrainingFigures, trainingFigures } from './training-figures';
 

@@ -6,9 +6,9 @@ import { type SeamEnergyOptions, seamEnergy, seamProfile } from '../fidelity/sea
 import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
+import { Reconstruction } from '../reconstruct/reconstruction';
 import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
-import { Reconstruction } from './reconstruction';
 
 /** How far one candidate is from the reference. */
 export interface ComparisonRow {
@@ -73,7 +73,7 @@ export class Comparison {
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
  * const [run] = await pw.listRuns();
- * const { linear, gaussian } = await pw.reconstructWindows(run!, ct, { windows: ['linear', 'gaussian'] });
+ * const { linear, gaussian } = await pw.reconstruct(run!, ct, { windows: ['linear', 'gaussian'] });
  * pw.compareVolumes(ct, { linear, gaussian }); // shows slices, differences, seam profiles, metrics
  * ```
  * @throws InvalidArgument where there is no candidate or one has another shape.

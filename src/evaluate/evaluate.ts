@@ -1,6 +1,8 @@
 import { InvalidArgument } from '../errors';
 import { perplexity, usage } from '../model/codebook';
 import type { WindowName } from '../patch/windows';
+import { chooseCheckpoint, type ModelSource } from '../reconstruct/pass';
+import { type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct';
 import { type RunSide, sidesOf } from '../train/data/sides';
 import { readState } from '../train/record/checkpoint';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
@@ -9,8 +11,6 @@ import type { LeftOut } from '../volume/store/format';
 import { namedOnce, noneReadable, readCohort } from './cohort';
 import { type ComparisonRow, compareVolumes } from './compare';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
-import { chooseCheckpoint } from './pass';
-import { type ModelSource, type ReconstructOptions, reconstructWindows } from './reconstruct';
 
 export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
   /** Default `linear` and `gaussian`. */
@@ -59,7 +59,7 @@ export interface Evaluation {
 
 /**
  * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. A file
- * that cannot be read is left out with its reason. Errors are those of `reconstructWindows`; UnreadableFile where no
+ * that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile where no
  * file could be read.
  *
  * ```ts
@@ -87,7 +87,7 @@ export async function evaluateFiles(
     read: () => readVolume(file, { canonical, index, channel, signal }),
   }));
   for await (const { source, volume, onProgress } of readCohort(sources, leftOut, options.onProgress)) {
-    const candidates = await reconstructWindows(checkpoint.dir, volume, { ...options, windows, onProgress });
+    const candidates = await reconstruct(checkpoint.dir, volume, { ...options, windows, onProgress });
     // One pass made all windows, so any of them has the volume's codes.
     candidates[windows[0]!].codeCounts.forEach((count, code) => {
       counts[code] = (counts[code] ?? 0) + count;

@@ -1,8 +1,9 @@
 import { InvalidArgument } from '../errors';
 import type { WindowName } from '../patch/windows';
+import type { ModelSource } from '../reconstruct/pass';
+import { type Blending, type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct';
 import type { Volume } from '../volume/volume';
 import { type ComparisonRow, compareVolumes } from './compare';
-import { type Blending, type ModelSource, type ReconstructOptions, reconstructBlends } from './reconstruct';
 
 export interface SweepOptions extends Omit<ReconstructOptions, 'stride' | 'overlap'> {
   /** Overlaps of neighbouring patches, as fractions of the patch. */
@@ -25,7 +26,7 @@ export interface SweepRow extends ComparisonRow {
 
 /**
  * Blends one volume in every way: each overlap takes one pass through the model, whose patches are then blended with
- * every window and every sigma. Errors are those of `reconstructBlends`.
+ * every window and every sigma. Errors are those of `reconstruct`.
  */
 export async function sweepBlending(
   model: ModelSource,
@@ -40,10 +41,10 @@ export async function sweepBlending(
   };
   const rows: SweepRow[] = [];
   for (const [i, overlap] of overlaps.entries()) {
-    const made = await reconstructBlends(model, volume, {
+    const made = await reconstruct(model, volume, {
       ...rest,
       overlap,
-      blends,
+      windows: blends,
       onProgress: ({ done, total, what }) =>
         onProgress?.({ done: i * total + done, total: overlaps.length * total, what }),
     });

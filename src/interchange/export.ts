@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { replaceFile, replaceFileBy, writeTo } from '../atomic-file';
-import type { ModelSource, PassOptions } from '../evaluate/pass';
 import { makeFolder } from '../make-folder';
 import type { ModelConfig } from '../model/config';
 import { decode } from '../model/decoder';
 import { encode } from '../model/encoder';
 import { codeCount } from '../model/quantisers/registry';
 import { version } from '../package';
+import type { ModelSource, PassOptions } from '../reconstruct/pass';
 import { writeSafetensors } from '../safetensors';
 import { OnnxGraph } from './onnx/graph';
 import { OnnxLayers } from './onnx/layers';

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { chooseCheckpoint, type ModelSource, type PassOptions } from '../evaluate/pass';
 import type { ModelConfig } from '../model/config';
 import { createQuantiser } from '../model/quantisers/registry';
 import { weightShapes } from '../model/weight-shapes';
+import { chooseCheckpoint, type ModelSource, type PassOptions } from '../reconstruct/pass';
 import type { StoredTensor } from '../safetensors';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
 import { usedModel } from '../train/record/used-model';

@@ -2,9 +2,12 @@ import { InvalidArgument } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
 import type { Vec3 } from '../volume/vec3';
+import type { VolumePlace } from '../volume/volume';
 import { clip, expectLength } from './extract';
 import { type Grid, patchPlace } from './grid';
-import { type SlabBuffer, SlabBuffers } from './slab-buffer';
+import { SimdBuffers } from './simd-buffers';
+import { type Sink, type Written, writeTo } from './sink';
+import { type BufferPlan, PlainBuffers, type SlabBuffer, type SlabBuffers } from './slab-buffer';
 import { planSlabs, type SlabPlan } from './slabs';
 import { axisWindows, type WindowName, type WindowOptions } from './windows';
 
@@ -14,7 +17,7 @@ export interface Patch {
   readonly data: Float32Array;
 }
 
-/** Finished planes of a volume, `[depth, y, x, channels]`, from plane z on; the array is the taker's to keep. */
+/** Finished planes of a volume, `[depth, y, x, channels]`, from plane z on. */
 export interface Slab {
   readonly z: number;
   readonly depth: number;
@@ -26,77 +29,121 @@ export interface BlendOptions extends LongCall, WindowOptions {
   readonly window?: WindowName;
   /** Values of a voxel, running fastest; default 1. */
   readonly channels?: number;
-  /** Patches that will not come; each counts as a patch of nothing but `fill`. */
+  /** Patches that will not come; each counts as a patch filled with `fill`. */
   readonly skip?: Iterable<number>;
   /** The value of skipped patches and of voxels outside the mask; default 0. */
   readonly fill?: number;
-  /** One value a voxel of the volume; where it is 0 the output is `fill`. */
+  /** One value for each voxel of the volume; where it is 0 the output is `fill`. */
   readonly mask?: Uint8Array;
-  /** Give slabs in ascending z, kept back until then; otherwise each comes as soon as it is final. */
-  readonly ordered?: boolean;
-  /** Lend a slab's array only until the next slab is asked for: no copy, and less memory. */
-  readonly reuse?: boolean;
   /** How many threads blend, this one included, in WebAssembly; default 1. 0 blends in plain JavaScript. */
   readonly threads?: number;
-  /** Blend in this memory. In that of the volume, patches that are cut into `room()` come sooner. */
+  /** Blend in this memory. If it is that of the volume, cutting patches into `room()` is faster. */
   readonly memory?: VoxelMemory;
 }
 
-/** Slabs are cut to about this many bytes, so that what waits to be read stays small beside what is being blended. */
+export interface SlabOptions extends BlendOptions {
+  /** Give slabs in ascending z; otherwise each comes as soon as it is final. */
+  readonly ordered?: boolean;
+  /** Lend a slab's array only until the next slab is asked for, which saves a copy; otherwise it may be kept. */
+  readonly reuse?: boolean;
+}
+
+/** Slabs are cut to about this many bytes, so that a finished slab is small beside those being blended. */
 const SLAB_BYTES = 2 ** 24;
 
 /** Patches in any order, from memory or as they are computed. */
 export type Patches = AsyncIterable<Patch> | Iterable<Patch>;
 
 /**
- * A source of patches that writes them where the blender reads them, which saves a copy: `room()` gives the array for
- * the next patch; what an earlier call gave is not to be touched any more.
+ * A source that writes patches where the blender reads them, which saves a copy: `room()` gives the array for the next
+ * patch. Arrays of earlier calls must not be touched any more.
  */
 export type PatchSource = (room: () => Float32Array) => Patches;
 
 /**
- * Blends the patches of a grid to a volume, slab by slab. A slab comes out as soon as the last patch that covers it
- * has come in, so in the grid's order memory is that of one patch's depth of planes, however deep the volume is.
- * A patch's array is not kept after the next one is asked for.
+ * Blends the patches of a grid to slabs of the volume. A slab comes out as soon as the last patch that covers it has
+ * come in, so for patches in the grid's order the memory is that of one patch's depth of planes, however deep the
+ * volume is. A patch's array is not kept after the next one is asked for.
  *
  * @throws InvalidArgument for a patch that is not of the grid, comes twice or has another size, and at the end of
- * `patches` when some are missing.
+ * `patches` if some are missing.
  */
 export async function* blendSlabs(
   grid: Grid,
   patches: Patches | PatchSource,
-  options: BlendOptions = {},
+  options: SlabOptions = {},
 ): AsyncGenerator<Slab, void, undefined> {
-  const blend = new Blend(grid, options, typeof patches === 'function');
+  const blending = new Blend(grid, options, typeof patches === 'function');
   try {
     let done = 0;
     const arrived = (): void => options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
     for (const index of options.skip ?? []) {
       options.signal?.throwIfAborted();
-      yield* blend.add(index, undefined);
+      yield* blending.add(index, undefined);
       arrived();
     }
-    const source = typeof patches === 'function' ? patches(() => blend.room()) : patches;
+    const source = typeof patches === 'function' ? patches(() => blending.buffers.room()) : patches;
     for await (const { index, data } of source) {
       options.signal?.throwIfAborted();
-      yield* blend.add(index, data);
+      yield* blending.add(index, data);
       arrived();
     }
-    blend.finish();
+    blending.finish();
   } finally {
-    blend.end();
+    blending.buffers.end();
   }
 }
 
-/** Blends the patches of a grid to one array, `[z, y, x, channels]`. Errors are those of `blendSlabs`. */
-export async function blendPatches(
+/**
+ * Blends the patches of a grid to one array, `[z, y, x, channels]`, or with `to` straight into a NIfTI file or a
+ * dataset, slab by slab.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const grid = pw.planGrid(ct.shape, { patch: [32, 32, 16] });
+ * const data = await pw.blend(grid, pw.extractPatches(ct.data, grid), { window: 'hann' });
+ * await pw.blend(grid, pw.extractPatches(ct.data, grid), { to: 'blended.nii.gz', like: ct });
+ * ```
+ * @param options.out the array to blend to; default: a new one
+ * @param options.like where the volume is in the patient: a Volume of the grid's size, or its place alone
+ * @throws InvalidArgument as `blendSlabs`, and for a place of another size; errors of `writeSlabs` and
+ * `writeDatasetVolume`
+ */
+export async function blend(
   grid: Grid,
   patches: Patches | PatchSource,
-  options: BlendOptions & { readonly out?: Float32Array } = {},
-): Promise<Float32Array> {
-  const plane = grid.volume[0] * grid.volume[1] * (options.channels ?? 1);
-  const volume = options.out ?? new Float32Array(plane * grid.volume[2]);
-  expectLength('out', volume, plane * grid.volume[2], 'the volume of the grid');
+  options: Omit<BlendOptions, 'channels'> & { readonly to: Sink; readonly like: VolumePlace },
+): Promise<Written>;
+export async function blend(
+  grid: Grid,
+  patches: Patches | PatchSource,
+  options?: BlendOptions & { readonly out?: Float32Array },
+): Promise<Float32Array>;
+export async function blend(
+  grid: Grid,
+  patches: Patches | PatchSource,
+  options: BlendOptions & {
+    readonly out?: Float32Array;
+    readonly to?: Sink;
+    readonly like?: VolumePlace;
+  } = {},
+): Promise<Float32Array | Written> {
+  const { to, like, signal } = options;
+  const [vx, vy, vz] = grid.volume;
+  if (to !== undefined) {
+    if (!like || like.shape.some((size, axis) => size !== grid.volume[axis]))
+      throw new InvalidArgument(
+        'like',
+        `a place of the grid's size, ${grid.volume.join(' x ')}`,
+        like?.shape,
+      );
+    return writeTo(to, like, blendSlabs(grid, patches, { ...options, ordered: true, reuse: true }), {
+      signal,
+    });
+  }
+  const plane = vx * vy * (options.channels ?? 1);
+  const volume = options.out ?? new Float32Array(plane * vz);
+  expectLength('out', volume, plane * vz, 'the volume of the grid');
   const slabs = blendSlabs(grid, patches, { ...options, reuse: true });
   for await (const slab of slabs) volume.set(slab.data, slab.z * plane);
   return volume;
@@ -109,7 +156,7 @@ class Blend {
   private readonly waiting: number[];
   private readonly arrived: Uint8Array;
   private readonly windows;
-  private readonly buffers: SlabBuffers;
+  readonly buffers: SlabBuffers;
   private readonly channels: number;
   private readonly fill: number;
   /** Values of a plane of the volume. */
@@ -118,7 +165,7 @@ class Blend {
 
   constructor(
     private readonly grid: Grid,
-    private readonly options: BlendOptions,
+    private readonly options: SlabOptions,
     rooms: boolean,
   ) {
     const { channels = 1, window = 'gaussian', mask, threads = 1, memory } = options;
@@ -129,7 +176,7 @@ class Blend {
       throw new InvalidArgument('threads', 'a whole number, 0 or more', threads);
     }
     const [vx, vy, vz] = grid.volume;
-    if (mask) expectLength('mask', mask, vx * vy * vz, 'one a voxel of the volume');
+    if (mask) expectLength('mask', mask, vx * vy * vz, 'one for each voxel of the volume');
     this.channels = channels;
     this.fill = options.fill ?? 0;
     this.plane = vx * vy * channels;
@@ -137,7 +184,7 @@ class Blend {
     this.plan = planSlabs(grid, Math.max(1, Math.floor(SLAB_BYTES / (4 * this.plane))));
     const weights = { x: this.windows[0].map((w) => repeat(w, channels)), y: this.windows[1] };
     const patchPlane = grid.patch[0] * grid.patch[1] * channels;
-    this.buffers = new SlabBuffers({
+    const buffers: BufferPlan = {
       weights,
       patchPlane,
       plane: this.plane,
@@ -146,13 +193,14 @@ class Blend {
       threads,
       rooms,
       memory,
-    });
+    };
+    this.buffers = (threads > 0 ? SimdBuffers.create(buffers) : undefined) ?? new PlainBuffers(buffers);
     this.open = this.plan.map(() => undefined);
     this.waiting = this.plan.map((slab) => slab.patches);
     this.arrived = new Uint8Array(grid.patches);
   }
 
-  /** Adds a patch (a skipped one has no data) and gives the slabs that it makes final. */
+  /** Adds a patch (a skipped one has no data) and gives the slabs that this makes final. */
   *add(index: number, data: Float32Array | undefined): Generator<Slab, void, undefined> {
     const place = patchPlace(this.grid, index);
     if (this.arrived[index]) throw new InvalidArgument('patches', 'each patch once', `patch ${index} twice`);
@@ -172,22 +220,13 @@ class Blend {
     while (this.options.ordered && this.waiting[this.nextInOrder] === 0) yield* this.give(this.nextInOrder++);
   }
 
-  /** Fails where patches are missing. */
+  /** @throws InvalidArgument if patches are missing */
   finish(): void {
     const missing = this.grid.patches - this.arrived.reduce((sum, one) => sum + one, 0);
     if (missing === 0) return;
     const first = this.arrived.indexOf(0);
     const expected = `all ${this.grid.patches} patches of the grid`;
     throw new InvalidArgument('patches', expected, `${missing} missing, the first is ${first}`);
-  }
-
-  room(): Float32Array {
-    return this.buffers.room();
-  }
-
-  /** Ends the threads. */
-  end(): void {
-    this.buffers.end();
   }
 
   private accumulate(
@@ -219,7 +258,6 @@ class Blend {
         placeY: place[1],
         firstY: y0,
         weightZ: weightsZ[pz]!,
-        z: slab.z + z,
       });
     }
   }

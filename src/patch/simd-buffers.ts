@@ -1,13 +1,19 @@
 import { SimdThreads } from '../memory/simd-threads';
 import { VoxelMemory } from '../memory/voxel-memory';
 import type { AddPlane } from './loops';
-import type { BufferPlan, SlabBuffer, WeightedPlane } from './slab-buffer';
+import {
+  type BufferPlan,
+  PlainSlab,
+  type SlabBuffer,
+  type SlabBuffers,
+  type WeightedPlane,
+} from './slab-buffer';
 
 /** How many planes may wait in the places that memory has for them. */
 const PLACES = 16;
 
-/** What a blend needs of one WebAssembly memory: weights, places for planes of patches, rooms for whole ones, slabs. */
-export class SimdBuffers {
+/** Slabs in one WebAssembly memory, with the weights, places for planes of patches and rooms for whole patches. */
+export class SimdBuffers implements SlabBuffers {
   private readonly free: number[] = [];
   private readonly slabs: number[] = [];
   private readonly rooms: readonly Float32Array[];
@@ -30,7 +36,7 @@ export class SimdBuffers {
     plan.weights.y.forEach((w, i) => void memory.view(layout.weightsY[i]!, w.length).set(w));
   }
 
-  /** Undefined where memory does not suffice. */
+  /** Undefined if the memory is too small. */
   static create(plan: BufferPlan): SimdBuffers | undefined {
     const memory = plan.memory ?? new VoxelMemory();
     const layout = layOut(plan, memory);
@@ -43,12 +49,12 @@ export class SimdBuffers {
     );
   }
 
-  open(values: number): SlabBuffer | undefined {
+  open(values: number): SlabBuffer {
+    const { plane, weights } = this.plan;
     const address = this.free.pop() ?? this.newSlab();
-    if (address === undefined) return undefined;
-    const { plane } = this.plan;
-    // The last call on each plane, after which the next one adds. A plane's first patch clears it, whether the slab's
-    // memory was used before or is new: reading a new page before it is written to would have the machine map it twice.
+    if (address === undefined) return new PlainSlab(weights, values);
+    // The last call on each plane, which the next one waits for. A plane's first patch clears it even if the memory is
+    // new: reading a new page before writing to it makes the machine map the page twice.
     const last = new Int32Array(values / plane).fill(-1);
     return {
       add: (part) => {
@@ -84,8 +90,8 @@ export class SimdBuffers {
   }
 
   /**
-   * Adds to a slab and gives the call's number. `stale` is the address of the plane where it must be cleared before,
-   * `after` the call that must be done before.
+   * Adds to a slab and gives the call's number. `stale` is the address of the plane if it must be cleared first, `after`
+   * the call that must be done first.
    */
   private add(slab: number, plane: WeightedPlane, stale: number | undefined, after: number): number {
     const { toRow, fromRow, rows, width, weightZ } = plane;
@@ -114,7 +120,7 @@ export class SimdBuffers {
   private stage({ patch, from, fromRow, rows, width }: WeightedPlane, place: number): number {
     this.threads.finish(this.sentFromPlace[place]!);
     const address = this.layout.places[place]!;
-    // The rows as they lie, with what is between them: one copy is faster than one for each row.
+    // The rows with what lies between them: one copy is faster than one for each row.
     const values = patch.subarray(from, from + (rows - 1) * fromRow + width);
     this.memory.view(address, values.length).set(values);
     return address;
@@ -130,7 +136,7 @@ interface Layout {
   readonly weightsY: readonly number[];
   /** Where planes of patches wait to be added. */
   readonly places: readonly number[];
-  /** Two with threads, so that one can be written while the other is read. */
+  /** Two if there are threads, so that one is written while the other is read. */
   readonly rooms: readonly number[];
 }
 

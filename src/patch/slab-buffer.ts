@@ -1,35 +1,41 @@
 import type { VoxelMemory } from '../memory/voxel-memory';
-import { SimdBuffers } from './simd-buffers';
 
-/** A plane of a patch that is added to a plane of a slab. Lengths and offsets are in values. */
+/** A plane of a patch to add to a plane of a slab. Lengths and offsets are in values. */
 export interface WeightedPlane {
   readonly patch: Float32Array;
-  /** The first value to read and how far its rows are apart. */
+  /** The first value to read and the distance of its rows. */
   readonly from: number;
   readonly fromRow: number;
-  /** The first value of the slab to add to and how far its rows are apart. */
+  /** The first value of the slab to add to and the distance of its rows. */
   readonly to: number;
   readonly toRow: number;
-  /** What to add: `rows` rows of `width` values. */
+  /** Rows to add, and values of each. */
   readonly rows: number;
   readonly width: number;
-  /** The weights of the patch along x and y by its place, and the first of them to use. */
+  /** The patch's place along x and y, which chooses its weights, and the first of them to use. */
   readonly placeX: number;
   readonly firstX: number;
   readonly placeY: number;
   readonly firstY: number;
   readonly weightZ: number;
-  /** The plane of the volume. */
-  readonly z: number;
 }
 
 /** A slab while patches are added to it. */
 export interface SlabBuffer {
   add(plane: WeightedPlane): void;
-  /** The values so far; good until another slab is opened. */
+  /** The values so far; valid until the next slab is opened. */
   values(): Float32Array;
   /** Gives the memory to the next slab that is opened. */
   close(): void;
+}
+
+/** Opens slabs of zeros. */
+export interface SlabBuffers {
+  open(values: number): SlabBuffer;
+  /** An array for the next patch, which is added from there without a copy. What an earlier call gave may return. */
+  room(): Float32Array;
+  /** Ends the threads. */
+  end(): void;
 }
 
 /** Weights of every patch along x, each repeated for every channel, and along y. */
@@ -50,41 +56,30 @@ export interface BufferPlan {
   readonly threads: number;
   /** Whether patches are written into `room`. */
   readonly rooms: boolean;
-  /** Where to blend; a memory of its own where it is left out. */
+  /** Where to blend; default: a memory of its own. */
   readonly memory?: VoxelMemory;
 }
 
-/** Opens slabs of zeros. */
-export class SlabBuffers {
-  private readonly simd: SimdBuffers | undefined;
-  private plainRoom: Float32Array | undefined;
+/** Slabs in plain JavaScript: the reference for the fast ones. */
+export class PlainBuffers implements SlabBuffers {
+  private nextPatch: Float32Array | undefined;
 
-  constructor(private readonly plan: BufferPlan) {
-    this.simd = plan.threads > 0 ? SimdBuffers.create(plan) : undefined;
-  }
+  constructor(private readonly plan: BufferPlan) {}
 
   open(values: number): SlabBuffer {
-    return this.simd?.open(values) ?? new PlainSlab(this.plan.weights, values);
+    return new PlainSlab(this.plan.weights, values);
   }
 
-  /**
-   * An array to write a patch into, from which it is added without a copy. It may be one given before: what was in it
-   * then has been added.
-   */
   room(): Float32Array {
-    if (this.simd) return this.simd.room();
-    this.plainRoom ??= new Float32Array(this.plan.patch);
-    return this.plainRoom;
+    this.nextPatch ??= new Float32Array(this.plan.patch);
+    return this.nextPatch;
   }
 
-  /** Ends the threads. */
-  end(): void {
-    this.simd?.end();
-  }
+  end(): void {}
 }
 
-/** The plain way: for slabs that WebAssembly's 4 GiB cannot hold, and what the fast one is tested against. */
-class PlainSlab implements SlabBuffer {
+/** A slab outside WebAssembly's memory, which holds 4 GiB at most. */
+export class PlainSlab implements SlabBuffer {
   private readonly slab: Float32Array;
 
   constructor(

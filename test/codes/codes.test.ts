@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeFiles } from '../../src/codes/cohort';
-import { decode, decodeToFile } from '../../src/codes/decode';
+import { decode } from '../../src/codes/decode';
 import { encode, encodePatches } from '../../src/codes/encode';
 import { readCodes, writeCodes } from '../../src/codes/file';
 import { unpackNpz } from '../../src/codes/npz';
 import { useBackend } from '../../src/compute/use-backend';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
-import { reconstruct, reconstructToDataset } from '../../src/evaluate/reconstruct';
 import type { ModelConfig } from '../../src/model/config';
+import { reconstruct } from '../../src/reconstruct/reconstruct';
 import { phantom } from '../../src/volume/phantom/phantom';
 import { prepareDataset } from '../../src/volume/prepare/prepare';
 import { readVolume } from '../../src/volume/read';
@@ -111,9 +111,9 @@ describe('encoding', () => {
     expect(evaluated.usage).toBe(found.usage);
 
     await prepareDataset(join(input, 'b.nii'), join(folder, 'dataset'), { intensity: 'ctpa' });
-    await reconstructToDataset(checkpoints.ema!, other, join(folder, 'dataset'), {
+    await reconstruct(checkpoints.ema!, other, {
       ...options,
-      name: 'made',
+      to: { dataset: join(folder, 'dataset'), name: 'made' },
     });
     const stored = await encodeFiles(
       checkpoints.ema!,
@@ -132,7 +132,7 @@ describe('decoding', () => {
   it('writes into a file what it gives as a volume', async () => {
     const codes = await encode(checkpoints.fsq!, volume, options);
     const path = join(folder, 'decoded.nii');
-    await decodeToFile(codes, path, options);
+    await decode(codes, { ...options, to: path });
     expect((await readVolume(path)).data).toEqual((await decode(codes, options)).data);
   });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { patchBorders, seamEnergy, seamProfile } from '../../src/fidelity/seam';
-import { blendPatches } from '../../src/patch/blend';
+import { blend } from '../../src/patch/blend';
 import { extractPatches } from '../../src/patch/extract';
 import { planGrid } from '../../src/patch/grid';
 import { noise } from '../patch/volumes';
@@ -48,7 +48,7 @@ test('patches of different levels: constant blending has seams that a triangle s
     data: data.map((value) => value + index * 0.8),
   }));
   const energy = async (window: 'constant' | 'linear' | 'gaussian') =>
-    seamEnergy(await blendPatches(grid, patches, { window }), grid);
+    seamEnergy(await blend(grid, patches, { window }), grid);
   expect(await energy('constant')).toBeGreaterThan(2.5);
   expect(await energy('gaussian')).toBeLessThan(await energy('constant'));
   expect(await energy('linear')).toBeLessThan((await energy('constant')) / 2);
@@ -103,11 +103,11 @@ test('with a reference, its anatomy is divided out: the reference itself has exa
 
 test('the sawtooth is held to the middle of the patches too, where it falls from 1 to 0', async () => {
   const bright = new Float32Array(40 * 30 * 30).fill(-900).map((value, i) => value + (i % 7));
-  const blended = await blendPatches(grid, extractPatches(bright, grid), { window: 'seed-linear' });
+  const blended = await blend(grid, extractPatches(bright, grid), { window: 'seed-linear' });
   const energy = seamEnergy(blended, grid, { window: 'seed-linear', reference: bright });
   expect(energy).toBeGreaterThan(2);
   for (const window of ['constant', 'linear', 'gaussian', 'hann'] as const) {
-    const whole = await blendPatches(grid, extractPatches(bright, grid), { window });
+    const whole = await blend(grid, extractPatches(bright, grid), { window });
     expect(seamEnergy(whole, grid, { window, reference: bright })).toBeCloseTo(1, 3);
   }
 });

@@ -1,12 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  blendPatches,
-  extractPatch,
-  InvalidArgument,
-  type Patch,
-  planGrid,
-  VoxelMemory,
-} from '../../src/index';
+import { blend, extractPatch, InvalidArgument, type Patch, planGrid, VoxelMemory } from '../../src/index';
 import { ErrorSums } from '../../src/internal';
 import { SimdThreads } from '../../src/memory/simd-threads';
 import { Random } from '../../src/random';
@@ -109,11 +102,11 @@ describe('a volume in memory', () => {
       for (let index = 0; index < grid.patches; index++)
         yield { index, data: extractPatch(volume, grid, index, room()) };
     }
-    const one = await blendPatches(grid, patches, { threads: 1 });
+    const one = await blend(grid, patches, { threads: 1 });
     expect(one.every((value, i) => Math.abs(value - plain[i]!) < 1e-3)).toBe(true);
     for (const threads of [1, 2, 3, 5]) {
-      expect(same(await blendPatches(grid, patches, { threads, memory }), one)).toBe(true);
-      expect(same(await blendPatches(grid, patches, { threads }), one)).toBe(true);
+      expect(same(await blend(grid, patches, { threads, memory }), one)).toBe(true);
+      expect(same(await blend(grid, patches, { threads }), one)).toBe(true);
     }
     expect(same(volume, plain)).toBe(true);
   });
@@ -128,7 +121,7 @@ describe('a volume in memory', () => {
       const order = Array.from({ length: grid.patches }, (_, index) => ({ index, at: random.next() }));
       order.sort((a, b) => a.at - b.at);
       const patches = order.map(({ index }) => ({ index, data: extractPatch(plain, grid, index) }));
-      const out = await blendPatches(grid, patches, { threads: 3, memory: used });
+      const out = await blend(grid, patches, { threads: 3, memory: used });
       expect(out.every((value, i) => Math.abs(value - plain[i]!) < 1e-3)).toBe(true);
       used.view(address, 2 ** 22).fill(Number.NaN);
     }
@@ -139,9 +132,9 @@ describe('a volume in memory', () => {
       for (let index = 0; index < grid.patches; index++)
         yield { index, data: extractPatch(volume, grid, index, room()) };
     }
-    await blendPatches(grid, patches, { threads: 2, memory });
+    await blend(grid, patches, { threads: 2, memory });
     const before = memory.shared.buffer.byteLength;
-    for (let n = 0; n < 3; n++) await blendPatches(grid, patches, { threads: 2, memory });
+    for (let n = 0; n < 3; n++) await blend(grid, patches, { threads: 2, memory });
     expect(memory.shared.buffer.byteLength).toBe(before);
   });
 });

@@ -2,8 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { blendPatches } from '../../src/patch/blend';
-import { blendToFile } from '../../src/patch/blend-file';
+import { blend } from '../../src/patch/blend';
 import { extractPatches } from '../../src/patch/extract';
 import { planGrid } from '../../src/patch/grid';
 import { readVolume } from '../../src/volume/read';
@@ -24,30 +23,30 @@ test.each(['plain.nii', 'packed.nii.gz', 'pair.hdr'])(
   '%s holds what blending to an array gives, and its place',
   async (name) => {
     const path = join(folder(), name);
-    await blendToFile(grid, backwards(), path, { like, window: 'hann', threads: 2 });
+    await blend(grid, backwards(), { to: path, like, window: 'hann', threads: 2 });
     const written = await readVolume(path);
-    expect(written.data).toEqual(await blendPatches(grid, backwards(), { window: 'hann' }));
+    expect(written.data).toEqual(await blend(grid, backwards(), { window: 'hann' }));
     expect(written.affine.map((value) => Math.round(value * 1e4) / 1e4)).toEqual(affine);
   },
 );
 
 test('whole numbers are rounded', async () => {
   const path = join(folder(), 'whole.nii.gz');
-  await blendToFile(grid, extractPatches(data, grid), path, { like, dtype: 'int16' });
-  const blended = await blendPatches(grid, extractPatches(data, grid));
+  await blend(grid, extractPatches(data, grid), { to: { file: path, dtype: 'int16' }, like });
+  const blended = await blend(grid, extractPatches(data, grid));
   expect((await readVolume(path)).data).toEqual(blended.map((value) => Math.round(value) + 0));
 });
 
 test('a blend that fails or is aborted leaves no file, whole or in part', async () => {
   const path = join(folder(), 'none.nii.gz');
   const missing = backwards().slice(1);
-  await expect(blendToFile(grid, missing, path, { like })).rejects.toThrow(InvalidArgument);
+  await expect(blend(grid, missing, { to: path, like })).rejects.toThrow(InvalidArgument);
   const abort = new AbortController();
   const onProgress = ({ done }: { done: number }) => done === 3 && abort.abort();
   const options = { like, signal: abort.signal, onProgress };
-  await expect(blendToFile(grid, extractPatches(data, grid), path, options)).rejects.toThrow('abort');
+  await expect(blend(grid, extractPatches(data, grid), { ...options, to: path })).rejects.toThrow('abort');
   const other = new Volume({ shape: [20, 17, 24], data: new Float32Array(20 * 17 * 24) });
-  await expect(blendToFile(grid, backwards(), path, { like: other })).rejects.toThrow("grid's size");
+  await expect(blend(grid, backwards(), { to: path, like: other })).rejects.toThrow("grid's size");
   expect(existsSync(path)).toBe(false);
   expect(readdirSync(folder()).filter((name) => name.includes('none'))).toEqual([]);
 });

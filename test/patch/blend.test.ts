@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { type BlendOptions, blendPatches, blendSlabs, type Patch, type Slab } from '../../src/patch/blend';
+import { type BlendOptions, blend, blendSlabs, type Patch, type Slab } from '../../src/patch/blend';
 import { extractPatch, extractPatches } from '../../src/patch/extract';
 import { type Grid, planGrid, scaleGrid } from '../../src/patch/grid';
 import { selectForeground } from '../../src/patch/select';
@@ -37,7 +37,7 @@ describe.each(proper)('identity round trip, %s', (window) => {
     for (const layout of ['snapped', 'even'] as const) {
       const grid = planGrid(volume, { patch, stride, layout });
       const data = noise(volume, 1);
-      const blended = await blendPatches(grid, extractPatches(data, grid), { window });
+      const blended = await blend(grid, extractPatches(data, grid), { window });
       expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
     }
   });
@@ -48,7 +48,7 @@ describe.each(proper)('identity round trip, %s', (window) => {
       const grid = randomGrid(random);
       const channels = 1 + random.below(3);
       const data = noise(grid.volume, i, channels);
-      const blended = await blendPatches(grid, shuffled(grid, data, i, channels), { window, channels });
+      const blended = await blend(grid, shuffled(grid, data, i, channels), { window, channels });
       expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
     }
   });
@@ -56,7 +56,7 @@ describe.each(proper)('identity round trip, %s', (window) => {
   test('constant in, constant out', async () => {
     const grid = planGrid([37, 41, 29], { patch: [16, 16, 8], stride: [12, 12, 6] });
     const data = new Float32Array(37 * 41 * 29).fill(-1000);
-    const blended = await blendPatches(grid, extractPatches(data, grid), { window });
+    const blended = await blend(grid, extractPatches(data, grid), { window });
     expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1000e-6);
   });
 });
@@ -64,7 +64,7 @@ describe.each(proper)('identity round trip, %s', (window) => {
 test('seed-linear comes back with zero planes and right elsewhere', async () => {
   const grid = planGrid([64, 64, 75], { patch: [32, 32, 16], stride: [24, 24, 12] });
   const data = new Float32Array(64 * 64 * 75).fill(1);
-  const blended = await blendPatches(grid, extractPatches(data, grid), { window: 'seed-linear' });
+  const blended = await blend(grid, extractPatches(data, grid), { window: 'seed-linear' });
   const zeros = blended.filter((value) => value === 0).length;
   // Planes 0 and 16 of x and of y; planes 0, 8, 20, 32, 44, 56 and 67 of z.
   expect(zeros).toBe(64 * 64 * 75 - 62 * 62 * 68);
@@ -77,7 +77,7 @@ test('blending is the weighted mean of the patches, computed the plain way', asy
     index,
     data: noise(grid.patch, index),
   }));
-  const blended = await blendPatches(grid, patches, { window: 'hann' });
+  const blended = await blend(grid, patches, { window: 'hann' });
   const shape = (n: number, i: number) => Math.sin((Math.PI * (i + 0.5)) / n) ** 2;
   const sums = new Float64Array(blended.length);
   const weights = new Float64Array(blended.length);
@@ -164,7 +164,7 @@ describe('patches that are left out', () => {
   test('count as patches of the fill value', async () => {
     const [first] = [...extractPatches(data, grid)];
     const options: BlendOptions = { window: 'linear', skip: [1], fill: -1 };
-    const blended = await blendPatches(grid, [first!], options);
+    const blended = await blend(grid, [first!], options);
     const row = [...blended.subarray(0, 12)];
     expect(row.slice(0, 4)).toEqual([1, 1, 1, 1]);
     expect(row.slice(8)).toEqual([-1, -1, -1, -1]);
@@ -180,7 +180,7 @@ describe('patches that are left out', () => {
     const { keep, skip } = selectForeground(sparse, wide, { above: -200 });
     expect([keep, skip]).toEqual([[0], [1, 2, 3]]);
     const patches = keep.map((index) => ({ index, data: extractPatch(sparse, wide, index) }));
-    const blended = await blendPatches(wide, patches, { skip, fill: -1000 });
+    const blended = await blend(wide, patches, { skip, fill: -1000 });
     expect(greatestDifference(blended, sparse)).toBeLessThan(1e-3);
     expect(selectForeground(sparse, wide, { above: -200, part: 0.01 }).keep).toEqual([]);
     expect(selectForeground(sparse, wide, { above: -1001, part: 0.99 }).keep).toEqual([0, 1, 2, 3]);
@@ -191,10 +191,10 @@ describe('patches that are left out', () => {
   test('and voxels outside a mask are filled', async () => {
     const mask = new Uint8Array(data.length);
     mask[3] = 1;
-    const blended = await blendPatches(grid, extractPatches(data, grid), { mask, fill: -5 });
+    const blended = await blend(grid, extractPatches(data, grid), { mask, fill: -5 });
     expect(blended[3]).toBe(1);
     expect(blended.filter((value) => value === -5).length).toBe(data.length - 1);
-    await expect(blendPatches(grid, extractPatches(data, grid), { mask: new Uint8Array(7) })).rejects.toThrow(
+    await expect(blend(grid, extractPatches(data, grid), { mask: new Uint8Array(7) })).rejects.toThrow(
       InvalidArgument,
     );
   });
@@ -204,7 +204,7 @@ test('an output of another size than the input blends on the scaled grid', async
   const grid = planGrid([13, 10, 6], { patch: [6, 4, 4], stride: [4, 3, 3] });
   const double = scaleGrid(grid, 2);
   const data = noise(double.volume, 4);
-  const blended = await blendPatches(double, extractPatches(data, double));
+  const blended = await blend(double, extractPatches(data, double));
   expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
   expect(double.patches).toBe(grid.patches);
 });
@@ -220,13 +220,13 @@ describe('what comes wrong', () => {
     ['a patch of another grid', [{ index: 8, data: new Float32Array(512) }], 'a patch of the grid, 0 to 7'],
   ];
   test.each(wrong)('%s', async (_, list, message) => {
-    await expect(blendPatches(grid, list)).rejects.toThrow(InvalidArgument);
-    await expect(blendPatches(grid, list)).rejects.toThrow(message);
+    await expect(blend(grid, list)).rejects.toThrow(InvalidArgument);
+    await expect(blend(grid, list)).rejects.toThrow(message);
   });
 
   test('an array to blend into of another size, or no channels', async () => {
-    await expect(blendPatches(grid, patches, { out: new Float32Array(9) })).rejects.toThrow(InvalidArgument);
-    await expect(blendPatches(grid, patches, { channels: 0 })).rejects.toThrow(InvalidArgument);
+    await expect(blend(grid, patches, { out: new Float32Array(9) })).rejects.toThrow(InvalidArgument);
+    await expect(blend(grid, patches, { channels: 0 })).rejects.toThrow(InvalidArgument);
   });
 
   test('the source is closed when a patch is refused or the call is aborted', async () => {
@@ -238,10 +238,10 @@ describe('what comes wrong', () => {
         closed++;
       }
     };
-    await expect(blendPatches(grid, source(), { channels: 2 })).rejects.toThrow(InvalidArgument);
+    await expect(blend(grid, source(), { channels: 2 })).rejects.toThrow(InvalidArgument);
     const abort = new AbortController();
     const onProgress = ({ done }: { done: number }) => done === 3 && abort.abort();
-    await expect(blendPatches(grid, source(), { signal: abort.signal, onProgress })).rejects.toThrow('abort');
+    await expect(blend(grid, source(), { signal: abort.signal, onProgress })).rejects.toThrow('abort');
     expect(closed).toBe(2);
   });
 });
@@ -249,7 +249,7 @@ describe('what comes wrong', () => {
 test('progress counts the patches', async () => {
   const grid = planGrid([12, 12, 12], { patch: [8, 8, 8], stride: [4, 4, 4] });
   const seen: string[] = [];
-  await blendPatches(grid, [...extractPatches(noise(grid.volume, 1), grid)].slice(1), {
+  await blend(grid, [...extractPatches(noise(grid.volume, 1), grid)].slice(1), {
     skip: [0],
     onProgress: ({ done, total, what }) => seen.push(`${done}/${total} ${what}`),
   });
@@ -264,8 +264,8 @@ describe.each([0, 1, 2, 3])('with %i threads (0: plain JavaScript)', (threads) =
       index,
       data: noise(grid.patch, index),
     }));
-    const expected = await blendPatches(grid, patches, { threads: 1 });
-    expect(greatestDifference(await blendPatches(grid, patches, { threads }), expected)).toBeLessThan(1e-6);
+    const expected = await blend(grid, patches, { threads: 1 });
+    expect(greatestDifference(await blend(grid, patches, { threads }), expected)).toBeLessThan(1e-6);
   });
 
   test('padding, channels and rows that do not fill a vector come back', async () => {
@@ -274,7 +274,7 @@ describe.each([0, 1, 2, 3])('with %i threads (0: plain JavaScript)', (threads) =
       const grid = randomGrid(random);
       const channels = 1 + random.below(3);
       const data = noise(grid.volume, i, channels);
-      const blended = await blendPatches(grid, shuffled(grid, data, i, channels), { threads, channels });
+      const blended = await blend(grid, shuffled(grid, data, i, channels), { threads, channels });
       expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
     }
   });
@@ -292,9 +292,7 @@ test.each([0, 1, 2, 3])(
           yield { index, data: extractPatch(data, grid, index, room()) };
         }
       };
-      expect(greatestDifference(await blendPatches(grid, source, { threads }), data)).toBeLessThanOrEqual(
-        1e-6,
-      );
+      expect(greatestDifference(await blend(grid, source, { threads }), data)).toBeLessThanOrEqual(1e-6);
     }
   },
 );
@@ -303,11 +301,11 @@ test('two blends at a time do not disturb each other, and the result is the same
   const grid = planGrid([40, 40, 40], { patch: [16, 16, 16], stride: [12, 12, 12] });
   const patches = (seed: number) =>
     Array.from({ length: grid.patches }, (_, index) => ({ index, data: noise(grid.patch, seed + index) }));
-  const one = () => blendPatches(grid, patches(0), { threads: 2 });
+  const one = () => blend(grid, patches(0), { threads: 2 });
   const [a, b, other] = await Promise.all([
     one(),
     one(),
-    blendPatches(grid, patches(500), { threads: 2, window: 'hann' }),
+    blend(grid, patches(500), { threads: 2, window: 'hann' }),
   ]);
   expect(a).toEqual(b);
   expect(greatestDifference(a, other)).toBeGreaterThan(0.1);

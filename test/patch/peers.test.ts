@@ -1,6 +1,6 @@
 /** Faults that users of MONAI, TorchIO and patchify have met, each as a test that must pass here. */
 import { expect, test } from 'vitest';
-import { blendPatches } from '../../src/patch/blend';
+import { blend } from '../../src/patch/blend';
 import { extractPatch, extractPatches } from '../../src/patch/extract';
 import { patchStart, planGrid } from '../../src/patch/grid';
 import { axisWindows } from '../../src/patch/windows';
@@ -25,7 +25,7 @@ test("TorchIO's borders came back black (#96): corners and edges carry full weig
   const grid = planGrid([21, 21, 21], { patch: [8, 8, 8], overlap: 4 });
   const data = new Float32Array(21 ** 3).fill(100);
   for (const window of ['hann', 'gaussian', 'linear'] as const) {
-    const blended = await blendPatches(grid, extractPatches(data, grid), { window });
+    const blended = await blend(grid, extractPatches(data, grid), { window });
     for (const corner of [0, 20, 21 * 20, 21 ** 3 - 1]) expect(blended[corner]).toBeCloseTo(100, 4);
   }
 });
@@ -34,14 +34,14 @@ test("TorchIO's output moved against the input at patches larger than the image 
   const volume: Vec3 = [9, 7, 5];
   const grid = planGrid(volume, { patch: [16, 12, 32] });
   const data = noise(volume, 1);
-  expect(await blendPatches(grid, extractPatches(data, grid))).toEqual(data);
+  expect(await blend(grid, extractPatches(data, grid))).toEqual(data);
 });
 
 test("MONAI's narrow gaussians gave NaN where weights were zero (#906)", async () => {
   const grid = planGrid([64, 20, 20], { patch: [32, 10, 10], overlap: 0.5 });
   const data = noise(grid.volume, 2);
   for (const sigma of [1e-6, 0.01, 0.05, 10]) {
-    const blended = await blendPatches(grid, extractPatches(data, grid), { window: 'gaussian', sigma });
+    const blended = await blend(grid, extractPatches(data, grid), { window: 'gaussian', sigma });
     expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
   }
 });
@@ -71,7 +71,7 @@ test("patchify's grids must divide the image (#6, #7, #9, #11, #14): any size is
   ] as const) {
     const grid = planGrid(volume, { patch: [8, 8, 8], stride: [5, 8, 6] });
     const data = noise(volume, 3);
-    const blended = await blendPatches(grid, extractPatches(data, grid), { window: 'constant' });
+    const blended = await blend(grid, extractPatches(data, grid), { window: 'constant' });
     expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
   }
 });
@@ -80,7 +80,7 @@ test('a voxel of one patch that is NaN stays within that patch', async () => {
   const grid = planGrid([12, 8, 8], { patch: [8, 8, 8], stride: [4, 8, 8] });
   const patches = [...extractPatches(noise(grid.volume, 4), grid)];
   patches[0]!.data[0] = Number.NaN;
-  const blended = await blendPatches(grid, patches);
+  const blended = await blend(grid, patches);
   expect(blended.filter(Number.isNaN)).toHaveLength(1);
   expect(patchStart(grid, 1)).toEqual([4, 0, 0]);
   expect(extractPatch(blended, grid, 1).some(Number.isNaN)).toBe(false);

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidConfig } from '../../../src/errors';
-import { reconstruct, reconstructToFile } from '../../../src/evaluate/reconstruct';
+import { reconstruct } from '../../../src/reconstruct/reconstruct';
 import { loadData } from '../../../src/train/data/loader';
 import { runsRoot } from '../../../src/train/record/run-folder';
 import { resolveConfig, type TrainOptions } from '../../../src/train/settings/config';
@@ -60,7 +60,7 @@ describe('a run that sees a smaller view', { timeout: 180_000 }, () => {
     expect(whole.grid.patches).toBe(1);
     // The same by hand: the view through the model of a run that knows no views, and back.
     const path = join(runsRoot(), 'whole.nii');
-    await reconstructToFile(run, volume, path, { workers: 1 });
+    await reconstruct(run, volume, { workers: 1, to: path });
     const written = await readVolume(path);
     expect(Math.max(...written.data.map((v, i) => Math.abs(v - whole.data[i]!)))).toBeLessThan(1e-3);
     const detail = resampleVolume(viewVolume(volume, view), shape);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as zarr from 'zarrita';
 import {
+  blend,
   extractPatches,
   InvalidArgument,
   openDataset,
@@ -13,7 +14,7 @@ import {
   writeSlabs,
   writeVolume,
 } from '../../../src/index';
-import { blendToDataset, writeDatasetVolume } from '../../../src/internal';
+import { writeDatasetVolume } from '../../../src/internal';
 import { temporaryFolder } from '../folder';
 import { folderStore } from '../store/zarr-folder';
 
@@ -114,14 +115,14 @@ describe('a volume that comes in slabs', () => {
   it('may be blended into it, with voxels of 32 bits', async () => {
     const dir = join(folder(), 'blended');
     const grid = planGrid(place.shape, { patch: [32, 24, 20], overlap: 0.25 });
-    const options = { like: place, name: 'b', window: 'linear', threads: 2 } as const;
-    await blendToDataset(grid, extractPatches(data, grid), dir, options);
+    const options = { to: { dataset: dir, name: 'b' }, like: place, window: 'linear', threads: 2 } as const;
+    await blend(grid, extractPatches(data, grid), options);
     const dataset = openDataset(dir);
     const back = await dataset.volumes[0]!.read();
     expect(back.data.every((value, i) => Math.abs(value - data[i]!) < 1e-3)).toBe(true);
     await dataset.close();
     const small = planGrid([20, 20, 20], { patch: [20, 20, 20] });
-    await expect(blendToDataset(small, [], dir, options)).rejects.toThrow(/like/);
+    await expect(blend(small, [], options)).rejects.toThrow(/like/);
   });
 
   it('stays where the files are prepared again, and one that a model made is on no side', async () => {

@@ -8,7 +8,7 @@ export const mirrorAxes: readonly MirrorAxis[] = ['x', 'y', 'z'];
 
 /**
  * Sends a patch and its mirror images through a model and gives the mean of the outputs, each mirrored back:
- * augmentation at inference, as nnU-Net's `mirror_axes`. n axes take 2^n passes; the first one is the patch as it is.
+ * test-time augmentation, as nnU-Net's `mirror_axes`. n axes take 2^n passes; the first one is the patch as it is.
  *
  * @param patch `[z, y, x]` of `size`, x running fastest
  */

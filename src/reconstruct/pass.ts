@@ -11,19 +11,19 @@ import { chosenByAuto, type Intensity, type IntensitySpec, resolveIntensity } fr
 import type { Size } from '../volume/vec3';
 import { viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
-import type { DecoderPatch } from './decoder-pool';
+import type { ModelPatch, ModelSetup } from './model-threads';
 
 /** A trained model: a run, a run's id or folder, or the folder of a checkpoint. */
 export type ModelSource = Run | string;
 
 export interface PassOptions {
-  /** Distance of neighbouring patches in voxels; default: that of the training. */
+  /** Distance of neighbouring patches in voxels; default: as in the training. */
   readonly stride?: Size;
   /** The same as a fraction of the patch, or voxels; either this or `stride`. */
   readonly overlap?: GridOptions['overlap'];
-  /** Which checkpoint of a run; default: as `chooseCheckpoint` says. */
+  /** Which checkpoint of a run; default: the one that `chooseCheckpoint` chooses. */
   readonly checkpoint?: 'last' | 'best';
-  /** Weights as trained, or their moving average where the run kept one; default: what the run's config says. */
+  /** Weights as trained, or their moving average if the run kept one; default: what the run's config says. */
   readonly use?: WeightsName;
   /** Default: the one the run was trained with. */
   readonly backend?: string;
@@ -36,13 +36,10 @@ export interface Pass {
   readonly checkpoint: ChosenCheckpoint;
   readonly state: StateFile;
   readonly config: RunConfig;
-  readonly backend: string;
-  /** Which of the checkpoint's weights. */
-  readonly use: WeightsName;
-  readonly intensity: Intensity;
-  /** What the model sees: the volume itself, or the resampled view its run was trained on. */
-  readonly seen: Volume;
-  /** The patches of what is seen. */
+  readonly setup: ModelSetup & { readonly use: WeightsName };
+  /** What the model sees if that is not the volume itself: the resampled view that its run was trained on. */
+  readonly view?: Volume;
+  /** The patches of what it sees. */
   readonly grid: Grid;
 }
 
@@ -54,48 +51,47 @@ export async function planPass(model: ModelSource, volume: Volume, options: Pass
   const intensity = options.intensity
     ? resolveIntensity(options.intensity, volume)
     : intensityOf(volume, config.intensity, intensities);
-  const view = config.view ?? 'full'; // checkpoints from before there were views have none
-  // A model of the volume's centre saw voxels as they are, so it goes over the whole volume patch by patch.
-  const seen = view === 'full' || view.how === 'crop' ? volume : viewVolume(volume, view);
+  const trained = config.view ?? 'full'; // checkpoints from before there were views have none
+  // A model of the volume's centre saw voxels at full resolution, so it takes the whole volume patch by patch.
+  const view = trained === 'full' || trained.how === 'crop' ? undefined : viewVolume(volume, trained);
   const { overlap, stride = overlap === undefined ? config.stride : undefined } = options;
-  const grid = planGrid(seen.shape, { patch: config.patch, stride, overlap });
+  const { patch } = config;
+  const grid = planGrid((view ?? volume).shape, { patch, stride, overlap });
   const { use = config.use ?? 'trained', backend = config.backend } = options;
-  return { checkpoint, state, config, intensity, seen, grid, backend, use };
+  return {
+    ...{ checkpoint, state, config, view, grid },
+    setup: { checkpoint: checkpoint.dir, use, backend, intensity, patch },
+  };
 }
 
-/** Patches of a volume, all where `indices` is left out, cut out as they are asked for. */
+/** Patches of a volume, by default all, cut out as they are asked for. */
 export function* patchesOf(
   volume: Volume,
   grid: Grid,
   indices: Iterable<number> = Array(grid.patches).keys(),
-): Generator<DecoderPatch> {
+): Generator<ModelPatch> {
   for (const index of indices) yield { index, data: extractPatch(volume.data, grid, index) };
 }
 
 /**
- * The checkpoint that a model is used with, and why: `which` where that is given, else the best by validation, or the
- * last where none was ranked or the best is from before the run's discriminators. A checkpoint's own folder is itself.
+ * The checkpoint to use of a model, and why: `which` if given, otherwise the best by validation, or the last if none was
+ * ranked or the best is from before the run's discriminators. The folder of a checkpoint means that checkpoint.
  * @throws InvalidArgument if there is none
  */
 export async function chooseCheckpoint(
   model: ModelSource,
   which?: 'last' | 'best',
 ): Promise<ChosenCheckpoint> {
-  if (typeof model === 'string' && existsSync(join(model, 'state.json'))) return checkpointAt(model);
-  if (typeof model === 'string' && statSync(model, { throwIfNoEntry: false })?.isFile())
+  if (model instanceof Run) return checkpointOfRun(model.dir, which);
+  if (existsSync(join(model, 'state.json'))) return checkpointAt(model);
+  if (statSync(model, { throwIfNoEntry: false })?.isFile())
     throw new InvalidArgument('model', 'a run or the folder of a checkpoint', model);
-  // What `importSafetensors` made: checkpoints without a run.
-  if (
-    typeof model === 'string' &&
-    existsSync(join(model, 'checkpoints')) &&
-    !existsSync(join(model, 'config.json'))
-  )
-    return checkpointOfRun(model, which);
-  const run = model instanceof Run ? model : await attach(model);
-  return checkpointOfRun(run.dir, which);
+  // `importSafetensors` makes checkpoints without a run.
+  const imported = existsSync(join(model, 'checkpoints')) && !existsSync(join(model, 'config.json'));
+  return checkpointOfRun(imported ? model : (await attach(model)).dir, which);
 }
 
-/** A volume of the training keeps its map; another gets its own by the same rule. */
+/** A volume of the training keeps its intensity; another one gets its own by the same rule. */
 function intensityOf(
   volume: Volume,
   spec: CheckpointState['config']['intensity'],
@@ -105,7 +101,7 @@ function intensityOf(
   if (own) return own;
   const trained = Object.values(known);
   const [first] = trained;
-  // A dataset that was prepared with an intensity keeps it where the config says `auto`: that one is the training's.
+  // `auto` takes the intensity that a dataset was prepared with, so the training chose that one.
   const chosen =
     spec === 'auto' && first && trained.every(({ name }) => name === first.name) && !chosenByAuto(first);
   if (chosen && first.name !== 'minmax') return first;

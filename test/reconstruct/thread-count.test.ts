@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { forecastDeviceOf, mostWorkers, workerBytes } from '../../src/evaluate/decoder-workers';
 import { presetNamed } from '../../src/model/presets';
+import { forecastDeviceOf, mostWorkers, workerBytes } from '../../src/reconstruct/thread-count';
 
 const GiB = 2 ** 30;
 const machine = { cores: 16, free: 64 * GiB };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { type MirrorAxis, meanOverMirrors, mirror } from '../../src/evaluate/mirror';
+import { type MirrorAxis, meanOverMirrors, mirror } from '../../src/reconstruct/mirror';
 import type { Vec3 } from '../../src/volume/vec3';
 import { noise } from '../patch/volumes';
 

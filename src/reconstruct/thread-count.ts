@@ -5,18 +5,18 @@ import type { ModelConfig } from '../model/config';
 import { type ForecastDevice, forecastReconstruction } from '../model/forecast/forecast';
 import type { Vec3 } from '../volume/vec3';
 
-/** Of the memory that is free; the rest is for the volume that is blended meanwhile. */
+/** The part of the free memory for these threads; the rest is for the volume that is blended meanwhile. */
 const SHARE = 0.5;
 
 /** Copies of a patch in JavaScript: waiting, in file values, in the model's, decoded, mirrored, on its way back. */
 const COPIES = 8;
 
-/** What a thread has before it has a model. */
+/** What a thread needs before it has a model. */
 const THREAD = 64 * 2 ** 20;
 
 type Computes = Pick<BackendInfo, 'name' | 'device'>;
 
-/** What computes, as forecasts name it. */
+/** The backend's device, as forecasts name it. */
 export function forecastDeviceOf({ name, device }: Computes): ForecastDevice {
   if (name !== 'libtorch') return 'wasm';
   return device === 'CPU' ? 'libtorch' : 'gpu';
@@ -29,8 +29,8 @@ export function workerBytes(model: ModelConfig, patch: Vec3, device: ForecastDev
 }
 
 /**
- * How many such threads are worth their memory: one on a GPU; two where the backend has threads of its own, so that one
- * computes while the other moves patches; else one a core. Fewer where they would not fit, and at least one.
+ * How many such threads are worth their memory: one on a GPU; two if the backend has threads of its own, so that one
+ * computes while the other moves patches; otherwise one per core. Fewer if memory is short, and at least one.
  */
 export function mostWorkers(
   computes: Computes,

@@ -6,16 +6,11 @@ import { useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument } from '../../src/errors';
 import { compareVolumes } from '../../src/evaluate/compare';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
-import { mirror } from '../../src/evaluate/mirror';
-import { planPass } from '../../src/evaluate/pass';
-import {
-  reconstruct,
-  reconstructToDataset,
-  reconstructToFile,
-  reconstructWindows,
-} from '../../src/evaluate/reconstruct';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
+import { mirror } from '../../src/reconstruct/mirror';
+import { planPass } from '../../src/reconstruct/pass';
+import { reconstruct } from '../../src/reconstruct/reconstruct';
 import { findCheckpoint, readState, saveCheckpoint } from '../../src/train/record/checkpoint';
 import { resolveConfig } from '../../src/train/settings/config';
 import { type IntensitySpec, resolveIntensity } from '../../src/volume/intensity';
@@ -54,7 +49,7 @@ describe('reconstructing', () => {
   it('writes into a file what it gives as a volume, with the place of the original', async () => {
     const path = join(folder, 'out.nii.gz');
     const inMemory = await reconstruct(checkpoint, volume, { ...options, window: 'hann' });
-    const written = await reconstructToFile(checkpoint, volume, path, { ...options, window: 'hann' });
+    const written = await reconstruct(checkpoint, volume, { ...options, window: 'hann', to: path });
     const back = await readVolume(path);
     expect(back.data).toEqual(inMemory.data);
     expect(greatestDifference(Float32Array.from(back.affine), Float32Array.from(volume.affine))).toBeLessThan(
@@ -73,7 +68,11 @@ describe('reconstructing', () => {
     const dir = join(folder, 'dataset');
     const inMemory = await reconstruct(checkpoint, volume, { ...options, window: 'hann' });
     for (const window of ['hann', 'linear'] as const)
-      await reconstructToDataset(checkpoint, volume, dir, { ...options, window, dtype: 'float32' });
+      await reconstruct(checkpoint, volume, {
+        ...options,
+        window,
+        to: { dataset: dir, dtype: 'float32' },
+      });
     const dataset = openDataset(dir);
     expect(dataset.volumes.map(({ name }) => name.replace(/.*-/, ''))).toEqual(['hann', 'linear']);
     expect((await dataset.volumes[0]!.read()).data).toEqual(inMemory.data);
@@ -110,7 +109,7 @@ describe('reconstructing', () => {
       const intensities = Object.fromEntries(maps);
       const state = { ...readState(checkpoint), intensities, sha256: undefined };
       writeFileSync(join(checkpoint, 'state.json'), JSON.stringify(state));
-      return (await planPass(checkpoint, volume, {})).intensity.name;
+      return (await planPass(checkpoint, volume, {})).setup.intensity.name;
     };
     expect(await of('lung', 'lung')).toBe('lung');
     expect(await of('minmax', 'minmax')).toBe('minmax');
@@ -120,7 +119,7 @@ describe('reconstructing', () => {
 
   it('measures a volume that is too thin for SSIM by everything else', async () => {
     const thin = phantom({ shape: [24, 24, 2] });
-    const { linear } = await reconstructWindows(checkpoint, thin, { ...options, windows: ['linear'] });
+    const { linear } = await reconstruct(checkpoint, thin, { ...options, windows: ['linear'] });
     const [row] = compareVolumes(thin, { linear }).metrics;
     expect(row!.ssim).toBeNaN();
     expect(row!.psnr).toBeGreaterThan(0);

@@ -1,0 +1,148 @@
+import { Worker } from 'node:worker_threads';
+import { InvalidArgument } from '../errors';
+import { compiledFile } from '../package';
+import type { LongCall } from '../progress';
+import type { WeightsName } from '../train/settings/config';
+import type { Intensity } from '../volume/intensity';
+import type { Vec3 } from '../volume/vec3';
+import type { MirrorAxis } from './mirror';
+
+/** The model that patches go through, and how their values become the model's. */
+export interface ModelSetup {
+  /** The checkpoint's folder. */
+  readonly checkpoint: string;
+  /** Which of the checkpoint's weights; default: what its config says. */
+  readonly use?: WeightsName;
+  readonly backend: string;
+  readonly intensity: Intensity;
+  readonly patch: Vec3;
+}
+
+/**
+ * What becomes of a patch: file values become their reconstruction or their codes, or codes become file values. Codes
+ * travel as floats, which hold each of them exactly.
+ */
+export type Work =
+  /** `mirror`: axes along which each patch is mirrored too, the output being the mean. */
+  | { readonly work: 'reconstruct'; readonly mirror: readonly MirrorAxis[] }
+  /** `latents`: send the latents back too; default false. */
+  | { readonly work: 'encode'; readonly latents?: boolean }
+  | { readonly work: 'decode' };
+
+export type ThreadSetup = ModelSetup & Work;
+
+/** A patch on its way to the model. */
+export interface ModelPatch {
+  readonly index: number;
+  /** File values [pz * py * px], or codes [pz' * py' * px' * codebooks]. */
+  readonly data: Float32Array;
+}
+
+/** A patch after its work, and how often it used each code. */
+export interface PassedPatch extends ModelPatch {
+  readonly counts: Float32Array;
+  /** [pz' * py' * px' * codeDim], if they were asked for. */
+  readonly latents?: Float32Array;
+}
+
+export type ThreadReply =
+  /** The model is loaded, and this many threads like this one are worth their memory. */
+  | { readonly kind: 'ready'; readonly workers: number }
+  | ({ readonly kind: 'patch' } & PassedPatch)
+  | { readonly kind: 'error'; readonly message: string };
+
+/**
+ * Sends patches through a model on worker threads, which keeps the calling thread free for a notebook's live figures.
+ * Patches come back in the order they were given, with at most two per worker under way. The first worker knows the
+ * backend, so it says how many there should be.
+ * @param total how many patches there are, for the progress
+ * @throws InvalidArgument unless `workers` is a whole number from 1
+ */
+export async function* passPatches(
+  setup: ThreadSetup,
+  patches: Iterable<ModelPatch>,
+  total: number,
+  options: LongCall & { readonly workers?: number } = {},
+): AsyncGenerator<PassedPatch, void, undefined> {
+  const { workers: asked, signal, onProgress } = options;
+  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1))
+    throw new InvalidArgument('workers', 'a whole number from 1', asked);
+  const workers = [new ModelThread(setup)];
+  const source = patches[Symbol.iterator]();
+  const underWay: Promise<PassedPatch>[] = [];
+  let [sent, count, done] = [0, 1, 0];
+  const send = (): void => {
+    const next = source.next();
+    if (next.done) return;
+    const turn = sent++ % count;
+    workers[turn] ??= new ModelThread(setup); // fewer patches than workers start fewer
+    const passed = workers[turn].pass(next.value);
+    passed.catch(() => {}); // awaited below; until then a failure must not count as unhandled
+    underWay.push(passed);
+  };
+  try {
+    count = asked ?? (await workers[0]!.ready);
+    for (let i = 0; i < 2 * count; i++) send();
+    while (underWay.length > 0) {
+      signal?.throwIfAborted();
+      yield await underWay.shift()!;
+      send();
+      onProgress?.({ done: ++done, total, what: 'patches' });
+    }
+  } finally {
+    await Promise.all(workers.map((worker) => worker.close()));
+  }
+}
+
+interface Waiting {
+  resolve(patch: PassedPatch): void;
+  reject(error: Error): void;
+}
+
+class ModelThread {
+  /** How many workers there should be, once this one has its model. */
+  readonly ready: Promise<number>;
+  private settle!: { resolve(workers: number): void; reject(error: Error): void };
+  private readonly thread: Worker;
+  private readonly waiting = new Map<number, Waiting>();
+  private failure: Error | undefined;
+
+  constructor(setup: ThreadSetup) {
+    this.ready = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    this.ready.catch(() => {}); // whoever waits for a patch is told too
+    this.thread = new Worker(compiledFile('src', 'reconstruct', 'model-thread.js'), { workerData: setup });
+    this.thread.on('message', (reply: ThreadReply) => this.receive(reply));
+    this.thread.on('error', (error) => this.fail(error));
+    this.thread.on('exit', (code) => this.fail(new Error(`a thread of the model ended with code ${code}`)));
+  }
+
+  pass({ index, data }: ModelPatch): Promise<PassedPatch> {
+    return new Promise((resolve, reject) => {
+      if (this.failure) return reject(this.failure);
+      this.waiting.set(index, { resolve, reject });
+      this.thread.postMessage({ index, data }, [data.buffer as ArrayBuffer]);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.thread.terminate();
+  }
+
+  private receive(reply: ThreadReply): void {
+    if (reply.kind === 'error') this.fail(new Error(reply.message));
+    else if (reply.kind === 'ready') this.settle.resolve(reply.workers);
+    else {
+      this.waiting.get(reply.index)?.resolve(reply);
+      this.waiting.delete(reply.index);
+    }
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.settle.reject(error);
+    for (const { reject } of this.waiting.values()) reject(this.failure);
+    this.waiting.clear();
+  }
+}
