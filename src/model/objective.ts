@@ -3,8 +3,13 @@ import { convolutionGradients } from '../compute/ops/backward';
 import { putSlices, type SliceAxis, takeSlices } from '../compute/ops/slices';
 import { Random } from '../random';
 import { LAST_LAYER } from './decoder';
-import type { AdversarialLosses, Adversary, Slices } from './discriminators/adversary';
 import { type Axis, adversarialFactor, type GanConfig } from './discriminators/config';
+import type {
+  AdversarialLosses,
+  DiscriminatorResult,
+  Discriminators,
+  Slices,
+} from './discriminators/discriminators';
 import { l1Reconstruction } from './losses';
 import type { Peers } from './peers';
 import type { Perceptual } from './perceptual';
@@ -53,7 +58,7 @@ export class Objective {
     readonly model: VqGan,
     private readonly options: {
       readonly gan: GanConfig;
-      readonly adversary?: Adversary | undefined;
+      readonly discriminators?: Discriminators | undefined;
       readonly perceptual?: { readonly loss: Perceptual; readonly weight: number } | undefined;
       readonly seed: number;
     },
@@ -82,24 +87,24 @@ export class Objective {
     part: BatchPart,
     ready: GradientReady | undefined,
   ): Promise<ObjectiveResult> {
-    const { adversary, perceptual, gan, seed } = this.options;
+    const { discriminators, perceptual, gan, seed } = this.options;
     const weight = x.shape[0] / part.total;
     const { config } = this.model;
     const slices = drawSlices(gan.axes, x.shape, part, seed);
     const reconstruction = l1Reconstruction(x, pass.y, config.reconstruction * weight);
     const seen = perceptual && slicesLoss(perceptual, x, pass.y, slices, weight);
     const plain = seen ? addUp([reconstruction.gradient, seen.gradient]) : reconstruction.gradient;
-    const factor = adversary ? adversarialFactor(gan, part.step) : 0;
-    let [dy, scale, verdict]: [tf.Tensor5D, number, Awaited<ReturnType<Adversary['judge']>> | undefined] = [
+    const factor = discriminators ? adversarialFactor(gan, part.step) : 0;
+    let [dy, scale, ofDiscriminators]: [tf.Tensor5D, number, DiscriminatorResult | undefined] = [
       plain,
       0,
       undefined,
     ];
-    if (adversary && factor > 0) {
+    if (discriminators && factor > 0) {
       const { adaptive } = gan;
-      const judging = { slices, weight, factor, peers: part.peers, apart: adaptive };
-      verdict = await adversary.judge(x, pass.y, judging);
-      const { adversarial, features } = verdict.atPatches;
+      const seenBy = { slices, weight, factor, peers: part.peers, apart: adaptive };
+      ofDiscriminators = await discriminators.lossesAndGradients(x, pass.y, seenBy);
+      const { adversarial, features } = ofDiscriminators.atPatches;
       const adapted = adaptive
         ? await this.adaptiveWeight(pass.features, plain, adversarial, weight, factor, part.peers)
         : 1;
@@ -108,15 +113,15 @@ export class Objective {
     }
     // The largest of all activations; kept any longer, it would add to the peak of the backward pass.
     pass.features.dispose();
-    for (const [name, gradient] of Object.entries(verdict?.gradients ?? {})) ready?.(name, gradient);
+    for (const [name, gradient] of Object.entries(ofDiscriminators?.gradients ?? {})) ready?.(name, gradient);
     let gradients: tf.NamedTensorMap;
     try {
-      gradients = { ...pass.gradients(dy, weight, ready), ...verdict?.gradients };
+      gradients = { ...pass.gradients(dy, weight, ready), ...ofDiscriminators?.gradients };
     } finally {
       dy.dispose();
     }
     const quantiser = pass.quantiserLoss.dataSync()[0]!;
-    const adversarial = verdict?.losses ?? NO_ADVERSARY;
+    const adversarial = ofDiscriminators?.losses ?? NO_DISCRIMINATORS;
     const losses: ObjectiveLosses = {
       loss:
         weight * (config.reconstruction * reconstruction.value + quantiser) +
@@ -133,11 +138,11 @@ export class Objective {
     return { losses, gradients, latents: pass.latents, codes: pass.codes };
   }
 
-  /** What a rank that has no patch does in a pass of the others. */
-  async lookOn({ step, peers }: Pick<BatchPart, 'step' | 'peers'>): Promise<void> {
-    const { adversary, gan } = this.options;
-    if (!adversary || adversarialFactor(gan, step) === 0) return;
-    await adversary.lookOn(peers);
+  /** Takes part in a pass for which this rank has no patch. */
+  async emptyPass({ step, peers }: Pick<BatchPart, 'step' | 'peers'>): Promise<void> {
+    const { discriminators, gan } = this.options;
+    if (!discriminators || adversarialFactor(gan, step) === 0) return;
+    await discriminators.emptyPass(peers);
     if (gan.adaptive) await peers.gather(new Float32Array(0));
   }
 
@@ -171,7 +176,7 @@ export class Objective {
   }
 }
 
-const NO_ADVERSARY: AdversarialLosses = {
+const NO_DISCRIMINATORS: AdversarialLosses = {
   adversarial: 0,
   features: 0,
   discriminator: 0,

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
-import { Adversary } from '../../src/model/discriminators/adversary';
 import type { GanConfig } from '../../src/model/discriminators/config';
 import { discriminatorWeights } from '../../src/model/discriminators/discriminator';
+import { Discriminators } from '../../src/model/discriminators/discriminators';
 import { Objective, type ObjectiveLosses, type ObjectiveResult } from '../../src/model/objective';
 import { alone, type Peers } from '../../src/model/peers';
 import { PRESETS } from '../../src/model/presets';
@@ -22,7 +22,7 @@ beforeAll(() => useBackend('wasm'));
 /** A rank with the reference's weights of a variant. */
 function makeRank(key: string, gan: GanConfig = reference.variants[key]!.gan) {
   const model = new VqGan(config, 0);
-  const adversary = new Adversary(gan, 0);
+  const discriminators = new Discriminators(gan, 0);
   const weights = reference.under(`${key}/weights`);
   const start = reference.array(`${key}/codebook/start`);
   model.load(
@@ -34,8 +34,8 @@ function makeRank(key: string, gan: GanConfig = reference.variants[key]!.gan) {
       ['codebook.initialised', { shape: [1], data: new Float32Array([1]) }],
     ]),
   );
-  adversary.load(weights);
-  return { model, adversary, objective: new Objective(model, { gan, adversary, seed }) };
+  discriminators.load(weights);
+  return { model, discriminators, objective: new Objective(model, { gan, discriminators, seed }) };
 }
 
 type Rank = ReturnType<typeof makeRank>;
@@ -70,7 +70,7 @@ describe.each(backendNames)('against PyTorch, backend %s', (name) => {
 
   test.each(Object.keys(reference.variants))('%s: every loss and every gradient of a step', async (key) => {
     const { gan, steps } = reference.variants[key]!;
-    const { objective, model, adversary } = makeRank(key);
+    const { objective, model, discriminators } = makeRank(key);
     const x = reference.batch(0);
     const { losses, gradients, latents, codes } = await objective.lossAndGradients(x, {
       step: 0,
@@ -92,14 +92,14 @@ describe.each(backendNames)('against PyTorch, backend %s', (name) => {
     expect(errors.filter(({ error }) => !(error < 1e-4))).toEqual([]);
     tf.dispose([x, gradients, latents, codes]);
     model.dispose();
-    adversary.dispose();
+    discriminators.dispose();
   });
 
   test.each(Object.keys(reference.variants))('%s: five steps of both optimisers', async (key) => {
     const { gan, steps } = reference.variants[key]!;
     const rank = makeRank(key);
-    const { model, adversary } = rank;
-    const optimisers = [model.weights, adversary.weights].map(
+    const { model, discriminators } = rank;
+    const optimisers = [model.weights, discriminators.weights].map(
       (weights) => new Adam(weights, { betas: [0.5, 0.9] }),
     );
     for (const [step, wanted] of steps.entries()) {
@@ -124,7 +124,7 @@ describe.each(backendNames)('against PyTorch, backend %s', (name) => {
       model.quantiser.apply(model.quantiser.statistics(latents, codes, rows));
       tf.dispose([x, gradients, latents, codes]);
     }
-    const after = new Map([...model.state(), ...weightState(adversary.weights)]);
+    const after = new Map([...model.state(), ...weightState(discriminators.weights)]);
     const errors = [...reference.under(`${key}/after`)]
       .filter(([name]) => !hasNoGradient(name, gan))
       .map(([name, { data }]) => ({ name, error: relativeError(after.get(name)!.data, data) }));
@@ -134,7 +134,7 @@ describe.each(backendNames)('against PyTorch, backend %s', (name) => {
         relativeError(after.get(`codebook.${name}`)!.data, reference.array(`${key}/codebook/${name}`).data),
       ).toBeLessThan(1e-4);
     model.dispose();
-    adversary.dispose();
+    discriminators.dispose();
   });
 });
 
@@ -155,7 +155,7 @@ describe.each([
         const offset = before;
         before += share;
         const part = { step: 1, offset, total: 4, peers: peers[r]! };
-        if (share === 0) return ranks[r]!.objective.lookOn(part);
+        if (share === 0) return ranks[r]!.objective.emptyPass(part);
         return ranks[r]!.objective.lossAndGradients(tf.slice(x, offset, share) as tf.Tensor5D, part);
       }),
     );
@@ -182,9 +182,9 @@ describe.each([
   });
 });
 
-function dispose({ model, adversary }: Rank): void {
+function dispose({ model, discriminators }: Rank): void {
   model.dispose();
-  adversary.dispose();
+  discriminators.dispose();
 }
 
 describe('the discriminators', () => {

@@ -8,11 +8,16 @@ import { sizeOf } from '../weights';
 import { type Activation, bytesOf, type Habits, type Ledger } from './ledger';
 
 /**
- * What the discriminators take while they judge a batch, on paper: layer by layer for the patch and its reconstruction,
+ * What a pass of the discriminators takes, on paper: layer by layer for the patch and its reconstruction,
  * then back for the generator's gradient and their own, of which patch and reconstruction have each a set. Left are the
  * gradients of their weights, those at the reconstruction, and a backend's copies of the weights.
  */
-export function judge(ledger: Ledger, gan: GanConfig, patches: Activation, { reorders }: Habits): void {
+export function discriminatorPass(
+  ledger: Ledger,
+  gan: GanConfig,
+  patches: Activation,
+  { reorders }: Habits,
+): void {
   const kinds = kindsOf(gan);
   const before = ledger.live;
   const weights = discriminatorBytes(gan);

@@ -4,7 +4,7 @@ import { checkPatch, type ModelConfig } from '../config';
 import { type GanConfig, hasDiscriminators } from '../discriminators/config';
 import type { Checkpointing } from '../tensor-layers';
 import { parameterCount } from '../weight-shapes';
-import { discriminatorBytes, judge } from './discriminators';
+import { discriminatorBytes, discriminatorPass } from './discriminators';
 import { GeneratorPass } from './generator';
 import { generatorLayers } from './layers';
 import { type Activation, bytesOf, habits, Ledger } from './ledger';
@@ -121,11 +121,11 @@ export function forecastMemory(
   const { batch = 1, checkpointing = 'none', precision = 'float32', gan, device = 'libtorch' } = options;
   const weights = parameterCount(config) * FLOAT32;
   const codebook = config.codes * (2 * config.codeDim + 1) * FLOAT32;
-  const players = gan && hasDiscriminators(gan) ? discriminatorBytes(gan) : 0;
+  const discriminators = gan && hasDiscriminators(gan) ? discriminatorBytes(gan) : 0;
 
   // Where the backend does not move weights itself, JavaScript has the sums of the gradients too.
-  const sums = device === 'wasm' ? weights + players : 0;
-  const standing = 3 * weights + codebook + 3 * players + sums;
+  const sums = device === 'wasm' ? weights + discriminators : 0;
+  const standing = 3 * weights + codebook + 3 * discriminators + sums;
   const ledger = new Ledger();
   const patches: Activation = { n: batch, size: [patch[2], patch[1], patch[0]], channels: 1, width: FLOAT32 };
   ledger.take(bytesOf(patches));
@@ -135,17 +135,17 @@ export function forecastMemory(
   pass.forward();
   const activations = ledger.live;
   pass.loss(patches);
-  if (gan && players > 0) judge(ledger, gan, patches, habits[device]);
+  if (gan && discriminators > 0) discriminatorPass(ledger, gan, patches, habits[device]);
   pass.backward();
   // The backend's Adam makes each weight and its moments anew, with the gradients of all still there.
-  const update = device === 'wasm' ? 0 : 2 * weights + players;
+  const update = device === 'wasm' ? 0 : 2 * weights + discriminators;
   return {
     activations,
     backward: Math.max(0, ledger.peak - activations),
     weights,
     gradients: weights,
     optimiser: 2 * weights,
-    discriminators: 4 * players,
+    discriminators: 4 * discriminators,
     codebook,
     total: standing + Math.max(ledger.peak, update),
   };

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { Adversary } from '../../model/discriminators/adversary';
 import { adversarialFactor, hasDiscriminators } from '../../model/discriminators/config';
+import { Discriminators } from '../../model/discriminators/discriminators';
 import { Objective } from '../../model/objective';
 import type { Peers } from '../../model/peers';
 import { Perceptual } from '../../model/perceptual';
@@ -46,7 +46,7 @@ export class Learner {
   private readonly perceptual: Perceptual | undefined;
   private readonly watch: DivergenceWatch;
   /** Once they have joined. */
-  private discriminators: { readonly networks: Adversary; readonly optimiser: Optimiser } | undefined;
+  private discriminators: { readonly networks: Discriminators; readonly optimiser: Optimiser } | undefined;
   private objective: Objective;
 
   /**
@@ -121,7 +121,7 @@ export class Learner {
 
   /** Takes part in a pass for which this rank has no patch. */
   async addEmptyPass(step: number): Promise<void> {
-    await this.objective.lookOn({ step, peers: this.peers });
+    await this.objective.emptyPass({ step, peers: this.peers });
   }
 
   /**
@@ -232,7 +232,7 @@ export class Learner {
   }
 
   private joinDiscriminators(): NonNullable<typeof this.discriminators> {
-    const networks = new Adversary(this.config.gan, this.config.seed);
+    const networks = new Discriminators(this.config.gan, this.config.seed);
     this.discriminators = { networks, optimiser: this.makeOptimiser(networks.weights) };
     this.objective = this.makeObjective();
     return this.discriminators;
@@ -243,7 +243,7 @@ export class Learner {
     return new Objective(this.model, {
       gan,
       seed,
-      adversary: this.discriminators?.networks,
+      discriminators: this.discriminators?.networks,
       perceptual: this.perceptual && { loss: this.perceptual, weight: perceptual.weight },
     });
   }

@@ -16,11 +16,11 @@ export interface Slices {
 }
 
 /** What the discriminators make of a batch and its reconstruction. Tensors are the caller's to dispose. */
-export interface Verdict {
+export interface DiscriminatorResult {
   /** Gradients at the reconstruction of the generator's losses, weighted. */
   readonly atPatches: {
     readonly adversarial: tf.Tensor5D;
-    /** Of feature matching; part of `adversarial` where nobody asked for it alone. */
+    /** Of feature matching; part of `adversarial` unless `apart` is asked for. */
     readonly features?: tf.Tensor5D;
   };
   /** Of the discriminators' own loss, by weight name. */
@@ -41,8 +41,8 @@ export interface AdversarialLosses {
   readonly logitsFake: number;
 }
 
-/** What `judge` of a batch needs to know beside it. */
-export interface Judging {
+/** What a pass of the discriminators needs beside the batch. */
+export interface DiscriminatorPart {
   readonly slices: Slices;
   /** The batch's share of the global batch: losses and gradients are multiplied by it. */
   readonly weight: number;
@@ -57,26 +57,26 @@ export interface Judging {
 const FEATURES = 4;
 
 /** The discriminators of a run, those that the config has. */
-export class Adversary {
+export class Discriminators {
   /** Of all discriminators, in one order. */
   readonly weights: Weights;
-  private readonly players: readonly { readonly discriminator: Discriminator; readonly weight: number }[];
+  private readonly members: readonly { readonly discriminator: Discriminator; readonly weight: number }[];
   private readonly shape;
 
   constructor(
     private readonly config: GanConfig,
     seed: number,
   ) {
-    if (!hasDiscriminators(config)) throw new Error('an adversary needs a discriminator of weight above 0');
+    if (!hasDiscriminators(config)) throw new Error('discriminators need one of weight above 0');
     const kinds = [
       { kind: 'image', weight: config.slice },
       { kind: 'video', weight: config.patch },
     ] as const;
-    this.players = kinds
+    this.members = kinds
       .filter(({ weight }) => weight > 0)
       .map(({ kind, weight }) => ({ discriminator: new Discriminator(kind, config, seed), weight }));
-    this.weights = new Map(this.players.flatMap(({ discriminator }) => [...discriminator.weights]));
-    const { layers } = this.players[0]!.discriminator;
+    this.weights = new Map(this.members.flatMap(({ discriminator }) => [...discriminator.weights]));
+    const { layers } = this.members[0]!.discriminator;
     this.shape = {
       layers: layers.length,
       normed: (layer: number) => layers[layer]!.norm !== undefined,
@@ -88,9 +88,13 @@ export class Adversary {
    * Shows patches x and their reconstructions y [n, d, h, w, 1] to the discriminators: the gradient that tells the
    * generator how to please them, and those by which they learn to tell the two apart.
    */
-  async judge(x: tf.Tensor5D, y: tf.Tensor5D, judging: Judging): Promise<Verdict> {
-    const { slices, weight, factor, peers, apart } = judging;
-    const inputs = this.players.flatMap(({ discriminator }) =>
+  async lossesAndGradients(
+    x: tf.Tensor5D,
+    y: tf.Tensor5D,
+    part: DiscriminatorPart,
+  ): Promise<DiscriminatorResult> {
+    const { slices, weight, factor, peers, apart } = part;
+    const inputs = this.members.flatMap(({ discriminator }) =>
       [x, y].map((patches) => ({
         discriminator,
         x:
@@ -103,18 +107,18 @@ export class Adversary {
     tf.dispose(inputs.map(({ x }) => x));
     const losses = { adversarial: 0, features: 0, discriminator: 0, logitsReal: 0, logitsFake: 0 };
     const sweeps: Sweep[] = [];
-    for (const [i, player] of this.players.entries()) {
+    for (const [i, member] of this.members.entries()) {
       const [real, fake] = [traces[2 * i]!, traces[2 * i + 1]!];
       const logits = [real, fake].map((trace) => featuresOf(trace).at(-1)!.dataSync<'float32'>());
       const ofGenerator = generatorLoss(logits[1]!);
       const ofReal = discriminatorLoss(logits[0]!, true, this.config.loss);
       const ofFake = discriminatorLoss(logits[1]!, false, this.config.loss);
       const matching = this.matchFeatures(real, fake, weight * factor);
-      losses.adversarial += weight * player.weight * ofGenerator.value;
+      losses.adversarial += weight * member.weight * ofGenerator.value;
       losses.features += weight * matching.value;
-      losses.discriminator += weight * player.weight * (ofReal.value + ofFake.value);
-      losses.logitsReal += (weight * mean(logits[0]!)) / this.players.length;
-      losses.logitsFake += (weight * mean(logits[1]!)) / this.players.length;
+      losses.discriminator += weight * member.weight * (ofReal.value + ofFake.value);
+      losses.logitsReal += (weight * mean(logits[0]!)) / this.members.length;
+      losses.logitsFake += (weight * mean(logits[1]!)) / this.members.length;
       const atLogits = (trace: Trace, gradient: Float32Array, scale: number) => [
         ...new Array<undefined>(this.shape.layers - 1).fill(undefined),
         tf.tensor(
@@ -122,7 +126,7 @@ export class Adversary {
           featuresOf(trace).at(-1)!.shape,
         ) as tf.Tensor5D,
       ];
-      const scale = weight * player.weight;
+      const scale = weight * member.weight;
       const adversarial = atLogits(fake, ofGenerator.gradient, scale * factor);
       const together = [...matching.gradients, adversarial.at(-1)];
       const forGenerator = apart ? [adversarial, matching.gradients] : [together];
@@ -134,9 +138,9 @@ export class Adversary {
     }
     const results = await backwards(sweeps, this.shape, peers);
     for (const trace of traces) disposeTrace(trace);
-    const each = sweeps.length / this.players.length;
+    const each = sweeps.length / this.members.length;
     const gradients: tf.NamedTensorMap = {};
-    this.players.forEach((_, i) => {
+    this.members.forEach((_, i) => {
       const [ofReal, ofFake] = results.slice((i + 1) * each - 2).map((result) => result.gradients) as [
         tf.NamedTensorMap,
         tf.NamedTensorMap,
@@ -148,7 +152,7 @@ export class Adversary {
     });
     const atPatches = (which: 0 | 1) =>
       this.addAtPatches(
-        this.players.map((_, i) => results[each * i + which]!.dx!),
+        this.members.map((_, i) => results[each * i + which]!.dx!),
         y.shape,
         slices,
       );
@@ -156,8 +160,8 @@ export class Adversary {
     return { atPatches: parts, gradients, losses };
   }
 
-  /** What a rank without patches does while the others judge theirs. */
-  async lookOn(peers: Peers): Promise<void> {
+  /** Takes part in a pass for which this rank has no patch. */
+  async emptyPass(peers: Peers): Promise<void> {
     await forwards(undefined, this.shape, peers);
     await backwards(undefined, this.shape, peers);
   }
@@ -189,14 +193,14 @@ export class Adversary {
     return { value, gradients: parts.map(([, gradient]) => gradient) };
   }
 
-  /** Adds up what the discriminators say of what they saw, at the patches it was taken from. */
+  /** Adds up the gradients of all discriminators, at the patches that their inputs were taken from. */
   private addAtPatches(
     dxs: readonly tf.Tensor5D[],
     shape: [number, number, number, number, number],
     { axis, indices }: Slices,
   ): tf.Tensor5D {
     const sum = tf.tidy(() => {
-      const parts = this.players.map(({ discriminator }, i) =>
+      const parts = this.members.map(({ discriminator }, i) =>
         discriminator.kind === 'image' ? putSlices(dxs[i]!, shape, axis, indices) : dxs[i]!,
       );
       return (parts.length === 1 ? tf.clone(parts[0]!) : tf.add(parts[0]!, parts[1]!)) as tf.Tensor5D;
