@@ -99,7 +99,7 @@ export class Run {
     }
     const { error, ...after } = readStatus(this.dir);
     if (after.state === 'done' || after.state === 'stopped') return { ...after, ...(error && { error }) };
-    // Nobody else is left to write it down.
+    // No other process is left to write it.
     const stopped: RunStatus = { ...after, state: 'stopped', updated: new Date().toISOString() };
     writeStatus(this.dir, stopped);
     return stopped;
@@ -111,7 +111,7 @@ export class Run {
    * passes a step), and say in the status what changed. Other data or settings than those of that checkpoint are refused
    * unless `acceptChanges` says that they are meant.
    * @throws InvalidArgument if it has not ended, or another process has it; InvalidConfig if its `config.json` was
-   * edited into what is none
+   * edited and is no longer valid
    */
   async resume(options: { steps?: number; ranks?: number; acceptChanges?: boolean } = {}): Promise<this> {
     const { steps, ranks, acceptChanges } = options;
@@ -157,8 +157,8 @@ export class Run {
   }
 
   /**
-   * Asks for a checkpoint at the end of the step under way; the run goes on. Says whether anybody was there to ask:
-   * nobody is on another machine, or before a launcher's ranks have begun.
+   * Asks for a checkpoint at the end of the step under way; the run goes on. Returns false if no process of the run can
+   * be asked: it runs on another machine, or a launcher's ranks have not begun.
    */
   async save(): Promise<boolean> {
     const status = readStatus(this.dir);
@@ -235,7 +235,7 @@ export class Run {
           `a run of this machine (${hostname()}); go to ${owner.host} for it`,
           `one of process ${owner.pid} on ${owner.host}`,
         );
-      // Who launches a run hands it to a supervisor within a moment.
+      // A launcher hands the run to its supervisor within a moment.
       if (owner.role !== 'launcher' || waited > 30) return owner;
       await pause(25);
     }

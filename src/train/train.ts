@@ -42,7 +42,7 @@ export async function train(options: TrainOptions, call: LongCall = {}): Promise
 }
 
 /**
- * The folder of a run whose ranks somebody else starts, such as torchrun:
+ * Makes the folder of a run whose ranks a launcher such as torchrun starts:
  * `torchrun --no-python --nproc-per-node=4 -- node dist/src/cli.js rank DIR`.
  * @throws InvalidConfig with everything that is wrong in the options
  */

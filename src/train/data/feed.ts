@@ -20,7 +20,7 @@ export class Feed {
     const { epoch } = this.cursor;
     const share = this.sampler.share(this.cursor, rank);
     this.patches.prefetch(share.patches);
-    // No further: what is read waits in memory.
+    // No more steps than that: patches read ahead stay in memory.
     let ahead = share.next;
     for (let i = 0; i < prefetch; i++) {
       const later = this.sampler.share(ahead, rank);

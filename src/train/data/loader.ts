@@ -27,8 +27,8 @@ export interface TrainingData {
 }
 
 /**
- * Reads every volume of a run once, maps its intensities and splits it; prepared datasets are opened, and their
- * patches read when they are wanted. All ranks come to the same.
+ * Reads every volume of a run once, maps its intensities and splits it. Prepared datasets are only opened: their
+ * patches are read when they are needed. The result is the same on all ranks.
  */
 export async function loadData(config: RunConfig, call: LongCall = {}): Promise<TrainingData> {
   if (config.data.some(isDataset)) return openDatasets(config);
@@ -72,7 +72,7 @@ function digestOf({ shape, data }: Volume): string {
 function openDatasets(config: RunConfig): TrainingData {
   const others = config.data.filter((source) => !isDataset(source));
   if (others.length > 0) {
-    const expected = 'either prepared datasets or volumes, for their splits do not mix';
+    const expected = 'either prepared datasets or volumes: their splits do not mix';
     throw new InvalidConfig([{ key: 'data', expected, received: others }]);
   }
   const sharedOut = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));

@@ -68,7 +68,7 @@ export class PatchSet {
       const { region } = this.locate(index);
       if (this.ahead.has(index) || this.volumes[region.volume] instanceof Volume) continue;
       const values = this.values(index);
-      // An error is for whoever reads the patch.
+      // `read` throws it.
       values.catch(() => {});
       this.ahead.set(index, values);
     }

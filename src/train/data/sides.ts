@@ -17,11 +17,11 @@ export type RunSide = SplitName | 'part';
 /** Says of a file, a phantom's name or a volume of the run's dataset what it was to the run; undefined for all others. */
 export type SideOf = (source: string) => Promise<RunSide | undefined>;
 
-/** A volume that a run knows, with what it takes to know it again. */
+/** A volume of a run, with what identifies it. */
 interface KnownVolume {
   readonly source: string;
   readonly side: RunSide;
-  /** Of the file, where its path is not known any more. */
+  /** Identifies the file once it has been moved. */
   readonly content?: { readonly bytes: number; readonly sha256: string };
 }
 
@@ -67,7 +67,7 @@ async function fileVolumes(config: RunConfig): Promise<KnownVolume[]> {
   }));
 }
 
-/** What is the same for all names of one file. */
+/** One place for all names of a file. */
 export function placeOf(source: string): string {
   try {
     return realpathSync(source);

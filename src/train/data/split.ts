@@ -20,9 +20,9 @@ export interface Split {
 }
 
 /**
- * Decides what is trained on and what is held out. Of two or more volumes, whole ones, drawn by the seed; of a
- * single one the slab at its upper z end. No training patch reaches into what is held out. Validation patches stand
- * side by side without overlap, for each voxel is measured once.
+ * Decides what is trained on and what is held out: of two or more volumes, whole volumes drawn by the seed; of a
+ * single one, the slab at its upper z end. No training patch reaches into the held-out part. Validation patches do
+ * not overlap, so each voxel is measured once.
  * @param shapes sizes of the volumes, `[x, y, z]`
  * @param sides of volumes whose split is decided already, in a prepared dataset; followed where it holds out any, or
  *   has several to train on
@@ -70,7 +70,7 @@ export function planSplit(
   };
 }
 
-/** A slab thinner than a patch would be filled up by replication, so it is made as thick where the volume allows it. */
+/** At least a patch deep where the volume allows it: a thinner slab would have to be padded. */
 function heldSlices(depth: number, fraction: number, patchDepth: number): number {
   const wanted = Math.ceil(fraction * depth);
   const roomy = Math.max(wanted, patchDepth);

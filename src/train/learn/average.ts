@@ -7,8 +7,8 @@ import type { StoredTensor } from '../../safetensors';
 export const AVERAGE_PREFIX = 'average.';
 
 /**
- * An exponential moving average of a model's weights, which wobbles less than they do. The first steps count for more
- * than the decay says, min(decay, (1 + t) / (10 + t)), or the start of training would stay in it for long.
+ * An exponential moving average of a model's weights, which varies less than they do. The first steps count for more,
+ * by min(decay, (1 + t) / (10 + t)); otherwise the start of training would stay in it for long.
  */
 export class WeightAverage {
   private readonly averages: Map<string, Float32Array>;
@@ -20,7 +20,7 @@ export class WeightAverage {
     this.averages = new Map([...weights].map(([name, weight]) => [name, valuesOf(weight)]));
   }
 
-  /** Takes the weights of after a step in. @param step steps done before it */
+  /** Takes in the weights as they are after a step. @param step steps done before that step */
   update(step: number): void {
     const decay = Math.min(this.decay, (1 + step) / (10 + step));
     for (const [name, weight] of this.weights) {

@@ -5,8 +5,8 @@ const BUCKET = 4 * 2 ** 20;
 
 /**
  * Sums gradients over the ranks while the backward pass goes on. Weights are dealt into buckets in one fixed order, the
- * last layer's first, which is how their gradients come; a bucket is sent when all of it and every bucket before it is
- * there, so all ranks sum in one order, whatever order theirs came in.
+ * last layer's first, as their gradients come. A bucket is sent once it and every bucket before it are complete, so
+ * all ranks sum in one order, in whatever order their gradients came.
  */
 export class GradientBuckets {
   private readonly buckets: readonly (readonly string[])[];
@@ -42,7 +42,7 @@ export class GradientBuckets {
     const bucket = this.sent++;
     const arrays = this.buckets[bucket]!.map((name) => this.gradients.get(name)!);
     const sum = this.collective.allReduce(arrays, `gradients ${bucket}`);
-    // Whoever waits in `finish` hears of it.
+    // `finish` throws it.
     sum.catch(() => {});
     this.sums.push(sum);
   }
@@ -50,14 +50,14 @@ export class GradientBuckets {
 
 function deal(gradients: ReadonlyMap<string, Float32Array>, bytes: number): string[][] {
   const buckets: string[][] = [];
-  let room = 0;
+  let free = 0;
   for (const [name, { byteLength }] of [...gradients].reverse()) {
-    if (buckets.length === 0 || byteLength > room) {
+    if (buckets.length === 0 || byteLength > free) {
       buckets.push([]);
-      room = bytes;
+      free = bytes;
     }
     buckets.at(-1)!.push(name);
-    room -= byteLength;
+    free -= byteLength;
   }
   return buckets;
 }

@@ -1,6 +1,6 @@
 /** Of the loss's moving average: about the last fifty steps. */
 const DECAY = 0.98;
-/** Steps before anything is said: the average must know something first. */
+/** Steps before anything is reported: the average needs some values first. */
 const PATIENCE = 50;
 
 export interface DivergenceState {
@@ -10,18 +10,18 @@ export interface DivergenceState {
 }
 
 /**
- * Watches a loss that is equal on all ranks, so that all of them stop at the same step. What is not finite is told at
- * once, before it gets into the weights; a loss that has risen to many times its lowest when it stays there.
+ * Watches a loss that is equal on all ranks, so that all of them stop at the same step. It reports a loss whose moving
+ * average has risen to many times its lowest.
  */
 export class DivergenceWatch {
   private seen = 0;
   private smoothed = 0;
   private lowest = Number.POSITIVE_INFINITY;
 
-  /** @param factor how many times its lowest the smoothed loss may be; 0 for as much as it likes */
+  /** @param factor how many times its lowest the smoothed loss may be; 0 sets no limit */
   constructor(private readonly factor: number) {}
 
-  /** Takes the loss of one more step in; says what is wrong, if anything. */
+  /** Takes in the loss of a step. Returns what is wrong, if anything. */
   see(loss: number): string | undefined {
     this.seen++;
     this.smoothed = DECAY * this.smoothed + (1 - DECAY) * loss;

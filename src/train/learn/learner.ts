@@ -15,7 +15,7 @@ import { makeOptimiser, type Optimiser } from './optimiser';
 import { type Pass, rowsOf, StepSum } from './passes';
 import { learningRateAt } from './schedule';
 
-/** What the update of a step did, the same on every rank. */
+/** What the update of a step has done. It is the same on every rank. */
 export interface UpdateResult {
   /** Norms of the gradients before clipping, of the generator and of the discriminators. */
   readonly gradientNorm: number;
@@ -163,7 +163,7 @@ export class Learner {
     return this.average && this.config.use === 'average' ? this.average.during(use) : use();
   }
 
-  /** What is wrong with the weights, if they are not fit to be kept: not finite, or blown up. */
+  /** What is wrong with the weights, if a checkpoint should not keep them: a value that is not finite or huge. */
   unsound(): string | undefined {
     const all = [...this.model.weights, ...(this.discriminators?.networks.weights ?? [])];
     for (const [name, weight] of all)

@@ -45,7 +45,7 @@ export async function validate(
     const { figures, codes } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
     for (const code of codes) counts[code]!++;
     rows.push({ place: i, ...figures, detail: detail(patch, config.patch) });
-    // Lets the heartbeat and the sockets in between two patches.
+    // The heartbeat and the sockets get their turn between two patches.
     await new Promise((resolve) => setImmediate(resolve));
   }
   const gathered = await collective.allGather(patchColumns.pack(rows), 'validation');

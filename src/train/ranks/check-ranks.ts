@@ -30,7 +30,7 @@ export interface RanksCheckOptions extends LongCall {
   readonly folder?: string;
 }
 
-/** One thing that ranks need: what was found, or what is wrong and its cure. */
+/** One thing that ranks need: what the check found, or what is wrong and how to cure it. */
 export interface RanksFinding {
   readonly part: string;
   readonly found?: string;
@@ -202,7 +202,7 @@ function masterPort(): string {
     : '';
 }
 
-/** This host's ranks are ours here, whoever has started this process. */
+/** The environment without a launcher's variables: the check starts its own ranks. */
 function withoutLauncher(): NodeJS.ProcessEnv {
   const environment = { ...process.env };
   for (const name of Object.keys(environment))

@@ -41,7 +41,7 @@ interface Member {
   readonly child: ChildProcess;
   /**
    * Seconds since its last message, and since its last heartbeat, as ticks of this process's timer. While a laptop
-   * sleeps or a virtual machine is paused there are no ticks, so nobody is blamed for that time.
+   * sleeps or a virtual machine is paused there are no ticks, so no rank counts as silent for that time.
    */
   quiet: number;
   still: number;
@@ -68,7 +68,7 @@ export class RankGroup {
     this.timers.push(() => clearInterval(ticks));
     this.ended = Promise.all(exits).then(() => {
       for (const end of this.timers) end();
-      return this.verdict();
+      return this.end();
     });
   }
 
@@ -177,7 +177,7 @@ export class RankGroup {
     if (this.silent) this.kill();
   }
 
-  private verdict(): GroupEnd {
+  private end(): GroupEnd {
     if (this.members.every(endedWell)) {
       const done = this.members.every(
         ({ message }) => message?.type === 'ended' && message.outcome === 'done',
@@ -199,9 +199,9 @@ export class RankGroup {
   }
 }
 
-/** A rank that grows too large is killed by the system, which says so nowhere that a user looks. */
+/** Where memory runs out the system kills a rank without a word: the text must name that cause. */
 function describeSignal(signal: NodeJS.Signals): string {
-  return signal === 'SIGKILL' ? 'SIGKILL; somebody sent it, or the system had no memory left' : signal;
+  return signal === 'SIGKILL' ? 'SIGKILL: a user sent it, or the system ran out of memory' : signal;
 }
 
 function endedWell({ message }: Member): boolean {

@@ -40,7 +40,7 @@ export async function launchSupervisor(runDir: string, id: string, config?: Stor
   throw new RunFailed(id, 'failed', error);
 }
 
-/** Says what is wrong if the supervisor ends before it is there, or takes too long. */
+/** Returns what is wrong if the supervisor ends before it is up, or takes too long. */
 async function start(
   runDir: string,
   claim: Claim,
@@ -64,7 +64,7 @@ async function start(
   closeSync(log);
   const identity = supervisor.pid === undefined ? undefined : identify(supervisor.pid);
   if (identity) {
-    // From now on whoever stops the run stops this process.
+    // From now on, stopping the run stops this process.
     const pids = { supervisor: identity, ranks: [] };
     const { steps = before.steps } = config ?? {};
     writeStatus(runDir, { ...before, ...whereWeAre(), state: 'starting', steps, pids });

@@ -22,17 +22,17 @@ export interface RankOptions {
   readonly runDir: string;
   readonly collective: Collective;
   readonly stop: AbortSignal;
-  /** True once when somebody has asked for a checkpoint. */
+  /** Returns true once for every request for a checkpoint. */
   readonly takeSaveRequest: () => boolean;
   readonly report: Reporter;
-  /** Written to as the run goes on, for the heartbeat. */
+  /** The rank writes its progress here for the heartbeat. */
   readonly progress: { step: number; training: boolean };
 }
 
 /**
  * Makes everything that a rank trains with, from the newest whole checkpoint if there is one, and reports that it is
  * ready. Rank 0 has a writer.
- * @throws RunFailed where data or settings are not those of the checkpoint and nobody has accepted that
+ * @throws RunFailed if data or settings differ from the checkpoint's and the user has not accepted the changes
  */
 export async function prepareTraining({ runDir, collective, stop, report, progress }: RankOptions) {
   const stored = readStoredConfig(runDir);
@@ -48,7 +48,7 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const resumed = checkpoint?.state;
   const changes = resumed ? changesSince(resumed, config, data) : [];
   const reshaped = resumed && whatChanged(resumed, config, ranks);
-  // Somebody has resumed the run at this checkpoint or a later one, which was damaged.
+  // The user has resumed the run at this checkpoint, or at a later one that is damaged.
   const byHand = resumed !== undefined && resumed.step <= (stored.resumed?.from ?? -1);
   if (changes.length > 0 && !(byHand && stored.resumed?.acceptChanges))
     throw changed(stored, resumed!.step, changes);
@@ -103,8 +103,8 @@ function changed({ id }: StoredConfig, step: number, changes: readonly string[])
   return new RunFailed(
     id,
     'cannot go on',
-    `other than in the checkpoint of step ${step}: ${listed(changes)}. Put back what was there, or start a new run. ` +
-      `If the change is meant: patchwise runs resume ${id} --accept-changes`,
+    `changed since the checkpoint of step ${step}: ${listed(changes)}. Undo the change, or start a new run. ` +
+      `If the change is intended: patchwise runs resume ${id} --accept-changes`,
   );
 }
 

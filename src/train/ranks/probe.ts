@@ -19,7 +19,7 @@ export interface ProbeResult {
   readonly seconds: number;
 }
 
-/** What a probe sends to whoever has started it. */
+/** What a probe sends to the process that started it. */
 export type ProbeMessage =
   | { readonly type: 'measured'; readonly rank: number; readonly result: ProbeResult }
   | { readonly type: 'failed'; readonly rank: number; readonly message: string };
@@ -54,11 +54,11 @@ export async function runProbe({ runDir }: { readonly runDir: string }): Promise
     const measured = await measure(collective, task.seconds);
     await collective.close();
     const { name, reason } = chooseCollective(task.collective, world);
-    tell({ type: 'measured', rank: world.rank, result: { collective: name, reason, ...measured } });
+    send({ type: 'measured', rank: world.rank, result: { collective: name, reason, ...measured } });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     await collective?.close(message);
-    tell({ type: 'failed', rank: world.rank, message });
+    send({ type: 'failed', rank: world.rank, message });
     process.exitCode = 1;
   } finally {
     await endWatch();
@@ -115,6 +115,6 @@ async function sums(collective: Collective, length: number, limit: number, name:
   return times;
 }
 
-function tell(message: ProbeMessage): void {
+function send(message: ProbeMessage): void {
   if (process.connected) process.send!(message);
 }

@@ -3,7 +3,7 @@ import type { Collective, World } from '../collective/collective';
 import { connectCollective } from '../collective/connect';
 import { runSecret } from '../collective/run-secret';
 import { worldEnvironment, worldFromEnvironment } from '../collective/world';
-import { outliveLogs } from '../record/room';
+import { outliveLogs } from '../record/disk-space';
 import { readStoredConfig } from '../record/run-folder';
 import { Claim, claimRun } from './claim';
 import { supervisorVariable, watchParent } from './parent-watch';
@@ -16,14 +16,14 @@ import { trainRank } from './training-loop';
  * checkpoint of the run, or from the start, until the steps are done or some rank is asked to stop (by the signal,
  * SIGTERM, SIGINT, SIGHUP, SIGQUIT or SIGXCPU), and leaves a checkpoint in both cases. SIGUSR1 and SIGUSR2 make it leave
  * one and go on.
- * @throws what went wrong, after every other rank and the supervisor have been told
+ * @throws what went wrong, after it has been reported to every other rank and the supervisor
  */
 export async function runRank(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
   const { runDir } = options;
   const config = readStoredConfig(runDir);
   outliveLogs();
   const world = worldFromEnvironment(process.env);
-  // Backends ask for torchrun's variables, whoever has started this rank.
+  // Backends read torchrun's variables, whichever launcher has started this rank.
   Object.assign(process.env, worldEnvironment(world));
   const asked = listen(options.signal);
   // Under a supervisor the run is the supervisor's, under a launcher rank 0's.
@@ -45,7 +45,7 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
       timeout: config.timeout,
       signal: asked.stop,
     });
-    // Only now can the other ranks be told.
+    // Only now can the other ranks learn of it.
     if (refusal) throw refusal;
     const outcome = await trainRank({
       runDir,

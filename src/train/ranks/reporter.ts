@@ -2,7 +2,7 @@ import { identify } from '../../process-identity';
 import { whereWeAre } from '../record/status';
 import { StatusFile } from '../record/status-file';
 
-/** What a rank tells whoever watches over the run. */
+/** What a rank reports to the supervisor or to the status of the run. */
 export type RankMessage =
   | { readonly type: 'alive'; readonly step: number }
   | {
@@ -11,12 +11,12 @@ export type RankMessage =
       readonly step: number;
       readonly backend: string;
       readonly reason: string;
-      /** What is different from when the run was interrupted, and what in its config hardly works. */
+      /** What has changed since the run was interrupted, and what in its config is doubtful. */
       readonly note?: string | undefined;
     }
   /** What else people should know of the run. */
   | { readonly type: 'note'; readonly note: string }
-  /** Something that people should see to, or, with nothing, no longer. */
+  /** A problem that needs attention; with nothing, the problem is over. */
   | { readonly type: 'warning'; readonly warning: string | undefined }
   | { readonly type: 'ended'; readonly outcome: 'done' | 'stopped'; readonly step?: number }
   | {
@@ -30,7 +30,7 @@ export type RankMessage =
       readonly portTaken: boolean;
     };
 
-/** The way of a rank's messages; settles when they are delivered. */
+/** Delivers a message of a rank; settles when it is delivered. */
 export type Reporter = (message: RankMessage) => Promise<void>;
 
 /** To the supervisor that started this rank; under torchrun, where there is none, rank 0 keeps `status.json` itself. */
@@ -67,7 +67,7 @@ export function applyToStatus(status: StatusFile, rank: number, message: RankMes
 
 function toSupervisor(message: RankMessage): Promise<void> {
   return new Promise((resolve) => {
-    // A supervisor that is gone cannot be told; the parent watch ends this rank.
+    // The supervisor is gone: the parent watch ends this rank.
     if (!process.connected) return resolve();
     process.send!(message, () => resolve());
   });

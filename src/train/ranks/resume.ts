@@ -55,7 +55,7 @@ function checkpointToResume(runDir: string, warn: (message: string) => void): Ch
   return newest;
 }
 
-/** What is different now from when the checkpoint was written, for people to read; undefined where nothing is. */
+/** What has changed since the checkpoint was written, as text; undefined where nothing has. */
 export function whatChanged(state: CheckpointState, config: RunConfig, ranks: number): string | undefined {
   const before = state.shape;
   if (!before) return undefined;
@@ -72,7 +72,7 @@ export function whatChanged(state: CheckpointState, config: RunConfig, ranks: nu
   return `from step ${state.step} on: ${changes.join(', ')}; ${effect}`;
 }
 
-/** Says so if a launcher has started another number of ranks than the run was prepared for. */
+/** A note if a launcher has started another number of ranks than the run was prepared for. */
 export function whatWasPrepared(config: RunConfig, ranks: number): string | undefined {
   if (config.ranks === ranks) return undefined;
   const size = (of: number) => of * config.batch * config.accumulate;

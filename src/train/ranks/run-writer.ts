@@ -5,11 +5,11 @@ import type { Learner } from '../learn/learner';
 import type { StepResult } from '../learn/step';
 import type { RankingState } from '../record/best';
 import { type CheckpointState, saveCheckpoint } from '../record/checkpoint';
+import { whenDiskHasSpace } from '../record/disk-space';
 import { middleSlices, writeLatestSlices } from '../record/latest-slices';
 import type { MetricRecord } from '../record/metrics-log';
 import { MetricsReader } from '../record/metrics-reader';
 import { MetricsLog } from '../record/metrics-writer';
-import { withRoom } from '../record/room';
 import { metricsPath, type StoredConfig, settingsOf, writeStoredConfig } from '../record/run-folder';
 import { TensorboardEvents } from '../record/tensorboard';
 import { printOf } from './changes';
@@ -113,6 +113,11 @@ export class RunWriter {
   private write<T>(what: string, write: () => T): Promise<T> {
     const { stored, stop, warn } = this.options;
     // Less than the other ranks wait for this one.
-    return withRoom(what, write, { run: stored.id, patience: 0.8 * stored.timeout, signal: stop, warn });
+    return whenDiskHasSpace(what, write, {
+      run: stored.id,
+      patience: 0.8 * stored.timeout,
+      signal: stop,
+      warn,
+    });
   }
 }

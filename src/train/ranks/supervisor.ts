@@ -1,6 +1,6 @@
 import { identify } from '../../process-identity';
 import { freePort } from '../collective/free-port';
-import { outliveLogs } from '../record/room';
+import { outliveLogs } from '../record/disk-space';
 import { readStoredConfig } from '../record/run-folder';
 import { whereWeAre } from '../record/status';
 import { StatusFile } from '../record/status-file';
@@ -46,7 +46,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
     note: undefined,
   });
   status.flush();
-  tellLauncher();
+  reportUp();
 
   let restarts = 0;
   let ports = 0;
@@ -73,7 +73,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
   }
 
   endSignals();
-  // Who was asked to stop has stopped, even if some ranks had to be killed for it.
+  // A run that was asked to stop counts as stopped, even if some ranks had to be killed.
   const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
   status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });
   await status.flushEnd();
@@ -81,8 +81,8 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
   log(`${state}${end.outcome === 'failed' ? `: ${end.reason}` : ''}`);
 }
 
-/** That the run is in this process's hands. The launcher may be gone by now. */
-function tellLauncher(): void {
+/** Reports to the launcher, which may be gone by now, that this process has the run. */
+function reportUp(): void {
   if (!process.connected) return;
   process.send!('up', () => {
     if (process.connected) process.disconnect();

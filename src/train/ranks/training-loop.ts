@@ -34,7 +34,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     // Step.
     const requests = { stop: stop.aborted, save: takeSaveRequest(), resources: () => meter.look() };
     const result = await withinMemory(trainStep(training, share, step, requests));
-    // No checkpoint: nobody knows whether the weights before it were any good.
+    // Without a checkpoint: the weights before this step may be bad already.
     if (result.diverged) throw await endDiverged(`at step ${step + 1} ${result.diverged.what}`);
     progress.step = ++step;
     stopped = result.stop;
@@ -67,11 +67,11 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     }
 
     void report({ type: 'alive', step });
-    // Lets signals, sockets and the heartbeat in between two steps.
+    // Signals, sockets and the heartbeat get their turn between two steps.
     await new Promise((resolve) => setImmediate(resolve));
   }
 
-  // Nobody leaves before the last checkpoint is in place.
+  // No rank leaves before the last checkpoint is in place.
   await collective.barrier('end');
   learner.dispose();
   if (step >= steps) return 'done';
@@ -97,5 +97,5 @@ function diverged(id: string, what: string, newest: number | undefined): RunFail
 function whyStalled(step: number, steps: number, { best }: Ranking, config: RunConfig): string {
   const { patience, bestMetric } = config;
   const than = best ? ` than ${Number(best.value.toPrecision(5))} at step ${best.step}` : '';
-  return `done at step ${step} of ${steps}: ${patience} validation(s) in a row have no better ${bestMetric}${than} (patience)`;
+  return `done at step ${step} of ${steps}: ${patience} validation(s) in a row brought no better ${bestMetric}${than} (patience)`;
 }

@@ -15,7 +15,7 @@ export interface RankingState {
   readonly ranking?: readonly Ranked[];
   /** Set where `patience` ended the run at this step. */
   readonly stalled?: boolean;
-  /** Validations before this step no longer count for `patience`: somebody has resumed the run there. */
+  /** Validations before this step no longer count for `patience`: the user has resumed the run there. */
   readonly patienceFrom?: number;
 }
 
@@ -28,7 +28,7 @@ export class Ranking {
 
   /**
    * @param resumed the checkpoint that the run goes on from
-   * @param byHand whether somebody has resumed the run there: a run that had stalled then goes on
+   * @param byHand whether the user has resumed the run there: a stalled run then goes on
    */
   constructor(
     private readonly config: RunConfig,
@@ -77,8 +77,8 @@ export function phaseOf(gan: GanConfig, step: number): 0 | 1 | 2 {
 }
 
 /**
- * Whether so many validations in a row have brought nothing better. Never before discriminators have their full weight:
- * the run has not come to its last phase.
+ * Whether `patience` validations in a row have brought nothing better. Never before discriminators have their full
+ * weight: the run is not yet in its last phase.
  * @param from validations up to this step do not count: there the run had stalled, and was resumed
  */
 export function hasStalled(
@@ -102,7 +102,7 @@ export function rankedWith(
   { bestMetric, keepBest, gan }: Pick<RunConfig, 'bestMetric' | 'keepBest' | 'gan'>,
 ): Ranked[] {
   const sign = measures[bestMetric].better === 'higher' ? 1 : -1;
-  // What is not a number ranks nowhere; JSON knows no infinity.
+  // NaN has no rank. JSON has no infinity.
   if (Number.isNaN(found.value)) return [...ranking];
   const value = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, found.value));
   const better = (a: Ranked, b: Ranked) => sign * (b.value - a.value) || a.step - b.step;

@@ -41,7 +41,7 @@ export interface CheckpointState extends LearnerCounters, RankingState {
   readonly data?: DataPrint;
 }
 
-/** What a run was trained on, as far as it can be told again. */
+/** Identifies what a run was trained on. */
 export interface DataPrint {
   readonly patches: { readonly train: number; readonly validation: number };
   readonly digests: readonly string[];
@@ -112,7 +112,7 @@ export function findCheckpoint(runDir: string, which: 'last' | 'best' = 'last'):
   const root = join(runDir, 'checkpoints');
   const isThere = (name: string) => existsSync(join(root, name, 'state.json'));
   const target = linked(root, which);
-  // Who copies a run may have got a folder for the link (scp, cloud storage).
+  // In a copy of the run the link may have become a folder (scp, cloud storage).
   if (isThere(target ?? which)) return join(root, target ?? which);
   const newest = stepFolders(root).filter(isThere).at(-1);
   if (which === 'last' && newest !== undefined) return join(root, newest);
@@ -121,8 +121,8 @@ export function findCheckpoint(runDir: string, which: 'last' | 'best' = 'last'):
 }
 
 /**
- * Finds and reads a checkpoint of a run that may be training: where its folder is removed meanwhile, for a newer one
- * has come, it is looked for again.
+ * Finds and reads a checkpoint of a run that may be training. If a newer checkpoint has replaced it meanwhile, it tries
+ * again.
  */
 export function whileRotating<T>(read: () => T): T {
   for (let tries = 1; ; tries++) {
@@ -159,8 +159,7 @@ const damageCure =
   'resuming the run goes on from the one before; other tools take the folder of another checkpoint';
 
 /**
- * The newest checkpoint that is whole, and suits where that is asked. Others are passed over, and `warn` is told which
- * and why.
+ * The newest checkpoint that is whole and that `suits`. It passes over others, and warns which and why.
  */
 export function newestCheckpoint(
   runDir: string,
@@ -227,7 +226,7 @@ export function readState(dir: string): StateFile {
   try {
     state = JSON.parse(readFileSync(path, 'utf8')) as StateFile;
   } catch (cause) {
-    const found = existsSync(path) ? `what is no JSON; ${damageCure}` : 'nothing';
+    const found = existsSync(path) ? `text that is not JSON; ${damageCure}` : 'nothing';
     throw new UnreadableFile(path, expected, found, { cause });
   }
   if (

@@ -1,6 +1,6 @@
 /**
  * `slices.json` of a run: the middle slice of one validation patch and what the model made of it, as of the latest
- * validation. A few tens of KiB, replaced as a whole, for whoever watches the run.
+ * validation. A few tens of KiB, replaced as a whole, for live figures.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

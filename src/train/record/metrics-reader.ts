@@ -94,7 +94,7 @@ export async function readMetrics(path: string): Promise<MetricRecord[]> {
 /**
  * Every record from the first, then new ones as they are written, until `ended` says that nothing more will come.
  * Damaged lines are left out and named on the console.
- * @param options.caughtUp told once, when everything that was there has been given
+ * @param options.caughtUp called once, when all records so far have been given
  * @throws the signal's reason when it is aborted.
  */
 export async function* followMetrics(

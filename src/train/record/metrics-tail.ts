@@ -96,7 +96,7 @@ function* linesBackward(file: number): Generator<Line, void, undefined> {
       tooLong = true;
       held = Buffer.alloc(0);
     }
-    // More at a time where a line is long: what is held is copied each time.
+    // Larger pieces where a line is long: each piece copies what is held.
     const piece = readBefore(file, start, Math.max(pieceBytes, held.length));
     held = Buffer.concat([piece, held]);
     start -= piece.length;

@@ -11,7 +11,7 @@ export interface Pace {
   readonly left?: number;
 }
 
-/** Training records that the pace is taken from: the latest, for it changes. */
+/** The pace is that of the latest training records: it changes. */
 export const paceWindow = 100;
 
 /** The pace of a run by its latest records; undefined before the second. */
@@ -21,7 +21,7 @@ export function paceOf(records: readonly MetricRecord[], status: RunStatus): Pac
   if (!first || !last || first === last) return undefined;
   const mean = (of: (record: MetricRecord) => number | undefined) =>
     latest.reduce((sum, record) => sum + (of(record) ?? 0), 0) / latest.length;
-  // A clock that was set back between two records tells nothing: the time of the step stands in for it.
+  // If the clock was set back between two records, the time of the step stands in.
   const wall =
     latest.slice(1).reduce((sum, record, i) => {
       const before = latest[i]!;

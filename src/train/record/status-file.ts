@@ -1,4 +1,4 @@
-import { isFull } from './room';
+import { isFull } from './disk-space';
 import { type RunStatus, readStatus, writeStatus } from './status';
 
 const moving: readonly string[] = ['heartbeats', 'step'];

@@ -16,10 +16,10 @@ export interface RankStatus extends ProcessIdentity {
   readonly rank: number;
 }
 
-/** What `status.json` holds: the state of a run, for whoever can read its folder. One process writes it at a time. */
+/** What `status.json` holds: the state of a run. One process writes it at a time. */
 export interface RunStatus {
   readonly state: RunState;
-  /** The name of the machine, for people, and what tells machines and containers apart: where the pids mean something. */
+  /** The machine's name for people, and an identity that differs between machines and containers. Pids are of there. */
   readonly host: string;
   readonly machine?: string;
   readonly pids: { readonly supervisor?: ProcessIdentity; readonly ranks: readonly RankStatus[] };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RunFailed } from '../../../src/errors';
-import { withRoom } from '../../../src/train/record/room';
+import { whenDiskHasSpace } from '../../../src/train/record/disk-space';
 
 const full = () => Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
 
@@ -14,7 +14,7 @@ function options(patience = 10) {
   };
 }
 
-describe('room on the disk', () => {
+describe('a full disk', () => {
   it('is waited for: the write comes through once there is some, and says so', async () => {
     const given = options();
     let attempts = 0;
@@ -22,20 +22,20 @@ describe('room on the disk', () => {
       if (++attempts < 3) throw full();
       return 'written';
     };
-    expect(await withRoom('a record', write, given)).toBe('written');
+    expect(await whenDiskHasSpace('a record', write, given)).toBe('written');
     expect(attempts).toBe(3);
-    expect(given.warnings).toEqual(['the disk is full: waiting for room for a record', undefined]);
+    expect(given.warnings).toEqual(['the disk is full: waiting for space for a record', undefined]);
   });
 
   it('is not waited for for ever, nor by a run that is stopped', async () => {
     const never = () => {
       throw full();
     };
-    const error = await withRoom('a record', never, options(0.5)).catch((reason: unknown) => reason);
+    const error = await whenDiskHasSpace('a record', never, options(0.5)).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(RunFailed);
-    expect((error as Error).message).toContain('no room for a record; resume it when there is');
+    expect((error as Error).message).toContain('no space for a record; resume it when there is');
     const stopped = { ...options(60), signal: AbortSignal.abort() };
-    await expect(withRoom('a record', never, stopped)).rejects.toBeInstanceOf(RunFailed);
+    await expect(whenDiskHasSpace('a record', never, stopped)).rejects.toBeInstanceOf(RunFailed);
   });
 
   it('has nothing to do with other errors', async () => {
@@ -43,7 +43,7 @@ describe('room on the disk', () => {
     const broken = () => {
       throw new Error('EIO');
     };
-    await expect(withRoom('a record', broken, given)).rejects.toThrow('EIO');
+    await expect(whenDiskHasSpace('a record', broken, given)).rejects.toThrow('EIO');
     expect(given.warnings).toEqual([]);
   });
 });

@@ -1,20 +1,20 @@
 import { RunFailed } from '../../errors';
 
-export interface RoomOptions {
+export interface WaitOptions {
   readonly run: string;
-  /** Seconds to wait for somebody to make room. */
+  /** Seconds to wait for free space. */
   readonly patience: number;
   readonly signal?: AbortSignal;
-  /** Told once, when the waiting begins and when it ends. */
+  /** Called when the waiting begins, and with nothing when it ends. */
   readonly warn: (message: string | undefined) => void;
 }
 
 /**
- * Writes, and where the disk is full waits until there is room again, rather than lose what was computed. The write
- * must leave nothing of itself behind when it fails.
- * @throws RunFailed when nobody has made room in time, or the run is stopped meanwhile; it can be resumed
+ * Writes. While the disk is full it waits and tries again, so that nothing computed is lost. A write that fails must
+ * leave nothing behind.
+ * @throws RunFailed if the disk stays full too long, or the run is stopped meanwhile; the run can be resumed
  */
-export async function withRoom<T>(what: string, write: () => T, options: RoomOptions): Promise<T> {
+export async function whenDiskHasSpace<T>(what: string, write: () => T, options: WaitOptions): Promise<T> {
   const { run, patience, signal, warn } = options;
   for (let waited = 0; ; waited += pause) {
     try {
@@ -23,9 +23,9 @@ export async function withRoom<T>(what: string, write: () => T, options: RoomOpt
       return result;
     } catch (cause) {
       if (!isFull(cause)) throw cause;
-      if (waited === 0) warn(`the disk is full: waiting for room for ${what}`);
+      if (waited === 0) warn(`the disk is full: waiting for space for ${what}`);
       if (waited >= patience || signal?.aborted)
-        throw new RunFailed(run, 'ran out of disk space', `no room for ${what}; resume it when there is`, {
+        throw new RunFailed(run, 'ran out of disk space', `no space for ${what}; resume it when there is`, {
           cause,
         });
       await new Promise((resolve) => setTimeout(resolve, pause * 1000));
@@ -40,7 +40,7 @@ export function isFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** A log that cannot be written, for want of room or of a reader, must not end the process that writes it. */
+/** A log that cannot be written (a full disk, a closed pipe) must not end the process that writes it. */
 export function outliveLogs(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.off('error', ignore);
