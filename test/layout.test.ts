@@ -22,6 +22,7 @@ const ground = [
   'median',
   'make-folder',
   'process-identity',
+  'protobuf',
   'timer',
   'memory',
   'early-signals',

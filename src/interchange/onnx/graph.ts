@@ -1,4 +1,5 @@
-import { type Attribute, type Element, message, nodeProto, tensorProto, valueInfo } from './proto';
+import { message } from '../../protobuf';
+import { type Attribute, type Element, nodeProto, tensorProto, valueInfo } from './proto';
 
 /** Opset 18: Pad by replication of any axes, ReduceL2 and the rest as onnxruntime has had them since 1.14. */
 const OPSET = 18;

@@ -1,46 +1,8 @@
 /**
- * The few messages of ONNX that an export needs, written as protobuf by hand: a generic protobuf library brings its
- * own schema compiler and an install script, for what are two wire types and a dozen field numbers. Field numbers are
- * those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+ * The few messages of ONNX that an export needs. Field numbers are those of
+ * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
  */
-
-/** A value of a field: a whole number, text, raw bytes, a message, or a 32-bit float. */
-type Value = number | string | Uint8Array | { readonly float: number };
-
-/** One field of a message; arrays are repeated fields. */
-export type Field = readonly [number: number, value: Value | readonly Value[] | undefined];
-
-/** Encodes a message; undefined fields are left out. */
-export function message(...fields: readonly Field[]): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (const [number, values] of fields) {
-    if (values === undefined) continue;
-    const list = Array.isArray(values) ? (values as readonly Value[]) : [values as Value];
-    for (const value of list) parts.push(...encode(number, value));
-  }
-  return Buffer.concat(parts);
-}
-
-function encode(number: number, value: Value): Uint8Array[] {
-  if (typeof value === 'number') return [varint((number << 3) | 0), varint(value)];
-  if (typeof value === 'string') return encode(number, Buffer.from(value));
-  if (value instanceof Uint8Array) return [varint((number << 3) | 2), varint(value.length), value];
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value.float);
-  return [varint((number << 3) | 5), bytes];
-}
-
-/** Base 128, lowest first; a negative number as its 64-bit two's complement. */
-function varint(value: number): Uint8Array {
-  let rest = BigInt.asUintN(64, BigInt(value));
-  const bytes: number[] = [];
-  do {
-    const low = Number(rest & 0x7fn);
-    rest >>= 7n;
-    bytes.push(rest > 0n ? low | 0x80 : low);
-  } while (rest > 0n);
-  return Uint8Array.from(bytes);
-}
+import { message } from '../../protobuf';
 
 const FLOAT = 1;
 const INT64 = 7;

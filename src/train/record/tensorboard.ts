@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { message } from '../../protobuf';
 import { crc32c } from '../../volume/crc32c';
 import type { MetricRecord } from './metrics-log';
 
@@ -24,7 +25,7 @@ export class TensorboardEvents {
     // TensorBoard reads the files in the order of their names.
     const seconds = Math.max(Math.floor(Date.now() / 1000), ...earlier.map((time) => Number(time) + 1));
     this.path = join(runDir, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.0`);
-    const begin = [framed(message(double(1, seconds), text(3, 'brain.Event:2')))];
+    const begin = [framed(message([1, { double: seconds }], [3, 'brain.Event:2']))];
     if (!this.isFirst) begin.push(framed(sessionStart(seconds, after + 1)));
     const bytes = Buffer.concat(begin);
     try {
@@ -51,7 +52,7 @@ export class TensorboardEvents {
 
 /** A `SessionLog` of status START: a reader forgets what it has seen of this step and later ones. */
 function sessionStart(seconds: number, step: number): Buffer {
-  return message(double(1, seconds), integer(2, step), bytes(7, integer(1, 1)));
+  return message([1, { double: seconds }], [2, step], [7, message([1, 1])]);
 }
 
 /** One event with a scalar for every measure of a record; one for every rank or part where a measure has several. */
@@ -62,14 +63,13 @@ function eventOf({ step, epoch, time, split, ...measures }: MetricRecord): Buffe
     if (Array.isArray(value)) return value.map((each: number, rank) => scalar(`${tag}/rank${rank}`, each));
     return Object.entries(value ?? {}).map(([part, each]) => scalar(`${tag}/${part}`, each as number));
   });
-  return framed(
-    message(double(1, Date.parse(time) / 1000), integer(2, step), bytes(5, Buffer.concat(scalars))),
-  );
+  const seconds = Date.parse(time) / 1000;
+  return framed(message([1, { double: seconds }], [2, step], [5, message([1, scalars])]));
 }
 
-/** A `Summary.Value` inside its `Summary`: tag and simple_value. */
+/** A `Summary.Value`: tag and simple_value. */
 function scalar(tag: string, value: number): Buffer {
-  return bytes(1, message(text(1, tag), float(2, value)));
+  return message([1, tag], [2, { float: value }]);
 }
 
 /** A TFRecord: length, its masked CRC-32C, the bytes, theirs. */
@@ -86,38 +86,4 @@ function framed(data: Buffer): Buffer {
 function maskedCrc(data: Uint8Array): number {
   const crc = crc32c(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-}
-
-// The wire format of protocol buffers: a field is its number and wire type, then its value.
-const message = (...fields: readonly Buffer[]): Buffer => Buffer.concat(fields);
-const key = (field: number, wireType: number): Buffer => Buffer.of((field << 3) | wireType);
-const text = (field: number, value: string): Buffer => bytes(field, Buffer.from(value));
-
-function bytes(field: number, value: Buffer): Buffer {
-  return Buffer.concat([key(field, 2), varint(value.length), value]);
-}
-
-function integer(field: number, value: number): Buffer {
-  return Buffer.concat([key(field, 0), varint(value)]);
-}
-
-function double(field: number, value: number): Buffer {
-  const encoded = Buffer.alloc(8);
-  encoded.writeDoubleLE(value);
-  return Buffer.concat([key(field, 1), encoded]);
-}
-
-function float(field: number, value: number): Buffer {
-  const encoded = Buffer.alloc(4);
-  encoded.writeFloatLE(value);
-  return Buffer.concat([key(field, 5), encoded]);
-}
-
-/** Seven bits a byte, lowest first; whole numbers from 0 to 2^53. */
-function varint(value: number): Buffer {
-  const encoded: number[] = [];
-  let rest = value;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) encoded.push((rest % 128) | 128);
-  encoded.push(rest);
-  return Buffer.from(encoded);
 }
