@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { packageRoot } from '../package';
+import { compiledFile } from '../package';
 
 /** A WebAssembly memory that threads share; Node has them, TypeScript declares them for browsers only. */
 export interface SimdMemory {
@@ -14,8 +13,14 @@ declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => SimdMemory;
 };
 
-/** The parts whose folder `simd` holds loops in WebAssembly. */
-export type SimdPart = 'patch' | 'fidelity';
+/** The parts whose folder `simd` holds loops in AssemblyScript, and what the build makes of them. */
+const FILES = {
+  volume: 'volume/simd/blosc.wasm',
+  patch: 'patch/simd/loops.wasm',
+  fidelity: 'fidelity/simd/loops.wasm',
+  compute: 'compute/wasm/simd/kernels.wasm',
+} as const;
+export type SimdPart = keyof typeof FILES;
 
 const PAGE = 65536;
 /** WebAssembly's 32-bit addresses end at 4 GiB. */
@@ -33,9 +38,9 @@ export function simdModule(part: SimdPart): object {
   return module;
 }
 
-/** The functions of a compiled module on a memory. */
-export function instantiate<Loops>(module: object, memory: SimdMemory): Loops {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as Loops;
+/** The functions of a compiled module, on a memory that is given or else on its own. */
+export function instantiate<Loops>(module: object, memory?: { readonly buffer: ArrayBufferLike }): Loops {
+  return new WebAssembly.Instance(module, memory ? { env: { memory } } : {}).exports as Loops;
 }
 
 /** A memory of at least `bytes`; undefined where that is more than can be addressed or the machine can give. */
@@ -62,9 +67,8 @@ export function growTo(memory: SimdMemory, bytes: number): boolean {
   }
 }
 
-/** The build puts it beside the compiled sources; sources that run as they are, in tests, find it in dist. */
 function builtFile(part: SimdPart): string {
-  const file = join(packageRoot(), 'dist/src', part, 'simd/loops.wasm');
+  const file = compiledFile('src', FILES[part]);
   if (!existsSync(file)) throw new Error(`${file} is not built; run \`npm run build\``);
   return file;
 }

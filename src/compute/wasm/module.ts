@@ -1,8 +1,7 @@
 /** Our SIMD module on the memory of tfjs's wasm backend: addresses of tensors, scratch memory, the functions. */
-import { readFileSync } from 'node:fs';
 import type * as tf from '@tensorflow/tfjs-core';
 import { OutOfMemory } from '../../errors';
-import { compiledFile } from '../../package';
+import { instantiate, simdModule } from '../../memory/simd';
 
 /** The functions of `simd/index.ts`; every argument is an address or a number. */
 export interface SimdModule {
@@ -16,14 +15,9 @@ export interface SimdModule {
   nearestCodes(...numbers: number[]): void;
 }
 
-/** The part of the WebAssembly interface that is used; Node has it, TypeScript declares it for browsers only. */
 interface WasmMemory {
   readonly buffer: ArrayBuffer;
 }
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { exports: unknown };
-};
 
 /** What is used of tfjs's compiled module. */
 interface TfjsModule {
@@ -62,11 +56,7 @@ export class SharedWasm {
     const memory = this.backend.wasm.asm?.memory;
     if (!memory) throw new Error('this tfjs-backend-wasm does not show its memory');
     this.memory = memory;
-    const compiled = new WebAssembly.Module(
-      readFileSync(compiledFile('src', 'compute', 'wasm', 'simd', 'kernels.wasm')),
-    );
-    const instance = new WebAssembly.Instance(compiled, { env: { memory } });
-    this.module = instance.exports as SimdModule;
+    this.module = instantiate<SimdModule>(simdModule('compute'), memory);
     refuseWhatDoesNotFit(this.backend.wasm);
   }
 

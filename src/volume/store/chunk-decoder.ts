@@ -1,15 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { compiledFile } from '../../package';
+import { instantiate, simdModule } from '../../memory/simd';
 import { checksumBytes, checksumOf } from '../crc32c';
 import { componentBytes, componentsOf, type StoredType, type VoxelArray } from '../datatypes';
 import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
-
-/** Node has WebAssembly, but TypeScript declares it for browsers only. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { readonly exports: unknown };
-};
 
 /** The exports of simd/index.ts. */
 interface Loops {
@@ -56,7 +49,7 @@ export interface ChunkLayout {
  * fresh memory would cost more time than the decoding.
  */
 export class ChunkDecoder {
-  private readonly loops: Loops;
+  private readonly loops = instantiate<Loops>(simdModule('volume'));
   private layout: ChunkLayout = { chunk: [1, 1, 1], type: 'int16', slope: 1, intercept: 0 };
   private box: Box = { start: [0, 0, 0], size: [1, 1, 1] };
   // Addresses in the memory: voxels of a chunk, scratch space of `decode`, values of the box.
@@ -64,11 +57,6 @@ export class ChunkDecoder {
   private voxels = 0;
   private scratch = 0;
   private values = 0;
-
-  constructor() {
-    compiled ??= new WebAssembly.Module(readFileSync(compiledFile('src', 'volume', 'simd', 'blosc.wasm')));
-    this.loops = new WebAssembly.Instance(compiled, {}).exports as Loops;
-  }
 
   /** Starts a box of an image. Voxels that no chunk covers keep the values of the previous box. */
   begin(layout: ChunkLayout, box: Box): void {
@@ -141,8 +129,6 @@ export class ChunkDecoder {
     return at;
   }
 }
-
-let compiled: object | undefined;
 
 /** Typed arrays in WebAssembly's memory need an aligned start. */
 function align(address: number): number {
