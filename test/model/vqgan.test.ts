@@ -149,7 +149,7 @@ async function globalStep(ranks: VqGan[], batch: tf.Tensor5D, step: number) {
   };
 }
 
-test('100 steps leave no tensor behind', async () => {
+test('100 steps leave no tensor behind', { timeout: 300_000 }, async () => {
   const model = referenceModel();
   const x = tf.slice(referenceBatch(reference, 0), 0, 1) as tf.Tensor5D;
   const step = async () => {

@@ -52,43 +52,49 @@ function execute(
     const offsets = scratch.floats(blocks * lanes);
     if (bias) wasm.floats(offsets, channels).set(wasm.floats(wasm.address(bias), channels));
     if (!forward) wasm.floats(wasm.address(y), tensorSize(y)).fill(0);
-    const numbers = [
-      c.n,
-      walks[0].positions,
-      walks[1].positions,
-      source[0],
-      source[1],
-      (source[2] + x.added) * channelsIn * FLOAT,
-      target[0],
-      target[1],
-      target[2] * channels * FLOAT,
-      walks[0].slots,
-      walks[1].slots,
-      walks[1].taps.length,
-      rows.classes.length,
-      channels,
-      lanes,
-      run * lanes * FLOAT,
-      rows.inputStep * channelsIn * FLOAT,
-      rows.outputStep * channels * FLOAT,
-      forward ? 0 : c.border === 'replicate' ? 1 : 2,
-      c.before[2],
-      c.input[2],
-      rows.lattice,
-      ...rows.classes.flatMap((k) => [
-        k.outputs,
-        k.taps.length * channelsIn,
-        k.firstInput * channelsIn * FLOAT,
-        k.firstOutput * channels * FLOAT,
-      ]),
-    ];
-    const walk = scratch.integers(numbers);
+    const walk = scratch.integers(
+      numbersOf({
+        samples: c.n,
+        depth: walks[0].positions,
+        height: walks[1].positions,
+        inputDepth: source[0],
+        inputHeight: source[1],
+        inputRow: (source[2] + x.added) * channelsIn * FLOAT,
+        outputDepth: target[0],
+        outputHeight: target[1],
+        outputRow: target[2] * channels * FLOAT,
+        slotsD: walks[0].slots,
+        slotsH: walks[1].slots,
+        classesH: walks[1].taps.length,
+        classesW: rows.classes.length,
+        channels,
+        lanes,
+        slot: run * lanes * FLOAT,
+        inputStep: rows.inputStep * channelsIn * FLOAT,
+        outputStep: rows.outputStep * channels * FLOAT,
+        fold: forward ? 0 : c.border === 'replicate' ? 1 : 2,
+        foldBefore: c.before[2],
+        foldWidth: c.input[2],
+        foldPadded: rows.lattice,
+        classes: rows.classes.flatMap((k) => [
+          k.outputs,
+          k.taps.length * channelsIn,
+          k.firstInput * channelsIn * FLOAT,
+          k.firstOutput * channels * FLOAT,
+        ]),
+      }),
+    );
     const [tableD, tableH] = [scratch.integers(walks[0].table), scratch.integers(walks[1].table)];
     const row = scratch.floats(rows.lattice * channels);
     const pairs = scratch.floats(2 * walks[0].slots * walks[1].slots);
     wasm.module.convolve(walk, tableD, tableH, x.address, packed, offsets, wasm.address(y), row, pairs);
     return y;
   });
+}
+
+/** The values in the order they are written in, which is the one that `simd/convolve.ts` and `correlate.ts` read. */
+function numbersOf(fields: Readonly<Record<string, number | readonly number[]>>): number[] {
+  return Object.values(fields).flat();
 }
 
 /** Packs w as [classD, classH, classW, block, slotD, slotH, run, lanes], lanes beyond the channels zero. */
@@ -166,25 +172,27 @@ function weightGradient(
     const a = padded(wasm, scratch, gathered, rows.before, rows.after, replicated, true);
     const border: [number, number] = c.transposed ? [c.before[2], c.after[2]] : [0, 0];
     const b = padded(wasm, scratch, still, ...border, true, !whole);
-    const walk = scratch.integers([
-      c.n,
-      walks[0].positions,
-      walks[1].positions,
-      gathered.shape[1]!,
-      gathered.shape[2]!,
-      (gathered.shape[3]! + a.added) * channelsA * FLOAT,
-      (still.shape[3]! + b.added) * channelsB * FLOAT,
-      walks[0].slots,
-      walks[1].slots,
-      rows.lattice,
-      rows.inputStep * channelsA * FLOAT,
-      channelsB * FLOAT,
-      run,
-      width,
-      lanes,
-      still.shape[1]!,
-      still.shape[2]!,
-    ]);
+    const walk = scratch.integers(
+      numbersOf({
+        samples: c.n,
+        depth: walks[0].positions,
+        height: walks[1].positions,
+        aDepth: gathered.shape[1]!,
+        aHeight: gathered.shape[2]!,
+        aRow: (gathered.shape[3]! + a.added) * channelsA * FLOAT,
+        bRow: (still.shape[3]! + b.added) * channelsB * FLOAT,
+        slotsD: walks[0].slots,
+        slotsH: walks[1].slots,
+        bWidth: rows.lattice,
+        aStep: rows.inputStep * channelsA * FLOAT,
+        bStep: channelsB * FLOAT,
+        run,
+        channels: width,
+        lanes,
+        bDepth: still.shape[1]!,
+        bHeight: still.shape[2]!,
+      }),
+    );
     const [tableD, tableH] = [scratch.integers(walks[0].table), scratch.integers(walks[1].table)];
     const size = walks[0].slots * walks[1].slots * run * width;
     const sums = scratch.floats(size);
