@@ -4,7 +4,7 @@ import { InvalidArgument } from '../errors';
 import type { StoredTensor } from '../safetensors';
 import type { Given } from '../setting';
 import { checkModelConfig, checkPatch, type ModelConfig } from './config';
-import { decode, decodeFeatures, decodeLast } from './decoder';
+import { decodeFeatures, decodeLast } from './decoder';
 import { encode } from './encoder';
 import type { Quantiser } from './quantisers/quantiser';
 import { createQuantiser } from './quantisers/registry';
@@ -65,7 +65,7 @@ export class VqGan {
 
   /** Latents, quantised or not, to patches [n, d, h, w, 1]. */
   decode(q: tf.Tensor5D): tf.Tensor5D {
-    return tf.tidy(() => decode(q, this.layers, this.config));
+    return tf.tidy(() => decodeLast(this.decodeFeatures(q), this.layers));
   }
 
   /** Codes of the latents, int32 [m * codebooks], and what the decoder gets for them. */
@@ -93,7 +93,7 @@ export class VqGan {
       const latents = this.rows(z);
       const quantised = this.quantiser.forward(latents, this.weights);
       const q = tf.reshape(quantised.embeddings, z.shape) as tf.Tensor5D;
-      const h = tf.tidy(() => decodeFeatures(q, this.layers, this.config));
+      const h = this.decodeFeatures(q);
       const { loss, commitment, codes } = quantised;
       return [decodeLast(h, this.layers), loss, commitment, latents, h, codes];
     }, [...this.weights.values()]);
@@ -143,6 +143,11 @@ export class VqGan {
   dispose(): void {
     tf.dispose([...this.weights.values()]);
     this.quantiser.dispose();
+  }
+
+  /** Frees what led to the features before the last layer takes memory. */
+  private decodeFeatures(q: tf.Tensor5D): tf.Tensor5D {
+    return tf.tidy(() => decodeFeatures(q, this.layers, this.config));
   }
 
   private rows(z: tf.Tensor5D): tf.Tensor2D {
