@@ -9,15 +9,14 @@ import type { Run } from '../src/index';
 import type * as Internal from '../src/internal';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
 import { PACKAGE } from './checker/package-types';
-import type { DisplayOptions } from './display/display';
+import type { DisplayOptions } from './display/bundle';
 import { attempt } from './display/odd-values';
-import { lazyEngine } from './engine/lazy-engine';
 import { withMagics } from './engine/magics';
-import { createTypescriptEngine } from './engine/typescript-engine';
+import { createTypescriptEngine } from './engine/typescript';
 import type { LiveFigures } from './live/live';
 import { pipeStdout } from './process/child-output';
+import { leadsGroup, signalGroup } from './process/group';
 import { Interrupts } from './process/interrupts';
-import { leadsGroup, signalGroup } from './process/process-group';
 import { ADDRESS_IN_USE, readConnection } from './protocol/connection';
 import { KernelServer } from './server';
 
@@ -61,10 +60,8 @@ async function main(): Promise<void> {
 function createEngine(interrupts: Interrupts): CellEngine {
   const { PATCHWISE_ENGINE: name = 'typescript', PATCHWISE_TYPES: types = 'error' } = process.env;
   if (name === 'tslab') {
-    return lazyEngine('5.0.4', () => {
-      const { createTslabEngine } = require('./tslab/tslab') as typeof import('./tslab/tslab');
-      return createTslabEngine(process.cwd(), interrupts);
-    });
+    const { createTslabEngine } = require('./tslab/tslab') as typeof import('./tslab/tslab');
+    return createTslabEngine(process.cwd(), interrupts);
   }
   return createTypescriptEngine(
     process.cwd(),

@@ -6,13 +6,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { MimeBundle } from '../src/display-protocol';
 import type { CellEngine } from './cells/engine';
 import { isInterruption } from './cells/error';
-import { type DisplayOptions, installHooks } from './display/display';
+import { type DisplayOptions, installHooks } from './display/bundle';
 import { Displays, type Presentation } from './display/displays';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import type { Interrupts } from './process/interrupts';
-import { keepListeners } from './process/kept-listeners';
+import { keepListeners, keepSigint } from './process/listeners';
 import { runInterruptible } from './process/run-interruptible';
-import { keepSigint } from './process/sigint';
 import { CommRegistry } from './protocol/comms';
 import type { Connection } from './protocol/connection';
 import { History } from './protocol/history';
@@ -32,12 +31,6 @@ export interface KernelOptions extends Presentation {
   readonly onShutdown: () => void;
 }
 
-/**
- * The compiler takes a second or two to load. It is loaded once a front end has had its first answer, and the answer
- * to a repeated question (clients ask again until they hear iopub).
- */
-const PREPARE_AFTER_MS = 50;
-
 /** What the network's own thread has for sending the rest when a process aborts. */
 const LAST_WORDS_MS = 300;
 
@@ -56,7 +49,6 @@ export class KernelServer {
   readonly #queue: ExecutionQueue;
   /** The request whose code runs in the present asynchronous context: background work keeps that of its cell. */
   readonly #cells = new AsyncLocalStorage<Message>();
-  #introduced = false;
   /** When what a cell waits for was ended last. */
   #stopped = Number.NEGATIVE_INFINITY;
   /** What has no context of its own (an uncaught error, a library's global timer) goes to the latest cell. */
@@ -179,10 +171,6 @@ export class KernelServer {
       if (this.#queue.running) this.#status('busy', this.#queue.running);
     }
     if (header.msg_type === 'shutdown_request') this.options.onShutdown();
-    if (header.msg_type === 'kernel_info_request' && !this.#introduced) {
-      this.#introduced = true;
-      setTimeout(() => this.engine.prepare(), PREPARE_AFTER_MS);
-    }
   }
 
   #outlet(): ExecutionOutlet {

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { leadsGroup } from '../kernels/process/process-group';
+import { leadsGroup } from '../kernels/process/group';
 import { identify, signalProcess } from '../src/process-identity';
 
 afterEach(() => vi.restoreAllMocks());

@@ -3,7 +3,7 @@ import type * as TypeScript from 'typescript';
 import type { AccessPath, ImportTable } from './imports';
 import type { OwnNames } from './own-names';
 import { topLevelNames } from './syntax';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 /** `const __own = { get x() { return x; }, set x(__value) { x = __value; } }; __declare(__own, ["x"], { ... });` */
 export function declarationsOf(

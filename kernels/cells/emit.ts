@@ -5,7 +5,7 @@
 import type * as TypeScript from 'typescript';
 import type { PlacedMessage } from './compile';
 import { bound } from './syntax';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 export interface Emitted {
   readonly text: string;

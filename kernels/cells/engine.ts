@@ -1,4 +1,4 @@
-/** What runs cells. The server knows this interface alone; typescript-engine.ts and tslab.ts implement it. */
+/** What runs cells. The server knows this interface alone; engine/typescript.ts and tslab/tslab.ts implement it. */
 
 /** A failed cell, ready for an `error` message: the traceback's positions are those of the cells' own lines. */
 export interface CellError {
@@ -43,10 +43,8 @@ export const TYPE_MODES: readonly TypeMode[] = ['error', 'strict', 'warn', 'off'
 export interface CellEngine {
   /** The version of TypeScript that cells are written in. */
   readonly languageVersion: string;
-  /** Resolves once there is somebody to compile a cell, soon after the start. */
+  /** Resolves once a cell can be compiled, soon after the start. */
   ready(): Promise<void>;
-  /** Does ahead of the first cell what would make it wait; may block meanwhile. */
-  prepare(): void;
   /**
    * Compiles and runs `code` as cell number `cell`, resolving once its top-level awaits have; never rejects. 0 stands for
    * code that has no number: a silent cell, a user expression.

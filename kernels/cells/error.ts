@@ -2,10 +2,10 @@
  * What a cell threw, as the three fields of an `error` message. A cell may throw anything, also what throws again when
  * it is looked at: describing it never throws and always ends.
  */
-
 import { attempt, read, shown, textOf } from '../display/odd-values';
 import { CellInterrupted } from '../process/interrupts';
 import { runInterruptible } from '../process/run-interruptible';
+import type { PlacedMessage } from './compile';
 import type { CellError } from './engine';
 import { withoutInnerNames } from './inner-names';
 import type { CellSources } from './source';
@@ -16,7 +16,7 @@ const RESET = '\u001b[39m';
 
 /** Frames that say how cells are run rather than what went wrong in one. */
 const MACHINERY =
-  /node:internal|node:vm|[\\/]tslab[\\/]dist[\\/]|[\\/]kernels[\\/][\w-]+\.[jt]s:|AsyncLocalStorage\.run/;
+  /node:internal|node:vm|[\\/]tslab[\\/]dist[\\/]|[\\/]kernels[\\/]([\w-]+[\\/])?[\w-]+\.[jt]s:|AsyncLocalStorage\.run/;
 
 const FRAME = /^\s+at /;
 
@@ -138,4 +138,21 @@ export function isInterruption(thrown: unknown): boolean {
     read(thrown, 'code') === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' ||
     read(thrown, 'message') === 'Interrupted asynchronously'
   );
+}
+
+/** What the compiler found in a cell: every message with its place and the line it is about. */
+export function typeErrors(messages: readonly PlacedMessage[], code: string, cell: string): CellError {
+  const lines = code.split('\n');
+  return diagnosed(
+    messages.map(({ offset, text }) => {
+      const before = code.slice(0, offset).split('\n');
+      const [line, column] = [before.length, before.at(-1)!.length + 1];
+      return `Cell [${cell}]:${line}:${column} - ${text}\n${String(line).padStart(9)} ${lines[line - 1]}`;
+    }),
+  );
+}
+
+/** @param diagnostics at least one, each with its place and line */
+export function diagnosed(diagnostics: readonly string[]): CellError {
+  return { ename: 'TypeScriptError', evalue: diagnostics[0]!.split('\n')[0]!, traceback: diagnostics };
 }

@@ -1,7 +1,7 @@
 /** The imports of a cell or a local module: which modules, and by which path each imported name is reached. */
 import type * as TypeScript from 'typescript';
 import type { InnerNames } from './inner-names';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 /** `__m0.named.x`, as its parts. */
 export type AccessPath = readonly string[];

@@ -3,7 +3,7 @@ import type * as TypeScript from 'typescript';
 import { HAPPENED, STUCK } from '../process/interrupts';
 import type { InnerNames } from './inner-names';
 import { isAsyncFunction, maySpin } from './syntax';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 export class InterruptChecks {
   /** The code has a check, so that it needs the prelude. */

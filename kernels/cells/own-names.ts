@@ -13,7 +13,7 @@ import type * as TypeScript from 'typescript';
 import { isValue } from './declarations';
 import type { InnerNames } from './inner-names';
 import { isRedirected, topLevelNames } from './syntax';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 interface Internals {
   isAssignmentTarget(node: TypeScript.Node): boolean;

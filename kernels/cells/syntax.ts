@@ -1,6 +1,6 @@
 /** Questions about the syntax of a cell, and the check that its loops get. */
 import type * as TypeScript from 'typescript';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 /** What TypeScript's binder leaves on the nodes of a file; not part of its public types. */
 interface Scoped {

@@ -15,7 +15,7 @@ import { type InnerNames, innerNames } from './inner-names';
 import { InterruptChecks } from './interrupt-checks';
 import { OwnNames } from './own-names';
 import { awaitsAtTop, bound, isRedirected } from './syntax';
-import type { Typescript } from './typescript-load';
+import type { Typescript } from './typescript';
 
 export interface CellForm {
   readonly file: TypeScript.SourceFile;

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CompiledCell, PlacedMessage } from '../cells/compile';
 import type { Completion, Inspection } from '../cells/engine';
-import { loadTypescript } from '../cells/typescript-load';
+import { loadTypescript } from '../cells/typescript';
 import { serve } from '../process/thread-client';
 import { CellChecker } from './checker';
 import { type CellSourceText, type CompilerCalls, compilerCalls } from './compiler';

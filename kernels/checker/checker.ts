@@ -9,12 +9,21 @@ import { join } from 'node:path';
 import type * as TypeScript from 'typescript';
 import type { PlacedMessage } from '../cells/compile';
 import type { Completion, Inspection } from '../cells/engine';
-import { callBefore, documentationOf, openBracket } from '../cells/signature';
+import { askAround, documentationOf } from '../cells/signature';
 import { topLevelNames } from '../cells/syntax';
-import type { Typescript } from '../cells/typescript-load';
-import { completionOf } from './completion';
+import type { Typescript } from '../cells/typescript';
+import { completionOf, readable } from './answers';
+import {
+  augmentsGlobals,
+  type Declared,
+  exportsOf,
+  GUEST,
+  importedBy,
+  importsOf,
+  isAmbient,
+} from './guest-text';
 import { CheckerHost } from './host';
-import { absentGlobals } from './node-library';
+import { absentNames } from './node-library';
 
 /** What TypeScript's program has beyond its public type, and what a guest is answered for through. */
 interface OpenProgram extends TypeScript.Program {
@@ -32,26 +41,16 @@ interface Guest {
   readonly offset: number;
 }
 
-/** Where a name of earlier cells is declared. */
-interface Declared {
-  readonly module: string;
-  /** It may be assigned: a `let` or a `var`. */
-  readonly isVariable: boolean;
-}
-
 /** Guests leave traces in the checker's tables; after so many it is made anew. */
 const MOST_GUESTS = 500;
 /** TypeScript's code for a text with too many branches to follow. It gives types up then, for all that it checks later. */
 const TOO_MANY_BRANCHES = 2563;
-/** Has a character that no file of a person's has at the start of its name. */
-const GUEST = '~';
 
 export class CellChecker {
   readonly #host: CheckerHost;
   readonly #service: TypeScript.LanguageService;
   readonly #guests = new Map<string, Guest>();
   readonly #names = new Map<string, Declared>();
-  readonly #absent = absentGlobals();
   #program: TypeScript.Program | undefined;
   #transient = 0;
   /** The cell that was checked last: it may be running, its names not given yet. */
@@ -93,37 +92,7 @@ export class CellChecker {
         offset: Math.min(start - offset, code.length),
         text: readable(ts.flattenDiagnosticMessageText(messageText, '\n')),
       }));
-    return [...errors, ...this.#absentNames(file, program.getTypeChecker(), offset)];
-  }
-
-  /** Uses of global names that the types know and this Node has not; of none that the code asks for with `typeof`. */
-  #absentNames(
-    file: TypeScript.SourceFile,
-    checker: TypeScript.TypeChecker,
-    offset: number,
-  ): PlacedMessage[] {
-    const ts = this.typescript;
-    const { identifiers } = file as unknown as { identifiers: ReadonlyMap<string, string> };
-    const names = [...this.#absent].filter((name) => identifiers.has(name));
-    if (names.length === 0) return [];
-    const asked = new Set<string>();
-    const used: TypeScript.Identifier[] = [];
-    const visit = (node: TypeScript.Node): void => {
-      if (ts.isTypeOfExpression(node) && ts.isIdentifier(node.expression)) asked.add(node.expression.text);
-      else if (ts.isIdentifier(node) && names.includes(node.text) && isValue(ts, node)) used.push(node);
-      ts.forEachChild(node, visit);
-    };
-    visit(file);
-    const isDeclaredByTypes = (node: TypeScript.Identifier): boolean =>
-      checker
-        .getSymbolAtLocation(node)
-        ?.declarations?.every((declaration) => declaration.getSourceFile().isDeclarationFile) ?? false;
-    return used
-      .filter((node) => !asked.has(node.text) && isDeclaredByTypes(node))
-      .map((node) => ({
-        offset: node.getStart(file) - offset,
-        text: `Cannot find name '${node.text}': Node ${process.version} does not have it.`,
-      }));
+    return [...errors, ...absentNames(ts, file, program.getTypeChecker(), offset)];
   }
 
   /** The cell has run: from now on `given`, of the values that it declares, and its types are known to later cells. */
@@ -166,11 +135,9 @@ export class CellChecker {
     const name = this.#transientName();
     const { file, offset } = this.#admit(code, name, { isCell: false });
     this.#current(name);
-    const at = (where: number): TypeScript.QuickInfo | undefined =>
-      this.#service.getQuickInfoAtPosition(file.fileName, where + offset);
-    const bracket = openBracket(code, position);
-    // Between the brackets of a call it is the called function that a reader asks about.
-    const info = at(position) ?? at(Math.max(0, position - 1)) ?? at(callBefore(code, bracket ?? position));
+    const info = askAround(code, position, (at) =>
+      this.#service.getQuickInfoAtPosition(file.fileName, at + offset),
+    );
     if (!info) return undefined;
     const signature = (info.displayParts ?? []).map((part) => part.text).join('');
     return { signature: readable(signature), documentation: documentationOf(info) };
@@ -264,60 +231,4 @@ export class CellChecker {
         ? resolve(specifier.text)
         : getResolvedModuleFromModuleSpecifier(specifier, file);
   }
-}
-
-function isValue(typescript: Typescript, node: TypeScript.Identifier): boolean {
-  const { isExpressionNode } = typescript as unknown as { isExpressionNode(node: TypeScript.Node): boolean };
-  return isExpressionNode(node);
-}
-
-/** One line that makes the names visible. A variable of another module could not be assigned: it is declared anew. */
-function importsOf(names: readonly (readonly [string, Declared])[]): string {
-  const statements = names.map(([name, { module, isVariable }]) =>
-    isVariable
-      ? `declare let ${name}: typeof import("${module}").${name};`
-      : `import { ${name} } from "${module}";`,
-  );
-  return statements.length > 0 ? `${statements.join(' ')} ` : '';
-}
-
-/** One line at the end that exports what the cell declares at its top and does not export itself. */
-function exportsOf(typescript: Typescript, file: TypeScript.SourceFile): string {
-  const names = [...topLevelNames(typescript, file)].filter(
-    ([, symbol]) =>
-      !(symbol as { exportSymbol?: unknown }).exportSymbol &&
-      !(symbol.flags & typescript.SymbolFlags.ExportStar) &&
-      !symbol.declarations?.some(
-        (declaration) => typescript.isModuleDeclaration(declaration) && isGlobal(declaration),
-      ),
-  );
-  return names.length > 0 ? `\nexport { ${names.map(([name]) => name).join(', ')} };` : '';
-}
-
-function importedBy(file: TypeScript.SourceFile): string[] {
-  const { imports = [] } = file as { imports?: readonly TypeScript.StringLiteralLike[] };
-  return imports.map(({ text }) => text).filter((text) => !text.startsWith(GUEST));
-}
-
-function isGlobal({ name }: TypeScript.ModuleDeclaration): boolean {
-  return name.text === 'global';
-}
-
-function isAmbient(typescript: Typescript, symbol: TypeScript.Symbol): boolean {
-  return (symbol.declarations ?? []).every(
-    (declaration) =>
-      (typescript.getCombinedModifierFlags(declaration) & typescript.ModifierFlags.Ambient) !== 0,
-  );
-}
-
-function augmentsGlobals(code: string): boolean {
-  return /\bdeclare\s+(global|module)\b/.test(code);
-}
-
-/** Types are printed with the names of the modules that cells are to the checker: those mean nothing to a reader. */
-function readable(text: string): string {
-  return text
-    .replace(/import\("[^"]*~[\w-]+"\)\./g, '')
-    .replace(/^\(alias\) ([\s\S]*)\n(?:import|export) .*$/, '$1')
-    .replace(/^(Cannot assign to '.*' because it is) an import\.$/, '$1 a constant of another cell.');
 }

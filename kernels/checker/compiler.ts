@@ -4,7 +4,7 @@ import { type CompiledCell, compileCell, compileModule } from '../cells/compile'
 import { completenessOf } from '../cells/completeness';
 import { CellEmitter } from '../cells/emit';
 import type { Completeness } from '../cells/engine';
-import type { Typescript } from '../cells/typescript-load';
+import type { Typescript } from '../cells/typescript';
 
 export interface CellSourceText {
   readonly code: string;

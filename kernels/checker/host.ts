@@ -4,7 +4,7 @@ import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import type * as TypeScript from 'typescript';
 import { packageRoot } from '../../src/package';
-import type { Typescript } from '../cells/typescript-load';
+import type { Typescript } from '../cells/typescript';
 import { libraryFiles, moreGlobals } from './node-library';
 import { PACKAGE } from './package-types';
 

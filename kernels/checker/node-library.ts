@@ -1,5 +1,8 @@
 /** Which parts of TypeScript's library the running Node has, and which names @types/node declares that it lacks. */
 import { readFileSync } from 'node:fs';
+import type * as TypeScript from 'typescript';
+import type { PlacedMessage } from '../cells/compile';
+import type { Typescript } from '../cells/typescript';
 
 const has = (owner: unknown, name: string): boolean => name in Object(owner);
 const global = globalThis as Record<string, unknown>;
@@ -35,8 +38,35 @@ const NOT_EVERYWHERE = [
   ...['DisposableStack', 'AsyncDisposableStack', 'SuppressedError', 'Iterator', 'URLPattern', 'ErrorEvent'],
 ];
 
-export function absentGlobals(): ReadonlySet<string> {
-  return new Set(NOT_EVERYWHERE.filter((name) => !(name in globalThis)));
+/** The uses in a cell of global names that its types know and this Node lacks; none that it asks for with `typeof`. */
+export function absentNames(
+  typescript: Typescript,
+  file: TypeScript.SourceFile,
+  checker: TypeScript.TypeChecker,
+  offset: number,
+): PlacedMessage[] {
+  const ts = typescript as Typescript & { isExpressionNode(node: TypeScript.Node): boolean };
+  const { identifiers } = file as unknown as { identifiers: ReadonlyMap<string, string> };
+  const names = NOT_EVERYWHERE.filter((name) => !(name in globalThis) && identifiers.has(name));
+  if (names.length === 0) return [];
+  const asked = new Set<string>();
+  const used: TypeScript.Identifier[] = [];
+  const visit = (node: TypeScript.Node): void => {
+    if (ts.isTypeOfExpression(node) && ts.isIdentifier(node.expression)) asked.add(node.expression.text);
+    else if (ts.isIdentifier(node) && names.includes(node.text) && ts.isExpressionNode(node)) used.push(node);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  const isDeclaredByTypes = (node: TypeScript.Identifier): boolean =>
+    checker
+      .getSymbolAtLocation(node)
+      ?.declarations?.every((declaration) => declaration.getSourceFile().isDeclarationFile) ?? false;
+  return used
+    .filter((node) => !asked.has(node.text) && isDeclaredByTypes(node))
+    .map((node) => ({
+      offset: node.getStart(file) - offset,
+      text: `Cannot find name '${node.text}': Node ${process.version} does not have it.`,
+    }));
 }
 
 /** Global names that Node has and neither @types/node nor the parts above declare. @param dom the path of lib.dom.d.ts */
@@ -45,12 +75,12 @@ export function moreGlobals(dom: string): string {
   return `type BufferSource = ArrayBufferView<ArrayBuffer> | ArrayBuffer;\n${webAssembly(dom)}\n${navigator}`;
 }
 
-/** As lib.dom.d.ts declares it, of which nothing else is in Node. */
+/** The only part of lib.dom.d.ts that Node has. */
 function webAssembly(dom: string): string {
   const text = readFileSync(dom, 'utf8');
   const start = text.indexOf('declare namespace WebAssembly {');
   const end = text.indexOf('\n}\n', start);
-  return start < 0 || end < 0 ? 'declare var WebAssembly: any;' : text.slice(start, end + 3);
+  return start < 0 || end < 0 ? 'declare var WebAssembly: unknown;' : text.slice(start, end + 3);
 }
 
 const NAVIGATOR = `declare var navigator: {

@@ -1,7 +1,7 @@
 /** The displays of a kernel: which cell each belongs to, and which it replaces. */
 import type { MimeBundle } from '../../src/display-protocol';
 import type { Output, Parent, Publish } from '../protocol/output';
-import { type DisplayOptions, type Present, toMimeBundle } from './display';
+import { type DisplayOptions, type Present, toMimeBundle } from './bundle';
 
 /** How values are shown; the library is asked through these, so that the kernel need not load it. */
 export interface Presentation {

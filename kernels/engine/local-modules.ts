@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { CompiledCell } from '../cells/compile';
 import type { CellSources } from '../cells/source';
-import { factoryOf } from './cell-factory';
+import { factoryOf } from './factory';
 import { type Loaded, type ModuleLoader, namespaceOf, stampOf } from './module-loader';
 
 export type CompileModule = (path: string) => Promise<CompiledCell & { readonly source: string }>;

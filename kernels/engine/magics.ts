@@ -55,7 +55,7 @@ export function withMagics(engine: CellEngine, show: (value: unknown) => void): 
     }
   };
 
-  return Object.assign(Object.create(engine) as CellEngine, { execute, complete, isComplete });
+  return { ...engine, execute, complete, isComplete };
 }
 
 /** The error with the user's own lines in place of what they were written out to. */

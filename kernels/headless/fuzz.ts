@@ -1,7 +1,7 @@
 /** Sends a kernel messages that are broken in every way, and looks whether it stays up and answers the next good one. */
 import { tmpdir } from 'node:os';
 import type { LongCall } from '../../src/index';
-import { memoryOf } from '../process/process-memory';
+import { memoryOf } from '../process/memory';
 import { KernelClient } from './client';
 
 export interface FuzzOptions extends LongCall {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compiledFile, nodeArguments } from '../../src/package';
-import { leadsGroup } from '../process/process-group';
+import { leadsGroup } from '../process/group';
 import { type Connection, connectionFile, freeConnection } from '../protocol/connection';
 
 export interface KernelProcessOptions {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attach, type LongCall, type Run } from '../../src/index';
 import { median } from '../../src/median';
-import { memoryOf, openFilesOf } from '../process/process-memory';
+import { memoryOf, openFilesOf } from '../process/memory';
 import { KernelClient } from './client';
 
 export interface SoakOptions extends LongCall {

@@ -11,11 +11,10 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { MimeBundle } from '../../src/display-protocol';
 import { attach, type Figure, type Run } from '../../src/index';
 import { figureBundle } from '../../src/internal';
-import type { DisplayOptions } from '../display/display';
+import type { DisplayOptions } from '../display/bundle';
 import type { Comm } from '../protocol/comms';
-import type { Followed, Tick } from './follow';
-import { GroupFollower } from './group-follower';
-import { RunFollower } from './run-follower';
+import type { Followed, Tick } from './followers';
+import { GroupFollower, RunFollower } from './followers';
 
 /** A line that has grown by more than this since the last whole figure is sent anew, thinned. */
 const MOST_POINTS = 1000;

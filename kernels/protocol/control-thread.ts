@@ -7,9 +7,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Reply, Router } from 'zeromq';
 import { ChildOutput } from '../process/child-output';
+import { signalGroup, watchParent } from '../process/group';
 import { Interrupts } from '../process/interrupts';
-import { watchParent } from '../process/parent-watch';
-import { signalGroup } from '../process/process-group';
 import { Iopub, NEVER_WAIT } from './iopub';
 import type { Parent, Printed } from './output';
 import { isDropped, Wire } from './wire';

@@ -5,7 +5,7 @@
  */
 import { Publisher } from 'zeromq';
 import type { Parent, Printed, StreamName } from './output';
-import { SharedText } from './shared-text';
+import { SharedText } from './output';
 import type { Outgoing, Wire } from './wire';
 
 /**

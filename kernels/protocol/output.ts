@@ -1,10 +1,9 @@
 /**
  * What cells print and the displays they update. Printed text goes into memory that the sending thread reads
- * (iopub.ts), so a cell that never yields is heard at once, and what it printed outlives its process. Updates of
- * displays are gathered for 30 ms, so a loop that updates a figure a thousand times a second sends a few messages.
- * Order is kept: everything gathered leaves before any other message of a cell does.
+ * (iopub.ts), so text of a cell that never yields arrives at once, even if its process dies. Updates of displays are
+ * gathered for 30 ms, so a loop that updates a figure a thousand times a second sends a few messages. Order is kept:
+ * what is gathered leaves before any other message of a cell.
  */
-import { SharedText } from './shared-text';
 import type { Header, Json } from './wire';
 
 export type StreamName = 'stdout' | 'stderr';
@@ -21,14 +20,14 @@ export interface Printed {
 export interface OutputSink {
   readonly print: (printed: Printed) => void;
   readonly publish: Publish;
-  /** Tells of an update that could not be sent. */
+  /** Reports an update that could not be sent. */
   readonly onError: (error: unknown, parent: Parent) => void;
 }
 
 const GATHER_MS = 30;
 
 export class Output {
-  /** Where the stream that printed last goes on. */
+  /** The stream that printed last, and the memory that takes more of its text. */
   #open: { readonly name: StreamName; readonly parent: Parent; readonly text: SharedText } | undefined;
   readonly #updates = new Map<string, { content: Json; parent: Parent }>();
   #updated = 0;
@@ -63,7 +62,7 @@ export class Output {
       try {
         this.sink.publish('update_display_data', content, parent);
       } catch (error) {
-        this.sink.onError(error, parent); // it cannot be said in JSON; the other displays do not wait for it
+        this.sink.onError(error, parent); // it is not JSON; the other displays go on
       }
     }
   }
@@ -105,4 +104,38 @@ export function captureStreams(write: (name: StreamName, text: string) => void):
     };
   }
   return (text) => void log(text);
+}
+
+/** Of one SharedText. */
+const BYTES = 1 << 13;
+const HEADER_BYTES = Int32Array.BYTES_PER_ELEMENT;
+/** Replaces the length once the text has been taken. Nothing may be appended any more. */
+const TAKEN = -1;
+
+const encoder = new TextEncoder();
+
+/** Text in memory that two threads share: one appends to it, the other takes it. */
+export class SharedText {
+  readonly #length: Int32Array;
+  readonly #bytes: Uint8Array;
+
+  constructor(readonly memory = new SharedArrayBuffer(HEADER_BYTES + BYTES)) {
+    this.#length = new Int32Array(memory, 0, 1);
+    this.#bytes = new Uint8Array(memory, HEADER_BYTES);
+  }
+
+  /** Appends all of `text`. Returns false, and appends nothing, if there is no room or the text has been taken. */
+  append(text: string): boolean {
+    const length = Atomics.load(this.#length, 0);
+    if (length === TAKEN || text.length > BYTES - length) return false;
+    const { read, written } = encoder.encodeInto(text, this.#bytes.subarray(length));
+    if (read < text.length) return false;
+    return Atomics.compareExchange(this.#length, 0, length, length + written) === length;
+  }
+
+  /** All that was appended; afterwards `append` returns false. */
+  take(): string {
+    const length = Atomics.exchange(this.#length, 0, TAKEN);
+    return length > 0 ? Buffer.from(this.memory, HEADER_BYTES, length).toString() : '';
+  }
 }

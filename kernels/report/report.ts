@@ -7,9 +7,8 @@ import { isClosedHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from 
 import { TERMINAL_STYLE } from '../display/terminal-text';
 import { type Notebook, readNotebook, sourceOf } from '../headless/notebook';
 import { OutputFile } from '../headless/output-file';
-import { highlight } from './highlight';
-import { figureMark, type Markdown, OutputWriter, pre, type ReportFigure } from './report-outputs';
-import { DRAW, POLICY, STYLE } from './report-page';
+import { figureMark, highlight, type Markdown, OutputWriter, pre, type ReportFigure } from './outputs';
+import { DRAW, POLICY, STYLE } from './page';
 
 export interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */

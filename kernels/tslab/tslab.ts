@@ -8,16 +8,14 @@ import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter } from 'tslab/dist/converter';
 import type { Executor } from 'tslab/dist/executor';
 import type { CellEngine, CellOutcome, Completeness, Completion, Inspection } from '../cells/engine';
-import { describer, stackOf } from '../cells/error';
-import { callBefore, documentationOf, openBracket } from '../cells/signature';
+import { describer, diagnosed, stackOf } from '../cells/error';
+import { askAround, documentationOf } from '../cells/signature';
 import { CellSources, cellFileName } from '../cells/source';
-import { diagnosed } from '../cells/type-errors';
 import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from '../checker/package-types';
-import { tidyInspection } from '../display/printed-values';
+import { tidyInspection } from '../display/odd-values';
 import { findWhatIsInstalledLater } from '../engine/installed';
 import { Interrupts } from '../process/interrupts';
-import { withLoopChecks } from './loop-checks';
-import { prepareCell } from './prepare';
+import { prepareCell, withLoopChecks } from './rewrite';
 import { withSourceMaps } from './source-maps';
 
 /** The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. */
@@ -116,10 +114,7 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   }
 
   function inspect(code: string, position: number): Inspection | undefined {
-    const at = (offset: number): TypeScript.QuickInfo | undefined => executor.inspect(code, offset);
-    const bracket = openBracket(code, position);
-    // Between the brackets of a call it is the called function that a reader asks about.
-    const info = at(position) ?? at(Math.max(0, position - 1)) ?? at(callBefore(code, bracket ?? position));
+    const info = askAround(code, position, (at) => executor.inspect(code, at));
     if (!info) return undefined;
     const signature = (info.displayParts ?? []).map((part) => part.text).join('') || printQuickInfo(info);
     return { signature, documentation: documentationOf(info) };
@@ -134,7 +129,6 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   return {
     languageVersion: typescript.version,
     ready: async () => {},
-    prepare: () => {},
     execute,
     complete,
     inspect,

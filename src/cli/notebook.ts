@@ -1,7 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Notebook, Output } from '../../kernels/headless/notebook';
-import type { NotebookEvent } from '../../kernels/headless/run-notebook';
+import type { NotebookEvent } from '../../kernels/headless/run';
 import type { EngineName } from '../../kernels/install/install';
 import { InvalidArgument } from '../index';
 import { eachOf, fileOrFolderToRead, fileToRead, fileToWrite, folderToRead, folderToWrite } from './paths';
@@ -28,7 +28,7 @@ export function addNotebook(program: Command): void {
     .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (file: string, options: NotebookOptions) => {
-      const { runNotebook } = await import('../../kernels/headless/run-notebook.js');
+      const { runNotebook } = await import('../../kernels/headless/run.js');
       const parameters = Object.fromEntries((options.parameter ?? []).map(parseParameter));
       if (options.volume) parameters.volume = resolve(options.volume);
       const name = basename(file, '.ipynb');
@@ -83,7 +83,7 @@ export function addNotebook(program: Command): void {
     .option('--timeout <seconds>', 'longest time for one cell', parsePositive, 3600)
     .option('--json', 'print one JSON value')
     .action(async (paths: string[], options: Pick<NotebookOptions, 'parameter' | 'timeout' | 'json'>) => {
-      const { testNotebooks } = await import('../../kernels/headless/test-notebooks.js');
+      const { testNotebooks } = await import('../../kernels/headless/test.js');
       const tests = await testNotebooks(paths, {
         parameters: Object.fromEntries((options.parameter ?? []).map(parseParameter)),
         cellTimeout: options.timeout,

@@ -40,7 +40,7 @@ export function png(bytes: Uint8Array | string): Rich {
   return new Rich({ 'image/png': data, 'text/plain': `PNG, ${Math.floor((data.length * 3) / 4)} bytes` });
 }
 
-/** A tree that can be opened and closed, of what JSON can spell. */
+/** A JSON value as a tree that can be opened and closed. */
 export function json(value: unknown): Rich {
   return new Rich({ 'application/json': value, 'text/plain': JSON.stringify(value, null, 2) });
 }

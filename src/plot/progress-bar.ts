@@ -16,7 +16,7 @@ const WIDTH = 30;
  * await pw.prepareDataset('ct.nii.gz', 'prepared', { onProgress: pw.progressBar('prepare') });
  * ```
  *
- * @param what stands before the bar; what the call says it does, if not given
+ * @param what the text before the bar; if not given, what the call says it does
  */
 export function progressBar(what?: string): (progress: Progress) => void {
   const id = `patchwise-progress-${process.pid}-${++bars}`;

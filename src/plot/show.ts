@@ -78,7 +78,7 @@ export function toBundle(value: unknown): MimeBundle | undefined {
  */
 export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): MimeBundle {
   const plain = { data: figure.data, layout: figure.layout };
-  // Not `responsive`: where the front end gives the figure no height of its own, one resize takes it away.
+  // Not `responsive`: if the front end gives the figure no height, a resize makes it vanish.
   const config = { displaylogo: false, showSendToCloud: false };
   return {
     [FIGURE_MIME]: { figure: plain, ...followed(runs) },

@@ -10,11 +10,16 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { Dealer, Request, Subscriber } from 'zeromq';
 
 const ROOT = resolve(__dirname, '../..');
 export const KERNEL = join(ROOT, 'dist/kernels/main.js');
 export const KEY = 'a key of this test alone';
+
+/** TypeScript for the hook of this name that the kernel offers to cells. */
+export const hook = (name: 'display' | 'clearOutput' | 'input'): string =>
+  `(globalThis as unknown as Record<symbol, (...given: unknown[]) => unknown>)[Symbol.for('patchwise.${name}')]!`;
 
 export interface Received {
   type: string;
@@ -142,6 +147,32 @@ export class RawKernel {
     return this.finished(this.begin(code, options));
   }
 
+  /** The text of the cell's last value; undefined if it has none. @throws Error with the traceback of a cell that fails */
+  async value(code: string): Promise<string | undefined> {
+    const { reply, outputs } = await this.execute(code);
+    if (reply.status !== 'ok') throw new Error(stripVTControlCharacters(reply.traceback.join('\n')));
+    return outputs.at(-1)?.content.data?.['text/plain'];
+  }
+
+  async failure(code: string): Promise<{ ename: string; text: string }> {
+    const { reply } = await this.execute(code);
+    return { ename: reply.ename, text: stripVTControlCharacters((reply.traceback ?? []).join('\n')) };
+  }
+
+  /** Begins a cell and waits until it runs: its text arrives while it keeps the main thread busy. */
+  async running(code: string): Promise<string> {
+    const id = this.begin(`console.log('it runs'); ${code}`);
+    await until(() => this.textOf(id).includes('it runs'));
+    return id;
+  }
+
+  /** Interrupts a cell that does not end, once it runs. @returns the name of its error */
+  async interrupted(code: string): Promise<string> {
+    const id = await this.running(code);
+    this.send('control', 'interrupt_request', {});
+    return (await this.finished(id)).reply.ename;
+  }
+
   /** What a cell put out, without status and execute_input. */
   outputsOf(id: string): Received[] {
     return this.heard.filter(
@@ -211,7 +242,9 @@ function requireFreshBuild(): void {
   const folder = join(ROOT, 'kernels');
   // Not a file's own output, which the compiler leaves as it is where the text is the same.
   const built = statSync(join(ROOT, 'dist/.built'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.ts')))
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  ))
     if (statSync(join(folder, name)).mtimeMs > built)
       throw new Error(`kernels/${name} is newer than its build: run "npm run build" first`);
 }

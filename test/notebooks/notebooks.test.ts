@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cell, readNotebook, sourceOf } from '../../kernels/headless/notebook';
-import { runNotebook } from '../../kernels/headless/run-notebook';
+import { runNotebook } from '../../kernels/headless/run';
 import { writeReport } from '../../kernels/report/report';
 import * as pw from '../../src/index';
 

@@ -8,7 +8,7 @@ interface ShownMetric {
   readonly digits: number;
   /** What the value is multiplied by before it is shown. */
   readonly scale?: number;
-  /** Absent where neither is. */
+  /** Absent if neither is better. */
   readonly better?: 'higher' | 'lower';
 }
 
@@ -39,7 +39,7 @@ export function metricText(key: ShownMetricName, value: number | undefined): str
   return value === undefined || Number.isNaN(value) ? '-' : (scale * value).toFixed(digits);
 }
 
-/** A mean, with its interval where there are enough values for one, and with their count where some lack a value. */
+/** A mean, with its interval if there are enough values, and with their count if some values are missing. */
 export function meanText(key: ShownMetricName, mean: ConfidenceInterval | undefined, of: number): string {
   if (!mean) return '-';
   const interval = Number.isNaN(mean.low)

@@ -97,7 +97,7 @@ export function orientationMarks(panel: number, plane: Plane): Layout[] {
   ];
 }
 
-/** The scale that all grey pictures of a figure share, so that one click windows them all. */
+/** The scale that all grey pictures of a figure share, so that one click sets the window of all. */
 export function grayScale(window: DisplayWindow, units: string, colorbar: Layout): Layout {
   return {
     colorscale: grays,
@@ -119,7 +119,7 @@ export function barLook(title: string): Layout {
   };
 }
 
-/** Buttons that set the window of the grey pictures; none where there is no choice. */
+/** Buttons that set the window of the grey pictures; none if there is no choice. */
 export function windowButtons(windows: readonly DisplayWindow[], place: Layout): Layout[] {
   if (windows.length < 2) return [];
   const buttons = windows.map(({ label, low, high }) => ({
@@ -131,8 +131,8 @@ export function windowButtons(windows: readonly DisplayWindow[], place: Layout):
 }
 
 /**
- * The windows worth offering for these values: the radiologist's where they look like Hounsfield units (something
- * below -200, which no display value is), else a robust range; and always everything.
+ * The windows to offer for these values: the radiologist's if they look like Hounsfield units (some are below -200,
+ * which no display value is), otherwise a robust range; and always the full range.
  */
 export function windowsFor(samples: Float32Array): { windows: readonly DisplayWindow[]; units: string } {
   const sorted = Float32Array.from(samples.filter(Number.isFinite)).sort();

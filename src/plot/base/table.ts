@@ -18,7 +18,7 @@ export class Table {
   readonly rows: readonly (readonly Cell[])[];
   readonly caption: string | undefined;
 
-  /** @throws InvalidArgument where a row has not one cell a column */
+  /** @throws InvalidArgument if a row does not have one cell for each column */
   constructor(init: TableInit) {
     const { columns, rows } = init;
     rows.forEach((row, i) => {
@@ -106,7 +106,7 @@ export class Table {
   }
 }
 
-/** @param digits of a whole number that stands among fractions; else infinite */
+/** @param digits after the point of a whole number among fractions; infinite elsewhere */
 function cellText(cell: Cell, digits: number): string {
   if (cell === null || cell === undefined) return '';
   if (typeof cell !== 'number') return String(cell);
@@ -119,7 +119,7 @@ function isFraction(cell: Cell): cell is number {
   return typeof cell === 'number' && !Number.isInteger(cell) && isPlain(cell);
 }
 
-/** Neither so large nor so small that it is written with an exponent. */
+/** Written without an exponent. */
 function isPlain(value: number): boolean {
   return Math.abs(value) < 1e5 && Math.abs(value) >= 1e-3;
 }

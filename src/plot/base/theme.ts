@@ -1,15 +1,15 @@
 import type { Layout } from './figure';
 
 /**
- * Okabe and Ito's colours without black and yellow, the blue a little lighter: told apart by the colour-blind, and
- * on light and dark paper.
+ * Okabe and Ito's colours without black and yellow, the blue a little lighter: the colour-blind can tell them apart, on
+ * light and on dark paper.
  */
 export const palette = ['#1a7fc1', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const;
 
 /** A grey with the same contrast (4.3 : 1) on white and on JupyterLab's dark #111. */
 export const ink = '#767f8c';
 export const hairline = 'rgba(128,136,148,0.28)';
-/** Behind buttons and table heads: visible on both papers, hiding nothing. */
+/** Behind buttons and table heads: visible on both papers, and hides nothing. */
 export const wash = 'rgba(128,136,148,0.14)';
 export const clear = 'rgba(0,0,0,0)';
 
@@ -42,7 +42,7 @@ export function color(index: number): string {
   return palette[index % palette.length]!;
 }
 
-/** The width of line number `index` of `count` that may lie on one another: the first drawn is the widest, so all show. */
+/** The width of line `index` of `count` that may overlap. The first drawn is the widest, so all can be seen. */
 export function layeredWidth(index: number, count: number): number {
   return 1.75 + Math.min(1.25 * (count - 1 - index), 5);
 }

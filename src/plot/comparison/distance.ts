@@ -9,7 +9,7 @@ const panels = [
   { key: 'ssim', label: 'SSIM' },
 ] as const;
 
-/** PSNR and SSIM by the distance to the nearest patch border, a line a window: a dip at 0 is what borders cost. */
+/** PSNR and SSIM by the distance to the nearest patch border, one line for each window. A dip at 0 is what borders cost. */
 export function distanceFigure(lines: Readonly<Record<string, readonly DistanceRow[]>>): Figure {
   const width = 0.46;
   const data: Trace[] = [];

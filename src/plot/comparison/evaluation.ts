@@ -43,7 +43,7 @@ export function evaluationTables({ rows, aggregate, notes, checkpoint }: Evaluat
   return [measured, ...(volumes > 1 ? [means] : []), ...notesTable(notes)];
 }
 
-/** What a reader must know, as a table of one column; none where there is nothing. */
+/** Notes for the reader as a table of one column; no table without notes. */
 export function notesTable(notes: readonly string[]): Table[] {
   if (notes.length === 0) return [];
   return [new Table({ columns: ['what to keep in mind'], rows: notes.map((note) => [note]) })];

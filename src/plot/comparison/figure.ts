@@ -26,7 +26,7 @@ export interface ComparisonFigureOptions extends PageOptions {
  * const again = pw.resampleVolume(smaller, ct.shape);
  * pw.comparisonFigure(pw.compareVolumes(ct, { again }), { plane: 'coronal' });
  * ```
- * @throws InvalidArgument where there is no candidate or its shape is not the reference's
+ * @throws InvalidArgument if there is no candidate, or the shape of one is not the reference's
  */
 export function comparisonFigure(comparison: ShownComparison, options: ComparisonFigureOptions = {}): Figure {
   check(comparison);

@@ -45,7 +45,7 @@ export function seamFigure(
  * is a seam.
  *
  * @param firstPanel number of the first pair of axes these panels take
- * @param units of the steps, where they are known to be Hounsfield's
+ * @param units of the steps, if they are Hounsfield's
  */
 export function seamPanels(
   profiles: readonly NamedSeamProfile[],

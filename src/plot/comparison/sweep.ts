@@ -10,8 +10,8 @@ const maps = [
 ] as const;
 
 /**
- * A sweep over overlaps and windows as heat maps, PSNR and seam energy: a row a window, a column an overlap, yellow
- * for better. The best cell is framed.
+ * A sweep over overlaps and windows as heat maps of PSNR and seam energy: one row for each window, one column for each
+ * overlap, yellow for better. The best cell is framed.
  */
 export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
   const overlaps = [...new Set(rows.map(({ overlap }) => overlap))].sort((a, b) => a - b);

@@ -18,8 +18,8 @@ export interface WorstPatchesOptions {
 }
 
 /**
- * The middle slices of the patches that came out worst: the original, the reconstruction, and what was added or
- * taken, on one symmetric scale. `rows` are those of `patchErrors`.
+ * The middle slices of the worst patches: the original, the reconstruction and their difference, on one symmetric
+ * scale. `rows` are those of `patchErrors`.
  */
 export function worstPatchesFigure(
   reference: ShownVolume,

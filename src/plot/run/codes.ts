@@ -4,8 +4,8 @@ import { axisId, axisKey } from '../base/panels';
 import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
 
 /**
- * How often each code is used: left by the code's number, right sorted, against even use. A steep fall on the right
- * means that few codes do the work; where a line ends, the rest are dead.
+ * How often each code is used: on the left by its number, on the right sorted, beside even use. A steep fall on the
+ * right means that few codes do the work. The codes beyond the end of a line are dead.
  *
  * @param counts uses of each code, by the name of what used them
  */

@@ -8,8 +8,8 @@ import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
 import { notesTable } from '../comparison/evaluation';
 
 /**
- * Runs beside one another: a row a metric with every run's mean over patients and its interval, then what the
- * training took, then the first run against each other one. `patchwise compare` prints the same.
+ * Runs beside one another: for each metric every run's mean over patients and its interval, then what the training
+ * took, then the first run against each of the others. `patchwise compare` prints the same.
  */
 export function runComparisonTables(comparison: RunComparison): Table[] {
   const { means, runs, differences, units } = comparison;

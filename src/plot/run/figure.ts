@@ -31,7 +31,7 @@ export function runFigure(
   return seriesFigure(seriesOf(records), status, options);
 }
 
-/** The same from the lines of the records: what a live figure has, which sees each record once. */
+/** The same from lines, for a live figure, which sees each record once. */
 export function seriesFigure(
   series: readonly Series[],
   status?: ShownStatus,
@@ -106,8 +106,8 @@ function panelsOf(drawn: ReadonlySet<string>): readonly Panel[] {
 }
 
 /**
- * The latest values of training and of validation, each with its step: they are seldom the same, and neither need be
- * the step that the run is at.
+ * The latest values of training and of validation, each with its step. The two steps seldom agree, and the run may be
+ * past both.
  */
 function lastValues(series: readonly Series[]): string[] {
   if (series.some(({ run }) => run)) return [];

@@ -28,7 +28,7 @@ export interface Series {
   readonly measure: MeasureName;
   readonly split: MetricRecord['split'];
   readonly name: string;
-  /** Set where the figure shows several runs. */
+  /** Set if the figure shows several runs. */
   readonly run?: RunOfLine;
   readonly x: number[];
   readonly y: (number | null)[];

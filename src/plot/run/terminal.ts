@@ -46,7 +46,7 @@ export function runLines(
   return lines.map((line) => line.slice(0, width));
 }
 
-/** What somebody who looks at a run should know beside its state, a line each. */
+/** What a reader of a run should know beside its state, one line each. */
 export function runNotices({ warning, note, restarts, restartReason }: RunStatus): string[] {
   const again = restarts > 0 && `started again ${restarts} time(s): ${restartReason ?? ''}`;
   return [warning, note, again].filter(Boolean).map((notice) => `! ${notice}`);

@@ -42,7 +42,7 @@ export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout): string
   return element('image', { ...size, ...look, href: `data:image/png;base64,${png}` });
 }
 
-/** The colour bar of a shared colour axis, at the place its layout says, else right of the paper. */
+/** The colour bar of a shared colour axis, where its layout says, by default right of the paper. */
 export function colorbarSvg(axis: Layout, paper: Box): string {
   const { cmin, cmax } = axis as { cmin?: number; cmax?: number };
   if (axis.showscale === false || cmin === undefined || cmax === undefined) return '';

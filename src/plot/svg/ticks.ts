@@ -16,7 +16,7 @@ export function linearTicks([from, to]: readonly [number, number], count: number
   return Array.from({ length: last - first + 1 }, (_, i) => mark((first + i) * step));
 }
 
-/** Powers of ten within the range of exponents, and 2 and 5 between them where the range is short. */
+/** Powers of ten within the range of exponents, and 2 and 5 between them if the range is short. */
 export function logTicks([from, to]: readonly [number, number]): Tick[] {
   const [low, high] = from < to ? [from, to] : [to, from];
   const factors = high - low < 3 ? [1, 2, 5] : [1];

@@ -1,7 +1,7 @@
 import type { ShownDataset, ShownStoredVolume } from '../base/shown';
 import { Table } from '../base/table';
 
-/** What a dataset knows of a volume, without reading its voxels. */
+/** What a dataset knows about a volume without reading its voxels. */
 export function storedVolumeTable(volume: ShownStoredVolume): Table {
   return volumesTable([volume], `${volume.name}, a volume of a dataset (\`await volume.read()\` shows it)`);
 }

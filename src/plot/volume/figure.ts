@@ -22,7 +22,7 @@ export interface VolumeFigureOptions {
  * ```ts
  * pw.volumeFigure(await pw.readVolume('ct.nii.gz'), { at: [32, 32, 24] });
  * ```
- * @throws InvalidArgument where `at` lies outside the volume
+ * @throws InvalidArgument if `at` lies outside the volume
  */
 export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions = {}): Figure {
   const planes = planesOf(volume);

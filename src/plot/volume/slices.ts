@@ -19,7 +19,7 @@ export interface SliceStack {
   readonly traces: readonly Trace[];
 }
 
-/** The slices of a plane that fit, the one at `at` among them; all but that one start hidden. */
+/** The slices of a plane that fit, including the one at `at`, which alone starts visible. */
 export function sliceStack(
   volume: ShownVolume,
   plane: Plane,

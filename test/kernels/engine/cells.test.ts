@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { RawKernel, until } from '../raw-kernel';
 
 /* Cells of the default engine: what they import, what they may show, and their % lines. */
@@ -12,20 +12,13 @@ beforeAll(async () => {
 });
 afterAll(() => kernel.stop());
 
-/** The text of the cell's last value. */
-async function value(code: string): Promise<string> {
-  const { reply, outputs } = await kernel.execute(code);
-  if (reply.status !== 'ok') throw new Error(stripVTControlCharacters(reply.traceback.join('\n')));
-  return outputs.at(-1)?.content.data?.['text/plain'];
-}
-
 function write(path: string, text: string | object): void {
   const full = join(kernel.folder, path);
   mkdirSync(dirname(full), { recursive: true });
   writeFileSync(full, typeof text === 'string' ? text : JSON.stringify(text));
 }
 
-test('imports: CommonJS, ES modules, packages with nothing but an "import" condition, JSON, dynamic', async () => {
+it('imports: CommonJS, ES modules, packages with nothing but an "import" condition, JSON, dynamic', async () => {
   write('node_modules/common/package.json', { name: 'common', main: 'main.js' });
   write(
     'node_modules/common/main.js',
@@ -37,23 +30,25 @@ test('imports: CommonJS, ES modules, packages with nothing but an "import" condi
   write('node_modules/only/main.mjs', 'await null; export const name = import.meta.url.split("/").at(-1);');
   write('data.json', { patches: 54 });
   expect(
-    await value(
+    await kernel.value(
       `import twice, { half } from 'common';\nimport * as all from 'common';\n[twice(4), half(4), all.half(2)]`,
     ),
   ).toBe('[ 8, 2, 1 ]');
-  expect(await value(`import two, { one } from 'esm';\n[two(), one]`)).toBe('[ 2, 1 ]');
-  expect(await value(`import { name } from 'only';\nname`)).toBe("'main.mjs'");
-  expect(await value(`import data from './data.json';\ndata.patches + 1`)).toBe('55');
-  expect(await value(`const m = await import('esm');\n[m.one, m.default()]`)).toBe('[ 1, 2 ]');
-  expect(await value(`(await import('common')).half(8)`)).toBe('4');
+  expect(await kernel.value(`import two, { one } from 'esm';\n[two(), one]`)).toBe('[ 2, 1 ]');
+  expect(await kernel.value(`import { name } from 'only';\nname`)).toBe("'main.mjs'");
+  expect(await kernel.value(`import data from './data.json';\ndata.patches + 1`)).toBe('55');
+  expect(await kernel.value(`const m = await import('esm');\n[m.one, m.default()]`)).toBe('[ 1, 2 ]');
+  expect(await kernel.value(`(await import('common')).half(8)`)).toBe('4');
   expect(
-    await value('class target { constructor() { new.target } }\n[half(2), twice(2), one, { half }.half(6)]'),
+    await kernel.value(
+      'class target { constructor() { new.target } }\n[half(2), twice(2), one, { half }.half(6)]',
+    ),
   ).toBe('[ 1, 4, 1, 3 ]'); // in later cells too
   const { reply } = await kernel.execute(`import { x } from 'not-there'`);
   expect(reply.evalue).toContain("Cannot find module 'not-there'");
 });
 
-test('local TypeScript beside the notebook, loaded anew when it or what it imports has changed', async () => {
+it('local TypeScript beside the notebook, loaded anew when it or what it imports has changed', async () => {
   write(
     'shapes.ts',
     `export { area } from './area';\nimport { area } from './area.js';\nexport enum Kind { Ring = 'ring' }\nexport default class Shape { constructor(readonly size: number) {} area(): number { return area(this.size) } }`,
@@ -63,10 +58,10 @@ test('local TypeScript beside the notebook, loaded anew when it or what it impor
     `import { name } from 'only';\nawait null;\nexport const area = (x: number): number => x * x + (name === 'main.mjs' ? 0 : 1000);`,
   );
   const code = `import Shape, { area, Kind } from './shapes';\n[new Shape(3).area(), area(2), Kind.Ring]`;
-  expect(await value(code)).toBe("[ 9, 4, 'ring' ]");
+  expect(await kernel.value(code)).toBe("[ 9, 4, 'ring' ]");
   write('area.ts', `export const area = (x: number): number => x * 10;`);
   utimesSync(join(kernel.folder, 'area.ts'), new Date(), new Date(Date.now() + 5000));
-  expect(await value(code)).toBe("[ 30, 20, 'ring' ]");
+  expect(await kernel.value(code)).toBe("[ 30, 20, 'ring' ]");
   write(
     'shapes.ts',
     `export const area = (text: string): string => text;\nexport default class Shape {}\nexport enum Kind { Ring }`,
@@ -75,7 +70,7 @@ test('local TypeScript beside the notebook, loaded anew when it or what it impor
   expect(reply.evalue).toMatch(/Expected 0 arguments, but got 1/); // the types are loaded anew as well
 });
 
-test('JSON and JavaScript are loaded again once they have changed, also below other local files', async () => {
+it('JSON and JavaScript are loaded again once they have changed, also below other local files', async () => {
   let times = 0;
   const edit = (path: string, text: string): void => {
     write(path, text);
@@ -93,15 +88,15 @@ test('JSON and JavaScript are loaded again once they have changed, also below ot
     `import config from './config.json'; import { y } from './tool.js'; export const read = [config.x, y];`,
   );
   const code = `import { read } from './reads';\nimport { y } from './tool.js';\n[...read, y]`;
-  expect(await value(code)).toBe('[ 1, 1, 1 ]');
+  expect(await kernel.value(code)).toBe('[ 1, 1, 1 ]');
   both(2);
-  expect(await value(code)).toBe('[ 2, 2, 2 ]');
+  expect(await kernel.value(code)).toBe('[ 2, 2, 2 ]');
   both(3);
-  expect(await value(`import { y } from './tool.js';\ny`)).toBe('3');
-  expect(await value(code)).toBe('[ 3, 3, 3 ]');
+  expect(await kernel.value(`import { y } from './tool.js';\ny`)).toBe('3');
+  expect(await kernel.value(code)).toBe('[ 3, 3, 3 ]');
 });
 
-test('what was missing is found once it is there: files, JSON, packages, below a local module too', async () => {
+it('what was missing is found once it is there: files, JSON, packages, below a local module too', async () => {
   const fails = async (code: string): Promise<void> => {
     expect((await kernel.execute(code)).reply.status, code).toBe('error');
   };
@@ -119,22 +114,22 @@ test('what was missing is found once it is there: files, JSON, packages, below a
     const name = /^node_modules\/(\w+)/.exec(path)?.[1];
     if (name) write(`node_modules/${name}/package.json`, { name, main: 'main.js' });
     write(path, text);
-    expect(await value(code), code).toBe('7');
+    expect(await kernel.value(code), code).toBe('7');
   }
   rmSync(join(kernel.folder, 'newfile.ts'));
   await fails(cases[0]!.code);
   write('newfile.ts', `export const x = 'again';`);
-  expect(await value(cases[0]!.code)).toBe("'again'");
+  expect(await kernel.value(cases[0]!.code)).toBe("'again'");
   // Without types the loader alone decides.
   await kernel.execute('%types off');
   await fails(`import { x } from 'untyped';\nx`);
   write('node_modules/untyped/package.json', { name: 'untyped', exports: { import: './main.mjs' } });
   write('node_modules/untyped/main.mjs', 'export const x = 8');
-  expect(await value(`import { x } from 'untyped';\nx`)).toBe('8');
+  expect(await kernel.value(`import { x } from 'untyped';\nx`)).toBe('8');
   await kernel.execute('%types strict');
 });
 
-test('local modules that import each other in a circle, and errors in them at their own lines', async () => {
+it('local modules that import each other in a circle, and errors in them at their own lines', async () => {
   write(
     'even.ts',
     `import { odd } from './odd';\nexport const even = (n: number): boolean => (n === 0 ? true : odd(n - 1));`,
@@ -143,14 +138,14 @@ test('local modules that import each other in a circle, and errors in them at th
     'odd.ts',
     `import { even } from './even';\nexport function odd(n: number): boolean {\n  if (n < 0) {\n    throw new RangeError('below zero');\n  }\n  return n === 0 ? false : even(n - 1);\n}`,
   );
-  expect(await value(`import { even } from './even';\n[even(10), even(7)]`)).toBe('[ true, false ]');
+  expect(await kernel.value(`import { even } from './even';\n[even(10), even(7)]`)).toBe('[ true, false ]');
   const { reply } = await kernel.execute('even(-1)');
   expect(reply.ename).toBe('RangeError');
   expect(stripVTControlCharacters(reply.traceback.join('\n'))).toMatch(/odd \(.*odd\.ts:4:11\)/);
 });
 
-test('`pw` is there in every notebook, with completion and docs', async () => {
-  expect(await value('typeof pw.readVolume')).toBe("'function'");
+it('`pw` is there in every notebook, with completion and docs', async () => {
+  expect(await kernel.value('typeof pw.readVolume')).toBe("'function'");
   // While the types load too: JupyterLab waits a second.
   const complete = { code: 'pw.planG', cursor_pos: 8 };
   expect((await kernel.request('complete_request', complete)).matches).toEqual(['planGrid']);
@@ -164,31 +159,33 @@ test('`pw` is there in every notebook, with completion and docs', async () => {
   expect(inspected.data['text/markdown']).toMatch(/planGrid\(volume: .*GridOptions/s);
 });
 
-test('a cell may import patchwise/internal, whose names are not among those of `pw`', async () => {
-  expect(await value("import { duration } from 'patchwise/internal';\nduration(90)")).toBe("'1 min 30 s'");
-  expect(await value("'duration' in pw")).toBe('false');
+it('a cell may import patchwise/internal, whose names are not among those of `pw`', async () => {
+  expect(await kernel.value("import { duration } from 'patchwise/internal';\nduration(90)")).toBe(
+    "'1 min 30 s'",
+  );
+  expect(await kernel.value("'duration' in pw")).toBe('false');
   const { reply } = await kernel.execute("import { nosuch } from 'patchwise/internal';");
   expect(reply.evalue).toContain('nosuch');
 });
 
-test('a cell that fails keeps what it had declared, and what it would have redeclared stays as it was', async () => {
+it('a cell that fails keeps what it had declared, and what it would have redeclared stays as it was', async () => {
   await kernel.execute('let kept = 1, later = 1;');
   const { reply } = await kernel.execute(`let kept = 2;\nthrow new Error('here');\nlet later = 2;`);
   expect(reply.evalue).toBe('here');
-  expect(await value('[kept, later]')).toBe('[ 2, 1 ]');
-  expect(await value('kept += 5; later = kept; [kept, later]')).toBe('[ 7, 7 ]');
+  expect(await kernel.value('[kept, later]')).toBe('[ 2, 1 ]');
+  expect(await kernel.value('kept += 5; later = kept; [kept, later]')).toBe('[ 7, 7 ]');
 });
 
-test('functions see what later cells assign, and a cell run again replaces what others call', async () => {
+it('functions see what later cells assign, and a cell run again replaces what others call', async () => {
   await kernel.execute('let scale = 2;\nconst scaled = (x: number) => x * scale;');
   await kernel.execute('const outer = (x: number) => scaled(x) + 1;');
   await kernel.execute('scale = 10');
-  expect(await value('outer(1)')).toBe('11');
+  expect(await kernel.value('outer(1)')).toBe('11');
   await kernel.execute('const scaled = (x: number) => -x;');
-  expect(await value('outer(1)')).toBe('0');
+  expect(await kernel.value('outer(1)')).toBe('0');
 });
 
-test('constants of other cells cannot be assigned; types, classes, enums and generics carry over', async () => {
+it('constants of other cells cannot be assigned; types, classes, enums and generics carry over', async () => {
   await kernel.execute(`const fixed = 1;
 interface Box<T> { readonly value: T }
 class Holder<T> implements Box<T> { constructor(readonly value: T) {} }
@@ -197,15 +194,15 @@ namespace Names { export const of = (axis: Axis): string => Axis[axis]; }`);
   expect((await kernel.execute('fixed = 2')).reply.evalue).toContain(
     "Cannot assign to 'fixed' because it is a constant",
   );
-  expect(await value('const box: Box<Axis> = new Holder(Axis.Z);\nNames.of(box.value)')).toBe("'Z'");
+  expect(await kernel.value('const box: Box<Axis> = new Holder(Axis.Z);\nNames.of(box.value)')).toBe("'Z'");
   expect((await kernel.execute('const wrong: Box<string> = new Holder(Axis.X)')).reply.ename).toBe(
     'TypeScriptError',
   );
 });
 
-test('decorators, using, private fields, generators, tagged templates and JSX-free generics run', async () => {
+it('decorators, using, private fields, generators, tagged templates and JSX-free generics run', async () => {
   expect(
-    await value(`function logged(_: unknown, context: ClassMethodDecoratorContext) { seen.push(String(context.name)); }
+    await kernel.value(`function logged(_: unknown, context: ClassMethodDecoratorContext) { seen.push(String(context.name)); }
 const seen: string[] = [];
 class Counter { #n = 0; @logged up(): number { return ++this.#n; } }
 const counter = new Counter();
@@ -218,8 +215,8 @@ function* numbers<T>(...all: T[]): Generator<T> { yield* all; }
   expect(reply.status).toBe('ok');
 });
 
-test('%types: a type error is an error, a warning, or nothing', async () => {
-  const wrong = 'const wide: number = "wide" as any as string; typeof wide';
+it('%types: a type error is an error, a warning, or nothing', async () => {
+  const wrong = 'const wide: number = "wide" as unknown as string; typeof wide';
   await kernel.execute('%types warn');
   const warned = await kernel.execute(wrong);
   expect(warned.reply.status).toBe('ok');
@@ -232,22 +229,22 @@ test('%types: a type error is an error, a warning, or nothing', async () => {
   expect((await kernel.execute(wrong)).reply.ename).toBe('TypeScriptError');
 });
 
-test('data frames and ndarrays are shown as tables, cut in the middle', async () => {
+it('data frames and ndarrays are shown as tables, cut in the middle', async () => {
   const { outputs } = await kernel.execute(
     `({ columns: ['name', 'psnr'], index: ['a', 'b'], values: [['<x>', 31.25], ['y', 24]], shape: [2, 2] })`,
   );
   const { data } = outputs.at(-1)!.content;
   expect(data['text/html']).toContain('<td>&#60;x&#62;</td><td>31.25</td>');
   expect(data['text/plain']).toContain('2 rows × 2 columns');
-  const array = await value(
+  const array = await kernel.value(
     `import ndarray from 'ndarray';\nndarray(Float32Array.from({ length: 4000 }, (_, i) => i), [1000, 4])`,
   );
   expect(array).toContain('ndarray float32 1000 × 4');
   expect(array).toMatch(/^ *999 +3996 +3997 +3998 +3999$/m);
-  expect(array.split('\n').length).toBeLessThan(30);
+  expect(array!.split('\n').length).toBeLessThan(30);
 });
 
-test('HTML, Markdown, LaTeX, SVG, PNG and JSON', async () => {
+it('HTML, Markdown, LaTeX, SVG, PNG and JSON', async () => {
   const { outputs } = await kernel.execute(
     `for (const shown of [pw.html('<b>b</b>'), pw.markdown('*m*'), pw.latex('x^2'), pw.svg('<svg/>'), pw.png(new Uint8Array([137, 80])), pw.json({ a: 1 })]) pw.display(shown)`,
   );
@@ -262,7 +259,7 @@ test('HTML, Markdown, LaTeX, SVG, PNG and JSON', async () => {
   expect(outputs[4]!.content.data['image/png']).toBe('iVA=');
 });
 
-test('a progress bar is one display that moves in place and ends full', async () => {
+it('a progress bar is one display that moves in place and ends full', async () => {
   const { outputs } = await kernel.execute(
     `for (const i of pw.progress([...Array(500).keys()], 'patches')) if (i % 50 === 0) await new Promise((r) => setTimeout(r, 20))`,
   );
@@ -272,21 +269,21 @@ test('a progress bar is one display that moves in place and ends full', async ()
   expect(outputs.at(-1)!.content.data['text/plain']).toContain('500/500');
 });
 
-test('% lines: help, time, env; in a template literal they are text; unknown ones are told', async () => {
+it('% lines: help, time, env; in a template literal they are text; unknown ones are told', async () => {
   const text = async (code: string): Promise<string> =>
     kernel.textOf(kernel.begin(code)) || (await said(code));
   expect(await text('%help')).toContain('%attach [id]');
   expect(await text('%help')).toMatch(/declared again[\s\S]*loaded once[\s\S]*An interrupt does not end/);
   expect(await text('%env PATCHWISE_X=1 2')).toBe('');
-  expect(await value('process.env.PATCHWISE_X')).toBe("'1 2'");
+  expect(await kernel.value('process.env.PATCHWISE_X')).toBe("'1 2'");
   expect(await text('%env PATCHWISE_X')).toBe('1 2\n');
   expect(await text('%time await new Promise((r) => setTimeout(r, 120))')).toMatch(
     /^wall 1\d\d ms, processor/,
   );
   expect(await text('%time\nconst waited = await Promise.resolve(7);\nvoid 0')).toMatch(/^wall .*ms/);
-  expect(await value('waited')).toBe('7');
+  expect(await kernel.value('waited')).toBe('7');
   expect(await text('%time const timed = 3')).toMatch(/^wall/);
-  expect(await value(['`', '%help', '$' + '{timed}`'].join('\n'))).toBe("'\\n%help\\n3'");
+  expect(await kernel.value(['`', '%help', '$' + '{timed}`'].join('\n'))).toBe("'\\n%help\\n3'");
   const { reply } = await kernel.execute('%matplotlib inline');
   expect(reply).toMatchObject({ status: 'error', ename: 'UnknownMagic' });
   expect((await kernel.request('complete_request', { code: '%ru', cursor_pos: 3 })).matches).toEqual([
@@ -301,7 +298,7 @@ async function said(code: string): Promise<string> {
   return kernel.textOf(id);
 }
 
-test('%run starts a run and shows it live, %runs lists it, %attach finds it again, %stop ends it', async () => {
+it('%run starts a run and shows it live, %runs lists it, %attach finds it again, %stop ends it', async () => {
   await kernel.execute(`process.env.PATCHWISE_RUNS = ${JSON.stringify(join(kernel.folder, 'runs'))}`);
   const { reply, outputs } = await kernel.execute(
     '%run toy data=phantom:32x32x32 ranks=1 steps=100000 seed=3',
@@ -311,14 +308,14 @@ test('%run starts a run and shows it live, %runs lists it, %attach finds it agai
     'application/vnd.patchwise.figure+json',
   ]);
   try {
-    const id = (await value('run.id')).replaceAll("'", '');
+    const id = (await kernel.value('run.id'))!.replaceAll("'", '');
     await until(
-      async () => ((await value('(await run.status()).state')) === "'running'" ? true : undefined),
+      async () => ((await kernel.value('(await run.status()).state')) === "'running'" ? true : undefined),
       60_000,
     );
     const table = await kernel.execute('%runs');
     expect(table.outputs.at(-1)!.content.data['text/plain']).toContain(id);
-    await kernel.execute('run = undefined as any');
+    await kernel.execute('run = undefined as never');
     const attached = await kernel.execute(`%attach ${id}\nrun.id`);
     expect(attached.outputs.at(-1)!.content.data['text/plain']).toContain(id);
   } finally {

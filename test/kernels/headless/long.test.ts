@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, it } from 'vitest';
 import { fuzzKernel } from '../../../kernels/headless/fuzz';
 import { soakKernel } from '../../../kernels/headless/soak';
-import { testNotebooks } from '../../../kernels/headless/test-notebooks';
+import { testNotebooks } from '../../../kernels/headless/test';
 import { findLab, HOW_TO_GET_LAB } from '../../../kernels/install/lab';
 import { RawKernel } from '../raw-kernel';
 
@@ -15,12 +15,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let kernel: RawKernel | undefined;
 afterEach(() => kernel?.stop());
 
-test('broken messages are not run and the kernel goes on answering', async () => {
+it('broken messages are not run and the kernel goes on answering', async () => {
   const report = await fuzzKernel({ messages: 1000, seed: 5 });
   expect(report).toMatchObject({ messages: 1000, executed: 0, asked: 6, answered: 6 });
 });
 
-test('a session that follows a run leaves no listeners and no open files behind', async () => {
+it('a session that follows a run leaves no listeners and no open files behind', async () => {
   const report = await soakKernel({ minutes: 0.3 });
   expect(report.samples.at(-1)!.step).toBeGreaterThan(report.samples[0]!.step);
   expect(report.openFiles[1]).toBeLessThanOrEqual(report.openFiles[0] + 3);
@@ -28,7 +28,7 @@ test('a session that follows a run leaves no listeners and no open files behind'
   expect(report.heap[1]).toBeLessThan(report.heap[0] * 1.5); // the hour is what says how flat it is
 }, 120_000);
 
-test('100,000 lines of one cell arrive in order, and the kernel keeps none of them', async () => {
+it('100,000 lines of one cell arrive in order, and the kernel keeps none of them', async () => {
   kernel = await RawKernel.start();
   const rss = () =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${kernel!.child.pid}/status`, 'utf8'))![1]) / 1000;
@@ -44,7 +44,7 @@ test('100,000 lines of one cell arrive in order, and the kernel keeps none of th
   if (process.platform === 'linux') expect(rss()).toBeLessThan(before + 50);
 });
 
-test('of a thousand updates a second a few are sent, and the last one always', async () => {
+it('of a thousand updates a second a few are sent, and the last one always', async () => {
   kernel = await RawKernel.start();
   const { outputs } = await kernel.execute(`for (let i = 1; i <= 2000; i++) {
     pw.display(i, { id: 'counter' });
@@ -67,7 +67,7 @@ function notebook(name: string, ...cells: { source: string; tags?: string[] }[])
   return path;
 }
 
-test('notebook test: passes and failures of a folder, with cell and reason, and the files as they were', async () => {
+it('notebook test: passes and failures of a folder, with cell and reason, and the files as they were', async () => {
   const assert = `import assert from 'node:assert';\n`;
   notebook(
     'a-passes.ipynb',
@@ -93,7 +93,7 @@ test('notebook test: passes and failures of a folder, with cell and reason, and 
   await expect(testNotebooks([])).rejects.toMatchObject({ tag: 'InvalidArgument' });
 }, 120_000);
 
-test('lab is told how to be got where there is none', async () => {
+it('lab is told how to be got where there is none', async () => {
   const { PATH, PATCHWISE_PYTHON } = process.env;
   process.env.PATH = folder;
   process.env.PATCHWISE_PYTHON = join(folder, 'no-python');

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import type { Cell, Notebook } from '../../../kernels/headless/notebook';
-import { runNotebook } from '../../../kernels/headless/run-notebook';
+import { runNotebook } from '../../../kernels/headless/run';
 import { PatchwiseCommand } from '../../command';
 import { until } from '../raw-kernel'; // refuses a stale build
 
@@ -33,7 +33,7 @@ function printed(path: string): string[] {
   );
 }
 
-test.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
+it.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
   '%s keeps what ran, also of the cell that runs',
   async (signal) => {
     const path = write(
@@ -64,7 +64,7 @@ test.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
   120_000,
 );
 
-test('an output that cannot be written is told before the first cell runs', async () => {
+it('an output that cannot be written is told before the first cell runs', async () => {
   const path = write('early.ipynb', {}, code(`(await import('node:fs')).writeFileSync('ran', '')`));
   for (const output of ['/proc/nope/out.ipynb', join(path, 'below.ipynb')]) {
     await expect(runNotebook({ path, output })).rejects.toMatchObject({
@@ -75,7 +75,7 @@ test('an output that cannot be written is told before the first cell runs', asyn
   expect(existsSync(join(folder, 'ran'))).toBe(false);
 });
 
-test('-o - writes the notebook to stdout, and nothing else there; a link is followed', async () => {
+it('-o - writes the notebook to stdout, and nothing else there; a link is followed', async () => {
   const path = write('quiet.ipynb', {}, code(`console.log('said')`));
   for (const output of ['-', '/dev/stdout']) {
     const { code, stdout, stderr } = await command.run(['notebook', 'run', path, '-o', output, '--json']);
@@ -89,7 +89,7 @@ test('-o - writes the notebook to stdout, and nothing else there; a link is foll
   expect(printed(join(folder, 'real.ipynb'))).toEqual(['said\n']);
 }, 60_000);
 
-test('a cell tagged skip-execution is left as it is', async () => {
+it('a cell tagged skip-execution is left as it is', async () => {
   const skipped = {
     ...code(`throw new Error('ran')`, 'skip-execution', 'raises-exception'),
     execution_count: 7,
@@ -102,7 +102,7 @@ test('a cell tagged skip-execution is left as it is', async () => {
   expect(tested).toMatchObject([{ ok: true }]);
 }, 60_000);
 
-test('a notebook of another language is refused in words, and left as it is', async () => {
+it('a notebook of another language is refused in words, and left as it is', async () => {
   const python = { display_name: 'Python 3', language: 'python', name: 'python3' };
   for (const metadata of [
     { kernelspec: python },
@@ -118,14 +118,14 @@ test('a notebook of another language is refused in words, and left as it is', as
   }
 });
 
-test('a notebook that is not there is told in one line', async () => {
+it('a notebook that is not there is told in one line', async () => {
   const { code, stderr } = await command.run(['notebook', 'run', 'nosuch.ipynb']);
   expect(code).toBe(1);
   expect(stderr).toContain('nosuch.ipynb');
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
 
-test('a child of a cell that ran too long does not outlive its kernel', async () => {
+it('a child of a cell that ran too long does not outlive its kernel', async () => {
   const path = write(
     'children.ipynb',
     {},

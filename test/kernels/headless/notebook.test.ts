@@ -1,12 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import type { Cell, Notebook, Output } from '../../../kernels/headless/notebook';
 import { readNotebook, withParameters } from '../../../kernels/headless/notebook';
-import { type NotebookEvent, runNotebook } from '../../../kernels/headless/run-notebook';
+import { type NotebookEvent, runNotebook } from '../../../kernels/headless/run';
 import { isPatchwiseError, type NotebookFailed } from '../../../src/errors';
-import '../raw-kernel'; // refuses a stale build
+import { hook } from '../raw-kernel'; // which refuses a stale build
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-notebook-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -31,7 +31,7 @@ function outputsOf(notebook: Notebook): Output[][] {
   return notebook.cells.filter(({ cell_type }) => cell_type === 'code').map(({ outputs }) => outputs ?? []);
 }
 
-test('a notebook runs headless with parameters, and is written as valid nbformat 4.5', async () => {
+it('a notebook runs headless with parameters, and is written as valid nbformat 4.5', async () => {
   const path = write(
     'three.ipynb',
     { cell_type: 'markdown', source: '# Three cells', metadata: {} },
@@ -67,7 +67,7 @@ test('a notebook runs headless with parameters, and is written as valid nbformat
   expect(JSON.parse(readFileSync(path, 'utf8')).cells[1].outputs).toEqual([]); // the original is left alone
 });
 
-test('a failed cell ends the run with NotebookFailed, and what ran is written', async () => {
+it('a failed cell ends the run with NotebookFailed, and what ran is written', async () => {
   const path = write('fails.ipynb', code('1 + 1'), code('throw new Error("second")'), code('3'));
   const failure = await runNotebook({ path }).catch((error: unknown) => error);
   expect(isPatchwiseError(failure, 'NotebookFailed')).toBe(true);
@@ -81,7 +81,7 @@ test('a failed cell ends the run with NotebookFailed, and what ran is written', 
   expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
 });
 
-test('a cell tagged raises-exception may fail; one that takes too long is interrupted', async () => {
+it('a cell tagged raises-exception may fail; one that takes too long is interrupted', async () => {
   const path = write(
     'slow.ipynb',
     code('throw new Error("wanted")', 'raises-exception'),
@@ -95,7 +95,7 @@ test('a cell tagged raises-exception may fail; one that takes too long is interr
   expect(slow!.map(({ output_type }) => output_type)).toEqual(['stream', 'error']);
 });
 
-test('an abort signal ends the run; a kernel that dies is told', async () => {
+it('an abort signal ends the run; a kernel that dies is told', async () => {
   const waiting = write('waits.ipynb', code('await new Promise(() => {})'));
   const signal = AbortSignal.timeout(2500);
   await expect(runNotebook({ path: waiting, signal })).rejects.toMatchObject({ reason: 'aborted', cell: 1 });
@@ -105,10 +105,10 @@ test('an abort signal ends the run; a kernel that dies is told', async () => {
   });
 });
 
-test('displays are updated in place and output is cleared, also from later cells', async () => {
+it('displays are updated in place and output is cleared, also from later cells', async () => {
   const path = write(
     'live.ipynb',
-    code(`const show = (globalThis as any)[Symbol.for('patchwise.display')];
+    code(`const show = ${hook('display')};
 show('first', { id: 'figure' }); console.log('old'); console.clear(); show('second', { id: 'figure2' });`),
     code(`show('updated', { id: 'figure2', update: true })`),
   );
@@ -119,7 +119,7 @@ show('first', { id: 'figure' }); console.log('old'); console.clear(); show('seco
   ]);
 });
 
-test('parameters replace those of an earlier run and must be names with JSON values', () => {
+it('parameters replace those of an earlier run and must be names with JSON values', () => {
   const notebook: Notebook = {
     cells: [code('let a = 1', 'parameters')],
     metadata: {},
@@ -138,7 +138,7 @@ test('parameters replace those of an earlier run and must be names with JSON val
   expect(() => withParameters(notebook, { a: () => 1 })).toThrow('a value JSON can spell');
 });
 
-test('a file that is no notebook is refused', async () => {
+it('a file that is no notebook is refused', async () => {
   const path = join(folder, 'not.ipynb');
   writeFileSync(path, '{"nbformat": 3}');
   await expect(readNotebook(path)).rejects.toMatchObject({ tag: 'UnreadableFile' });
@@ -148,7 +148,7 @@ test('a file that is no notebook is refused', async () => {
   await expect(readNotebook(path)).rejects.toMatchObject({ tag: 'UnreadableFile' });
 });
 
-test('a damaged cell is told by its number; metadata may be null, and a byte order mark is skipped', async () => {
+it('a damaged cell is told by its number; metadata may be null, and a byte order mark is skipped', async () => {
   const path = join(folder, 'damaged.ipynb');
   const whole = { cell_type: 'code', source: '1' };
   for (const cell of [

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { installKernel } from '../../../kernels/install/install';
 import '../raw-kernel'; // refuses a stale build
 
@@ -51,7 +51,7 @@ interface Output {
 
 const textOf = (outputs: Output[] | undefined): string => String(outputs?.[0]?.data?.['text/plain']);
 
-test.skipIf(!python)(
+it.skipIf(!python)(
   'papermill executes a notebook as it is',
   async () => {
     const { failure, outputs } = await papermill();
@@ -61,7 +61,7 @@ test.skipIf(!python)(
   120_000,
 );
 
-test.skipIf(!python)(
+it.skipIf(!python)(
   'papermill gives numbers, texts and truth values as parameters',
   async () => {
     const values = [
@@ -85,7 +85,7 @@ test.skipIf(!python)(
   120_000,
 );
 
-test.skipIf(!python)(
+it.skipIf(!python)(
   'papermill fails where a cell does, and says with what',
   async () => {
     const { failure, outputs } = await papermill('--language', '.net-csharp', '-p', 'name', 'bad');

@@ -1,13 +1,13 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { installKernel, listKernels, uninstallKernel } from '../../../kernels/install/install';
 
 const prefix = mkdtempSync(join(tmpdir(), 'patchwise-install-'));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
 
-test('the kernelspec is installed under a prefix, listed, and taken away again', async () => {
+it('the kernelspec is installed under a prefix, listed, and taken away again', async () => {
   const share = join(prefix, 'share/jupyter');
   process.env.JUPYTER_PATH = share;
   const { kernel } = await installKernel({ prefix });

@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { attach } from '../../../src/index';
 import { KERNEL, RawKernel, until } from '../raw-kernel';
 
@@ -17,7 +16,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('the package is imported from a notebook anywhere, with its types', async () => {
+it('the package is imported from a notebook anywhere, with its types', async () => {
   kernel = await RawKernel.start(); // its folder is an empty one under the system's temporary folder
   const { reply, outputs } = await kernel.execute(`
     import * as pw from 'patchwise';
@@ -39,7 +38,7 @@ test('the package is imported from a notebook anywhere, with its types', async (
   expect(local.reply).toMatchObject({ ename: 'InvalidArgument', evalue: 'a: expected b, received "c"' });
 });
 
-test("a notebook's own copy of the package comes first", async () => {
+it("a notebook's own copy of the package comes first", async () => {
   kernel = await RawKernel.start({ PATCHWISE_TEST: '1' }, ['sh', '-c', ownCopyThen(), 'sh']);
   const { outputs } = await kernel.execute(`import { mine } from 'patchwise';\nmine`);
   expect(outputs.at(-1)!.content.data['text/plain']).toBe("'own copy'");
@@ -58,10 +57,9 @@ function ownCopyThen(): string {
   ].join(' && ');
 }
 
-test('the heart beats while a cell blocks the thread', async () => {
+it('the heart beats while a cell blocks the thread', async () => {
   kernel = await RawKernel.start();
-  const id = kernel.begin('const until = Date.now() + 1500; while (Date.now() < until);');
-  await sleep(400);
+  const id = await kernel.running('const until = Date.now() + 1500; while (Date.now() < until);');
   const sent = Date.now();
   await kernel.heartbeat.send('ping');
   const [pong] = await kernel.heartbeat.receive();
@@ -70,7 +68,7 @@ test('the heart beats while a cell blocks the thread', async () => {
   await kernel.finished(id);
 });
 
-test('shutdown_request is answered and ends the kernel, and the processes its cells left', async () => {
+it('shutdown_request is answered and ends the kernel, and the processes its cells left', async () => {
   kernel = await RawKernel.start();
   const { outputs } = await kernel.execute(
     `import { spawn } from 'node:child_process';\nspawn('sleep', ['600']).pid`,
@@ -87,7 +85,7 @@ test('shutdown_request is answered and ends the kernel, and the processes its ce
   await until(() => !isAlive(sleeper), 2000);
 });
 
-test('a run outlives the interrupt of its cell, and the kernel that started it', async () => {
+it('a run outlives the interrupt of its cell, and the kernel that started it', async () => {
   kernel = await RawKernel.start();
   const runs = join(kernel.folder, 'runs');
   await kernel.execute(`process.env.PATCHWISE_RUNS = ${JSON.stringify(runs)}`);
@@ -112,35 +110,33 @@ test('a run outlives the interrupt of its cell, and the kernel that started it',
   }
 }, 180_000);
 
-test('a cell may end the process itself, and what it printed before arrives', async () => {
+it('a cell may end the process itself, and what it printed before arrives', async () => {
   kernel = await RawKernel.start();
   const id = kernel.begin(`console.log('goodbye'); process.exit(7)`);
   expect(await kernel.exit).toEqual([7, null]);
   await until(() => kernel.textOf(id) === 'goodbye\n');
 });
 
-test('shutdown_request ends even a kernel whose cell never yields', async () => {
+it('shutdown_request ends even a kernel whose cell never yields', async () => {
   kernel = await RawKernel.start();
-  kernel.begin('while (true);');
-  await sleep(600);
+  await kernel.running('while (true);');
   kernel.send('control', 'shutdown_request', { restart: true });
   const [code] = await kernel.exit;
   expect(code).toBe(0);
 });
 
-test('a kernel whose parent has died leaves, even from a cell that never yields', async () => {
+it('a kernel whose parent has died leaves, even from a cell that never yields', async () => {
   // The shell writes the kernel's pid and ends; the kernel was told that the shell is its parent.
   const script = `JPY_PARENT_PID=$$ "${process.execPath}" "${KERNEL}" "$1" & echo $! > pid; read line < hold`;
   kernel = await RawKernel.start({}, ['sh', '-c', `mkfifo hold; ${script}`, 'sh']);
   const pid = Number((await import('node:fs')).readFileSync(join(kernel.folder, 'pid'), 'utf8'));
   expect(isAlive(pid)).toBe(true);
-  kernel.begin('while (true);');
-  await sleep(500);
+  await kernel.running('while (true);');
   kernel.child.kill('SIGKILL');
   await until(() => !isAlive(pid), 5000);
 });
 
-test('starts in a folder with a package that lacks ours', async () => {
+it('starts in a folder with a package that lacks ours', async () => {
   kernel = await RawKernel.start();
   mkdirSync(join(kernel.folder, 'node_modules/other'), { recursive: true });
   writeFileSync(join(kernel.folder, 'node_modules/other/index.js'), 'exports.other = 1');

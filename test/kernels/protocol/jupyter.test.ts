@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, it } from 'vitest';
 import { installKernel } from '../../../kernels/install/install';
 import '../raw-kernel'; // refuses a stale build
 
@@ -11,7 +11,7 @@ const candidates = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3',
 const python = candidates.find((candidate) => candidate && imports(candidate, 'jupyter_kernel_test'));
 if (!python) console.log('skipped: no Python with jupyter_kernel_test (Debian: python3-jupyter-kernel-test)');
 
-test.skipIf(!python)('jupyter_kernel_test: every test passes but the pager, which cannot apply', async () => {
+it.skipIf(!python)('jupyter_kernel_test: every test passes but the pager, which cannot apply', async () => {
   const prefix = mkdtempSync(join(tmpdir(), 'patchwise-jupyter-'));
   try {
     await installKernel({ prefix });
@@ -31,7 +31,7 @@ const converter = candidates.find(
 );
 if (!converter) console.log('skipped: no Python with nbclient and nbconvert (set PATCHWISE_PYTHON)');
 
-test.skipIf(!converter)(
+it.skipIf(!converter)(
   'nbclient executes a notebook, nbconvert makes HTML of it with its figures',
   async () => {
     const prefix = mkdtempSync(join(tmpdir(), 'patchwise-nbclient-'));

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { KernelClient } from '../../../kernels/headless/client';
-import { RawKernel, until } from '../raw-kernel';
+import { hook, RawKernel, until } from '../raw-kernel';
 
 let kernel: RawKernel;
 afterEach(() => kernel?.stop());
@@ -10,10 +10,10 @@ afterEach(() => kernel?.stop());
 /** Keeps the thread of a cell busy. */
 const BLOCK = 'const block = (ms: number) => { const end = Date.now() + ms; while (Date.now() < end); };';
 
-test('what a cell that never yields prints and updates is seen at once', async () => {
+it('what a cell that never yields prints and updates is seen at once', async () => {
   kernel = await RawKernel.start();
   await kernel.execute(`${BLOCK}
-const show = (globalThis as any)[Symbol.for('patchwise.display')];
+const show = ${hook('display')};
 show('step 0', { id: 'd' });`);
   const id =
     kernel.begin(`console.log('one'); console.error('two'); console.log('three'); console.log('four');
@@ -27,7 +27,7 @@ console.log('end');`);
   expect((await kernel.finished(id)).reply.status).toBe('error');
 });
 
-test.each([
+it.each([
   ['process.kill(process.pid, "SIGKILL")', 'SIGKILL', 'block(500);'],
   ['process.abort()', 'SIGABRT', ''],
 ])('what was printed before %s arrives', async (end, signal, before) => {
@@ -39,7 +39,7 @@ test.each([
   await until(() => kernel.textOf(id) === lines);
 });
 
-test('100,000 lines come in few messages, whole and in order', async () => {
+it('100,000 lines come in few messages, whole and in order', async () => {
   kernel = await RawKernel.start();
   const { outputs } = await kernel.execute(
     `for (let n = 0; n < 100_000; n++) (n % 1000 ? console.log : console.error)('é', n)`,
@@ -52,11 +52,11 @@ test('100,000 lines come in few messages, whole and in order', async () => {
   expect(long.outputs.map(({ content }) => content.text).join('')).toBe(`${'a'.repeat(300_000)}\nb\n`);
 });
 
-test('no half of a surrogate pair reaches a front end, and backslashes stay', async () => {
+it('no half of a surrogate pair reaches a front end, and backslashes stay', async () => {
   kernel = await RawKernel.start();
   const half = `'👍'.slice(0, 1)`;
   const { outputs } = await kernel.execute(`console.log(${half}, '👍', '\\\\ud83d');
-const show = (globalThis as any)[Symbol.for('patchwise.display')];
+const show = ${hook('display')};
 show({ [Symbol.for('Jupyter.display')]: () => ({ 'text/plain': ${half}, 'application/json': { [${half}]: [${half} + '\\\\ud800'] } }) });
 throw new Error('broken ' + ${half} + 'x')`);
   const [printed, shown, error] = outputs;
@@ -69,10 +69,10 @@ throw new Error('broken ' + ${half} + 'x')`);
   expect(() => encodeURIComponent(error!.content.traceback.join(''))).not.toThrow();
 });
 
-test('a display that cannot be said in JSON takes no other with it', async () => {
+it('a display that cannot be said in JSON takes no other with it', async () => {
   kernel = await RawKernel.start();
   const { reply, outputs } = await kernel.execute(`
-const show = (globalThis as any)[Symbol.for('patchwise.display')];
+const show = ${hook('display')};
 const bundle = (data: object) => ({ [Symbol.for('Jupyter.display')]: () => data });
 const circular: { self?: object } = {};
 circular.self = circular;
@@ -97,7 +97,7 @@ show('last', { id: 'd' });`);
   expect((await kernel.execute('1')).reply.status).toBe('ok');
 });
 
-test('a client with the identity of another is answered on every socket', async () => {
+it('a client with the identity of another is answered on every socket', async () => {
   kernel = await RawKernel.start();
   for (const name of ['shell', 'control'] as const) {
     const old = kernel.sockets[name];
@@ -109,7 +109,7 @@ test('a client with the identity of another is answered on every socket', async 
   const old = kernel.sockets.stdin;
   kernel.sockets.stdin = kernel.again('stdin');
   await sleep(200);
-  const id = kernel.begin(`await (globalThis as any)[Symbol.for('patchwise.input')]('name?')`, {
+  const id = kernel.begin(`await ${hook('input')}('name?')`, {
     allow_stdin: true,
   });
   await until(() => kernel.replies.find(({ type, parent }) => type === 'input_request' && parent === id));
@@ -119,7 +119,7 @@ test('a client with the identity of another is answered on every socket', async 
   old.close();
 });
 
-test('an interrupt reaches the child that a cell waits for, and no detached one', async () => {
+it('an interrupt reaches the child that a cell waits for, and no detached one', async () => {
   kernel = await RawKernel.start();
   const { outputs } = await kernel.execute(`
 import { execFileSync, execSync, spawn } from 'node:child_process';
@@ -140,7 +140,7 @@ spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).pid`);
   }
 });
 
-test('what children and fs.writeSync put on file descriptor 1 belongs to the cell', async () => {
+it('what children and fs.writeSync put on file descriptor 1 belongs to the cell', async () => {
   kernel = await RawKernel.start();
   const { reply, outputs } = await kernel.execute(`
 import { execSync, spawnSync } from 'node:child_process';
@@ -161,7 +161,7 @@ await new Promise((done) => spawn('sh', ['-c', 'sleep 0.3; echo later'], { stdio
   expect(later.outputs[0]).toMatchObject({ type: 'stream', content: { name: 'stdout', text: 'later\n' } });
 });
 
-test('a client does not wait for ever for a kernel that stopped to answer', async () => {
+it('a client does not wait for ever for a kernel that stopped to answer', async () => {
   const client = await KernelClient.start({ cwd: tmpdir(), heartTimeoutMs: 1000 });
   const busy = client.execute('const end = Date.now() + 4000; while (Date.now() < end);');
   expect((await busy).content.status).toBe('ok'); // it was busy, and its heart went on beating
@@ -171,7 +171,7 @@ test('a client does not wait for ever for a kernel that stopped to answer', asyn
   await client.close();
 });
 
-test('a kernel without a place for its pipe starts nevertheless', async () => {
+it('a kernel without a place for its pipe starts nevertheless', async () => {
   kernel = await RawKernel.start({ TMPDIR: '/nonexistent' });
   const { outputs } = await kernel.execute(`console.log('here')`);
   expect(outputs.map(({ content }) => content.text)).toEqual(['here\n']);

@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Random } from '../../../src/random';
 import { KEY, RawKernel, until } from '../raw-kernel';
 
@@ -10,13 +9,13 @@ beforeAll(async () => {
 });
 afterAll(() => kernel.stop());
 
-test('kernel_info names the protocol and the language', async () => {
+it('kernel_info names the protocol and the language', async () => {
   const info = await kernel.request('kernel_info_request', {});
   expect(info).toMatchObject({ status: 'ok', protocol_version: '5.4', implementation: 'patchwise' });
   expect(info.language_info).toMatchObject({ name: 'typescript', file_extension: '.ts' });
 });
 
-test('a message with a wrong signature is not executed', async () => {
+it('a message with a wrong signature is not executed', async () => {
   const forged = kernel.frames('execute_request', { code: 'console.log("forged")' }, 'f'.repeat(64));
   await kernel.sockets.shell.send(forged);
   const { reply } = await kernel.execute('1');
@@ -25,7 +24,7 @@ test('a message with a wrong signature is not executed', async () => {
   expect(kernel.stderr).toContain('wrong signature');
 });
 
-test('a replayed message is executed once', async () => {
+it('a replayed message is executed once', async () => {
   const frames = kernel.frames('execute_request', { code: 'console.log("once")' });
   await kernel.sockets.shell.send(frames);
   await kernel.sockets.shell.send(frames);
@@ -34,7 +33,7 @@ test('a replayed message is executed once', async () => {
   expect(text.join('')).toBe('once\n');
 });
 
-test('1,000 broken messages are dropped and the next good one is answered', async () => {
+it('1,000 broken messages are dropped and the next good one is answered', async () => {
   const random = new Random(7);
   const pick = (below: number): number => random.below(below);
   for (let at = 0; at < 1000; at++) {
@@ -58,7 +57,7 @@ test('1,000 broken messages are dropped and the next good one is answered', asyn
   expect(JSON.stringify(kernel.heard)).not.toContain('broken"');
 });
 
-test('an unknown request is let go between busy and idle', async () => {
+it('an unknown request is let go between busy and idle', async () => {
   const id = kernel.send('shell', 'tea_request', {});
   const states = await until(() => {
     const found = kernel.heard.filter(({ parent }) => parent === id);
@@ -67,12 +66,12 @@ test('an unknown request is let go between busy and idle', async () => {
   expect(states).toEqual(['busy', 'idle']);
 });
 
-test('debug_request is refused politely', async () => {
+it('debug_request is refused politely', async () => {
   const reply = await kernel.request('debug_request', { command: 'initialize', seq: 3 }, 'control');
   expect(reply).toMatchObject({ success: false, command: 'initialize', request_seq: 3 });
 });
 
-test('completion of members, with kinds and code point cursors', async () => {
+it('completion of members, with kinds and code point cursors', async () => {
   await kernel.execute('const volume = { spacing: [1, 1, 1], shape: [4, 4, 4] }');
   const code = "'\u{1F9E0}'; volume.sp";
   const cursor = [...code].length; // an astral character counts once
@@ -82,7 +81,7 @@ test('completion of members, with kinds and code point cursors', async () => {
   expect(reply.metadata._jupyter_types_experimental[0]).toMatchObject({ text: 'spacing', type: 'property' });
 });
 
-test('inspection shows signature and docs, also from between the brackets of a call', async () => {
+it('inspection shows signature and docs, also from between the brackets of a call', async () => {
   await kernel.execute('/** Twice as much. */\nfunction twice(x: number): number { return 2 * x }');
   for (const [code, cursor_pos] of [
     ['twice(3)', 2],
@@ -97,7 +96,7 @@ test('inspection shows signature and docs, also from between the brackets of a c
   expect(nothing).toMatchObject({ status: 'ok', found: false });
 });
 
-test('is_complete tells complete, incomplete and invalid apart', async () => {
+it('is_complete tells complete, incomplete and invalid apart', async () => {
   const status = async (code: string) => (await kernel.request('is_complete_request', { code })).status;
   expect(await status('1 + 1')).toBe('complete');
   expect(await status('await Promise.resolve(1)')).toBe('complete');
@@ -105,7 +104,7 @@ test('is_complete tells complete, incomplete and invalid apart', async () => {
   expect(await status('const = 3')).toBe('invalid');
 });
 
-test('history by tail, range and search', async () => {
+it('history by tail, range and search', async () => {
   await kernel.execute('const searched = 1');
   await kernel.execute('searched + 1');
   const tail = (await kernel.request('history_request', { hist_access_type: 'tail', n: 2, output: true }))
@@ -125,13 +124,16 @@ test('history by tail, range and search', async () => {
   ]);
 });
 
-test('a comm opened by the front end carries data and buffers both ways and is closed', async () => {
+it('a comm opened by the front end carries data and buffers both ways and is closed', async () => {
   // The registry is the kernel's own; cells reach it through the hook that the live figure uses.
   const { reply } = await kernel.execute(`
-    const comms = (globalThis as any)[Symbol.for('patchwise.comms')];
-    comms.register('echo', (comm: any, opened: any) => {
+    interface Message { data: { x: number }; buffers: Uint8Array[] }
+    interface Comm { send(data: object, buffers?: Uint8Array[]): void; onMessage(hear: (m: Message) => void): void; onClose(hear: () => void): void }
+    interface Comms { register(target: string, open: (comm: Comm, opened: { data: object }) => void): void }
+    const comms = (globalThis as unknown as Record<symbol, Comms>)[Symbol.for('patchwise.comms')]!;
+    comms.register('echo', (comm, opened) => {
       comm.send({ opened: opened.data });
-      comm.onMessage((m: any) => comm.send({ twice: m.data.x * 2 }, m.buffers.map((b: Uint8Array) => b.map((v) => v + 1))));
+      comm.onMessage((m) => comm.send({ twice: m.data.x * 2 }, m.buffers.map((b) => b.map((v) => v + 1))));
       comm.onClose(() => console.log('comm closed'));
     })`);
   expect(reply.status).toBe('ok');
@@ -148,30 +150,27 @@ test('a comm opened by the front end carries data and buffers both ways and is c
   expect((await kernel.request('comm_info_request', {})).comms).toEqual({});
 });
 
-test('a comm to a target nobody registered is closed at once', async () => {
+it('a comm to a target nobody registered is closed at once', async () => {
   kernel.send('shell', 'comm_open', { comm_id: 'c2', target_name: 'nobody', data: {} });
   await until(() =>
     kernel.heard.find(({ type, content }) => type === 'comm_close' && content.comm_id === 'c2'),
   );
 });
 
-test('comms are answered while a cell waits', async () => {
-  const waiting = kernel.begin('await new Promise((r) => setTimeout(r, 600))');
-  await sleep(100);
+it('comms are answered while a cell waits', async () => {
+  const waiting = await kernel.running('await new Promise((r) => setTimeout(r, 600))');
   kernel.send('shell', 'comm_open', { comm_id: 'c3', target_name: 'echo', data: { hello: 3 } });
   await until(() => kernel.heard.find(({ content }) => content.data?.opened?.hello === 3), 400);
   await kernel.finished(waiting);
 });
 
-test('a cell that waits is busy, whatever else is asked meanwhile', async () => {
+it('a cell that waits is busy, whatever else is asked meanwhile', async () => {
   const cell = kernel.execute('await new Promise((resolve) => setTimeout(resolve, 1500))');
   const states = (): unknown[] =>
     kernel.heard.filter(({ type }) => type === 'status').map(({ content }) => content.execution_state);
   await until(() => states().at(-1) === 'busy');
   await kernel.request('kernel_info_request', {});
-  await sleep(200);
-  expect(states().at(-1)).toBe('busy');
+  await until(() => states().slice(-3).join() === 'busy,idle,busy');
   await cell;
-  await sleep(100);
-  expect(states().at(-1)).toBe('idle');
+  await until(() => states().at(-1) === 'idle');
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { InvalidArgument, NotebookFailed } from '../../src/index';
 import { cellsToRun, hasTag, type Notebook, type Parameters, readNotebook } from './notebook';
-import { type NotebookEvent, runNotebook } from './run-notebook';
+import { type NotebookEvent, runNotebook } from './run';
 
 export interface NotebookTest {
   readonly notebook: string;

@@ -1,10 +1,8 @@
-/** From TypeScript's completions to those of the protocol. */
+/** TypeScript's answers in the words of the protocol, and of a reader. */
 import type * as TypeScript from 'typescript';
 import type { Completion } from '../cells/engine';
 
-/**
- * @param offset where the cell's text starts in the text that TypeScript was asked about
- */
+/** @param offset where the cell's text starts in the text that TypeScript was asked about */
 export function completionOf(
   found: TypeScript.CompletionInfo | undefined,
   code: string,
@@ -19,7 +17,6 @@ export function completionOf(
   const misses = ({ name }: TypeScript.CompletionEntry): number => (name.startsWith(typed) ? 0 : 1);
   const entries = (found?.entries ?? [])
     .filter(({ name }) => name.toLowerCase().startsWith(prefix) && !name.startsWith('~'))
-
     .sort((a, b) => misses(a) - misses(b) || compare(a.sortText, b.sortText) || compare(a.name, b.name));
   return {
     matches: entries.map(({ name }) => name),
@@ -31,4 +28,12 @@ export function completionOf(
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Without the module names of cells, which TypeScript prints with types and which mean nothing to a reader. */
+export function readable(text: string): string {
+  return text
+    .replace(/import\("[^"]*~[\w-]+"\)\./g, '')
+    .replace(/^\(alias\) ([\s\S]*)\n(?:import|export) .*$/, '$1')
+    .replace(/^(Cannot assign to '.*' because it is) an import\.$/, '$1 a constant of another cell.');
 }

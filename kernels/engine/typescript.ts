@@ -11,18 +11,17 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { CompiledCell, PlacedMessage } from '../cells/compile';
 import type { CellEngine, CellOutcome, Completion, TypeMode } from '../cells/engine';
-import { describer, stackOf } from '../cells/error';
+import { describer, stackOf, typeErrors } from '../cells/error';
 import { type CellNames, CellScope } from '../cells/scope';
 import { CellSources, cellFileName } from '../cells/source';
-import { typeErrors } from '../cells/type-errors';
-import { TYPESCRIPT_VERSION } from '../cells/typescript-load';
+import { TYPESCRIPT_VERSION } from '../cells/typescript';
 import type { CheckedCell } from '../checker/checker-thread';
 import { forwardRequire, hasOwnPackage, PACKAGE } from '../checker/package-types';
-import { TypescriptThreads } from '../checker/typescript-threads';
-import { tidyInspection } from '../display/printed-values';
+import { TypescriptThreads } from '../checker/threads';
+import { tidyInspection } from '../display/odd-values';
 import { Interrupts } from '../process/interrupts';
 import { runInterruptible } from '../process/run-interruptible';
-import { factoryOf } from './cell-factory';
+import { factoryOf } from './factory';
 import { findWhatIsInstalledLater } from './installed';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
@@ -145,7 +144,6 @@ export function createTypescriptEngine(
         () => {},
         () => {},
       ),
-    prepare: () => {},
     execute,
     complete,
     inspect: (code, position) => threads.inspect({ code, position }),

@@ -2,9 +2,8 @@
 import { dirname, resolve } from 'node:path';
 import { NotebookFailed } from '../../src/index';
 import type { Message } from '../protocol/wire';
-import { limitCell } from './cell-limit';
-import { CellOutputs } from './cell-outputs';
 import { KernelClient } from './client';
+import { limitCell } from './limit';
 import {
   cellsToRun,
   type Notebook,
@@ -15,8 +14,9 @@ import {
   sourceOf,
   withParameters,
 } from './notebook';
-import { NotebookSaver } from './notebook-saver';
 import { OutputFile } from './output-file';
+import { CellOutputs } from './outputs';
+import { NotebookSaver } from './saver';
 
 /** What happens while a notebook runs, for a terminal to print. `cell` counts the code cells from 1. */
 export type NotebookEvent =

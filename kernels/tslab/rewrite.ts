@@ -1,4 +1,4 @@
-/** Puts the interrupt check into the loops of a cell's asynchronous code (see interrupts.ts). */
+/** Changes of a cell's code before tslab converts it, and of the JavaScript after that. */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Insertion } from '../cells/source';
 
@@ -12,8 +12,8 @@ const CHECK = ' if (__stop.flags[__slot]) __stop.check(); ';
 const SLOT = ' const __slot = __stop.slot(); ';
 
 /**
- * The JavaScript of a cell with a check at the start of every turn of a loop that lies in an async function or, where
- * `asyncCell`, at the top. Loops of synchronous functions stay as they are: SIGINT ends them, and they may be hot.
+ * The JavaScript of a cell with the interrupt check (process/interrupts.ts) at the start of every turn of the loops in
+ * async functions and, if `asyncCell`, at the top. Other loops get none: SIGINT ends them, and they may be hot.
  */
 export function withLoopChecks(typescript: typeof TypeScript, code: string, asyncCell: boolean): CheckedCode {
   if (!asyncCell && !code.includes('async')) return { code, insertions: [] };
@@ -55,4 +55,36 @@ export function withLoopChecks(typescript: typeof TypeScript, code: string, asyn
 function isAsyncFunction(typescript: typeof TypeScript, node: TypeScript.Node): boolean {
   const modifiers = typescript.canHaveModifiers(node) ? typescript.getModifiers(node) : undefined;
   return (modifiers ?? []).some(({ kind }) => kind === typescript.SyntaxKind.AsyncKeyword);
+}
+
+export interface PreparedCell {
+  /** The code for the converter; its lines are those of the cell. */
+  readonly code: string;
+  readonly hasTopLevelForAwait: boolean;
+}
+
+/**
+ * Puts right what tslab's converter gets wrong:
+ * - `{ linear }` where an earlier cell declares `linear`: tslab writes such names as `exports.linear` but forgets
+ *   shorthand properties. `{ linear: linear }` is right.
+ * - `for await` at the top of a cell: tslab makes a cell an async function only if it sees an `await` expression.
+ */
+export function prepareCell(typescript: typeof TypeScript, code: string): PreparedCell {
+  const file = typescript.createSourceFile('cell.ts', code, typescript.ScriptTarget.Latest, false);
+  const shorthands: { start: number; name: string }[] = [];
+  let hasTopLevelForAwait = false;
+  const visit = (node: TypeScript.Node, inFunction: boolean): void => {
+    if (typescript.isShorthandPropertyAssignment(node)) {
+      shorthands.push({ start: node.name.getStart(file), name: node.name.text });
+    }
+    if (typescript.isForOfStatement(node) && node.awaitModifier && !inFunction) hasTopLevelForAwait = true;
+    const inside = inFunction || typescript.isFunctionLike(node) || typescript.isClassLike(node);
+    typescript.forEachChild(node, (child) => visit(child, inside));
+  };
+  visit(file, false);
+  const expanded = shorthands.reduceRight(
+    (text, { start, name }) => `${text.slice(0, start)}${name}: ${text.slice(start)}`,
+    code,
+  );
+  return { code: expanded, hasTopLevelForAwait };
 }

@@ -1,15 +1,39 @@
-/** Follows one run and gathers what is new, so that any number of viewers cost one reader of its folder. */
+/** What live figures follow: one run or several. Any number of viewers cost one reader of a run's folder. */
 import { type Figure, type LatestSlices, type MetricRecord, Run, type RunStatus } from '../../src/index';
-import { appendRecord, type RunOfLine, type Series, seriesFigure, thin } from '../../src/internal';
-import type { Followed, NewPoints, Tick, Viewer } from './follow';
+import { appendRecord, type RunOfLine, type Series, seriesFigure, thin, titleOf } from '../../src/internal';
 
-/** Between two ticks; within what a person sees as moving and what a slow connection carries. */
+/** Points that a line got since the last tick. */
+export interface NewPoints {
+  readonly x: number[];
+  readonly y: (number | null)[];
+}
+
+/** What viewers learn at a tick: the whole figure, and by line what is new in it. */
+export interface Tick {
+  readonly figure: Figure;
+  readonly added: ReadonlyMap<string, NewPoints>;
+  /** The pictures changed too, so new points of lines do not suffice. */
+  readonly isNew: boolean;
+  readonly ended: boolean;
+}
+
+export type Viewer = (tick: Tick) => void;
+
+export interface Followed {
+  readonly ended: boolean;
+  figure(): Figure;
+  view(viewer: Viewer): void;
+  leave(viewer: Viewer): void;
+}
+
+/** Between two ticks: a person sees it as movement, and a slow connection carries it. */
 const TICK_MS = 300;
 /** Points of a line in memory: more than any figure shows. */
 const MOST_KEPT = 5000;
 const STATUS_MS = 1000;
 
 export class RunFollower implements Followed {
+  readonly run: Run;
   readonly #lines = new Map<string, Series>();
   readonly #viewers = new Set<Viewer>();
   readonly #abort = new AbortController();
@@ -24,14 +48,16 @@ export class RunFollower implements Followed {
   #statuses: NodeJS.Timeout | undefined;
 
   /**
-   * @param onIdle called when the last viewer has left or the run has ended: nothing is followed any more
-   * @param among which run it is, where a figure shows several
+   * @param onIdle called when the last viewer has left or the run has ended, and the follower stops
+   * @param among which run it is, if a figure shows several
    */
   constructor(
-    readonly run: Run,
+    run: Pick<Run, 'dir'>,
     private readonly onIdle: () => void,
     private readonly among?: RunOfLine,
-  ) {}
+  ) {
+    this.run = new Run(run.dir); // the notebook's own copy of the library may be an older one
+  }
 
   get series(): readonly Series[] {
     return [...this.#lines.values()];
@@ -45,7 +71,7 @@ export class RunFollower implements Followed {
     return this.#ended;
   }
 
-  /** Reads what there is; then `figure()` is up to date and new records come in by themselves. */
+  /** Reads the run so far. After that `figure()` is up to date, and new records are followed. */
   async start(): Promise<void> {
     this.#ticks = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#statuses = setInterval(() => void this.#readStatus(), STATUS_MS).unref();
@@ -68,7 +94,7 @@ export class RunFollower implements Followed {
     if (this.#viewers.size === 0) this.#stop();
   }
 
-  /** @param caughtUp called when all records of the past have been read, or never will be */
+  /** @param caughtUp called once all records so far have been read, or cannot be */
   async #follow(caughtUp: () => void): Promise<void> {
     let isPast = true;
     const endPast = (): void => {
@@ -77,8 +103,7 @@ export class RunFollower implements Followed {
     };
     const { signal } = this.#abort;
     try {
-      // A notebook's own copy of the library may be an older one, which does not say when it has caught up.
-      for await (const record of new Run(this.run.dir).metrics({ signal, caughtUp: endPast })) {
+      for await (const record of this.run.metrics({ signal, caughtUp: endPast })) {
         const added = this.#append(record);
         if (isPast) continue;
         this.#take(added);
@@ -117,7 +142,7 @@ export class RunFollower implements Followed {
     }
   }
 
-  /** Adds a record to its lines, which stay of bounded length however long the run is. */
+  /** Adds a record to its lines, whose length stays bounded however long the run is. */
   #append(record: MetricRecord): ReturnType<typeof appendRecord> {
     const added = appendRecord(this.#lines, record, this.among);
     for (const { key } of added) thin(this.#lines.get(key)!, MOST_KEPT);
@@ -127,7 +152,7 @@ export class RunFollower implements Followed {
   /** The pictures of the latest validation; a figure of several runs has no room for them. */
   async #readSlices(): Promise<void> {
     if (this.among) return;
-    const slices = await this.run.slices?.(); // a notebook's own copy of the library may be an older one
+    const slices = await this.run.slices();
     if (slices?.step === this.#slices?.step) return;
     this.#slices = slices;
     this.#isNew = true;
@@ -148,5 +173,48 @@ export class RunFollower implements Followed {
     clearInterval(this.#statuses);
     this.#abort.abort();
     this.onIdle();
+  }
+}
+
+/** Several runs in one figure. Their lines carry the number of their run. */
+export class GroupFollower implements Followed {
+  /** By viewer, its listener at each of the followers. */
+  readonly #listeners = new Map<Viewer, Viewer[]>();
+
+  /** @param followers one for each run, made with the number of its run */
+  constructor(private readonly followers: readonly RunFollower[]) {}
+
+  get ended(): boolean {
+    return this.followers.every(({ ended }) => ended);
+  }
+
+  figure(): Figure {
+    const series = this.followers.flatMap(({ series }) => series);
+    return seriesFigure(series, this.#status(), { title: titleOf(this.followers.map(({ run }) => run)) });
+  }
+
+  view(viewer: Viewer): void {
+    const listeners = this.followers.map((follower): Viewer => {
+      const listener = ({ added, isNew }: Tick): void =>
+        viewer({ figure: this.figure(), added, isNew, ended: this.ended });
+      if (!follower.ended) follower.view(listener);
+      return listener;
+    });
+    this.#listeners.set(viewer, listeners);
+  }
+
+  leave(viewer: Viewer): void {
+    const listeners = this.#listeners.get(viewer) ?? [];
+    this.#listeners.delete(viewer);
+    for (const [at, listener] of listeners.entries()) this.followers[at]!.leave(listener);
+  }
+
+  /** Running while any run is; the furthest step of all. */
+  #status(): { state: string; step: number; steps: number } | undefined {
+    const statuses = this.followers.flatMap(({ status }): RunStatus[] => (status ? [status] : []));
+    if (statuses.length === 0) return undefined;
+    const { state } = statuses.find((status) => status.state === 'running') ?? statuses[0]!;
+    const furthest = (of: (status: RunStatus) => number): number => Math.max(...statuses.map(of));
+    return { state, step: furthest(({ step }) => step), steps: furthest(({ steps }) => steps) };
   }
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { CompiledCell } from '../../../kernels/cells/compile';
-import { factoryOf } from '../../../kernels/engine/cell-factory';
-import { heapUsed } from '../engine/heap';
+import { factoryOf } from '../../../kernels/engine/factory';
+import { heapUsed } from './heap';
 
 const given = { declare: () => {}, modules: [], meta: {}, require, filename: '', dirname: '' };
 const compiled = (n: number): CompiledCell => ({

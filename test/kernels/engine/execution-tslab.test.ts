@@ -1,3 +1,0 @@
-import { executionCases } from './execution-cases';
-
-executionCases('tslab');

@@ -1,0 +1,3 @@
+import { engineCases } from './cases/engine-cases';
+
+engineCases('typescript');
