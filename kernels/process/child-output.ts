@@ -1,7 +1,7 @@
 /**
- * What does not pass through `process.stdout`: children that inherit it, `fs.writeSync(1)`, native code. A pipe of our
- * own takes the place of file descriptor 1, and its other end is read by the thread that sends on iopub. Descriptor 2
- * stays as it is: V8 and native code write their last words there, and a pipe into the dying process would lose them.
+ * Output that does not pass through `process.stdout`: of children that inherit it, `fs.writeSync(1)`, native code. A
+ * pipe of ours replaces file descriptor 1, and the thread that sends on iopub reads its other end. Descriptor 2 stays:
+ * V8 and native code write their last words to it, and a pipe into the dying process would lose them.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
@@ -12,9 +12,8 @@ import { join } from 'node:path';
 const STDOUT = 1;
 
 /**
- * Puts a pipe in the place of stdout. Call it before anything else opens files: the lowest free number is taken.
- * Returns the descriptor to read from; undefined if no pipe can be made: there are none on Windows, and a disk may be
- * full.
+ * Replaces stdout by a pipe. Call it before anything else opens files, because the pipe takes the lowest free number.
+ * Returns the descriptor to read from; undefined if no pipe can be made, as on Windows or a full disk.
  */
 export function pipeStdout(): number | undefined {
   let folder: string | undefined;
@@ -22,7 +21,7 @@ export function pipeStdout(): number | undefined {
     folder = mkdtempSync(join(tmpdir(), 'patchwise-stdout-'));
     const path = join(folder, 'pipe');
     execFileSync('mkfifo', ['-m', '600', path], { stdio: 'ignore' });
-    void process.stdout; // Node's own stream is made of what stdout was: made of the pipe, it would not block
+    void process.stdout; // makes Node's own stream of the old stdout: one of the pipe would not block
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     closeSync(STDOUT);
     if (openSync(path, constants.O_WRONLY) !== STDOUT) throw new Error('descriptor 1 was taken meanwhile');
@@ -30,11 +29,11 @@ export function pipeStdout(): number | undefined {
   } catch {
     return undefined;
   } finally {
-    if (folder) rmSync(folder, { recursive: true, force: true }); // the pipe lives as long as it is open
+    if (folder) rmSync(folder, { recursive: true, force: true }); // an open pipe needs no name
   }
 }
 
-/** As many as a pipe holds. */
+/** The capacity of a pipe. */
 const BYTES = 1 << 16;
 
 export class ChildOutput {

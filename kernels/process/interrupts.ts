@@ -1,30 +1,30 @@
 /**
- * Interrupting what no signal reaches. V8 stops the synchronous part of a cell on SIGINT, but a loop after an await runs
- * outside of it, and after the await is given up the loop would go on unseen. So every loop in asynchronous code of a
- * cell asks, once a turn, whether its run was interrupted (cell-syntax.ts, tslab-loop-checks.ts). An endless loop in a
- * timer or an event handler belongs to a run that has long ended: it asks whether the main thread is stuck.
+ * Interrupts what no signal reaches. On SIGINT V8 stops the synchronous part of a cell. A loop after an await runs
+ * outside that part, and would go on unseen once the kernel stops waiting for the cell. So every loop in asynchronous
+ * code of a cell asks, once a turn, whether its run was interrupted (cells/interrupt-checks.ts, tslab/rewrite.ts). An
+ * endless loop in a timer or an event handler belongs to a run that has ended: it asks whether the main thread is stuck.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { countInterruptible } from './run-interruptible';
 import { SigintGate } from './sigint-gate';
 
 /** Slots of the memory that the main thread shares with the control thread. */
-export const HAPPENED = 0; // 1 while work of an interrupted run may be left
+export const HAPPENED = 0; // 1 while work of an interrupted run may go on
 const RUNNING = 1; // the number of the present run, 0 for none
 const LAST = 2; // the number of the run interrupted last
 export const STUCK = 3; // 1 once the main thread has left an interrupt unanswered
-const ASKED = 4; // interrupts that the control thread was asked for
+const ASKED = 4; // interrupts that the control thread received
 const ANSWERED = 5; // how many of them the main thread knows of
 const SIGNALLED = 6; // above 0 while SIGINT ends what the main thread does
-/** One for each run, used again after many: 1 once a run of that slot was interrupted. `check` knows which. */
+/** One for each run, reused after RUN_SLOTS runs: 1 once a run of that slot was interrupted. `check` knows which. */
 const FIRST_RUN = 7;
 const RUN_SLOTS = 1024;
-/** The slot of what belongs to no run. Never set. */
+/** The slot of code that belongs to no run. Never set. */
 const NO_RUN = FIRST_RUN + RUN_SLOTS;
 const GATE = NO_RUN + 1; // see sigint-gate.ts
 const SLOTS = GATE + 1;
 
-/** Under this registered symbol cells find the checks. */
+/** The registered symbol under which cells find the checks. */
 export const INTERRUPTS = Symbol.for('patchwise.interrupts');
 
 export class CellInterrupted extends Error {
@@ -40,17 +40,17 @@ export class Interrupts {
   readonly #run = new AsyncLocalStorage<Run>();
   #runs = 0;
   readonly #interrupted = new Set<number>();
-  /** What ends each wait that an interrupt has to end. */
+  /** Ends each wait that an interrupt must end. */
   readonly #waits = new Set<(reason: Error) => void>();
-  /** Told of a run when nothing that it has started is left. */
+  /** Hears of a run when nothing that it started is left. */
   readonly #ended = new FinalizationRegistry<number>((number) => this.#forget(number));
 
-  /** The control thread makes one of the memory of the main thread's. */
+  /** @param flags shared memory; the control thread uses that of the main thread */
   constructor(
     readonly flags: Int32Array = new Int32Array(new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT)),
   ) {}
 
-  /** Runs a cell, or shows its value: what that leaves running keeps being that run's. */
+  /** Runs a cell, or shows its value. Work that it leaves running stays part of the run. */
   async within<T>(work: () => Promise<T>): Promise<T> {
     const number = ++this.#runs;
     const slot = FIRST_RUN + (number % RUN_SLOTS);
@@ -65,7 +65,7 @@ export class Interrupts {
     }
   }
 
-  /** Marks the present run as interrupted; from either thread. */
+  /** Marks the present run as interrupted. On either thread. */
   mark(): void {
     const number = Atomics.load(this.flags, RUNNING);
     if (number === 0) return;
@@ -74,14 +74,14 @@ export class Interrupts {
     Atomics.store(this.flags, HAPPENED, 1);
   }
 
-  /** Asks the main thread to stop what it does. On the control thread. */
+  /** Asks the main thread to stop its work. On the control thread. */
   ask(): void {
     this.mark();
     Atomics.add(this.flags, ASKED, 1);
   }
 
   /**
-   * If the main thread has not answered yet, every loop on it that asks ends, whoever started it. On the control thread.
+   * If the main thread has not answered yet, ends every loop on it that asks, of any run. On the control thread.
    * @returns whether SIGINT would end what it does
    */
   noteIfStuck(): boolean {
@@ -95,36 +95,36 @@ export class Interrupts {
   /** Whether SIGINT would end what the main thread does. */
   readonly inScript = (): boolean => Atomics.load(this.flags, SIGNALLED) > 0;
 
-  /** Ends what the interrupted run waits for, the innermost first. On the main thread, which is not stuck therefore. */
+  /** Ends what the interrupted run waits for, the innermost first. On the main thread, which is therefore not stuck. */
   answer(): void {
     Atomics.store(this.flags, ANSWERED, Atomics.load(this.flags, ASKED));
     this.#noteInterrupted();
     if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots();
-    if (this.flags[RUNNING] !== this.flags[LAST]) return; // the run that was meant has ended meanwhile
+    if (this.flags[RUNNING] !== this.flags[LAST]) return; // the interrupted run has ended meanwhile
     for (const end of [...this.#waits].reverse()) end(new CellInterrupted('the cell was interrupted'));
   }
 
-  /** Settles as `work` does, or fails once there is an interrupt: an await may last for ever. On the main thread only. */
+  /** Settles as `work` does, or rejects on an interrupt: an await may last for ever. On the main thread. */
   orInterrupted<T>(work: T | Promise<T>): Promise<Awaited<T>> {
     const { promise, end } = failure();
     this.#waits.add(end);
     return Promise.race([work, promise]).finally(() => this.#waits.delete(end));
   }
 
-  /** How many functions run that SIGINT ends (run-interruptible.ts). */
+  /** The number of running functions that SIGINT ends (run-interruptible.ts). */
   get signalled(): Int32Array {
     return this.flags.subarray(SIGNALLED, SIGNALLED + 1);
   }
 
-  /** Where SIGINT waits until it ends no more than it should. */
+  /** Where SIGINT waits for a safe moment. */
   get gate(): SigintGate {
     return new SigintGate(this.flags.subarray(GATE, GATE + 1));
   }
 
-  /** The slot that tells a loop of the present run whether to call `check`. */
+  /** The slot by which a loop of the present run knows whether to call `check`. */
   readonly slot = (): number => this.#run.getStore()?.slot ?? NO_RUN;
 
-  /** Called by loops once an interrupt has happened. @throws CellInterrupted in what an interrupted run started */
+  /** Called by loops once an interrupt has happened. @throws CellInterrupted in code that an interrupted run started */
   readonly check = (): void => {
     if (this.flags[STUCK]) this.yield();
     this.#noteInterrupted();
@@ -132,13 +132,13 @@ export class Interrupts {
     if (run && this.#interrupted.has(run.number)) throw new CellInterrupted('the cell was interrupted');
   };
 
-  /** Called by endless loops once the main thread was found stuck. @throws CellInterrupted if it is one of them */
+  /** Called by endless loops once the main thread seems stuck. @throws CellInterrupted if it is */
   readonly yield = (): void => {
     if (this.#isUnanswered()) throw new CellInterrupted('the main thread was stuck');
-    if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots(); // it had just answered
+    if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots(); // it has just answered
   };
 
-  /** Makes the checks known to cells. */
+  /** Offers the checks to cells. */
   expose(): void {
     const { flags, slot, check, yield: give } = this;
     countInterruptible(this.signalled, this.gate);
@@ -159,7 +159,7 @@ export class Interrupts {
     for (const number of this.#interrupted) Atomics.store(this.flags, FIRST_RUN + (number % RUN_SLOTS), 1);
   }
 
-  /** Nothing of the run is left: where it was the last interrupted one, checks cost nothing again. */
+  /** Nothing of the run is left. If it was the last interrupted one, checks cost nothing again. */
   #forget(number: number): void {
     this.#noteInterrupted();
     Atomics.compareExchange(this.flags, LAST, number, 0);

@@ -1,8 +1,8 @@
-/** What a process holds, as the system tells it. */
+/** The memory and the open files of a process, as the system reports them. */
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Resident memory of a process and, unless it is wanted `alone`, of what it has started, MB; 0 once it is gone. */
+/** Resident memory of a process in MB, with its children unless `alone`; 0 once it is gone. */
 export async function memoryOf(pid: number, { alone = false } = {}): Promise<number> {
   if (process.platform !== 'linux') {
     return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)]).toString()) / 1000;
@@ -18,7 +18,7 @@ export async function memoryOf(pid: number, { alone = false } = {}): Promise<num
   );
 }
 
-/** Open files and sockets of a process; undefined where the system does not tell. */
+/** Open files and sockets of a process; undefined if the system does not tell. */
 export async function openFilesOf(pid: number): Promise<number | undefined> {
   return readdir(`/proc/${pid}/fd`).then(
     (names) => names.length,

@@ -5,7 +5,7 @@ import { SigintGate } from './sigint-gate';
 const BODY = Symbol.for('patchwise.body');
 const call = new Script('globalThis[Symbol.for("patchwise.body")]()', { filename: 'node:vm' });
 
-/** How many such functions run now, one within the other; the control thread reads it. */
+/** How many such functions run now, one inside another. The control thread reads it. */
 let depth: Int32Array = new Int32Array(1);
 let gate = new SigintGate(new Int32Array(new SharedArrayBuffer(4)));
 
@@ -20,7 +20,7 @@ export function runInterruptible<T>(body: () => T): T {
   const before = Atomics.load(depth, 0);
   (globalThis as Record<symbol, unknown>)[BODY] = () => {
     delete (globalThis as Record<symbol, unknown>)[BODY];
-    // Inside of the script: a signal that comes before V8 listens for it, or after, would end the process.
+    // Inside the script: a signal before V8 listens, or after, would end the process.
     Atomics.store(depth, 0, before + 1);
     gate.open();
     try {
@@ -34,7 +34,7 @@ export function runInterruptible<T>(body: () => T): T {
   try {
     return call.runInThisContext({ breakOnSigint: true }) as T;
   } finally {
-    Atomics.store(depth, 0, before); // a script that was ended runs no `finally` of its own
+    Atomics.store(depth, 0, before); // an interrupted script runs no `finally`
     gate.open();
   }
 }

@@ -1,24 +1,24 @@
 /**
- * Keeps SIGINT out of the moments in which it would end the process: V8 takes the signal over when a script starts that
- * it may interrupt, and gives it back when the script ends, and in between nobody listens. The main thread closes the
- * gate for these moments; the control thread, which sends the signals, waits at it.
+ * Keeps SIGINT out of the moments in which it would end the process. V8 takes the signal over when an interruptible
+ * script starts and gives it back when the script ends; during the handover nobody listens. The main thread closes the
+ * gate for these moments. The control thread, which sends the signals, waits at it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const OPEN = 0;
 const CLOSED = 1;
 const SENDING = 2;
-/** A signal went into a script, which ends now: the main thread has no chance to close the gate before. */
+/** A signal is ending a script: the main thread cannot close the gate before it arrives. */
 const SENT = 3;
 
-/** A script that has not ended by then waits for a child or for native code. */
+/** A script that runs longer after a signal waits for a child or for native code. */
 const LONGEST_WAIT_MS = 500;
 
 export class SigintGate {
   /** @param state one slot of memory that both threads share */
   constructor(private readonly state: Int32Array) {}
 
-  /** Waits until a signal that is on its way has come. On the main thread. */
+  /** Waits until a signal on its way has arrived. On the main thread. */
   close(): void {
     for (;;) {
       const state = Atomics.load(this.state, 0);
@@ -41,7 +41,7 @@ export class SigintGate {
     }
     const next = inScript() ? SENT : OPEN;
     send();
-    Atomics.compareExchange(this.state, 0, SENDING, next); // not where the script has ended already
+    Atomics.compareExchange(this.state, 0, SENDING, next); // unless the script has ended already
     Atomics.notify(this.state, 0);
   }
 }

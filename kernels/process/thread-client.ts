@@ -8,7 +8,7 @@ export type Calls = Record<string, (argument: never) => unknown>;
 type Argument<T extends Calls, K extends keyof T> = Parameters<T[K]>[0];
 
 interface Call {
-  /** Absent where no answer is wanted. */
+  /** Absent if no answer is wanted. */
   readonly id?: number;
   readonly name: string;
   readonly argument: unknown;
@@ -33,14 +33,14 @@ export class ThreadClient<T extends Calls> {
 
   /**
    * @param path the worker's compiled file; it serves its calls with `serve`
-   * @param onEnd called when the thread ends, before what it still owes is rejected
+   * @param onEnd called when the thread ends, before its open calls are rejected
    */
   constructor(
     path: string,
     workerData: unknown,
     private readonly onEnd: () => void = () => {},
   ) {
-    // A worker's streams pass through the main thread's, which belong to cells.
+    // A worker's streams go through those of the main thread, which belong to cells.
     this.#worker = new Worker(path, { workerData, stdout: true, stderr: true });
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
@@ -48,7 +48,7 @@ export class ThreadClient<T extends Calls> {
     this.#worker.on('exit', () => this.#fail(new Error('the compiler thread has ended')));
   }
 
-  /** What is asked in one go leaves in one message: to wake a thread takes longer than most answers. */
+  /** Calls of one turn leave in one message: to wake a thread takes longer than most answers. */
   ask<K extends keyof T & string>(name: K, argument: Argument<T, K>): Promise<Awaited<ReturnType<T[K]>>> {
     if (this.#failure) return Promise.reject(this.#failure);
     const id = ++this.#calls;
@@ -59,7 +59,7 @@ export class ThreadClient<T extends Calls> {
     });
   }
 
-  /** A call without an answer. It is on time if it comes with the next question, and wakes nobody before. */
+  /** A call without an answer. It waits for the next `ask`, so that it does not wake the thread. */
   tell<K extends keyof T & string>(name: K, argument: Argument<T, K>): void {
     this.#outbox.push({ name, argument });
   }
@@ -68,7 +68,7 @@ export class ThreadClient<T extends Calls> {
     void this.#worker.terminate();
   }
 
-  /** Closes once everything that was asked is answered. */
+  /** Closes once every call is answered. */
   retire(): void {
     this.#isLeaving = true;
     if (this.#waiting.size === 0) this.close();
@@ -96,7 +96,7 @@ export class ThreadClient<T extends Calls> {
   }
 }
 
-/** Answers the calls that come in at `port`, one after the other. */
+/** Answers the calls that arrive at `port`, one after another. */
 export function serve(port: MessagePort, calls: Calls): void {
   const answer = ({ id, name, argument }: Call): void => {
     try {

@@ -32,7 +32,7 @@ export class Comm {
     this.#onMessage = listener;
   }
 
-  /** `listener` hears that the front end closed the comm (or its page went away and the server told us). */
+  /** `listener` hears that the front end closed the comm, or that its page is gone. */
   onClose(listener: (data: Json) => void): void {
     this.#onClose = listener;
   }
@@ -96,7 +96,7 @@ export class CommRegistry {
     const id = String(message.content.comm_id);
     const target = this.#targets.get(String(message.content.target_name));
     if (!target) {
-      this.publish('comm_close', { comm_id: id, data: {} }, []); // the specification's answer to an unknown target
+      this.publish('comm_close', { comm_id: id, data: {} }, []); // as the specification demands for an unknown target
       return;
     }
     const comm = new Comm(id, String(message.content.target_name), this);

@@ -1,4 +1,4 @@
-/** The connection file: where the five sockets of a kernel are, and the key that signs its messages. */
+/** The connection file: the places of a kernel's five sockets, and the key that signs its messages. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ export interface Connection {
   readonly ports: Readonly<Record<Channel, number>>;
 }
 
-/** Reads and checks a connection file. Fails where a field is missing or unknown. */
+/** Reads and checks a connection file. @throws Error if a field is missing or unknown */
 export function readConnection(path: string): Connection {
   const file: unknown = JSON.parse(readFileSync(path, 'utf8'));
   if (typeof file !== 'object' || file === null) throw malformed(path, 'a JSON object', typeof file);
@@ -65,7 +65,7 @@ export async function freeConnection(): Promise<Connection> {
   return { transport: 'tcp', ip: '127.0.0.1', key, ports: byChannel as Record<Channel, number> };
 }
 
-// Not one of src/errors: the kernel loads nothing of the library before a cell asks for it.
+// A plain error: no code of ours asks which kind it is.
 function malformed(path: string, expected: string, found: unknown): Error {
   return new Error(`${path}: expected ${expected}, found ${String(found)}`);
 }

@@ -1,8 +1,8 @@
 /**
- * Worker thread of the kernel: the control, heartbeat and iopub sockets and the watch over the parent process. It goes
- * on while a cell keeps the main thread busy. An interrupt request becomes a SIGINT to our process group: V8 stops the
- * running script, and a child that the cell waits for ends. A shutdown request does the same, and ends the process if
- * the main thread does not leave.
+ * Worker thread of the kernel: the control, heartbeat and iopub sockets and the watch over the parent process. It works
+ * while a cell keeps the main thread busy. An interrupt request becomes a SIGINT to our process group: V8 stops the
+ * running script, and a child that the cell waits for ends. A shutdown request does the same, and kills the process if
+ * the main thread does not end it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Reply, Router } from 'zeromq';
@@ -32,10 +32,10 @@ export interface ControlData {
   readonly interrupts: Int32Array;
 }
 
-/** How long the main thread may take to leave after a shutdown request before the process is killed. */
+/** How long the main thread may take to end after a shutdown request before the process is killed. */
 const SHUTDOWN_GRACE_MS = 3000;
 
-/** The main thread answers an interrupt within milliseconds unless something keeps it. */
+/** The main thread answers an interrupt within milliseconds unless it is stuck. */
 const STUCK_AFTER_MS = 500;
 
 async function serveControl(): Promise<void> {
@@ -65,7 +65,7 @@ async function serveControl(): Promise<void> {
   port.on('message', (message: ToControl) => {
     if ('print' in message) iopub.print(message.print);
     else if ('publish' in message) {
-      children?.drain(); // a child that has ended is heard before its cell has
+      children?.drain(); // output of a child that has ended comes before the end of its cell
       iopub.send(message.publish);
     } else if ('cell' in message) cell = message.cell;
     else if ('send' in message) void control.send(message.send.map((frame) => Buffer.from(frame)));
@@ -82,7 +82,7 @@ async function serveControl(): Promise<void> {
       interrupts.ask();
       await interrupts.gate.pass(() => signalGroup('SIGINT'), interrupts.inScript);
       setTimeout(() => {
-        // It has entered a script since.
+        // It is in a script now, and was in none before.
         if (interrupts.noteIfStuck())
           void interrupts.gate.pass(() => process.kill(process.pid, 'SIGINT'), interrupts.inScript);
       }, STUCK_AFTER_MS).unref();

@@ -25,7 +25,7 @@ export class History {
     if (entry) entry.output = output;
   }
 
-  /** The rows that a history_request's content asks for, oldest first. */
+  /** The rows that a history_request asks for, oldest first. */
   answer(request: Json): HistoryRow[] {
     const withOutput = request.output === true;
     return this.#select(request).map(({ line, code, output }) => [
@@ -42,7 +42,7 @@ export class History {
       case 'tail':
         return last(entries, count);
       case 'range': {
-        // Session 0 is the present one and a negative one counts back from it: ours is the only one there is.
+        // Session 0 is the present one, negative ones count back from it. There is only ours.
         if (request.session !== 0 && request.session !== SESSION) return [];
         const start = typeof request.start === 'number' ? request.start : 1;
         const stop = typeof request.stop === 'number' ? request.stop : Number.POSITIVE_INFINITY;

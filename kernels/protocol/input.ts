@@ -7,12 +7,12 @@ interface Question {
 }
 
 export class InputPrompts {
-  /** One at a time: the protocol's answer does not say which question it is for. */
+  /** One at a time: an answer does not say which question it is for. */
   #asked: Question | undefined;
 
   constructor(private readonly send: (message: Outgoing) => void) {}
 
-  /** Rejects where the front end takes no input, another question is open, or the cell is interrupted. */
+  /** Rejects if the front end takes no input, another question is open, or the cell is interrupted. */
   ask(prompt: string, password: boolean, cell: Message | undefined): Promise<string> {
     if (!cell || cell.content.allow_stdin === false) {
       return Promise.reject(new Error('input: this front end does not take input'));

@@ -1,7 +1,7 @@
 /**
- * The socket on which every front end listens, in the control thread: what a cell has sent or printed leaves while
- * the cell keeps the main thread busy. Printed text is gathered for 30 ms, so a loop that prints 100,000 lines sends a
- * few messages.
+ * The socket that every front end listens to. It lives in the control thread, so the output of a cell leaves while the
+ * cell keeps the main thread busy. Printed text is gathered for 30 ms, so a loop that prints 100,000 lines sends a few
+ * messages.
  */
 import { Publisher } from 'zeromq';
 import type { Parent, Printed, StreamName } from './output';
@@ -9,13 +9,13 @@ import { SharedText } from './output';
 import type { Outgoing, Wire } from './wire';
 
 /**
- * zeromq.js refuses a send while another waits, and a cell that prints in a loop awaits none of its sends: so no
- * send may wait. Without a high water mark every one of them succeeds at once.
+ * zeromq.js refuses a send while another waits, and a cell that prints in a loop awaits none of its sends. So no send
+ * may wait: without a high water mark each succeeds at once.
  */
 export const NEVER_WAIT = { sendTimeout: 0, sendHighWaterMark: 0 };
 
 const GATHER_MS = 30;
-/** Past this much text it is sent without the timer, so memory stays flat. */
+/** More text than this is sent without the timer, so memory stays flat. */
 const GATHER_CHARACTERS = 1 << 18;
 
 interface Gathered {
@@ -28,7 +28,7 @@ export class Iopub {
   readonly #socket = new Publisher(NEVER_WAIT);
   readonly #gathered: Gathered[] = [];
   #characters = 0;
-  /** Memory that was announced last: the main thread may still append to it. */
+  /** The memory announced last, to which the main thread may still append. */
   #open: SharedText | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -49,7 +49,7 @@ export class Iopub {
     else this.#timer ??= setTimeout(() => this.flush(), GATHER_MS);
   }
 
-  /** Sends a message that the main thread has made, after everything printed before it. */
+  /** Sends a message of the main thread, after all text printed before it. */
   send(frames: readonly Uint8Array[]): void {
     this.flush();
     void this.#socket.send(frames.map((frame) => Buffer.from(frame)));

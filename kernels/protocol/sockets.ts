@@ -1,7 +1,7 @@
 /**
  * The five sockets of the kernel. Shell and stdin live on the main thread, where cells run. Control, heartbeat and iopub
- * live on a worker thread (control-thread.ts): a cell that never yields can be interrupted, is heard, and the kernel
- * counts as alive.
+ * live on a worker thread (control-thread.ts), so that a cell which never yields can be interrupted, its output arrives,
+ * and the kernel counts as alive.
  */
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -15,10 +15,10 @@ import { isDropped, type Message, type Outgoing, type Wire } from './wire';
 
 export type RequestChannel = 'shell' | 'control' | 'stdin';
 
-/** A client that connects again with its old identity takes over from its old connection, also a dead one. */
+/** A client that connects again with its old identity replaces its old connection. */
 const HANDOVER = { ...NEVER_WAIT, handover: true };
 
-/** How long the end of the process waits for the control thread, which may have a lot of text to send. */
+/** How long the end of the process waits for the control thread to send the remaining text. */
 const CONTROL_CLOSE_MS = 2000;
 
 export class Sockets {
@@ -34,7 +34,7 @@ export class Sockets {
     private readonly stdout: number | undefined,
   ) {}
 
-  /** Binds every socket, then hands each verified message to `onMessage`; what is malformed is logged and dropped. */
+  /** Binds every socket, then hands each verified message to `onMessage`. Malformed ones are logged and dropped. */
   async bind(
     connection: Connection,
     onMessage: (channel: RequestChannel, message: Message) => void,
@@ -55,12 +55,12 @@ export class Sockets {
     this.#control?.postMessage({ publish: iopubFrames(this.wire, message) } satisfies ToControl);
   }
 
-  /** Sends text of a cell within 30 ms, whatever the main thread does meanwhile. */
+  /** Sends text of a cell within 30 ms, even if the main thread is busy. */
   print(print: Printed): void {
     this.#control?.postMessage({ print } satisfies ToControl);
   }
 
-  /** What children write to stdout from now on belongs to this cell. */
+  /** From now on the output of children belongs to this cell. */
   enter(cell: Parent): void {
     this.#control?.postMessage({ cell } satisfies ToControl);
   }
@@ -72,8 +72,8 @@ export class Sockets {
   }
 
   /**
-   * Closes every socket, at the very end of the process and so without awaiting anything. The control thread closes
-   * its own: zeromq aborts the process if a thread is stopped while one of its sockets waits for messages.
+   * Closes every socket at the very end of the process, so it awaits nothing. The control thread closes its own:
+   * zeromq aborts the process if a thread is stopped while one of its sockets waits for messages.
    */
   close(): void {
     const closed = new Int32Array(new SharedArrayBuffer(4));
@@ -101,7 +101,7 @@ export class Sockets {
         stdout: this.stdout,
         interrupts: this.interrupts.flags,
       } satisfies ControlData,
-      stdout: true, // a worker's streams pass through the main thread's, which belong to cells
+      stdout: true, // a worker's streams go through those of the main thread, which belong to cells
       stderr: true,
     });
     this.#control = control;
@@ -116,7 +116,7 @@ export class Sockets {
         this.log(`the control thread failed: ${error.message}`);
         reject(error);
         this.#control = undefined;
-        if (this.#isReady) process.exit(1); // nobody would hear the kernel any more
+        if (this.#isReady) process.exit(1); // the kernel could not be heard any more
       });
     });
   }

@@ -26,7 +26,7 @@ export interface Message {
   readonly buffers: readonly Uint8Array[];
 }
 
-/** What a sender chooses; the rest of a message (id, date, session, signature) the wire fills in. */
+/** What a sender chooses. The wire fills in the rest: id, date, session and signature. */
 export interface Outgoing {
   readonly type: string;
   readonly content: Json;
@@ -36,13 +36,13 @@ export interface Outgoing {
   readonly buffers?: readonly Uint8Array[];
 }
 
-/** Frames that are no message for us, and why. */
+/** Why frames were not taken for a message. */
 export interface Dropped {
   readonly dropped: string;
 }
 
 const DELIMITER = Buffer.from('<IDS|MSG>');
-/** As many signatures as ipykernel remembers to recognise a replay. */
+/** ipykernel, too, remembers so many signatures to recognise a replay. */
 const REMEMBERED_SIGNATURES = 65_536;
 
 export class Wire {
@@ -101,7 +101,7 @@ export class Wire {
   }
 
   #replayed(signature: string): boolean {
-    // Half of its bytes tell it from every other; the hexadecimal text would take thrice the memory.
+    // Half of its bytes identify it. The hexadecimal text would take three times the memory.
     const digest = Buffer.from(signature, 'hex').toString('latin1', 0, 16);
     if (this.#seen.has(digest)) return true;
     this.#seen.add(digest);
@@ -118,11 +118,11 @@ export function isDropped(result: Message | Dropped): result is Dropped {
 }
 
 /**
- * `value` as JSON that every front end can store. A surrogate without its other half (`'👍'.slice(0, 1)`) becomes
- * U+FFFD, as when Node prints it: UTF-8 has no bytes for it, and a notebook that holds one cannot be saved.
+ * `value` as JSON that every front end can store. Half of a surrogate pair (`'👍'.slice(0, 1)`) becomes U+FFFD, as
+ * when Node prints it: UTF-8 cannot encode it, and a notebook that holds one cannot be saved.
  */
 function jsonText(value: unknown): string {
-  const text = JSON.stringify(value); // escapes such a surrogate, and no other
+  const text = JSON.stringify(value); // escapes such halves, and no pairs
   return text.includes('\\ud') ? text.replace(/\\(u.{4}|.)/gs, wellFormedEscape) : text;
 }
 

@@ -4,12 +4,12 @@ import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
 import { joined, type MultilineText, type Output } from '../headless/notebook';
 
-/** A figure of a report: drawn by Plotly, or a picture or text where the report would get too large. */
+/** A figure of a report: drawn by Plotly, or a still picture or text if the report would get too large. */
 export interface ReportFigure {
   readonly id: string;
   /** Plotly's `{data, layout}` as JSON that is safe within a script element. */
   readonly json: string;
-  /** What stands in its place when it is not drawn. */
+  /** Shown if the figure is not drawn. */
   readonly still: string;
   readonly text: string;
 }
@@ -18,7 +18,7 @@ const LONGEST_ALT = 1000;
 
 export type Markdown = (source: string) => string;
 
-/** Outputs as HTML; figures are collected and leave a `<!--figure id-->` mark in their place. */
+/** Outputs as HTML. Figures are collected, and a mark `<!--figure id-->` takes their place. */
 export class OutputWriter {
   readonly figures: ReportFigure[] = [];
 
@@ -31,7 +31,7 @@ export class OutputWriter {
   write(output: Output): string {
     switch (output.output_type) {
       case 'stream':
-        // The name is the notebook's: anything may stand there.
+        // The name comes from the notebook and may be anything.
         return this.#terminal(output.name === 'stderr' ? 'output stderr' : 'output', joined(output.text));
       case 'error':
         return this.#terminal(
@@ -46,7 +46,7 @@ export class OutputWriter {
   /** The best form of a bundle that a page can show. */
   #bundle(data: Record<string, unknown>): string {
     const plain = textOf(data['text/plain']) ?? '';
-    // It stands for a picture: nobody reads more of it.
+    // The text of a picture: nobody reads more of it.
     const text = terminalText(plain.slice(0, LONGEST_ALT));
     const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
     if (isPlotly(figure)) return this.#figure(figure, stillOf(data, text), text);
@@ -87,7 +87,7 @@ export function pre(kind: 'code' | 'output' | 'output stderr' | 'output error', 
   return text.trim() === '' ? '' : `<pre class="${kind}">${escapeHtml(text)}</pre>`;
 }
 
-/** A picture of the bundle. It is shown through `img`, where an SVG can run nothing. */
+/** A picture of the bundle, in an `img`, where an SVG can run nothing. */
 function stillOf(data: Record<string, unknown>, text: string): string {
   const svg = textOf(data['image/svg+xml']);
   if (svg !== undefined) return image('image/svg+xml', Buffer.from(svg).toString('base64'), text);

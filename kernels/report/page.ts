@@ -1,6 +1,6 @@
-/** The parts of a report that are the same in every one: its look and the script that draws its figures. */
+/** What every report shares: its look and the script that draws its figures. */
 
-/** Nothing may be fetched: a report is complete in itself, and this makes the browser hold it to that. */
+/** Nothing may be fetched, because a report is complete in itself. The browser enforces it. */
 export const POLICY =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:";
 
@@ -24,10 +24,10 @@ pre.output { padding: 0.2rem 0.9rem; color: var(--quiet); max-height: 30rem; ove
 pre.stderr, pre.error { color: var(--error); }
 .output { margin: 0.4rem 0 1rem; }
 .note { margin-top: -0.6rem; color: var(--quiet); font-size: 0.85rem; }
-/* HTML of others draws within its own box alone, whatever its styles say. */
+/* Foreign HTML draws only within its own box, whatever its styles say. */
 .foreign { contain: layout paint; overflow-x: auto; }
 .figure { margin: 0.8rem 0 1.4rem; }
-/* In less width a table's words wrap into more lines than its height holds, and its last rows are gone. */
+/* In less width the words of a table wrap, and its last rows no longer fit its height. */
 @media screen { .wide { overflow: auto hidden; } .figure[data-figure] { min-width: 800px; } }
 .keyword { color: var(--keyword); } .string { color: var(--string); } .number { color: var(--number); } .comment { color: var(--comment); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
@@ -51,7 +51,7 @@ export const DRAW = `
       // Plotly forgets the layout's height when it resizes, and takes the node's.
       const height = Math.min(figure.layout.height > 0 ? figure.layout.height : 450, 10000);
       node.style.height = height + 'px';
-      // What is no figure throws at once; the others are still drawn.
+      // A broken figure throws at once; the others are still drawn.
       const drawn = async () => Plotly.react(node, figure.data, { ...figure.layout, height, font }, config);
       drawn().catch((error) => { node.textContent = String(error); });
     }

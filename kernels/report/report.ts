@@ -14,16 +14,15 @@ export interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
   readonly title?: string;
   /**
-   * Most bytes of the page. Until it fits, figures become still pictures, as few as will do; if that is not enough, the
-   * middle of long texts is left out, then large pictures. Default 10 million.
+   * Most bytes of the page, by default 10 million. As few figures as possible become still pictures until it fits. If
+   * that is not enough, the middle of long texts is left out, then large pictures.
    */
   readonly maxBytes?: number;
 }
 
 /**
- * The HTML of an executed notebook. Figures are interactive, with one copy of Plotly for all of them and none where
- * there is no figure. Nothing in it is fetched: its own content policy forbids that. What the outputs hold is
- * escaped; their HTML stays HTML only where it is harmless.
+ * The HTML of an executed notebook. Figures are interactive and share one copy of Plotly. The page fetches nothing: its
+ * content policy forbids it. Outputs are escaped; their HTML stays HTML only if it is harmless.
  */
 export async function notebookToHtml(notebook: Notebook, options: ReportOptions = {}): Promise<string> {
   const markdown = await markdownWriter();
@@ -40,11 +39,11 @@ export async function notebookToHtml(notebook: Notebook, options: ReportOptions 
   return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? plotly : '');
 }
 
-/** What the page holds beside cells and Plotly. */
+/** The page without cells and Plotly. */
 const FRAME_BYTES = 20_000;
-/** Marked gets lost in a paragraph of many megabytes. */
+/** Marked takes for ever over a paragraph of many megabytes. */
 const LONGEST_MARKDOWN = 1_000_000;
-/** How many characters of a text are shown, tried in turn where the whole does not fit. */
+/** How many characters of a text are shown, tried in turn if the whole does not fit. */
 const LONGEST_TEXTS = [1_000_000, 100_000, 10_000];
 
 function writeCells(notebook: Notebook, markdown: Markdown, longest: number): [string, OutputWriter] {
@@ -112,8 +111,8 @@ ${scripts}
 }
 
 /**
- * All figures where they fit. Else the smallest one that makes enough room as a still picture is left out; where none
- * does, the one that makes the most, and so on.
+ * All figures if they fit. Otherwise the smallest one that saves enough as a still picture is left out, or, if none
+ * does, the one that saves the most, and so on.
  */
 function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<string> {
   const drawn = new Set(figures.map(({ id }) => id));
@@ -152,7 +151,7 @@ async function plotlySource(): Promise<string> {
   return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
 }
 
-/** Markdown with its own HTML held to the harmless, pictures to those in the page, links to those one may follow. */
+/** Markdown with harmless HTML only, pictures of the page itself only, and links that a reader may follow. */
 async function markdownWriter(): Promise<Markdown> {
   const { Marked } = await import('marked');
   const withHtml = (html: (text: string) => string) =>
