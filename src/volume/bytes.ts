@@ -8,14 +8,14 @@ import { UnreadableFile } from '../errors';
 import { openError } from './fault';
 import { convertDicom, holdsDicom } from './foreign';
 
-/** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits), so a bound on what a small file can hold. */
+/** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits). It bounds the content of a small file. */
 const mostExpansion = 1032;
 const inputChunk = 2 ** 18;
 const outputChunk = 2 ** 20;
 
 /**
- * A file's content from its start to its end, decompressed where its first two bytes are gzip's 1f 8b, whatever
- * its name says. Memory stays at a few chunks.
+ * Reads a file's content from start to end. It decompresses a file that begins with gzip's 1f 8b, whatever its name.
+ * Memory is a few chunks.
  */
 export abstract class ByteReader {
   constructor(
@@ -25,7 +25,7 @@ export abstract class ByteReader {
     protected readonly signal: AbortSignal | undefined,
   ) {}
 
-  /** Opens a file. Throws UnreadableFile where there is none, or it is a folder or a device. */
+  /** Opens a file. Throws UnreadableFile if the file does not exist or is a folder or a device. */
   static async open(path: string, signal?: AbortSignal): Promise<ByteReader> {
     const handle = await openFile(path);
     try {
@@ -43,16 +43,16 @@ export abstract class ByteReader {
     }
   }
 
-  /** The most bytes the content can have. */
+  /** Upper bound of the content's length in bytes. */
   abstract get atMost(): number;
 
-  /** Fills `target` and returns its length; fewer bytes only at the content's end. */
+  /** Fills `target` and returns the number of bytes, which is smaller only at the content's end. */
   abstract read(target: Uint8Array): Promise<number>;
 
-  /** Leaves out the next `count` bytes, or what is left of them. */
+  /** Skips the next `count` bytes, or all that are left. */
   abstract skip(count: number): Promise<void>;
 
-  /** Reads on to the end, so that a checksum there is checked. */
+  /** Reads to the end, which checks gzip's checksum. */
   abstract finish(): Promise<void>;
 
   async close(): Promise<void> {
@@ -127,7 +127,7 @@ class GzipReader extends ByteReader {
     await super.close();
   }
 
-  /** True while there are bytes in `rest`; decompresses the next chunk when it is used up. */
+  /** Makes sure that `rest` holds bytes by decompressing the next chunk. Returns false at the end. */
   private async more(): Promise<boolean> {
     while (this.rest.length === 0) {
       this.signal?.throwIfAborted();
@@ -137,7 +137,7 @@ class GzipReader extends ByteReader {
         if (next.done) return false;
         this.rest = next.value;
       } catch (error) {
-        // The disk's error, not the stream's.
+        // An error of the disk and not of the stream.
         if (isSystemError(error)) throw withPath(error, this.path);
         throw new UnreadableFile(this.path, 'an intact gzip stream', String((error as Error).message), {
           cause: error,
@@ -149,13 +149,13 @@ class GzipReader extends ByteReader {
 
   private start(): AsyncIterator<Uint8Array> {
     this.gunzip = createGunzip({ chunkSize: outputChunk });
-    // Errors of either stream come out of the gunzip's iterator, so the callback has nothing to add.
+    // The gunzip's iterator throws the errors of both streams, so the callback does nothing.
     pipeline(Readable.from(filePieces(this.handle), { objectMode: false }), this.gunzip, () => {});
     return this.gunzip[Symbol.asyncIterator]();
   }
 }
 
-/** The file's bytes as they are. A read stream would close the handle when it is destroyed. */
+/** The file's raw bytes. A read stream would close the handle on its end, so this is a generator. */
 async function* filePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
   for (let position = 0; ; ) {
     const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(inputChunk), 0, inputChunk, position);
@@ -167,7 +167,7 @@ async function* filePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
 
 function folderFound(path: string): string {
   if (holdsDicom(path)) return `a folder of DICOM files; convert it first: ${convertDicom(path)}`;
-  // `prepare` makes these, and so does any other program that writes Zarr.
+  // `prepare` and other programs write Zarr.
   if (existsSync(join(path, 'zarr.json')))
     return 'a folder in Zarr, such as a prepared dataset; give the NIfTI files that it was made of';
   return 'a folder; give the NIfTI files in it';
@@ -175,7 +175,7 @@ function folderFound(path: string): string {
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    // Without O_NONBLOCK, opening a named pipe waits until somebody writes to it.
+    // Without O_NONBLOCK, opening a named pipe waits for a writer.
     return await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw openError(path, error);

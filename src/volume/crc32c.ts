@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli), which Zarr's chunks and shard indices end with; zlib's crc32 has another polynomial. */
+/** CRC-32C (Castagnoli), the checksum of Zarr's chunks and shard indexes. zlib's crc32 has another polynomial. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let n = 0; n < bytes.length; n++) crc = table[(crc ^ bytes[n]!) & 0xff]! ^ (crc >>> 8);
@@ -13,12 +13,12 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 export const checksumBytes = 4;
 
-/** The checksum that bytes end with. */
+/** The checksum at the end of bytes. */
 export function checksumOf(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.length - checksumBytes, true);
 }
 
-/** Bytes with their checksum behind them. */
+/** Bytes followed by their checksum. */
 export function withChecksum(bytes: Uint8Array): Uint8Array {
   const all = new Uint8Array(bytes.length + checksumBytes);
   all.set(bytes);

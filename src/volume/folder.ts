@@ -1,4 +1,4 @@
-/** Which files of a folder are volumes: the one rule of everything that is given a folder of them. */
+/** The one rule for which files of a folder are volumes. */
 import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
@@ -7,21 +7,21 @@ import { convertDicom, holdsDicom } from './foreign';
 import { isVolumeName, pairPaths } from './names';
 
 export interface FolderContent {
-  /** Files named as volumes are, relative to the folder, with forward slashes, in the order of their paths. */
+  /** Files with the name of a volume, relative to the folder, with forward slashes, sorted by path. */
   readonly volumes: readonly string[];
-  /** What could hold volumes and cannot be searched, and images without their header. */
+  /** Folders and links that cannot be searched, and images without their header. */
   readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
   /** Folders that hold DICOM files, as paths. */
   readonly dicom: readonly string[];
 }
 
 /**
- * Searches a folder and the folders in it. Links are followed; a folder that several links lead to, or a loop of links,
- * is searched once. Hidden files and folders are not looked at. Only names are: reading tells what a file is.
+ * Searches a folder and its subfolders for volumes by name. It follows links but searches each folder once, so loops of
+ * links end. It skips hidden files and folders.
  */
 export function searchFolder(root: string): FolderContent {
   const search = new Search(root);
-  // Links come last, so that files have the name of their own place if that is within the folder.
+  // Links come last, so that files within the folder keep their own path.
   for (
     let next: string | undefined = '';
     next !== undefined;
@@ -36,7 +36,7 @@ export function searchFolder(root: string): FolderContent {
   };
 }
 
-/** Why a folder without a volume is refused, with the cure. */
+/** What was expected of a folder without volumes, with the cure. */
 export function noVolumes({ leftOut, dicom }: FolderContent): string {
   const [folder] = dicom;
   if (folder !== undefined)
@@ -78,7 +78,7 @@ class Search {
     if (holdsDicom(path, files)) this.dicom.push(path);
   }
 
-  /** What is in a folder; undefined if that was seen before, or cannot be seen. */
+  /** The contents of a folder; undefined if it was searched before or cannot be read. */
   private list(folder: string): Dirent[] | undefined {
     const path = join(this.root, folder);
     try {
@@ -92,7 +92,7 @@ class Search {
     }
   }
 
-  /** Of a link that leads nowhere and is named as a volume, reading says why. */
+  /** The kind of a link's target. A broken link with the name of a volume counts as a file; reading it gives the reason. */
   private kindOfTarget(file: string): 'folder' | 'file' | undefined {
     const path = join(this.root, file);
     try {

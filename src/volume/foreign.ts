@@ -1,11 +1,11 @@
-/** What people give for a volume by mistake, known by its first bytes, with the cure. */
+/** Recognises files that people mistake for volumes, by their first bytes, and names the cure. */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
- * The command that makes NIfTI of a folder of DICOM files. dcm2niix comes with most Linux distributions, conda and
+ * The command that converts a folder of DICOM files to NIfTI. dcm2niix comes with most Linux distributions, conda and
  * Homebrew.
- * @param name how it names files; default: the patient's id and the series' number
+ * @param name dcm2niix's pattern for file names; default: the patient's id and the series' number
  */
 export function convertDicom(folder: string, nifti = `${folder}-nifti`, name = '%i_%s'): string {
   const [from, to] = [folder, nifti].map((path) => (/[^\w./~+-]/.test(path) ? `'${path}'` : path));
@@ -15,12 +15,12 @@ export function convertDicom(folder: string, nifti = `${folder}-nifti`, name = '
 const dicom = 'DICOM';
 
 const picture = 'a picture or document, not a volume';
-const again = 'the download failed, get it again';
+const again = 'the download failed; download it again';
 
-/** Bytes (as latin1) at a place of the file, and what they say it is, with what to do. */
+/** Bytes (as latin1) at a place in the file, the kind of file they mark, and the cure. */
 const marks: readonly (readonly [at: number, mark: string, found: string])[] = [
   [128, 'DICM', dicom],
-  // Old DICOM begins with an element of group 8, without a preamble.
+  // Old DICOM has no preamble and begins with an element of group 8.
   ...['\0', '\x01', '\x05', '\x08', '\x16'].map((element) => [0, `\x08\0${element}\0`, dicom] as const),
   [0, 'version https://git-lfs', 'a pointer of Git LFS; fetch the file itself with `git lfs pull`'],
   [0, '/annex/objects/', 'a pointer of git-annex; fetch the file itself with `datalad get`'],
@@ -42,14 +42,14 @@ const marks: readonly (readonly [at: number, mark: string, found: string])[] = [
   ...['\x89PNG', '\xff\xd8\xff', 'GIF8', 'II*\0', 'MM\0*', '%PDF'].map((mark) => [0, mark, picture] as const),
 ];
 
-/** What a server sends in place of a file. */
+/** Text that a server sends in place of a file. */
 const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
   [/^(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html|head|body)/i, `a web page; ${again}`],
   [/^(?:\xef\xbb\xbf)?\s*<\?xml/, `XML, often a server's error; ${again}`],
   [/^\s*\{\s*"/, "JSON, often a server's error or a sidecar; give the volume itself"],
 ];
 
-/** What the first bytes of a file are, and the cure; undefined for what is not known. */
+/** The kind of a file by its first bytes, with the cure; undefined if unknown. */
 export function foreignContent(bytes: Uint8Array, path: string): string | undefined {
   const found = contentOf(bytes);
   return found === dicom ? `DICOM; convert its folder first: ${convertDicom(dirname(path))}` : found;
@@ -57,23 +57,23 @@ export function foreignContent(bytes: Uint8Array, path: string): string | undefi
 
 function contentOf(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return undefined;
-  if (bytes.every((byte) => byte === 0)) return 'zeros; a copy or download of it is not complete';
+  if (bytes.every((byte) => byte === 0)) return 'zeros; its copy or download is not complete';
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
   const marked = marks.find(([at, mark]) => start.startsWith(mark, at))?.[2];
   return marked ?? texts.find(([pattern]) => pattern.test(start))?.[1];
 }
 
-/** Whether a name says that a file is DICOM. */
+/** Whether a file has the name of a DICOM file. */
 export function isDicomName(name: string): boolean {
   return /\.(dcm|dicom|ima)$/i.test(name);
 }
 
-/** Names without an extension: `IM0001`, `1.2.840.113619`. Scanners and archives name DICOM so. */
+/** Whether a name has no extension, as scanners and archives name DICOM: `IM0001`, `1.2.840.113619`. */
 function mayBeDicom(name: string): boolean {
   return !/\.[a-z]\w{0,5}$/i.test(name);
 }
 
-/** Whether a folder's own files, as listed, are DICOM: by name, or by the content of the first without extension. */
+/** Whether a folder's own files are DICOM: by name, or by the content of the first ones without extension. */
 export function holdsDicom(folder: string, names: readonly string[] = readdirSync(folder)): boolean {
   if (names.some(isDicomName)) return true;
   return names
@@ -82,7 +82,7 @@ export function holdsDicom(folder: string, names: readonly string[] = readdirSyn
     .some((name) => contentOf(firstBytes(join(folder, name))) === dicom);
 }
 
-/** Of a file that cannot be read there are none. */
+/** The first bytes of a file; empty if it cannot be read. */
 function firstBytes(path: string): Uint8Array {
   const bytes = new Uint8Array(132);
   let file: number | undefined;

@@ -1,27 +1,27 @@
 import { access } from 'node:fs/promises';
 import { UnreadableFile } from '../errors';
 
-/** Packings whose files are named as volumes are. Only gzip can be read; of the others, reading says what they are. */
+/** Compressed files that count as volumes by name. Only gzip can be read; for the others, reading names the cure. */
 const packing = '(?:\\.(?:gz|zst|bz2|xz|lz4|zip|7z))?';
 const volumeName = new RegExp(`\\.(?:nii|hdr)${packing}$`, 'i');
 
-/** Whether a file is named as a volume is: .nii, or the .hdr of a pair, packed or not. */
+/** Whether a file has the name of a volume: .nii, or the .hdr of a pair, compressed or not. */
 export function isVolumeName(name: string): boolean {
   return volumeName.test(name);
 }
 
-/** A file's path without the extension of a volume. */
+/** A path without a volume's extension. */
 export function volumeStem(path: string): string {
   return path.replace(/\.(nii|hdr|img)(\.gz)?$/i, '');
 }
 
-/** The two files of an .hdr + .img pair; the image first as the header's name spells it. */
+/** The files of an .hdr + .img pair. `images` lists possible images; the first has the header's compression. */
 export interface PairPaths {
   readonly header: string;
   readonly images: readonly string[];
 }
 
-/** The pair that a path ending in .hdr or .img (or either with .gz) belongs to; undefined for other names. */
+/** The pair of a path that ends in .hdr or .img, with or without .gz; undefined for other names. */
 export function pairPaths(path: string): PairPaths | undefined {
   const match = /^(.*)\.(hdr|img)(\.gz)?$/i.exec(path);
   if (!match) return undefined;
@@ -34,11 +34,11 @@ export function pairPaths(path: string): PairPaths | undefined {
   };
 }
 
-/** The file with a pair's voxels. Throws UnreadableFile where there is none, or no pair. */
+/** The file with a pair's voxels. Throws UnreadableFile if that file or the pair does not exist. */
 export async function imagePath(path: string, pair: PairPaths | undefined): Promise<string> {
   for (const image of pair?.images ?? []) if (await exists(image)) return image;
   if (pair) throw new UnreadableFile(path, `its voxels in ${pair.images.join(' or ')}`, 'neither');
-  throw new UnreadableFile(path, 'voxels behind the header', 'the header of an .hdr + .img pair');
+  throw new UnreadableFile(path, 'voxels after the header', 'the header of an .hdr + .img pair');
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import { type Affine, affineSpacing, scalingAffine } from './affine';
 import type { NiftiHeader } from './header';
 import { checkShape, checkSpacing, type Size, type Vec3, voxelCount } from './vec3';
 
-/** An ndarray (scijs) of shape [x, y, z] over a volume's own voxels: what is set in it is set in the volume. */
+/** An ndarray (scijs) of shape [x, y, z] that shares a volume's voxels: writing to it changes the volume. */
 export type NdArray<T extends ndarray.TypedArray> = ndarray.NdArray<T>;
 
 export interface VolumeInit {
@@ -12,17 +12,17 @@ export interface VolumeInit {
   readonly shape: Size;
   /** Values, x fastest, then y, then z. */
   readonly data: Float32Array;
-  /** Voxel size in mm, that of the affine to 0.1 %. By default the affine's, or 1. */
+  /** Voxel size in mm; must equal the affine's to 0.1 %. By default the affine's, or 1. */
   readonly spacing?: Size;
-  /** Voxel index to world mm, 16 numbers, row-major. By default the spacing alone. */
+  /** Maps voxel indices to world mm: 16 numbers, row-major. By default the spacing alone. */
   readonly affine?: Affine;
-  /** Where the volume came from: a path, or how it was made. */
+  /** Origin of the volume: a path, or how it was made. */
   readonly source?: string;
-  /** The header it was read with, so that writing it keeps its forms. */
+  /** The header of its file. Writing the volume keeps the header's forms. */
   readonly header?: NiftiHeader;
 }
 
-/** A 3D image: real values (Hounsfield units for CT) with its place in the patient. */
+/** A 3D image: real values (Hounsfield units for CT) and their place in the patient. */
 export class Volume {
   readonly shape: Vec3;
   readonly data: Float32Array; // [z * y * x], x fastest
@@ -31,7 +31,7 @@ export class Volume {
   readonly source?: string;
   readonly header?: NiftiHeader;
 
-  /** Keeps `data`, does not copy it. Throws InvalidArgument where the parts do not fit together. */
+  /** Keeps `data` without a copy. Throws InvalidArgument if the parts do not fit together. */
   constructor(init: VolumeInit) {
     this.shape = checkShape('shape', init.shape);
     const voxels = voxelCount(this.shape);
@@ -55,7 +55,7 @@ export class Volume {
     return ndarray(this.data, [nx, ny, nz], [1, nx, nx * ny]);
   }
 
-  /** A volume of the same place and size with other values. */
+  /** A volume of the same size and place with other values. */
   with(data: Float32Array, source?: string): Volume {
     const { shape, spacing, affine, header } = this;
     return new Volume({ shape, spacing, affine, header, data, source });
@@ -65,11 +65,11 @@ export class Volume {
 /** The size of an image and its place in the patient, without its voxels. */
 export type VolumePlace = Pick<Volume, 'shape' | 'spacing' | 'affine' | 'header'>;
 
-/** @throws InvalidArgument if the voxel size is not the affine's to 0.1 %: a file keeps one of them only */
+/** @throws InvalidArgument if the voxel size differs from the affine's by over 0.1 %: a file stores only one of them */
 export function checkPlace(spacing: Vec3, affine: Affine): void {
   const steps = affineSpacing(affine);
   if (steps.some((step, axis) => step > 0 && Math.abs(step - spacing[axis]!) > 1e-3 * step))
-    throw new InvalidArgument('spacing', `none, or the affine's voxel size ${steps.join(', ')}`, spacing);
+    throw new InvalidArgument('spacing', `the affine's voxel size ${steps.join(', ')}, or nothing`, spacing);
 }
 
 function spacingOf(affine: Affine | undefined): Vec3 {

@@ -11,20 +11,20 @@ import { type Vec3, voxelCount } from './vec3';
 import { checkPlace, type Volume, type VolumePlace } from './volume';
 
 export interface WriteOptions extends LongCall {
-  /** How voxels are stored; default float32, which keeps every value. */
+  /** Type of the stored voxels; default float32, which keeps every value. */
   readonly dtype?: StoredType;
-  /** Stored numbers are `(value - intercept) / slope`, rounded where the type is whole; default 1 and 0. */
+  /** Stored numbers are `(value - intercept) / slope`, rounded for whole-number types; default 1 and 0. */
   readonly slope?: number;
   readonly intercept?: number;
   /** zlib's level for .gz files, 1 (default, fast) to 9 (small). */
   readonly level?: number;
-  /** NIfTI version; default 1, or 2 where an axis is longer than 32767. */
+  /** NIfTI version; default 1, or 2 if an axis is longer than 32767. */
   readonly version?: 1 | 2;
 }
 
 const pieceVoxels = 2 ** 18;
 
-/** Planes of a volume from plane z on, `[depth, y, x]`. */
+/** Some planes of a volume, from plane z on: [depth * y * x], x fastest. */
 export interface VolumeSlab {
   readonly z: number;
   readonly depth: number;
@@ -32,9 +32,9 @@ export interface VolumeSlab {
 }
 
 /**
- * Writes a volume as .nii, .nii.gz, or .hdr + .img (each .gz too), with its orientation. The file appears complete
- * or not at all: it is written beside its place and renamed. Throws InvalidArgument for an unknown extension, and
- * for values that a whole-number type cannot hold.
+ * Writes a volume with its orientation as .nii, .nii.gz, or .hdr + .img (each .gz too). It writes a temporary file and
+ * renames it, so the file is complete or missing. Throws InvalidArgument for an unknown extension and for values that a
+ * whole-number type cannot hold.
  *
  * ```ts
  * const ct = pw.phantom({ shape: [64, 64, 48] });
@@ -46,9 +46,9 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
 }
 
 /**
- * Writes a volume that comes slab by slab, so that it need not be in memory whole. A slab's array is not kept after
- * the next one is asked for. Errors are those of `writeVolume`; InvalidArgument also for slabs that do not come in
- * ascending z without a gap up to the last plane, and then there is no file.
+ * Writes a volume slab by slab, so that the whole volume need not be in memory. You may reuse a slab's array after
+ * yielding it. Errors are those of `writeVolume`. It also throws InvalidArgument, and writes no file, unless the slabs are
+ * in ascending z and cover all planes without a gap.
  */
 export async function writeSlabs(
   path: string,
@@ -72,36 +72,39 @@ async function writeImage(
   if (!pair && !/\.nii(\.gz)?$/i.test(path)) {
     throw new InvalidArgument('path', 'a NIfTI file name', path, ['.nii', '.nii.gz', '.hdr', '.img']);
   }
-  const { dtype = 'float32', slope = 1, intercept = 0, level = 1 } = options;
-  if (!storedTypes.includes(dtype)) throw new InvalidArgument('dtype', 'a data type', dtype, storedTypes);
-  if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
-  if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
+  const { level = 1, version } = options;
+  const header: NewHeader = { ...storageOf(options), version, pair: pair !== undefined };
   checkPlace(place.spacing, place.affine);
-  const header: NewHeader = { dtype, slope, intercept, version: options.version, pair: pair !== undefined };
   const head = encodeHeader(place, header);
   const voxels = storedPieces(place.shape, values, header, options);
   if (!pair) return writeAtomically(path, level, concatenate(head, voxels));
-  // The image first: a header that can be seen has its voxels.
+  // The image first, so that every header has its voxels.
   await writeAtomically(pair.images[0]!, level, voxels);
   await writeAtomically(pair.header, level, concatenate(head, []));
+}
+
+/** How voxels are stored. Throws InvalidArgument for wrong options. */
+export function storageOf(options: WriteOptions): Pick<NewHeader, 'dtype' | 'slope' | 'intercept'> {
+  const { dtype = 'float32', slope = 1, intercept = 0 } = options;
+  if (!storedTypes.includes(dtype)) throw new InvalidArgument('dtype', 'a data type', dtype, storedTypes);
+  if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
+  if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
+  return { dtype, slope, intercept };
 }
 
 function* piecesOf(data: Float32Array): Generator<Float32Array> {
   for (let at = 0; at < data.length; at += pieceVoxels) yield data.subarray(at, at + pieceVoxels);
 }
 
-/** Copies, for a stream may still hold a piece when the array of its slab is used again. */
+/** Copies each piece, because a stream may still hold it when the caller reuses the slab's array. */
 async function* piecesInOrder(shape: Vec3, slabs: Pieces<VolumeSlab>): AsyncGenerator<Float32Array> {
   for await (const { data } of slabsInOrder(shape, slabs)) {
     for (const piece of piecesOf(data)) yield piece.slice();
   }
 }
 
-/** The same slabs. Throws InvalidArgument where they are not a volume's, in ascending z without a gap. */
-export async function* slabsInOrder(
-  shape: Vec3,
-  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
-): AsyncGenerator<VolumeSlab> {
+/** Passes on the slabs. Throws InvalidArgument unless they are in ascending z and cover the volume without a gap. */
+export async function* slabsInOrder(shape: Vec3, slabs: Pieces<VolumeSlab>): AsyncGenerator<VolumeSlab> {
   const plane = shape[0] * shape[1];
   let next = 0;
   for await (const slab of slabs) {
@@ -118,7 +121,7 @@ export async function* slabsInOrder(
   if (next !== shape[2]) throw new InvalidArgument('slabs', `${shape[2]} planes`, `${next} planes`);
 }
 
-/** Replaces the file by `content`, gzipped where `path` says so. */
+/** Replaces the file by `content`, gzipped if `path` ends in .gz. */
 function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
   return replaceFileSlowly(path, (file) =>
     /\.gz$/i.test(path)
@@ -138,7 +141,7 @@ async function* concatenate(head: Uint8Array, voxels: Pieces<Uint8Array>): Async
   yield* voxels;
 }
 
-/** The voxels as they are stored, little-endian as every machine that Node runs on is. */
+/** The stored voxels, little-endian, as are all machines that run Node. */
 async function* storedPieces(
   shape: Vec3,
   pieces: Pieces<Float32Array>,
@@ -150,7 +153,7 @@ async function* storedPieces(
   for await (const values of pieces) {
     options.signal?.throwIfAborted();
     const stored = exact ? values : encodeVoxels(values, dtype, slope, intercept, done, shape);
-    // Bytes of their own (encodeVoxels allocates each piece): a stream may still hold the one before.
+    // encodeVoxels allocates each piece, because a stream may still hold the previous one.
     yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     done += values.length;
     options.onProgress?.({ done, total: voxelCount(shape), what: 'voxels' });
@@ -167,8 +170,8 @@ const ranges: Readonly<Partial<Record<StoredType, readonly [number, number]>>> =
 };
 
 /**
- * Values as they are stored, in an array of their own. `first` is the first one's place in a volume of `shape`, for the
- * error. Throws InvalidArgument for a value that a whole-number type cannot hold.
+ * The stored form of values, in a new array. `first` is the place of the first value in a volume of `shape`; the error
+ * names the voxel by it. Throws InvalidArgument for a value that a whole-number type cannot hold.
  */
 export function encodeVoxels(
   values: Float32Array,
@@ -203,7 +206,7 @@ function unstorable(
   const voxel = `[${at % nx}, ${Math.floor(at / nx) % ny}, ${Math.floor(at / (nx * ny))}]`;
   return new InvalidArgument(
     `value at voxel ${voxel}`,
-    `${least} to ${greatest} to be stored as ${dtype} (or give slope and intercept, or dtype float32)`,
+    `${least} to ${greatest} for storage as ${dtype} (or give slope and intercept, or dtype float32)`,
     value,
   );
 }

@@ -3,9 +3,9 @@ import { InvalidArgument } from '../../errors';
 import { isOwnFault, openError } from '../fault';
 import { type SplitName, splitNames } from '../store/format';
 
-/** A line of a patient table. */
+/** A row of a patient table. */
 export interface PatientRow {
-  /** As the table spells it: relative to the input folder, or the file's name alone. */
+  /** As written in the table: a path relative to the input folder, or the file's name. */
   readonly file: string;
   readonly patient: string;
   readonly split?: SplitName;
@@ -14,9 +14,8 @@ export interface PatientRow {
 const columns = ['file', 'patient', 'split'] as const;
 
 /**
- * Reads a table `file,patient[,split]`, comma separated, with or without those names in its first line (then in any
- * order). Lines may end as on any system; a byte order mark and UTF-16, as Excel writes them, are read. Throws
- * InvalidArgument with the line that is wrong.
+ * Reads a comma-separated table `file,patient[,split]`. With these names in its first line, columns may have any order.
+ * It accepts all line ends, a byte order mark, and UTF-16 from Excel. Throws InvalidArgument with the wrong line.
  */
 export function readPatientTable(path: string): PatientRow[] {
   let bytes: Buffer;
@@ -40,7 +39,7 @@ export function readPatientTable(path: string): PatientRow[] {
   });
 }
 
-/** UTF-8, or UTF-16 by its byte order mark. */
+/** Decodes UTF-8, or UTF-16 with a byte order mark. */
 function textOf(bytes: Buffer): string {
   const [first, second] = bytes;
   if (first === 0xfe && second === 0xff) bytes.subarray(0, bytes.length & ~1).swap16();
@@ -49,20 +48,20 @@ function textOf(bytes: Buffer): string {
 }
 
 interface Row {
-  /** Of its first cell, counted from 1. */
+  /** Line of its first cell, counted from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }
 
 /**
- * The rows that have a cell. A cell in quotes may hold commas, line ends and quotes written twice. Throws
- * InvalidArgument for a quote that is not closed, or with text behind it.
+ * The rows that are not empty. A quoted cell may hold commas, line ends and doubled quotes. Throws InvalidArgument for an
+ * open quote or text after a closed one.
  */
 function rowsOf(text: string): Row[] {
   const rows: Row[] = [];
   let cells: string[] = [];
   let [line, start] = [1, 1];
-  // One cell and what ends it: a comma, a line end or the end of the text.
+  // One cell and its end: a comma, a line end or the end of the text.
   const cell = /[^\S\r\n]*(?:"((?:[^"]|"")*)"[^\S\r\n]*|([^,\r\n]*))(,|\r\n|\r|\n|$)/y;
   while (cell.lastIndex < text.length || cells.length > 0) {
     const at = cell.lastIndex;

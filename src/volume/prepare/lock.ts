@@ -6,12 +6,12 @@ import { placeError, withPath } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive } from '../../process-identity';
 
-/** A process that was killed with much memory needs a while to be gone, and one that takes the lock to write its name. */
+/** A killed process with much memory takes a while to end, and a new holder takes a while to write its name. */
 const patience = { looks: 20, looksAtEmpty: 5, betweenMs: 100 };
 
 /**
- * Keeps a second call from writing to the same folder until this one is done, or its process is gone. Gives what lifts
- * the lock. Throws InvalidArgument if the folder is taken, or cannot be written.
+ * Locks a folder against other calls until this call ends or its process dies. Returns a function that unlocks it. Throws
+ * InvalidArgument if the folder is locked or cannot be written.
  */
 export async function lockStore(output: string): Promise<() => void> {
   const path = join(output, '.lock');
@@ -30,18 +30,18 @@ export async function lockStore(output: string): Promise<() => void> {
     const empty = holder === '' && look < patience.looksAtEmpty;
     if (!empty && !isHeld(holder)) removeStale(path, holder);
     else if (look >= patience.looks || holder === mine) {
-      const expected = `a folder nobody else prepares (if ${holder} is no more, remove ${path})`;
+      const expected = `a folder that nobody else prepares (if ${holder} has ended, remove ${path})`;
       throw new InvalidArgument('output', expected, output);
     } else await sleep(patience.betweenMs);
   }
 }
 
-/** Milliseconds after which who was removing a lock is taken for gone. */
+/** Milliseconds after which a process that removes a lock counts as dead. */
 const longestRemoval = 10_000;
 
 /**
- * Removes the lock of a process that is gone. One call at a time may, so that none removes the lock that another has put
- * in its place meanwhile.
+ * Removes the lock of a dead process. Only one call at a time may do so. Otherwise it could remove the new lock that
+ * another call has just made.
  */
 function removeStale(path: string, holder: string): void {
   const guard = `${path}.removing`;
@@ -69,7 +69,7 @@ function read(path: string): string {
   }
 }
 
-/** On another host nobody can tell, so it is taken for alive. */
+/** Whether the holder lives. A process on another host counts as alive, because nobody can tell. */
 function isHeld(holder: string): boolean {
   const [host, pid, ...started] = holder.split(' ');
   if (!pid) return false;

@@ -5,20 +5,19 @@ import { type SplitName, splitNames } from '../store/format';
 import type { PatientRow } from './csv';
 import type { Source } from './sources';
 
-/** Parts of the patients in train, validation and test; they add up to 1. */
+/** Fractions of the patients in train, validation and test. They sum to 1. */
 export type Fractions = readonly [number, number, number];
 
-/** Whose a file is, and on which side a table puts it. */
+/** The patient of a file, and its side if a table gives one. */
 export interface Ownership {
   readonly patient: string;
   readonly split?: SplitName;
 }
 
 /**
- * The patient of a file by its name, as collections name theirs: everything up to the first number
- * (`LIDC-IDRI-0001`, `PAT001_20200101` -> `PAT001`, `train_1_a_2` -> `train_1`, `sub-01_ses-2` -> `sub-01`), a whole
- * UID (`1.2.840.113`); where the file's name has no number, the nearest folder's that has one (`s0012/ct` ->
- * `s0012`); where nothing has, the whole name.
+ * The patient of a file by its name: everything up to the first number (`LIDC-IDRI-0001`, `PAT001_20200101` -> `PAT001`,
+ * `train_1_a_2` -> `train_1`, `sub-01_ses-2` -> `sub-01`), or a whole UID (`1.2.840.113`). If the file's name has no
+ * number, it takes the nearest folder with a number (`s0012/ct` -> `s0012`), or else the whole name.
  */
 export function patientByName(file: string): string {
   const parts = volumeStem(file).split('/');
@@ -30,9 +29,9 @@ export function patientByName(file: string): string {
 }
 
 /**
- * The patient of each file: by a pattern (its first group, or all it matches) on the path within the input, by a
- * table, or by `patientByName`. Files that a table does not name are left out of the result.
- * @throws InvalidArgument if the pattern does not match a file, or the table names none, or a patient on two sides
+ * The patient of each file: by a pattern on the path within the input (its first group, or the whole match), by a table,
+ * or by `patientByName`. The result leaves out files that the table does not name.
+ * @throws InvalidArgument if the pattern does not match a file, or the table is empty or has a patient on two sides
  */
 export function patientsOf(
   sources: readonly Source[],
@@ -54,7 +53,7 @@ export function patientsOf(
 
 function compile(pattern: string | RegExp): RegExp {
   try {
-    // Without g and y, for these remember where the last match ended.
+    // Without g and y, because these continue after the last match.
     return new RegExp(pattern, typeof pattern === 'string' ? 'u' : pattern.flags.replace(/[gy]/g, ''));
   } catch (error) {
     throw new InvalidArgument('patient', 'a regular expression', `${pattern} (${(error as Error).message})`);
@@ -84,8 +83,8 @@ function byTable(sources: readonly Source[], table: readonly PatientRow[]): Map<
 }
 
 /**
- * A file by its path within the input or, where only one has it, by its name; with or without extension. macOS may
- * spell a name's accents as characters of their own, tables seldom do.
+ * Finds a file by its path within the input, or by its name if that is unique, with or without extension. It normalises
+ * names, because macOS may write accents as separate characters and tables seldom do.
  */
 function find(sources: readonly Source[], file: string): Source {
   const stem = (name: string) => volumeStem(name).normalize('NFC');
@@ -95,15 +94,15 @@ function find(sources: readonly Source[], file: string): Source {
   const byName =
     byPath.length > 0 ? byPath : sources.filter((s) => stem(s.file.split('/').at(-1)!) === wanted);
   if (byName.length === 1) return byName[0]!;
-  const expected = byName.length === 0 ? 'files of the input' : 'paths where names are not enough';
+  const expected =
+    byName.length === 0 ? 'files of the input' : 'a path, because several files have this name';
   throw new InvalidArgument('csv', expected, file);
 }
 
 /**
- * The side of each patient. Sides that a table or an earlier split gave stay; the others are drawn in an order that
- * the seed and the patient's own name decide, each to the side that lacks most. So a patient is on one side only. Nobody
- * moves from one side to another as long as `fixed` has everybody who was ever drawn, also those whose files are gone
- * for a while.
+ * The side of each patient. Sides in `fixed`, from a table or an earlier split, stay. The other patients are drawn in an
+ * order given by the seed and their names, each to the side that lacks most. No patient changes sides as long as `fixed`
+ * holds everybody who was ever drawn, even those whose files are temporarily gone.
  */
 export function splitPatients(
   patients: Iterable<string>,
@@ -135,7 +134,7 @@ export function splitPatients(
   return sides;
 }
 
-/** Patients on each side: shares by largest remainder, at least one where there are enough and the fraction is not 0. */
+/** Patients on each side, by largest remainder. A side with a fraction above 0 gets at least one if there are enough. */
 function sideSizes(count: number, fractions: Fractions): number[] {
   const exact = fractions.map((fraction) => fraction * count);
   const sizes = exact.map((size) => Math.floor(size + 1e-9));
@@ -150,7 +149,7 @@ function sideSizes(count: number, fractions: Fractions): number[] {
   return sizes;
 }
 
-/** @throws InvalidArgument unless these are three numbers, 0 or more, that add up to 1 */
+/** @throws InvalidArgument unless these are three numbers of at least 0 that sum to 1 */
 export function checkFractions(fractions: readonly number[]): Fractions {
   const sum = fractions.reduce((a, b) => a + b, 0);
   const valid =

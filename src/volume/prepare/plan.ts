@@ -8,7 +8,7 @@ import { checkFractions, type Fractions, type Ownership, patientsOf } from './pa
 import type { PrepareOptions } from './prepare';
 import { type Source, searchInput } from './sources';
 
-/** Everything that is decided before a file is opened. */
+/** All decisions that come before opening a file. */
 export interface Preparation {
   readonly sources: readonly Source[];
   readonly owners: ReadonlyMap<Source, Ownership>;
@@ -16,13 +16,13 @@ export interface Preparation {
   readonly intensity: IntensitySpec;
   readonly fractions: Fractions;
   readonly seed: number;
-  /** What could not be searched for files. */
+  /** Folders and links that could not be searched. */
   readonly leftOut: readonly LeftOut[];
   /** Folders of DICOM files. */
   readonly dicom: readonly string[];
 }
 
-/** Checks all options and finds the files. @throws InvalidArgument with what is wrong */
+/** Checks all options and finds the files. @throws InvalidArgument for a wrong option or input */
 export function planPreparation(input: string | readonly string[], options: PrepareOptions): Preparation {
   const { patient, csv, baseline, intensity = 'auto', workers, seed = 0, index, channel } = options;
   if (patient !== undefined && csv !== undefined)

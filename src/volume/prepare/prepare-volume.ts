@@ -5,7 +5,7 @@ import { withPath } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { openError } from '../fault';
-import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
+import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { readVoxels } from '../read';
 import { cropToShape, resampleToShape, resampleToSpacing, type VoxelImage } from '../resample';
 import { same, unfinished, writeJson } from '../store/files';
@@ -22,15 +22,11 @@ export interface VolumeJob {
 }
 
 /**
- * Prepares one volume: its folder appears whole or not at all. Throws UnreadableFile or InvalidArgument for a file
- * that cannot be prepared; NoMemory, or the system's error, if the machine cannot.
+ * Prepares one volume. Its folder appears whole or not at all. Throws UnreadableFile or InvalidArgument if the file is at
+ * fault, NoMemory or the system's error if the machine is.
  */
-export async function prepareVolume({
-  source,
-  output,
-  settings,
-  intensity,
-}: VolumeJob): Promise<VolumeRecord> {
+export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
+  const { source, output, settings, intensity } = job;
   const folder = join(output, source.name);
   const temporary = unfinished(folder);
   rmSync(temporary, { recursive: true, force: true });
@@ -39,7 +35,8 @@ export async function prepareVolume({
     const before = stateOf(source);
     const voxels = await readVoxels(source.path, { canonical, index, channel });
     const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
-    const range = valueRange(image, voxels);
+    const { slope, intercept } = voxels;
+    const range = valueRange(image.data, voxels);
     if (!range) throw new UnreadableFile(source.path, 'voxels that are finite numbers', 'none');
     makeFolder(temporary);
     const record: VolumeRecord = {
@@ -47,9 +44,9 @@ export async function prepareVolume({
       settings,
       range,
       intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
-      image: await writeImage(join(temporary, 'image'), image, scalingOf(voxels)),
+      image: await writeImage(join(temporary, 'image'), image, { slope, intercept }),
       baseline: settings.baseline
-        ? await writeImage(join(temporary, 'baseline'), baselineOf(image, settings), scalingOf(voxels))
+        ? await writeImage(join(temporary, 'baseline'), baselineOf(image, settings), { slope, intercept })
         : null,
     };
     writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
@@ -61,7 +58,7 @@ export async function prepareVolume({
   }
 }
 
-/** V8's words for an array that the machine has no memory for. */
+/** Whether V8 had no memory for an array. */
 function isOutOfMemory(error: unknown): boolean {
   return error instanceof RangeError && /allocation failed/i.test(error.message);
 }
@@ -72,30 +69,15 @@ function baselineOf(image: VoxelImage, { baseline, antialias }: VoxelSettings): 
     : resampleToShape(image, baseline!.shape, { antialias });
 }
 
-function scalingOf({ slope, intercept }: { slope: number; intercept: number }) {
-  return { slope, intercept };
-}
-
-/** Least and greatest finite value, undefined where there is none. */
-function valueRange(
-  { data }: VoxelImage,
-  { slope, intercept }: { slope: number; intercept: number },
-): [number, number] | undefined {
-  const range = finiteRange(data);
-  if (!range) return undefined;
-  const ends = range.map((stored) => Math.fround(stored * slope + intercept));
-  return [Math.min(...ends), Math.max(...ends)];
-}
-
 /**
- * What a source is, if it is what it was before its voxels were read. Of a download that went on meanwhile the voxels
- * would else pass for those of the whole file, in every later call too. Throws UnreadableFile if it has changed.
+ * The record of a source. Throws UnreadableFile if the source changed while its voxels were read. Otherwise the voxels of
+ * a running download would pass for those of the whole file, in later calls too.
  */
 async function unchangedSource(source: Source, before: ReturnType<typeof stateOf>): Promise<SourceRecord> {
   const record = await sourceRecord(source);
   if (same(stateOf(source), before)) return record;
-  const found = 'one that changed meanwhile; prepare again when its copy or download is complete';
-  throw new UnreadableFile(source.path, 'a file that stays as it is while it is read', found);
+  const found = 'a file that changed; prepare again when its copy or download is complete';
+  throw new UnreadableFile(source.path, 'a file that does not change during reading', found);
 }
 
 export async function sourceRecord(source: Source): Promise<SourceRecord> {
@@ -115,7 +97,7 @@ export async function checksum(source: Pick<Source, 'path'>): Promise<string> {
   return hash.digest('hex');
 }
 
-/** A folder cannot be renamed over another: the old one goes aside first, so that at worst there is none. */
+/** Replaces a folder. A folder cannot be renamed onto another, so the old one is moved away first. */
 export function replaceFolder(temporary: string, folder: string): void {
   const old = unfinished(`${folder}.old`);
   rmSync(old, { recursive: true, force: true });

@@ -15,17 +15,17 @@ import type { PrepareOptions } from './prepare';
 import { checksum, type VolumeJob } from './prepare-volume';
 import { type Source, stateOf } from './sources';
 
-/** What becomes of the files. */
+/** The result for each file. */
 export interface Outcome {
   readonly records: ReadonlyMap<Source, VolumeRecord>;
-  /** Names of the volumes that were there already. */
+  /** Names of the volumes that existed and are unchanged. */
   readonly kept: ReadonlySet<string>;
   readonly leftOut: readonly LeftOut[];
 }
 
 /**
- * Prepares what is not there yet, in threads. Throws the signal's reason on abort, and the first error that is not one
- * file's own fault, when the volumes begun by then are done.
+ * Prepares new and changed volumes in threads. Throws the signal's reason on abort. It also throws the first error that is
+ * not the fault of one file, after the volumes in progress are done.
  */
 export async function prepareVolumes(
   { sources, settings, intensity, leftOut: notSearched }: Preparation,
@@ -56,7 +56,7 @@ export async function prepareVolumes(
       done++;
       report();
     };
-    // Batches of what threads can take, so that checksums of unchanged files do not run all at once.
+    // One lane per thread, so that the checksums of unchanged files do not all run at once.
     const waiting = [...sources];
     const lane = async () => {
       try {
@@ -67,7 +67,7 @@ export async function prepareVolumes(
         throw error;
       }
     };
-    // All lanes are awaited: what they have begun is kept, whatever ended one of them.
+    // Waits for all lanes: if one fails, the others still finish their volumes.
     const lanes = await Promise.allSettled(Array.from({ length: threads.most }, lane));
     signal?.throwIfAborted();
     const ended = lanes.find((lane) => lane.status === 'rejected');
@@ -79,13 +79,13 @@ export async function prepareVolumes(
   }
 }
 
-/** The error, if it is one file's own fault. Throws any other. */
+/** Returns the error if one file is at fault. Throws any other error. */
 function ownFault(error: unknown): UnreadableFile | InvalidArgument {
   if (isOwnFault(error)) return error;
   throw error;
 }
 
-/** What the store has of a file, if that is what would be written now and is not damaged, as far as that shows. */
+/** The stored record of a file if preparing it again would write the same and the volume looks intact. */
 async function unchangedRecord({
   source,
   output,
@@ -103,14 +103,14 @@ async function unchangedRecord({
   if (record.source.bytes !== state.bytes) return undefined;
   if (touched && record.source.sha256 !== (await checksum(source))) return undefined;
   if (!isSound(folder, record)) return undefined;
-  // The intensity is an attribute and not in the voxels, so another one rewrites only a small file.
+  // The intensity is an attribute and not in the voxels, so a new one rewrites a small file only.
   const resolved = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
   const current = { ...record, source: { ...record.source, ...state }, intensity: resolved };
   if (!same(current, record)) writeJson(path, groupMetadata(current));
   return current;
 }
 
-/** Whether a volume's arrays are there with sound indexes. Chunks are checked when they are read, each by its checksum. */
+/** Whether a volume's arrays exist with sound indexes. Reading checks each chunk by its checksum. */
 function isSound(folder: string, { image, baseline }: VolumeRecord): boolean {
   try {
     openShard(join(folder, 'image'), image).close();

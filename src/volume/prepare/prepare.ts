@@ -11,65 +11,64 @@ import type { GivenView } from '../view';
 import { lockStore } from './lock';
 import { planPreparation } from './plan';
 import { prepareVolumes } from './prepare-volumes';
-import { dicomNote, lostIndex, notesOn, splitSummary } from './summary';
-import { writeIndex } from './write-index';
+import { dicomNote, lostIndex, notesOn, splitSummary, writeIndex } from './write-index';
 
 export interface PrepareOptions extends LongCall {
-  /** How values become the model's; default 'auto', by each volume. Voxels are stored as the files have them. */
+  /** Maps values to the model's; default 'auto' for each volume. The stored voxels keep the file's values. */
   readonly intensity?: IntensitySpec;
-  /** Resample (trilinear) to this voxel size in mm, or leave out to keep the files' own. */
+  /** Resample (trilinear) to this voxel size in mm; default: keep the files' own. */
   readonly spacing?: Size;
-  /** Before resampling, filter axes that lose voxels with a gaussian, as scikit-image and MONAI do; default true. */
+  /** Before resampling, smooth axes that lose voxels with a gaussian, as scikit-image and MONAI do; default true. */
   readonly antialias?: boolean;
   /** Turn every volume to RAS+ first. */
   readonly canonical?: boolean;
-  /** Which volume of each file, counted from 0: without it files of 4 and more dimensions are left out. */
+  /** Which volume of each file, counted from 0. Without it, files with several volumes are left out. */
   readonly index?: number;
   /** Which component of complex or colour voxels: real, imaginary, red, green, blue, alpha. */
   readonly channel?: string;
-  /** A smaller view stored beside each volume, for a model that sees all of it at once. */
+  /** A smaller view to store beside each volume, for a model that sees all of it at once. */
   readonly baseline?: GivenView;
-  /** Parts of the patients for train, validation and test; default 0.8, 0.1, 0.1. */
+  /** Fractions of the patients for train, validation and test; default 0.8, 0.1, 0.1. */
   readonly split?: readonly [number, number, number];
-  /** Draws the split; default 0. */
+  /** Seed of the split; default 0. */
   readonly seed?: number;
-  /** A pattern on a file's path within the input: its first group is the patient. By default see `patientByName`. */
+  /** A pattern on a file's path within the input; its first group is the patient. Default: `patientByName`. */
   readonly patient?: string | RegExp;
-  /** A table `file,patient[,split]`; only files in it are prepared. */
+  /** Path of a table `file,patient[,split]`. Only files in it are prepared. */
   readonly csv?: string;
-  /** Paths of the files of the input that are wanted; default all. */
+  /** Paths of the input files to prepare; default all. */
   readonly only?: readonly string[];
-  /** Threads; each holds a whole volume or two. Default one a core, at most 4. */
+  /** Threads; each holds one or two whole volumes. Default one per core, at most 4. */
   readonly workers?: number;
 }
 
 /** What `prepareDataset` did. */
 export interface Prepared {
   readonly output: string;
-  /** Names of the volumes that this call wrote, and of those that were there and unchanged. */
+  /** Names of the volumes that this call wrote (`written`), and of unchanged volumes (`kept`). */
   readonly written: readonly string[];
   readonly kept: readonly string[];
   readonly leftOut: readonly LeftOut[];
   /** Volumes and patients on each side. */
   readonly split: Readonly<Record<SplitName, { readonly volumes: number; readonly patients: number }>>;
-  /** What a person should look at. */
+  /** Notes that a person should read. */
   readonly notes: readonly string[];
 }
 
 /**
- * Makes a dataset of NIfTI files that `openDataset` and training read patches from at random. Called again it
- * writes only what is new, changed or unfinished. A file that cannot be read is left out with its reason; a full disk
- * or another fault of the machine ends the call, and so may a signal: the volumes that are done stay, and the next call
- * goes on from there. The same files and options give the same bytes.
+ * Makes a dataset from NIfTI files, from which `openDataset` and training read random patches. A second call writes only
+ * what is new, changed or unfinished. An unreadable file is left out with its reason. A full disk, another fault of the
+ * machine or a signal ends the call; finished volumes stay, and the next call continues. The same files and options give
+ * the same bytes.
  *
  * ```ts
  * const { split, leftOut } = await pw.prepareDataset('ct.nii.gz', 'prepared');
  * console.log(split, leftOut); // patients on each side, and files that cannot be read
  * ```
- * @param input a folder, searched through, or NIfTI files
+ * @param input a folder to search, or NIfTI files
  * @param output the dataset's folder
- * @throws InvalidArgument for wrong options, before anything is written; UnreadableFile if no volume could be
- *   prepared; the system's error or NoMemory if the machine cannot go on; the signal's reason on abort
+ * @throws InvalidArgument for wrong options, before it writes anything; UnreadableFile if no volume can be prepared; the
+ *   system's error or NoMemory if the machine is at fault; the signal's reason on abort
  */
 export async function prepareDataset(
   input: string | readonly string[],
@@ -84,7 +83,7 @@ export async function prepareDataset(
     removeUnfinished(output);
     const before = storedIndex(output);
     const isLost = before === undefined && isUnfinished(output);
-    // First, so that one sees what the folder is to become if the call is ended.
+    // First, so that an interrupted call leaves a recognisable folder.
     writeRoot(output);
     const outcome = await prepareVolumes(plan, output, options);
     if (outcome.records.size === 0) {
@@ -106,7 +105,7 @@ export async function prepareDataset(
       ],
     };
   } catch (error) {
-    // A thread that died cannot have removed what it wrote, and on a full disk that is in the way.
+    // A dead thread leaves its unfinished files, which take space on a full disk.
     removeUnfinished(output);
     throw error;
   } finally {

@@ -9,32 +9,27 @@ import { pairPaths, volumeStem } from '../names';
 /** A file to prepare. */
 export interface Source {
   readonly path: string;
-  /** Relative to the input folder it was found in, with forward slashes; for a file that was named, its name. */
+  /** Path within the input folder, with forward slashes. For a file given by path, its name. */
   readonly file: string;
-  /** Of its folder in the store. */
+  /** Name of its folder in the dataset. */
   readonly name: string;
 }
 
-/** What an input holds. */
+/** The contents of an input. */
 export interface Input extends Omit<FolderContent, 'volumes'> {
   readonly sources: readonly Source[];
 }
 
-/** The NIfTI files of a folder and the folders in it, or files by name. Errors are those of `searchInput`. */
-export function findSources(input: string | readonly string[]): readonly Source[] {
-  return searchInput(input).sources;
-}
-
 /**
- * The NIfTI files of a folder and the folders in it, or files by name, in the order of their paths.
- * @throws InvalidArgument if there is none, or a path does not exist
+ * The NIfTI files of folders and their subfolders, and files given by path, sorted by path.
+ * @throws InvalidArgument if there are no files, or a path does not exist
  */
 export function searchInput(input: string | readonly string[]): Input {
   const found = new Map<string, string>();
   const leftOut: FolderContent['leftOut'][number][] = [];
   const dicom: string[] = [];
   for (const entry of [input].flat() as readonly string[]) {
-    // A link that leads nowhere exists too: reading says what it is.
+    // A broken link passes here; reading it gives the reason.
     const state = statSync(entry, { throwIfNoEntry: false });
     if (!state && !lstatSync(entry, { throwIfNoEntry: false }))
       throw new InvalidArgument('input', 'a folder or a NIfTI file', entry);
@@ -51,14 +46,14 @@ export function searchInput(input: string | readonly string[]): Input {
   return { sources: distinctNames(files), leftOut, dicom };
 }
 
-/** Gives volumes of the same name names of their own, which stay if the input is moved. */
+/** Gives volumes of the same name different names, which stay the same if the input moves. */
 function distinctNames(files: readonly Source[]): Source[] {
-  // Compared without case, for file systems that do not tell `A` from `a`.
+  // Compared without case, because some file systems ignore it.
   const names = count(files.map(({ name }) => name.toLowerCase()));
   const inInput = count(files.map(({ file }) => file));
   return files.map((source) => {
     if (names.get(source.name.toLowerCase()) === 1) return source;
-    // Files of several folders may have the same path within theirs.
+    // Files of several input folders may have the same path within their folder.
     const told = inInput.get(source.file) === 1 ? source.file : source.path;
     return { ...source, name: `${source.name}-${fingerprint(told)}` };
   });
@@ -70,10 +65,10 @@ function count(keys: readonly string[]): Map<string, number> {
   return uses;
 }
 
-/** File systems take names of 255 bytes, encrypted ones 143; ours become a little longer while they are written. */
+/** File systems allow names of 255 bytes, encrypted ones 143. Our temporary names are a little longer than this. */
 const longestName = 110;
 
-/** A file's path as one folder's name. */
+/** Turns a file's path into a folder's name. */
 export function plainName(file: string): string {
   const stem = volumeStem(file).replaceAll('/', '__');
   const name = stem.replace(/[^\w.-]/g, '_').replace(/^\./, '_') || '_';
@@ -84,14 +79,14 @@ function fingerprint(path: string): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 8);
 }
 
-/** The files that a source consists of: itself, or a pair's header and image. */
+/** The files of a source: itself, or a pair's header and image. */
 export function filesOf({ path }: Pick<Source, 'path'>): string[] {
   const pair = pairPaths(path);
   if (!pair) return [path];
   return [pair.header, ...pair.images.filter((image) => existsSync(image)).slice(0, 1)];
 }
 
-/** Size and time of the last change of what a source consists of. */
+/** Total size and last change of a source's files. */
 export function stateOf(source: Pick<Source, 'path'>): { bytes: number; modified: number } {
   const states = filesOf(source).map((file) => {
     try {

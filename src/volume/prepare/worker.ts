@@ -1,4 +1,4 @@
-/** What a preparing thread runs: one volume after the other. */
+/** A preparing thread: it prepares one volume after the other. */
 
 import { answerJobs } from '../store/threads';
 import { prepareVolume } from './prepare-volume';

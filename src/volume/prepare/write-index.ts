@@ -1,16 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { convertDicom } from '../foreign';
 import { byPatient, knownSides, storeIndex } from '../store/dataset-index';
 import { same } from '../store/files';
-import {
-  type DatasetIndex,
-  datasetFormat,
-  formatVersion,
-  type IndexEntry,
-  type SplitName,
-} from '../store/format';
+import { type DatasetIndex, formatVersion, type IndexEntry, type SplitName } from '../store/format';
 import { splitPatients } from './patients';
 import type { Preparation } from './plan';
+import type { Prepared, PrepareOptions } from './prepare';
 import type { Outcome } from './prepare-volumes';
 
 /** Splits the patients of all volumes and writes the index. `before` is the index of the last call. */
@@ -30,25 +26,12 @@ export function writeIndex(
     const { patient } = owners.get(source)!;
     return { name: source.name, patient, split: sides.get(patient)!, ...record };
   });
-  const added = stay.map((entry) => ({
-    ...entry,
-    split: sides.get(entry.patient) ?? entry.split,
-  }));
-  const index: DatasetIndex = {
-    format: datasetFormat,
-    version: formatVersion,
-    seed,
-    fractions,
-    settings,
-    volumes: [...volumes, ...added].sort((a, b) => (a.name < b.name ? -1 : 1)),
-    sides: byPatient([...fixed, ...sides]),
-    leftOut: [...leftOut].sort((a, b) => (a.file < b.file ? -1 : 1)),
-  };
-  storeIndex(output, index);
-  return index;
+  const added = stay.map((entry) => ({ ...entry, split: sides.get(entry.patient) ?? entry.split }));
+  const all = { volumes: [...volumes, ...added], sides: byPatient([...fixed, ...sides]), leftOut };
+  return storeIndex(output, { seed, fractions, settings, ...all });
 }
 
-/** Volumes that were put in by themselves and are still there, but for those whose name a prepared one takes. */
+/** Volumes that were added alone and still exist, without those whose name a prepared volume takes. */
 function addedBefore(
   output: string,
   before: Partial<DatasetIndex> | undefined,
@@ -61,8 +44,8 @@ function addedBefore(
 }
 
 /**
- * Sides that are not drawn. Later ones win: those of the last call if it drew by the same rule, those of volumes that
- * were put in by themselves and stay, those of a table.
+ * Sides that are not drawn: those of the last call if it used the same seed and fractions, those of volumes that were added
+ * alone, those of a table. Later ones win.
  */
 function fixedSides(
   { owners, fractions, seed }: Preparation,
@@ -74,4 +57,68 @@ function fixedSides(
   for (const entry of added) if (entry.added === 'given') sides.set(entry.patient, entry.split);
   for (const { patient, split } of owners.values()) if (split) sides.set(patient, split);
   return sides;
+}
+
+/** Volumes and patients on each side. */
+export function splitSummary(volumes: readonly IndexEntry[]): Prepared['split'] {
+  const side = (split: SplitName) => {
+    const own = volumes.filter((volume) => volume.split === split && volume.added !== 'blended');
+    return { volumes: own.length, patients: new Set(own.map(({ patient }) => patient)).size };
+  };
+  return { train: side('train'), validation: side('validation'), test: side('test') };
+}
+
+/** Notes for the user. `before` is the index of the last call. */
+export function notesOn(
+  volumes: readonly IndexEntry[],
+  before: Partial<DatasetIndex> | undefined,
+  output: string,
+  { patient, csv }: PrepareOptions,
+): string[] {
+  const notes: string[] = [];
+  const moved = movesOf(volumes, before);
+  if (moved.length > 0)
+    notes.push(
+      `moved to another side by another seed, split, table or patients: ${moved.join(', ')}. ` +
+        'Do not measure a model on volumes that it was trained on before.',
+    );
+  const prepared = volumes.filter(({ added }) => !added);
+  const patients = new Set(prepared.map((volume) => volume.patient));
+  if (patients.size === 1 && prepared.length > 1) {
+    const [only] = patients;
+    const by = csv !== undefined ? 'the table' : patient !== undefined ? 'the pattern' : 'their names';
+    notes.push(
+      `by ${by} all files are of patient ${only}, so nothing is held out. Give another pattern or table.`,
+    );
+  }
+  const listed = new Set(volumes.map(({ name }) => name));
+  const others = readdirSync(output, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !listed.has(entry.name))
+    .map(({ name }) => name);
+  if (others.length > 0)
+    notes.push(
+      `these folders are not in the input any more; they stay, but the index does not list them: ${others.join(', ')}`,
+    );
+  return notes;
+}
+
+/** An unfinished call looks like a dataset whose index was removed. */
+export const lostIndex =
+  'the dataset had no index (dataset.json): it was removed, or the last call did not end. This is a new split. ' +
+  'Do not measure models on it that were trained on an earlier split.';
+
+/** How to convert folders of DICOM files. */
+export function dicomNote(folders: readonly string[]): string[] {
+  const [first] = folders;
+  if (first === undefined) return [];
+  const which = folders.length > 1 ? `${folders.length} folders, ${first} first, hold` : `${first} holds`;
+  return [`${which} DICOM files, which are not prepared. Convert them: ${convertDicom(first)}`];
+}
+
+/** Volumes that changed sides since the last call, with both sides. */
+function movesOf(volumes: readonly IndexEntry[], before: Partial<DatasetIndex> | undefined): string[] {
+  const old = new Map((before?.volumes ?? []).map(({ name, split }) => [name, split]));
+  return volumes
+    .filter(({ name, split, added }) => added !== 'blended' && old.has(name) && old.get(name) !== split)
+    .map(({ name, split }) => `${name} (${old.get(name)} to ${split})`);
 }

@@ -3,8 +3,8 @@ import { basename, join } from 'node:path';
 import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
-import { allocate, storedTypes, type VoxelArray } from '../datatypes';
-import { finiteRange, type IntensitySpec, resolveIntensity } from '../intensity';
+import { allocate } from '../datatypes';
+import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { indexBefore, isUnfinished, knownSide, setIndexAside, writeEntry } from '../store/dataset-index';
 import { removeUnfinished, unfinished, writeJson } from '../store/files';
 import {
@@ -17,36 +17,36 @@ import {
 } from '../store/format';
 import { ImageWriter } from '../store/image-writer';
 import { checkPlace, type VolumePlace } from '../volume';
-import { encodeVoxels, slabsInOrder, type VolumeSlab, type WriteOptions } from '../write';
+import { encodeVoxels, slabsInOrder, storageOf, type VolumeSlab, type WriteOptions } from '../write';
 import { lockStore } from './lock';
 import { patientByName } from './patients';
 import { replaceFolder, sourceRecord } from './prepare-volume';
 import { plainName } from './sources';
 
 export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slope' | 'intercept' | 'signal'> {
-  /** Its name in the dataset; default: made of `source`. A volume of that name is replaced. */
+  /** Its name in the dataset; default: made from `source`. It replaces a volume of the same name. */
   readonly name?: string;
-  /** The file it comes from, or how it was made. Of a file that is there, size, time and SHA-256 are kept. */
+  /** The file it comes from, or how it was made. The dataset stores the size, time and SHA-256 of an existing file. */
   readonly source?: string;
-  /** Default: by the source's name, as `prepareDataset` has it. */
+  /** Default: by the source's name, as in `prepareDataset`. */
   readonly patient?: string;
-  /** Default: the patient's side, for a patient is on one side only; `test` for a new patient. */
+  /** Default: the patient's side, or `test` for a new patient. A patient is on one side only. */
   readonly split?: SplitName;
-  /** How values become the model's; default 'auto'. */
+  /** Maps values to the model's values; default 'auto'. */
   readonly intensity?: IntensitySpec;
-  /** It is what a model made: no run is trained or measured on it. Default false. */
+  /** Whether a model made it. No run trains on it or measures it. Default false. */
   readonly blended?: boolean;
 }
 
 /**
- * Adds a volume that comes slab by slab to a dataset, or begins one with it. Memory is that of a layer of chunks (32
- * planes) beside a slab; the volume appears whole or not at all, and what a killed call left the next one removes.
+ * Adds a volume slab by slab to a dataset, or creates a dataset with it. Memory is a slab and a layer of chunks (32
+ * planes). The volume appears whole or not at all, and the next call removes what a killed call left.
  *
  * @param dir the dataset's folder
- * @param slabs in ascending z, as `blendSlabs` gives them with `ordered`; a slab's array is not kept
+ * @param slabs in ascending z, as from `blendSlabs` with `ordered`; you may reuse a slab's array after yielding it
  * @returns the volume's name
- * @throws InvalidArgument for wrong options, values that the type cannot hold, slabs that are not the volume's, and a
- *   folder that somebody else writes to or that holds another kind of dataset
+ * @throws InvalidArgument for wrong options, values that the type cannot hold, slabs that do not make the volume, and a
+ *   folder that another call writes to or that holds another kind of dataset
  */
 export async function writeDatasetVolume(
   dir: string,
@@ -56,7 +56,10 @@ export async function writeDatasetVolume(
 ): Promise<string> {
   options.signal?.throwIfAborted();
   const { source = 'volume', intensity = 'auto' } = options;
-  const head = headOf(place, options);
+  const { dtype: type, ...scaling } = storageOf(options);
+  const { shape, spacing, affine } = place;
+  checkPlace(spacing, affine);
+  const head: Head = { shape, spacing, affine, type, ...scaling };
   const name = options.name ?? plainName(basename(source));
   if (!/^[\w-][\w.-]*$/.test(name))
     throw new InvalidArgument('name', 'letters, digits, - and . (not first)', name);
@@ -99,22 +102,13 @@ function sideOf(dir: string, name: string, patient: string, wanted: SplitName | 
   const others = before?.volumes.filter((volume) => volume.name !== name && volume.added !== 'blended') ?? [];
   const side = others.find((volume) => volume.patient === patient)?.split;
   if (wanted && side && wanted !== side)
-    throw new InvalidArgument('split', `${side}, where patient ${patient} is`, wanted);
+    throw new InvalidArgument('split', `${side}, the side of patient ${patient}`, wanted);
   return wanted ?? side ?? knownSide(before, patient) ?? 'test';
 }
 
 type Head = Parameters<typeof ImageWriter.open>[1];
 
-function headOf({ shape, spacing, affine }: VolumePlace, options: DatasetVolumeOptions): Head {
-  const { dtype: type = 'float32', slope = 1, intercept = 0 } = options;
-  if (!storedTypes.includes(type)) throw new InvalidArgument('dtype', 'a data type', type, storedTypes);
-  if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
-  if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
-  checkPlace(spacing, affine);
-  return { shape, spacing, affine, type, slope, intercept };
-}
-
-/** Writes slabs as the layers of an image, and keeps the least and greatest value. */
+/** Writes slabs as the layers of an image. Returns the least and greatest value too. */
 async function writeSlabs(
   folder: string,
   head: Head,
@@ -129,9 +123,8 @@ async function writeSlabs(
   let filled = 0;
   let done = 0;
   const flush = async (): Promise<void> => {
-    const voxels: VoxelArray = layer.subarray(0, filled);
-    const range = finiteRange(voxels);
-    const ends = range ? range.map((stored) => Math.fround(stored * slope + intercept)) : [];
+    const voxels = layer.subarray(0, filled);
+    const ends = valueRange(voxels, head) ?? [];
     least = Math.min(least, ...ends);
     greatest = Math.max(greatest, ...ends);
     await writer.addLayer(voxels);
@@ -156,7 +149,7 @@ async function writeSlabs(
   }
 }
 
-/** Of what is no file there is only the name. */
+/** The record of the source. A source that is not a file has a name only. */
 async function recordOf(source: string): Promise<VolumeRecord['source']> {
   const isFile = statSync(source, { throwIfNoEntry: false })?.isFile() ?? false;
   if (isFile)

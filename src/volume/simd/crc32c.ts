@@ -1,4 +1,4 @@
-/** Eight tables of 256: what a byte does to the checksum from 0 to 7 bytes later ("slicing by 8", Intel, 2006). */
+/** Eight tables of 256: the effect of a byte on the checksum 0 to 7 bytes later ("slicing by 8", Intel, 2006). */
 const tables: usize = memory.data(8 * 256 * 4, 16);
 let filled: bool = false;
 
@@ -21,7 +21,7 @@ function entry(table: usize, byte: u32): u32 {
   return load<u32>(tables + (table << 10) + ((<usize>(byte & 0xff)) << 2));
 }
 
-/** CRC-32C of bytes, eight at a time. */
+/** CRC-32C of bytes, eight bytes at a time. */
 export function crc32c(from: usize, length: i32): u32 {
   if (!filled) fill();
   let crc: u32 = 0xffffffff;

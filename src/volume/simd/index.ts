@@ -1,9 +1,8 @@
 /**
- * Decodes what the store's chunks are: blosc (version 2 of its format) of LZ4 blocks behind a bitshuffle. Anything
- * else is refused, and the caller takes numcodecs' decoder, which knows all of blosc.
+ * Decodes the chunks of our datasets: blosc (version 2 of its format) with LZ4 and bitshuffle. It refuses anything else, and
+ * the caller uses numcodecs' decoder, which knows all of blosc.
  *
- * Addresses are in bytes. Whole vectors are copied where a few bytes were wanted, so every buffer has `slack` bytes
- * of room behind it.
+ * Addresses are in bytes. The loops copy whole vectors past the last byte, so every buffer needs `slack` more bytes.
  */
 import { decodeLz4 } from './lz4';
 
@@ -19,7 +18,7 @@ const bitShuffled: i32 = 0x4;
 const unsplit: i32 = 0x10;
 const lz4: i32 = 1;
 
-/** What a refusal is. */
+/** The result for a refused chunk. */
 const refused: i32 = -1;
 
 /** First byte that the caller may use. */
@@ -28,10 +27,10 @@ export function heap(): usize {
 }
 
 /**
- * @param from the compressed chunk, `length` bytes
- * @param to where to decode to, `size` bytes
- * @param scratch room for two blocks: 2 x (size + slack)
- * @returns `size`, -1 if this is not for us
+ * @param from address of the compressed chunk, `length` bytes
+ * @param to address of the result, `size` bytes
+ * @param scratch address of space for two blocks: 2 x (size + slack)
+ * @returns `size`, or -1 if it refuses the chunk
  */
 export function decode(from: usize, length: i32, to: usize, size: i32, scratch: usize): i32 {
   if (length < headerBytes || load<u8>(from) !== 2) return refused;
@@ -51,7 +50,7 @@ export function decode(from: usize, length: i32, to: usize, size: i32, scratch: 
   if (length - headerBytes < blocks * 4) return refused;
   for (let block = 0; block < blocks; block++) {
     const bytes = min(blockSize, size - block * blockSize);
-    // Elements come in eights; blosc leaves what is odd as it is, and so do we, to numcodecs.
+    // Bitshuffle works on eight elements; blosc leaves a rest unshuffled, and we leave such blocks to numcodecs.
     if (shuffled && bytes % (8 * typeSize) !== 0) return refused;
     const splits = flags & unsplit || bytes < blockSize ? 1 : typeSize;
     const target = to + <usize>(block * blockSize);
@@ -63,7 +62,7 @@ export function decode(from: usize, length: i32, to: usize, size: i32, scratch: 
   return size;
 }
 
-/** A block is one or more streams, each with its length in front; one as long as its content is stored as it is. */
+/** A block is one or more streams, each after its length. A stream as long as its content is not compressed. */
 function decodeBlock(from: usize, start: i32, length: i32, to: usize, bytes: i32, splits: i32): bool {
   if (bytes % splits !== 0) return false;
   const part = bytes / splits;

@@ -1,6 +1,6 @@
 /**
- * Decodes one LZ4 block (lz4_Block_format.md): tokens of a literal length and a match length, literals, an offset
- * back into what is decoded. Every length is checked before bytes are touched; false if one is wrong.
+ * Decodes one LZ4 block (lz4_Block_format.md): a token with the lengths of literals and match, the literals, and the
+ * match's offset back into the output. It checks every length before it touches bytes. Returns false if one is wrong.
  */
 export function decodeLz4(from: usize, length: i32, to: usize, size: i32): bool {
   const end = from + <usize>length;
@@ -23,7 +23,7 @@ export function decodeLz4(from: usize, length: i32, to: usize, size: i32): bool 
     else memory.copy(target, source, literals);
     source += literals;
     target += literals;
-    // The last sequence is literals alone.
+    // The last sequence has only literals.
     if (source === end) return target === targetEnd;
     if (end - source < 2) return false;
     const offset = <usize>load<u16>(source);
@@ -44,7 +44,7 @@ export function decodeLz4(from: usize, length: i32, to: usize, size: i32): bool 
   return false;
 }
 
-/** A match may reach into what it writes: then its bytes repeat every `offset`. */
+/** A match may overlap its own output; then its bytes repeat every `offset`. */
 function copyMatch(target: usize, offset: usize, length: usize): void {
   const stop = target + length;
   if (offset === 1) {
@@ -54,7 +54,7 @@ function copyMatch(target: usize, offset: usize, length: usize): void {
   }
   let back = offset;
   if (offset < 16) {
-    // Until a whole period past 16 bytes is there, one by one; from then on the pattern itself can be copied.
+    // Byte by byte until the output holds whole periods of at least 16 bytes, then by vectors.
     back = offset * ((15 + offset) / offset);
     const slow = min(stop, target + back - offset);
     for (; target < slow; target++) store<u8>(target, load<u8>(target - offset));

@@ -1,6 +1,6 @@
 /**
- * Copies a box of int16 voxels into a box of float32 values, scaled in double precision and rounded once. Rows and
- * planes are lengths in voxels.
+ * Copies a box of int16 voxels into a box of float32 values, scaled in double precision and rounded once. Lengths of rows
+ * and planes are in voxels.
  */
 export function placeInt16(
   from: usize,

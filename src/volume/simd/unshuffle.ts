@@ -2,7 +2,7 @@
  * Undoes blosc's bitshuffle. A block of n elements of `typeSize` bytes is stored as 8 x typeSize rows of n bits: row
  * 8 b + k holds bit k of byte b of every element.
  *
- * @param scratch room for one plane of bytes per byte of an element: `bytes` and 64 more
+ * @param scratch space for one plane of bytes per byte of an element: `bytes` + 64
  */
 export function unshuffleBits(from: usize, to: usize, bytes: i32, typeSize: i32, scratch: usize): void {
   const elements = bytes / typeSize;
@@ -14,7 +14,7 @@ export function unshuffleBits(from: usize, to: usize, bytes: i32, typeSize: i32,
   else if (typeSize === 4) interleave4(scratch, to, elements);
 }
 
-/** Eight rows of bits to the bytes they are the bits of. */
+/** Turns eight rows of bits into bytes. */
 function plane(from: usize, row: usize, to: usize): void {
   let at: usize = 0;
   for (; at + 16 <= row; at += 16) {
@@ -26,7 +26,7 @@ function plane(from: usize, row: usize, to: usize): void {
     let r5 = v128.load(from + at + 5 * row);
     let r6 = v128.load(from + at + 6 * row);
     let r7 = v128.load(from + at + 7 * row);
-    // Transposes the 8 x 8 bits at each of the 16 places (Hacker's Delight, 7-3), on 16 of them at once.
+    // Transposes 8 x 8 bits (Hacker's Delight, 7-3) at 16 places at once.
     let t: v128;
     const m4 = i8x16.splat(0x0f);
     const m2 = i8x16.splat(0x33);
@@ -67,7 +67,7 @@ function plane(from: usize, row: usize, to: usize): void {
     t = v128.and(v128.xor(i8x16.shr_u(r6, 1), r7), m1);
     r7 = v128.xor(r7, t);
     r6 = v128.xor(r6, i8x16.shl(t, 1));
-    // Place j of register e is element 8 j + e: interleave the eight, first by pairs e and e + 4.
+    // Place j of register e is element 8 j + e. Interleaves the eight registers, first the pairs e and e + 4.
     const a0 = low(r0, r4),
       a1 = high(r0, r4),
       b0 = low(r1, r5),
@@ -103,7 +103,7 @@ function plane(from: usize, row: usize, to: usize): void {
     }
 }
 
-/** The bytes of two registers in turn: first halves, second halves. */
+/** Interleaves the bytes of two registers: `low` their first halves, `high` their second halves. */
 function low(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
@@ -112,7 +112,7 @@ function high(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/** Planes of bytes to elements. Whole vectors: what they write too much lies in the slack. */
+/** Joins planes of bytes to elements. It writes whole vectors, past the end into the slack. */
 function interleave2(from: usize, to: usize, elements: i32): void {
   const n = <usize>elements;
   for (let at: usize = 0; at < n; at += 16) {

@@ -53,20 +53,17 @@ function listsVolumes(index: Partial<DatasetIndex>): boolean {
 export function writeEntry(output: string, entry: IndexEntry): void {
   const before = indexBefore(output);
   const others = before?.volumes.filter(({ name }) => name !== entry.name) ?? [];
-  const index: DatasetIndex = {
-    format: datasetFormat,
-    version: formatVersion,
+  storeIndex(output, {
     seed: before?.seed ?? 0,
     fractions: before?.fractions ?? [0, 0, 1],
     settings: before?.settings ?? entry.settings,
-    volumes: [...others, entry].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    volumes: [...others, entry],
     sides: byPatient([
       ...knownSides(before),
       ...(entry.added === 'blended' ? [] : ([[entry.patient, entry.split]] as const)),
     ]),
     leftOut: before?.leftOut ?? [],
-  };
-  storeIndex(output, index);
+  });
 }
 
 /** Makes the folder a Zarr group marked as a dataset. */
@@ -83,11 +80,17 @@ export function isUnfinished(output: string): boolean {
   return existsSync(join(output, asideFile)) || root?.attributes?.format === datasetFormat;
 }
 
-/** Writes the index and removes the one set aside. */
-export function storeIndex(output: string, index: DatasetIndex): void {
+/** Writes the index, sorted, and removes the one set aside. */
+export function storeIndex(output: string, entries: Omit<DatasetIndex, 'format' | 'version'>): DatasetIndex {
+  const { seed, fractions, settings, sides } = entries;
+  const volumes = [...entries.volumes].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const leftOut = [...entries.leftOut].sort((a, b) => (a.file < b.file ? -1 : 1));
+  const head = { format: datasetFormat, version: formatVersion, seed, fractions, settings } as const;
+  const index: DatasetIndex = { ...head, volumes, sides, leftOut };
   writeRoot(output);
   writeJson(join(output, indexFile), index);
   rmSync(join(output, asideFile), { force: true });
+  return index;
 }
 
 /** The side of each patient in an index. An older index without `sides` has the sides of its volumes. */

@@ -39,7 +39,7 @@ describe('a file that somebody still writes', () => {
     const source = { path, file: 'growing.nii', name: 'growing' };
     const preparing = prepareVolume({ source, output, settings, intensity: 'auto' });
     appendFileSync(path, 'more');
-    await expect(preparing).rejects.toThrow(/changed meanwhile/);
+    await expect(preparing).rejects.toThrow(/a file that changed; prepare again/);
     expect(readdirSync(output)).toEqual([]);
   });
 });

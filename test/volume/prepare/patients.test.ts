@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../../src/errors';
 import { readPatientTable } from '../../../src/volume/prepare/csv';
 import { patientByName, patientsOf, splitPatients } from '../../../src/volume/prepare/patients';
-import { findSources, type Source } from '../../../src/volume/prepare/sources';
+import { type Source, searchInput } from '../../../src/volume/prepare/sources';
 import { temporaryFolder } from '../folder';
 
 const source = (file: string): Source => ({ path: `/in/${file}`, file, name: file });
@@ -136,7 +136,7 @@ describe('the split', () => {
   });
 });
 
-describe('findSources', () => {
+describe('searchInput', () => {
   const folder = temporaryFolder();
 
   it('searches folders and gives each file a name of its own', () => {
@@ -144,14 +144,14 @@ describe('findSources', () => {
     for (const sub of ['a', 'b/.hidden']) mkdirSync(join(root, sub), { recursive: true });
     for (const file of ['a/ct.nii', 'a/CT.nii.gz', 'b/x y.hdr', 'b/x y.img', 'b/.hidden/z.nii', 'note.txt'])
       writeFileSync(join(root, file), '');
-    const found = findSources(root);
+    const found = searchInput(root).sources;
     expect(found.map(({ file }) => file)).toEqual(['a/CT.nii.gz', 'a/ct.nii', 'b/x y.hdr']);
     expect(found.map(({ name }) => name)).toEqual([
       expect.stringMatching(/^a__CT-[0-9a-f]{8}$/),
       expect.stringMatching(/^a__ct-[0-9a-f]{8}$/),
       'b__x_y',
     ]);
-    expect(() => findSources(join(root, 'b/.hidden/none'))).toThrow(InvalidArgument);
+    expect(() => searchInput(join(root, 'b/.hidden/none'))).toThrow(InvalidArgument);
   });
 
   it('gives the same names wherever the input is', () => {
@@ -161,7 +161,7 @@ describe('findSources', () => {
         mkdirSync(join(root, 'a'), { recursive: true });
         writeFileSync(join(root, file), '');
       }
-      return findSources(root).map(({ name }) => name);
+      return searchInput(root).sources.map(({ name }) => name);
     });
     expect(new Set(names[0]).size).toBe(3);
     expect(names[1]).toEqual(names[0]);
@@ -171,7 +171,7 @@ describe('findSources', () => {
     const roots = ['site1', 'site2'].map((site) => join(folder(), site));
     for (const root of roots) mkdirSync(root);
     for (const root of roots) writeFileSync(join(root, 'ct.nii'), '');
-    expect(new Set(findSources(roots).map(({ name }) => name)).size).toBe(2);
+    expect(new Set(searchInput(roots).sources.map(({ name }) => name)).size).toBe(2);
   });
 
   it('gives short names to deep files, all different', () => {
@@ -179,7 +179,7 @@ describe('findSources', () => {
     const uid = `1.2.840.${'113619.2.55.'.repeat(7)}1`;
     mkdirSync(join(root, uid, uid), { recursive: true });
     for (const file of ['a.nii', 'b.nii']) writeFileSync(join(root, uid, uid, file), '');
-    const names = findSources(root).map(({ name }) => name);
+    const names = searchInput(root).sources.map(({ name }) => name);
     expect(new Set(names).size).toBe(2);
     for (const name of names) expect(name.length).toBeLessThanOrEqual(120);
   });
@@ -188,6 +188,6 @@ describe('findSources', () => {
     const root = join(folder(), 'series');
     mkdirSync(root);
     writeFileSync(join(root, '1.dcm'), '');
-    expect(() => findSources(root)).toThrow(/not DICOM; convert it first: .*dcm2niix/);
+    expect(() => searchInput(root)).toThrow(/not DICOM; convert it first: .*dcm2niix/);
   });
 });

@@ -204,8 +204,8 @@ describe('prepareDataset', () => {
     }
   });
 
-  it('killed while it writes volumes anew, it leaves no index that lies, and the split stays', async () => {
-    const output = join(folder(), 'anew');
+  it('a kill while it rewrites volumes leaves no wrong index, and the split stays', async () => {
+    const output = join(folder(), 'rewritten');
     await prepareDataset(inputs(), output, { seed: 5 });
     const sides = () => openDataset(output).volumes.map(({ name, split }) => [name, split]);
     const before = sides();

@@ -56,7 +56,7 @@ describe('a patient stays on one side', { timeout: 120_000 }, () => {
     expect(notes).toEqual([]);
   });
 
-  it('or the call says that its index was gone, and the split is drawn anew', async () => {
+  it('or a note says that the index was lost and the split is new', async () => {
     const [input, output] = [join(folder(), 'lost'), join(folder(), 'lost-out')];
     give(input, 'P1', 'P2', 'P3');
     expect((await prepareDataset(input, output)).notes).toEqual([]);
@@ -66,7 +66,7 @@ describe('a patient stays on one side', { timeout: 120_000 }, () => {
     await expect(added).rejects.toThrow(/dataset\.json; prepare it again/);
     const { kept, notes } = await prepareDataset(input, output);
     expect(kept).toEqual(['P1', 'P2', 'P3']);
-    expect(notes).toEqual([expect.stringMatching(/no index .*drawn anew/)]);
+    expect(notes).toEqual([expect.stringMatching(/no index .*This is a new split/)]);
     expect((await prepareDataset(input, output)).notes).toEqual([]);
   });
 
@@ -124,5 +124,5 @@ it('a pattern that makes all files one patient is noted', async () => {
   const input = join(folder(), 'one');
   give(input, 'P1', 'P2');
   const { notes } = await prepareDataset(input, join(folder(), 'one-out'), { patient: 'P' });
-  expect(notes.join()).toMatch(/by the pattern all files are of patient P: nothing is held out/);
+  expect(notes.join()).toMatch(/by the pattern all files are of patient P, so nothing is held out/);
 });
