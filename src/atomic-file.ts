@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { InvalidArgument } from './errors';
 
 /**
- * Replaces a file at once: readers see the old content or the new one, never a part. `durable` also waits until it
- * is on the disk, so that it survives a power cut.
+ * Replaces a file atomically: readers see the old content or the new one, never a part. `durable` also waits until the
+ * content is on the disk, so that it survives a power cut.
  */
 export function replaceFile(
   path: string,
@@ -25,7 +25,7 @@ export function replaceFile(
   });
 }
 
-/** The same for a caller that writes the content itself, into the file `temporary`. */
+/** Replaces a file by one that `write` makes at the path `temporary`. */
 export function replaceFileBy(path: string, write: (temporary: string) => void): void {
   const temporary = temporaryBeside(path, 'tmp');
   try {
@@ -38,8 +38,8 @@ export function replaceFileBy(path: string, write: (temporary: string) => void):
 }
 
 /**
- * The same for a caller that takes its time to write. Waits until the content is on the disk.
- * @throws InvalidArgument where the new file cannot be made
+ * Replaces a file by the content that `write` writes over time. Waits until the content is on the disk.
+ * @throws InvalidArgument if the new file cannot be created
  */
 export async function replaceFileSlowly(
   path: string,
@@ -61,15 +61,15 @@ export async function replaceFileSlowly(
   }
 }
 
-/** A file in the same folder. Its name is short, because that of `path` may be as long as a name can be. */
+/** A temporary path in the same folder. Its name is short, because the name of `path` may have the greatest length. */
 function temporaryBeside(path: string, extension: string): string {
-  // Before the work is done: this throws for a name that is too long, and a file cannot replace a folder.
+  // Checked before the work: lstat throws for a name that is too long, and a file cannot replace a folder.
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new InvalidArgument('path', 'a file', `the folder ${path}`);
   return join(dirname(path), `.${randomUUID()}.${extension}`);
 }
 
-/** A system error with the path in it. Errors of an open file name no path, and those of a rename the temporary one. */
+/** Puts the path into a system error. Errors of an open file have no path, and errors of a rename the temporary one. */
 export function withPath(error: unknown, path: string): unknown {
   if (!isSystemError(error)) return error;
   const system = error as NodeJS.ErrnoException & { dest?: string };
@@ -80,12 +80,12 @@ export function withPath(error: unknown, path: string): unknown {
   return error;
 }
 
-/** Whether an error is the operating system's. Errors of zlib have a code too, but no system call. */
+/** Whether the operating system caused an error. Errors of zlib have a code too, but no system call. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && 'syscall' in error;
 }
 
-/** Why nothing can be written at a place that a user chose. */
+/** Why a path that a user chose cannot be written. */
 const misplaced: Readonly<Record<string, string>> = {
   EACCES: 'permission is denied',
   EEXIST: 'something else is there',

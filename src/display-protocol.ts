@@ -3,7 +3,7 @@
  * because a notebook may load another copy of this package than the kernel did.
  */
 
-/** What one value looks like, by MIME type, as Jupyter's `display_data` carries it. */
+/** The representations of a value by MIME type, as in Jupyter's `display_data`. */
 export type MimeBundle = Record<string, unknown>;
 
 /** The method by which any object shows itself in Jupyter (deno's convention). */
@@ -14,11 +14,11 @@ export interface DisplayOptions {
   readonly id?: string;
 }
 
-/** What a kernel offers to the code of its cells. */
+/** The functions that a kernel offers to its cells. */
 export interface CellHooks {
   display(value: unknown, options?: DisplayOptions): void;
   clearOutput(options?: { readonly wait?: boolean }): void;
-  /** Asks the person at the front end for a line of text. */
+  /** Asks the user of the front end for a line of text. */
   input(prompt?: string, options?: { readonly password?: boolean }): Promise<string>;
 }
 
@@ -29,7 +29,7 @@ export function cellHook<K extends keyof CellHooks>(name: K): CellHooks[K] | und
   return (globalThis as Global)[Symbol.for(`patchwise.${name}`)] as CellHooks[K] | undefined;
 }
 
-/** Offers each hook under `patchwise.` and its name; a kernel may have more of them than the library uses. */
+/** Offers each hook under `patchwise.` and its name. A kernel may offer more hooks than the library uses. */
 export function installCellHooks(hooks: CellHooks): void {
   for (const [name, hook] of Object.entries(hooks))
     (globalThis as Global)[Symbol.for(`patchwise.${name}`)] = hook;

@@ -1,4 +1,4 @@
-/** `2 h 05 min`, `3 min 10 s`, `4 s`. */
+/** Seconds as text: `2 h 05 min`, `3 min 10 s`, `4 s`. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];

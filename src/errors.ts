@@ -1,8 +1,8 @@
 import { nearest } from './spelling';
 
 /**
- * The errors of Patchwise. Each is a tagged class that says what was expected, what came and, where the choice
- * is closed, what is allowed. Catch them with `isPatchwiseError(error, 'InvalidArgument')`.
+ * The errors of Patchwise. Each is a tagged class. It names what was expected and received, and lists the allowed values
+ * if there are few. Catch them with `isPatchwiseError(error, 'InvalidArgument')`.
  */
 export abstract class PatchwiseError extends Error {
   abstract readonly tag: string;
@@ -13,12 +13,12 @@ export abstract class PatchwiseError extends Error {
   }
 }
 
-/** True for an error of ours; with a tag, for that error alone. */
+/** True for any error of Patchwise, or with a tag for that error only. */
 export function isPatchwiseError(error: unknown, tag?: string): error is PatchwiseError {
   return error instanceof PatchwiseError && (tag === undefined || error.tag === tag);
 }
 
-/** A value a caller passed cannot be used. */
+/** An argument has a value that cannot be used. */
 export class InvalidArgument extends PatchwiseError {
   readonly tag = 'InvalidArgument';
 
@@ -32,7 +32,7 @@ export class InvalidArgument extends PatchwiseError {
   }
 }
 
-/** A file is not what its name or its place says it is. */
+/** A file is missing, damaged or of another kind. */
 export class UnreadableFile extends PatchwiseError {
   readonly tag = 'UnreadableFile';
 
@@ -46,13 +46,13 @@ export class UnreadableFile extends PatchwiseError {
   }
 }
 
-/** The machine has no memory for a volume now. Nothing is wrong with the file. */
+/** The machine lacks memory for a volume. The file itself may be sound. */
 export class NoMemory extends PatchwiseError {
   readonly tag = 'NoMemory';
 
   constructor(
     readonly path: string,
-    /** What was asked for; 0 if that is not known. */
+    /** The requested size; 0 if unknown. */
     readonly bytes: number,
     options?: ErrorOptions,
   ) {
@@ -61,7 +61,7 @@ export class NoMemory extends PatchwiseError {
   }
 }
 
-/** A tensor backend asked for by name cannot be had on this machine. */
+/** A tensor backend that the user chose by name is not available on this machine. */
 export class UnavailableBackend extends PatchwiseError {
   readonly tag = 'UnavailableBackend';
 
@@ -75,7 +75,7 @@ export class UnavailableBackend extends PatchwiseError {
   }
 }
 
-/** A package that may be left out of the installation is needed and not there. */
+/** An optional package is needed and not installed. */
 export class UnavailablePackage extends PatchwiseError {
   readonly tag = 'UnavailablePackage';
 
@@ -89,15 +89,15 @@ export class UnavailablePackage extends PatchwiseError {
   }
 }
 
-/** A tensor does not fit what its backend can hold. */
+/** A tensor does not fit its backend's memory. */
 export class OutOfMemory extends PatchwiseError {
   readonly tag = 'OutOfMemory';
 
   constructor(
     readonly backend: string,
-    /** What was asked for; 0 where it is not known. */
+    /** The requested size; 0 if unknown. */
     readonly bytes: number,
-    /** What there is in all; 0 where it is not known. */
+    /** The backend's whole memory; 0 if unknown. */
     readonly limit: number,
     options?: ErrorOptions,
   ) {
@@ -108,7 +108,7 @@ export class OutOfMemory extends PatchwiseError {
   }
 }
 
-/** A collective operation ended on every rank because one of them died, disagreed or was too late. */
+/** A collective operation failed on all ranks because one of them died, disagreed or was too late. */
 export class CollectiveFailed extends PatchwiseError {
   readonly tag = 'CollectiveFailed';
 
@@ -122,7 +122,7 @@ export class CollectiveFailed extends PatchwiseError {
   }
 }
 
-/** A training run ended without being done. */
+/** A training run ended before its last step. */
 export class RunFailed extends PatchwiseError {
   readonly tag = 'RunFailed';
 
@@ -136,7 +136,7 @@ export class RunFailed extends PatchwiseError {
   }
 }
 
-/** A notebook stopped at a cell that failed, took too long or was aborted; what had run is in `path`. */
+/** A notebook stopped at a cell that failed, took too long or was aborted. The file at `path` has the results so far. */
 export class NotebookFailed extends PatchwiseError {
   readonly tag = 'NotebookFailed';
 
@@ -145,7 +145,7 @@ export class NotebookFailed extends PatchwiseError {
     /** Code cells count from 1. */
     readonly cell: number,
     readonly reason: string,
-    /** As the kernel sent it, with the cell's own line numbers; may be empty. */
+    /** The kernel's traceback, with line numbers of the cell; may be empty. */
     readonly traceback: readonly string[],
     options?: ErrorOptions,
   ) {
@@ -153,7 +153,7 @@ export class NotebookFailed extends PatchwiseError {
   }
 }
 
-/** One thing wrong with a config: the key as a dotted path, what it takes, what came. */
+/** One problem of a config: the key as a dotted path, the expected and the received value. */
 export interface ConfigProblem {
   readonly key: string;
   readonly expected: string;
@@ -161,11 +161,11 @@ export interface ConfigProblem {
   readonly allowed?: readonly unknown[];
 }
 
-/** A training config cannot be used; `problems` lists everything that is wrong with it, not the first thing alone. */
+/** A training config cannot be used. `problems` lists everything that is wrong with it. */
 export class InvalidConfig extends PatchwiseError {
   readonly tag = 'InvalidConfig';
 
-  /** @param where stands before every key: the file, where it is known */
+  /** @param where text before every key, such as the file */
   constructor(
     readonly problems: readonly ConfigProblem[],
     where = 'setting ',
@@ -174,10 +174,10 @@ export class InvalidConfig extends PatchwiseError {
   }
 }
 
-/** Above this a list of all that is allowed hides the word that was meant. */
+/** A longer list of allowed values would hide the suggestion. */
 const FEW = 12;
 
-/** What was expected, what came, and which of the allowed values was probably meant. */
+/** The expected and the received value, and the allowed value that the user probably meant. */
 function mismatch({ expected, received, allowed = [] }: Omit<ConfigProblem, 'key'>): string {
   const names = allowed.map(String);
   const meant = typeof received === 'string' ? nearest(received, names) : undefined;

@@ -2,8 +2,8 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder and those above it. Not by mkdir's `recursive`: Node 20 never returns where the parent is there and
- * nothing can be made in it, as in /proc or in a working folder that somebody removed. Throws the system's error.
+ * Makes a folder and its parents. mkdir's `recursive` never returns in Node 20 if the parent exists and cannot hold a new
+ * folder, as in /proc or in a removed working folder. Throws the system's error.
  */
 export function makeFolder(path: string): void {
   if (isFolder(path)) return;
@@ -12,7 +12,7 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    if (!isFolder(path)) throw error; // else somebody else has made it
+    if (!isFolder(path)) throw error; // else another process made it
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The folder that holds this package's package.json, whether this file runs from `src` or from `dist/src`. */
+/** The folder with this package's package.json, whether this file runs from `src` or from `dist/src`. */
 export function packageRoot(): string {
   let folder = __dirname;
   while (!existsSync(join(folder, 'package.json'))) {
@@ -12,15 +12,15 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** The compiled form of a source file, for what can only start compiled: worker threads and child processes. */
+/** The path of a compiled file. Worker threads and child processes can only run compiled files. */
 export function compiledFile(...path: readonly string[]): string {
   return join(packageRoot(), 'dist', ...path);
 }
 
 /**
- * The arguments with which Node runs a compiled file in a process of its own. SIGUSR1 makes Node open a debugger port,
- * until the program listens to that signal. Any user of the machine can run code through the port, so it gets an
- * address that no machine has (RFC 5737), and Node cannot open it.
+ * The arguments with which Node runs a compiled file in a new process. Until the program listens to SIGUSR1, that signal
+ * makes Node open a debugger port, through which any user of the machine can run code. So the port gets an address that no
+ * machine has (RFC 5737), and Node cannot open it.
  */
 export function nodeArguments(file: string, ...args: readonly string[]): string[] {
   const isWanted = /--inspect(?!-p)/.test(process.env.NODE_OPTIONS ?? '');

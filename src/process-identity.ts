@@ -5,24 +5,24 @@ import { hostname } from 'node:os';
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** When it started, in the words of the operating system: clock ticks after boot on Linux, a date elsewhere. */
+  /** When it started: clock ticks since boot on Linux, a date elsewhere. */
   readonly started: string;
 }
 
-/** The identity of a living process; undefined if there is none with this pid. A zombie counts as dead. */
+/** The identity of a living process; undefined if no process has this pid. A zombie counts as dead. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const started = process.platform === 'linux' ? startFromProc(pid) : startFromPs(pid);
   return started === undefined ? undefined : { pid, started };
 }
 
-/** True while that very process lives, false once its pid is free or somebody else's. */
+/** True while this process lives, false once its pid is free or belongs to another process. */
 export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.started === identity.started;
 }
 
 /**
- * Signals that very process, or with `group` everything in the process group that it leads. Of the first process of a
- * container it signals that process alone: -1 stands for every process.
+ * Signals this process, or with `group` its whole process group. For the first process of a container it always signals
+ * the process only, because -1 stands for every process.
  */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, group = false): boolean {
   if (!isAlive(identity)) return false;
@@ -34,8 +34,8 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
 }
 
 /**
- * Where process ids mean the same: this machine since it was booted, and in it this container. Names of hosts do not
- * tell: containers share that of their machine, and a laptop changes its own.
+ * Identifies the machine, its boot and the container, within which a process id is unique. Host names do not: containers
+ * share their machine's, and a laptop changes its own.
  */
 export function thisMachine(): string {
   try {

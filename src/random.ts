@@ -1,6 +1,6 @@
 /**
- * Counter-based random numbers: the n-th number of a stream is a pure function of (seed, stream, n), so a resumed
- * run or another number of ranks draws the same numbers without a state to save. The mixer is splitmix64's
+ * Counter-based random numbers: the n-th number of a stream is a pure function of (seed, stream, n). So a resumed run or
+ * another number of ranks draws the same numbers without saved state. The mixer is splitmix64's
  * finaliser on 32-bit halves (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014),
  * as in murmur3's fmix32.
  */
@@ -8,7 +8,7 @@ export class Random {
   private counter = 0;
   private readonly key: number;
 
-  /** `stream` names what the numbers are for, so that two uses of one seed do not share numbers. */
+  /** `stream` names the purpose of the numbers, so that two uses of one seed get different numbers. */
   constructor(seed: number, ...stream: readonly (string | number)[]) {
     let key = mix(seed >>> 0, Math.floor(seed / 2 ** 32));
     for (const part of stream) {

@@ -1,4 +1,4 @@
-/** The word nearest to a misspelt one, if it is near enough to be meant: at most a third of its letters differ. */
+/** The word nearest to a misspelt one; undefined if more than a third of its letters differ. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const allowed = Math.max(1, Math.floor(word.length / 3));
   let best: string | undefined;
@@ -10,7 +10,7 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return best;
 }
 
-/** Letters to insert, delete, replace or swap with their neighbour, to make one word of another (Damerau, 1964). */
+/** Number of letters to insert, delete, replace or swap to turn one word into another (Damerau, 1964). */
 function editDistance(from: string, to: string): number {
   const rows = [Array.from({ length: to.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= from.length; i++) {

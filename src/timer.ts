@@ -1,10 +1,10 @@
-/** setTimeout takes at most 24.8 days, and takes more for nothing at all. */
+/** Milliseconds of one wait. setTimeout waits at most 24.8 days; for longer times it calls back at once. */
 const slice = 1000;
 
 /**
- * Calls back after so many seconds, however many. Only time in which this process runs counts, in slices of a second: a
- * laptop that slept or a virtual machine that was paused loses one slice, and a clock that was set changes nothing.
- * Returns what calls it off.
+ * Calls back after a number of seconds without a limit. It counts only time in which this process runs, in slices of a
+ * second. Sleep of the laptop or a pause of the virtual machine costs one slice, and changing the clock has no effect.
+ * Returns a function that cancels the call.
  */
 export function afterSeconds(seconds: number, action: () => void): () => void {
   let left = seconds * 1000;
