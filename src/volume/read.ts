@@ -214,7 +214,7 @@ function volumeIndex(path: string, header: NiftiHeader, index: number | undefine
   if (index === undefined && volumes === 1) return 0;
   if (index !== undefined && Number.isInteger(index) && index >= 0 && index < volumes) return index;
   const axes = [...header.shape, ...header.series].join(' x ');
-  throw new InvalidArgument('index', `0 to ${volumes - 1}, for ${path} is ${axes}`, index);
+  throw new InvalidArgument('index', `0 to ${volumes - 1}, because ${path} is ${axes}`, index);
 }
 
 /** V8's error for a length above the limit of arrays. */
