@@ -16,6 +16,7 @@ const patience = { looks: 20, looksAtEmpty: 5, betweenMs: 100 };
 export async function lockStore(output: string): Promise<() => void> {
   const path = join(output, '.lock');
   const mine = `${hostname()} ${process.pid} ${identify(process.pid)?.started}`;
+  let looksAtEmpty = 0;
   for (let look = 1; ; look++) {
     try {
       writeFileSync(path, mine, { flag: 'wx' });
@@ -27,8 +28,9 @@ export async function lockStore(output: string): Promise<() => void> {
       if (code !== 'EEXIST') throw placeError('output', output, withPath(error, path));
     }
     const holder = read(path);
-    const empty = holder === '' && look < patience.looksAtEmpty;
-    if (!empty && !isHeld(holder)) removeStale(path, holder);
+    looksAtEmpty = holder === '' ? looksAtEmpty + 1 : 0;
+    const mayBeNew = holder === '' && looksAtEmpty < patience.looksAtEmpty;
+    if (!mayBeNew && !isHeld(holder)) removeStale(path, holder);
     else if (look >= patience.looks || holder === mine) {
       const expected = `a folder that nobody else prepares (if ${holder} has ended, remove ${path})`;
       throw new InvalidArgument('output', expected, output);

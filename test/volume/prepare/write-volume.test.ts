@@ -81,7 +81,7 @@ describe('a volume that comes in slabs', () => {
     ]);
     expect(dataset.volumes[1]).toMatchObject({ patient: 'PAT007', source: 'PAT007_a.nii.gz' });
     const moved = writeDatasetVolume(dir, place, slabs(), { source: path, name: 'out2', split: 'test' });
-    await expect(moved).rejects.toThrow(/train, where patient PAT007 is/);
+    await expect(moved).rejects.toThrow(/train, the side of patient PAT007/);
     expect((await dataset.volumes[1]!.read()).data).toEqual(data);
     await dataset.close();
     const [prepared, added] = JSON.parse(readFileSync(join(dir, 'dataset.json'), 'utf8')).volumes;
