@@ -138,7 +138,9 @@ describe('files past 4 GiB', () => {
     const volume = await readVolume(path, { index: 1023 });
     expect(volume.data.every((value, n) => value === n % 1000)).toBe(true);
     expect((await readVolume(path, { index: 512 })).data.every((value) => value === 0)).toBe(true);
-    await expect(readVolume(path)).rejects.toThrow(new RegExp(`index: expected 0 to 1023, because ${path} is `));
+    await expect(readVolume(path)).rejects.toThrow(
+      new RegExp(`index: expected 0 to 1023, because ${path} is `),
+    );
   });
 });
 
