@@ -5,7 +5,7 @@ import type { Collective } from '../collective/collective';
 import type { PatchSet } from '../data/patch-set';
 import type { Share } from '../data/sampler';
 import type { RunConfig } from '../settings/config';
-import { type Measured, type RankMeasure, rankMeasures, type StepPart } from '../settings/measures';
+import { type MeasuredIn, type RankMeasure, rankMeasures, type StepPart } from '../settings/measures';
 import { GradientBuckets } from './buckets';
 import { Columns } from './columns';
 import type { Learner } from './learner';
@@ -77,7 +77,7 @@ export async function trainStep(
     usage: usage(counts),
     ...update,
     ...ranks.measured(),
-  } satisfies Measured;
+  } satisfies MeasuredIn<'train'>;
   /** `spent`: where this rank's time went. `stop` and `save`: whether any rank was asked for it. */
   return { measured, diverged, spent: clock.spent, stop: asked[0]! > 0, save: asked[1]! > 0 };
 }

@@ -8,7 +8,7 @@ import { clip } from '../../volume/intensity';
 import type { Collective } from '../collective/collective';
 import type { OwnVoxels, PatchSet } from '../data/patch-set';
 import type { RunConfig } from '../settings/config';
-import type { Measured } from '../settings/measures';
+import type { MeasuredIn } from '../settings/measures';
 import { Columns } from './columns';
 
 /**
@@ -73,7 +73,7 @@ export async function validate(
     perplexity: perplexity(counts),
     usage: usage(counts),
     patches: patches.length,
-  } satisfies Measured;
+  } satisfies MeasuredIn<'validation'>;
 }
 
 /** What is gathered of each patch: its place among the chosen, its own voxels, means over them, SSIM over windows. */

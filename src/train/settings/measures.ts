@@ -184,6 +184,12 @@ type ValueOf<Entry> = Entry extends { byRank: true }
 /** What is measured at one step. */
 export type Measured = { readonly [Name in MeasureName]?: ValueOf<Table[Name]> };
 
+/** What is measured in one split, which has no measure of the other. */
+export type MeasuredIn<Split extends 'train' | 'validation'> = Omit<
+  Measured,
+  Exclude<NamesWith<{ split: string }>, NamesWith<{ split: Split }>>
+>;
+
 /** A measure of the validation that checkpoints can be ranked by. */
 export type BestMetric = NamesWith<{ better: string }>;
 export type LossName = NamesWith<{ loss: string }>;
