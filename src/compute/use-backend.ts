@@ -113,7 +113,7 @@ function whyIdle(name: BackendName, failures: readonly string[]): string {
     : `libtorch, which uses them, is not built. Run \`${buildCommand('libtorch')}\``;
 }
 
-/** Who asks for a GPU by name never gets a CPU. @throws UnavailableBackend */
+/** @throws UnavailableBackend where a GPU is asked for by name and the backend computes on the CPU */
 function requireGpu(name: BackendName, device: string): void {
   const gpu = askedGpu();
   if (gpu === undefined || device !== 'CPU') return;
@@ -121,7 +121,7 @@ function requireGpu(name: BackendName, device: string): void {
   throw new UnavailableBackend(name, why, cureOfGpu);
 }
 
-/** What a run and `doctor` say of a backend that nobody named, with the command for a faster one. */
+/** The reason that runs and `doctor` give for a backend that nobody named, with the command for a faster one. */
 function whyTaken(name: BackendName, failures: readonly string[]): string {
   const faster = BUILT.libtorch() ? '' : ` (libtorch is not built: \`${buildCommand('libtorch')}\`)`;
   const place = name === 'libtorch' ? 'the fastest backend' : `the fastest that is here${faster}`;

@@ -35,7 +35,7 @@ export function drawRows(
   return drawn;
 }
 
-/** How many latents chose each code, and their sums. Sums are made in doubles: a split over ranks rounds almost alike. */
+/** How many latents chose each code, and their sums, in doubles so that any split over ranks rounds almost alike. */
 export function sumsByCode(
   latents: Float32Array,
   codes: Int32Array,
@@ -48,7 +48,7 @@ export function sumsByCode(
   return { counts, sums: new Float32Array(sums) };
 }
 
-/** The loops by themselves: V8 leaves what it compiled of a loop wherever the code after it is new to it, every time. */
+/** A function of its own: in a longer one V8 leaves a compiled loop for the interpreter at code it has not run before. */
 function addByCode(latents: Float32Array, codes: Int32Array, counts: Float32Array, sums: Float64Array): void {
   const width = sums.length / counts.length;
   for (let row = 0; row < codes.length; row++) {

@@ -11,7 +11,7 @@ type Computes<Arguments extends readonly unknown[]> = (...args: Arguments) => vo
 type ConvolutionPlan = [transposed: boolean, stride: Shape, before: Shape, after: Shape];
 
 export interface NativeMemory {
-  /** Bytes of tensors on the device, of all threads of the process. On GPUs from libtorch 2.9 on; before, of the CPU's. */
+  /** Bytes of tensors on the device, of all threads of the process; before libtorch 2.9 those on the CPU. */
   readonly live: number;
   /** The most there were. */
   readonly peak: number;
@@ -31,7 +31,7 @@ export interface Addon {
   releaseCache(): void;
   /** The most bytes of tensors on the CPU; at first all that the machine has. More is an OutOfMemory. */
   limitMemory(bytes: number): void;
-  /** False: ATen's kernels alone, as on devices that our own loops are not written for. */
+  /** False: ATen's kernels only, as on devices that our own loops do not support. */
   ownLoops(on: boolean): void;
   /** Whether activations of convolutions and norms are stored as bfloat16. Tensors are float32 to JavaScript either way. */
   halfStorage(on: boolean): void;
@@ -152,7 +152,7 @@ function guarded(call: (...args: unknown[]) => unknown): (...args: unknown[]) =>
   };
 }
 
-/** Bytes asked for and bytes in all, from what CUDA's allocator says; it has no other way to tell them. */
+/** Bytes asked for and bytes in all, read from the message of CUDA's allocator, which is their only source. */
 export function figuresIn(message: string): { bytes?: number; limit?: number } {
   const size = (pattern: RegExp): number | undefined => {
     const [, amount, unit] = pattern.exec(message) ?? [];

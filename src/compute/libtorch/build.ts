@@ -1,4 +1,4 @@
-/** Builds the native part of the libtorch backend with the system's compiler. Nothing of it happens at install. */
+/** Builds the native part of the libtorch backend with the system's compiler, when asked to and never at install. */
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { addonPath, type BuildRecord, buildKey, nativeSources } from './built';
 import { findLibtorch, type Libtorch } from './locate';
 import type { SelfTest } from './self-test';
 
-/** Reading libtorch's headers takes longer than compiling what follows them, so the sources share them in units. */
+/** Reading libtorch's headers takes longer than compiling our sources, so several sources are compiled as one unit. */
 const UNITS = 2;
 
 export interface BuildOptions extends LongCall {
@@ -33,7 +33,7 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
   const { signal, onProgress } = options;
   const started = performance.now();
   const [libtorch, compiler] = [await findLibtorch(options.libtorch), await findCompiler('libtorch')];
-  // Compilers know this machine's processor by a name that is no processor's.
+  // `native` is a compiler's name for this machine's processor.
   const march = options.march === 'native' ? undefined : options.march;
   const flags = compilerFlags(libtorch, march);
   const folder = buildFolder('libtorch');

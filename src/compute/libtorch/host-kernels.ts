@@ -1,6 +1,6 @@
 /**
- * tfjs's kernels that libtorch's side does not have, in JavaScript on the host, by tfjs's own cpu backend: slow, and
- * better than none for the odd image, pooling or string operation of a notebook. Nothing that trains comes here.
+ * tfjs's kernels that libtorch's side lacks, run by tfjs's own cpu backend in JavaScript on the host: slow, but enough for
+ * the odd image, pooling or string operation of a notebook. Training uses none of them.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { isOurs } from '../contract/registry';
@@ -12,7 +12,7 @@ interface HostBackend extends tf.KernelBackend {
   makeTensorInfo(shape: number[], dtype: tf.DataType, values: tf.BackendValues): tf.TensorInfo;
 }
 
-/** Kernels of complex numbers, which libtorch's side has no type for. */
+/** Kernels of complex numbers, for which libtorch's side has no type. */
 const COMPLEX = ['Complex', 'ComplexAbs', 'FFT', 'IFFT', 'Imag', 'Real'];
 
 /** Kernels on the host by their names, those of complex numbers left out. */

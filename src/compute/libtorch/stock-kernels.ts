@@ -1,7 +1,6 @@
 /**
- * tfjs's own kernels on libtorch: those that models, losses and optimisers are written with, and their near kin.
- * Convolution, pooling, images, sparse and string kernels are not here: the ops of this project replace the first,
- * and nothing that trains asks for the others (`host-kernels.ts` has them).
+ * tfjs's own kernels on libtorch: those that models, losses and optimisers use, and similar ones. Our own ops replace
+ * convolution. Training needs no kernels for pooling, images, sparse tensors or strings: `host-kernels.ts` has them.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { loadHostKernels } from './host-kernels';
@@ -223,7 +222,7 @@ function shapes(tensors: LibtorchTensors, host: ReadonlyMap<string, Run>): Recor
     },
     Range(_inputs, { start, stop, step, dtype }) {
       const [from, to] = [start as number, stop as number];
-      // As tfjs has it: down by one where the step was left out, nothing where it points the other way.
+      // As in tfjs: without a step it counts down by one, and a step in the wrong direction gives nothing.
       const by = to < from && step === 1 ? -1 : (step as number);
       const count = Math.max(0, Math.ceil((to - from) / by));
       const values = dtype === 'int32' ? new Int32Array(count) : new Float32Array(count);
@@ -250,7 +249,7 @@ function reductions(tensors: LibtorchTensors): Record<string, Run> {
       return tensors.made();
     };
     kernels[name] = ({ x }, { axis, reductionIndices, keepDims }) => {
-      // tfjs names the axes of Max alone in another way.
+      // tfjs has another name for the axes of Max only.
       const axes = tf.util.parseAxisParam((axis ?? reductionIndices ?? null) as number[], x!.shape);
       return name.startsWith('Arg')
         ? withComparable(tensors, x!, name, (y) => reduce(y, axes, false))
@@ -260,7 +259,7 @@ function reductions(tensors: LibtorchTensors): Record<string, Run> {
   return kernels;
 }
 
-/** Gives ArgMax and ArgMin what they can compare: no bool, and no NaN, which torch takes for the largest. */
+/** Runs ArgMax or ArgMin without bools, which torch cannot compare, and without NaN, which torch takes for the largest. */
 function withComparable(
   tensors: LibtorchTensors,
   x: tf.TensorInfo,

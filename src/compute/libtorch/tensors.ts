@@ -36,9 +36,8 @@ export class LibtorchTensors extends tf.KernelBackend {
   private alive = 0;
   private reclaimed = 0;
   /**
-   * A net under tensors that nobody disposed of and nobody can reach any more: their memory returns when V8 collects
-   * them, which it does late, as it does not see how large they are. `tf.memory()` goes on counting them in
-   * `numTensors`; `reclaimed` says how many there were.
+   * Frees tensors that were never disposed of and cannot be reached any more, when V8 collects them. V8 does so late, as
+   * it does not know how large they are. `tf.memory()` still counts them in `numTensors`; `reclaimed` is their number.
    */
   private readonly forgotten = new FinalizationRegistry<Handle>((handle) => {
     this.addon.free(handle);

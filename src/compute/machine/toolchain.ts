@@ -1,4 +1,4 @@
-/** What building a native backend takes of this machine: a C++ compiler, Node-API's headers, a Python to ask. */
+/** What a native backend is built with: a C++ compiler, Node-API's headers, and a Python that knows its packages. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ export async function findCompiler(backend: NativeBackend): Promise<string> {
   );
 }
 
-/** The folder of node_api.h, whose functions are the same in every Node since it was frozen. */
+/** The folder of node_api.h, whose functions are the same in every version of Node. */
 export function nodeApiHeaders(): string {
   return (require('node-api-headers') as { include_dir: string }).include_dir;
 }

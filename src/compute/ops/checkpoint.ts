@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { record } from './tape';
 
 /**
- * f(x), of which only x and the weights are kept for the gradients: the backward pass computes f anew. One forward pass
- * more for the memory of all that f would have kept.
+ * f(x), of which only x and the weights are kept: the backward pass computes f again. It costs another forward pass of f
+ * and saves the memory of all that f would have kept.
  *
  * @param weights every variable that f uses and gradients are wanted of
  */
@@ -18,7 +18,7 @@ export function checkpoint<T extends tf.Tensor>(
     return {
       value: f(inputs[0] as T),
       gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
-        // The outermost step frees what it saved, this one its own.
+        // This step frees what it saved itself; the outermost step frees the rest.
         const { outputs, backward } = record(() => [f(saved as T)], [saved!, ...weights]);
         const gradients = backward([dy]);
         tf.dispose([...outputs]);

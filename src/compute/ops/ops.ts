@@ -121,8 +121,8 @@ export function normWithStatistics(
 }
 
 /**
- * `conv3d` of `groupNorm` with SiLU. Of what is as large as x it keeps x alone for the gradient and computes the norm
- * anew there from its statistics: one pass over memory.
+ * `conv3d` of `groupNorm` with SiLU. For the gradient it keeps only x and the norm's statistics; the backward pass
+ * computes the norm again from them, in one pass over memory.
  *
  * @param w [kd, kh, kw, channels, out]
  * @param bias [out]
@@ -196,8 +196,8 @@ export function residual<T extends tf.Tensor>(a: T, b: T): T {
 }
 
 /**
- * The nearest code of every latent by Euclidean distance, without the [m, k] matrix of distances; the lower code
- * where two are as near. No gradient flows through it.
+ * The nearest code of every latent by Euclidean distance, without the [m, k] matrix of distances; the lowest of
+ * those equally near. No gradient flows through it.
  *
  * @param z [m, d]
  * @param codebook [k, d]

@@ -1,8 +1,8 @@
 /**
  * TensorFlow as a backend: tfjs-node's kernels, built against a TensorFlow of this machine, and ours composed on top.
  *
- * Threads: TensorFlow's belong to the process; how many is told it before it is loaded. GPUs: tfjs-node computes on
- * one, so each rank is shown its own alone.
+ * Threads: TensorFlow's belong to the process; their number is set before it is loaded. GPUs: tfjs-node computes on one,
+ * so each rank sees its own only.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -54,7 +54,7 @@ interface Loader {
   load(path: string): string;
 }
 
-/** What TensorFlow reads of its environment when it starts; what is set already stays. */
+/** Environment variables that TensorFlow reads when it starts; those that are set already stay. */
 function settings(threads: number): Record<string, string> {
   const { env } = process;
   const wanted: Record<string, string> = {
@@ -71,14 +71,14 @@ function settings(threads: number): Record<string, string> {
   return { ...Object.fromEntries(unset), CUDA_VISIBLE_DEVICES: shown ?? '-1' };
 }
 
-/** Functions that tfjs-node calls: Node 22 warns at each, Node 23 has them no more. */
+/** Functions that tfjs-node calls. Node 22 warns at each call, and Node 23 has removed them. */
 function giveBackUtilities(): void {
   const util = createRequire(__filename)('node:util') as Record<string, unknown>;
   util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
   util.isArray = Array.isArray;
 }
 
-/** TensorFlow's Round gives zeros for int32, where there is nothing to round. */
+/** TensorFlow's Round gives zeros for int32; ours gives the numbers themselves. */
 function keepWholeNumbersWhenRounding(): void {
   const stock = tf.getKernel('Round', 'tensorflow')!;
   tf.unregisterKernel('Round', 'tensorflow');

@@ -29,7 +29,7 @@ export function bindingPath(folder: string = buildFolder('tensorflow')): string 
   return join(folder, 'tfjs_binding.node');
 }
 
-/** The addon that loads TensorFlow without its talk. */
+/** The addon that loads TensorFlow and catches what it prints meanwhile. */
 export function loaderPath(folder: string): string {
   return join(folder, 'load.node');
 }

@@ -70,7 +70,7 @@ export class SharedWasm {
     return made;
   }
 
-  /** The same kernels; where one fails, what it had made is freed. */
+  /** The same kernels, but one that fails frees what it had made. */
   freeing<K extends object>(kernels: K): K {
     const guard =
       (run: (...args: unknown[]) => unknown) =>
@@ -86,7 +86,7 @@ export class SharedWasm {
     return Object.fromEntries(Object.entries(kernels).map(([name, run]) => [name, guard(run)])) as K;
   }
 
-  /** A view that is good until something is allocated. */
+  /** A view that is valid until something is allocated. */
   floats(address: number, count: number): Float32Array {
     return new Float32Array(this.memory.buffer, address, count);
   }
@@ -118,11 +118,11 @@ export class SharedWasm {
 }
 
 /**
- * Makes lack of memory an error, for tfjs's own kernels too: they take the address 0 that the allocator answers with for
- * memory, and write over what is there. A size of 2^32 bytes and more would reach the allocator as its remainder.
+ * Makes lack of memory an error, for tfjs's own kernels too. The allocator returns the address 0 where it has no memory,
+ * and they would write there. It sees only the low 32 bits of a size, so larger sizes are refused before.
  */
 function refuseWhatDoesNotFit(module: TfjsModule): void {
-  // At its first call the compiled module puts the real function in the place of this one.
+  // The first call of `_malloc` and `_free` replaces each by the compiled function.
   module._free(module._malloc(1));
   const allocate = module._malloc;
   module._malloc = (bytes) => {

@@ -60,7 +60,7 @@ export function axisWalk(c: Convolution, axis: 0 | 1, direction: Direction): Axi
   const taps = gathered ? [range(a.kernel)] : range(a.stride).map((r) => spreadTaps(a, r));
   const slots = taps[0]!.length;
   const forward = direction === 'forward';
-  // Nobody wants the gradient of a zero border.
+  // The gradient of a zero border is not needed.
   const lattice = range(forward ? a.output : a.padded).filter((at) => forward || a.inside(at) >= 0);
   const positions = lattice.length;
   const shift = c.transposed === forward && c.transposed ? a.kernel - 1 : 0;

@@ -93,7 +93,7 @@ export function forecastReconstruction(
   for (const part of [layers.slice(0, codes + 1), layers.slice(codes + 1)]) {
     const before = ledger.live;
     const width = precision === 'bf16' ? 2 : FLOAT32;
-    // Blocks keep nothing of their own where nothing goes backwards.
+    // Without a backward pass blocks keep nothing of their own.
     new GeneratorPass(ledger, part, { habits: habits[device], checkpointing: 'blocks', width }).forward();
     ledger.give(ledger.live - before);
   }

@@ -5,8 +5,8 @@ import type { Activation } from './ledger';
 
 /**
  * Floating-point operations of a training step of the generator on `batch` patches [x, y, z]: its convolutions, forward
- * and for both gradients, a multiplication and an addition each. What checkpointing computes anew is not counted, so
- * that a rate of them says how soon a step is done, nor are norms, codes and the optimiser.
+ * and for both gradients, a multiplication and an addition each. Not counted are norms, codes, the optimiser, and what
+ * checkpointing computes again, so that operations per second compare how long steps take.
  */
 export function stepWork(config: ModelConfig, patch: Vec3, batch = 1): number {
   const layers = generatorLayers(config, patch, batch, 'float32');
@@ -15,7 +15,7 @@ export function stepWork(config: ModelConfig, patch: Vec3, batch = 1): number {
     if (layer.kind === 'block') return 2 * 27 * layer.x.channels ** 2 * voxels(layer.x);
     return 0;
   });
-  // Nobody asks for the patch's gradient.
+  // The patch's own gradient is not computed.
   return 2 * (3 * forward.reduce((sum, n) => sum + n) - forward[0]!);
 }
 
