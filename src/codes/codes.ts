@@ -13,7 +13,7 @@ export interface CodesGeometry {
   /** Voxel index to world mm, 16 numbers, row-major. */
   readonly affine: readonly number[];
   readonly source?: string;
-  /** What was cut into patches, where that is a resampled view of the volume. */
+  /** What was cut into patches, if that was a resampled view of the volume. */
   readonly seen?: { readonly shape: Vec3; readonly spacing: Vec3; readonly affine: readonly number[] };
 }
 
@@ -21,7 +21,7 @@ export interface CodesGeometry {
 export interface CodesModel {
   /** The checkpoint's folder when the codes were made. */
   readonly checkpoint: string;
-  /** Of its `model.safetensors`: tells whether another checkpoint is the same. */
+  /** Of its `model.safetensors`: another checkpoint with this hash is the same model. */
   readonly sha256: string;
   /** Which of its weights: as trained, or their moving average. */
   readonly use: WeightsName;
@@ -33,18 +33,18 @@ export interface CodesModel {
 }
 
 export interface CodesInit {
-  /** [patches, codebooks, z, y, x], x fastest: which of its codebook's codes each latent has, in [0, codes). */
+  /** [patches, codebooks, z, y, x], x fastest: each latent's code in its codebook, in [0, codes). */
   readonly data: Uint8Array | Uint16Array | Uint32Array;
   readonly patch: Vec3;
   readonly stride: Vec3;
   readonly geometry: CodesGeometry;
   readonly intensity: Intensity;
   readonly model: CodesModel;
-  /** [patches, z, y, x, codeDim], where they were asked for. */
+  /** [patches, z, y, x, codeDim], if they were asked for. */
   readonly latents?: Float32Array;
 }
 
-/** A volume as a model's codes, patch by patch: what the decoder needs to give the reconstruction. */
+/** A volume as a model's codes, patch by patch: all that the decoder needs to make the reconstruction. */
 export class Codes implements CodesInit {
   readonly data: Uint8Array | Uint16Array | Uint32Array;
   readonly patch: Vec3;
@@ -57,7 +57,7 @@ export class Codes implements CodesInit {
   /** Codes of a patch along [x, y, z]. */
   readonly patchCodes: Vec3;
 
-  /** @throws InvalidArgument where the number of codes, or a code, does not fit */
+  /** @throws InvalidArgument if the number of codes or a code does not fit */
   constructor(init: CodesInit) {
     this.data = init.data;
     this.patch = init.patch;
@@ -126,13 +126,13 @@ export class Codes implements CodesInit {
   }
 }
 
-/** An array for so many of the codes [0, codes): the smallest type that holds them. */
+/** An array of `length` codes in [0, codes), of the smallest type that holds them. */
 export function codesArray(length: number, codes: number): Uint8Array | Uint16Array | Uint32Array {
   if (codes <= 2 ** 8) return new Uint8Array(length);
   return codes <= 2 ** 16 ? new Uint16Array(length) : new Uint32Array(length);
 }
 
-/** Puts a patch's codes, as the model numbers and orders them, where `ofPatch` finds them. */
+/** Writes a patch's codes, as the model numbers and orders them, to where `ofPatch` reads them. */
 export function putPatch(
   data: Uint8Array | Uint16Array | Uint32Array,
   index: number,

@@ -27,7 +27,7 @@ export interface EncodedRow {
 }
 
 export interface EncodedCohort {
-  /** The model that all volumes went through. */
+  /** The model that encoded all volumes. */
   readonly checkpoint: ChosenCheckpoint;
   readonly rows: readonly EncodedRow[];
   /** Of the codes of all volumes together. */
@@ -38,11 +38,10 @@ export interface EncodedCohort {
 }
 
 /**
- * Encodes NIfTI files, folders of them or a dataset, one volume in memory at a time, into `<name>.npz` files of a
- * folder. A file that cannot be read is left out with its reason; a dataset's volumes that a model made are not
- * looked at.
+ * Encodes NIfTI files, folders of them or a dataset to `<name>.npz` files in a folder, one volume in memory at a time. A
+ * file that cannot be read is left out with its reason. Volumes of a dataset that a model made are skipped.
  *
- * @throws InvalidArgument where there is nothing to encode; errors of `encode`
+ * @throws InvalidArgument if there is nothing to encode; errors of `encode`
  */
 export async function encodeFiles(
   model: ModelSource,

@@ -18,7 +18,7 @@ export interface EncodedPatch {
   readonly index: number;
   /** [z, y, x, codebooks], codebook b's numbers from b * codes on. */
   readonly codes: Float32Array;
-  /** [z, y, x, codeDim] where they were asked for. */
+  /** [z, y, x, codeDim], if they were asked for. */
   readonly latents?: Float32Array;
 }
 

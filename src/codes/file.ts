@@ -5,7 +5,7 @@ import { patchStart } from '../patch/grid';
 import { Codes, type CodesInit, codesArray } from './codes';
 import { type NpyArray, packNpz, unpackNpz } from './npz';
 
-/** What `meta` holds, as JSON in UTF-8. */
+/** The content of `meta`, JSON in UTF-8. */
 type Meta = Omit<CodesInit, 'data' | 'latents'> & { readonly format: typeof FORMAT };
 
 const FORMAT = 'patchwise codes 1';
@@ -15,7 +15,7 @@ const FORMAT = 'patchwise codes 1';
  * - `codes` [patches, codebooks, z, y, x], uint8, uint16 or uint32: numbers in [0, codes)
  * - `starts` [patches, 3], float64: first voxel [x, y, z] of each patch
  * - `meta`: JSON as bytes, `json.loads(bytes(f['meta']))`: geometry, intensity, patch, stride, model
- * - `latents` [patches, z, y, x, codeDim], float32, where there are
+ * - `latents` [patches, z, y, x, codeDim], float32, if the codes have them
  */
 export async function writeCodes(path: string, codes: Codes): Promise<{ readonly bytes: number }> {
   const { patch, stride, geometry, intensity, model, grid, data, latents } = codes;
@@ -37,7 +37,7 @@ export async function writeCodes(path: string, codes: Codes): Promise<{ readonly
   return { bytes: bytes.length };
 }
 
-/** Reads codes, of ours or as a Python program has saved them again. @throws UnreadableFile */
+/** Reads codes, as `writeCodes` wrote them or as a Python program saved them again. @throws UnreadableFile */
 export async function readCodes(path: string): Promise<Codes> {
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw new UnreadableFile(path, 'codes as .npz', 'nothing that can be read', { cause });

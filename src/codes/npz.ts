@@ -22,7 +22,7 @@ const types = {
   '<f8': Float64Array,
 } as const;
 
-/** Integers that Python code makes by default; read as uint32. */
+/** Integer types that Python code often saves; read as uint32. */
 const wide = { '<i8': 8, '<u8': 8, '<i4': 4, '<i2': 2 } as const;
 
 /** The bytes of an .npz with these arrays, compressed. */
@@ -35,7 +35,7 @@ export async function packNpz(arrays: ReadonlyMap<string, NpyArray>): Promise<Bu
     const packed = (await promisify(deflateRaw)(content, { level: 9 })) as Buffer;
     const file = Buffer.from(`${name}.npy`);
     const sizes = Buffer.alloc(16);
-    // Deflated; the time is zip's first, so that equal arrays make equal files.
+    // The time is zip's earliest, so that equal arrays make equal files.
     sizes.writeUInt16LE(0x21, 2);
     sizes.writeUInt32LE(crc32(content), 4);
     sizes.writeUInt32LE(packed.length, 8);

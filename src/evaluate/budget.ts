@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
 import { checkShape, type Size, voxelCount } from '../volume/vec3';
 
-/** What two trainings are given equally: optimiser steps, voxels seen, or wall time. */
+/** What two trainings have equal amounts of: optimiser steps, voxels seen, or wall time. */
 export type Budget = 'steps' | 'voxels' | 'time';
 
 export const budgets: readonly Budget[] = ['steps', 'voxels', 'time'];
@@ -25,7 +25,7 @@ export function voxelsPerStep({ patch, batch = 1, ranks = 1, accumulate = 1 }: S
 }
 
 /**
- * The steps that give a training the same budget as another one of `steps` steps has; at least 1.
+ * The steps that give one training the budget of another; at least 1.
  *
  * ```ts
  * pw.equalSteps('voxels', { patch: [32, 32, 16], ranks: 4, steps: 300 }, { patch: [32, 32, 8] });   // 2,400

@@ -11,7 +11,7 @@ export interface CohortFile {
   read(): Promise<Volume>;
 }
 
-/** A volume of a cohort, and how far the work on it is as progress of the whole cohort. */
+/** A volume of a cohort, with a callback that turns its progress into the cohort's. */
 export interface CohortVolume<T extends CohortFile> {
   readonly source: T;
   readonly volume: Volume;

@@ -30,15 +30,15 @@ import { type PairedDifference, pairedDifference } from './paired';
 import { type Measured, notesOnPatients, notesOnSeen, seenBy } from './seen';
 import { type TrainingFigures, trainingFigures } from './training-figures';
 
-/** Runs to compare: a list, or each with a name of one's own. */
+/** Runs to compare: a list, or runs by names of your own. */
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
 export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
   /** NIfTI files, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
-   * Which checkpoint of each run; default as `chooseCheckpoint`, but `last` where any run's best was chosen by the very
-   * volumes that are measured.
+   * Which checkpoint of each run; default: what `chooseCheckpoint` gives, but `last` if the measured volumes chose any
+   * run's best.
    */
   readonly checkpoint?: 'last' | 'best';
   /** Distance of neighbouring patches in voxels, the same for all runs. */
@@ -57,20 +57,20 @@ export interface RunRow extends ComparisonRow {
   readonly patient: string;
 }
 
-/** How much more the first run has than another, of one metric. */
+/** How much higher the first run's values of a metric are than another's. */
 export interface RunDifference extends PairedDifference {
   readonly metric: MetricName;
   readonly first: string;
   readonly other: string;
 }
 
-/** Runs beside one another on the same volumes. It is data; tables and figures are made from it. */
+/** Runs side by side on the same volumes: the data that tables and figures show. */
 export class RunComparison {
   constructor(
     readonly runs: readonly {
       readonly name: string;
       readonly id: string;
-      /** The model it was measured with. */
+      /** The model that was measured. */
       readonly checkpoint: ChosenCheckpoint;
       readonly training: TrainingFigures;
     }[],
@@ -81,7 +81,7 @@ export class RunComparison {
     /** The first run against each of the others. */
     readonly differences: readonly RunDifference[],
     readonly units: 'HU' | 'file',
-    /** What a reader must know to take the figures for what they are. */
+    /** What a reader must know to judge the figures. */
     readonly notes: readonly string[],
     /** Volumes that could not be read, and why; they count in nothing else. */
     readonly leftOut: readonly LeftOut[],
@@ -91,9 +91,10 @@ export class RunComparison {
 /**
  * Reconstructs the same volumes with each run, whatever view it was trained on, measures all at the volumes' own
  * resolution, with the same overlap of patches and within one intensity window (the first run's), and compares them
- * patient by patient. A volume that cannot be read is left out with its reason. No checkpoint is chosen by the volumes that are measured, unless that is asked for.
+ * patient by patient. A volume that cannot be read is left out with its reason. The measured volumes choose no checkpoint
+ * unless you ask for it.
  *
- * @throws InvalidArgument for fewer than two runs or no volume; InvalidConfig where the first run held out nothing;
+ * @throws InvalidArgument for fewer than two runs or no volume; InvalidConfig if the first run held out nothing;
  * UnreadableFile where no volume could be read
  */
 export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions = {}): Promise<RunComparison> {
@@ -216,7 +217,7 @@ function differencesOf(
   );
 }
 
-/** By axis: so that no run is measured with less overlap than another. */
+/** Along each axis, so that no run has less overlap than another. */
 function largestOverlap(configs: readonly RunConfig[]): Vec3 {
   const along = (axis: 0 | 1 | 2) =>
     Math.max(...configs.map(({ patch, stride }) => (patch[axis] - stride[axis]) / patch[axis]));

@@ -15,20 +15,20 @@ export interface ComparisonRow {
   readonly name: string;
   /** dB, over the intensity window. */
   readonly psnr: number;
-  /** 3D, Gaussian window, as scikit-image has it, of values above the window's low end; NaN under its 11 voxels. */
+  /** 3D, of values minus the intensity window's low end; NaN if an axis is shorter than 11 voxels. */
   readonly ssim: number;
-  /** Multi-scale SSIM, where all five scales fit: 176 voxels on every axis. */
+  /** Multi-scale SSIM, if all five scales fit: 176 voxels on every axis. */
   readonly msSsim?: number;
   /** In the volume's own units, clipped to the intensity window. */
   readonly mae: number;
   readonly rmse: number;
-  /** How much more it jumps across patch borders than elsewhere, against the reference; 1 is seamless. */
+  /** How much more it jumps across patch borders than elsewhere, relative to the reference; 1 is seamless. */
   readonly seamEnergy?: number;
   /** exp(entropy) of the codes the volume used. */
   readonly perplexity?: number;
   /** Part of the codebook the volume used. */
   readonly usage?: number;
-  /** Wall time of the reconstruction, where each candidate was made by itself. */
+  /** Wall time of the reconstruction, if each candidate was made by itself. */
   readonly seconds?: number;
 }
 
@@ -43,7 +43,7 @@ export interface NamedSeamProfile {
 }
 
 export interface CompareOptions {
-  /** Default: that of the first reconstruction among the candidates, else `auto` for the reference. */
+  /** Default: that of the first reconstruction among the candidates, otherwise `auto` for the reference. */
   readonly intensity?: IntensitySpec;
   /** Where the patch borders are; default: that of the first reconstruction among the candidates. */
   readonly grid?: Grid;
@@ -51,7 +51,7 @@ export interface CompareOptions {
   readonly windows?: Readonly<Record<string, WindowName>>;
 }
 
-/** A reference volume beside what others made of it. It is data; figures are made from it. */
+/** A reference volume beside what others made of it: the data that figures and tables show. */
 export class Comparison {
   constructor(
     readonly reference: Volume,
@@ -66,9 +66,9 @@ export class Comparison {
 }
 
 /**
- * Measures candidates against a reference of the same shape, both clipped to the intensity window, and follows the
- * jumps of each across the patch borders of the grid. Voxels at which the reference is NaN count in no metric; for the
- * jumps they stand at the window's low end on both sides.
+ * Measures candidates against a reference of the same shape, both clipped to the intensity window, and the jumps of each
+ * across the patch borders of the grid. Voxels that are NaN in the reference count in no metric; for the jumps they have
+ * the window's low value on both sides.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -76,7 +76,7 @@ export class Comparison {
  * const { linear, gaussian } = await pw.reconstruct(run!, ct, { windows: ['linear', 'gaussian'] });
  * pw.compareVolumes(ct, { linear, gaussian }); // shows slices, differences, seam profiles, metrics
  * ```
- * @throws InvalidArgument where there is no candidate or one has another shape.
+ * @throws InvalidArgument if there is no candidate or one has another shape
  */
 export function compareVolumes(
   reference: Volume,
@@ -150,7 +150,7 @@ function notesOn({ shape, data }: Volume, unknown: number, rows: readonly Compar
   return notes;
 }
 
-/** A reconstruction is held to its own patches, everything else to the comparison's. */
+/** A reconstruction is measured at its own patches, everything else at the comparison's. */
 function seamsOf(
   volume: Volume,
   data: Float32Array,

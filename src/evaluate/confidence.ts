@@ -9,10 +9,10 @@ export interface ConfidenceOptions {
   readonly seed?: number;
 }
 
-/** A mean over volumes and the interval that bootstrapping gives for it. */
+/** A mean over volumes and its bootstrap interval. */
 export interface ConfidenceInterval {
   readonly mean: number;
-  /** NaN, as `high`, where there are too few volumes for an interval of that level. */
+  /** NaN, like `high`, if there are too few volumes for an interval of that level. */
   readonly low: number;
   readonly high: number;
   /** Number of volumes. */
@@ -20,11 +20,11 @@ export interface ConfidenceInterval {
 }
 
 /**
- * The mean of a metric over volumes (one value a volume, so that large volumes do not count for more) with its
- * percentile bootstrap interval (Efron 1979). The same seed gives the same interval. Of too few values there is none:
- * even their least and greatest hold the median only with probability 1 - 2 / 2^n, so 95 % needs 6.
+ * The mean of a metric over volumes (one value per volume, so that large volumes do not count more) with its percentile
+ * bootstrap interval (Efron 1979). The same seed gives the same interval. Too few values have no interval: even their
+ * least and greatest hold the median only with probability 1 - 2 / 2^n, so 95 % needs 6.
  *
- * @throws InvalidArgument where there is no value or one is not finite: an infinite PSNR has no mean.
+ * @throws InvalidArgument if there is no value or one is not finite: an infinite PSNR has no mean
  */
 export function confidenceInterval(
   values: readonly number[],

@@ -25,9 +25,9 @@ export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
 /** How far one window's reconstruction of one file is from it. */
 export interface EvaluatedRow extends ComparisonRow {
   readonly file: string;
-  /** What MAE and RMSE are in: Hounsfield units, or the file's own. */
+  /** The units of MAE and RMSE: Hounsfield units, or the file's own. */
   readonly units: 'HU' | 'file';
-  /** What the file was to the run; absent where the run does not know it. */
+  /** What the run used the file for; absent if it does not know the file. */
   readonly side?: RunSide;
 }
 
@@ -37,11 +37,11 @@ export type MetricName = Exclude<keyof ComparisonRow, 'name'>;
 export interface AggregateRow {
   /** The window. */
   readonly name: string;
-  /** Each over the volumes that have a finite value of it, with their `count`. */
+  /** Each over the volumes with a finite value, with their `count`. */
   readonly metrics: Readonly<Partial<Record<MetricName, ConfidenceInterval>>>;
 }
 
-/** What an evaluation found: a row for each volume and window, and one for each window over all volumes. */
+/** The results of an evaluation: a row for each volume and window, and one for each window over all volumes. */
 export interface Evaluation {
   /** The model that all volumes went through. */
   readonly checkpoint: ChosenCheckpoint;
@@ -51,15 +51,15 @@ export interface Evaluation {
   readonly perplexity: number;
   /** Distinct codes that the volumes used between them, over those there are. */
   readonly usage: number;
-  /** Files that could not be read, and why; they count in nothing else. */
+  /** Files that could not be read, and why; no figure counts them. */
   readonly leftOut: readonly LeftOut[];
-  /** What a reader must know to take the figures for what they are. */
+  /** What a reader must know to judge the figures. */
   readonly notes: readonly string[];
 }
 
 /**
  * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. A file
- * that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile where no
+ * that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile if no
  * file could be read.
  *
  * ```ts
@@ -109,14 +109,14 @@ export async function evaluateFiles(
   };
 }
 
-/** MAE and RMSE of volumes in Hounsfield units and of others are no figures to take a mean of. */
+/** A mean of MAE or RMSE needs one unit for all volumes. */
 export const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no mean of MAE and RMSE';
 
 export function withoutErrors<T extends ComparisonRow>(row: T): T {
   return { ...row, mae: Number.NaN, rmse: Number.NaN };
 }
 
-/** How many of the volumes the run has learnt from, or its checkpoint was chosen by. */
+/** How many of the volumes the run was trained on, or its checkpoint was chosen by. */
 function notesOn(rows: readonly EvaluatedRow[]): string[] {
   const files = new Map(rows.map(({ file, side }) => [file, side]));
   const of = (...sides: RunSide[]) =>
@@ -131,8 +131,8 @@ function notesOn(rows: readonly EvaluatedRow[]): string[] {
 }
 
 /**
- * Means over volumes, each volume counting once, with bootstrap confidence intervals, by the rows' names. What a volume
- * has no finite value of (too thin for SSIM, an infinite PSNR) does not count in that mean.
+ * Means over volumes by the rows' names, each volume counting once, with bootstrap confidence intervals. A volume without
+ * a finite value of a metric (too thin for SSIM, an infinite PSNR) does not count in that mean.
  */
 export function aggregateRows(
   rows: readonly ComparisonRow[],

@@ -2,20 +2,20 @@ import { InvalidArgument } from '../errors';
 import { Random } from '../random';
 import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
 
-/** How much more one method has than another, patient by patient. */
+/** How much higher one method's values are than another's, patient by patient. */
 export interface PairedDifference extends ConfidenceInterval {
   /**
-   * Two-sided p-value of the sign-flip permutation test: how often a mean difference at least this large comes about
-   * when each patient's difference might as well have the other sign. With n patients it cannot be below 2 / 2^n.
+   * Two-sided p-value of the sign-flip permutation test: how often a mean difference at least this large occurs if the
+   * sign of each patient's difference is random. With n patients it cannot be below 2 / 2^n.
    */
   readonly p: number;
   /** Whether all 2^n sign patterns were counted, or a sample of them. */
   readonly exact: boolean;
-  /** Patients of whom the first has more. */
+  /** Patients with a higher value by the first method. */
   readonly wins: number;
 }
 
-/** Up to so many patients every pattern of signs is counted. */
+/** Up to this many patients, every pattern of signs is counted. */
 const MOST_EXACT = 16;
 const SAMPLES = 20_000;
 
@@ -23,16 +23,16 @@ const SAMPLES = 20_000;
  * Compares two methods on the same patients: mean of `a - b`, its bootstrap interval over patients, and the sign-flip
  * permutation test (Fisher 1935), which assumes no distribution.
  *
- * @param a a value a patient
+ * @param a one value per patient
  * @param b the other method's, in the same order
- * @throws InvalidArgument where the lengths differ or a value is not finite
+ * @throws InvalidArgument if the lengths differ or a value is not finite
  */
 export function pairedDifference(
   a: readonly number[],
   b: readonly number[],
   options: ConfidenceOptions = {},
 ): PairedDifference {
-  if (a.length !== b.length) throw new InvalidArgument('b', `${a.length} values, one a patient`, b.length);
+  if (a.length !== b.length) throw new InvalidArgument('b', `${a.length} values, one per patient`, b.length);
   const differences = a.map((value, i) => value - b[i]!);
   const interval = confidenceInterval(differences, options);
   const exact = differences.length <= MOST_EXACT;

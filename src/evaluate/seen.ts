@@ -2,14 +2,14 @@ import type { HeldOut } from '../train/data/held-out';
 import { type RunSide, sidesOf } from '../train/data/sides';
 import type { RunConfig } from '../train/settings/config';
 
-/** A volume to measure on; `side` where the first run holds it out itself. */
+/** A volume to measure on; it has a `side` if the first run holds it out. */
 export type Measured = Omit<HeldOut, 'side'> & { readonly side?: RunSide };
 
 /** How many of the volumes a run was trained on, and by how many its best checkpoint was chosen. */
 export interface Seen {
   readonly trainedOn: number;
   readonly chosenBy: number;
-  /** Slabs that the first run held out, where this one split its data otherwise. */
+  /** Slabs that the first run held out, if this one split its data differently. */
   readonly unknown: number;
 }
 
@@ -31,7 +31,7 @@ export async function seenBy(
   return { trainedOn: count('train', 'part'), chosenBy: count('validation'), unknown: count('unknown') };
 }
 
-/** What a reader must know of the volumes and the checkpoints: `which` is what was asked for. */
+/** What a reader must know of the volumes and checkpoints; `which` is the checkpoint asked for. */
 export function notesOnSeen(
   named: readonly { name: string }[],
   volumes: number,

@@ -5,11 +5,11 @@ import type { Run } from '../train/run';
 import type { RunConfig } from '../train/settings/config';
 import { voxelsPerStep } from './budget';
 
-/** What a run's training took. */
+/** What a run's training cost. */
 export interface TrainingFigures {
   readonly ranks: number;
   readonly steps: number;
-  /** Voxels that all ranks together have seen, each as often as it was. */
+  /** Voxels that all ranks together have seen, repeats included. */
   readonly voxels: number;
   /** Wall time of its steps, from its first record to its last, in seconds. */
   readonly seconds: number;
@@ -22,10 +22,10 @@ export interface TrainingFigures {
   readonly validationPsnr?: number;
 }
 
-/** Steps that a run takes to get going: code is compiled, files are read. */
+/** The first steps of a run are slow: code is compiled, files are read. */
 const WARM_UP = 5;
 
-/** What a run's training took, from its config and its records. */
+/** What a run's training cost, from its config and its records. */
 export async function trainingFigures(run: Run): Promise<TrainingFigures> {
   const [config, course, status] = await Promise.all([run.config(), run.course(), run.status()]);
   const { records, best } = course;

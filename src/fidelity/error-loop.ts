@@ -16,7 +16,7 @@ export interface Sums {
 
 /** Room for three float64 values. */
 const SUMS_BYTES = 24;
-/** Few enough values that a piece of both arrays stays in a core's second cache on its way. */
+/** Values of a piece: small enough that both arrays' pieces stay in a core's second-level cache. */
 const PIECE = 2 ** 15;
 /** Values that a thread takes at a time; with fewer, waking a second thread costs more than it saves. */
 const SHARE = 2 ** 18;

@@ -7,28 +7,26 @@ import { checkShape, type Size, type Vec3 } from '../volume/vec3';
 export interface SeamEnergyOptions {
   /**
    * Voxels `[x, y, z]` after which the model's own pattern repeats: its downsampling. A decoder that doubles the
-   * resolution jumps differently between even and odd voxels, and patches begin at even ones; without this, that
+   * resolution jumps differently between even and odd voxels, and patches begin at even ones; without the period, that
    * pattern counts as a seam. Default `[1, 1, 1]`, no pattern.
    */
   readonly period?: Size;
-  /** What was reconstructed. Its own energy at the same places, which is anatomy, is divided out. */
+  /** The original. Its own energy at the same places, which is anatomy, is divided out. */
   readonly reference?: VoxelSource;
-  /** The window of the blend; `seed-linear` also falls from 1 to 0 in mid-patch, so it is held to those places too. */
+  /** The window of the blend; `seed-linear` also falls from 1 to 0 in mid-patch, so those places are measured too. */
   readonly window?: WindowName;
 }
 
 /**
- * How much more a volume jumps where the blend may leave a seam than elsewhere: the mean absolute difference of
- * neighbouring voxels across those places over what it is, on the same axis, at all other places of the same phase.
- * The phase is the distance from the start of the patch that counts most there, modulo `period`. With a reference,
- * the same ratio of the reference is divided out. 1 is a volume that jumps no more there than elsewhere; the reference
- * itself has exactly 1. Where neighbouring patches differ evenly the blend lets that fade over their overlap: it is no
- * jump and not in this figure, but a difference map shows it.
- * NaN where the grid has no border inside the volume, or a phase is found at borders alone.
+ * How much more a volume jumps at patch borders than elsewhere: the mean absolute difference of neighbouring voxels
+ * across borders, over the same mean at all other places of the same axis and phase. The phase is the distance from the
+ * start of the patch that weighs most there, modulo `period`. With a reference, the same ratio of the reference is
+ * divided out. 1 means no more jumps at borders than elsewhere; the reference itself has exactly 1. NaN if the grid has
+ * no border inside the volume, or a phase occurs at borders only.
  *
- * It measures seams alone, not quality: a pattern that repeats with `period` is divided out, so a decoder that leaves
- * blocks has no seam energy for it, and a model that blurs everything may come below 1. Nor does it see neighbouring
- * patches whose brightness differs, where the blend spreads the difference over their overlap.
+ * It measures seams alone, not quality. A pattern that repeats with `period` is divided out, so the blocks of a decoder do
+ * not count, and a model that blurs everything may come below 1. If neighbouring patches differ in brightness, the blend
+ * spreads the difference over their overlap: that is no jump, but a difference map shows it.
  *
  * @param data the volume of the grid, `[z, y, x]`
  */

@@ -4,15 +4,15 @@ export const MOST_ARGUMENTS = 11;
 /** How many calls may wait. */
 const PLACES = 1024;
 
-/** Which function, which call must be done before (-1 for none), the arguments. */
+/** The function, the call that must be done first (-1 for none), the arguments. */
 const CALL = 2 + MOST_ARGUMENTS;
 
-/** The words that all threads watch: how many calls were sent, how many are taken, whether to end, whether one broke. */
+/** Words that all threads watch: how many calls were sent, how many are taken, whether to end, whether a thread failed. */
 const SENT = 0;
 const TAKEN = 1;
 const ENDED = 2;
 const BROKEN = 3;
-/** From here on, for every place, the number of the last call that is done there, plus 1. */
+/** From here on, for every place, the number of the last call done there, plus 1. */
 const DONE = 4;
 
 /** A call takes microseconds and a thread starts in a fraction of a second; a thread that is this late is dead. */
@@ -28,8 +28,8 @@ export interface QueueArrays {
 
 /**
  * Calls that several threads take one after the other, in the order in which they were sent. A call may name an earlier
- * one that must be done before it begins, so that what they add to comes out the same however they are shared out.
- * Only one thread sends. Waiting blocks: calls take microseconds.
+ * one that must be done first, so that sums come out the same however the threads share the calls. Only one thread
+ * sends. Waiting blocks: calls take microseconds.
  */
 export class SimdQueue {
   readonly arrays: QueueArrays;
@@ -51,12 +51,12 @@ export class SimdQueue {
     return this.sent;
   }
 
-  /** The call that must be done before the next one can have its place; below 0 where there is none. */
+  /** The call that must be done before the next one can have its place; below 0 if there is none. */
   get inTheWay(): number {
     return this.sent - PLACES;
   }
 
-  /** Sends a call, for which there must be a place, and gives its number. */
+  /** Sends a call and gives its number. Its place must be free. */
   send(fn: number, args: readonly number[], after = -1): number {
     const at = (this.sent % PLACES) * CALL;
     this.calls[at] = fn;
@@ -68,7 +68,7 @@ export class SimdQueue {
     return this.sent - 1;
   }
 
-  /** Takes the next call and makes it; false where there is none below `before`. */
+  /** Takes the next call and makes it; false if there is none below `before`. */
   help(functions: readonly SimdFunction[], before = Number.POSITIVE_INFINITY): boolean {
     for (;;) {
       const call = Atomics.load(this.words, TAKEN);
@@ -79,7 +79,7 @@ export class SimdQueue {
     }
   }
 
-  /** What a thread does until the queue ends. */
+  /** A thread's loop until the queue ends. */
   serve(functions: readonly SimdFunction[]): void {
     while (!Atomics.load(this.words, ENDED)) {
       const sent = Atomics.load(this.words, SENT);
@@ -91,19 +91,19 @@ export class SimdQueue {
     return call < 0 || Atomics.load(this.words, DONE + (call % PLACES)) > call;
   }
 
-  /** Waits until a call that somebody has taken is done. */
+  /** Waits until a taken call is done. */
   waitFor(call: number): void {
     while (!this.isDone(call)) {
-      if (Atomics.load(this.words, BROKEN)) throw new Error('a thread of ours failed');
+      if (Atomics.load(this.words, BROKEN)) throw new Error('a thread of the voxel loops failed');
       const place = DONE + (call % PLACES);
       const last = Atomics.load(this.words, place);
       if (last > call) return;
       if (Atomics.wait(this.words, place, last, LONGEST_WAIT) === 'timed-out')
-        throw new Error(`a thread of ours did nothing for ${LONGEST_WAIT / 1000} s`);
+        throw new Error(`a thread of the voxel loops did nothing for ${LONGEST_WAIT / 1000} s`);
     }
   }
 
-  /** Takes back all calls that nobody has begun, lets the others come to their end, and ends the threads. */
+  /** Takes back all calls that no thread has begun, waits for the others, and ends the threads. */
   end(): void {
     const taken = Atomics.exchange(this.words, TAKEN, this.sent);
     Atomics.store(this.words, ENDED, 1);
@@ -112,7 +112,7 @@ export class SimdQueue {
     for (let call = Math.max(0, taken - PLACES); call < taken; call++) this.waitFor(call);
   }
 
-  /** Tells everybody who waits that a thread cannot go on. */
+  /** Tells all waiting threads that one has failed. */
   break(): void {
     Atomics.store(this.words, BROKEN, 1);
     for (let place = 0; place < PLACES; place++) Atomics.notify(this.words, DONE + place);

@@ -12,8 +12,8 @@ export interface ThreadData {
 }
 
 /**
- * Threads that call the loops of a part while the caller prepares the next calls. Whenever the caller would have to wait
- * for them it makes calls itself, so it counts as one of the threads.
+ * Threads that call the loops of a part while the caller prepares the next calls. A caller that would have to wait makes
+ * calls itself, so it counts as one of the threads.
  */
 export class SimdThreads {
   private readonly queue = new SimdQueue();

@@ -28,7 +28,7 @@ const MOST_PAGES = 65536;
 
 const modules = new Map<SimdPart, object>();
 
-/** A part's compiled loops; threads can be given it. */
+/** A part's compiled loops, which threads can share. */
 export function simdModule(part: SimdPart): object {
   let module = modules.get(part);
   if (!module) {
@@ -43,7 +43,7 @@ export function instantiate<Loops>(module: object, memory?: { readonly buffer: A
   return new WebAssembly.Instance(module, memory ? { env: { memory } } : {}).exports as Loops;
 }
 
-/** A memory of at least `bytes`; undefined where that is more than can be addressed or the machine can give. */
+/** A memory of at least `bytes`; undefined if it cannot be addressed or the machine has no room. */
 export function newMemory(bytes: number): SimdMemory | undefined {
   const initial = Math.ceil(bytes / PAGE);
   if (initial > MOST_PAGES) return undefined;
@@ -55,7 +55,7 @@ export function newMemory(bytes: number): SimdMemory | undefined {
   }
 }
 
-/** Grows a memory to at least `bytes`; false where there is no more. Views made before do not reach what is new. */
+/** Grows a memory to at least `bytes`; false if there is no more. Earlier views do not reach the new part. */
 export function growTo(memory: SimdMemory, bytes: number): boolean {
   const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
   if (missing <= 0) return true;

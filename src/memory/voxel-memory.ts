@@ -4,23 +4,23 @@ import { growTo, instantiate, newMemory, type SimdMemory, type SimdPart, simdMod
 /** Addresses are multiples of a cache line, and 0 is none. */
 const LINE = 64;
 
-/** Which memory a buffer is of. A memory that grows has a new buffer each time; the old ones show what they showed. */
+/** The memory of each buffer. A memory has a new buffer each time it grows; the old ones stay valid. */
 const owners = new WeakMap<object, VoxelMemory>();
 
 /**
  * Memory that all threads and the WebAssembly loops reach without a copy, up to 4 GiB. Volumes that lie in one are cut
  * into patches, blended and compared faster than those in arrays of their own: `readVolume(path, { memory })`.
- * It is freed as a whole, when nothing refers to it or to an array of it any more.
+ * It is freed as a whole, when nothing refers to it or to its arrays any more.
  */
 export class VoxelMemory {
   readonly shared: SimdMemory;
   private end = LINE;
-  /** Everything from here on was never used, and so is zero. */
+  /** Everything from here on was never used, so it is zero. */
   private untouched = LINE;
   private readonly free: { address: number; bytes: number }[] = [];
   private readonly instances = new Map<SimdPart, unknown>();
 
-  /** @throws InvalidArgument where the machine has no memory for it */
+  /** @throws InvalidArgument if the machine has no memory for it */
   constructor() {
     const shared = newMemory(LINE);
     if (!shared) throw new InvalidArgument('memory', 'room for another shared memory', 'none');
@@ -30,7 +30,7 @@ export class VoxelMemory {
 
   /**
    * A new array of zeros that stays as long as the memory.
-   * @throws InvalidArgument where the memory has no room for it
+   * @throws InvalidArgument if the memory has no room for it
    */
   floats(length: number): Float32Array {
     const { untouched } = this;
@@ -41,7 +41,7 @@ export class VoxelMemory {
     return address < untouched ? array.fill(0) : array;
   }
 
-  /** An address of this many bytes, whatever was in them; undefined where there is no more room. */
+  /** The address of this many bytes, not cleared; undefined if there is no room. */
   allocate(bytes: number): number | undefined {
     const wanted = aligned(bytes);
     const place = this.free.findIndex((gap) => gap.bytes >= wanted);
@@ -90,7 +90,7 @@ export class VoxelMemory {
   }
 }
 
-/** The memory that an array lies in, if it lies in one; its `byteOffset` is its address there. */
+/** The memory that an array lies in, if any; its `byteOffset` is its address there. */
 export function memoryOf(array: { readonly buffer: ArrayBufferLike }): VoxelMemory | undefined {
   return owners.get(array.buffer);
 }

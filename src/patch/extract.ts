@@ -4,7 +4,7 @@ import type { Vec3 } from '../volume/vec3';
 import { type Axis, type Grid, patchStart, perAxis } from './grid';
 import type { PatchLoops } from './loops';
 
-/** What fills a patch outside the volume: its border voxel, its mirror image (border not repeated), its other end, or a constant. */
+/** What fills a patch outside the volume: the border voxel, the mirror image (border not repeated), the other end, or a constant. */
 export type PadMode = 'edge' | 'reflect' | 'wrap' | 'constant';
 
 export const PAD_MODES: readonly PadMode[] = ['edge', 'reflect', 'wrap', 'constant'];
@@ -33,7 +33,7 @@ export interface ExtractOptions {
  * Copies a patch out of a volume.
  *
  * @param data the volume, `[z, y, x, channels]`, x (then channels) running fastest
- * @param out where to put the patch; a new array where it is left out
+ * @param out where to put the patch; default: a new array
  * @returns the patch, `[pz, py, px, channels]`
  */
 export function extractPatch(
@@ -76,7 +76,7 @@ export function extractPatch(
   return patch;
 }
 
-/** Where volume and patch lie in one `VoxelMemory`, WebAssembly copies: rows are short, and a call for each costs JavaScript more than copying. */
+/** WebAssembly copies within one `VoxelMemory`: rows are short, and one call for each costs JavaScript more than the copy. */
 function copiedInMemory(
   data: VoxelSource,
   patch: Float32Array,
@@ -147,8 +147,8 @@ function modulo(value: number, period: number): number {
 }
 
 /**
- * Copies `length` values between two places. Rows are short, and making a subarray of each costs twice the copying: where
- * both ends lie right for it, a plain loop copies two float32 at a time as the bits of one float64.
+ * Copies `length` values between two places. Rows are short, and making a subarray of each costs twice the copy. If both
+ * ends are aligned, a plain loop copies two float32 at a time as the bits of one float64.
  */
 function rowCopier(
   data: VoxelSource,
@@ -168,7 +168,7 @@ function pairs(data: Float32Array): Float64Array | undefined {
   return new Float64Array(data.buffer, data.byteOffset, data.length >> 1);
 }
 
-/** Four at a time, which `length` is a multiple of. */
+/** Copies four at a time; `length` is a multiple of four. */
 function copyPairs(
   source: Float64Array,
   from: number,

@@ -4,7 +4,7 @@ import { checkShape, type Size, toVec3, type Vec3 } from '../volume/vec3';
 /** One value for each axis, in the order x, y, z. */
 export type PerAxis<T> = readonly [T, T, T];
 
-/** Where the last patch of an axis goes: moved back to the border, or all patches spaced anew between the borders. */
+/** Where the last patch of an axis goes: back to the border (`snapped`), or all patches are spaced evenly (`even`). */
 export type GridLayout = 'snapped' | 'even';
 
 export interface GridOptions {
@@ -52,7 +52,7 @@ const LAYOUTS: readonly GridLayout[] = ['snapped', 'even'];
  * const grid = pw.planGrid([512, 512, 604], { patch: [256, 256, 128], stride: [192, 192, 96] });
  * console.log(grid.patches); // 54
  * ```
- * @throws InvalidArgument where a size is not a positive integer or where neighbours would leave a gap.
+ * @throws InvalidArgument if a size is not a positive integer or neighbours leave a gap
  */
 export function planGrid(volume: Size, options: GridOptions): Grid {
   const size = checkShape('volume', volume);
@@ -68,10 +68,9 @@ export function planGrid(volume: Size, options: GridOptions): Grid {
 }
 
 /**
- * The same grid on volumes and patches `factor` times as large: the grid to blend on where a model's output has
- * another size than its input.
+ * The same grid on volumes and patches `factor` times as large, to blend the output of a model that changes the size.
  *
- * @throws InvalidArgument where the factor moves a border to a fraction of a voxel.
+ * @throws InvalidArgument if the factor moves a border to a fraction of a voxel
  */
 export function scaleGrid(grid: Grid, factor: Size): Grid {
   const factors = toVec3('factor', factor);

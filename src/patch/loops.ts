@@ -1,4 +1,7 @@
-/** The functions of simd/index.ts. Addresses and lengths of copyBox are in bytes; so are addPlane's addresses and `clearBytes`, while its distances of rows and its width are in values. */
+/**
+ * The functions of simd/index.ts. Addresses, `clearBytes` and all of copyBox are in bytes; addPlane's rows and width are in
+ * values.
+ */
 export interface PatchLoops {
   addPlane(
     slab: number,

@@ -1,6 +1,6 @@
 import type { Grid } from './grid';
 
-/** Planes of a volume that the same layers of patches cover, and so become final together. */
+/** Planes of a volume that the same layers of patches cover, so that they become final together. */
 export interface SlabPlan {
   readonly z: number;
   readonly depth: number;

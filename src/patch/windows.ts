@@ -27,8 +27,8 @@ export interface WindowOptions {
  * of a patch is the product of its three; over the patches that cover a voxel of the volume the products sum to
  * exactly 1, because they do so on every axis. Weights in the padding are zero.
  *
- * `seed-linear` is the window of the system this one re-creates, kept to show what it does: it falls from 1 to 0 in
- * the middle of the patch, and where only zeros cover a plane the weights sum to 0 and the blended volume is 0.
+ * `seed-linear` is the window of the system this one re-creates, kept to show its fault: it falls from 1 to 0 in the
+ * middle of the patch. If only zeros cover a plane, the weights sum to 0 and the blended volume is 0.
  */
 export function axisWindows(
   grid: Grid,
@@ -75,7 +75,7 @@ function normalise(grid: Grid, axis: Axis, shape: Float64Array): Float32Array[] 
   return weights;
 }
 
-/** The patch with the greatest weight takes what rounding left, so that the sum is exact. */
+/** The patch with the greatest weight takes the rest of the rounding, so that the sum is exact. */
 function normaliseVoxel(
   voxel: number,
   first: number,

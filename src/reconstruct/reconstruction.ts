@@ -5,7 +5,7 @@ import type { Intensity } from '../volume/intensity';
 import type { Vec3 } from '../volume/vec3';
 import { Volume } from '../volume/volume';
 
-/** How a model made something of a volume, patch by patch. */
+/** How a model reconstructed a volume, patch by patch. */
 export interface ReconstructionDetails {
   readonly grid: Grid;
   readonly window: WindowName;
@@ -20,11 +20,11 @@ export interface ReconstructionDetails {
   readonly downsample: Vec3;
   /** Wall time from the first patch to the last voxel. */
   readonly seconds: number;
-  /** The model it was made with. */
+  /** The model that made it. */
   readonly checkpoint: ChosenCheckpoint;
 }
 
-/** What a model made of a volume, and how. */
+/** A model's reconstruction of a volume, and how it was made. */
 export class Reconstruction extends Volume implements ReconstructionDetails {
   readonly grid: Grid;
   readonly window: WindowName;
