@@ -31,7 +31,7 @@ export interface KernelOptions extends Presentation {
   readonly onShutdown: () => void;
 }
 
-/** What the network's own thread has for sending the rest when a process aborts. */
+/** How long the thread of the network may send the rest when the process aborts. */
 const LAST_WORDS_MS = 300;
 
 const SIGNAL_AFTER_REQUEST_MS = 100;

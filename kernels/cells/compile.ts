@@ -1,7 +1,7 @@
 /**
- * Compiles a cell, or a local module, to one function of JavaScript. Types go, as TypeScript's own emitter takes
- * them away; before it our transformer (cell-transform.ts) has put imports, the names of other cells and the last value
- * into a form that runs inside of a function.
+ * Compiles a cell, or a local module, to one function of JavaScript. TypeScript's own emitter removes the
+ * types. Before that our transformer (transform.ts) puts imports, the names of other cells and the last value into a form
+ * that runs inside a function.
  */
 import type { CellEmitter } from './emit';
 import type { InnerNames } from './inner-names';

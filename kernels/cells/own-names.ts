@@ -1,7 +1,7 @@
 /**
  * The names of a cell that a later cell may declare again. Functions of this cell go on with the later declaration, as
  * in Python. Their variables stay local ones (fast): each use asks whether its name was moved, and only then goes
- * through the scope that cells share (cell-scope.ts).
+ * through the scope that cells share (scope.ts).
  *
  *     x           (__moved0 && __renew0(), x)
  *     x += 1      (__moved0 && __renew0(), x += 1, __moved0 && __give0(), x)

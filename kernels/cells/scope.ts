@@ -88,7 +88,7 @@ export class CellNames {
   }
 }
 
-/** Background work of an earlier cell must not fail while a cell that runs anew has not reached its declarations. */
+/** Background work of an earlier cell must not fail while a cell that runs again has not reached its declarations. */
 function withFallback(fresh: PropertyDescriptor, before: PropertyDescriptor): PropertyDescriptor {
   return {
     get: () => (isInitialised(fresh) ? fresh.get!() : before.get!()),

@@ -1,12 +1,12 @@
 /**
- * The transformer that makes statements of a module run inside of a function:
+ * The transformer that makes the statements of a module run inside a function:
  * - imports go; what they import is reached through the modules that the function is given (`__m0.named.x`);
  * - names that this cell does not declare and an earlier cell did are reached through `__cells.x`;
- * - exports go, and what is declared at the top is handed to the scope as accessors (cell-scope.ts);
- * - functions see what a later cell declares by the name of one of this cell's (own-names.ts);
+ * - exports go, and what is declared at the top is handed to the scope as accessors (scope.ts);
+ * - functions see the later declaration if a later cell declares one of this cell's names again (own-names.ts);
  * - the expression at the end of a cell becomes its value, `return [value]`;
- * - loops in asynchronous code ask at every turn whether the cell was interrupted (interrupts.ts), and so do functions
- *   that may go on for ever without a loop, at every call.
+ * - loops in asynchronous code ask at every turn whether the cell was interrupted (interrupt-checks.ts). Functions
+ *   that may go on for ever without a loop ask at every call.
  */
 import type * as TypeScript from 'typescript';
 import { declarationsOf } from './declarations';

@@ -41,7 +41,7 @@ interface Guest {
   readonly offset: number;
 }
 
-/** Guests leave traces in the checker's tables; after so many it is made anew. */
+/** Guests leave traces in the checker's tables. After so many a new checker is made. */
 const MOST_GUESTS = 500;
 /** TypeScript's code for a text with too many branches to follow. It gives types up then, for all that it checks later. */
 const TOO_MANY_BRANCHES = 2563;

@@ -13,7 +13,7 @@ export interface Presentation {
 const REMEMBERED_CELLS = 1000;
 
 export class Displays {
-  /** For each cell execution, the names it has shown: running a cell again shows them anew. */
+  /** For each cell execution, the names it has shown: a cell that runs again shows them again. */
   readonly #shown = new Map<string, Set<string>>();
   readonly #pending = new Set<Promise<void>>();
 
@@ -88,7 +88,7 @@ export class Displays {
     const execution = cell.msg_id ?? '';
     const ids = this.#shown.get(execution) ?? new Set();
     this.#shown.set(execution, ids.add(id));
-    // Whoever shows under a name that old shows it anew.
+    // A display under a forgotten name is a new one.
     if (this.#shown.size > REMEMBERED_CELLS) this.#shown.delete(this.#shown.keys().next().value!);
   }
 }

@@ -4,7 +4,7 @@ import type { CompiledCell } from '../cells/compile';
 import type { Accessors, Movers } from '../cells/scope';
 import type { Loaded } from './module-loader';
 
-/** What the function of a compiled cell or module is made with (`given` in cell-compile.ts). */
+/** What the function of a compiled cell or module is made with (`given` in cells/compile.ts). */
 export type CellFactory = (given: {
   readonly cells?: object;
   readonly declare: (accessors: Accessors, lexical: readonly string[], movers: Movers) => void;
@@ -21,7 +21,7 @@ const RETURN = 'return ';
 
 /**
  * Not by `vm.Script`: V8 keeps every script that it has compiled in a cache of its own, 1.6 kB and more a cell, which
- * outlasts many collections. Functions compiled like this go with their last use.
+ * outlasts many collections. Functions compiled in this way are collected after their last use.
  */
 export function factoryOf({ code }: CompiledCell, filename: string): CellFactory {
   const options = { filename, columnOffset: -RETURN.length };

@@ -1,6 +1,6 @@
 /**
- * Whether a package is installed now. Node notes for the life of a process that a folder has no package.json, so that a
- * package which was asked for before `npm install` is never found after it. So Node is not asked for what is not there.
+ * Whether a package is installed now. Node remembers for the life of a process that a folder has no package.json, and so
+ * never finds a package that was requested before its `npm install`. So Node is not asked for an absent package.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import Module, { isBuiltin } from 'node:module';

@@ -1,4 +1,4 @@
-/** Local TypeScript files that cells import: compiled as cells are, kept until they or what they import changes. */
+/** Local TypeScript files that cells import: compiled like cells, and kept until they or their imports change. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';

@@ -1,9 +1,9 @@
 /**
- * Lines of a cell that start with `%` are written out as TypeScript before the engine sees them, line for line, so
- * that positions in errors stay true. What they call is at a registered symbol (magics.ts).
+ * Writes the lines of a cell that start with `%` out as TypeScript, line for line, so that positions in errors stay
+ * true. The functions they call are at a registered symbol (magics.ts).
  */
 
-/** The names and what `%help` says of them. */
+/** The names, each with its line of `%help`. */
 export const MAGICS: Readonly<Record<string, string>> = {
   run: '%run [preset or config.yaml] [key=value …]   start a training run, show it live, call it `run`',
   attach: '%attach [id]   show a run live (the newest, if no id is given) and call it `run`',
@@ -15,7 +15,7 @@ export const MAGICS: Readonly<Record<string, string>> = {
   help: '%help   this list',
 };
 
-/** What `%help` says of cells beside the list. */
+/** The notes on cells below the list of `%help`. */
 export const NOTES = `
 A name that is declared again is the new one for all cells, also in functions of earlier cells (tslab: only in later cells).
 A local file that has changed is loaded again by the next import. Objects made before keep the code they were made with.
@@ -40,7 +40,7 @@ export interface ExpandedCell {
   readonly written: ReadonlyMap<string, string>;
 }
 
-/** @throws Error for a magic that there is not */
+/** @throws UnknownMagic */
 export function expandMagics(code: string): ExpandedCell {
   const expanded = new Map<string, string>();
   if (!code.includes('%')) return { code, isTimed: false, written: expanded };
@@ -53,7 +53,7 @@ export function expandMagics(code: string): ExpandedCell {
     if (!Object.hasOwn(MAGICS, name))
       throw Object.assign(new Error(`there is no %${name}; %help lists what there is`), {
         name: 'UnknownMagic',
-        stack: '', // where the kernel found out helps nobody
+        stack: '', // where the kernel noticed does not help the user
       });
     if (name === 'time' && rest === '') {
       isTimed = true;
@@ -66,7 +66,7 @@ export function expandMagics(code: string): ExpandedCell {
   return { code: lines.join('\n'), isTimed, written: expanded };
 }
 
-/** The name and the rest of a `%` line. One that stands further in may be the end of a division, if its name is unknown. */
+/** The name and the rest of a `%` line. An indented one with an unknown name may be the end of a division. */
 function magicOf(line: string): { name: string; rest: string } | undefined {
   const [, indent, word, rest = ''] = LINE.exec(line.trimEnd()) ?? [];
   const name = word?.replace(/^%/, '');

@@ -1,4 +1,4 @@
-/** What the `%` lines of cells do (magic-lines.ts writes them out). They show what they have to say, and return it. */
+/** The functions behind the `%` lines of cells, which magic-lines.ts writes out as calls. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { duration } from '../../src/duration';
@@ -51,14 +51,14 @@ export function withMagics(engine: CellEngine, show: (value: unknown) => void): 
     try {
       return engine.isComplete(expandMagics(code).code);
     } catch {
-      return { status: 'complete' }; // the engine's own answer, when it is run, says what is wrong
+      return { status: 'complete' }; // running it says what is wrong
     }
   };
 
   return { ...engine, execute, complete, isComplete };
 }
 
-/** The error with the user's own lines in place of what they were written out to. */
+/** The error with the user's lines in place of their written-out form. */
 function asWritten(error: CellError, written: ReadonlyMap<string, string>): CellError {
   const traceback = error.traceback.map((text) =>
     [...written].reduce((shown, [code, line]) => shown.replaceAll(code, line), text),
@@ -157,7 +157,7 @@ class Magics {
   }
 }
 
-/** Wall time beside the processor time of this process: where they differ the cell has waited, or ran in parallel. */
+/** Wall time and processor time of this process: if they differ, the cell has waited or ran in parallel. */
 class Stopwatch {
   readonly #started = performance.now();
   readonly #cpu = process.cpuUsage();

@@ -1,7 +1,7 @@
 /**
  * Loads what cells import, from the notebook's folder: Node's own modules, packages (CommonJS, ES modules, packages
- * that have an "import" condition only), local JavaScript, and local TypeScript, which is compiled as cells are and
- * loaded anew once it, or a local file that it imports, has changed.
+ * that have an "import" condition only), local JavaScript, and local TypeScript, which is compiled like cells and loaded
+ * again once it, or a local file that it imports, has changed.
  */
 import { statSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
@@ -28,7 +28,7 @@ const TRIED = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.json', '.node'];
 const BUILT: Readonly<Record<string, string>> = { '.js': '.ts', '.mjs': '.mts', '.cjs': '.cts' };
 
 export class ModuleLoader {
-  /** Set once, by who makes both: local TypeScript is loaded through it. */
+  /** Loads local TypeScript. Set once, right after both are made. */
   local!: LocalModules;
 
   /**

@@ -1,10 +1,10 @@
 /**
- * The default CellEngine: stock TypeScript, off the path of the cells, in threads of its own (typescript-threads.ts); the
- * main thread only runs what comes back.
+ * The default CellEngine: stock TypeScript in threads of its own (checker/threads.ts). The main thread only runs what
+ * comes back.
  *
- * Type errors are errors, as in tslab: a cell that has one does not run. The checker is loaded when the kernel is first
- * used, which takes it about a second; cells that come earlier are not held up, and their type errors are told below
- * them as warnings. Where every cell has to be held up (notebooks run headless) or none, `TypeMode` says so.
+ * A cell with a type error does not run, as in tslab. The checker loads when the kernel is first used, in about a
+ * second. Cells do not wait for it: their type errors are printed below them as warnings. `TypeMode` can make every cell
+ * wait, as for notebooks that run headless, or none.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ import { completionFromValues } from './value-completion';
 
 /** After the first cell, so that it has the processor for itself. */
 const LOAD_CHECKER_AFTER_MS = 200;
-/** JupyterLab shows no completion that comes later than a second. */
+/** JupyterLab shows no completion that takes longer than a second. */
 const FRONT_END_PATIENCE_MS = 500;
 
 /** @param notebookFolder what local names in cells start from; the working directory of the kernel */
@@ -88,7 +88,7 @@ export function createTypescriptEngine(
     const warned = warn(checking, code, name);
     const names = scope.open();
     try {
-      // An await that is given up may last for ever: what the cell has declared by then is given to later ones.
+      // An interrupted await may never end: later cells get what the cell has declared by then.
       const ended = (await interrupts.orInterrupted(evaluate(compiled, name, names))) as
         | readonly unknown[]
         | undefined;
@@ -112,7 +112,7 @@ export function createTypescriptEngine(
     );
   }
 
-  /** Tells the type errors of a cell that was not held up, among what the cell prints. */
+  /** Prints the type errors of a cell that did not wait for its types. */
   async function warn(checking: Promise<PlacedMessage[]>, code: string, name: string): Promise<void> {
     const errors = await checking.catch(() => []);
     if (errors.length === 0) return;
@@ -120,7 +120,7 @@ export function createTypescriptEngine(
     process.stderr.write(`TypeScript: ${text}\n`); // the context is still that of the cell
   }
 
-  /** By the types; while they load, by the values that are there, lest a front end gives up and shows nothing. */
+  /** By types or, while these load, by the values at hand, before the front end gives up. */
   async function complete(code: string, position: number): Promise<Completion> {
     const byTypes = threads.complete({ code, position });
     if (threads.isReady) return byTypes;
@@ -138,7 +138,7 @@ export function createTypescriptEngine(
 
   return {
     languageVersion: TYPESCRIPT_VERSION,
-    // A thread that failed fails the cells, with its reason.
+    // If the thread has failed, the cells fail with its reason.
     ready: () =>
       threads.completeness('').then(
         () => {},

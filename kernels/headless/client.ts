@@ -145,7 +145,7 @@ export class KernelClient {
     }
   }
 
-  /** Kills a kernel that has stopped to answer: whoever waits for it would wait for ever. */
+  /** Kills a kernel that has stopped answering, so that nobody waits for it for ever. */
   async #watchHeart(timeoutMs: number): Promise<void> {
     // Twice: the first may have been missed because we ourselves were stopped.
     for (let missed = 0; missed < 2 && !this.#isClosed; ) {
@@ -200,7 +200,7 @@ export class KernelClient {
 
   #orDeath<T>(work: Promise<T>): Promise<T> {
     const death = this.process.exited.then(({ code, signal, stderr }): never => {
-      if (this.#isSilent) throw new Error('the kernel stopped to answer, and was killed');
+      if (this.#isSilent) throw new Error('the kernel stopped answering, and was killed');
       throw new Error(`the kernel ended (${signal ?? `exit code ${code}`})${stderr ? `:\n${stderr}` : ''}`);
     });
     return Promise.race([work, death]);

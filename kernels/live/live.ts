@@ -16,7 +16,7 @@ import type { Comm } from '../protocol/comms';
 import type { Followed, Tick } from './followers';
 import { GroupFollower, RunFollower } from './followers';
 
-/** A line that has grown by more than this since the last whole figure is sent anew, thinned. */
+/** A line that has grown by more than this since the last whole figure is sent again, thinned. */
 const MOST_POINTS = 1000;
 const DISPLAY_MS = 1000;
 /** A page that has said nothing for so long is gone: a reload closes no comm. Hidden pages speak once a minute. */

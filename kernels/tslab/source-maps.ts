@@ -1,4 +1,4 @@
-/** Makes the compiler inside tslab keep the source maps of both of its steps (see cell-source.ts). */
+/** Makes the compiler inside tslab keep the source maps of both of its steps (see cells/source.ts). */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
 const INLINE_MAP = /\n?\/\/# sourceMappingURL=data:application\/json;base64,([\w+/=]+)\s*$/;

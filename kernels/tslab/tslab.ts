@@ -1,5 +1,5 @@
 /**
- * The CellEngine on tslab 1.0.22, and the only file that touches it. Of tslab we take the converter (its TypeScript
+ * The CellEngine on tslab 1.0.22. Of tslab we take the converter (its TypeScript
  * 5.0.4 compiles cells one after the other, each seeing the declarations before it) and the executor (runs them);
  * its kernel, which loses output and prints errors as text, we do not.
  */
