@@ -1,13 +1,16 @@
 /** A worker thread of `passPatches`: loads the model once, then answers every patch with what it made of it. */
+import { existsSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
 import { storeActivationsIn } from '../compute/contract/registry';
 import { useBackend } from '../compute/use-backend';
+import { UnreadableFile } from '../errors';
 import { countCodes } from '../model/quantisers/quantiser';
 import { VqGan } from '../model/vqgan';
-import { readCheckpoint } from '../train/record/checkpoint';
+import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
 import { usedModel } from '../train/record/used-model';
 import { fromModel, toModel } from '../volume/intensity';
+import { failureOf } from '../volume/store/threads';
 import { type MirrorAxis, meanOverMirrors } from './mirror';
 import type { ModelPatch, PassedPatch, ThreadReply, ThreadSetup } from './model-threads';
 import { forecastDeviceOf, mostWorkers, workerBytes } from './thread-count';
@@ -15,20 +18,20 @@ import { forecastDeviceOf, mostWorkers, workerBytes } from './thread-count';
 const setup = workerData as ThreadSetup;
 const port = parentPort!;
 const model = load();
-model.catch((error: Error) => reply({ kind: 'error', message: error.message }));
+model.catch((error) => reply({ kind: 'error', failed: failureOf(error) }));
 
 port.on('message', async (patch: ModelPatch) => {
   try {
     const passed = pass(await model, patch);
     reply({ kind: 'patch', ...passed }, [passed.data.buffer as ArrayBuffer]);
   } catch (error) {
-    reply({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+    reply({ kind: 'error', failed: failureOf(error) });
   }
 });
 
 async function load(): Promise<VqGan> {
   const backend = await useBackend(setup.backend);
-  const checkpoint = readCheckpoint(setup.checkpoint);
+  const checkpoint = readChosen(setup.checkpoint);
   const { config } = checkpoint.state;
   // As it was trained and validated, if this backend can.
   const wanted = config.precision ?? 'float32';
@@ -39,6 +42,18 @@ async function load(): Promise<VqGan> {
   const bytes = workerBytes(config.model, setup.patch, forecastDeviceOf(backend), precision);
   reply({ kind: 'ready', workers: mostWorkers(backend, bytes) });
   return vqgan;
+}
+
+/** A run that trains may have removed the checkpoint since it was chosen. */
+function readChosen(dir: string): Checkpoint {
+  try {
+    return readCheckpoint(dir);
+  } catch (error) {
+    if (existsSync(dir)) throw error;
+    const found =
+      'none any more, for its run has newer ones; run the same again, or take the best checkpoint';
+    throw new UnreadableFile(dir, 'a checkpoint', found, { cause: error });
+  }
 }
 
 function pass(vqgan: VqGan, patch: ModelPatch): PassedPatch {

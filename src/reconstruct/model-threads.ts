@@ -4,6 +4,7 @@ import { compiledFile } from '../package';
 import type { LongCall } from '../progress';
 import type { WeightsName } from '../train/settings/config';
 import type { Intensity } from '../volume/intensity';
+import { errorOf, type Failure } from '../volume/store/threads';
 import type { Vec3 } from '../volume/vec3';
 import type { MirrorAxis } from './mirror';
 
@@ -49,7 +50,7 @@ export type ThreadReply =
   /** The model is loaded, and this many threads like this one are worth their memory. */
   | { readonly kind: 'ready'; readonly workers: number }
   | ({ readonly kind: 'patch' } & PassedPatch)
-  | { readonly kind: 'error'; readonly message: string };
+  | { readonly kind: 'error'; readonly failed: Failure };
 
 /**
  * Sends patches through a model on worker threads, which keeps the calling thread free for a notebook's live figures.
@@ -131,7 +132,7 @@ class ModelThread {
   }
 
   private receive(reply: ThreadReply): void {
-    if (reply.kind === 'error') this.fail(new Error(reply.message));
+    if (reply.kind === 'error') this.fail(errorOf(reply.failed));
     else if (reply.kind === 'ready') this.settle.resolve(reply.workers);
     else {
       this.waiting.get(reply.index)?.resolve(reply);

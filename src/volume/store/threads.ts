@@ -1,6 +1,6 @@
 import { parentPort, type TransferListItem, Worker } from 'node:worker_threads';
 import { isSystemError } from '../../atomic-file';
-import { InvalidArgument, NoMemory, UnreadableFile } from '../../errors';
+import { InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend, UnreadableFile } from '../../errors';
 
 /** What a thread answers. */
 export type Answer<Result> = { readonly result: Result } | { readonly failed: Failure };
@@ -100,6 +100,8 @@ export interface Failure {
   readonly unreadable?: Pick<UnreadableFile, 'path' | 'expected' | 'received'>;
   readonly argument?: Pick<InvalidArgument, 'argument' | 'expected' | 'received' | 'allowed'>;
   readonly memory?: Pick<NoMemory, 'path' | 'bytes'>;
+  readonly tensors?: Pick<OutOfMemory, 'backend' | 'bytes' | 'limit'>;
+  readonly backend?: Pick<UnavailableBackend, 'backend' | 'reason' | 'cure'>;
   readonly system?: Pick<NodeJS.ErrnoException, 'code' | 'errno' | 'syscall' | 'path'>;
 }
 
@@ -114,6 +116,14 @@ export function failureOf(error: unknown): Failure {
     return { message, argument: { argument, expected, received, ...(allowed && { allowed }) } };
   }
   if (error instanceof NoMemory) return { message, memory: { path: error.path, bytes: error.bytes } };
+  if (error instanceof OutOfMemory) {
+    const { backend, bytes, limit } = error;
+    return { message, tensors: { backend, bytes, limit } };
+  }
+  if (error instanceof UnavailableBackend) {
+    const { backend, reason, cure } = error;
+    return { message, backend: { backend, reason, cure } };
+  }
   if (isSystemError(error)) {
     const { code, errno, syscall, path } = error;
     return { message, system: { code, errno, syscall, path } };
@@ -122,10 +132,13 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The error that a failure stands for. */
-export function errorOf({ message, unreadable, argument, memory, system }: Failure): Error {
+export function errorOf(failure: Failure): Error {
+  const { message, unreadable, argument, memory, tensors, backend, system } = failure;
   if (unreadable) return new UnreadableFile(unreadable.path, unreadable.expected, unreadable.received);
   if (argument)
     return new InvalidArgument(argument.argument, argument.expected, argument.received, argument.allowed);
   if (memory) return new NoMemory(memory.path, memory.bytes);
+  if (tensors) return new OutOfMemory(tensors.backend, tensors.bytes, tensors.limit);
+  if (backend) return new UnavailableBackend(backend.backend, backend.reason, backend.cure);
   return Object.assign(new Error(message), system);
 }
