@@ -46,7 +46,7 @@ async function libtorch(options: BuildFlags): Promise<void> {
     libtorch: options.libtorch,
     march: options.march,
   });
-  // Training on one host does without it, so what it lacks is said and does not fail.
+  // Training on one host does not need it, so a failure here is only reported.
   const collective = await buildC10d({ libtorch: options.libtorch }).catch((error: unknown) => {
     if (!isPatchwiseError(error, 'UnavailableBackend')) throw error;
     return { missing: error.message };

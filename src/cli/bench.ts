@@ -27,7 +27,7 @@ interface BenchOptions {
 
 type Bench = (options: LongCall & BenchOptions) => Promise<BenchReport>;
 
-/** Loaded when asked for: what a bench imports is not what the other commands need. */
+/** Loaded on demand: other commands do not need what a bench imports. */
 const benches: Record<string, () => Promise<Bench>> = {
   volumes: async () => (await import('../../bench/volumes.js')).benchVolumes,
   metrics: async () => (await import('../../bench/metrics.js')).benchMetrics,
@@ -48,7 +48,7 @@ export function addBench(program: Command): void {
     .argument('<name>', names)
     .option('--repeats <n>', 'runs of each side', parseCount)
     .option('--preset <name>', "step: the preset whose model is trained; default 'upstream'")
-    .option('--hidden <n>', "step: hidden channels, where other than the preset's", parseCount)
+    .option('--hidden <n>', "step: hidden channels; default the preset's", parseCount)
     .option(
       '--shape <n | x,y,z>',
       'volumes, blend, step: voxels of the volume or the patch',
@@ -74,7 +74,9 @@ export function addBench(program: Command): void {
       ]),
     )
     .addOption(
-      new Option('--checkpointing <what>', 'step: what all sides compute anew').choices(checkpointings),
+      new Option('--checkpointing <what>', 'step: what all sides compute again in the backward pass').choices(
+        checkpointings,
+      ),
     )
     .addOption(
       new Option('--device <name>', "step: where all sides compute; default 'cpu'").choices(['cpu', 'cuda']),

@@ -26,7 +26,7 @@ import {
 export function addCodes(program: Command): void {
   program
     .command('encode')
-    .description('volumes as the codes of a trained model: NIfTI files, folders of them, or a dataset')
+    .description('encode volumes with a trained model: NIfTI files, folders of them, or a dataset')
     .argument('<run>', 'run id, run folder or checkpoint folder')
     .argument('<volumes...>', 'what to encode')
     .requiredOption(
@@ -65,14 +65,14 @@ export function addCodes(program: Command): void {
 
   program
     .command('decode')
-    .description('the volume of codes, as `reconstruct` would make it of the original')
+    .description('decode a volume: the same as `reconstruct` makes of the original')
     .argument('<codes>', 'an .npz file of encode', fileToRead('an .npz file of encode'))
     .argument(
       '<output>',
       'where to write: .nii or .nii.gz, or the folder of a dataset to add it to',
       fileOrDataset,
     )
-    .option('--model <run>', 'run or checkpoint, if it is no longer where it was')
+    .option('--model <run>', 'run or checkpoint, if it has moved')
     .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian')
     .option(
       '--workers <n>',

@@ -9,8 +9,8 @@ export function exitCodeOf(error: unknown): 0 | 1 | 2 {
 }
 
 /**
- * What a person reads of a failure: one line and the cure where the cause lies outside our code; a stack only for
- * a fault of ours. Undefined where commander has printed the line itself.
+ * The text of a failure: one line, with the cure if the cause lies outside our code, and a stack only for a fault of
+ * ours. Undefined if commander has already printed the line.
  */
 export function tellFailure(error: unknown): string | undefined {
   if (error instanceof CommanderError) return undefined;
@@ -60,7 +60,7 @@ const systemErrors: Readonly<Record<string, readonly [meaning: string, cure: str
   ],
 };
 
-/** An error of the operating system, also as the cause of another, in one line; undefined for any other error. */
+/** An error of the operating system, or one that it caused, in one line; undefined for any other error. */
 function tellSystemError(error: Error): string | undefined {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 10; at = at.cause, depth++) {
     const { code, syscall, path, dest, address, port } = at as NodeJS.ErrnoException & {
@@ -77,7 +77,7 @@ function tellSystemError(error: Error): string | undefined {
   return undefined;
 }
 
-/** Makes every option name itself when its value is refused: `option '--steps <n>' argument 'ten' is invalid`. */
+/** Makes every error of an option name the option: `option '--steps <n>' argument 'ten' is invalid`. */
 export function nameRefusedOptions(command: Command): void {
   for (const part of [...command.options, ...command.registeredArguments]) {
     const parse = part.parseArg as ((value: string, previous: unknown) => unknown) | undefined;

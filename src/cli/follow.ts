@@ -22,7 +22,7 @@ export async function follow(run: Run, json: boolean | undefined): Promise<void>
   await run.done;
 }
 
-/** Tells on stderr what somebody who looks at the run should know, each notice once; looks every second at most. */
+/** Prints the run's notices to stderr, each once; looks at most once a second. */
 function noticeTeller(run: Run): (atOnce?: boolean) => Promise<void> {
   const told = new Set<string>();
   let looked = Number.NEGATIVE_INFINITY;
@@ -36,7 +36,7 @@ function noticeTeller(run: Run): (atOnce?: boolean) => Promise<void> {
   };
 }
 
-/** A run's state, and what else to know of it. */
+/** A run's state and its notices. */
 export function summary(run: Run, status: RunStatus): string[] {
   const error = status.error ? `: ${status.error}` : '';
   return [

@@ -17,7 +17,7 @@ const formats = ['safetensors', 'onnx'];
 export function addInterchange(program: Command): void {
   program
     .command('export')
-    .description('a trained model for PyTorch (safetensors) or onnxruntime')
+    .description('export a trained model for PyTorch (safetensors) or onnxruntime')
     .argument('<run>', 'run id, run folder or checkpoint folder')
     .argument(
       '<output>',
@@ -41,7 +41,9 @@ export function addInterchange(program: Command): void {
 
   program
     .command('import')
-    .description('a PyTorch VQ-GAN (safetensors of its state_dict) as a checkpoint that other commands take')
+    .description(
+      'import a PyTorch VQ-GAN (safetensors of its state_dict) as a checkpoint for the other commands',
+    )
     .argument('<file>', 'safetensors', fileToRead('a safetensors file'))
     .argument('<folder>', 'where the checkpoint is written', folderToWrite('a folder'))
     .option('--prefix <text>', 'what the names of the model start with, where the file holds several')
@@ -68,7 +70,7 @@ export function addInterchange(program: Command): void {
     });
 }
 
-/** Names in few words: those of one module as `module.* (number)`. */
+/** Names in short: several of one module become `module.* (number)`. */
 function byModule(names: readonly string[]): string {
   const modules = new Map<string, string[]>();
   for (const name of names) {

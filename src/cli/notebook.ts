@@ -74,7 +74,7 @@ export function addNotebook(program: Command): void {
 
   notebook
     .command('test')
-    .description('run notebooks and say which of them pass: no cell fails but those tagged raises-exception')
+    .description('run notebooks and say which pass: only cells tagged raises-exception may fail')
     .argument('<paths...>', '.ipynb files, or folders of them', eachOf(fileOrFolderToRead('notebooks')))
     .option(
       '-p, --parameter <name=value...>',
@@ -140,7 +140,7 @@ export function addNotebook(program: Command): void {
     });
   kernel
     .command('uninstall')
-    .description('take them away again')
+    .description('remove them from Jupyter')
     .option('--user', 'for this user (the default)')
     .option('--sys-prefix', 'from the Python environment on the path')
     .option('--prefix <dir>', 'from share/jupyter below a folder', folderToRead('a folder'))
@@ -163,7 +163,7 @@ export function addNotebook(program: Command): void {
     });
   kernel
     .command('fuzz')
-    .description('send a kernel broken messages and look whether it still answers good ones')
+    .description('send broken messages to a kernel and check that it still answers good ones')
     .option('--messages <n>', 'how many', parseCount, 10_000)
     .option('--seed <n>', 'of the ways in which they are broken', parseWhole, 1)
     .option('--json', 'print one JSON value')
@@ -202,7 +202,7 @@ export function addNotebook(program: Command): void {
     });
 }
 
-/** Tells on stderr what the notebook does, and how far the figure of a run has come; stdout is the command's answer. */
+/** Prints the notebook's progress, and that of a live figure, to stderr; stdout holds the command's answer. */
 function narrator(): (event: NotebookEvent) => void {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   let spoken = performance.now();
@@ -222,7 +222,7 @@ function narrator(): (event: NotebookEvent) => void {
   };
 }
 
-/** The first line of what the newest output says in plain text: for a live figure, how far its run is. */
+/** The first line of the newest output as plain text: for a live figure, the progress of its run. */
 function summaryOf(outputs: readonly Output[]): string | undefined {
   const last = outputs.at(-1);
   if (last?.output_type !== 'display_data') return undefined;

@@ -30,7 +30,7 @@ import {
 import { fileToRead, fileToWrite } from './paths';
 import { answer, columns, formatBytes, interruptible, parseCount, parseSize, parseWhole } from './terminal';
 
-/** What a CUDA context, cuDNN's workspace and a fragmented allocator may take of a GPU. Not measured. */
+/** The part of a GPU kept for a CUDA context, cuDNN's workspace and fragmentation. An estimate, not measured. */
 const KEPT_FREE = 0.06;
 
 const GiB = 2 ** 30;
@@ -44,19 +44,19 @@ export function addPlan(program: Command): void {
       'YAML file with the run configuration, as `train` takes it',
       fileToRead('a YAML file'),
     )
-    .option('--volume <x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
+    .option('--volume <n | x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
     .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`)
     .option('--model <name>', 'another word for --preset')
     .option('--patch <n | x,y,z>', 'size of a patch in voxels', parseSize)
     .option('--stride <n | x,y,z>', 'distance of neighbouring patches in voxels', parseSize)
     .option('--batch <n>', 'patches of one pass of a rank', parseCount)
-    .option('--checkpointing <what>', `computed anew in the backward pass: ${checkpointings.join(', ')}`)
+    .option('--checkpointing <what>', `computed again in the backward pass: ${checkpointings.join(', ')}`)
     .option('--precision <name>', `what activations are stored in: ${precisions.join(', ')}`)
     .option(
       '--set <key=value...>',
       'any other setting of `train`, such as model.hidden=32 model.downsample=8,8,8',
     )
-    .option('--no-gan', 'without the discriminators of the preset')
+    .option('--no-gan', 'leave out the discriminators')
     .option('--device <name>', `what computes: ${forecastDevices.join(', ')}; default gpu with --gpu-memory`)
     .option('--gpu-memory <GiB>', 'propose batch, patch, stride and checkpointing that fit', parseMemory)
     .option('--json', 'print one JSON value')
@@ -135,7 +135,7 @@ export function addPlan(program: Command): void {
     });
 }
 
-/** What a YAML file and options say; an option goes before the file. */
+/** The settings of a YAML file and of the options; an option overrides the file. */
 async function givenSettings(file: string | undefined, options: PlanOptions): Promise<TrainOptions> {
   const { set, model, preset = model, patch, stride, batch, checkpointing, precision } = options;
   if (checkpointing) oneOf('checkpointing', checkpointing, checkpointings);
@@ -204,7 +204,7 @@ function fitLines(given: number, usable: number, fits: readonly Fit[]): string[]
     `batch up to ${mostBatch}`,
   ]);
   return [
-    `fits     into ${formatBytes(usable)} (${given} GiB less ${100 * KEPT_FREE} % for what is no tensor), the first to be taken:`,
+    `fits     into ${formatBytes(usable)} (${given} GiB less ${100 * KEPT_FREE} % for what is not a tensor), best first:`,
     ...columns(rows).map((line) => `  --set ${line}`),
   ];
 }

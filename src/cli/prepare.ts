@@ -14,7 +14,7 @@ import {
 export function addPrepare(program: Command): void {
   program
     .command('prepare')
-    .description('make a dataset of NIfTI files that training reads patches from at random (Zarr v3)')
+    .description('make a dataset (Zarr v3) of NIfTI files, from which training reads random patches')
     .argument(
       '<in>',
       'a folder, searched through, or one file: .nii, .nii.gz, .hdr + .img',
@@ -22,11 +22,11 @@ export function addPrepare(program: Command): void {
     )
     .argument(
       '<out>',
-      'the folder of the dataset; called again, only what is new or changed is done',
+      'the folder of the dataset; a second call prepares only what is new or changed',
       folderToWrite('the folder of a dataset'),
     )
     .option('--spacing <mm | x,y,z>', 'resample to this voxel size in mm', parseSize)
-    .option('--no-antialias', 'do not filter axes that lose voxels before they are resampled')
+    .option('--no-antialias', 'do not smooth axes that lose voxels before resampling')
     .option(
       '--intensity <name | low,high>',
       'auto, ctpa, lung, mediastinum, minmax, or two values',

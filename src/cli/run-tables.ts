@@ -54,7 +54,7 @@ const resultRows: readonly (readonly [string, (result: RunResult) => string | un
   ['patches / s', ({ patchesPerSecond }) => patchesPerSecond?.toPrecision(4)],
 ];
 
-/** What differs between runs and what came of them, within so many columns of a terminal as far as that is possible. */
+/** How runs differ and what they reached, fitted to the width of the terminal if possible. */
 export function compareLines({ differences, results }: RunsSideBySide, width: number): string[] {
   const names = [...differences.map(({ setting }) => setting), ...resultRows.map(([name]) => name)];
   const first = Math.max(...names.map(({ length }) => length));
@@ -78,7 +78,7 @@ export function compareLines({ differences, results }: RunsSideBySide, width: nu
   ]);
 }
 
-/** Texts cut to their ends, which is where paths differ; longer where they would be the same otherwise. */
+/** Texts cut to their ends, where paths differ; kept longer if the ends are equal. */
 export function shortened(texts: readonly string[], room: number): string[] {
   const cut = (length: number) =>
     texts.map((text) => (text.length <= length ? text : `…${text.slice(1 - length)}`));

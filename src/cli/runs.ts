@@ -30,7 +30,7 @@ export function addRuns(program: Command): void {
     .command('show')
     .description('state and last metrics of a run')
     .argument('<run>', 'id or folder')
-    .option('--follow', 'go on until the run ends')
+    .option('--follow', 'follow it until it ends')
     .option('--json', 'print one JSON value')
     .action(async (id: string, options: { follow?: boolean; json?: boolean }) => {
       const run = await attach(id);
@@ -59,14 +59,14 @@ export function addRuns(program: Command): void {
       'a run as it moves: progress, losses, pace, what each rank does; Ctrl-C leaves the run alone',
     )
     .argument('<run>', 'id or folder')
-    .option('--once', 'print it as it is now, and end')
+    .option('--once', 'print it once and end')
     .action(async (id: string, options: { once?: boolean }) =>
       watch(await attach(id), options.once === true),
     );
 
   runs
     .command('compare')
-    .description('what differs in the settings of runs, and what came of it')
+    .description('how the settings and results of runs differ')
     .argument('<runs...>', 'ids or folders')
     .option('--json', 'print one JSON value')
     .action(async (ids: string[], options: { json?: boolean }) => {
@@ -91,7 +91,7 @@ export function addRuns(program: Command): void {
     .argument('<runs...>', 'ids or folders')
     .option('--json', 'print one JSON value')
     .action(async (ids: string[], options: { json?: boolean }) => {
-      // All are looked up first: a wrong name removes nothing.
+      // Look all of them up first, so that a wrong name removes nothing.
       const found = await Promise.all(ids.map(attach));
       for (const run of found) await run.remove();
       answer(options.json, { removed: found.map(({ id }) => id) }, () =>
@@ -116,7 +116,7 @@ export function addRuns(program: Command): void {
     .argument('<run>', 'id or folder')
     .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
     .option('--nproc, --ranks <n>', 'another number of processes', parseCount)
-    .option('--accept-changes', 'go on although its data or settings are no longer what they were')
+    .option('--accept-changes', 'go on although its data or settings have changed')
     .option('--follow', 'show its progress until it ends')
     .option('--json', 'print one JSON value')
     .action(async (id: string, options: ResumeCommandOptions) => {
@@ -143,7 +143,7 @@ export function addRuns(program: Command): void {
     });
 }
 
-/** As commander refuses an unknown command where there is no default one. */
+/** The error of commander for an unknown command, which it leaves out if there is a default command. */
 function refuseCommand(parent: Command, name: string): never {
   const meant = nearest(
     name,
@@ -160,7 +160,7 @@ interface ResumeCommandOptions {
   json?: boolean;
 }
 
-/** Paints a run over itself on a terminal; elsewhere prints it whenever it has moved, every five seconds at most. */
+/** Redraws a run in place on a terminal; elsewhere prints it when it has changed, at most every five seconds. */
 async function watch(run: Run, once: boolean): Promise<void> {
   const live = process.stdout.isTTY === true && !once;
   const course = await run.course();

@@ -1,6 +1,6 @@
 import { type IntensitySpec, InvalidArgument, type LongCall, type Progress, type Size } from '../index';
 
-/** What a command prints: JSON alone on stdout where it was asked for, else lines for a person. */
+/** Prints a command's answer: only JSON if asked for, else lines for a person. */
 export function answer(
   json: boolean | undefined,
   value: unknown,
@@ -23,10 +23,10 @@ export function progressBar(label: string): (progress: Progress) => void {
   };
 }
 
-/** What a terminal, its end, Slurm or Kubernetes send to end a command. */
+/** The signals that a terminal, Slurm or Kubernetes sends to end a command. */
 const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Ctrl-C, and whatever else asks the command to end, ends a long call through its signal; the same again ends the process. */
+/** The first Ctrl-C or other stop signal aborts a long call; the second ends the process. */
 export function interruptible(label: string): LongCall {
   const controller = new AbortController();
   for (const signal of STOPS) process.once(signal, () => controller.abort());
@@ -68,7 +68,7 @@ export function parsePositive(text: string): number {
   return value;
 }
 
-/** A seed, or a place counted from 0. */
+/** A seed, or a position counted from 0. */
 export function parseWhole(text: string): number {
   const value = parseNumber(text);
   if (!Number.isInteger(value) || value < 0)

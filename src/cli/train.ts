@@ -24,7 +24,7 @@ export function addTrain(program: Command): void {
     .option('--nproc, --ranks <n>', 'processes that train together', parseCount)
     .option('--steps <n>', 'optimiser steps', parseCount)
     .option('--set <key=value...>', 'any other setting, such as model.codes=1024')
-    .option('--prepare', "make the run's folder only, for ranks that torchrun, Slurm or Kubernetes starts")
+    .option('--prepare', "only make the run's folder, for ranks that torchrun, Slurm or Kubernetes starts")
     .option('--detach', 'return at once; follow with: npx patchwise runs show')
     .option('--json', 'print one JSON value')
     .addHelpText('after', () => ['', 'Settings:', ...settingLines(listSettings())].join('\n'))
@@ -71,12 +71,12 @@ export function addTrain(program: Command): void {
     .action(async (options: { run: string }) => supervise({ runDir: options.run }));
 }
 
-/** npx keeps some signals for itself, and does not wait for a rank that still writes its checkpoint. */
+/** npx does not forward every signal, and does not wait while a rank writes its checkpoint. */
 function warnOfNpx(): void {
   if (process.env.npm_command !== 'exec') return;
   process.stderr.write(
-    'patchwise: started through npx, which does not hand on every signal; ' +
-      `where a launcher sends signals, let it start: node ${realpathSync(process.argv[1]!)} rank RUN\n`,
+    'patchwise: started through npx, which does not forward every signal; ' +
+      `if a launcher sends signals, start this instead: node ${realpathSync(process.argv[1]!)} rank RUN\n`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../errors';
+import type { Vec3 } from '../volume/vec3';
 import type { ModelConfig } from './config';
 import type { GanConfig } from './discriminators/config';
 
@@ -8,11 +9,11 @@ export interface Preset {
   readonly model: ModelConfig;
   readonly gan: GanConfig;
   /** Voxels [x, y, z]. */
-  readonly patch: readonly [number, number, number];
-  readonly stride: readonly [number, number, number];
+  readonly patch: Vec3;
+  readonly stride: Vec3;
   /** Name of the intensity mapping to [-1, 1]. */
   readonly intensity: 'auto' | 'ctpa' | 'minmax';
-  /** Of Adam, whose betas are 0.5 and 0.9 in every preset. */
+  /** Of Adam; its betas are 0.5 and 0.9 in every preset. */
   readonly learningRate: number;
   /** Whether the learning rate stays or falls along half a cosine to nearly nothing at the last step. */
   readonly schedule: 'constant' | 'cosine';
@@ -109,8 +110,8 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
     steps: 50_000,
     validateEvery: 500,
   },
-  // One group a norm keeps a patch's brightness among its channels; short averages follow an encoder that still
-  // moves fast; the falling rate ends the wobble of brightness that a rate this large brings.
+  // One group per norm keeps a patch's brightness. Short averages follow an encoder that still moves fast. The falling
+  // rate ends the wobble of brightness that so large a rate causes.
   toy: {
     description: 'small enough to learn something in a minute on two CPU cores',
     model: {
@@ -126,7 +127,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
       restartBelow: 1 / 80,
       reconstruction: 4,
     },
-    // Off, and small where slice or patch turn it on: two layers of stride 2 are what 32 x 32 x 16 voxels have room for.
+    // Off by default. Small, because 32 x 32 x 16 voxels have room for two layers of stride 2.
     gan: {
       ...GUIDE_GAN,
       slice: 0,
@@ -149,7 +150,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = {
   },
 };
 
-/** The preset of that name. Throws InvalidArgument, with the names there are, for another. */
+/** The preset of that name. Throws InvalidArgument with the known names for another. */
 export function presetNamed(name: string): Preset {
   if (!Object.hasOwn(PRESETS, name))
     throw new InvalidArgument('preset', 'the name of a preset', name, Object.keys(PRESETS));

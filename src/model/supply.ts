@@ -1,8 +1,9 @@
+import type { Vec3 } from '../volume/vec3';
 import type { ModelConfig } from './config';
 import { averagesLatents } from './quantisers/registry';
 
 /** Latents of a patch [x, y, z]. */
-export function latentsOf(config: ModelConfig, patch: readonly [number, number, number]): number {
+export function latentsOf(config: ModelConfig, patch: Vec3): number {
   return patch.reduce((latents, size, axis) => (latents * size) / config.downsample[axis]!, 1);
 }
 
@@ -10,11 +11,7 @@ export function latentsOf(config: ModelConfig, patch: readonly [number, number, 
  * What to know where a step of so many patches [x, y, z] has fewer latents than a learnt codebook has codes: most codes
  * then learn nothing in most steps. Undefined where it has enough.
  */
-export function fewLatents(
-  config: ModelConfig,
-  patch: readonly [number, number, number],
-  patches: number,
-): string | undefined {
+export function fewLatents(config: ModelConfig, patch: Vec3, patches: number): string | undefined {
   const latents = patches * latentsOf(config, patch);
   if (!averagesLatents(config) || config.codes <= latents) return undefined;
   return (

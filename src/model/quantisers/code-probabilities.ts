@@ -1,11 +1,10 @@
 /**
- * How likely each of the 2^d sign codes is for latents [m, d], softly: a softmax over the codes of <z, code> * 2 /
- * temperature, which is of independent bits with probability sigmoid(4 z / temperature) each. Nothing of [m, 2^d]
- * size is kept.
+ * Soft probabilities of the 2^d sign codes for latents [m, d]: a softmax over the codes of <z, code> * 2 / temperature.
+ * Its bits are independent, each with probability sigmoid(4 z / temperature). No array of size [m, 2^d] is kept.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
-/** At most so many probabilities are in memory at once. */
+/** The most probabilities in memory at once. */
 const CHUNK = 2 ** 21;
 
 /** Codes as rows of 1 and -1, [codes.length * d], the first channel being the highest bit. */
@@ -54,7 +53,7 @@ export function averageCodeProbabilities(latents: tf.Tensor2D, temperature: numb
   })(latents) as tf.Tensor1D;
 }
 
-/** Mean over the latents of the entropy of their code: the sum of the bits' entropies, which needs no code at all. */
+/** Mean over the latents of the entropy of their code: the sum of the bits' entropies, without any code. */
 export function averageEntropy(latents: tf.Tensor2D, temperature: number): tf.Scalar {
   return tf.customGrad((...inputs) => {
     const [z, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
@@ -81,7 +80,7 @@ export function averageEntropy(latents: tf.Tensor2D, temperature: number): tf.Sc
 /** Softmax over the codes, [rows, 2^d]. */
 function probabilities(rows: tf.Tensor2D, codes: tf.Tensor2D, temperature: number): tf.Tensor2D {
   const logits = tf.mul(tf.matMul(rows, codes, false, true), 2 / temperature);
-  // The largest logit is that of the code of the signs, which is found without a maximum over the codes.
+  // The code of the signs has the largest logit, so no maximum over the codes is needed.
   const largest = tf.mul(tf.sum(tf.abs(rows), 1, true), 2 / temperature);
   const powers = tf.exp(tf.sub(logits, largest));
   return tf.div(powers, tf.sum(powers, 1, true));

@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { StoredTensor } from '../../safetensors';
 import { countCodes, type GlobalBatch, type QuantiserStatistics } from './quantiser';
 
-/** What quantisers share whose codes are fixed, or learnt by gradients: they count, and have nothing else to learn. */
+/** Shared by quantisers whose codes are fixed or learnt by gradients: their statistics are counts only. */
 export abstract class CountingQuantiser {
   readonly codebooks = 1;
 

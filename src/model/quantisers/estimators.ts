@@ -1,4 +1,4 @@
-/** What takes the place of the gradient of quantisation, which is zero almost everywhere. */
+/** Replacements for the gradient of quantisation, which is zero almost everywhere. */
 import * as tf from '@tensorflow/tfjs-core';
 import { straightThrough } from '../../compute/ops/ops';
 import { oneOf } from '../../setting';
@@ -12,7 +12,7 @@ export const estimator = oneOf(estimatorNames, {
   meaning: 'The gradient that replaces that of quantisation, which is zero almost everywhere.',
 });
 
-/** Keeps the direction of a latent of zero length from dividing by zero. */
+/** Prevents a division by zero for latents of zero length. */
 const TINY = 1e-6;
 
 /** The value of `quantised` [m, d] with a gradient for the latents [m, d], none for the codes. */
@@ -44,7 +44,7 @@ export function rotateTo(latents: tf.Tensor2D, quantised: tf.Tensor2D): tf.Tenso
   })(latents, quantised) as tf.Tensor2D;
 }
 
-/** Rounds to whole numbers, halves to even; the gradient passes as if nothing had happened. */
+/** Rounds to whole numbers, halves to even; the gradient passes unchanged. */
 export function roundStraightThrough<T extends tf.Tensor>(x: T): T {
   return tf.customGrad((...inputs) => ({
     value: tf.round(inputs[0] as tf.Tensor),

@@ -6,7 +6,7 @@ import { roundStraightThrough } from './estimators';
 import { type GraphBuilder, weightedSum } from './onnx';
 import { type Chosen, type Quantised, type Quantiser, quantiserKind } from './quantiser';
 
-/** Lets the bound reach the outermost levels; the value of the paper's code. */
+/** Lets the bound reach the outermost levels; from the paper's code. */
 const EPSILON = 1e-3;
 
 /**
@@ -34,7 +34,7 @@ export class FiniteScalarQuantiser extends CountingQuantiser implements Quantise
 
   forward(latents: tf.Tensor2D): Quantised {
     const chosen = this.choose(roundStraightThrough(this.bound(latents)));
-    // Rounding moves a bounded latent by half a level at most: there is nothing to commit to.
+    // Rounding moves a bounded latent by at most half a level, so there is nothing to commit to.
     return { ...chosen, commitment: tf.scalar(0), loss: tf.scalar(0) };
   }
 
@@ -72,7 +72,7 @@ function levelRows(codes: ArrayLike<number>, levels: readonly number[]): Float32
   return rows;
 }
 
-/** Per channel: latents z, times the gain, are bounded by tanh(z + shift) * scale - offset. Even counts of levels are off centre. */
+/** Per channel, latents z times the gain are bounded by tanh(z + shift) * scale - offset. Even counts of levels are off centre. */
 function boundsOf(levels: readonly number[]): {
   scales: number[];
   offsets: number[];
@@ -83,13 +83,13 @@ function boundsOf(levels: readonly number[]): {
   return { scales, offsets, shifts: scales.map((scale, i) => Math.atanh(offsets[i]! / scale)) };
 }
 
-/** Levels of a channel, and channels, that `levelsFor` chooses from; the paper advises at least 5 levels. */
+/** The fewest levels that the paper advises for a channel; the most levels and channels that `levelsFor` tries. */
 const FEW = 5;
 const MOST = 8;
 
 /**
- * Levels of which there are about so many combinations: those whose product is nearest, and of these those of the
- * fewest channels. Below 5 levels a channel only where the product would be more than a fifth away.
+ * The levels whose product is nearest to `codes`, on the fewest channels. A channel has fewer than 5 levels only if the
+ * product would otherwise be more than a fifth away.
  */
 export function levelsFor(codes: number): number[] {
   const distance = (levels: readonly number[]) => Math.abs(Math.log(product(levels) / codes));
@@ -99,7 +99,7 @@ export function levelsFor(codes: number): number[] {
   return distance(advised) < Math.log(1.2) ? advised : nearest(2);
 }
 
-/** Levels in falling order, each at least so many, up to the first product above `codes`. */
+/** Lists of levels in falling order, each at least `least`, up to the first product above `codes`. */
 function combinations(codes: number, least: number): number[][] {
   const found: number[][] = [];
   const extend = (levels: number[], product: number): void => {

@@ -10,13 +10,12 @@ export interface Clusters {
   readonly counts: Float32Array;
 }
 
-/** As in vector-quantize-pytorch; Lloyd's algorithm has done most of its work by then. */
+/** As in vector-quantize-pytorch; later iterations change little. */
 const ITERATIONS = 10;
 
 /**
- * Lloyd's k-means over the latents of all ranks. Counts and sums are added up over the ranks in every round, so each
- * rank finds the same centres, those that one rank with all latents would find. A centre that no latent is nearest to
- * stays where it is.
+ * Lloyd's k-means over the latents of all ranks. Every round sums counts and sums over the ranks, so all ranks find the
+ * same centres, and one rank with all latents finds them too. A centre without latents stays where it is.
  *
  * @param latents this rank's [m, width]; undefined for a rank without patches
  * @param start [count * width], equal on all ranks

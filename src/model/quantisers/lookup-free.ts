@@ -39,15 +39,15 @@ type Options = CodeSizes & ConfigOf<typeof options>;
 
 /**
  * Lookup-free quantisation (Yu et al., "Language Model Beats Diffusion", 2023): a code is the signs of a latent's
- * channels, the first one being the highest bit. An entropy loss makes each latent choose clearly and all codes be
- * chosen alike; the second part is of the *global* batch, so `prepare` adds it up over the ranks.
+ * channels; the first is the highest bit. An entropy loss makes each latent choose clearly and all codes equally often.
+ * The second part needs the *global* batch, so `prepare` sums it over the ranks.
  *
- * With `spherical` the losses and the straight-through gradient are of the latents scaled to the codes' length (Zhao
- * et al., "Image and Video Tokenization with Binary Spherical Quantization", 2024): a latent that is sure of its signs
- * cannot grow ever surer of them. Codes, and all that is done with a trained model, do not depend on it.
+ * With `spherical`, losses and straight-through gradient see the latents scaled to the codes' length (Zhao et al., "Image
+ * and Video Tokenization with Binary Spherical Quantization", 2024), so latents cannot grow without end. Codes, and the use
+ * of a trained model, do not depend on it.
  */
 export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser {
-  /** During a step: average probability of every code over the global batch, where that is of several ranks or passes. */
+  /** During a step of several ranks or passes: the average probability of every code over the global batch. */
   private average: Float32Array | undefined;
 
   constructor(private readonly options: Options) {
@@ -71,7 +71,7 @@ export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser 
     this.average = total;
   }
 
-  /** After the step its average is of no use: validation has other latents, a patch at a time. */
+  /** The average ends with the step: validation has other latents, one patch at a time. */
   override apply(statistics: QuantiserStatistics): undefined {
     super.apply(statistics);
     this.average = undefined;
@@ -124,9 +124,8 @@ function codesOf(signs: tf.Tensor2D): tf.Tensor1D {
 }
 
 /**
- * Entropy of the codes' average probabilities [codes] over the batch. Given the average over all ranks it is that
- * one's, and its gradient, -log(average) - 1, is passed to this rank's part of it; the -1 adds nothing, as
- * probabilities sum to 1.
+ * Entropy of the codes' average probabilities [codes] over the batch, or of the average over all ranks if it is given.
+ * This rank's part then gets the gradient -log(average) - 1; the -1 has no effect because probabilities sum to 1.
  */
 function diversityOf(local: tf.Tensor1D, global: Float32Array | undefined): tf.Scalar {
   return tf.customGrad((...inputs) => {

@@ -4,7 +4,7 @@ import type { ConfigOf, Settings } from '../../setting';
 import type { WeightShape, Weights } from '../weights';
 import type { CodeTable, GraphBuilder } from './onnx';
 
-/** Which rows of the global batch's latents are this rank's: [offset, offset + m) of `total`. */
+/** This rank's rows of the global batch's latents: [offset, offset + m) of `total`. */
 export interface RowRange {
   readonly offset: number;
   readonly total: number;
@@ -12,22 +12,22 @@ export interface RowRange {
 }
 
 /**
- * What ranks sum over all of them before `apply`: plain sums, so any number of ranks gives the same codes. `counts`
- * says how many latents chose each of the quantiser's codes, [size].
+ * What the ranks sum before `apply`. The sums are plain, so any number of ranks gives the same codes. `counts` holds the
+ * number of latents that chose each code, [size].
  */
 export interface QuantiserStatistics {
   readonly counts: Float32Array;
   readonly [name: string]: Float32Array;
 }
 
-/** Adds arrays up over all ranks, in place. Every rank must call it as often, with arrays of the same lengths. */
+/** Sums arrays over all ranks, in place. Every rank must make the same calls, with arrays of the same lengths. */
 export type SumOverRanks = (arrays: Float32Array[]) => Promise<void>;
 
 /** The latents of the patches of one step on all ranks. */
 export interface GlobalBatch {
   /** Computes this rank's latents [m, codeDim], the caller's to dispose; undefined for a rank without patches. */
   readonly latents: (() => Promise<tf.Tensor2D>) | undefined;
-  /** Where they are among those of all ranks. */
+  /** Their rows among those of all ranks. */
   readonly rows: RowRange;
   /** Whether one rank takes the whole batch in one pass. */
   readonly onePass: boolean;
@@ -44,7 +44,7 @@ export type Chosen = {
   readonly embeddings: tf.Tensor2D;
 };
 
-/** The same on the tape, with a gradient for the latents (`estimators.ts`) and with what is to be minimised. */
+/** The same on the tape, with a gradient for the latents (`estimators.ts`) and the losses. */
 export type Quantised = Chosen & {
   /** The quantiser's own losses, weighted and summed. */
   readonly loss: tf.Scalar;
@@ -53,23 +53,23 @@ export type Quantised = Chosen & {
 };
 
 /**
- * What stands between encoder and decoder: it replaces every latent by one of finitely many vectors.
+ * Stands between encoder and decoder and replaces every latent by one of finitely many vectors.
  *
  * A training step calls, on every rank, `prepare`, then `forward` inside the gradient, `statistics`, and `apply` with
- * the statistics summed over all ranks. Whatever is learnt by gradients is among the model's weights and is passed in;
- * whatever is learnt otherwise is the quantiser's state, bit-identical on all ranks.
+ * the statistics summed over all ranks. What gradients train is among the model's weights and is passed in. What is
+ * learnt in other ways is the quantiser's state, bit-identical on all ranks.
  */
 export interface Quantiser {
   /** Distinct codes over all codebooks: the length of `counts`. Codebook b's codes are [b * codes, (b + 1) * codes). */
   readonly size: number;
-  /** Codes that a latent gets; above 1 for `residual` alone. */
+  /** Codes of one latent; above 1 only for `residual`. */
   readonly codebooks: number;
   /** Whether the codes have been set. Until then nothing can be quantised. */
   readonly initialised: boolean;
 
   /**
-   * To be called before the gradients of every step, by all ranks: starts the codes from the latents of the first
-   * global batch, or collects what the loss needs to know of the global batch.
+   * All ranks call it before the gradients of every step. It starts the codes from the latents of the first global
+   * batch, or collects what the loss needs of the global batch.
    */
   prepare(batch: GlobalBatch): Promise<void>;
 
@@ -125,15 +125,15 @@ export type CodeSizes = {
 };
 
 /**
- * A kind of quantiser, all that the rest of the project knows of it. Each stands in a file of its own and has one line
- * in `registry.ts`.
+ * A kind of quantiser: everything that the rest of the project knows about it. Each kind has a file of its own and one
+ * entry in `registry.ts`.
  */
 export interface QuantiserKind<S extends Settings = Settings> {
   /** A phrase for the help. */
   readonly meaning: string;
   /** Settings of this kind, below `model`. */
   readonly options: S;
-  /** The codes are averages of the latents that choose them, so a step with few latents leaves most as they are. */
+  /** Its codes are averages of the latents that choose them, so most learn nothing in a step with few latents. */
   readonly averagesLatents?: boolean;
 
   /** What follows from the other settings, where the user has not set it. */
@@ -142,7 +142,7 @@ export interface QuantiserKind<S extends Settings = Settings> {
   /** @throws InvalidArgument where settings do not go together */
   check?(config: CodeSizes & ConfigOf<S>): void;
 
-  /** Codebooks in a row; 1 without it. */
+  /** Codebooks in a row; default 1. */
   codebooks?(options: ConfigOf<S>): number;
 
   /** What it learns by gradients. */

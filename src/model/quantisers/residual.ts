@@ -27,9 +27,9 @@ const options = {
 type Options = CodeSizes & ConfigOf<typeof options>;
 
 /**
- * Residual vector quantisation (Zeghidour et al., "SoundStream", 2021): each codebook quantises what the ones before
- * it left over, and the decoder gets the sum. The codebooks are moving averages. As in EnCodec the estimator stands
- * once, at the sum; at every codebook it would multiply the latents' gradient by their number.
+ * Residual vector quantisation (Zeghidour et al., "SoundStream", 2021): each codebook quantises the rest that the ones
+ * before it leave, and the decoder gets the sum. The codebooks are moving averages. As in EnCodec, the estimator applies
+ * once, to the sum; applied to every codebook it would multiply the latents' gradient by the number of codebooks.
  */
 export class ResidualQuantiser implements Quantiser {
   private readonly books: readonly Codebook[];

@@ -40,10 +40,10 @@ function linearLayer({ codeDim }: CodeSizes): WeightShape[] {
 
 /**
  * SimVQ (Zhu et al., "Addressing Representation Collapse in Vector Quantized Models with One Linear Layer", 2024):
- * the codes are random vectors that stay as they are, all seen through one linear layer that is learnt. A step moves
- * the whole space of codes, so none is left behind. The frozen vectors are drawn from the model's seed. The layer
- * starts where it gives the codes the mean and the covariance of the first global batch's latents: from PyTorch's
- * usual start, as in the paper, hundreds of steps pass until the codes are among the latents.
+ * the codes are fixed random vectors, seen through one trained linear layer. A step moves the whole space of codes, so no
+ * code is left behind. The model's seed draws the vectors. The layer starts so that the codes have the mean and the
+ * covariance of the first global batch's latents. The paper uses PyTorch's usual start, from which the codes need hundreds
+ * of steps to reach the latents.
  */
 export class SimQuantiser extends CountingQuantiser implements Quantiser {
   private frozen: Float32Array;

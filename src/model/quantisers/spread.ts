@@ -7,7 +7,7 @@ export interface Spread {
   readonly triangle: Float64Array;
 }
 
-/** Keeps the triangle of channels that do not vary, or are the same, from being singular. */
+/** Keeps the triangle regular when channels are constant or equal. */
 const LEAST_DEVIATION = 1e-3;
 
 /** Mean and covariance of the latents of all ranks, equal on every rank. `latents` are this rank's, if it has any. */
@@ -31,7 +31,7 @@ export async function spreadOf(
   return { mean: Float64Array.from(means), triangle: cholesky(covariance, width) };
 }
 
-/** L with L L' = a + LEAST_DEVIATION^2 I, of which `a` holds the lower triangle. */
+/** L with L L' = a + LEAST_DEVIATION^2 I; `a` is given by its lower triangle. */
 function cholesky(a: Float32Array, width: number): Float64Array {
   const triangle = new Float64Array(width * width);
   for (let i = 0; i < width; i++)

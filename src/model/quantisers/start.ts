@@ -22,14 +22,14 @@ export async function startCodebook(
   const { codes, codeDim } = codebook;
   const drawn = latents ? codebook.initialisation(latents, rows) : new Float32Array(codes * codeDim);
   await sum([drawn]);
-  // As if one latent had chosen each code, or as many as keep it alive in a larger batch.
+  // Each code starts with a count of 1, or with the count that keeps it alive in a larger batch.
   const least = Math.max(1, codebook.threshold(rows.total));
   if (initialisation === 'random') {
     codebook.initialise(drawn, new Float32Array(codes).fill(least));
     return;
   }
   const { centres, counts } = await kMeans(latents, drawn, codeDim, sum, { cosine });
-  // The code of an empty cluster lives too, until a step has shown whether it is needed.
+  // The code of an empty cluster stays alive until a step shows whether it is needed.
   codebook.initialise(
     centres,
     counts.map((count) => Math.max(least, count)),
