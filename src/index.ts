@@ -159,6 +159,7 @@ export type { RunStatus } from './train/record/status';
 export { attach, listRuns, live, Run } from './train/run';
 export type { RunConfig, TrainOptions } from './train/settings/config';
 export { train } from './train/train';
+export type { Size, Vec3 } from './vec3';
 export type { NiftiHeader } from './volume/header';
 export type { Intensity, IntensitySpec } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom/phantom';
@@ -168,7 +169,6 @@ export { type ReadOptions, readHeader, readVolume, readVoxels, type Voxels } fro
 export { type Dataset, type OpenDatasetOptions, openDataset } from './volume/store/dataset';
 export type { LeftOut, SplitName } from './volume/store/format';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
-export type { Size, Vec3 } from './volume/vec3';
 export type { BaselineView, GivenView } from './volume/view';
 export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume, type VolumePlace } from './volume/volume';

@@ -75,10 +75,10 @@ export {
   runsSideBySide,
 } from './train/side-by-side';
 export { prepareRun } from './train/train';
+export { checkShape } from './vec3';
 export { type FolderContent, searchFolder } from './volume/folder';
 export { convertDicom } from './volume/foreign';
 export { fromModel, resolveIntensity, toModel } from './volume/intensity';
 export { type DatasetVolumeOptions, writeDatasetVolume } from './volume/prepare/write-volume';
 export { checkVolume } from './volume/read';
 export { isDataset } from './volume/store/dataset';
-export { checkShape } from './volume/vec3';

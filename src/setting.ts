@@ -3,7 +3,7 @@
  * values and meanings; the type of a config, its checks, the help and the reference are made from it.
  */
 import type { ConfigProblem } from './errors';
-import { asVec3, type Size, type Vec3 } from './volume/vec3';
+import { asVec3, type Size, type Vec3 } from './vec3';
 
 /** What a setting means. */
 export interface Meaning<T> {

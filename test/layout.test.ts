@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -113,6 +114,12 @@ describe('the layout is the data flow', () => {
     expect(full.map(([folder, count]) => `${relative(root, folder)}: ${count}`)).toEqual([]);
   });
 
+  it('docs/architecture.svg shows it', () => {
+    execFileSync(process.execPath, [join(root, 'docs', 'make-architecture.mjs'), '--check'], {
+      stdio: 'pipe',
+    });
+  });
+
   it('only the files named after tslab touch it, and the bench that runs it as a peer', () => {
     const touching = sourceFiles().filter((file) =>
       /(?:from|import\(|require\(|resolve\()\s*['"]@?tslab\b/.test(readFileSync(file, 'utf8')),
@@ -143,10 +150,8 @@ function sourceFiles(): string[] {
   );
 }
 
-/** `src/volume/nifti.ts` belongs to `volume`, `src/cli.ts` to `cli`, `kernels/wire.ts` to `kernels`. */
+/** `src/volume/read.ts` belongs to `volume`, `src/cli.ts` to `cli`, `kernels/main.ts` to `kernels`. */
 function partOf(file: string): string {
-  // Three numbers along a volume's axes are a word of all parts, so they are no voxels.
-  if (relative(root, file) === join('src', 'volume', 'vec3.ts')) return 'vec3';
   const [top, second] = relative(root, file).split(sep) as [string, string];
   return top === 'src' ? second.replace(/\.ts$/, '') : top;
 }

@@ -3,8 +3,8 @@ import { perplexity, usage } from '../model/codebook';
 import { countCodes } from '../model/quantisers/quantiser';
 import { type Grid, planGrid } from '../patch/grid';
 import type { WeightsName } from '../train/settings/config';
+import type { Vec3 } from '../vec3';
 import type { Intensity } from '../volume/intensity';
-import type { Vec3 } from '../volume/vec3';
 
 /** Where a volume is, and which of its voxels the model saw. Sizes are `[x, y, z]` in voxels. */
 export interface CodesGeometry {

@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import { checkShape, type Size, voxelCount } from '../volume/vec3';
+import { checkShape, type Size, voxelCount } from '../vec3';
 
 /** What two trainings have equal amounts of: optimiser steps, voxels seen, or wall time. */
 export type Budget = 'steps' | 'voxels' | 'time';

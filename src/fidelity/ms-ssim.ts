@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import type { VoxelSource } from '../patch/extract';
-import { checkShape, type Vec3 } from '../volume/vec3';
+import { checkShape, type Vec3 } from '../vec3';
 import type { IntensityRange } from './pair';
 import { eachPlane, type SsimOptions, SsimSums, TAPS } from './ssim';
 

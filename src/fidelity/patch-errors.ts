@@ -1,6 +1,6 @@
 import { expectLength, extractPatch } from '../patch/extract';
 import { type Grid, patchStart } from '../patch/grid';
-import type { Vec3 } from '../volume/vec3';
+import type { Vec3 } from '../vec3';
 import { knownErrors } from './error-sums';
 
 /** How far a reconstruction is from its original within one patch of the grid. */

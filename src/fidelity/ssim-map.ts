@@ -1,5 +1,5 @@
 import { expectLength, type VoxelSource } from '../patch/extract';
-import { checkShape, type Vec3, voxelCount } from '../volume/vec3';
+import { checkShape, type Vec3, voxelCount } from '../vec3';
 import { expectLow, expectRange, expectSameLength } from './pair';
 import { gaussianTaps, K1, K2, type SsimOptions } from './ssim';
 

@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import { instantiate, newMemory, simdModule } from '../memory/simd';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { LongCall } from '../progress';
-import { checkShape, type Size, type Vec3 } from '../volume/vec3';
+import { checkShape, type Size, type Vec3 } from '../vec3';
 import { expectLow, expectRange, expectSameLength, type IntensityRange } from './pair';
 
 /** Wang et al. 2004: an 11-tap gaussian of standard deviation 1.5 and the two stabilising constants. */

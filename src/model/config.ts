@@ -11,7 +11,7 @@ import {
   setting,
   whole,
 } from '../setting';
-import { asVec3, checkShape, type Size, type Vec3 } from '../volume/vec3';
+import { asVec3, checkShape, type Size, type Vec3 } from '../vec3';
 import {
   checkQuantiser,
   defaultQuantiser,

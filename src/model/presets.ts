@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import type { Vec3 } from '../volume/vec3';
+import type { Vec3 } from '../vec3';
 import type { ModelConfig } from './config';
 import type { GanConfig } from './discriminators/config';
 

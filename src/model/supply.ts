@@ -1,4 +1,4 @@
-import type { Vec3 } from '../volume/vec3';
+import type { Vec3 } from '../vec3';
 import type { ModelConfig } from './config';
 import { averagesLatents } from './quantisers/registry';
 

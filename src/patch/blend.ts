@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
-import type { Vec3 } from '../volume/vec3';
+import type { Vec3 } from '../vec3';
 import type { VolumePlace } from '../volume/volume';
 import { clip, expectLength } from './extract';
 import { type Grid, patchPlace } from './grid';

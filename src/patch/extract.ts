@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { memoryOf } from '../memory/voxel-memory';
-import type { Vec3 } from '../volume/vec3';
+import type { Vec3 } from '../vec3';
 import { type Axis, type Grid, patchStart, perAxis } from './grid';
 import type { PatchLoops } from './loops';
 

@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import { checkShape, type Size, toVec3, type Vec3 } from '../volume/vec3';
+import { checkShape, type Size, toVec3, type Vec3 } from '../vec3';
 
 /** One value for each axis, in the order x, y, z. */
 export type PerAxis<T> = readonly [T, T, T];

@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import { type Size, toVec3 } from '../volume/vec3';
+import { type Size, toVec3 } from '../vec3';
 import { type Axis, type Grid, type PerAxis, perAxis } from './grid';
 
 /** The shape of the blending weight over a patch. */

@@ -3,9 +3,9 @@ import { InvalidArgument } from '../errors';
 import { compiledFile } from '../package';
 import type { LongCall } from '../progress';
 import type { WeightsName } from '../train/settings/config';
+import type { Vec3 } from '../vec3';
 import type { Intensity } from '../volume/intensity';
 import { errorOf, type Failure } from '../volume/store/threads';
-import type { Vec3 } from '../volume/vec3';
 import type { MirrorAxis } from './mirror';
 
 /** The model that patches go through, and how their values become the model's. */

@@ -7,8 +7,8 @@ import { type CheckpointState, readState, type StateFile } from '../train/record
 import { type ChosenCheckpoint, checkpointAt, checkpointOfRun } from '../train/record/choose-checkpoint';
 import { attach, Run } from '../train/run';
 import type { RunConfig, WeightsName } from '../train/settings/config';
+import type { Size } from '../vec3';
 import { chosenByAuto, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
-import type { Size } from '../volume/vec3';
 import { viewVolume } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import type { ModelPatch, ModelSetup } from './model-threads';

@@ -1,8 +1,8 @@
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
+import type { Vec3 } from '../vec3';
 import type { Intensity } from '../volume/intensity';
-import type { Vec3 } from '../volume/vec3';
 import { Volume } from '../volume/volume';
 
 /** How a model reconstructed a volume, patch by patch. */

@@ -3,7 +3,7 @@ import type { Precision } from '../compute/contract/backend';
 import type { BackendInfo } from '../compute/use-backend';
 import type { ModelConfig } from '../model/config';
 import { type ForecastDevice, forecastReconstruction } from '../model/forecast/forecast';
-import type { Vec3 } from '../volume/vec3';
+import type { Vec3 } from '../vec3';
 
 /** The part of the free memory for these threads; the rest is for the volume that is blended meanwhile. */
 const SHARE = 0.5;

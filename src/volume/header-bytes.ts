@@ -1,6 +1,6 @@
 import { UnreadableFile } from '../errors';
+import { eachAxis, type Vec3 } from '../vec3';
 import { foreignContent } from './foreign';
-import { eachAxis, type Vec3 } from './vec3';
 
 /** A header's fields as the file stores them, unchecked, the same for every format. */
 export interface RawHeader {

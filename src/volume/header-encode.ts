@@ -1,9 +1,9 @@
 import { InvalidArgument } from '../errors';
+import type { Vec3 } from '../vec3';
 import { affineQuaternion, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
 import { componentBytes, datatypes, type StoredType } from './datatypes';
 import type { Forms } from './header';
 import { nifti1Bytes, nifti2Bytes } from './header-bytes';
-import type { Vec3 } from './vec3';
 import type { VolumePlace } from './volume';
 
 export interface NewHeader {

@@ -1,8 +1,8 @@
 import { UnreadableFile } from '../errors';
+import { eachAxis, type Vec3 } from '../vec3';
 import { type Affine, affineOf, affineSpacing, quaternionAffine } from './affine';
 import { type Datatype, datatypes } from './datatypes';
 import type { RawHeader } from './header-bytes';
-import { eachAxis, type Vec3 } from './vec3';
 
 /** A file's checked header, with lengths in mm. */
 export interface NiftiHeader {

@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
+import { eachAxis, type Vec3 } from '../vec3';
 import { type Affine, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
 import type { VoxelArray } from './datatypes';
-import { eachAxis, type Vec3 } from './vec3';
 
 /** For each axis of the result: the source axis, and whether it is flipped. */
 export interface AxisMap {

@@ -1,6 +1,7 @@
 import { InvalidArgument, NoMemory, UnreadableFile } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
+import { type Vec3, voxelCount } from '../vec3';
 import type { Affine } from './affine';
 import { ByteReader } from './bytes';
 import { convert, type Layout, voxelLayout } from './convert';
@@ -9,7 +10,6 @@ import { headerSpacing, interpretHeader, type NiftiHeader } from './header';
 import { headerLength, nifti1Bytes, nifti2Bytes, parseHeader } from './header-bytes';
 import { imagePath, pairPaths } from './names';
 import { canonicalAxes, reorient } from './orient';
-import { type Vec3, voxelCount } from './vec3';
 import { Volume } from './volume';
 
 export interface ReadOptions extends LongCall {

@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
+import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../vec3';
 import { shiftedAffine } from './affine';
 import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './resample';
-import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from './vec3';
 import { Volume } from './volume';
 
 /** A smaller view of each volume: all of it in fewer voxels (`resample`), or its centre (`crop`). */

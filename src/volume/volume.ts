@@ -1,8 +1,8 @@
 import ndarray from 'ndarray';
 import { InvalidArgument } from '../errors';
+import { checkShape, checkSpacing, type Size, type Vec3, voxelCount } from '../vec3';
 import { type Affine, affineSpacing, scalingAffine } from './affine';
 import type { NiftiHeader } from './header';
-import { checkShape, checkSpacing, type Size, type Vec3, voxelCount } from './vec3';
 
 /** An ndarray (scijs) of shape [x, y, z] that shares a volume's voxels: writing to it changes the volume. */
 export type NdArray<T extends ndarray.TypedArray> = ndarray.NdArray<T>;

@@ -4,10 +4,10 @@ import { createGzip } from 'node:zlib';
 import { replaceFileSlowly } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
+import { type Vec3, voxelCount } from '../vec3';
 import { allocate, type StoredType, storedTypes, type VoxelArray } from './datatypes';
 import { encodeHeader, type NewHeader } from './header-encode';
 import { pairPaths } from './names';
-import { type Vec3, voxelCount } from './vec3';
 import { checkPlace, type Volume, type VolumePlace } from './volume';
 
 export interface WriteOptions extends LongCall {

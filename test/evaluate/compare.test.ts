@@ -3,7 +3,7 @@ import { compareVolumes } from '../../src/evaluate/compare';
 import { mae, psnr } from '../../src/fidelity/error-sums';
 import { ssim } from '../../src/fidelity/ssim';
 import { planGrid } from '../../src/patch/grid';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 import { Volume } from '../../src/volume/volume';
 import { noise } from '../patch/volumes';
 

@@ -7,7 +7,7 @@ import { msSsim } from '../../src/fidelity/ms-ssim';
 import { SsimSums, ssim } from '../../src/fidelity/ssim';
 import { ssimMap } from '../../src/fidelity/ssim-map';
 import { Random } from '../../src/random';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 
 interface Case {
   readonly name: string;

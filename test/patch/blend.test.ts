@@ -6,7 +6,7 @@ import { type Grid, planGrid, scaleGrid } from '../../src/patch/grid';
 import { selectForeground } from '../../src/patch/select';
 import { windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 import { greatestDifference, noise, randomGrid } from './volumes';
 
 const proper = windowNames.filter((name) => name !== 'seed-linear');

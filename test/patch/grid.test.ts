@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { type Grid, patchStart, planGrid, scaleGrid } from '../../src/patch/grid';
 import { Random } from '../../src/random';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 import { randomGrid } from './volumes';
 
 describe('the grid of the guide', () => {

@@ -4,7 +4,7 @@ import { blend } from '../../src/patch/blend';
 import { extractPatch, extractPatches } from '../../src/patch/extract';
 import { patchStart, planGrid } from '../../src/patch/grid';
 import { axisWindows } from '../../src/patch/windows';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 import { greatestDifference, noise } from './volumes';
 
 test("TorchIO's Hann weights divide by counts: the guide's grid came back with a mean gain of 0.32", () => {

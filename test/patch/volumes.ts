@@ -1,7 +1,7 @@
 import type { Grid } from '../../src/patch/grid';
 import { planGrid } from '../../src/patch/grid';
 import { Random } from '../../src/random';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 
 /** Values in [-1, 1] that differ at every voxel. */
 export function noise(shape: Vec3, seed: number, channels = 1): Float32Array {

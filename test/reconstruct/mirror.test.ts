@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { type MirrorAxis, meanOverMirrors, mirror } from '../../src/reconstruct/mirror';
-import type { Vec3 } from '../../src/volume/vec3';
+import type { Vec3 } from '../../src/vec3';
 import { noise } from '../patch/volumes';
 
 const size: Vec3 = [5, 4, 3];

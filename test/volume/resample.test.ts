@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Vec3 } from '../../src/vec3';
 import { affineOf } from '../../src/volume/affine';
 import { cropToShape, resampleToShape, resampleToSpacing, type VoxelImage } from '../../src/volume/resample';
-import type { Vec3 } from '../../src/volume/vec3';
 
 /** An oblique affine of voxels 0.7 x 0.9 x 2.5 mm. */
 const [cos, sin] = [Math.cos(0.3), Math.sin(0.3)];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkShape, checkSpacing, toVec3 } from '../../src/volume/vec3';
+import { checkShape, checkSpacing, toVec3 } from '../../src/vec3';
 
 it('one number stands for all three axes', () => {
   expect(checkShape('patch', 64)).toEqual([64, 64, 64]);

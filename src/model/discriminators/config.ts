@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { amount, type ConfigOf, count, flag, listOf, oneOf, optional, positive, whole } from '../../setting';
-import type { Vec3 } from '../../volume/vec3';
+import type { Vec3 } from '../../vec3';
 
 /** An axis of a volume, as a user counts them. */
 export type Axis = 'x' | 'y' | 'z';

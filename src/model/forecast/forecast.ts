@@ -1,5 +1,5 @@
 import type { Precision } from '../../compute/contract/backend';
-import type { Size } from '../../volume/vec3';
+import type { Size } from '../../vec3';
 import { checkPatch, type ModelConfig } from '../config';
 import { type GanConfig, hasDiscriminators } from '../discriminators/config';
 import type { Checkpointing } from '../tensor-layers';

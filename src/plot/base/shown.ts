@@ -2,9 +2,9 @@ import type { ComparisonRow, NamedSeamProfile } from '../../evaluate/compare';
 import type { SweepRow } from '../../evaluate/sweep';
 import type { Grid } from '../../patch/grid';
 import type { MetricRecord } from '../../train/record/metrics-log';
+import type { Vec3 } from '../../vec3';
 import type { Intensity } from '../../volume/intensity';
 import type { SplitName } from '../../volume/store/format';
-import type { Vec3 } from '../../volume/vec3';
 
 /*
  * What the figures need of the things they show: shapes, not classes, because a notebook may load another copy of the

@@ -1,8 +1,8 @@
 import { extractPatch } from '../../patch/extract';
 import { patchPlace, patchStart, planGrid } from '../../patch/grid';
+import type { Vec3 } from '../../vec3';
 import { type Intensity, toModel } from '../../volume/intensity';
 import type { StoredImage } from '../../volume/store/stored-image';
-import type { Vec3 } from '../../volume/vec3';
 import { Volume } from '../../volume/volume';
 import type { Region } from './split';
 

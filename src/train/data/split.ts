@@ -1,8 +1,8 @@
 import { InvalidConfig } from '../../errors';
 import { type Grid, planGrid } from '../../patch/grid';
 import { Random } from '../../random';
+import type { Vec3 } from '../../vec3';
 import type { SplitName } from '../../volume/store/format';
-import type { Vec3 } from '../../volume/vec3';
 import type { RunConfig } from '../settings/config';
 
 /** A slab of a volume, all of x and y and z in [from, to), with the patches that cover it. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../atomic-file';
-import type { Vec3 } from '../../volume/vec3';
+import type { Vec3 } from '../../vec3';
 
 export interface LatestSlices {
   readonly step: number;

@@ -4,7 +4,7 @@ import type { GanConfig } from '../../model/discriminators/config';
 import { PRESETS } from '../../model/presets';
 import { fitQuantiser } from '../../model/quantisers/registry';
 import { defaultsOf, type Given, readSettings, withoutUndefined } from '../../setting';
-import { asVec3 } from '../../volume/vec3';
+import { asVec3 } from '../../vec3';
 import type { Volume } from '../../volume/volume';
 import { checkedConfig, isMapping } from './check';
 import { type PerceptualConfig, perceptualSettings, type RunSettings, runSettings } from './settings';

@@ -1,4 +1,4 @@
-import type { Vec3 } from '../vec3';
+import type { Vec3 } from '../../vec3';
 import type { Canvas, Ellipsoid, Tube } from './canvas';
 
 /**

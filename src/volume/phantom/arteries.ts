@@ -1,5 +1,5 @@
 import type { Random } from '../../random';
-import type { Vec3 } from '../vec3';
+import type { Vec3 } from '../../vec3';
 import type { Ellipsoid, Tube } from './canvas';
 
 /** The start of a tree of vessels, and the lung that it fills. */

@@ -1,4 +1,4 @@
-import { type Vec3, voxelCount } from '../vec3';
+import { type Vec3, voxelCount } from '../../vec3';
 
 /** An ellipsoid in mm with axes along the patient's. `square` makes it squarer in the axial plane. */
 export interface Ellipsoid {

@@ -1,6 +1,6 @@
 import { Random } from '../../random';
+import { checkShape, checkSpacing, type Size, type Vec3 } from '../../vec3';
 import { affineOf } from '../affine';
-import { checkShape, checkSpacing, type Size, type Vec3 } from '../vec3';
 import { Volume } from '../volume';
 import {
   air,

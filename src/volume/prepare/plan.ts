@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { InvalidArgument } from '../../errors';
+import { checkShape, checkSpacing } from '../../vec3';
 import { type IntensitySpec, resolveIntensity } from '../intensity';
 import { formatVersion, type LeftOut, type VoxelSettings } from '../store/format';
-import { checkShape, checkSpacing } from '../vec3';
 import { readPatientTable } from './csv';
 import { checkFractions, type Fractions, type Ownership, patientsOf } from './patients';
 import type { PrepareOptions } from './prepare';

@@ -1,7 +1,7 @@
 import { instantiate, simdModule } from '../../memory/simd';
+import { eachAxis, type Vec3, voxelCount } from '../../vec3';
 import { checksumBytes, checksumOf } from '../crc32c';
 import { componentBytes, componentsOf, type StoredType, type VoxelArray } from '../datatypes';
-import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
 
 /** The exports of simd/index.ts. */

@@ -10,10 +10,11 @@
  *     <volume>/image/zarr.json    int16 [z, y, x]
  *     <volume>/image/c/0/0/0      all chunks, then an index of their places
  */
+
+import { eachAxis, type Vec3 } from '../../vec3';
 import type { Affine } from '../affine';
 import { type StoredType, storedTypes } from '../datatypes';
 import type { Intensity } from '../intensity';
-import { eachAxis, type Vec3 } from '../vec3';
 import type { BaselineView } from '../view';
 import { bloscConfiguration } from './blosc';
 

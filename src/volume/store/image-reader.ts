@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UnreadableFile } from '../../errors';
-import { type Vec3, voxelCount } from '../vec3';
+import { type Vec3, voxelCount } from '../../vec3';
 import type { Box, ChunkDecoder } from './chunk-decoder';
 import { contains, readJson, same } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../../make-folder';
+import { eachAxis, type Vec3, voxelCount } from '../../vec3';
 import { withChecksum } from '../crc32c';
 import { allocate, typeOf, type VoxelArray } from '../datatypes';
 import type { VoxelImage } from '../resample';
-import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import { blosc } from './blosc';
 import { writeJson } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';

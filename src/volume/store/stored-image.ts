@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { InvalidArgument } from '../../errors';
 import type { LongCall } from '../../progress';
+import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../../vec3';
 import type { Affine } from '../affine';
 import type { StoredType } from '../datatypes';
 import type { Intensity } from '../intensity';
-import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../vec3';
 import { Volume } from '../volume';
 import type { Box } from './chunk-decoder';
 import type { ImageRecord, IndexEntry, SplitName } from './format';

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { InvalidConfig } from '../../../src/errors';
 import { PatchSet } from '../../../src/train/data/patch-set';
 import { planSplit, type Region } from '../../../src/train/data/split';
+import type { Vec3 } from '../../../src/vec3';
 import type { Intensity } from '../../../src/volume/intensity';
-import type { Vec3 } from '../../../src/volume/vec3';
 import { Volume } from '../../../src/volume/volume';
 
 const config = { validation: 0.2, patch: [8, 8, 8] as Vec3, stride: [6, 6, 6] as Vec3, seed: 3 };

@@ -1,4 +1,4 @@
-import { InvalidArgument } from '../errors';
+import { InvalidArgument } from './errors';
 
 /** Three numbers along the axes of a volume, always in the order [x, y, z]. */
 export type Vec3 = readonly [number, number, number];
