@@ -2,15 +2,12 @@
 import '../src/early-signals';
 import { AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { cellHook, type MimeBundle } from '../src/display-protocol';
 import type { Run } from '../src/index';
-import type * as Internal from '../src/internal';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
-import { PACKAGE } from './checker/package-types';
 import type { DisplayOptions } from './display/bundle';
 import { attempt } from './display/odd-values';
+import { loadedInternals } from './engine/library';
 import { withMagics } from './engine/magics';
 import { createTypescriptEngine } from './engine/typescript';
 import type { LiveFigures } from './live/live';
@@ -19,6 +16,7 @@ import { leadsGroup, signalGroup } from './process/group';
 import { Interrupts } from './process/interrupts';
 import { ADDRESS_IN_USE, readConnection } from './protocol/connection';
 import { KernelServer } from './server';
+import { tslabOnFirstUse } from './tslab/on-first-use';
 
 async function main(): Promise<void> {
   const connectionPath = process.argv[2];
@@ -38,7 +36,7 @@ async function main(): Promise<void> {
     return figures;
   };
   const showLive = (value: unknown, options: DisplayOptions): Promise<void> | undefined => {
-    const runs = attempt(() => library()?.shownRuns?.(value)); // a proxy may throw when it is looked at
+    const runs = attempt(() => loadedInternals()?.shownRuns?.(value)); // a proxy may throw when it is looked at
     return runs && live().then((figures) => figures.show(runs as readonly Run[], options));
   };
   const kernel = new KernelServer({
@@ -59,10 +57,7 @@ async function main(): Promise<void> {
 /** The engine that PATCHWISE_ENGINE names, with types as PATCHWISE_TYPES says; `kernel install --engine` sets the former. */
 function createEngine(interrupts: Interrupts): CellEngine {
   const { PATCHWISE_ENGINE: name = 'typescript', PATCHWISE_TYPES: types = 'error' } = process.env;
-  if (name === 'tslab') {
-    const { createTslabEngine } = require('./tslab/tslab') as typeof import('./tslab/tslab');
-    return createTslabEngine(process.cwd(), interrupts);
-  }
+  if (name === 'tslab') return tslabOnFirstUse(process.cwd(), interrupts);
   return createTypescriptEngine(
     process.cwd(),
     interrupts,
@@ -72,24 +67,7 @@ function createEngine(interrupts: Interrupts): CellEngine {
 
 /** The library's own way of showing values. */
 function present(value: unknown): MimeBundle | undefined {
-  return library()?.toBundle?.(value);
-}
-
-let libraryPath: string | undefined;
-
-/**
- * The library once a cell has loaded it: no value of its classes exists before, and the kernel starts without its
- * weight. It is the notebook's own copy where there is one, of whatever version.
- */
-function library(): Partial<typeof Internal> | undefined {
-  try {
-    const notebookRequire = createRequire(join(process.cwd(), 'cell.js'));
-    libraryPath ??= notebookRequire.resolve(PACKAGE);
-    if (require.cache[libraryPath] === undefined) return undefined;
-    return notebookRequire(`${PACKAGE}/internal`) as Partial<typeof Internal>;
-  } catch {
-    return undefined; // nothing of that name can be found, so nothing of it is loaded
-  }
+  return loadedInternals()?.toBundle?.(value);
 }
 
 /** Ends the process together with what cells left running in its process group; detached runs are in their own. */

@@ -80,7 +80,7 @@ function webAssembly(dom: string): string {
   const text = readFileSync(dom, 'utf8');
   const start = text.indexOf('declare namespace WebAssembly {');
   const end = text.indexOf('\n}\n', start);
-  return start < 0 || end < 0 ? 'declare var WebAssembly: unknown;' : text.slice(start, end + 3);
+  return start < 0 || end < 0 ? 'declare var WebAssembly: any;' : text.slice(start, end + 3);
 }
 
 const NAVIGATOR = `declare var navigator: {

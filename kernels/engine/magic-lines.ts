@@ -94,7 +94,10 @@ function written(name: string, given: string): string {
 const TOKEN =
   /\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:\\[\s\S]|[^'\\\n])*'?|"(?:\\[\s\S]|[^"\\\n])*"?|(?<=(?:^|[=(,:[!&|?{};+\n]|return)\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/|[`{}\n]/g;
 
-/** @param isLine true for a line that is none of the language's, to be passed over whole */
+/**
+ * Which lines of a cell start as code: not within a template literal or a block comment.
+ * @param isLine true for a line that is not of the language; it is skipped whole
+ */
 export function codeLines(code: string, isLine: (line: string) => boolean): ReadonlySet<number> {
   const starts = new Set<number>();
   const lines = code.split('\n');

@@ -1,10 +1,6 @@
 /** The functions behind the `%` lines of cells, which magic-lines.ts writes out as calls. */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { duration } from '../../src/duration';
-import type * as Library from '../../src/index';
 import type { Run } from '../../src/index';
-import type * as Internal from '../../src/internal';
 import {
   type CellEngine,
   type CellError,
@@ -12,7 +8,7 @@ import {
   TYPE_MODES,
   type TypeMode,
 } from '../cells/engine';
-import { PACKAGE } from '../checker/package-types';
+import { library, loadedInternals } from './library';
 import { expandMagics, MAGICS, NOTES } from './magic-lines';
 
 /** Under this registered symbol cells find the functions. */
@@ -77,7 +73,7 @@ class Magics {
   /** `preset=toy data=… ranks=4`; the first word may be a preset or a YAML file instead. */
   async run(text: string): Promise<Run> {
     const { presets, train } = library();
-    const { readConfig } = notebookRequire()(`${PACKAGE}/internal`) as typeof Internal;
+    const readConfig = loadedInternals()!.readConfig!;
     const words = text.split(/\s+/).filter((word) => word !== '');
     const file = words.find((word) => /\.ya?ml$/.test(word));
     const overrides = words.filter((word) => word !== file);
@@ -180,13 +176,4 @@ async function runningOf(runs: readonly Run[]): Promise<Run[]> {
 
 function noRuns(): string {
   return `no runs in ${library().runsRoot()} yet; PATCHWISE_RUNS names another folder`;
-}
-
-/** The library as a cell would import it. */
-function library(): typeof Library {
-  return notebookRequire()(PACKAGE) as typeof Library;
-}
-
-function notebookRequire(): NodeJS.Require {
-  return createRequire(join(process.cwd(), 'cell.js'));
 }

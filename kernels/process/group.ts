@@ -11,12 +11,7 @@ export function signalGroup(signal: NodeJS.Signals): void {
 
 /** A group is named after its leader. The first process of a container leads none: -1 stands for every process. */
 export function leadsGroup(pid: number): boolean {
-  if (process.platform === 'win32' || pid <= 1) return false;
-  try {
-    return process.kill(-pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  return process.platform !== 'win32' && pid > 1 && probe(-pid) !== 'none';
 }
 
 const POLL_MS = 1000;
@@ -31,8 +26,25 @@ export function watchParent(leave: () => void, environment: NodeJS.ProcessEnv = 
   const direct = process.ppid === parent;
   const timer = setInterval(() => {
     // A child gets another parent. A grandchild, started by a shell in between, asks whether the process lives.
-    const gone = direct ? process.ppid !== parent : !identify(parent);
+    const gone = direct ? process.ppid !== parent : !lives(parent);
     if (gone) leave();
   }, POLL_MS);
   timer.unref();
+}
+
+/** Another user's process lives. Off Linux, where only `ps` tells a zombie, a zombie lives too. */
+function lives(pid: number): boolean {
+  const found = probe(pid);
+  if (found !== 'ours' || process.platform !== 'linux') return found !== 'none';
+  return identify(pid) !== undefined;
+}
+
+/** Whether a process, or a group with a negative number, is there and whether we may signal it. */
+function probe(pid: number): 'ours' | 'foreign' | 'none' {
+  try {
+    process.kill(pid, 0);
+    return 'ours';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'foreign' : 'none';
+  }
 }

@@ -42,17 +42,28 @@ it("a notebook's own copy of the package comes first", async () => {
   kernel = await RawKernel.start({ PATCHWISE_TEST: '1' }, ['sh', '-c', ownCopyThen(), 'sh']);
   const { outputs } = await kernel.execute(`import { mine } from 'patchwise';\nmine`);
   expect(outputs.at(-1)!.content.data['text/plain']).toBe("'own copy'");
+  // It has no patchwise/internal: its public names show its values and read the words of %run.
+  expect(await kernel.value(`import { shown } from 'patchwise';\nshown`)).toBe('as the copy shows it');
+  const { outputs: runs } = await kernel.execute('%run steps=7');
+  expect(runs.at(-1)!.content.data['text/plain']).toContain("'steps=7'");
 });
 
 /** A shell that puts a package named patchwise beside the notebook before it becomes the kernel. */
 function ownCopyThen(): string {
   const folder = 'node_modules/patchwise';
   const manifest = JSON.stringify({ name: 'patchwise', main: 'index.js', types: 'index.d.ts' });
+  const code = `
+    exports.mine = "own copy";
+    exports.shown = { isOfTheCopy: true };
+    exports.toBundle = (value) => value.isOfTheCopy && { "text/plain": "as the copy shows it" };
+    exports.presets = {};
+    exports.readConfig = async (_, { overrides }) => overrides;
+    exports.train = async (config) => ({ live: () => config });`;
   return [
     `mkdir -p ${folder}`,
     `echo '${manifest}' > ${folder}/package.json`,
-    `echo 'exports.mine = "own copy"' > ${folder}/index.js`,
-    `echo 'export declare const mine: string;' > ${folder}/index.d.ts`,
+    `echo '${code}' > ${folder}/index.js`,
+    `echo 'export declare const mine: string, shown: object; export type Run = object;' > ${folder}/index.d.ts`,
     `exec "${process.execPath}" "${KERNEL}" "$1"`,
   ].join(' && ');
 }
