@@ -48,12 +48,17 @@ export function* progress<T>(items: Iterable<T> & { readonly length?: number }, 
 
 function bar(what: string, done: number, total: number, seconds: number): Rich {
   const part = total > 0 ? Math.min(1, done / total) : 1;
-  const left = done > 0 && part < 1 ? `, ${duration((seconds * (1 - part)) / part)} left` : '';
-  const count = `${done}/${total}, ${duration(seconds)}${left}`;
+  const left = done > 0 && part < 1 ? `, ${timeText((seconds * (1 - part)) / part)} left` : '';
+  const count = `${done}/${total}, ${timeText(seconds)}${left}`;
   const full = Math.round(part * WIDTH);
   const text = `${what} [${'#'.repeat(full)}${'.'.repeat(WIDTH - full)}] ${count}`.trim();
   const { bundle } = html(
     `<div>${escapeHtml(what)} <progress value="${part}" max="1" style="width:16em"></progress> ${count}</div>`,
   );
   return new Rich({ ...bundle, 'text/plain': text });
+}
+
+/** With tenths below ten seconds, so that a short call's bar moves. */
+function timeText(seconds: number): string {
+  return seconds < 9.95 ? `${seconds.toFixed(1)} s` : duration(seconds);
 }

@@ -1,7 +1,7 @@
 import type { MimeBundle } from '../display-protocol';
 import type { RunComparison } from '../evaluate/compare-runs';
 import type { Grid } from '../patch/grid';
-import type { Figure } from './base/figure';
+import { Figure } from './base/figure';
 import type { ShownComparison, ShownDataset, ShownRun, ShownStoredVolume, ShownVolume } from './base/shown';
 import { type Cell, Table } from './base/table';
 import { comparisonFigure } from './comparison/figure';
@@ -25,8 +25,14 @@ interface Kind<T> {
 
 /** No value is of two kinds, so their order has no meaning. */
 export const kinds: Readonly<Record<string, Kind<never>>> = {
-  figure: kind<Figure>((value) => named(value, 'Figure', 'data', 'layout', 'summary'), figureBundle),
-  table: kind<Table>((value) => named(value, 'Table', 'columns', 'rows', 'toHtml', 'toText'), tableBundle),
+  figure: kind<Figure>(
+    (value) => value instanceof Figure || named(value, 'Figure', 'data', 'layout', 'summary'),
+    figureBundle,
+  ),
+  table: kind<Table>(
+    (value) => value instanceof Table || named(value, 'Table', 'columns', 'rows', 'toHtml', 'toText'),
+    tableBundle,
+  ),
   frame: kind<Frame>(
     (value) => named(value, 'DataFrame', 'columns', 'values', 'shape', 'index'),
     (frame) => tableBundle(frameTable(frame)),
@@ -40,13 +46,10 @@ export const kinds: Readonly<Record<string, Kind<never>>> = {
     (comparison) => tableBundle(...runComparisonTables(comparison)),
   ),
   comparison: kind<ShownComparison>(
-    (value) => has(value, 'reference', 'candidates', 'metrics', 'seamProfiles'),
+    (value) => has(value, 'reference', 'candidates', 'metrics', 'seamProfiles') && isVolume(value.reference),
     (comparison) => figureBundle(comparisonFigure(comparison)),
   ),
-  volume: kind<ShownVolume>(
-    (value) => has(value, 'shape', 'data', 'spacing', 'affine') && value.data instanceof Float32Array,
-    (volume) => figureBundle(volumeFigure(volume)),
-  ),
+  volume: kind<ShownVolume>(isVolume, (volume) => figureBundle(volumeFigure(volume))),
   storedVolume: kind<ShownStoredVolume>(
     (value) =>
       has(value, 'name', 'patient', 'split', 'shape', 'spacing', 'type', 'range', 'intensity', 'source'),
@@ -141,6 +144,10 @@ function kind<T>(is: (value: object) => boolean, draw: (value: T) => MimeBundle)
 
 function isRun(value: unknown): value is ShownRun {
   return has(value, 'id', 'dir', 'metrics', 'status') && typeof value.metrics === 'function';
+}
+
+function isVolume(value: unknown): value is ShownVolume {
+  return has(value, 'shape', 'data', 'spacing', 'affine') && value.data instanceof Float32Array;
 }
 
 function named(value: object, name: string, ...keys: string[]): boolean {

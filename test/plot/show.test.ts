@@ -48,6 +48,18 @@ describe('toBundle', () => {
     expect(Object.keys(bundle)).toEqual(['text/html', 'text/plain']);
   });
 
+  it('shows subclasses of figures and tables too', () => {
+    class Histogram extends Figure {}
+    class Ranking extends Table {}
+    expect(toBundle(new Histogram([], {}, 'bars'))).toHaveProperty(['image/svg+xml']);
+    expect(toBundle(new Ranking({ columns: ['a'], rows: [[1]] }))).toHaveProperty(['text/html']);
+  });
+
+  it('leaves an object alone that only has the keys of a comparison', () => {
+    const foreign = { reference: 'a paper', candidates: [], metrics: [], seamProfiles: [] };
+    expect(toBundle(foreign)).toBeUndefined();
+  });
+
   it('leaves everything else alone', () => {
     for (const value of [undefined, null, 5, 'text', [], {}, { data: [] }, new Map(), () => 1]) {
       expect(toBundle(value)).toBeUndefined();
