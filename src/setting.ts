@@ -140,7 +140,7 @@ export function readSettings(
   const given = new Map(Object.entries(config).filter(([, value]) => value !== undefined));
   const problems: ConfigProblem[] = [];
   const values: Record<string, unknown> = {};
-  const allowed = [...Object.keys(settings), ...others];
+  const allowed = [...new Set([...Object.keys(settings), ...others])];
   for (const key of given.keys())
     if (!allowed.includes(key))
       problems.push({ key: `${prefix}${key}`, expected: 'a known setting', received: key, allowed });

@@ -56,10 +56,8 @@ export function addCodes(program: Command): void {
     .action(async (run: string, volumes: string[], { out, json, ...options }: EncodeCommandOptions) => {
       const input = volumes.length === 1 ? volumes[0]! : volumes;
       const found = await encodeFiles(run, input, out, { ...options, ...interruptible('encode') });
-      answer(json, found, () => [
-        ...(found.rows.length > 0 ? encodedLines(found) : []),
-        ...found.leftOut.map(({ file, reason }) => `left out ${file}: ${reason}`),
-      ]);
+      for (const { file, reason } of found.leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
+      answer(json, found, () => (found.rows.length > 0 ? encodedLines(found) : 'nothing was encoded'));
       if (found.rows.length === 0) process.exitCode = 1;
     });
 

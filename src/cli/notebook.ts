@@ -4,7 +4,7 @@ import type { Notebook, Output } from '../../kernels/headless/notebook';
 import type { NotebookEvent } from '../../kernels/headless/run';
 import type { EngineName } from '../../kernels/install/install';
 import { InvalidArgument } from '../index';
-import { eachOf, fileOrFolderToRead, fileToRead, fileToWrite, folderToRead, folderToWrite } from './paths';
+import { eachOf, fileOrFolderToRead, fileToRead, fileToWrite, folderToWrite } from './paths';
 import { answer, interruptible, parseCount, parseNumber, parsePositive, parseWhole } from './terminal';
 
 export function addNotebook(program: Command): void {
@@ -143,7 +143,7 @@ export function addNotebook(program: Command): void {
     .description('remove them from Jupyter')
     .option('--user', 'for this user (the default)')
     .option('--sys-prefix', 'from the Python environment on the path')
-    .option('--prefix <dir>', 'from share/jupyter below a folder', folderToRead('a folder'))
+    .option('--prefix <dir>', 'from share/jupyter below a folder', folderToWrite('a folder'))
     .option('--json', 'print one JSON value')
     .action(async (options: KernelOptions) => {
       const { uninstallKernel } = await import('../../kernels/install/install.js');

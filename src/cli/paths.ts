@@ -2,7 +2,7 @@
  * What a command finds where a path of its points to. Paths are looked at before the command begins, so that a wrong
  * one leaves nothing half done. What a file holds is for its reader to say.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InvalidArgument } from '../index';
 import { isDataset, sinkOf } from '../internal';
@@ -50,12 +50,21 @@ export function folderToWrite(what: string): Check {
   };
 }
 
+/** A NIfTI file to write, in a folder that exists: it takes minutes until the file is written. */
+export function niftiToWrite(path: string): string {
+  fileToWrite('a NIfTI file')(path);
+  const folder = dirname(resolve(path));
+  if (kindAt(folder) === undefined)
+    throw refused(path, `a NIfTI file, but the folder ${folder} does not exist; make it first`);
+  return path;
+}
+
 /** A NIfTI file to write, or the folder of a dataset to add a volume to. */
 export function fileOrDataset(path: string): string {
-  if ('file' in sinkOf(path)) return fileToWrite('a NIfTI file')(path);
+  if ('file' in sinkOf(path)) return niftiToWrite(path);
   const what = 'a .nii or .nii.gz file, or the folder of a dataset';
   folderToWrite(what)(path);
-  if (kindAt(path) === 'folder' && readdirSync(path).length > 0 && !isDataset(path))
+  if (kindAt(path) === 'folder' && holdsSomething(path) && !isDataset(path))
     throw refused(path, `${what}, but this folder holds something else`);
   return path;
 }
@@ -71,19 +80,33 @@ function belowFolder(path: string, what: string): string {
   for (let at = resolve(path); at !== dirname(at); ) {
     at = dirname(at);
     const found = kindAt(at);
-    if (found === 'folder') break;
+    if (found === 'folder' || found === 'unclear') break;
     if (found === 'file') throw refused(path, `${what}, but ${at} is a file; give another place`);
   }
   return path;
 }
 
-/** A device or a pipe counts as a file. What may not be looked at counts as nothing. */
-function kindAt(path: string): 'file' | 'folder' | undefined {
+/** Hidden files do not count: a call that was killed leaves some, and so do desktops. */
+function holdsSomething(folder: string): boolean {
+  return readdirSync(folder).some((name) => !name.startsWith('.'));
+}
+
+/**
+ * A device or a pipe counts as a file. `unclear` is a broken link, or what may not be looked at: its reader says why, and
+ * what to do.
+ */
+function kindAt(path: string): 'file' | 'folder' | 'unclear' | undefined {
   try {
     return statSync(path).isDirectory() ? 'folder' : 'file';
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isNothing = (code === 'ENOENT' && !isLink(path)) || code === 'ENOTDIR';
+    return isNothing ? undefined : 'unclear';
   }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
 function refused(path: string, expected: string): InvalidArgument {

@@ -27,7 +27,7 @@ import {
   readConfig,
   resolveConfig,
 } from '../internal';
-import { fileToRead, fileToWrite } from './paths';
+import { fileToRead, niftiToWrite } from './paths';
 import { answer, columns, formatBytes, interruptible, parseCount, parseSize, parseWhole } from './terminal';
 
 /** The part of a GPU kept for a CUDA context, cuDNN's workspace and fragmentation. An estimate, not measured. */
@@ -124,7 +124,7 @@ export function addPlan(program: Command): void {
   program
     .command('phantom')
     .description('write a chest phantom in Hounsfield units as NIfTI')
-    .argument('<file>', 'where to write: .nii or .nii.gz', fileToWrite('a NIfTI file'))
+    .argument('<file>', 'where to write: .nii or .nii.gz', niftiToWrite)
     .option('--shape <n | x,y,z>', 'size in voxels', parseSize, [128, 128, 152])
     .option('--seed <n>', 'another seed, another patient', parseWhole, 0)
     .option('--json', 'print one JSON value')

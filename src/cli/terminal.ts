@@ -33,7 +33,7 @@ export function interruptible(label: string): LongCall {
   return { signal: controller.signal, onProgress: progressBar(label) };
 }
 
-/** Names the volumes that a command was given and could not read. Their absence is a failure, whatever else was done. */
+/** Names the volumes that were to be measured and could not be read. Without them the command has failed in part. */
 export function tellLeftOut(leftOut: readonly { readonly file: string; readonly reason: string }[]): void {
   for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
   if (leftOut.length > 0) process.exitCode = 1;

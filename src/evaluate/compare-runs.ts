@@ -83,7 +83,7 @@ export class RunComparison {
     readonly units: 'HU' | 'file',
     /** What a reader must know to judge the figures. */
     readonly notes: readonly string[],
-    /** Volumes that could not be read, and why; they count in nothing else. */
+    /** Volumes that could not be read, and why; they count in no row and no mean. */
     readonly leftOut: readonly LeftOut[],
   ) {}
 }
@@ -121,7 +121,8 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
     for (const { dir } of models) {
       const how = { window, signal, workers, intensity, stride, overlap };
       made.push(await reconstruct(dir, volume, how));
-      onProgress?.({ done: rows.length + made.length, total, what: 'reconstructions' });
+      const before = leftOut.length * named.length + rows.length;
+      onProgress?.({ done: before + made.length, total, what: 'reconstructions' });
     }
     const candidates = Object.fromEntries(named.map((run, i) => [run.name, made[i]!]));
     const comparison = compareVolumes(volume, candidates, { intensity });
@@ -132,6 +133,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
     });
   }
   if (rows.length === 0) throw noneReadable(leftOut);
+  onProgress?.({ done: total, total, what: 'reconstructions' });
   if (units.size > 1) notes.push(noCommonUnits);
   const patients = byPatient(units.size > 1 ? rows.map(withoutErrors) : rows);
   const training = await Promise.all(named.map(({ run }) => trainingFigures(run)));

@@ -79,8 +79,15 @@ export interface Stage {
   readonly stride: Stride;
 }
 
-/** Reads a model's config: its settings with sizes as [x, y, z], and everything that is wrong with them. */
-export function readModelConfig(config: object): { config: ModelConfig; problems: readonly ConfigProblem[] } {
+/**
+ * Reads a model's config: its settings with sizes as [x, y, z], what is wrong with single ones, and, unless something
+ * is, what does not fit `together`.
+ */
+export function readModelConfig(config: object): {
+  config: ModelConfig;
+  problems: readonly ConfigProblem[];
+  together: readonly ConfigProblem[];
+} {
   const settings = { ...modelSettings, ...quantiserOptions(config) };
   const foreign = quantiserNames.flatMap((name) => Object.keys(quantisers[name].options));
   const { values, problems } = readSettings(settings, config, 'model.', foreign);
@@ -91,14 +98,17 @@ export function readModelConfig(config: object): { config: ModelConfig; problems
       const expected = `nothing: only ${quantisersWith(key).join(', ')} has it`;
       return { key: `model.${key}`, expected, received };
     });
-  const found = [...problems, ...(problems.some(({ key }) => key === 'model.quantiser') ? [] : unused)];
-  return { config: read, problems: found.length > 0 ? found : problemsIn(() => checkTogether(read)) };
+  if (problems.length > 0) {
+    const isKnown = !problems.some(({ key }) => key === 'model.quantiser');
+    return { config: read, problems: [...problems, ...(isKnown ? unused : [])], together: [] };
+  }
+  return { config: read, problems, together: [...unused, ...problemsIn(() => checkTogether(read))] };
 }
 
 /** Checks a config and returns it frozen. Throws InvalidArgument naming the first setting that is wrong. */
 export function checkModelConfig(given: Given<ModelConfig>): ModelConfig {
-  const { config, problems } = readModelConfig(given);
-  for (const { key, expected, received, allowed } of problems)
+  const { config, problems, together } = readModelConfig(given);
+  for (const { key, expected, received, allowed } of [...problems, ...together])
     throw new InvalidArgument(key, expected, received, allowed);
   return Object.freeze({ ...config, downsample: Object.freeze(config.downsample) });
 }

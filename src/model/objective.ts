@@ -69,7 +69,7 @@ export class Objective {
    * they are those of the whole batch. Generator and discriminators see the same reconstruction, and both gradients
    * belong to the weights before the step.
    * @param ready told of each gradient as soon as it is whole
-   * @throws OutOfMemory for a part that does not fit; without discriminators the memory is then as it was
+   * @throws OutOfMemory for a part that does not fit; without discriminators and perceptual loss the memory is then as it was
    */
   async lossAndGradients(x: tf.Tensor5D, part: BatchPart, ready?: GradientReady): Promise<ObjectiveResult> {
     const pass = this.model.forward(x);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { InvalidArgument } from '../errors';
+import { withoutUndefined } from '../setting';
 import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/prepare/write-volume';
 import type { VolumePlace } from '../volume/volume';
 import { type VolumeSlab, type WriteOptions, writeSlabs } from '../volume/write';
@@ -11,7 +12,7 @@ export interface FileSink extends Omit<WriteOptions, 'signal' | 'onProgress'> {
 }
 
 /** A dataset to add a volume to, and what it says of the volume. */
-export interface DatasetSink extends Omit<DatasetVolumeOptions, 'signal' | 'blended'> {
+export interface DatasetSink extends Omit<DatasetVolumeOptions, 'signal'> {
   /** Its folder. */
   readonly dataset: string;
 }
@@ -50,7 +51,11 @@ export async function writeTo(
     return { path: file };
   }
   const { dataset, ...how } = sink;
-  const name = await writeDatasetVolume(dataset, like, slabs, { ...known, ...how, blended: true });
+  const name = await writeDatasetVolume(dataset, like, slabs, {
+    ...known,
+    blended: true,
+    ...withoutUndefined(how),
+  });
   return { path: join(dataset, name), name };
 }
 

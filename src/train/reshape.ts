@@ -4,6 +4,7 @@ import { InvalidConfig } from '../errors';
 import { newestState } from './record/checkpoint';
 import { parseConfig, readStoredConfig, type StoredConfig, settingsOf } from './record/run-folder';
 import { checkedConfig } from './settings/check';
+import type { RunConfig } from './settings/config';
 
 /**
  * The config of a run that somebody resumes now. People may have edited it.
@@ -14,13 +15,14 @@ export function configToResume(runDir: string, acceptChanges = false): StoredCon
   const stored = readStoredConfig(runDir);
   // What cannot be read may be an edit with a comma too many: it is kept when the config is written again.
   if (existsSync(path) && !isConfig(path)) copyFileSync(path, `${path}.damaged`);
+  let config: RunConfig;
   try {
-    checkedConfig(settingsOf(stored));
+    config = checkedConfig(settingsOf(stored));
   } catch (error) {
     throw error instanceof InvalidConfig ? new InvalidConfig(error.problems, `${path}: `) : error;
   }
   const from = newestState(runDir)?.step ?? 0;
-  return { ...stored, resumed: { from, ...(acceptChanges && { acceptChanges }) } };
+  return { ...stored, ...config, resumed: { from, ...(acceptChanges && { acceptChanges }) } };
 }
 
 function isConfig(path: string): boolean {

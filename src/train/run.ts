@@ -294,9 +294,12 @@ export async function attach(idOrDir: string): Promise<Run> {
  */
 export async function listRuns(root: string = runsRoot()): Promise<Run[]> {
   if (!existsSync(root)) return [];
-  return readdirSync(root)
-    .filter((name) => isRunFolder(join(root, name)))
-    .sort()
-    .reverse()
-    .map((name) => new Run(join(root, name)));
+  return (
+    readdirSync(root)
+      // A run that is being removed has a name with a dot.
+      .filter((name) => !name.startsWith('.') && isRunFolder(join(root, name)))
+      .sort()
+      .reverse()
+      .map((name) => new Run(join(root, name)))
+  );
 }

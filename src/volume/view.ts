@@ -49,7 +49,7 @@ function changed(
 
 /**
  * A mask of the view `{ shape: view, how: 'crop' }` in a volume: 1 inside, 0 outside. As the `mask` of `reconstruct` it
- * limits measures to the voxels that a cropped baseline sees.
+ * leaves what a cropped baseline sees and fills everything else with `fill`.
  */
 export function centreMask(shape: Vec3, size: Size): Uint8Array {
   const view = checkShape('view', size);

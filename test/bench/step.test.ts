@@ -27,7 +27,7 @@ it('trains beside PyTorch from the same weights, to the same losses', async () =
   else console.log('skipped: no Python here has torch and numpy, so there is nothing to compare with');
 });
 
-it('trains on several patches with blocks computed anew', async () => {
+it('trains on several patches with blocks recomputed', async () => {
   const setup = {
     preset: 'guide',
     hidden: 8,
@@ -43,7 +43,7 @@ it('trains on several patches with blocks computed anew', async () => {
     threads: 1,
     patience: 0,
   });
-  const label = 'guide, 8 channels, 16 x 16 x 16, batch 2, blocks computed anew, wasm';
+  const label = 'guide, 8 channels, 16 x 16 x 16, batch 2, blocks recomputed, wasm';
   expect(new Set(rows.map((row) => row.case))).toEqual(new Set([label]));
   const losses = rows.find(({ metric }) => metric.startsWith('largest distance of 3 losses'));
   if (losses) expect(losses.ours).toBeLessThan(1e-4);

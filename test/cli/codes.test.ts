@@ -69,7 +69,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     ]);
     expect(readdirSync(join(folder, 'some'))).toEqual(['b.npz']);
     const none = await command.run(['encode', model, 'junk.nii.gz', '-o', 'none']);
-    expect([none.code, none.stdout]).toEqual([1, expect.stringMatching(/^left out .*junk\.nii\.gz/)]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/^left out .*junk\.nii\.gz/)]);
   });
 
   it.each([
@@ -88,10 +88,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     [['decode', 'codes/a.npz', 'x.png'], 'Expected a .nii or .nii.gz file'],
     [['decode', 'codes/a.npz', 'x.nii', '--window', 'round'], 'allowed: constant, linear'],
     [['decode', 'codes/a.npz', 'x.nii', '--model', 'OTHER'], 'the model the codes are of'],
-    [
-      ['decode', 'codes/a.npz', 'nowhere/x.nii'],
-      'a place that can be written, but its folder does not exist (ENOENT)',
-    ],
+    [['decode', 'codes/a.npz', 'nowhere/x.nii'], 'does not exist; make it first'],
   ])('refuse %j as wrong usage', async (args, told) => {
     const given = args.map((arg) => ({ MODEL: model, OTHER: other })[arg] ?? arg);
     const { code, stdout, stderr } = await command.run([...given, '--json']);

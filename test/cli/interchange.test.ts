@@ -54,12 +54,12 @@ describe('export and import', { timeout: 300_000 }, () => {
       2,
       'a file stands where a folder is needed (ENOTDIR)',
     ],
-    [['import', 'none.safetensors', 'y'], 1, 'none.safetensors: expected safetensors, found nothing'],
+    [['import', 'none.safetensors', 'y'], 2, 'but nothing is there; check the spelling'],
     [['import', 'junk.safetensors', 'y'], 1, 'junk.safetensors: expected safetensors, found 4 bytes'],
     [['import', 'model.safetensors', 'y', '--groups', '3'], 2, 'model.groups: expected a divisor'],
     [['import', 'model.safetensors', 'y', '--patch', '7,8,8'], 2, 'a multiple of model.downsample'],
     [['import', 'model.safetensors', 'y', '--downsample', '4,4,4'], 1, 'conv_blocks.1.down'],
-    [['import', 'model.safetensors', 'junk.safetensors'], 2, 'a folder that is new'],
+    [['import', 'model.safetensors', 'junk.safetensors'], 2, 'a file is there; give another place'],
   ])('%j is answered by %i and what is wrong', async (args, expected, told) => {
     const { code, stdout, stderr } = await command.run([
       ...args.map((arg) => (arg === 'MODEL' ? model : arg)),

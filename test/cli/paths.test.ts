@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -19,6 +19,7 @@ const wrongThings = {
   'folder to read': ['nothing', 'file'],
   run: ['nothing', 'file', 'folder'],
   'file to write': ['folder', 'file/below.nii'],
+  'NIfTI file to write': ['folder', 'file/below.nii', 'nothing/below.nii'],
   'folder to write': ['file', 'file/below'],
 };
 
@@ -26,7 +27,7 @@ const wrongThings = {
 const calls: Record<string, readonly [kind: keyof typeof wrongThings, call: string]> = {
   'plan config': ['file to read', 'plan @'],
   'plan --volume': ['file to read', 'plan --volume @'],
-  'phantom file': ['file to write', 'phantom @ --shape 8,8,8'],
+  'phantom file': ['NIfTI file to write', 'phantom @ --shape 8,8,8'],
   'prepare in': ['file or folder to read', 'prepare @ out'],
   'prepare out': ['folder to write', 'prepare a.nii @'],
   'prepare --csv': ['file to read', 'prepare a.nii out --csv @'],
@@ -45,7 +46,7 @@ const calls: Record<string, readonly [kind: keyof typeof wrongThings, call: stri
   'supervise --run': ['run', 'supervise --run @'],
   'reconstruct run': ['run', 'reconstruct @ a.nii out.nii'],
   'reconstruct volume': ['file to read', 'reconstruct RUN @ out.nii'],
-  'reconstruct output': ['file to write', 'reconstruct RUN a.nii @'],
+  'reconstruct output': ['NIfTI file to write', 'reconstruct RUN a.nii @'],
   'evaluate run': ['run', 'evaluate @ a.nii'],
   'evaluate volumes': ['file to read', 'evaluate RUN @'],
   'compare runs': ['run', 'compare RUN @ --volumes a.nii'],
@@ -54,7 +55,7 @@ const calls: Record<string, readonly [kind: keyof typeof wrongThings, call: stri
   'encode volumes': ['file or folder to read', 'encode RUN @ -o out'],
   'encode --out': ['folder to write', 'encode RUN a.nii -o @'],
   'decode codes': ['file to read', 'decode @ out.nii'],
-  'decode output': ['file to write', 'decode a.npz @'],
+  'decode output': ['NIfTI file to write', 'decode a.npz @'],
   'decode --model': ['run', 'decode a.npz out.nii --model @'],
   'export run': ['run', 'export @ out.safetensors --format safetensors'],
   'export output': ['file to write', 'export RUN @ --format safetensors'],
@@ -66,7 +67,7 @@ const calls: Record<string, readonly [kind: keyof typeof wrongThings, call: stri
   'notebook run --html': ['file to write', 'notebook run n.ipynb -o out.ipynb --html @'],
   'notebook test paths': ['file or folder to read', 'notebook test n.ipynb @'],
   'kernel install --prefix': ['folder to write', 'kernel install --prefix @'],
-  'kernel uninstall --prefix': ['folder to read', 'kernel uninstall --prefix @'],
+  'kernel uninstall --prefix': ['folder to write', 'kernel uninstall --prefix @'],
   'backend build --libtorch': ['folder to read', 'backend build libtorch --libtorch @'],
   'backend build --tensorflow': ['folder to read', 'backend build tensorflow --tensorflow @'],
   'bench --data': ['file to read', 'bench gan --data @'],
@@ -124,6 +125,24 @@ describe('paths on the command line', { timeout: 60_000 }, () => {
     if (process.env.SHOW) console.log(`${path} | ${code} | ${told[0]}`);
     expect(lines.length, stderr).toBeLessThanOrEqual(2);
     expect(entries()).toEqual(before);
+  });
+});
+
+describe('what its reader explains better', { timeout: 60_000 }, () => {
+  it('is left to it: a link whose file is not there', async () => {
+    symlinkSync('gone.nii', join(folder, 'link.nii'));
+    for (const call of ['prepare link.nii out', 'encode RUN link.nii -o out']) {
+      const { code, stderr } = await command.run(call.split(' ').map((word) => runs[word] ?? word));
+      expect([code, stderr]).toEqual([1, expect.stringContaining('a link to')]);
+    }
+    rmSync(join(folder, 'link.nii'));
+  });
+
+  it('hidden files alone do not make a folder something else', async () => {
+    mkdirSync(join(folder, 'hidden'));
+    writeFileSync(join(folder, 'hidden', '.gitkeep'), '');
+    const made = await command.json('reconstruct', runs.RUN!, 'a.nii', 'hidden');
+    expect(made.output).toContain('hidden');
   });
 });
 

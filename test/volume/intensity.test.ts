@@ -20,7 +20,7 @@ describe('resolveIntensity', () => {
     expect(resolveIntensity([-100, 900], display)).toMatchObject({ low: -100, high: 900 });
     expect(() => resolveIntensity('bone' as 'lung', display)).toThrow('mediastinum');
     expect(() => resolveIntensity('toString' as 'lung', display)).toThrow('mediastinum');
-    expect(() => resolveIntensity([5, 5], display)).toThrow('low below high');
+    expect(() => resolveIntensity([5, 5], display)).toThrow('low < high');
   });
 
   it('looks past what is not finite, and gives a constant volume a range', () => {

@@ -14,7 +14,7 @@ const EPSILON = 1e-3;
  * of a latent is bounded and rounded to one of a few levels, and a code is a combination of levels. Nothing is learnt
  * and nothing can collapse. What the decoder gets is scaled to [-1, 1].
  */
-export class FiniteScalarQuantiser extends CountingQuantiser implements Quantiser {
+class FiniteScalarQuantiser extends CountingQuantiser implements Quantiser {
   private readonly basis: readonly number[];
   private readonly halfWidths: readonly number[];
 

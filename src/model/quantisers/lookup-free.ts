@@ -46,7 +46,7 @@ type Options = CodeSizes & ConfigOf<typeof options>;
  * and Video Tokenization with Binary Spherical Quantization", 2024), so latents cannot grow without end. Codes, and the use
  * of a trained model, do not depend on it.
  */
-export class LookupFreeQuantiser extends CountingQuantiser implements Quantiser {
+class LookupFreeQuantiser extends CountingQuantiser implements Quantiser {
   /** During a step of several ranks or passes: the average probability of every code over the global batch. */
   private average: Float32Array | undefined;
 

@@ -31,7 +31,7 @@ type Options = CodeSizes & ConfigOf<typeof options>;
  * before it leave, and the decoder gets the sum. The codebooks are moving averages. As in EnCodec, the estimator applies
  * once, to the sum; applied to every codebook it would multiply the latents' gradient by the number of codebooks.
  */
-export class ResidualQuantiser implements Quantiser {
+class ResidualQuantiser implements Quantiser {
   private readonly books: readonly Codebook[];
 
   constructor(private readonly options: Options) {

@@ -45,7 +45,7 @@ function linearLayer({ codeDim }: CodeSizes): WeightShape[] {
  * covariance of the first global batch's latents. The paper uses PyTorch's usual start, from which the codes need hundreds
  * of steps to reach the latents.
  */
-export class SimQuantiser extends CountingQuantiser implements Quantiser {
+class SimQuantiser extends CountingQuantiser implements Quantiser {
   private frozen: Float32Array;
   private ready = false;
   private tensor: tf.Tensor2D | undefined;

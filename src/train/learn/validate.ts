@@ -11,13 +11,6 @@ import type { RunConfig } from '../settings/config';
 import type { MeasuredIn } from '../settings/measures';
 import { Columns } from './columns';
 
-/**
- * Over all validation voxels that were measured, each once; the same on every rank. PSNR, SSIM and MAE are those of
- * `compareVolumes`: within the intensity window, without voxels that are NaN in the volume. The L1 loss is that of
- * training: what the model gives outside its range counts in full.
- */
-export type ValidationResult = Awaited<ReturnType<typeof validate>>;
-
 /** Told, on rank 0, of one patch and what the model made of it: [pz * py * px] in the model's range. */
 export type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
 
@@ -27,7 +20,9 @@ const dataRange = high - low;
 
 /**
  * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
- * added up in patch order on every rank, so the result does not depend on the number of ranks.
+ * added up in patch order on every rank, so the result does not depend on the number of ranks. Each voxel counts once.
+ * PSNR, SSIM and MAE are those of `compareVolumes`: within the intensity window, without voxels that are NaN in the
+ * volume. The L1 loss is that of training: what the model gives outside its range counts in full.
  *
  * @param onShown gets the patch in which there is most to see: the same one on any number of ranks
  */

@@ -16,8 +16,10 @@ export function changesSince(state: CheckpointState, config: RunConfig, data: Tr
 function changedSettings(before: RunConfig, now: RunConfig): string[] {
   const [old, current] = [flatten(before), flatten(now)];
   return [...current].flatMap(([key, value]) => {
-    const was = old.get(key);
-    const isFree = settingAt(key)?.mayChange;
+    const setting = settingAt(key);
+    // Read as the current one is: one number stands for a size of three, and the order of keys says nothing.
+    const was = setting?.read(old.get(key)) ?? old.get(key);
+    const isFree = setting?.mayChange;
     // A setting that the checkpoint does not know is newer than it.
     if (isFree || !old.has(key) || JSON.stringify(was) === JSON.stringify(value)) return [];
     return [`${key} ${JSON.stringify(was)} -> ${JSON.stringify(value)}`];

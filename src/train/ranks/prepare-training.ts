@@ -35,8 +35,10 @@ export interface RankOptions {
  * @throws RunFailed if data or settings differ from the checkpoint's and the user has not accepted the changes
  */
 export async function prepareTraining({ runDir, collective, stop, report, progress }: RankOptions) {
-  const stored = readStoredConfig(runDir);
-  const config = checkedConfig(settingsOf(stored));
+  const read = readStoredConfig(runDir);
+  const config = checkedConfig(settingsOf(read));
+  // Checkpoints keep the values as they are used: a size of three where people wrote one number.
+  const stored = { ...read, ...config };
   const { rank, worldSize: ranks } = collective;
   const backend = await useBackend(config.backend);
   storeActivationsIn(config.precision);

@@ -4,7 +4,7 @@ import { connectCollective } from '../collective/connect';
 import { runSecret } from '../collective/run-secret';
 import { worldEnvironment, worldFromEnvironment } from '../collective/world';
 import { outliveLogs } from '../record/disk-space';
-import { readStoredConfig } from '../record/run-folder';
+import { isRunFolder, readStoredConfig } from '../record/run-folder';
 import { Claim, claimRun } from './claim';
 import { supervisorVariable, watchParent } from './parent-watch';
 import { openReporter, type RankMessage } from './reporter';
@@ -20,7 +20,7 @@ import { trainRank } from './training-loop';
  */
 export async function runRank(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
   const { runDir } = options;
-  const config = readStoredConfig(runDir);
+  if (!isRunFolder(runDir)) readStoredConfig(runDir); // throws: a wrong path needs no world to be told
   outliveLogs();
   const world = worldFromEnvironment(process.env);
   // Backends read torchrun's variables, whichever launcher has started this rank.
@@ -37,6 +37,7 @@ export async function runRank(options: { runDir: string; signal?: AbortSignal })
   const heartbeat = setInterval(() => void report({ type: 'alive', step: progress.step }), 1000);
   let collective: Collective | undefined;
   try {
+    const config = readStoredConfig(runDir);
     if (config.threads) process.env.PATCHWISE_THREADS = String(config.threads);
     collective = await connectCollective({
       world,

@@ -17,7 +17,7 @@ export function checkedConfig(settings: object): RunConfig {
   const { values, problems } = readSettings(runSettings, given, '', Object.keys(groups));
   const model = readGroup('model', given.model, (config) => {
     const read = readModelConfig(config);
-    return { values: read.config, problems: read.problems };
+    return { values: read.config, problems: read.problems, together: read.together };
   });
   const gan = readGroup('gan', given.gan, (config) => readSettings(ganSettings, config, 'gan.'));
   const perceptual = readGroup('perceptual', given.perceptual, (config) =>
@@ -25,7 +25,8 @@ export function checkedConfig(settings: object): RunConfig {
   );
   const config = { ...values, model: model.values, gan: gan.values, perceptual: perceptual.values };
   const wrong = [problems, model.problems, gan.problems, perceptual.problems].flat();
-  const all = wrong.length > 0 ? wrong : problemsTogether(config as RunConfig);
+  const together = model.together ?? [];
+  const all = [...wrong, ...together, ...(wrong.length > 0 ? [] : problemsTogether(config as RunConfig))];
   if (all.length > 0) throw new InvalidConfig(all);
   return config as RunConfig;
 }
@@ -33,6 +34,8 @@ export function checkedConfig(settings: object): RunConfig {
 interface Read {
   readonly values: object;
   readonly problems: readonly ConfigProblem[];
+  /** What does not fit together in the group. */
+  readonly together?: readonly ConfigProblem[];
 }
 
 function readGroup(key: string, value: unknown, read: (config: object) => Read): Read {

@@ -22,11 +22,6 @@ export interface RunConfig extends RunSettings {
 
 export type Tail = RunConfig['tail'];
 
-export type Schedule = RunConfig['schedule'];
-
-/** `adam` or `adamw`, for generator and discriminators. */
-export type OptimiserName = RunConfig['optimiser'];
-
 /** The weights as trained, or their moving average. */
 export type WeightsName = RunConfig['use'];
 

@@ -210,9 +210,9 @@ function namesWith(property: keyof Measure): MeasureName[] {
   return measureNames.filter((name) => property in measures[name]);
 }
 
-/** What the table says of a measure. */
+/** What the table says of a measure. The log of a newer version may hold one that is not in it. */
 export function measureOf(name: MeasureName): Measure {
-  return measures[name];
+  return measures[name] ?? { label: name };
 }
 
 /** `PSNR, dB`. */

@@ -87,8 +87,9 @@ export function storeIndex(output: string, entries: Omit<DatasetIndex, 'format' 
   const leftOut = [...entries.leftOut].sort((a, b) => (a.file < b.file ? -1 : 1));
   const head = { format: datasetFormat, version: formatVersion, seed, fractions, settings } as const;
   const index: DatasetIndex = { ...head, volumes, sides, leftOut };
-  writeRoot(output);
+  // The index first: a folder with a root alone counts as a dataset that has lost its index.
   writeJson(join(output, indexFile), index);
+  writeRoot(output);
   rmSync(join(output, asideFile), { force: true });
   return index;
 }

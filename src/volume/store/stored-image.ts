@@ -45,7 +45,7 @@ export class StoredImage {
    * The voxels of a box in the file's values (Hounsfield units for CT): [z * y * x], x fastest. A voxel outside the
    * image takes the value of the nearest border voxel, as in `extractPatch`.
    * @param start first voxel `[x, y, z]`; may be negative
-   * @param size voxels along each axis
+   * @param given size in voxels along each axis
    * @throws InvalidArgument if start or size are not whole numbers; UnreadableFile if the dataset is damaged; the
    *   signal's reason on abort
    */
