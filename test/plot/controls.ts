@@ -102,6 +102,7 @@ async function clickAt(page: Page, control: Locator, place: number): Promise<voi
 }
 
 async function drag(page: Page, panel: Locator): Promise<void> {
+  await panel.scrollIntoViewIfNeeded();
   const box = (await panel.boundingBox())!;
   const at = (part: number): [number, number] => [box.x + box.width * part, box.y + box.height * part];
   await page.mouse.move(...at(0.25));

@@ -86,6 +86,8 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     });
     url = await addressOf(server);
     browser = await openBrowser();
+    // A cell shows a figure whole from 800 pixels on; beside the file browser that takes a window of a laptop.
+    await browser.page.setViewportSize({ width: 1500, height: 900 });
   }, 120_000);
 
   afterAll(async () => {
