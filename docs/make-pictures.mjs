@@ -1,4 +1,4 @@
-// Makes the pictures of the README anew from the current code, some minutes: npm run build && node docs/make-pictures.mjs
+// Makes the pictures of the README from the current code, which takes some minutes: npm run build && node docs/make-pictures.mjs
 // With reports at hand (reports/quickstart.html reports/blending.html), it takes the pictures from those.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

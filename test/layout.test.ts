@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const root = resolve(__dirname, '..');
 /** More than this in one folder is no longer taken in at a glance. */
-const MOST_FILES = 28;
+const MOST_FILES = 22;
 
 /** What every part may import; docs/architecture.md says what is what. */
 const ground = [

@@ -132,7 +132,7 @@ export function withParameters(notebook: Notebook, parameters: Parameters): Note
   return { ...notebook, cells: cells.toSpliced(tagged + 1, 0, injected) };
 }
 
-/** Assignments stand in a block, so that none of them is the cell's last value; a `const` is declared anew. */
+/** Assignments stand in a block, so that none of them is the cell's last value; a `const` is declared again. */
 function assignments(parameters: Parameters, declared: string): string {
   const constants: string[] = [];
   const variables: string[] = [];

@@ -261,7 +261,7 @@ function sum(arrays: Float32Array[]): Float32Array {
   return arrays[0]!.map((_, i) => arrays.reduce((total, array) => total + array[i]!, 0));
 }
 
-test('blocks computed anew give the same gradients, and keep less', async () => {
+test('recomputed blocks give the same gradients and keep less', async () => {
   await useBackend(backendNames[0]!);
   const config = { ...reference.config, hidden: 8, groups: 4, decoderBlocks: 2 };
   const values = Float32Array.from({ length: 8 * 16 * 16 }, (_, i) => Math.sin(i));
@@ -282,11 +282,11 @@ test('blocks computed anew give the same gradients, and keep less', async () => 
     model.dispose();
     return { arrays, kept, alive: tf.memory().numTensors };
   };
-  const [whole, anew, again] = [compute('none'), compute('blocks'), compute('blocks')];
-  anew.arrays.forEach((array, i) => {
+  const [whole, recomputed, again] = [compute('none'), compute('blocks'), compute('blocks')];
+  recomputed.arrays.forEach((array, i) => {
     expect(relativeError(array, whole.arrays[i]!)).toBeLessThan(1e-5);
   });
-  expect(anew.kept / whole.kept).toBeLessThan(0.9);
-  expect(again.alive).toBe(anew.alive);
+  expect(recomputed.kept / whole.kept).toBeLessThan(0.9);
+  expect(again.alive).toBe(recomputed.alive);
   x.dispose();
 });

@@ -6,6 +6,7 @@ import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { type MetricRecord, withoutClock } from '../../src/train/record/metrics-log';
 import type { Run } from '../../src/train/run';
 import type { TrainOptions } from '../../src/train/settings/config';
+import { train } from '../../src/train/train';
 
 /** A run that takes a second or two: 8 x 8 x 8 patches of a tiny phantom, a model of a few hundred weights. */
 export const tiny: TrainOptions = {
@@ -25,6 +26,13 @@ export const tiny: TrainOptions = {
   grace: 10,
   timeout: 60,
 };
+
+/** A tiny run that has ended. */
+export async function finished(options: TrainOptions): Promise<Run> {
+  const run = await train({ ...tiny, ...options });
+  await run.done;
+  return run;
+}
 
 /** Points `train` and `attach` at a folder of its own; returns what removes it. */
 export function useTemporaryRuns(): () => void {

@@ -237,7 +237,7 @@
         });
       }
 
-      /** Drawing anew would end a drag (a zoom, a slider): while a button is down the figure stands still. */
+      /** A redraw would end a drag (a zoom, a slider), so the figure stands still while a button is down. */
       hold() {
         this.held = true;
         window.addEventListener('mouseup', this.release, { once: true });

@@ -137,7 +137,7 @@ export function forecastMemory(
   pass.loss(patches);
   if (gan && discriminators > 0) discriminatorPass(ledger, gan, patches, habits[device]);
   pass.backward();
-  // The backend's Adam makes each weight and its moments anew, with the gradients of all still there.
+  // The backend's Adam makes new tensors for each weight and its moments while all gradients are still there.
   const update = device === 'wasm' ? 0 : 2 * weights + discriminators;
   return {
     activations,

@@ -13,7 +13,7 @@ export interface PassOptions {
 /**
  * A forward and a backward pass of the generator on paper, in the order of encoder, decoder, the losses and the
  * tape: whatever they take or free, this takes from or gives back to the ledger. The tape keeps the input of every
- * norm and of every convolution without one before it; what a norm with its convolution makes is computed anew.
+ * norm and of every convolution without one before it; what a norm with its convolution makes is computed again.
  */
 export class GeneratorPass {
   private readonly kernels: Kernels;
@@ -91,7 +91,7 @@ export class GeneratorPass {
     return reorders || isPointwise(c) || c.x.channels % LANES > 0 || c.y.channels % LANES > 0;
   }
 
-  /** Takes the block's output and, unless it is computed anew later, the middle one. */
+  /** Takes the block's output and, unless it is computed again later, the middle one. */
   private blockForward(x: Activation, keeps: boolean): void {
     const { ledger, kernels, options } = this;
     const convolution = blockConvolution(x);
@@ -108,19 +108,19 @@ export class GeneratorPass {
   private blockBack(x: Activation, given: Gradient): Gradient {
     const { ledger, kernels, options } = this;
     const size = bytesOf(x);
-    const anew = options.checkpointing === 'blocks';
-    if (anew) this.blockForward(x, true); // its output stays until the end
+    const again = options.checkpointing === 'blocks';
+    if (again) this.blockForward(x, true); // its output stays until the end
     const dy = kernels.fold(given);
     const middle = this.normConvolutionBack(x, dy); // dy stays: it goes past the block too
     ledger.give(size); // the middle one
     const dx = this.normConvolutionBack(x, middle);
     kernels.free(middle);
-    if (!anew) ledger.give(size); // x
-    if (anew) ledger.give(size); // its output
+    if (!again) ledger.give(size); // x
+    if (again) ledger.give(size); // its output
     ledger.take(size); // the sum with what went past
     kernels.free(dx);
     kernels.free(dy);
-    if (anew) ledger.give(size); // x
+    if (again) ledger.give(size); // x
     return dx;
   }
 

@@ -38,6 +38,6 @@ export interface World {
   readonly port: number;
   /** Whether somebody else, such as torchrun's agent, serves a TCPStore on that port. */
   readonly storeIsServed: boolean;
-  /** How often the launcher has started the ranks anew. */
+  /** How often the launcher has restarted the ranks. */
   readonly life: string;
 }

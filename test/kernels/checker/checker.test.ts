@@ -6,7 +6,7 @@ import { afterAll, expect, it } from 'vitest';
 import { CellChecker } from '../../../kernels/checker/checker';
 import { heapUsed } from '../engine/heap';
 
-/* The checker makes its program anew after 500 questions: what was asked at that moment must not be forgotten. */
+/* The checker makes a new program after 500 questions. It must not forget what was asked at that moment. */
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-checker-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -48,7 +48,7 @@ it('imports: CommonJS, ES modules, packages with nothing but an "import" conditi
   expect(reply.evalue).toContain("Cannot find module 'not-there'");
 });
 
-it('local TypeScript beside the notebook, loaded anew when it or what it imports has changed', async () => {
+it('local TypeScript beside the notebook is loaded again when it or an import of it changes', async () => {
   write(
     'shapes.ts',
     `export { area } from './area';\nimport { area } from './area.js';\nexport enum Kind { Ring = 'ring' }\nexport default class Shape { constructor(readonly size: number) {} area(): number { return area(this.size) } }`,
@@ -67,7 +67,7 @@ it('local TypeScript beside the notebook, loaded anew when it or what it imports
     `export const area = (text: string): string => text;\nexport default class Shape {}\nexport enum Kind { Ring }`,
   );
   const { reply } = await kernel.execute(code);
-  expect(reply.evalue).toMatch(/Expected 0 arguments, but got 1/); // the types are loaded anew as well
+  expect(reply.evalue).toMatch(/Expected 0 arguments, but got 1/); // the types are loaded again too
 });
 
 it('JSON and JavaScript are loaded again once they have changed, also below other local files', async () => {

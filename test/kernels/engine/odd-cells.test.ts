@@ -19,7 +19,7 @@ it('comments may be all of a cell, or its end', async () => {
   expect(await kernel.value('`a\nexport {};\nb`.length // text stays text')).toBe('14');
 });
 
-it('an enum, a class, an interface or a type may be declared anew as something else, and `pw` be hidden', async () => {
+it('a cell may redeclare an enum, a class, an interface or a type as something else, and may hide `pw`', async () => {
   expect(
     await kernel.value(
       'enum Kind { A, B }\nclass Box<T> { constructor(readonly value: T) {} }\nnew Box(Kind.B).value',

@@ -220,7 +220,7 @@ describe('a live figure', () => {
     expect(sent.at(-2)!.figure!.layout.title.text).toMatch(/ · lost · .*status/);
   });
 
-  it('shows the pictures of the latest validation, and sends them anew after the next one', async () => {
+  it('shows the pictures of the latest validation, and sends new ones after the next', async () => {
     const slices = (step: number) => {
       const original = new Float32Array(4 * 2 * 2).map((_, i) => i / 8 - 1);
       const decoded = original.map((value) => value + 0.2);

@@ -5,14 +5,12 @@ import { InvalidConfig, UnreadableFile } from '../../../src/errors';
 import { loadData } from '../../../src/train/data/loader';
 import type { PatchSet } from '../../../src/train/data/patch-set';
 import { runsRoot } from '../../../src/train/record/run-folder';
-import type { Run } from '../../../src/train/run';
 import { resolveConfig, type TrainOptions } from '../../../src/train/settings/config';
-import { train } from '../../../src/train/train';
 import { phantom } from '../../../src/volume/phantom/phantom';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import { openDataset } from '../../../src/volume/store/dataset';
 import { writeVolume } from '../../../src/volume/write';
-import { curve, lastState, tiny, useTemporaryRuns } from '../tiny';
+import { curve, finished, lastState, tiny, useTemporaryRuns } from '../tiny';
 
 let removeRuns: () => void;
 const at = (name: string) => join(runsRoot(), '..', 'store-test', name);
@@ -39,12 +37,6 @@ async function patchesOf(set: PatchSet): Promise<Float32Array[]> {
   const patches = [];
   for (let i = 0; i < set.count; i++) patches.push(await set.read(i));
   return patches;
-}
-
-async function finished(options: TrainOptions): Promise<Run> {
-  const run = await train({ ...tiny, ...options });
-  await run.done;
-  return run;
 }
 
 describe('training from a prepared dataset', { timeout: 180_000 }, () => {

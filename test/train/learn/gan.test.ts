@@ -10,7 +10,7 @@ import type { TrainOptions } from '../../../src/train/settings/config';
 import { runSummaries, runsSideBySide } from '../../../src/train/side-by-side';
 import { train } from '../../../src/train/train';
 import { phantom } from '../../../src/volume/phantom/phantom';
-import { curve, lastState, tiny, useTemporaryRuns } from '../tiny';
+import { curve, finished, lastState, tiny, useTemporaryRuns } from '../tiny';
 
 let removeRuns: () => void;
 beforeAll(() => {
@@ -33,15 +33,11 @@ const options: TrainOptions = {
   checkpointEvery: 3,
 };
 
-async function finished(more: TrainOptions): Promise<Run> {
-  const run = await train({ ...options, ...more });
-  await run.done;
-  return run;
-}
+const finishedGan = (more: TrainOptions): Promise<Run> => finished({ ...options, ...more });
 
 describe('a run with discriminators', { timeout: 180_000 }, () => {
   it('records their losses from when they join, and keeps everything in its checkpoint', async () => {
-    const run = await finished({ batch: 2 });
+    const run = await finishedGan({ batch: 2 });
     const records = (await run.records()).filter(({ split }) => split === 'train');
     expect(records.map(({ adversarial }) => adversarial !== undefined)).toEqual([
       false,
@@ -65,8 +61,8 @@ describe('a run with discriminators', { timeout: 180_000 }, () => {
 
   it('equals one rank on the concatenated batch, over an uneven tail too', async () => {
     const uneven = { tail: 'uneven', ranks: 1, batch: 24, steps: 6 } as const;
-    const one = await finished(uneven);
-    const many = await finished({ ...uneven, ranks: 3, batch: 8 });
+    const one = await finishedGan(uneven);
+    const many = await finishedGan({ ...uneven, ranks: 3, batch: 8 });
     const [wanted, got] = [await one.records(), await many.records()];
     expect(got).toHaveLength(wanted.length);
     for (const [i, record] of wanted.entries())
@@ -75,9 +71,9 @@ describe('a run with discriminators', { timeout: 180_000 }, () => {
   });
 
   it('goes on from a checkpoint to the bit, before the discriminators join and after', async () => {
-    const whole = await finished({});
+    const whole = await finishedGan({});
     for (const steps of [1, 4]) {
-      const short = await finished({ steps, checkpointEvery: 1 });
+      const short = await finishedGan({ steps, checkpointEvery: 1 });
       const longer = await short.resume({ steps: 6 });
       await longer.done;
       const state = await lastState(longer);
@@ -90,7 +86,7 @@ describe('a run with discriminators', { timeout: 180_000 }, () => {
 
 describe('the checkpoint that is used', { timeout: 180_000 }, () => {
   it('of a run with discriminators is one that they have trained, and is the same for every tool', async () => {
-    const run = await finished({ validateEvery: 1, checkpointEvery: 1 });
+    const run = await finishedGan({ validateEvery: 1, checkpointEvery: 1 });
     const chosen = await chooseCheckpoint(run);
     // They join at step 3 and have their full weight with step 4.
     expect(chosen.step).toBeGreaterThanOrEqual(4);

@@ -1,21 +1,13 @@
 import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Run } from '../../../src/train/run';
-import { train } from '../../../src/train/train';
-import { curve, lastState, tiny, useTemporaryRuns } from '../tiny';
+import { curve, finished, lastState, useTemporaryRuns } from '../tiny';
 
 let removeRuns: () => void;
 beforeAll(() => {
   removeRuns = useTemporaryRuns();
 });
 afterAll(() => removeRuns());
-
-async function finished(options: object): Promise<Run> {
-  const run = await train({ ...tiny, ...options });
-  await run.done;
-  return run;
-}
 
 // Processes start slowly where other tests have the cores.
 describe('ranks', { timeout: 180_000 }, () => {

@@ -16,19 +16,13 @@ import { phantom } from '../../../src/volume/phantom/phantom';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import { Volume } from '../../../src/volume/volume';
 import { writeVolume } from '../../../src/volume/write';
-import { tiny, useTemporaryRuns } from '../tiny';
+import { finished, tiny, useTemporaryRuns } from '../tiny';
 
 let removeRuns: () => void;
 beforeAll(() => {
   removeRuns = useTemporaryRuns();
 });
 afterAll(() => removeRuns());
-
-async function finished(options: object): Promise<Run> {
-  const run = await train({ ...tiny, ...options });
-  await run.done;
-  return run;
-}
 
 const shape = [16, 16, 32] as const;
 const scan = (seed: number, size: readonly [number, number, number] = shape) =>

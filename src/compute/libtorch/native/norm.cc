@@ -208,7 +208,7 @@ void groupNormGradientOnDevice(Call& call, const Shape& s) {
   Tensor dy = call.tensor(0).to(at::kFloat).contiguous(), x = call.tensor(1).to(at::kFloat).contiguous();
   Tensor gamma = call.tensor(2), beta = call.tensor(3), mean = call.tensor(4), scale = call.tensor(5);
   if (call.flag(7)) {
-    // The value before SiLU is computed anew: kept, it would double what a norm holds until the gradient.
+    // Computes the value before SiLU again. If it were kept, it would double what a norm holds until the gradient.
     auto [factor, offset] = factorAndOffset(s, gamma, beta, mean, scale);
     dy = at::silu_backward(dy, at::addcmul(offset, x, factor));
   }

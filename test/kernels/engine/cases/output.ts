@@ -69,7 +69,7 @@ export function outputCases(kernelOf: () => RawKernel): void {
   it('an update from another cell reaches the display; the id shown in a new cell is a new display', async () => {
     const elsewhere = await kernel.execute(`display('moved on', { id: 'counter', update: true })`);
     expect(elsewhere.outputs.map(({ type }) => type)).toEqual(['update_display_data']);
-    const again = await kernel.execute(`display('anew', { id: 'counter' })`);
+    const again = await kernel.execute(`display('restarted', { id: 'counter' })`);
     expect(again.outputs.map(({ type }) => type)).toEqual(['display_data']);
   });
 
