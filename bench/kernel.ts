@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KernelClient } from '../kernels/headless/client';
-import { memoryOf } from '../kernels/process/memory';
 import type { LongCall } from '../src/index';
+import { memoryOf } from './process-memory';
 import { findPython } from './python';
 import { type BenchReport, type BenchRow, machine, row } from './report';
 

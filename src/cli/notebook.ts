@@ -168,7 +168,7 @@ export function addNotebook(program: Command): void {
     .option('--seed <n>', 'of the ways in which they are broken', parseWhole, 1)
     .option('--json', 'print one JSON value')
     .action(async ({ json, ...options }: { messages: number; seed: number; json?: boolean }) => {
-      const { fuzzKernel } = await import('../../kernels/headless/fuzz.js');
+      const { fuzzKernel } = await import('../../bench/kernel-rounds/fuzz.js');
       const report = await fuzzKernel({ ...interruptible('fuzz'), ...options });
       answer(json, report, () => [
         `${report.messages} broken messages, ${report.executed} of them executed`,
@@ -187,7 +187,7 @@ export function addNotebook(program: Command): void {
     .option('--share <part>', 'of the time that the run may compute, 0 to 1', parseNumber, 1)
     .option('--json', 'print one JSON value')
     .action(async ({ json, ...options }: SoakFlags) => {
-      const { soakKernel } = await import('../../kernels/headless/soak.js');
+      const { soakKernel } = await import('../../bench/kernel-rounds/soak.js');
       const report = await soakKernel({ ...interruptible('soak'), ...options });
       const change = (name: string, [from, to]: readonly [number, number]): string =>
         `${name.padEnd(10)} ${from.toFixed(1)} -> ${to.toFixed(1)}`;

@@ -1,8 +1,8 @@
 /** Sends a kernel messages that are broken in every way, and looks whether it stays up and answers the next good one. */
 import { tmpdir } from 'node:os';
+import { KernelClient } from '../../kernels/headless/client';
 import type { LongCall } from '../../src/index';
-import { memoryOf } from '../process/memory';
-import { KernelClient } from './client';
+import { memoryOf } from '../process-memory';
 
 export interface FuzzOptions extends LongCall {
   /** Broken messages to send; default 10,000. */

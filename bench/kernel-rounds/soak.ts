@@ -6,10 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KernelClient } from '../../kernels/headless/client';
 import { attach, type LongCall, type Run } from '../../src/index';
 import { median } from '../../src/median';
-import { memoryOf, openFilesOf } from '../process/memory';
-import { KernelClient } from './client';
+import { memoryOf, openFilesOf } from '../process-memory';
 
 export interface SoakOptions extends LongCall {
   readonly minutes?: number;
