@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { visibleGpus } from '../../compute/machine/gpus';
@@ -7,26 +6,22 @@ import { rankThreads } from '../../compute/machine/threads';
 import { useBackend } from '../../compute/use-backend';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
-import { compiledFile, nodeArguments } from '../../package';
 import type { LongCall } from '../../progress';
-import { afterSeconds } from '../../timer';
 import { builtC10d } from '../collective/c10d/addon';
 import type { CollectiveName } from '../collective/connect';
-import { pinGpu } from '../collective/devices';
 import { freePort } from '../collective/free-port';
-import { makeSecret } from '../collective/run-secret';
-import { worldEnvironment } from '../collective/world';
 import { runsRoot } from '../record/run-folder';
-import { heartbeatVariable, supervisorVariable } from './parent-watch';
-import { type ProbeMessage, type ProbeResult, type ProbeTask, probeVariable } from './probe';
+import { logEnd } from '../record/run-logs';
+import { RankGroup } from './group';
+import { type ProbeResult, type ProbeTask, taskPath } from './probe';
 
 export interface RanksCheckOptions extends LongCall {
   readonly ranks: number;
-  /** Seconds of sums; 5 by default. */
+  /** How long the ranks sum, in seconds; 5 by default. */
   readonly seconds?: number;
   /** `auto` by default, as in a run's config. */
   readonly collective?: CollectiveName;
-  /** Folder that all ranks share; by default where runs go. */
+  /** Folder that all ranks share; by default the folder of runs. */
   readonly folder?: string;
 }
 
@@ -39,128 +34,90 @@ export interface RanksFinding {
 
 export interface RanksCheck {
   readonly findings: readonly RanksFinding[];
-  /** Undefined where the ranks did not come to an end. */
+  /** Undefined if a rank failed. */
   readonly measured?: ProbeResult;
   readonly ok: boolean;
 }
 
 /**
- * Tries what a run of so many ranks on this host needs: a port, devices, the collectives that are built, the shared
- * folder; then starts the ranks as a run does, and lets them sum for some seconds.
- * @throws InvalidArgument for a number of ranks that makes no sense
+ * Tries what a run of so many ranks needs on this host: a port, devices, the built collectives, the shared folder. Then
+ * starts the ranks as a run does, and lets them sum for some seconds.
+ * @throws InvalidArgument for an impossible number of ranks
  */
 export async function checkRanks(options: RanksCheckOptions): Promise<RanksCheck> {
-  const { ranks, seconds = 5, collective = 'auto', folder = runsRoot(), signal } = options;
+  const { ranks, folder = runsRoot() } = options;
   if (!Number.isInteger(ranks) || ranks < 1)
     throw new InvalidArgument('ranks', 'a whole number above 0', ranks);
-  const findings: RanksFinding[] = [];
   const port = await freePort().catch((error: Error) => error);
-  findings.push(
+  const findings: RanksFinding[] = [
     port instanceof Error
       ? { part: 'port', wrong: `no port of 127.0.0.1 can be listened on: ${port.message}` }
       : { part: 'port', found: `127.0.0.1:${port} is free${masterPort()}` },
     await devices(ranks),
     collectives(),
-  );
-  let work: string | undefined;
+  ];
+  let work: string;
   try {
     makeFolder(folder);
     work = mkdtempSync(join(folder, '.probe-'));
   } catch (error) {
-    findings.push({
-      part: 'shared folder',
-      wrong: `${folder} cannot be written: ${(error as Error).message}`,
-    });
+    const wrong = `${folder} cannot be written: ${(error as Error).message}`;
+    return { findings: [...findings, { part: 'shared folder', wrong }], ok: false };
   }
-  if (!work || port instanceof Error) return { findings, ok: false };
   try {
+    if (port instanceof Error) return { findings, ok: false };
     const { bavail, bsize } = statfsSync(work);
-    const task: ProbeTask = { collective, seconds, secret: makeSecret() };
-    const started = probes(work, ranks, port, task, signal);
-    const timer = progressTimer(options, seconds);
-    const { measured, wrong } = await started.finally(() => clearInterval(timer));
+    const { measured, wrong } = await probe(work, port, options);
     const free = `${((bavail * bsize) / 2 ** 30).toFixed(1)} GiB free`;
-    const lost = wrong?.includes('did not appear');
     findings.push(
-      lost
-        ? { part: 'shared folder', wrong: wrong! }
+      wrong?.includes('did not appear')
+        ? { part: 'shared folder', wrong }
         : { part: 'shared folder', found: `${folder}: ${ranks} ranks write and see one another, ${free}` },
       measured
         ? { part: 'all-reduce', found: describe(measured, ranks) }
-        : { part: 'all-reduce', wrong: wrong ?? 'the ranks ended without a word' },
+        : { part: 'all-reduce', wrong: wrong! },
     );
-    const ok = measured !== undefined && findings.every(({ wrong }) => wrong === undefined);
+    const ok = findings.every((finding) => finding.wrong === undefined);
     return { findings, ...(measured && { measured }), ok };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-/** Starts the ranks and waits for all of them. The first that fails, or the signal, ends the others. */
-async function probes(
+/** Runs the ranks to their end. A rank that fails, or the signal, ends the others. */
+async function probe(
   folder: string,
-  ranks: number,
   port: number,
-  task: ProbeTask,
-  signal: AbortSignal | undefined,
+  { ranks, seconds = 5, collective = 'auto', signal, onProgress }: RanksCheckOptions,
 ): Promise<{ measured?: ProbeResult; wrong?: string }> {
-  const gpus = visibleGpus();
-  let measured: ProbeResult | undefined;
-  let wrong: string | undefined;
-  const children: ChildProcess[] = [];
-  const endAll = () => {
-    for (const child of children) child.kill('SIGKILL');
-  };
-  // Time to start, to wait for one another, and to sum.
-  const endDeadline = afterSeconds(60 + task.seconds, () => {
-    wrong ??= `the ranks did not come to an end within ${60 + task.seconds} s`;
-    endAll();
-  });
-  signal?.addEventListener('abort', endAll, { once: true });
-  const ends = Array.from({ length: ranks }, (_, rank) => {
-    const place = { rank, worldSize: ranks, localRank: rank, localWorldSize: ranks };
-    const world = worldEnvironment({ ...place, address: '127.0.0.1', port });
-    const child = spawn(
-      process.execPath,
-      nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), 'probe', '--run', folder),
-      {
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-        env: {
-          ...withoutLauncher(),
-          ...world,
-          ...pinGpu(rank, gpus, ranks),
-          [supervisorVariable]: String(process.pid),
-          [probeVariable]: JSON.stringify(task),
-        },
-      },
-    );
-    children.push(child);
-    let said = '';
-    child.stderr!.on('data', (data) => {
-      said += data;
-    });
-    child.on('message', (message: ProbeMessage) => {
-      if (message.type === 'failed') wrong ??= `rank ${message.rank}: ${message.message}`;
-      else if (message.rank === 0) measured = message.result;
-    });
-    return new Promise<void>((resolve) => {
-      child.on('error', (error) => {
-        wrong ??= `rank ${rank} could not be started: ${error.message}`;
-        resolve();
-      });
-      child.on('close', (code, by) => {
-        if (code !== 0)
-          wrong ??= `rank ${rank} ended by ${by ?? `code ${code}`}: ${said.trim().split('\n').at(-1)}`;
-        if (code !== 0) setTimeout(endAll, 2000).unref();
-        resolve();
-      });
-    });
-  });
-  await Promise.all(ends);
-  endDeadline();
-  signal?.removeEventListener('abort', endAll);
   signal?.throwIfAborted();
-  return wrong === undefined && measured ? { measured } : { wrong: wrong ?? 'no rank has answered' };
+  makeFolder(join(folder, 'logs'));
+  const task: ProbeTask = { collective, seconds };
+  writeFileSync(taskPath(folder), JSON.stringify(task));
+  let measured: ProbeResult | undefined;
+  // They start, wait for one another, and sum; then comes their only message.
+  const patience = 60 + seconds;
+  const group = new RankGroup({
+    ...{ program: 'probe', runDir: folder, ranks, port, silence: patience, heartbeat: patience },
+    onMessage: (rank, message) => {
+      if (message.type === 'measured' && rank === 0) measured = message.result;
+    },
+  });
+  const stop = () => group.stop(0);
+  signal?.addEventListener('abort', stop, { once: true });
+  const [begun, total] = [performance.now(), Math.ceil(seconds)];
+  const progress = setInterval(() => {
+    const done = Math.floor((performance.now() - begun) / 1000);
+    onProgress?.({ done: Math.min(total, done), total, what: 'seconds' });
+  }, 1000);
+  const end = await group.ended;
+  clearInterval(progress);
+  signal?.removeEventListener('abort', stop);
+  signal?.throwIfAborted();
+  if (end.outcome !== 'failed') return measured ? { measured } : { wrong: 'the ranks measured nothing' };
+  const [, mute] = /^rank (\d+) (?:ended|was ended)/.exec(end.reason) ?? [];
+  const log = mute && logEnd(join(folder, 'logs', `rank-${mute}.log`), 2 ** 16).text.trim();
+  return { wrong: log ? `${end.reason}: ${log.split('\n').at(-1)}` : end.reason };
 }
 
 async function devices(ranks: number): Promise<RanksFinding> {
@@ -171,7 +128,7 @@ async function devices(ranks: number): Promise<RanksFinding> {
   }
   const shared = ranks > gpus.length ? `, which ${Math.ceil(ranks / gpus.length)} ranks share` : '';
   const found = `GPU ${gpus.slice(0, ranks).join(', ')}${shared}`;
-  // That the driver lists a GPU does not say that the backend computes on it.
+  // The driver may list a GPU on which the backend cannot compute.
   const wrong = await useBackend().then(
     ({ warning }) => warning,
     (error: Error) => error.message,
@@ -194,7 +151,7 @@ function collectives(): RanksFinding {
   };
 }
 
-/** What a launcher's environment says of the port where ranks of several hosts meet. */
+/** Where the ranks of several hosts meet, if a launcher has set it. */
 function masterPort(): string {
   const { MASTER_ADDR, MASTER_PORT } = process.env;
   return MASTER_ADDR
@@ -202,32 +159,11 @@ function masterPort(): string {
     : '';
 }
 
-/** The environment without a launcher's variables: the check starts its own ranks. */
-function withoutLauncher(): NodeJS.ProcessEnv {
-  const environment = { ...process.env };
-  for (const name of Object.keys(environment))
-    if (/^(TORCHELASTIC_|SLURM_|GROUP_|ROLE_)/.test(name) || name === heartbeatVariable)
-      delete environment[name];
-  return environment;
-}
-
-/** Bandwidth is of the algorithm: what a rank put in, over the time until it had the sum. */
+/** The bandwidth of the algorithm: the bytes of one rank, over the time until it has the sum. */
 function describe({ collective, latency, bytes, seconds, operations }: ProbeResult, ranks: number): string {
   const speed = `${(bytes / 2 ** 20 / seconds).toFixed(0)} MiB/s`;
   return (
     `${collective}: ${operations} sums over ${ranks} ranks, all right; ${(1e6 * latency).toFixed(0)} us for one number, ` +
     `${(1000 * seconds).toFixed(1)} ms for ${bytes / 2 ** 20} MiB (${speed})`
   );
-}
-
-function progressTimer({ onProgress }: LongCall, seconds: number): NodeJS.Timeout | undefined {
-  const begun = performance.now();
-  const total = Math.ceil(seconds);
-  const look = () =>
-    onProgress?.({
-      done: Math.min(total, Math.floor((performance.now() - begun) / 1000)),
-      total,
-      what: 'seconds',
-    });
-  return onProgress && setInterval(look, 1000);
 }

@@ -22,26 +22,31 @@ export type GroupEnd =
       readonly portTaken: boolean;
     };
 
-export interface GroupOptions {
+interface GroupOptions {
+  /** What each process runs, of `main.ts`. */
+  readonly program: 'rank' | 'probe';
   readonly runDir: string;
   readonly ranks: number;
   readonly port: number;
-  /** Seconds without a message after which a rank counts as hung; a long step sends none. */
+  /** A rank counts as hung after so many seconds without a message. A long step sends none. */
   readonly silence: number;
-  /** The same without a heartbeat, which a thread of its own sends even in a long step. */
+  /** The same for heartbeats, which a thread of their own sends even in a long step. */
   readonly heartbeat: number;
   readonly onMessage: (rank: number, message: RankMessage) => void;
 }
 
-/** Seconds that the other ranks get to find out for themselves, and to log, that one of them is gone. */
+/** When a rank is gone, the others have so many seconds to notice and log it. */
 const farewell = 3;
+
+/** The variables of launchers, which say where this process stands among their ranks. */
+const launcherVariables = /^(TORCHELASTIC_|SLURM_|GROUP_|ROLE_)/;
 
 interface Member {
   readonly rank: number;
   readonly child: ChildProcess;
   /**
-   * Seconds since its last message, and since its last heartbeat, as ticks of this process's timer. While a laptop
-   * sleeps or a virtual machine is paused there are no ticks, so no rank counts as silent for that time.
+   * Seconds since its last message and its last heartbeat, as ticks of our own timer. A laptop that sleeps and a virtual
+   * machine that pauses tick no more, so their ranks do not count as silent.
    */
   quiet: number;
   still: number;
@@ -49,13 +54,13 @@ interface Member {
   exit: string | undefined;
 }
 
-/** All ranks of a run, as child processes in this process's group. */
+/** All ranks of a run: child processes in the process group of this one. */
 export class RankGroup {
   readonly ended: Promise<GroupEnd>;
   private readonly gpus = visibleGpus();
   private readonly members: Member[];
   private readonly timers: (() => void)[] = [];
-  /** Those that have failed or are gone, the first one first. */
+  /** Ranks that failed or died, in the order in which they did. */
   private readonly lost: Member[] = [];
   private silent: string | undefined;
   private hasKilled = false;
@@ -72,7 +77,7 @@ export class RankGroup {
     });
   }
 
-  /** Pids with start times of the ranks that live. */
+  /** The ranks that live. */
   get identities(): RankStatus[] {
     return this.members.flatMap(({ rank, child }) => {
       const identity = child.pid === undefined ? undefined : identify(child.pid);
@@ -80,16 +85,15 @@ export class RankGroup {
     });
   }
 
-  /** Asks every rank to end in good order, and kills those that have not after `grace` seconds. */
+  /** Asks every rank to end; kills those that still live after `grace` seconds. */
   stop(grace: number): void {
     this.signal('SIGTERM');
     this.timers.push(afterSeconds(grace, () => this.kill()));
   }
 
-  /** Asks for a checkpoint at the end of the step under way. All ranks leave it, whichever is asked. */
+  /** Asks one rank for a checkpoint after the current step, which all ranks then write. A starting rank is asked later. */
   requestSave(): void {
     if (this.save === 'possible') this.members[0]!.child.kill('SIGUSR1');
-    // A rank that is still starting would not understand.
     else this.save = 'wanted';
   }
 
@@ -103,19 +107,19 @@ export class RankGroup {
   }
 
   private start(rank: number): Member {
-    const { runDir, ranks, port } = this.options;
+    const { program, runDir, ranks, port } = this.options;
     const log = openSync(join(runDir, 'logs', `rank-${rank}.log`), 'a');
     writeSync(log, `--- ${new Date().toISOString()} rank ${rank} of ${ranks} starts\n`);
     const place = { rank, worldSize: ranks, localRank: rank, localWorldSize: ranks };
-    const world = { ...place, address: '127.0.0.1', port };
+    const environment = Object.entries(process.env).filter(([name]) => !launcherVariables.test(name));
     const child = spawn(
       process.execPath,
-      nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), 'rank', '--run', runDir),
+      nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), program, '--run', runDir),
       {
         stdio: ['ignore', log, log, 'ipc', 'pipe'],
         env: {
-          ...process.env,
-          ...worldEnvironment(world),
+          ...Object.fromEntries(environment),
+          ...worldEnvironment({ ...place, address: '127.0.0.1', port }),
           ...pinGpu(rank, this.gpus, ranks),
           [heartbeatVariable]: '4',
           [supervisorVariable]: String(process.pid),
@@ -150,13 +154,12 @@ export class RankGroup {
         member.exit = how;
         if (!endedWell(member)) {
           if (member.message === undefined && !this.hasKilled) this.lost.push(member);
-          // The others cannot go on without it.
           this.timers.push(afterSeconds(farewell, () => this.kill()));
         }
         resolve();
       };
       member.child.on('error', (error) => gone(`could not be started: ${error.message}`));
-      // 'close' comes after the last message has been read, 'exit' may not.
+      // Unlike 'exit', 'close' comes after the last message.
       member.child.on('close', (code, signal) =>
         gone(signal ? `was ended by ${describeSignal(signal)}` : `ended with code ${code}`),
       );
@@ -184,7 +187,7 @@ export class RankGroup {
       );
       return { outcome: done ? 'done' : 'stopped' };
     }
-    // A rank that died without a word is the cause of what the others say. The first one is, whatever its number.
+    // The others only report the consequences if a rank died without a message.
     const mute = this.lost.find(({ message }) => message === undefined);
     const failures = this.lost.flatMap(({ message }) => (message?.type === 'failed' ? [message] : []));
     const first = failures.find((failure) => !failure.secondary);
@@ -199,7 +202,7 @@ export class RankGroup {
   }
 }
 
-/** Where memory runs out the system kills a rank without a word: the text must name that cause. */
+/** The system sends SIGKILL when memory runs out, so the text names that cause. */
 function describeSignal(signal: NodeJS.Signals): string {
   return signal === 'SIGKILL' ? 'SIGKILL: a user sent it, or the system ran out of memory' : signal;
 }

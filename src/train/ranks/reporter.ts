@@ -1,6 +1,8 @@
+import { CollectiveFailed, isPatchwiseError } from '../../errors';
 import { identify } from '../../process-identity';
 import { whereWeAre } from '../record/status';
 import { StatusFile } from '../record/status-file';
+import type { ProbeResult } from './probe';
 
 /** What a rank reports to the supervisor or to the status of the run. */
 export type RankMessage =
@@ -14,19 +16,20 @@ export type RankMessage =
       /** What has changed since the run was interrupted, and what in its config is doubtful. */
       readonly note?: string | undefined;
     }
-  /** What else people should know of the run. */
+  /** More that users should know of the run. */
   | { readonly type: 'note'; readonly note: string }
-  /** A problem that needs attention; with nothing, the problem is over. */
+  /** A problem that users should see to; undefined once it is over. */
   | { readonly type: 'warning'; readonly warning: string | undefined }
+  | { readonly type: 'measured'; readonly result: ProbeResult }
   | { readonly type: 'ended'; readonly outcome: 'done' | 'stopped'; readonly step?: number }
   | {
       readonly type: 'failed';
       readonly message: string;
-      /** Starting again would end the same way. */
+      /** Another start would fail in the same way. */
       readonly permanent: boolean;
-      /** Another rank is to blame. */
+      /** Another rank is the cause. */
       readonly secondary: boolean;
-      /** Nothing but the port is wrong. */
+      /** Only the port is the cause. */
       readonly portTaken: boolean;
     };
 
@@ -71,4 +74,25 @@ function toSupervisor(message: RankMessage): Promise<void> {
     if (!process.connected) return resolve();
     process.send!(message, () => resolve());
   });
+}
+
+/** Errors of the config, the data or the machine, which come again. */
+const permanentTags = [
+  'InvalidArgument',
+  'InvalidConfig',
+  'UnreadableFile',
+  'UnavailableBackend',
+  'RunFailed',
+];
+
+export function failureOf(error: unknown, rank: number): RankMessage {
+  const message = error instanceof Error ? error.message : String(error);
+  const secondary = error instanceof CollectiveFailed;
+  return {
+    type: 'failed',
+    message: message.startsWith('rank ') ? message : `rank ${rank}: ${message}`,
+    permanent: isPatchwiseError(error) && permanentTags.includes(error.tag),
+    secondary,
+    portTaken: secondary && (error.cause as { code?: string } | undefined)?.code === 'EADDRINUSE',
+  };
 }

@@ -9,18 +9,16 @@ import { type GroupEnd, RankGroup } from './group';
 import { applyToStatus } from './reporter';
 import { onSignals } from './stop-signals';
 
-/** Ports that may be lost to another program between choosing and listening. */
+/** Another program may take a free port before rank 0 listens; so often another port is tried. */
 const portAttempts = 10;
 
 /**
- * Watches over a run: `patchwise supervise --run DIR`. Starts its ranks, keeps `status.json`, starts the whole group
- * again from the last checkpoint when a rank dies (at most `restarts` times), ends everything on a signal that
- * asks for it, and asks for a checkpoint on SIGUSR1 and SIGUSR2.
- * Returns when the run has ended, however it ended.
+ * Watches over a run: `patchwise supervise --run DIR`. It starts the ranks and keeps `status.json`. When a rank dies, it
+ * starts the whole group again from the last checkpoint, at most `restarts` times. A signal that asks to stop ends all;
+ * SIGUSR1 and SIGUSR2 ask for a checkpoint. Returns when the run has ended, in whatever way.
  * @throws InvalidArgument if another process has the run, here or on another machine
  */
-export async function supervise(options: { runDir: string; signal?: AbortSignal }): Promise<void> {
-  const { runDir } = options;
+export async function supervise({ runDir }: { readonly runDir: string }): Promise<void> {
   outliveLogs();
   const config = readStoredConfig(runDir);
   let group: RankGroup | undefined;
@@ -30,8 +28,6 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
     group?.stop(config.grace);
   };
   const endSignals = onSignals(stop, () => group?.requestSave());
-  options.signal?.addEventListener('abort', stop, { once: true });
-  if (options.signal?.aborted) stop();
 
   const claim = await adoptClaim(runDir);
   claim.keep();
@@ -53,6 +49,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
   let end: GroupEnd = { outcome: 'stopped' };
   while (!stopping) {
     group = new RankGroup({
+      program: 'rank',
       runDir,
       ranks: config.ranks,
       port: await freePort(),
@@ -62,7 +59,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
     });
     status.update({ pids: { ...status.current.pids, ranks: group.identities } });
     status.flush();
-    if (stopping) stop(); // The signal came while the ranks were being started.
+    if (stopping) stop(); // the signal came while the ranks started
     end = await group.ended;
     if (end.outcome !== 'failed' || end.permanent || stopping) break;
     if (end.portTaken && ports++ < portAttempts) continue;
@@ -73,7 +70,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
   }
 
   endSignals();
-  // A run that was asked to stop counts as stopped, even if some ranks had to be killed.
+  // A run that was asked to stop has stopped, even if some ranks had to be killed.
   const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
   status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });
   await status.flushEnd();
@@ -81,7 +78,7 @@ export async function supervise(options: { runDir: string; signal?: AbortSignal 
   log(`${state}${end.outcome === 'failed' ? `: ${end.reason}` : ''}`);
 }
 
-/** Reports to the launcher, which may be gone by now, that this process has the run. */
+/** Tells the launcher, if it still lives, that this process has the run. */
 function reportUp(): void {
   if (!process.connected) return;
   process.send!('up', () => {
