@@ -14,7 +14,7 @@ import {
   writeSlabs,
   writeVolume,
 } from '../../../src/index';
-import { writeDatasetVolume } from '../../../src/internal';
+import { writeDatasetVolume } from '../../../src/volume/prepare/write-volume';
 import { temporaryFolder } from '../folder';
 import { folderStore } from '../store/zarr-folder';
 
