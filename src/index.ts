@@ -140,8 +140,14 @@ export { volumeFigure } from './plot/volume/figure';
 export { gridFigure } from './plot/volume/grid';
 export type { LongCall, Progress } from './progress';
 export type { ModelSource } from './reconstruct/pass';
-export { type Blending, type ReconstructOptions, reconstruct, type Windows } from './reconstruct/reconstruct';
-export { Reconstruction, type ReconstructionDetails } from './reconstruct/reconstruction';
+export {
+  type Blending,
+  Reconstruction,
+  type ReconstructionDetails,
+  type ReconstructOptions,
+  reconstruct,
+  type Windows,
+} from './reconstruct/reconstruct';
 export type { CollectiveName } from './train/collective/connect';
 export { type HeldOut, heldOut } from './train/data/held-out';
 export {

@@ -3,7 +3,7 @@ import { perplexity, usage } from '../model/codebook';
 import { countCodes } from '../model/quantisers/quantiser';
 import { type Grid, planGrid } from '../patch/grid';
 import type { WeightsName } from '../train/settings/config';
-import type { Vec3 } from '../vec3';
+import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import type { Intensity } from '../volume/intensity';
 
 /** Where a volume is, and which of its voxels the model saw. Sizes are `[x, y, z]` in voxels. */
@@ -32,44 +32,30 @@ export interface CodesModel {
   readonly downsample: Vec3;
 }
 
-export interface CodesInit {
-  /** [patches, codebooks, z, y, x], x fastest: each latent's code in its codebook, in [0, codes). */
-  readonly data: Uint8Array | Uint16Array | Uint32Array;
-  readonly patch: Vec3;
-  readonly stride: Vec3;
-  readonly geometry: CodesGeometry;
-  readonly intensity: Intensity;
-  readonly model: CodesModel;
-  /** [patches, z, y, x, codeDim], if they were asked for. */
-  readonly latents?: Float32Array;
-}
+type CodeArray = Uint8Array | Uint16Array | Uint32Array;
 
 /** A volume as a model's codes, patch by patch: all that the decoder needs to make the reconstruction. */
-export class Codes implements CodesInit {
-  readonly data: Uint8Array | Uint16Array | Uint32Array;
-  readonly patch: Vec3;
-  readonly stride: Vec3;
-  readonly geometry: CodesGeometry;
-  readonly intensity: Intensity;
-  readonly model: CodesModel;
-  readonly latents?: Float32Array;
+export class Codes {
+  /** [patches, codebooks, z, y, x], x fastest: each latent's code in its codebook, in [0, codes). */
+  declare readonly data: CodeArray;
+  declare readonly patch: Vec3;
+  declare readonly stride: Vec3;
+  declare readonly geometry: CodesGeometry;
+  declare readonly intensity: Intensity;
+  declare readonly model: CodesModel;
+  /** [patches, z, y, x, codeDim], if they were asked for. */
+  declare readonly latents?: Float32Array;
   readonly grid: Grid;
   /** Codes of a patch along [x, y, z]. */
   readonly patchCodes: Vec3;
 
   /** @throws InvalidArgument if the number of codes or a code does not fit */
   constructor(init: CodesInit) {
-    this.data = init.data;
-    this.patch = init.patch;
-    this.stride = init.stride;
-    this.geometry = init.geometry;
-    this.intensity = init.intensity;
-    this.model = init.model;
-    this.latents = init.latents;
-    const { patch, stride } = init;
-    this.grid = planGrid((init.geometry.seen ?? init.geometry).shape, { patch, stride });
+    Object.assign(this, init);
+    const { patch, stride, geometry } = init;
+    this.grid = planGrid((geometry.seen ?? geometry).shape, { patch, stride });
     const { downsample, codes } = init.model;
-    this.patchCodes = patch.map((size, axis) => size / downsample[axis]!) as unknown as Vec3;
+    this.patchCodes = eachAxis((axis) => patch[axis] / downsample[axis]);
     const expected = this.shape.reduce((product, size) => product * size, 1);
     if (this.data.length !== expected)
       throw new InvalidArgument('codes', `${expected} codes, [${this.shape}]`, this.data.length);
@@ -122,23 +108,23 @@ export class Codes implements CodesInit {
 
   /** Codes of a patch in one codebook. */
   private get perBook(): number {
-    return this.patchCodes[0] * this.patchCodes[1] * this.patchCodes[2];
+    return voxelCount(this.patchCodes);
   }
 }
 
+export type CodesInit = Pick<
+  Codes,
+  'data' | 'patch' | 'stride' | 'geometry' | 'intensity' | 'model' | 'latents'
+>;
+
 /** An array of `length` codes in [0, codes), of the smallest type that holds them. */
-export function codesArray(length: number, codes: number): Uint8Array | Uint16Array | Uint32Array {
+export function codesArray(length: number, codes: number): CodeArray {
   if (codes <= 2 ** 8) return new Uint8Array(length);
   return codes <= 2 ** 16 ? new Uint16Array(length) : new Uint32Array(length);
 }
 
 /** Writes a patch's codes, as the model numbers and orders them, to where `ofPatch` reads them. */
-export function putPatch(
-  data: Uint8Array | Uint16Array | Uint32Array,
-  index: number,
-  patch: ArrayLike<number>,
-  books: Books,
-): void {
+export function putPatch(data: CodeArray, index: number, patch: ArrayLike<number>, books: Books): void {
   eachCode(index, patch.length, books, (i, at, first) => {
     data[at] = patch[i]! - first;
   });

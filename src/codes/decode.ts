@@ -1,25 +1,19 @@
-import { basename } from 'node:path';
 import { InvalidArgument } from '../errors';
 import type { Sink, Written } from '../patch/sink';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { blendVolume, blendVolumeTo } from '../reconstruct/blend-volume';
-import { passPatches } from '../reconstruct/model-threads';
-import { chooseCheckpoint, type ModelSource } from '../reconstruct/pass';
+import { type ModelPatch, passPatches } from '../reconstruct/model-threads';
+import { chooseCheckpoint, type ModelSource, type PassOptions } from '../reconstruct/pass';
 import { readState } from '../train/record/checkpoint';
-import { plainName } from '../volume/prepare/sources';
 import { Volume } from '../volume/volume';
 import type { Codes } from './codes';
 
-export interface DecodeOptions extends LongCall {
+export interface DecodeOptions extends LongCall, Pick<PassOptions, 'backend' | 'workers'> {
   /** The model the codes are of; default: the checkpoint they were made with, in its place at that time. */
   readonly model?: ModelSource;
   /** How patches are blended; default `gaussian`. */
   readonly window?: WindowName;
-  /** Default: the one the run was trained with. */
-  readonly backend?: string;
-  /** Threads that decode patches; default: as many as backend, cores and memory allow, one on a GPU. */
-  readonly workers?: number;
 }
 
 /**
@@ -40,20 +34,15 @@ export async function decode(
   const checkpoint = await modelOf(codes, options.model);
   const backend = options.backend ?? readState(checkpoint).config.backend;
   const setup = { checkpoint, use: model.use, backend, intensity, patch: grid.patch };
-  const codesOfPatches = function* () {
-    for (let index = 0; index < grid.patches; index++) yield { index, data: codes.ofPatch(index) };
-  };
-  const patches = passPatches({ ...setup, work: 'decode' }, codesOfPatches(), grid.patches, options);
+  const patches = passPatches({ ...setup, work: 'decode' }, patchesOf(codes), grid.patches, options);
   const canvas = { volume: { shape, spacing, affine }, view: geometry.seen, grid };
-  const described = `codes (${window}) of ${source}`;
-  if (to === undefined) {
-    const data = await blendVolume(canvas, patches, { window, signal });
-    return new Volume({ shape, spacing, affine, data, source: described });
-  }
-  const name = `${plainName(basename(source))}-${window}`;
-  const { low, high } = intensity;
-  const known = { name, source, intensity: [low, high] } as const;
-  return blendVolumeTo(to, canvas, patches, { window, signal }, known);
+  if (to !== undefined) return blendVolumeTo(to, canvas, patches, { window, signal }, { source, intensity });
+  const data = await blendVolume(canvas, patches, { window, signal });
+  return new Volume({ shape, spacing, affine, data, source: `codes (${window}) of ${source}` });
+}
+
+function* patchesOf(codes: Codes): Generator<ModelPatch> {
+  for (let index = 0; index < codes.grid.patches; index++) yield { index, data: codes.ofPatch(index) };
 }
 
 /** The checkpoint's folder, if it holds the model that the codes are of. */

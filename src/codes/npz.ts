@@ -7,11 +7,9 @@ import { promisify } from 'node:util';
 import { crc32, deflateRaw, inflateRawSync } from 'node:zlib';
 import { UnreadableFile } from '../errors';
 
-export type NpyData = Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
-
 export interface NpyArray {
   readonly shape: readonly number[];
-  readonly data: NpyData;
+  readonly data: Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
 }
 
 const types = {
@@ -23,7 +21,12 @@ const types = {
 } as const;
 
 /** Integer types that Python code often saves; read as uint32. */
-const wide = { '<i8': 8, '<u8': 8, '<i4': 4, '<i2': 2 } as const;
+const wide = {
+  '<i8': BigInt64Array,
+  '<u8': BigUint64Array,
+  '<i4': Int32Array,
+  '<i2': Int16Array,
+} as const;
 
 /** The bytes of an .npz with these arrays, compressed. */
 export async function packNpz(arrays: ReadonlyMap<string, NpyArray>): Promise<Buffer> {
@@ -34,35 +37,30 @@ export async function packNpz(arrays: ReadonlyMap<string, NpyArray>): Promise<Bu
     const content = npy(array);
     const packed = (await promisify(deflateRaw)(content, { level: 9 })) as Buffer;
     const file = Buffer.from(`${name}.npy`);
-    const sizes = Buffer.alloc(16);
-    // The time is zip's earliest, so that equal arrays make equal files.
-    sizes.writeUInt16LE(0x21, 2);
-    sizes.writeUInt32LE(crc32(content), 4);
-    sizes.writeUInt32LE(packed.length, 8);
-    sizes.writeUInt32LE(content.length, 12);
-    const method = Buffer.from([20, 0, 0, 0, 8, 0]); // version, flags, method
-    const nameLength = Buffer.from([file.length, 0, 0, 0]); // and no extra field
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), method, sizes, nameLength, file]);
-    const place = Buffer.alloc(14); // comment, disk, attributes
-    place.writeUInt32LE(offset, 10);
-    directory.push(
-      Buffer.concat([
-        Buffer.from('PK\x01\x02'),
-        Buffer.from([20, 0]),
-        ...[method, sizes, nameLength, place, file],
-      ]),
-    );
+    const sizes = [crc32(content), packed.length, content.length];
+    // Version, flags, method, time, date, sizes, and no extra field. The time is zip's earliest, so that equal arrays
+    // make equal files.
+    const about = fields('HHHHHIIIHH', 20, 0, 8, 0, 0x21, ...sizes, file.length, 0);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), about, file]);
+    const place = fields('HHHII', 0, 0, 0, 0, offset); // comment, disk, attributes
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02'), fields('H', 20), about, place, file]));
     parts.push(local, packed);
     offset += local.length + packed.length;
   }
   const central = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.write('PK\x05\x06', 'latin1');
-  end.writeUInt16LE(arrays.size, 8);
-  end.writeUInt16LE(arrays.size, 10);
-  end.writeUInt32LE(central.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...parts, central, end]);
+  const { size } = arrays;
+  const end = fields('HHHHIIH', 0, 0, size, size, central.length, offset, 0);
+  return Buffer.concat([...parts, central, Buffer.from('PK\x05\x06'), end]);
+}
+
+/** Little-endian numbers of 2 (H) or 4 (I) bytes, as Python's `struct.pack`. */
+function fields(format: string, ...values: readonly number[]): Buffer {
+  const parts = values.map((value, i) => {
+    const part = Buffer.alloc(format[i] === 'H' ? 2 : 4);
+    part.writeUIntLE(value, 0, part.length);
+    return part;
+  });
+  return Buffer.concat(parts);
 }
 
 /** The arrays of an .npz, stored or compressed. `path` is for errors. @throws UnreadableFile */
@@ -77,16 +75,12 @@ export function unpackNpz(bytes: Buffer, path: string): Map<string, NpyArray> {
       throw fail('a damaged directory');
     const [method, crc] = [bytes.readUInt16LE(at + 10), bytes.readUInt32LE(at + 16)];
     const [packed, size] = [bytes.readUInt32LE(at + 20), bytes.readUInt32LE(at + 24)];
-    const [name, extra, comment] = [28, 30, 32].map((o) => bytes.readUInt16LE(at + o)) as [
-      number,
-      number,
-      number,
-    ];
-    const file = bytes.toString('utf8', at + 46, at + 46 + name);
+    const next = at + 46 + bytes.readUInt16LE(at + 28);
+    const file = bytes.toString('utf8', at + 46, next);
     const local = bytes.readUInt32LE(at + 42);
     if (local + 30 > end) throw fail(`${file} out of place`);
     const start = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28);
-    at += 46 + name + extra + comment;
+    at = next + bytes.readUInt16LE(at + 30) + bytes.readUInt16LE(at + 32); // extra field and comment
     if (!file.endsWith('.npy')) continue;
     if (start + packed > end || (method !== 0 && method !== 8)) throw fail(`${file} packed in another way`);
     const content = unpack(bytes.subarray(start, start + packed), method, size);
@@ -112,10 +106,12 @@ function npy({ shape, data }: NpyArray): Buffer {
   const list = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
   const header = `{'descr': '${type}', 'fortran_order': False, 'shape': (${list}), }`;
   const length = Math.ceil((10 + header.length + 1) / 64) * 64 - 10;
-  const start = Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), Buffer.alloc(2)]);
-  start.writeUInt16LE(length, 8);
-  const text = Buffer.from(`${header.padEnd(length - 1)}\n`);
-  return Buffer.concat([start, text, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)]);
+  return Buffer.concat([
+    Buffer.from('\x93NUMPY\x01\x00', 'latin1'),
+    fields('H', length),
+    Buffer.from(`${header.padEnd(length - 1)}\n`),
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  ]);
 }
 
 /** An array, or what is wrong with it. */
@@ -131,18 +127,9 @@ function readNpy(bytes: Buffer): NpyArray | string {
     .map(Number);
   if (/'fortran_order':\s*True/.test(header)) return 'is in Fortran order';
   const count = shape.reduce((product, size) => product * size, 1);
-  const width =
-    type in types ? types[type as keyof typeof types].BYTES_PER_ELEMENT : wide[type as keyof typeof wide];
-  if (!width) return `is of type ${type || 'unknown'}`;
-  if (bytes.length - start !== count * width) return 'is cut short';
-  const content = new Uint8Array(bytes.subarray(start)); // a copy, so that it is aligned
-  if (type in types) return { shape, data: new types[type as keyof typeof types](content.buffer) };
-  return { shape, data: Uint32Array.from({ length: count }, (_, i) => numberAt(content, i, type)) };
-}
-
-function numberAt(bytes: Uint8Array, i: number, type: string): number {
-  const view = new DataView(bytes.buffer);
-  if (type === '<i2') return view.getInt16(2 * i, true);
-  if (type === '<i4') return view.getInt32(4 * i, true);
-  return Number(view.getBigInt64(8 * i, true));
+  const [own, other] = [types[type as keyof typeof types], wide[type as keyof typeof wide]];
+  if (!own && !other) return `is of type ${type || 'unknown'}`;
+  if (bytes.length - start !== count * (own ?? other).BYTES_PER_ELEMENT) return 'is cut short';
+  const { buffer } = new Uint8Array(bytes.subarray(start)); // a copy, so that it is aligned
+  return { shape, data: own ? new own(buffer) : Uint32Array.from(new other(buffer), Number) };
 }

@@ -6,7 +6,7 @@ import { type SeamEnergyOptions, seamEnergy, seamProfile } from '../fidelity/sea
 import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
-import { Reconstruction } from '../reconstruct/reconstruction';
+import { Reconstruction } from '../reconstruct/reconstruct';
 import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
 

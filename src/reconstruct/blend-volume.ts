@@ -1,10 +1,11 @@
+import { basename } from 'node:path';
 import { type BlendOptions, blend, blendSlabs, type Patches } from '../patch/blend';
 import type { Grid } from '../patch/grid';
 import { type Sink, sinkOf, type Written, writeTo } from '../patch/sink';
-import type { DatasetVolumeOptions } from '../volume/prepare/write-volume';
+import type { Intensity } from '../volume/intensity';
+import { plainName } from '../volume/prepare/sources';
 import { resampleVolume } from '../volume/view';
-import type { VolumePlace } from '../volume/volume';
-import { Volume } from '../volume/volume';
+import { Volume, type VolumePlace } from '../volume/volume';
 
 /** Where the patches of a model lie. */
 export interface Canvas {
@@ -34,20 +35,23 @@ export async function blendVolume(
 }
 
 /**
- * The same into a file or a dataset. Memory is that of a slab; a resampled view takes that of the volume. `known` is
- * what a dataset says of the volume unless the sink says otherwise.
+ * The same into a file or a dataset. Memory is that of a slab; a resampled view takes that of the volume. Unless the sink
+ * says otherwise, a dataset names the volume `<source>-<window>`.
  */
 export async function blendVolumeTo(
   to: Sink,
   canvas: Canvas,
   patches: Patches,
   options: Options,
-  known: Pick<DatasetVolumeOptions, 'name' | 'source' | 'intensity'>,
+  { source, intensity }: { readonly source: string; readonly intensity: Intensity },
 ): Promise<Written> {
   const { volume, view, grid } = canvas;
+  const { signal, window } = options;
   const sink = sinkOf(to); // before the work
   const slabs = view
     ? [{ z: 0, depth: volume.shape[2], data: await blendVolume(canvas, patches, options) }]
     : blendSlabs(grid, patches, { ...options, ordered: true, reuse: true });
-  return writeTo(sink, volume, slabs, { ...known, signal: options.signal });
+  const name = `${plainName(basename(source))}-${window}`;
+  const { low, high } = intensity;
+  return writeTo(sink, volume, slabs, { name, source, intensity: [low, high], signal });
 }

@@ -12,8 +12,15 @@ import { usedModel } from '../train/record/used-model';
 import { fromModel, toModel } from '../volume/intensity';
 import { failureOf } from '../volume/store/threads';
 import { type MirrorAxis, meanOverMirrors } from './mirror';
-import type { ModelPatch, PassedPatch, ThreadReply, ThreadSetup } from './model-threads';
-import { forecastDeviceOf, mostWorkers, workerBytes } from './thread-count';
+import {
+  forecastDeviceOf,
+  type ModelPatch,
+  mostWorkers,
+  type PassedPatch,
+  type ThreadReply,
+  type ThreadSetup,
+  workerBytes,
+} from './model-threads';
 
 const setup = workerData as ThreadSetup;
 const port = parentPort!;

@@ -29,6 +29,8 @@ export interface PassOptions {
   readonly backend?: string;
   /** How the volume's values become the model's; default: as in the training. */
   readonly intensity?: IntensitySpec;
+  /** Threads that send patches through the model; default: as many as backend, cores and memory allow, one on a GPU. */
+  readonly workers?: number;
 }
 
 /** How a volume goes through a model, patch by patch. */

@@ -1,26 +1,22 @@
-import { basename } from 'node:path';
 import { perplexity, usage } from '../model/codebook';
 import { codeCount } from '../model/quantisers/registry';
 import type { Patch } from '../patch/blend';
 import { expectLength } from '../patch/extract';
-import { planGrid } from '../patch/grid';
+import { type Grid, planGrid } from '../patch/grid';
 import { type ForegroundOptions, selectForeground } from '../patch/select';
 import type { Sink, Written } from '../patch/sink';
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
-import { voxelCount } from '../vec3';
-import { plainName } from '../volume/prepare/sources';
-import type { Volume } from '../volume/volume';
+import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
+import { type Vec3, voxelCount } from '../vec3';
+import type { Intensity } from '../volume/intensity';
+import { Volume, type VolumeInit } from '../volume/volume';
 import { blendVolume, blendVolumeTo } from './blend-volume';
 import { checkMirror, type MirrorAxis } from './mirror';
 import { passPatches } from './model-threads';
 import { type ModelSource, type PassOptions, patchesOf, planPass } from './pass';
-import { Reconstruction, type ReconstructionDetails } from './reconstruction';
-import { share } from './share';
 
 export interface ReconstructOptions extends LongCall, PassOptions {
-  /** Threads that send patches through the model; default: as many as backend, cores and memory allow, one on a GPU. */
-  readonly workers?: number;
   /** Standard deviation of the gaussian window as a fraction of the patch, one for all axes or one each. */
   readonly sigma?: WindowOptions['sigma'];
   /** Send only patches with foreground through the model: values over `above`, in the file's units. */
@@ -40,6 +36,33 @@ export interface Blending extends WindowOptions {
 
 /** What one pass is blended to: a reconstruction for each window, or for each way to blend under a name of your own. */
 export type Windows<N extends string> = readonly (N & WindowName)[] | Readonly<Record<N, Blending>>;
+
+/** A model's reconstruction of a volume, and how it was made. */
+export class Reconstruction extends Volume {
+  declare readonly grid: Grid;
+  declare readonly window: WindowName;
+  declare readonly intensity: Intensity;
+  /** exp(entropy) of the codes the volume used. */
+  declare readonly perplexity: number;
+  /** Distinct codes the volume used over the size of the codebook. */
+  declare readonly usage: number;
+  /** How often the volume used each code, by the code's number. */
+  declare readonly codeCounts: Float64Array;
+  /** Voxels per latent `[x, y, z]`: the period of the model's own pattern. */
+  declare readonly downsample: Vec3;
+  /** Wall time from the first patch to the last voxel. */
+  declare readonly seconds: number;
+  /** The model that made it. */
+  declare readonly checkpoint: ChosenCheckpoint;
+
+  constructor(init: VolumeInit, how: ReconstructionDetails) {
+    super(init);
+    Object.assign(this, how);
+  }
+}
+
+/** How a model reconstructed a volume, patch by patch. */
+export type ReconstructionDetails = Omit<Reconstruction, keyof Volume>;
 
 /**
  * Passes a volume through a trained model, patch by patch, and blends the patches: to a volume in memory; to several,
@@ -84,11 +107,8 @@ export async function reconstruct(
 ): Promise<Reconstruction | Record<string, Reconstruction> | (ReconstructionDetails & Written)> {
   const { window = 'gaussian', windows, to } = options;
   const { canvas, patches, blending, intensity, details } = await startPass(model, volume, options);
-  const from = volume.source ?? 'volume';
   if (to !== undefined) {
-    const { low, high } = intensity;
-    const name = `${plainName(basename(from))}-${window}`;
-    const known = { name, source: from, intensity: [low, high] as const };
+    const known = { source: volume.source ?? 'volume', intensity };
     const written = await blendVolumeTo(to, canvas, patches, { ...blending, window }, known);
     return { ...written, ...details(window) };
   }
@@ -121,7 +141,7 @@ async function startPass(model: ModelSource, volume: Volume, options: Reconstruc
   const seen = view ?? volume;
   const { keep, skip } = options.foreground
     ? selectForeground(seen.data, grid, options.foreground)
-    : { keep: Array.from({ length: grid.patches }, (_, index) => index), skip: [] };
+    : { keep: [...Array(grid.patches).keys()], skip: [] };
   const counts = new Float64Array(codeCount(config.model));
   const patches = async function* (): AsyncGenerator<Patch> {
     const work = { ...setup, work: 'reconstruct', mirror } as const;
@@ -147,4 +167,34 @@ async function startPass(model: ModelSource, volume: Volume, options: Reconstruc
   });
   const canvas = { volume, view, grid };
   return { canvas, patches: patches(), blending: { sigma, skip, mask, fill, signal }, intensity, details };
+}
+
+/**
+ * Lets several consumers walk one async source in step: an item is taken from the source when all of them have asked
+ * for it, so that nothing is kept for the slowest. A consumer that stops early lets the others go on.
+ */
+function share<T>(source: AsyncGenerator<T>, consumers: number): AsyncIterable<T>[] {
+  let active = consumers;
+  const waiting: ((result: Promise<IteratorResult<T>>) => void)[] = [];
+  const advance = (): void => {
+    if (waiting.length === 0 || waiting.length < active) return;
+    const next = source.next();
+    for (const resolve of waiting.splice(0)) resolve(next);
+  };
+  return Array.from({ length: consumers }, async function* () {
+    try {
+      for (;;) {
+        const next = await new Promise<IteratorResult<T>>((resolve) => {
+          waiting.push(resolve);
+          advance();
+        });
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      active--;
+      if (active === 0) await source.return(undefined);
+      else advance();
+    }
+  });
 }

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend, UnreadableFile } from '../../src/errors';
-import { passPatches, type ThreadSetup } from '../../src/reconstruct/model-threads';
+import { presetNamed } from '../../src/model/presets';
+import {
+  forecastDeviceOf,
+  mostWorkers,
+  passPatches,
+  type ThreadSetup,
+  workerBytes,
+} from '../../src/reconstruct/model-threads';
 import { resolveIntensity } from '../../src/volume/intensity';
 import { errorOf, failureOf } from '../../src/volume/store/threads';
 
@@ -32,5 +39,34 @@ describe('a thread that sends patches through a model', () => {
     const there = errorOf(structuredClone(failureOf(error)));
     expect(there).toBeInstanceOf(error.constructor);
     expect([there.message, { ...there }]).toEqual([error.message, { ...error }]);
+  });
+});
+
+const GiB = 2 ** 30;
+const machine = { cores: 16, free: 64 * GiB };
+const wasm = { name: 'wasm', device: 'CPU' } as const;
+const libtorch = { name: 'libtorch', device: 'CPU' } as const;
+const cuda = { name: 'libtorch', device: 'CUDA:0' } as const;
+
+describe('threads that send patches through a model', () => {
+  it('are one on a GPU, two where the backend has threads, else one a core', () => {
+    expect([wasm, libtorch, cuda].map((computes) => mostWorkers(computes, GiB, machine))).toEqual([16, 2, 1]);
+    expect(mostWorkers(libtorch, GiB, { ...machine, cores: 1 })).toBe(1);
+    expect([wasm, libtorch, cuda].map(forecastDeviceOf)).toEqual(['wasm', 'libtorch', 'gpu']);
+  });
+
+  it('are as few as half the free memory holds, and at least one', () => {
+    expect(mostWorkers(wasm, 5 * GiB, machine)).toBe(6);
+    expect(mostWorkers(libtorch, 20 * GiB, machine)).toBe(1);
+    expect(mostWorkers(wasm, 1000 * GiB, machine)).toBe(1);
+  });
+
+  it('need less for smaller patches, and for bf16', () => {
+    const { model, patch } = presetNamed('upstream');
+    const whole = workerBytes(model, patch, 'libtorch', 'float32');
+    expect(workerBytes(model, [64, 64, 64], 'libtorch', 'float32')).toBeLessThan(whole / 4);
+    expect(workerBytes(model, patch, 'libtorch', 'bf16')).toBeLessThan(0.75 * whole);
+    // The features of full resolution alone: 32 channels.
+    expect(whole).toBeGreaterThan(32 * 4 * 128 ** 3);
   });
 });
