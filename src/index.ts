@@ -108,7 +108,6 @@ export {
   type Patch,
   type Patches,
   type PatchSource,
-  type Slab,
   type SlabOptions,
 } from './patch/blend';
 export {
@@ -178,4 +177,4 @@ export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store
 export type { BaselineView, GivenView } from './volume/view';
 export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume, type VolumePlace } from './volume/volume';
-export { type VolumeSlab, type WriteOptions, writeSlabs, writeVolume } from './volume/write';
+export { type Slab, type WriteOptions, writeSlabs, writeVolume } from './volume/write';

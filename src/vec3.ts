@@ -1,13 +1,19 @@
 import { InvalidArgument } from './errors';
 
 /** Three numbers along the axes of a volume, always in the order [x, y, z]. */
-export type Vec3 = readonly [number, number, number];
+export type Vec3 = PerAxis<number>;
+
+/** One value for each axis, [x, y, z]. */
+export type PerAxis<T> = readonly [T, T, T];
+
+/** An axis of a volume: 0 is x, 1 is y, 2 is z. */
+export type Axis = 0 | 1 | 2;
 
 /** One number for all three axes, or one for each, [x, y, z]. What takes a size checks that there are three. */
 export type Size = number | readonly number[];
 
 /** The value for each axis, [x, y, z]. */
-export function eachAxis<T>(value: (axis: 0 | 1 | 2) => T): [T, T, T] {
+export function eachAxis<T>(value: (axis: Axis) => T): [T, T, T] {
   return [value(0), value(1), value(2)];
 }
 

@@ -1,6 +1,7 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
-import type { Axis, Grid } from '../patch/grid';
+import type { Grid } from '../patch/grid';
+import type { Axis } from '../vec3';
 import { knownErrors } from './error-sums';
 import { expectSameLength, type IntensityRange } from './pair';
 import { patchBorders } from './seam';

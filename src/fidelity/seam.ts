@@ -1,8 +1,8 @@
 import { InvalidArgument } from '../errors';
 import { expectLength, type VoxelSource } from '../patch/extract';
-import type { Axis, Grid } from '../patch/grid';
+import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
-import { checkShape, type Size, type Vec3 } from '../vec3';
+import { type Axis, checkShape, type Size, type Vec3 } from '../vec3';
 
 export interface SeamEnergyOptions {
   /**

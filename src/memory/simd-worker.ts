@@ -1,14 +1,15 @@
-/** What a thread of `SimdThreads` runs: calls in the order they come, until it is told to end. */
+/** The code of a thread of `SimdThreads`. It makes calls in the order they come, until it is told to end. */
 import { workerData } from 'node:worker_threads';
-import { instantiate } from './simd';
-import { type SimdFunction, SimdQueue } from './simd-queue';
-import type { ThreadData } from './simd-threads';
+import { instantiate, type SimdFunction } from './simd';
+import { SimdQueue, type ThreadData } from './simd-threads';
 
-const { compiled, memory, names, queue: arrays } = workerData as ThreadData;
-const queue = new SimdQueue(arrays);
+const { compiled, memory, names, arrays } = workerData as ThreadData;
+const functions: SimdFunction[] = [];
+const queue = new SimdQueue(functions, arrays);
 try {
   const loops = instantiate<Record<string, SimdFunction>>(compiled, memory);
-  queue.serve(names.map((name) => loops[name]!));
+  functions.push(...names.map((name) => loops[name]!));
+  queue.serve();
 } catch (error) {
   queue.break();
   throw error;

@@ -22,7 +22,11 @@ const FILES = {
 } as const;
 export type SimdPart = keyof typeof FILES;
 
-const PAGE = 65536;
+/** A function of a part's loops. Its `simd/index.ts` names the arguments. */
+export type SimdFunction = (...args: number[]) => void;
+
+/** Bytes of a page, in which WebAssembly's memory grows. */
+export const PAGE = 65536;
 /** WebAssembly's 32-bit addresses end at 4 GiB. */
 const MOST_PAGES = 65536;
 
@@ -30,11 +34,10 @@ const modules = new Map<SimdPart, object>();
 
 /** A part's compiled loops, which threads can share. */
 export function simdModule(part: SimdPart): object {
-  let module = modules.get(part);
-  if (!module) {
-    module = new WebAssembly.Module(readFileSync(builtFile(part)));
-    modules.set(part, module);
-  }
+  const file = compiledFile('src', FILES[part]);
+  if (!existsSync(file)) throw new Error(`${file} is not built; run \`npm run build\``);
+  const module = modules.get(part) ?? new WebAssembly.Module(readFileSync(file));
+  modules.set(part, module);
   return module;
 }
 
@@ -53,22 +56,4 @@ export function newMemory(bytes: number): SimdMemory | undefined {
     if (error instanceof RangeError) return undefined; // no room for the memory
     throw error;
   }
-}
-
-/** Grows a memory to at least `bytes`; false if there is no more. Earlier views do not reach the new part. */
-export function growTo(memory: SimdMemory, bytes: number): boolean {
-  const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE);
-  if (missing <= 0) return true;
-  try {
-    memory.grow(missing);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function builtFile(part: SimdPart): string {
-  const file = compiledFile('src', FILES[part]);
-  if (!existsSync(file)) throw new Error(`${file} is not built; run \`npm run build\``);
-  return file;
 }

@@ -1,5 +1,13 @@
 import { InvalidArgument } from '../errors';
-import { growTo, instantiate, newMemory, type SimdMemory, type SimdPart, simdModule } from './simd';
+import {
+  instantiate,
+  newMemory,
+  PAGE,
+  type SimdFunction,
+  type SimdMemory,
+  type SimdPart,
+  simdModule,
+} from './simd';
 
 /** Addresses are multiples of a cache line, and 0 is none. */
 const LINE = 64;
@@ -52,7 +60,12 @@ export class VoxelMemory {
       return gap.address;
     }
     const address = this.end;
-    if (!growTo(this.shared, address + wanted)) return undefined;
+    const missing = Math.ceil((address + wanted - this.shared.buffer.byteLength) / PAGE);
+    try {
+      if (missing > 0) this.shared.grow(missing);
+    } catch {
+      return undefined;
+    }
     owners.set(this.shared.buffer, this);
     this.end += wanted;
     this.untouched = Math.max(this.untouched, this.end);
@@ -80,13 +93,9 @@ export class VoxelMemory {
   }
 
   /** The loops of a part on this memory. */
-  loops<Loops>(part: SimdPart): Loops {
-    let instance = this.instances.get(part);
-    if (!instance) {
-      instance = instantiate(simdModule(part), this.shared);
-      this.instances.set(part, instance);
-    }
-    return instance as Loops;
+  loops<Loops = Record<string, SimdFunction>>(part: SimdPart): Loops {
+    if (!this.instances.has(part)) this.instances.set(part, instantiate(simdModule(part), this.shared));
+    return this.instances.get(part) as Loops;
   }
 }
 

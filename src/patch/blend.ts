@@ -1,26 +1,17 @@
 import { InvalidArgument } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
-import type { Vec3 } from '../vec3';
 import type { VolumePlace } from '../volume/volume';
-import { clip, expectLength } from './extract';
-import { type Grid, patchPlace } from './grid';
-import { SimdBuffers } from './simd-buffers';
+import type { Slab } from '../volume/write';
+import { Blending } from './blending';
+import { expectLength } from './extract';
+import type { Grid } from './grid';
 import { type Sink, type Written, writeTo } from './sink';
-import { type BufferPlan, PlainBuffers, type SlabBuffer, type SlabBuffers } from './slab-buffer';
-import { planSlabs, type SlabPlan } from './slabs';
-import { axisWindows, type WindowName, type WindowOptions } from './windows';
+import type { WindowName, WindowOptions } from './windows';
 
 /** A patch of a grid by its index, `[pz, py, px, channels]`. */
 export interface Patch {
   readonly index: number;
-  readonly data: Float32Array;
-}
-
-/** Finished planes of a volume, `[depth, y, x, channels]`, from plane z on. */
-export interface Slab {
-  readonly z: number;
-  readonly depth: number;
   readonly data: Float32Array;
 }
 
@@ -48,9 +39,6 @@ export interface SlabOptions extends BlendOptions {
   readonly reuse?: boolean;
 }
 
-/** Slabs are cut to about this many bytes, so that a finished slab is small beside those being blended. */
-const SLAB_BYTES = 2 ** 24;
-
 /** Patches in any order, from memory or as they are computed. */
 export type Patches = AsyncIterable<Patch> | Iterable<Patch>;
 
@@ -73,7 +61,7 @@ export async function* blendSlabs(
   patches: Patches | PatchSource,
   options: SlabOptions = {},
 ): AsyncGenerator<Slab, void, undefined> {
-  const blending = new Blend(grid, options, typeof patches === 'function');
+  const blending = new Blending(grid, options, typeof patches === 'function');
   try {
     let done = 0;
     const arrived = (): void => options.onProgress?.({ done: ++done, total: grid.patches, what: 'patches' });
@@ -131,15 +119,11 @@ export async function blend(
   const { to, like, signal } = options;
   const [vx, vy, vz] = grid.volume;
   if (to !== undefined) {
+    const expected = `a place of the grid's size, ${vx} x ${vy} x ${vz}`;
     if (!like || like.shape.some((size, axis) => size !== grid.volume[axis]))
-      throw new InvalidArgument(
-        'like',
-        `a place of the grid's size, ${grid.volume.join(' x ')}`,
-        like?.shape,
-      );
-    return writeTo(to, like, blendSlabs(grid, patches, { ...options, ordered: true, reuse: true }), {
-      signal,
-    });
+      throw new InvalidArgument('like', expected, like?.shape);
+    const ordered = blendSlabs(grid, patches, { ...options, ordered: true, reuse: true });
+    return writeTo(to, like, ordered, { signal });
   }
   const plane = vx * vy * (options.channels ?? 1);
   const volume = options.out ?? new Float32Array(plane * vz);
@@ -147,148 +131,4 @@ export async function blend(
   const slabs = blendSlabs(grid, patches, { ...options, reuse: true });
   for await (const slab of slabs) volume.set(slab.data, slab.z * plane);
   return volume;
-}
-
-/** A blend under way: the slabs that some but not all of their patches have reached. */
-class Blend {
-  private readonly plan: readonly SlabPlan[];
-  private readonly open: (SlabBuffer | undefined)[];
-  private readonly waiting: number[];
-  private readonly arrived: Uint8Array;
-  private readonly windows;
-  readonly buffers: SlabBuffers;
-  private readonly channels: number;
-  private readonly fill: number;
-  /** Values of a plane of the volume. */
-  private readonly plane: number;
-  private nextInOrder = 0;
-
-  constructor(
-    private readonly grid: Grid,
-    private readonly options: SlabOptions,
-    rooms: boolean,
-  ) {
-    const { channels = 1, window = 'gaussian', mask, threads = 1, memory } = options;
-    if (!Number.isInteger(channels) || channels < 1) {
-      throw new InvalidArgument('channels', 'a positive integer', channels);
-    }
-    if (!Number.isInteger(threads) || threads < 0) {
-      throw new InvalidArgument('threads', 'a whole number, 0 or more', threads);
-    }
-    const [vx, vy, vz] = grid.volume;
-    if (mask) expectLength('mask', mask, vx * vy * vz, 'one for each voxel of the volume');
-    this.channels = channels;
-    this.fill = options.fill ?? 0;
-    this.plane = vx * vy * channels;
-    this.windows = axisWindows(grid, window, options);
-    this.plan = planSlabs(grid, Math.max(1, Math.floor(SLAB_BYTES / (4 * this.plane))));
-    const weights = { x: this.windows[0].map((w) => repeat(w, channels)), y: this.windows[1] };
-    const patchPlane = grid.patch[0] * grid.patch[1] * channels;
-    const buffers: BufferPlan = {
-      weights,
-      patchPlane,
-      plane: this.plane,
-      patch: patchPlane * grid.patch[2],
-      largestSlab: Math.max(...this.plan.map(({ depth }) => depth)) * this.plane,
-      threads,
-      rooms,
-      memory,
-    };
-    this.buffers = (threads > 0 ? SimdBuffers.create(buffers) : undefined) ?? new PlainBuffers(buffers);
-    this.open = this.plan.map(() => undefined);
-    this.waiting = this.plan.map((slab) => slab.patches);
-    this.arrived = new Uint8Array(grid.patches);
-  }
-
-  /** Adds a patch (a skipped one has no data) and gives the slabs that this makes final. */
-  *add(index: number, data: Float32Array | undefined): Generator<Slab, void, undefined> {
-    const place = patchPlace(this.grid, index);
-    if (this.arrived[index]) throw new InvalidArgument('patches', 'each patch once', `patch ${index} twice`);
-    const [px, py, pz] = this.grid.patch;
-    if (data)
-      expectLength(`patches[${index}].data`, data, px * py * pz * this.channels, 'a patch of the grid');
-    const source = data ?? new Float32Array(px * py * this.channels).fill(this.fill);
-    this.arrived[index] = 1;
-    for (let i = 0; i < this.plan.length; i++) {
-      const slab = this.plan[i]!;
-      if (place[2] < slab.firstLayer || place[2] > slab.lastLayer) continue;
-      this.open[i] ??= this.buffers.open(this.plane * slab.depth);
-      this.accumulate(this.open[i]!, slab, place, source, data ? px * py * this.channels : 0);
-      this.waiting[i]!--;
-      if (!this.options.ordered && this.waiting[i] === 0) yield* this.give(i);
-    }
-    while (this.options.ordered && this.waiting[this.nextInOrder] === 0) yield* this.give(this.nextInOrder++);
-  }
-
-  /** @throws InvalidArgument if patches are missing */
-  finish(): void {
-    const missing = this.grid.patches - this.arrived.reduce((sum, one) => sum + one, 0);
-    if (missing === 0) return;
-    const first = this.arrived.indexOf(0);
-    const expected = `all ${this.grid.patches} patches of the grid`;
-    throw new InvalidArgument('patches', expected, `${missing} missing, the first is ${first}`);
-  }
-
-  private accumulate(
-    buffer: SlabBuffer,
-    slab: SlabPlan,
-    place: Vec3,
-    patch: Float32Array,
-    patchPlane: number,
-  ): void {
-    const { channels, grid, plane } = this;
-    const [sx, sy, sz] = [grid.starts[0][place[0]]!, grid.starts[1][place[1]]!, grid.starts[2][place[2]]!];
-    const [x0, x1] = clip(grid, 0, sx);
-    const [y0, y1] = clip(grid, 1, sy);
-    const toRow = grid.volume[0] * channels;
-    const fromRow = grid.patch[0] * channels;
-    const weightsZ = this.windows[2][place[2]]!;
-    for (let z = 0; z < slab.depth; z++) {
-      const pz = slab.z + z - sz;
-      buffer.add({
-        patch,
-        from: pz * patchPlane + y0 * fromRow + x0 * channels,
-        fromRow,
-        to: z * plane + (sy + y0) * toRow + (sx + x0) * channels,
-        toRow,
-        rows: y1 - y0,
-        width: (x1 - x0) * channels,
-        placeX: place[0],
-        firstX: x0 * channels,
-        placeY: place[1],
-        firstY: y0,
-        weightZ: weightsZ[pz]!,
-      });
-    }
-  }
-
-  private *give(i: number): Generator<Slab, void, undefined> {
-    const { z, depth } = this.plan[i]!;
-    const buffer = this.open[i]!;
-    this.open[i] = undefined;
-    const values = buffer.values();
-    if (this.options.mask) this.applyMask(this.options.mask, values, (z * this.plane) / this.channels);
-    if (this.options.reuse) {
-      yield { z, depth, data: values };
-      buffer.close();
-    } else {
-      const data = values.slice();
-      buffer.close();
-      yield { z, depth, data };
-    }
-  }
-
-  private applyMask(mask: Uint8Array, data: Float32Array, firstVoxel: number): void {
-    for (let i = 0; i < data.length; i++) {
-      if (mask[firstVoxel + Math.floor(i / this.channels)] === 0) data[i] = this.fill;
-    }
-  }
-}
-
-function repeat(weights: Float32Array, channels: number): Float32Array {
-  if (channels === 1) return weights;
-  return Float32Array.from(
-    { length: weights.length * channels },
-    (_, i) => weights[Math.floor(i / channels)]!,
-  );
 }

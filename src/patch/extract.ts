@@ -1,24 +1,14 @@
 import { InvalidArgument } from '../errors';
 import { memoryOf } from '../memory/voxel-memory';
-import type { Vec3 } from '../vec3';
-import { type Axis, type Grid, patchStart, perAxis } from './grid';
-import type { PatchLoops } from './loops';
+import { type Axis, eachAxis, type Vec3 } from '../vec3';
+import type { VoxelArray } from '../volume/datatypes';
+import { type Grid, patchStart } from './grid';
 
 /** What fills a patch outside the volume: the border voxel, the mirror image (border not repeated), the other end, or a constant. */
 export type PadMode = 'edge' | 'reflect' | 'wrap' | 'constant';
 
-export const PAD_MODES: readonly PadMode[] = ['edge', 'reflect', 'wrap', 'constant'];
-
 /** Voxels to read a patch from; other types than float32 are converted on the way. */
-export type VoxelSource =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array;
+export type VoxelSource = VoxelArray;
 
 export interface ExtractOptions {
   /** Values of a voxel, running fastest; default 1. */
@@ -51,10 +41,10 @@ export function extractPatch(
   expectLength('out', patch, px * py * pz * channels, 'a patch of the grid');
 
   const start = patchStart(grid, index);
-  const inside = perAxis((axis) => clip(grid, axis, start[axis]));
+  const inside = eachAxis((axis) => clip(grid, axis, start[axis]));
   const whole = inside.every(([from, to], axis) => from === 0 && to === grid.patch[axis]);
   if (whole && copiedInMemory(data, patch, grid, start, channels)) return patch;
-  const source = perAxis((axis) => sourceVoxels(grid, axis, start[axis], pad));
+  const source = eachAxis((axis) => sourceVoxels(grid, axis, start[axis], pad));
   const row = px * channels;
   const [x0, x1] = inside[0];
   const copyRow = rowCopier(data, patch);
@@ -88,19 +78,10 @@ function copiedInMemory(
   if (!memory || memory !== memoryOf(patch) || !(data instanceof Float32Array)) return false;
   const voxel = 4 * channels;
   const [row, plane] = [volume[0] * voxel, volume[0] * volume[1] * voxel];
-  memory
-    .loops<PatchLoops>('patch')
-    .copyBox(
-      patch.byteOffset,
-      size[0] * voxel,
-      size[0] * size[1] * voxel,
-      data.byteOffset + z * plane + y * row + x * voxel,
-      row,
-      plane,
-      size[0] * voxel,
-      size[1],
-      size[2],
-    );
+  const [patchRow, patchPlane] = [size[0] * voxel, size[0] * size[1] * voxel];
+  const from = data.byteOffset + z * plane + y * row + x * voxel;
+  const copyBox = memory.loops('patch').copyBox!;
+  copyBox(patch.byteOffset, patchRow, patchPlane, from, row, plane, patchRow, size[1], size[2]);
   return true;
 }
 
@@ -124,7 +105,7 @@ export function clip(grid: Grid, axis: Axis, start: number): readonly [number, n
 function sourceVoxels(grid: Grid, axis: Axis, start: number, pad: PadMode): Int32Array {
   const size = grid.volume[axis];
   const map = PAD_MAPS[pad];
-  if (map === undefined) throw new InvalidArgument('pad', 'a padding mode', pad, PAD_MODES);
+  if (map === undefined) throw new InvalidArgument('pad', 'a padding mode', pad, Object.keys(PAD_MAPS));
   return Int32Array.from({ length: grid.patch[axis] }, (_, i) => {
     const voxel = start + i;
     return voxel >= 0 && voxel < size ? voxel : map(voxel, size);
@@ -150,13 +131,10 @@ function modulo(value: number, period: number): number {
  * Copies `length` values between two places. Rows are short, and making a subarray of each costs twice the copy. If both
  * ends are aligned, a plain loop copies two float32 at a time as the bits of one float64.
  */
-function rowCopier(
-  data: VoxelSource,
-  patch: Float32Array,
-): (from: number, to: number, length: number) => void {
+function rowCopier(data: VoxelSource, patch: Float32Array) {
   const source = data instanceof Float32Array ? pairs(data) : undefined;
   const target = pairs(patch);
-  return (from, to, length) => {
+  return (from: number, to: number, length: number): void => {
     if (source && target && from % 2 === 0 && to % 2 === 0 && length % 8 === 0)
       copyPairs(source, from / 2, target, to / 2, length / 2);
     else patch.set(data.subarray(from, from + length), to);

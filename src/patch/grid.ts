@@ -1,8 +1,5 @@
 import { InvalidArgument } from '../errors';
-import { checkShape, type Size, toVec3, type Vec3 } from '../vec3';
-
-/** One value for each axis, in the order x, y, z. */
-export type PerAxis<T> = readonly [T, T, T];
+import { type Axis, checkShape, eachAxis, type PerAxis, type Size, toVec3, type Vec3 } from '../vec3';
 
 /** Where the last patch of an axis goes: back to the border (`snapped`), or all patches are spaced evenly (`even`). */
 export type GridLayout = 'snapped' | 'even';
@@ -42,7 +39,6 @@ export interface Grid {
   readonly coverage: number;
 }
 
-const AXES = ['x', 'y', 'z'] as const;
 const LAYOUTS: readonly GridLayout[] = ['snapped', 'even'];
 
 /**
@@ -55,48 +51,41 @@ const LAYOUTS: readonly GridLayout[] = ['snapped', 'even'];
  * @throws InvalidArgument if a size is not a positive integer or neighbours leave a gap
  */
 export function planGrid(volume: Size, options: GridOptions): Grid {
+  if (options.stride !== undefined && options.overlap !== undefined)
+    throw new InvalidArgument('overlap', 'either a stride or an overlap, not both', options.overlap);
   const size = checkShape('volume', volume);
   const patch = checkShape('patch', options.patch);
   const stride = strideOf(patch, options);
   const layout = options.layout ?? 'snapped';
   if (!LAYOUTS.includes(layout)) throw new InvalidArgument('layout', 'a grid layout', layout, LAYOUTS);
 
-  const starts = perAxis((axis) => axisStarts(size[axis], patch[axis], stride[axis], layout));
-  const before = perAxis((axis) => Math.max(0, -starts[axis][0]!));
-  const after = perAxis((axis) => Math.max(0, starts[axis].at(-1)! + patch[axis] - size[axis]));
+  const starts = eachAxis((axis) => axisStarts(size[axis], patch[axis], stride[axis], layout));
+  const before = eachAxis((axis) => Math.max(0, -starts[axis][0]!));
+  const after = eachAxis((axis) => Math.max(0, starts[axis].at(-1)! + patch[axis] - size[axis]));
   return freezeGrid({ volume: size, patch, stride, layout, starts, padding: { before, after } });
 }
 
 /**
  * The same grid on volumes and patches `factor` times as large, to blend the output of a model that changes the size.
- *
  * @throws InvalidArgument if the factor moves a border to a fraction of a voxel
  */
 export function scaleGrid(grid: Grid, factor: Size): Grid {
   const factors = toVec3('factor', factor);
-  const scale = (value: number, axis: Axis, what: string): number => {
+  const scale = (value: number, axis: Axis): number => {
     const scaled = value * factors[axis];
-    if (Number.isInteger(scaled)) return scaled + 0; // + 0 turns the -0 of a scaled start into 0
-    throw new InvalidArgument(
-      `factor[${axis}]`,
-      `a factor that keeps the ${AXES[axis]} ${what} ${value} whole`,
-      factors[axis],
-    );
+    if (factors[axis] > 0 && Number.isInteger(scaled)) return scaled + 0; // + 0 turns -0 into 0
+    const expected = `a positive number that keeps the ${'xyz'[axis]} size or position ${value} whole`;
+    throw new InvalidArgument(`factor[${axis}]`, expected, factors[axis]);
   };
-  for (const axis of [0, 1, 2] as const) {
-    if (!(factors[axis] > 0))
-      throw new InvalidArgument(`factor[${axis}]`, 'a positive number', factors[axis]);
-  }
+  const scaleAll = (values: Vec3): Vec3 => eachAxis((axis) => scale(values[axis], axis));
+  const { volume, patch, stride, layout, starts, padding } = grid;
   return freezeGrid({
-    layout: grid.layout,
-    volume: perAxis((axis) => scale(grid.volume[axis], axis, 'volume size')),
-    patch: perAxis((axis) => scale(grid.patch[axis], axis, 'patch size')),
-    stride: perAxis((axis) => scale(grid.stride[axis], axis, 'stride')),
-    starts: perAxis((axis) => grid.starts[axis].map((start) => scale(start, axis, 'patch start'))),
-    padding: {
-      before: perAxis((axis) => scale(grid.padding.before[axis], axis, 'padding')),
-      after: perAxis((axis) => scale(grid.padding.after[axis], axis, 'padding')),
-    },
+    layout,
+    volume: scaleAll(volume),
+    patch: scaleAll(patch),
+    stride: scaleAll(stride),
+    starts: eachAxis((axis) => starts[axis].map((start) => scale(start, axis))),
+    padding: { before: scaleAll(padding.before), after: scaleAll(padding.after) },
   });
 }
 
@@ -112,15 +101,7 @@ export function patchPlace(grid: Grid, index: number): Vec3 {
 /** The first voxel of a patch, negative where the patch begins in the padding. */
 export function patchStart(grid: Grid, index: number): Vec3 {
   const place = patchPlace(grid, index);
-  return perAxis((axis) => grid.starts[axis][place[axis]]!);
-}
-
-/** An axis of a volume: 0 is x, 1 is y, 2 is z. */
-export type Axis = 0 | 1 | 2;
-
-/** Builds one value for each axis. */
-export function perAxis<T>(value: (axis: Axis) => T): PerAxis<T> {
-  return [value(0), value(1), value(2)];
+  return eachAxis((axis) => grid.starts[axis][place[axis]]!);
 }
 
 function axisStarts(volume: number, patch: number, stride: number, layout: GridLayout): number[] {
@@ -131,65 +112,45 @@ function axisStarts(volume: number, patch: number, stride: number, layout: GridL
   return Array.from({ length: count }, (_, i) => Math.min(Math.round(i * step), room));
 }
 
-function strideOf(patch: Vec3, { stride, overlap }: GridOptions): Vec3 {
-  if (stride !== undefined && overlap !== undefined) {
-    throw new InvalidArgument('overlap', 'either a stride or an overlap, not both', overlap);
-  }
-  const wanted =
-    stride === undefined ? strideFromOverlap(patch, overlap ?? 0.25) : checkShape('stride', stride);
-  for (const axis of [0, 1, 2] as const) {
-    if (wanted[axis] > patch[axis]) {
-      const expected = `at most the patch size ${patch[axis]}, so that neighbours leave no gap`;
-      throw new InvalidArgument(`stride[${axis}]`, expected, wanted[axis]);
-    }
-  }
-  return wanted;
+function strideOf(patch: Vec3, { stride, overlap = 0.25 }: GridOptions): Vec3 {
+  if (stride === undefined) return strideFromOverlap(patch, overlap);
+  const wanted = checkShape('stride', stride);
+  const gap = wanted.findIndex((distance, axis) => distance > patch[axis]!);
+  if (gap < 0) return wanted;
+  const expected = `at most the patch size ${patch[gap]}, so that neighbours leave no gap`;
+  throw new InvalidArgument(`stride[${gap}]`, expected, wanted[gap]);
 }
 
 function strideFromOverlap(patch: Vec3, overlap: Size): Vec3 {
   const wanted = toVec3('overlap', overlap);
-  return perAxis((axis) => {
-    const value = wanted[axis];
-    const size = patch[axis];
-    const whole = value >= 1 && Number.isInteger(value) && value < size;
-    if (!whole && !(value >= 0 && value < 1)) {
-      const expected = `a fraction in [0, 1) or whole voxels below the patch size ${size}`;
-      throw new InvalidArgument(
-        typeof overlap === 'number' ? 'overlap' : `overlap[${axis}]`,
-        expected,
-        value,
-      );
-    }
+  return eachAxis((axis) => {
+    const [value, size] = [wanted[axis], patch[axis]];
+    if (value >= 1 && Number.isInteger(value) && value < size) return size - value;
     // The small term keeps 100 * (1 - 0.9) = 9.999… from becoming 9.
-    return whole ? size - value : Math.max(1, Math.floor(size * (1 - value) + 1e-9));
+    if (value >= 0 && value < 1) return Math.max(1, Math.floor(size * (1 - value) + 1e-9));
+    const argument = typeof overlap === 'number' ? 'overlap' : `overlap[${axis}]`;
+    const expected = `a fraction in [0, 1) or whole voxels below the patch size ${size}`;
+    throw new InvalidArgument(argument, expected, value);
   });
 }
 
-type Placed = Pick<Grid, 'volume' | 'patch' | 'stride' | 'layout' | 'starts' | 'padding'>;
-
-function freezeGrid(placed: Placed): Grid {
-  const { volume, patch, starts, padding } = placed;
-  const counts = perAxis((axis) => starts[axis].length);
-  const overlap = perAxis((axis) => starts[axis].slice(1).map((s, i) => starts[axis][i]! + patch[axis] - s));
-  const covered = perAxis((axis) => coveredVoxels(volume[axis], patch[axis], starts[axis]) / volume[axis]);
-  for (const list of [volume, patch, placed.stride, counts, ...starts, ...overlap, starts, overlap]) {
-    Object.freeze(list);
-  }
-  Object.freeze(padding.before);
-  Object.freeze(padding.after);
-  Object.freeze(padding);
-  return Object.freeze({
-    ...placed,
-    counts,
-    patches: counts[0] * counts[1] * counts[2],
-    overlap,
-    coverage: covered[0] * covered[1] * covered[2],
-  });
+function freezeGrid(
+  placed: Pick<Grid, 'volume' | 'patch' | 'stride' | 'layout' | 'starts' | 'padding'>,
+): Grid {
+  const { volume, patch, stride, starts, padding } = placed;
+  const counts = eachAxis((axis) => starts[axis].length);
+  const overlap = eachAxis((axis) => starts[axis].slice(1).map((s, i) => starts[axis][i]! + patch[axis] - s));
+  const covered = eachAxis((axis) => coveredVoxels(volume[axis], patch[axis], starts[axis]) / volume[axis]);
+  const { before, after } = padding;
+  const parts = [volume, patch, stride, counts, ...starts, ...overlap, starts, overlap];
+  for (const part of [...parts, before, after, padding]) Object.freeze(part);
+  const patches = counts[0] * counts[1] * counts[2];
+  const coverage = covered[0] * covered[1] * covered[2];
+  return Object.freeze({ ...placed, counts, patches, overlap, coverage });
 }
 
 function coveredVoxels(volume: number, patch: number, starts: readonly number[]): number {
-  let covered = 0;
-  let end = 0;
+  let [covered, end] = [0, 0];
   for (const start of starts) {
     const from = Math.max(start, end);
     end = Math.min(volume, Math.max(end, start + patch));

@@ -1,6 +1,7 @@
 import { InvalidArgument } from '../errors';
+import { eachAxis, voxelCount } from '../vec3';
 import { clip, expectLength, type VoxelSource } from './extract';
-import { type Grid, patchStart, perAxis } from './grid';
+import { type Grid, patchStart } from './grid';
 
 /** The patches to compute and those to leave out, as `blendSlabs` takes them for `skip`. */
 export interface PatchSelection {
@@ -26,7 +27,7 @@ export function selectForeground(
   grid: Grid,
   { above, part = 0 }: ForegroundOptions,
 ): PatchSelection {
-  expectLength('data', data, grid.volume[0] * grid.volume[1] * grid.volume[2], 'the volume of the grid');
+  expectLength('data', data, voxelCount(grid.volume), 'the volume of the grid');
   if (Number.isNaN(above)) throw new InvalidArgument('above', 'a number', above);
   if (!(part >= 0 && part < 1)) throw new InvalidArgument('part', 'a part in [0, 1)', part);
   const keep: number[] = [];
@@ -40,7 +41,7 @@ export function selectForeground(
 function hasForeground(data: VoxelSource, grid: Grid, index: number, above: number, part: number): boolean {
   const [vx, vy] = grid.volume;
   const start = patchStart(grid, index);
-  const [x, y, z] = perAxis((axis) => clip(grid, axis, start[axis]).map((p) => start[axis] + p));
+  const [x, y, z] = eachAxis((axis) => clip(grid, axis, start[axis]).map((p) => start[axis] + p));
   const needed = part * (x[1]! - x[0]!) * (y[1]! - y[0]!) * (z[1]! - z[0]!);
   let foreground = 0;
   for (let k = z[0]!; k < z[1]!; k++) {

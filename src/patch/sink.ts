@@ -3,7 +3,7 @@ import { InvalidArgument } from '../errors';
 import { withoutUndefined } from '../setting';
 import { type DatasetVolumeOptions, writeDatasetVolume } from '../volume/prepare/write-volume';
 import type { VolumePlace } from '../volume/volume';
-import { type VolumeSlab, type WriteOptions, writeSlabs } from '../volume/write';
+import { type Slab, type WriteOptions, writeSlabs } from '../volume/write';
 
 /** A NIfTI file to write, and how its voxels are stored. */
 export interface FileSink extends Omit<WriteOptions, 'signal' | 'onProgress'> {
@@ -40,7 +40,7 @@ const otherFormats = /\.(mha|mhd|nrrd|nhdr|mnc|mgz|dcm|h5|npy|npz|txt|json|csv|p
 export async function writeTo(
   to: Sink,
   like: VolumePlace,
-  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
+  slabs: AsyncIterable<Slab> | Iterable<Slab>,
   known: Pick<DatasetVolumeOptions, 'name' | 'source' | 'intensity' | 'signal'> = {},
 ): Promise<Written> {
   const sink = sinkOf(to);

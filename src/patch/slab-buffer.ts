@@ -32,21 +32,16 @@ export interface SlabBuffer {
 /** Opens slabs of zeros. */
 export interface SlabBuffers {
   open(values: number): SlabBuffer;
-  /** An array for the next patch, which is added from there without a copy. What an earlier call gave may return. */
+  /** An array for the next patch, which is added from there without a copy. Later calls may return it again. */
   room(): Float32Array;
-  /** Ends the threads. */
+  /** Ends the threads and gives the memory back. */
   end(): void;
-}
-
-/** Weights of every patch along x, each repeated for every channel, and along y. */
-export interface PlaneWeights {
-  readonly x: readonly Float32Array[];
-  readonly y: readonly Float32Array[];
 }
 
 /** What all slabs of a blend have in common. Sizes are in values. */
 export interface BufferPlan {
-  readonly weights: PlaneWeights;
+  /** Weights of every patch along x, each repeated for every channel, and along y. */
+  readonly weights: { readonly x: readonly Float32Array[]; readonly y: readonly Float32Array[] };
   readonly patchPlane: number;
   /** A plane of the volume. */
   readonly plane: number;
@@ -57,54 +52,34 @@ export interface BufferPlan {
   /** Whether patches are written into `room`. */
   readonly rooms: boolean;
   /** Where to blend; default: a memory of its own. */
-  readonly memory?: VoxelMemory;
+  readonly memory: VoxelMemory | undefined;
 }
 
 /** Slabs in plain JavaScript: the reference for the fast ones. */
-export class PlainBuffers implements SlabBuffers {
-  private nextPatch: Float32Array | undefined;
-
-  constructor(private readonly plan: BufferPlan) {}
-
-  open(values: number): SlabBuffer {
-    return new PlainSlab(this.plan.weights, values);
-  }
-
-  room(): Float32Array {
-    this.nextPatch ??= new Float32Array(this.plan.patch);
-    return this.nextPatch;
-  }
-
-  end(): void {}
+export function plainBuffers(plan: BufferPlan): SlabBuffers {
+  let room: Float32Array | undefined;
+  return {
+    open: (values) => plainSlab(plan, values),
+    room: () => (room ??= new Float32Array(plan.patch)),
+    end: () => {},
+  };
 }
 
 /** A slab outside WebAssembly's memory, which holds 4 GiB at most. */
-export class PlainSlab implements SlabBuffer {
-  private readonly slab: Float32Array;
-
-  constructor(
-    private readonly weights: PlaneWeights,
-    values: number,
-  ) {
-    this.slab = new Float32Array(values);
-  }
-
-  add(plane: WeightedPlane): void {
-    const { patch, fromRow, toRow, rows, width, firstX, firstY, weightZ } = plane;
-    const { slab } = this;
-    const wx = this.weights.x[plane.placeX]!;
-    const wy = this.weights.y[plane.placeY]!;
-    for (let y = 0; y < rows; y++) {
-      const scalar = weightZ * wy[firstY + y]!;
-      const from = plane.from + y * fromRow;
-      const to = plane.to + y * toRow;
-      for (let x = 0; x < width; x++) slab[to + x]! += scalar * wx[firstX + x]! * patch[from + x]!;
-    }
-  }
-
-  values(): Float32Array {
-    return this.slab;
-  }
-
-  close(): void {}
+export function plainSlab({ weights }: BufferPlan, values: number): SlabBuffer {
+  const slab = new Float32Array(values);
+  return {
+    add: (plane) => {
+      const { patch, fromRow, toRow, rows, width, firstX, firstY, weightZ } = plane;
+      const [wx, wy] = [weights.x[plane.placeX]!, weights.y[plane.placeY]!];
+      for (let y = 0; y < rows; y++) {
+        const scalar = weightZ * wy[firstY + y]!;
+        const from = plane.from + y * fromRow;
+        const to = plane.to + y * toRow;
+        for (let x = 0; x < width; x++) slab[to + x]! += scalar * wx[firstX + x]! * patch[from + x]!;
+      }
+    },
+    values: () => slab,
+    close: () => {},
+  };
 }

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
-import { type Size, toVec3 } from '../vec3';
-import { type Axis, type Grid, type PerAxis, perAxis } from './grid';
+import { type Axis, eachAxis, type PerAxis, type Size, toVec3 } from '../vec3';
+import type { Grid } from './grid';
 
 /** The shape of the blending weight over a patch. */
 export type WindowName = 'constant' | 'linear' | 'gaussian' | 'hann' | 'seed-linear';
@@ -36,7 +36,7 @@ export function axisWindows(
   options: WindowOptions = {},
 ): PerAxis<readonly Float32Array[]> {
   if (!windowNames.includes(window)) throw new InvalidArgument('window', 'a window', window, windowNames);
-  return perAxis((axis) => {
+  return eachAxis((axis) => {
     const shape = patchWindow(grid.patch[axis], window, sigmaOf(options.sigma ?? SIGMA, axis));
     return normalise(grid, axis, shape);
   });

@@ -24,8 +24,8 @@ export interface WriteOptions extends LongCall {
 
 const pieceVoxels = 2 ** 18;
 
-/** Some planes of a volume, from plane z on: [depth * y * x], x fastest. */
-export interface VolumeSlab {
+/** Some planes of a volume, from plane z on: `[depth, y, x]`, or `[depth, y, x, channels]` from `blendSlabs`. */
+export interface Slab {
   readonly z: number;
   readonly depth: number;
   readonly data: Float32Array;
@@ -53,7 +53,7 @@ export async function writeVolume(path: string, volume: Volume, options: WriteOp
 export async function writeSlabs(
   path: string,
   place: VolumePlace,
-  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
+  slabs: AsyncIterable<Slab> | Iterable<Slab>,
   options: WriteOptions = {},
 ): Promise<void> {
   return writeImage(path, place, piecesInOrder(place.shape, slabs), options);
@@ -97,14 +97,14 @@ function* piecesOf(data: Float32Array): Generator<Float32Array> {
 }
 
 /** Copies each piece, because a stream may still hold it when the caller reuses the slab's array. */
-async function* piecesInOrder(shape: Vec3, slabs: Pieces<VolumeSlab>): AsyncGenerator<Float32Array> {
+async function* piecesInOrder(shape: Vec3, slabs: Pieces<Slab>): AsyncGenerator<Float32Array> {
   for await (const { data } of slabsInOrder(shape, slabs)) {
     for (const piece of piecesOf(data)) yield piece.slice();
   }
 }
 
 /** Passes on the slabs. Throws InvalidArgument unless they are in ascending z and cover the volume without a gap. */
-export async function* slabsInOrder(shape: Vec3, slabs: Pieces<VolumeSlab>): AsyncGenerator<VolumeSlab> {
+export async function* slabsInOrder(shape: Vec3, slabs: Pieces<Slab>): AsyncGenerator<Slab> {
   const plane = shape[0] * shape[1];
   let next = 0;
   for await (const slab of slabs) {

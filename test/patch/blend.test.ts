@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { type BlendOptions, blend, blendSlabs, type Patch, type Slab } from '../../src/patch/blend';
+import { type BlendOptions, blend, blendSlabs, type Patch } from '../../src/patch/blend';
 import { extractPatch, extractPatches } from '../../src/patch/extract';
 import { type Grid, planGrid, scaleGrid } from '../../src/patch/grid';
 import { selectForeground } from '../../src/patch/select';
 import { windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/vec3';
+import type { Slab } from '../../src/volume/write';
 import { greatestDifference, noise, randomGrid } from './volumes';
 
 const proper = windowNames.filter((name) => name !== 'seed-linear');

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { type Axis, type Grid, planGrid } from '../../src/patch/grid';
+import { type Grid, planGrid } from '../../src/patch/grid';
 import { axisWindows, patchWindow, windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
+import type { Axis } from '../../src/vec3';
 import { randomGrid } from './volumes';
 
 const guide = planGrid([512, 512, 604], { patch: [256, 256, 128], stride: [192, 192, 96] });

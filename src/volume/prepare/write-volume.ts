@@ -17,7 +17,7 @@ import {
 } from '../store/format';
 import { ImageWriter } from '../store/image-writer';
 import { checkPlace, type VolumePlace } from '../volume';
-import { encodeVoxels, slabsInOrder, storageOf, type VolumeSlab, type WriteOptions } from '../write';
+import { encodeVoxels, type Slab, slabsInOrder, storageOf, type WriteOptions } from '../write';
 import { lockStore } from './lock';
 import { patientByName } from './patients';
 import { replaceFolder, sourceRecord } from './prepare-volume';
@@ -51,7 +51,7 @@ export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slop
 export async function writeDatasetVolume(
   dir: string,
   place: VolumePlace,
-  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
+  slabs: AsyncIterable<Slab> | Iterable<Slab>,
   options: DatasetVolumeOptions = {},
 ): Promise<string> {
   options.signal?.throwIfAborted();
@@ -112,7 +112,7 @@ type Head = Parameters<typeof ImageWriter.open>[1];
 async function writeSlabs(
   folder: string,
   head: Head,
-  slabs: AsyncIterable<VolumeSlab> | Iterable<VolumeSlab>,
+  slabs: AsyncIterable<Slab> | Iterable<Slab>,
   { signal }: DatasetVolumeOptions,
 ): Promise<{ image: VolumeRecord['image']; range: readonly [number, number] }> {
   const { shape, type, slope, intercept } = head;

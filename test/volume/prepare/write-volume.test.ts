@@ -10,7 +10,7 @@ import {
   phantom,
   planGrid,
   prepareDataset,
-  type VolumeSlab,
+  type Slab,
   writeSlabs,
   writeVolume,
 } from '../../../src/index';
@@ -27,7 +27,7 @@ const data = phantom({ shape: place.shape, seed: 6 }).data.map((value) => value 
 const plane = 50 * 41;
 
 /** Slabs that fit neither chunks nor each other. */
-function* slabs(depths = [1, 40, 5, 31]): Generator<VolumeSlab> {
+function* slabs(depths = [1, 40, 5, 31]): Generator<Slab> {
   const lent = new Float32Array(40 * plane);
   let z = 0;
   for (const depth of depths) {
@@ -98,7 +98,7 @@ describe('a volume that comes in slabs', () => {
     await expect(unstorable).rejects.toThrow(/voxel .*uint8/);
     mkdirSync(join(dir, '.p9.part'));
     const controller = new AbortController();
-    const aborted = async function* (): AsyncGenerator<VolumeSlab> {
+    const aborted = async function* (): AsyncGenerator<Slab> {
       for (const slab of slabs()) {
         yield slab;
         controller.abort(new Error('enough'));
