@@ -148,7 +148,7 @@ export {
   type Windows,
 } from './reconstruct/reconstruct';
 export type { CollectiveName } from './train/collective/connect';
-export { type HeldOut, heldOut } from './train/data/held-out';
+export { type HeldOut, heldOut } from './train/data/sides';
 export {
   checkRanks,
   type RanksCheck,

@@ -4,14 +4,11 @@ import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { chooseCheckpoint } from '../reconstruct/pass';
 import { type Reconstruction, type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct';
-import { heldOut } from '../train/data/held-out';
-import { isPhantom, parsePhantom } from '../train/data/loader';
+import { heldOut, volumeAt } from '../train/data/sides';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { attach, Run } from '../train/run';
 import type { RunConfig } from '../train/settings/config';
 import type { Size, Vec3 } from '../vec3';
-import { patientByName } from '../volume/prepare/patients';
-import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 import { namedOnce, noneReadable, readCohort } from './cohort';
@@ -171,11 +168,7 @@ async function attachAll(runs: NamedRuns): Promise<{ name: string; run: Run }[]>
 }
 
 function asMeasured(volume: string | Volume, i: number): Measured {
-  if (typeof volume === 'string') {
-    const read = async () => parsePhantom(volume) ?? (await readVolume(volume));
-    const patient = isPhantom(volume) ? volume : patientByName(volume);
-    return { name: volume, patient, source: volume, read };
-  }
+  if (typeof volume === 'string') return { name: volume, ...volumeAt(volume), source: volume };
   const { source } = volume;
   const name = `${source ?? 'volume'} (${i + 1})`;
   return { name, patient: `volume ${i + 1}`, ...(source && { source }), read: async () => volume };

@@ -1,5 +1,4 @@
-import type { HeldOut } from '../train/data/held-out';
-import { type RunSide, sidesOf } from '../train/data/sides';
+import { type HeldOut, type RunSide, sidesOf } from '../train/data/sides';
 import type { RunConfig } from '../train/settings/config';
 
 /** A volume to measure on; it has a `side` if the first run holds it out. */

@@ -10,7 +10,7 @@ import { isDataset, openDataset } from '../volume/store/dataset';
 import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
 import { runSecret } from './collective/run-secret';
-import { isPhantom, isWellFormedPhantom } from './data/loader';
+import { phantomOptions } from './data/loader';
 import { launchSupervisor } from './ranks/launch';
 import { runsRoot, writeStoredConfig } from './record/run-folder';
 import { rememberRunsRoot } from './record/run-roots';
@@ -100,10 +100,7 @@ const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
 /** The volumes that an entry of `data` stands for, with absolute paths. */
 function findVolumes(entry: string): string[] {
   const fail = (expected: string) => new InvalidConfig([{ key: 'data', expected, received: entry }]);
-  if (isPhantom(entry)) {
-    if (!isWellFormedPhantom(entry)) throw fail('phantom:XxYxZ or phantom:XxYxZ#seed');
-    return [entry];
-  }
+  if (phantomOptions(entry)) return [entry];
   const path = resolve(entry);
   if (!existsSync(path))
     throw fail(

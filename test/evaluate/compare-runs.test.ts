@@ -13,7 +13,7 @@ import { runComparisonFigure, runComparisonTables } from '../../src/plot/run/com
 import { toBundle } from '../../src/plot/show';
 import { chooseCheckpoint } from '../../src/reconstruct/pass';
 import { reconstruct } from '../../src/reconstruct/reconstruct';
-import { heldOut } from '../../src/train/data/held-out';
+import { heldOut } from '../../src/train/data/sides';
 import type { Run } from '../../src/train/run';
 import { train } from '../../src/train/train';
 import { phantom } from '../../src/volume/phantom/phantom';

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InvalidConfig, UnreadableFile } from '../../errors';
 import type { LongCall } from '../../progress';
+import type { Vec3 } from '../../vec3';
 import { type Intensity, resolveIntensity } from '../../volume/intensity';
 import { phantom } from '../../volume/phantom/phantom';
 import { readVolume } from '../../volume/read';
 import { type Dataset, isDataset, openDataset } from '../../volume/store/dataset';
+import type { SplitName } from '../../volume/store/format';
 import type { StoredImage, StoredVolume } from '../../volume/store/stored-image';
 import { viewVolume } from '../../volume/view';
 import type { Volume } from '../../volume/volume';
@@ -22,8 +24,17 @@ export interface TrainingData {
   readonly volumes: number;
   /** By volume, as the config names it. */
   readonly intensities: Readonly<Record<string, Intensity>>;
-  /** By which a changed volume is known, in the order of the volumes. */
+  /** Digest of each volume, in their order: another digest is another volume. */
   readonly digests: readonly string[];
+}
+
+/** A volume as the model sees it. */
+interface Loaded {
+  readonly name: string;
+  readonly view: Volume | StoredImage;
+  readonly intensity: Intensity;
+  readonly digest: string;
+  readonly side?: SplitName;
 }
 
 /**
@@ -31,36 +42,44 @@ export interface TrainingData {
  * patches are read when they are needed. The result is the same on all ranks.
  */
 export async function loadData(config: RunConfig, call: LongCall = {}): Promise<TrainingData> {
-  if (config.data.some(isDataset)) return openDatasets(config);
-  const missing = config.data.find((source) => !isPhantom(source) && !existsSync(source));
+  const loaded = config.data.some(isDataset) ? openDatasets(config) : await readVolumes(config, call);
+  const views = loaded.map(({ view }) => view);
+  const intensities = loaded.map(({ intensity }) => intensity);
+  const { train, validation } = planSplit(
+    views.map(({ shape }) => shape),
+    config,
+    loaded.map(({ side }) => side),
+  );
+  return {
+    train: new PatchSet(train, views, intensities),
+    validation: new PatchSet(validation, views, intensities),
+    volumes: train.length,
+    intensities: Object.fromEntries(loaded.map(({ name, intensity }) => [name, intensity])),
+    digests: loaded.map(({ digest }) => digest),
+  };
+}
+
+async function readVolumes({ data, view, intensity }: RunConfig, call: LongCall): Promise<Loaded[]> {
+  const missing = data.find((source) => !isPhantom(source) && !existsSync(source));
   if (missing !== undefined)
     throw new UnreadableFile(
       missing,
       'data of this run',
       "nothing; put it back there, or give its new place under data in the run's config.json",
     );
-  const volumes: Volume[] = [];
-  const intensities: Intensity[] = [];
-  const digests: string[] = [];
-  for (const source of config.data) {
-    call.onProgress?.({ done: volumes.length, total: config.data.length, what: 'volumes' });
-    const volume = parsePhantom(source) ?? (await readVolume(source, { signal: call.signal }));
-    digests.push(digestOf(volume));
-    // Of the whole volume, so that every view of it has the same map.
-    intensities.push(resolveIntensity(config.intensity, volume));
-    volumes.push(config.view === 'full' ? volume : viewVolume(volume, config.view));
+  const loaded: Loaded[] = [];
+  for (const name of data) {
+    call.onProgress?.({ done: loaded.length, total: data.length, what: 'volumes' });
+    const volume = parsePhantom(name) ?? (await readVolume(name, { signal: call.signal }));
+    loaded.push({
+      name,
+      view: view === 'full' ? volume : viewVolume(volume, view),
+      // Of the whole volume, so that every view of it has the same map.
+      intensity: resolveIntensity(intensity, volume),
+      digest: digestOf(volume),
+    });
   }
-  const split = planSplit(
-    volumes.map((volume) => volume.shape),
-    config,
-  );
-  return {
-    train: new PatchSet(split.train, volumes, intensities),
-    validation: new PatchSet(split.validation, volumes, intensities),
-    volumes: split.train.length,
-    intensities: Object.fromEntries(config.data.map((source, i) => [source, intensities[i]!])),
-    digests,
-  };
+  return loaded;
 }
 
 function digestOf({ shape, data }: Volume): string {
@@ -68,8 +87,8 @@ function digestOf({ shape, data }: Volume): string {
   return createHash('sha256').update(JSON.stringify(shape)).update(bytes).digest('hex');
 }
 
-/** Prepared datasets keep their own split, and where the config leaves it open, their own intensities. */
-function openDatasets(config: RunConfig): TrainingData {
+/** Prepared datasets keep their own split, and unless the config names intensities, their own. */
+function openDatasets(config: RunConfig): Loaded[] {
   const others = config.data.filter((source) => !isDataset(source));
   if (others.length > 0) {
     const expected = 'either prepared datasets or volumes: their splits do not mix';
@@ -77,62 +96,47 @@ function openDatasets(config: RunConfig): TrainingData {
   }
   const sharedOut = Math.max(1, Math.min(4, Math.floor(availableParallelism() / config.ranks)));
   const threads = config.workers ?? sharedOut;
-  const datasets = config.data.map((dir) => openDataset(dir, { threads }));
-  const volumes = datasets.flatMap(seenInTraining);
-  const views = datasets.flatMap((dataset) => viewsOf(dataset, config));
-  const split = planSplit(
-    views.map(({ shape }) => shape),
-    config,
-    volumes.map((volume) => volume.split),
-  );
-  const intensities = volumes.map(({ intensity, range }) =>
-    config.intensity === 'auto'
-      ? intensity
-      : resolveIntensity(config.intensity, { data: Float32Array.from(range) }),
-  );
-  return {
-    train: new PatchSet(split.train, views, intensities),
-    validation: new PatchSet(split.validation, views, intensities),
-    volumes: split.train.length,
-    intensities: Object.fromEntries(volumes.map(({ folder }, i) => [folder, intensities[i]!])),
-    digests: volumes.map(({ digest }) => digest),
-  };
+  return config.data.flatMap((dir) => {
+    const dataset = openDataset(dir, { threads });
+    const seen = dataset.volumes.filter(({ split, blended }) => split !== 'test' && !blended);
+    return seen.map((volume) => ({
+      name: volume.folder,
+      view: viewOf(dataset, volume, config.view),
+      intensity:
+        config.intensity === 'auto'
+          ? volume.intensity
+          : resolveIntensity(config.intensity, { data: Float32Array.from(volume.range) }),
+      digest: volume.digest,
+      side: volume.split,
+    }));
+  });
 }
 
-function seenInTraining({ volumes }: Dataset): StoredVolume[] {
-  return volumes.filter(({ split, blended }) => split !== 'test' && !blended);
-}
-
-/** What the model sees of a dataset's volumes. @throws InvalidConfig if they were not prepared with that view */
-function viewsOf(dataset: Dataset, { view }: RunConfig): readonly StoredImage[] {
-  const volumes = seenInTraining(dataset);
-  if (view === 'full') return volumes;
-  const has = dataset.baseline;
+/** @throws InvalidConfig if the dataset was not prepared with that view */
+function viewOf({ dir, baseline: has }: Dataset, volume: StoredVolume, view: RunConfig['view']): StoredImage {
+  if (view === 'full') return volume;
   if (has?.how !== view.how || has.shape.some((size, axis) => size !== view.shape[axis])) {
-    const expected = `a view that ${dataset.dir} was prepared with: ${JSON.stringify(has ?? 'full')}`;
+    const expected = `a view that ${dir} was prepared with: ${JSON.stringify(has ?? 'full')}`;
     throw new InvalidConfig([{ key: 'view', expected, received: view }]);
   }
-  return volumes.map(({ baseline }) => baseline!);
+  return volume.baseline!;
 }
 
-/** The phantom that `phantom:64x64x76` or `phantom:64x64x76#2` (seed 2) stands for; undefined for anything else. */
+/** The phantom that a source such as `phantom:64x64x76` or `phantom:64x64x76#2` (seed 2) names; else undefined. */
 export function parsePhantom(source: string): Volume | undefined {
-  if (!isPhantom(source)) return undefined;
-  const [, x, y, z, seed = '0'] = phantomPattern.exec(source) ?? [];
-  if (!x || !y || !z)
-    throw new InvalidConfig([
-      { key: 'data', expected: 'phantom:XxYxZ or phantom:XxYxZ#seed', received: source },
-    ]);
-  return phantom({ shape: [Number(x), Number(y), Number(z)], seed: Number(seed) });
+  const named = phantomOptions(source);
+  return named && phantom(named);
 }
 
-const phantomPattern = /^phantom:(\d+)x(\d+)x(\d+)(?:#(\d+))?$/;
+/** Shape and seed of a phantom by its name; undefined for a file. @throws InvalidConfig for a malformed name */
+export function phantomOptions(source: string): { shape: Vec3; seed: number } | undefined {
+  if (!isPhantom(source)) return undefined;
+  const [, x, y, z, seed = 0] = /^phantom:(\d+)x(\d+)x(\d+)(?:#(\d+))?$/.exec(source) ?? [];
+  if (x && y && z) return { shape: [Number(x), Number(y), Number(z)], seed: Number(seed) };
+  const expected = 'phantom:XxYxZ or phantom:XxYxZ#seed';
+  throw new InvalidConfig([{ key: 'data', expected, received: source }]);
+}
 
 export function isPhantom(source: string): boolean {
   return source.startsWith('phantom:');
-}
-
-/** Whether a phantom's name can be understood. */
-export function isWellFormedPhantom(source: string): boolean {
-  return phantomPattern.test(source);
 }

@@ -1,34 +1,39 @@
+/** What each volume is to a run: the sides of its split, and whole volumes that it did not train on. */
 import { existsSync, realpathSync } from 'node:fs';
+import { InvalidConfig } from '../../errors';
+import type { Vec3 } from '../../vec3';
+import { patientByName } from '../../volume/prepare/patients';
 import { checksum } from '../../volume/prepare/prepare-volume';
 import { stateOf } from '../../volume/prepare/sources';
-import { readHeader } from '../../volume/read';
+import { readHeader, readVolume } from '../../volume/read';
 import { isDataset, openDataset } from '../../volume/store/dataset';
 import type { SplitName } from '../../volume/store/format';
+import { slabOf } from '../../volume/view';
+import type { Volume } from '../../volume/volume';
 import type { RunConfig } from '../settings/config';
-import { parsePhantom } from './loader';
+import { isPhantom, parsePhantom, phantomOptions } from './loader';
 import { planSplit } from './split';
 
 /**
- * What a volume was to a run: trained on, whole or in part; validation, by which its best checkpoint was chosen; or the
- * test side of its dataset, which it never saw.
+ * What a volume was to a run: trained on, whole or in part; validation, which chose its best checkpoint; or the test
+ * side of its dataset, which it never saw.
  */
 export type RunSide = SplitName | 'part';
 
-/** Says of a file, a phantom's name or a volume of the run's dataset what it was to the run; undefined for all others. */
+/** The side of a file, of a phantom's name or of a volume of the run's dataset; undefined for all others. */
 export type SideOf = (source: string) => Promise<RunSide | undefined>;
 
-/** A volume of a run, with what identifies it. */
+/** A volume of a run, with what identifies its file in another place. */
 interface KnownVolume {
   readonly source: string;
   readonly side: RunSide;
-  /** Identifies the file once it has been moved. */
   readonly content?: { readonly bytes: number; readonly sha256: string };
 }
 
-/** What volumes were to a run. A file is known by its path, or by its content where that is the same elsewhere. */
+/** Knows a run's volumes by their paths, and files by their content if that is the same in another place. */
 export async function sidesOf(config: RunConfig): Promise<SideOf> {
   const volumes = config.data.some(isDataset)
-    ? config.data.flatMap(storedVolumes)
+    ? config.data.filter(isDataset).flatMap(storedVolumes)
     : await fileVolumes(config);
   return async (source) => {
     const place = placeOf(source);
@@ -41,23 +46,14 @@ export async function sidesOf(config: RunConfig): Promise<SideOf> {
 }
 
 function storedVolumes(dir: string): KnownVolume[] {
-  if (!isDataset(dir)) return [];
-  return openDataset(dir)
-    .volumes.filter(({ blended }) => !blended)
-    .map(({ folder, split, original }) => ({
-      source: folder,
-      side: split,
-      content: original,
-    }));
+  const own = openDataset(dir).volumes.filter(({ blended }) => !blended);
+  return own.map(({ folder, split, original }) => ({ source: folder, side: split, content: original }));
 }
 
 async function fileVolumes(config: RunConfig): Promise<KnownVolume[]> {
-  if (config.data.length === 0) return [];
-  const shapes = await Promise.all(
-    config.data.map(async (source) => parsePhantom(source)?.shape ?? (await readHeader(source)).shape),
-  ).catch(() => undefined);
-  // Files that were moved away have no shapes, and one volume's split needs its depth.
-  if (!shapes) return [];
+  // Files that were moved away have no shapes, and the split of a single volume needs its depth.
+  const shapes = await shapesOf(config).catch(() => []);
+  if (shapes.length === 0) return [];
   const { train, validation } = planSplit(shapes, config);
   const held = new Set(validation.map(({ volume }) => volume));
   const trained = new Set(train.map(({ volume }) => volume));
@@ -65,6 +61,12 @@ async function fileVolumes(config: RunConfig): Promise<KnownVolume[]> {
     source,
     side: !trained.has(i) ? 'validation' : held.has(i) ? 'part' : 'train',
   }));
+}
+
+function shapesOf({ data }: RunConfig): Promise<Vec3[]> {
+  return Promise.all(
+    data.map(async (source) => phantomOptions(source)?.shape ?? (await readHeader(source)).shape),
+  );
 }
 
 /** One place for all names of a file. */
@@ -81,4 +83,54 @@ async function isSameFile(path: string, { source, content }: KnownVolume): Promi
   const bytes = content?.bytes ?? stateOf({ path: source }).bytes;
   if (bytes !== stateOf({ path }).bytes) return false;
   return (content?.sha256 ?? (await checksum({ path: source }))) === (await checksum({ path }));
+}
+
+/** A volume that a run did not train on. */
+export interface HeldOut {
+  readonly name: string;
+  readonly patient: string;
+  /** `validation`: it chose the run's best checkpoint; `test`: it chose nothing. */
+  readonly side: 'validation' | 'test';
+  /** The name by which `sidesOf` knows it; absent for a slab of a volume. */
+  readonly source?: string;
+  read(): Promise<Volume>;
+}
+
+/**
+ * What a run did not train on, at full resolution: the test side of a prepared dataset (its validation side if it has no
+ * test side), the volumes held out for validation, or the held-out slab of a single volume.
+ */
+export async function heldOut(config: RunConfig): Promise<HeldOut[]> {
+  if (config.data.some(isDataset)) return config.data.flatMap(datasetSide);
+  const shapes = await shapesOf(config);
+  const { validation } = planSplit(shapes, config);
+  if (validation.length === 0)
+    throw new InvalidConfig([
+      { key: 'validation', expected: 'a part that is held out, to compare on', received: config.validation },
+    ]);
+  return validation.map(({ volume, from, to }) => {
+    const source = config.data[volume]!;
+    const { patient, read } = volumeAt(source);
+    if (to - from === shapes[volume]![2]) return { name: source, patient, side: 'validation', source, read };
+    const name = `${source} [${from}, ${to})`;
+    return { name, patient, side: 'validation', read: async () => slabOf(await read(), from, to) };
+  });
+}
+
+function datasetSide(dir: string): HeldOut[] {
+  const dataset = openDataset(dir);
+  const test = dataset.side('test');
+  const side = test.length > 0 ? 'test' : 'validation';
+  return dataset.side(side).map((volume) => {
+    const { name, patient, folder: source } = volume;
+    return { name, patient, side, source, read: () => volume.read() };
+  });
+}
+
+/** The patient of a file or phantom, and how to read it. */
+export function volumeAt(source: string): Pick<HeldOut, 'patient' | 'read'> {
+  return {
+    patient: isPhantom(source) ? source : patientByName(source),
+    read: async () => parsePhantom(source) ?? (await readVolume(source)),
+  };
 }

@@ -15,62 +15,46 @@ export interface Region {
 
 export interface Split {
   readonly train: readonly Region[];
-  /** Empty where nothing is held out. */
+  /** Empty if nothing is held out. */
   readonly validation: readonly Region[];
 }
 
 /**
- * Decides what is trained on and what is held out: of two or more volumes, whole volumes drawn by the seed; of a
- * single one, the slab at its upper z end. No training patch reaches into the held-out part. Validation patches do
- * not overlap, so each voxel is measured once.
+ * Decides what is held out: some whole volumes drawn by the seed, or the upper z end of a single volume. No training
+ * patch reaches into the held-out part. Validation patches do not overlap, so each voxel is measured once.
  * @param shapes sizes of the volumes, `[x, y, z]`
- * @param sides of volumes whose split is decided already, in a prepared dataset; followed where it holds out any, or
- *   has several to train on
+ * @param sides the split that prepared volumes have already; a single volume is split all the same
  * @throws InvalidConfig if there is too little to split
  */
 export function planSplit(
   shapes: readonly Vec3[],
-  config: Pick<RunConfig, 'validation' | 'patch' | 'stride' | 'seed'>,
-  sides?: readonly SplitName[],
+  { validation, patch, stride, seed }: Pick<RunConfig, 'validation' | 'patch' | 'stride' | 'seed'>,
+  sides?: readonly (SplitName | undefined)[],
 ): Split {
-  const region = (volume: number, from: number, to: number, stride: Vec3): Region => {
+  const region = (volume: number, from: number, to: number, step: Vec3): Region => {
     const [x, y] = shapes[volume]!;
-    return { volume, from, to, grid: planGrid([x, y, to - from], { patch: config.patch, stride }) };
+    return { volume, from, to, grid: planGrid([x, y, to - from], { patch, stride: step }) };
   };
-  const whole = (volume: number, stride: Vec3) => region(volume, 0, shapes[volume]![2], stride);
-  const every = shapes.map((_, volume) => volume);
-
-  if (sides && shapes.length > 1) {
-    const of = (side: SplitName) => every.filter((volume) => sides[volume] === side);
-    return {
-      train: of('train').map((volume) => whole(volume, config.stride)),
-      validation:
-        config.validation === 0 ? [] : of('validation').map((volume) => whole(volume, config.patch)),
-    };
+  if (shapes.length === 1 && validation > 0) {
+    const depth = shapes[0]![2];
+    if (depth < 2)
+      throw new InvalidConfig([
+        { key: 'validation', expected: '0 for a single volume of one slice', received: validation },
+      ]);
+    const border = depth - heldSlices(depth, validation, patch[2]);
+    return { train: [region(0, 0, border, stride)], validation: [region(0, border, depth, patch)] };
   }
-  if (config.validation === 0)
-    return { train: every.map((volume) => whole(volume, config.stride)), validation: [] };
-  if (shapes.length > 1) {
-    const count = Math.min(shapes.length - 1, Math.max(1, Math.round(config.validation * shapes.length)));
-    const held = new Set(new Random(config.seed, 'validation').permutation(shapes.length).slice(0, count));
-    return {
-      train: every.filter((volume) => !held.has(volume)).map((volume) => whole(volume, config.stride)),
-      validation: every.filter((volume) => held.has(volume)).map((volume) => whole(volume, config.patch)),
-    };
-  }
-  const depth = shapes[0]![2];
-  if (depth < 2)
-    throw new InvalidConfig([
-      { key: 'validation', expected: '0 for a single volume of one slice', received: config.validation },
-    ]);
-  const border = depth - heldSlices(depth, config.validation, config.patch[2]);
-  return {
-    train: [region(0, 0, border, config.stride)],
-    validation: [region(0, border, depth, config.patch)],
-  };
+  const count = Math.min(shapes.length - 1, Math.max(1, Math.round(validation * shapes.length)));
+  const drawn = () => new Set(new Random(seed, 'validation').permutation(shapes.length).slice(0, count));
+  const held = validation > 0 ? drawn() : new Set();
+  const sideOf = (volume: number) =>
+    (shapes.length > 1 && sides?.[volume]) || (held.has(volume) ? 'validation' : 'train');
+  const whole = (side: SplitName, step: Vec3) =>
+    shapes.flatMap((shape, volume) => (sideOf(volume) === side ? [region(volume, 0, shape[2], step)] : []));
+  return { train: whole('train', stride), validation: validation > 0 ? whole('validation', patch) : [] };
 }
 
-/** At least a patch deep where the volume allows it: a thinner slab would have to be padded. */
+/** At least the depth of a patch if the volume allows it: a thinner slab needs padding. */
 function heldSlices(depth: number, fraction: number, patchDepth: number): number {
   const wanted = Math.ceil(fraction * depth);
   const roomy = Math.max(wanted, patchDepth);

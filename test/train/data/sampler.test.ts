@@ -4,7 +4,7 @@ import { type Cursor, Sampler } from '../../../src/train/data/sampler';
 import type { Tail } from '../../../src/train/settings/config';
 
 const sampler = (patches: number, batch: number, ranks: number, tail: Tail = 'pad', seed = 7) =>
-  new Sampler({ patches, seed, batch, ranks, tail });
+  new Sampler({ patches, seed, batch, accumulate: 1, ranks, tail });
 
 /** The global batches of so many steps, each put together from all ranks' shares. */
 function run(of: Sampler, ranks: number, steps: number): number[][] {
