@@ -1,6 +1,10 @@
+import { finiteRange } from '../../volume/intensity';
+
+const arrayTypes = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, f4: Float32Array };
+
 /** Numbers as Plotly reads them from JSON: base64 of a typed array, little-endian. `shape` is "rows, columns". */
 export interface EncodedArray {
-  readonly dtype: 'i1' | 'u1' | 'i2' | 'u2' | 'f4';
+  readonly dtype: keyof typeof arrayTypes;
   readonly bdata: string;
   readonly shape?: string;
 }
@@ -25,8 +29,13 @@ export function decodePicture(encoded: EncodedArray): {
 } {
   const bytes = new Uint8Array(Buffer.from(encoded.bdata, 'base64'));
   const values = Float32Array.from(new arrayTypes[encoded.dtype](bytes.buffer));
-  const [rows = 1, columns = values.length] = (encoded.shape ?? '').split(',').map(Number);
+  const [rows = 1, columns = values.length] = sizeOf(encoded);
   return { values, rows, columns };
+}
+
+/** Rows and columns of an encoded picture. */
+export function sizeOf({ shape }: EncodedArray): number[] {
+  return shape ? shape.split(',').map(Number) : [];
 }
 
 /** True for what `encodePicture` made. */
@@ -39,22 +48,13 @@ export function short(value: number | null): number | null {
   return value === null || !Number.isFinite(value) ? null : Number(value.toPrecision(5));
 }
 
-const arrayTypes = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, f4: Float32Array };
-
 function compact(values: Float32Array): {
   dtype: EncodedArray['dtype'];
-  array: Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array;
+  array: NodeJS.TypedArray;
 } {
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
-  let whole = true;
-  for (const value of values) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-    if (whole && !Number.isInteger(value)) whole = false; // false for NaN and infinities too
-  }
-  const finite = values.every(Number.isFinite);
-  if (finite && (whole || max - min >= 100)) {
+  const isWhole = values.every(Number.isInteger); // false for NaN and infinities too
+  const [min, max] = isWhole || values.every(Number.isFinite) ? (finiteRange(values) ?? [0, 0]) : [0, 0];
+  if (isWhole || max - min >= 100) {
     for (const [dtype, low, high] of integerTypes) {
       if (min >= low && max <= high) return { dtype, array: arrayTypes[dtype].from(values.map(Math.round)) };
     }

@@ -1,28 +1,17 @@
-import { intensityPresets } from '../../volume/intensity';
+import { type Intensity, intensityPresets } from '../../volume/intensity';
 import { encodePicture } from './encode';
-import type { Layout, Trace } from './figure';
-import { axisName, type Plane } from './planes';
-import { buttonRow, grays, hairline } from './theme';
+import { axesOf, axisOptions, type Layout, type Place, type Trace } from './figure';
+import { axisNames, type Plane } from './planes';
+import { buttonRow, diverging, grays, hairline } from './theme';
 
-/** A part of the paper, in paper coordinates (0 to 1, y upwards). */
-export interface Domain {
-  readonly x: readonly [number, number];
-  readonly y: readonly [number, number];
-}
+/** Width in pixels that figures of pictures plan their heights for. The figure itself follows its cell. */
+export const PLANNED_WIDTH = 900;
 
 /** Display limits in the volume's units. */
 export interface DisplayWindow {
   readonly label: string;
   readonly low: number;
   readonly high: number;
-}
-
-/** `x3` and `xaxis3`: Plotly's two names of an axis; the first has no number. */
-export function axisId(letter: 'x' | 'y', number: number): string {
-  return number === 1 ? letter : `${letter}${number}`;
-}
-export function axisKey(letter: 'x' | 'y', number: number): string {
-  return number === 1 ? `${letter}axis` : `${letter}axis${number}`;
 }
 
 export interface PictureOptions {
@@ -37,21 +26,18 @@ export interface PictureOptions {
 
 /** A slice as a heatmap trace; hover reads the voxel and its value. */
 export function picture(values: Float32Array, plane: Plane, index: number, options: PictureOptions): Trace {
-  const [h, v, t] = [plane.horizontal, plane.vertical, plane.through].map((axis) =>
-    axisName(axis as 0 | 1 | 2),
-  );
-  const { step = 1 } = options;
+  const [h, v, t] = [axisNames[plane.horizontal], axisNames[plane.vertical], axisNames[plane.through]];
+  const { panel, name, units, coloraxis = 'coloraxis', visible, step = 1 } = options;
   return {
     type: 'heatmap',
-    name: options.name,
+    name,
     z: encodePicture(values, Math.ceil(plane.rows / step), Math.ceil(plane.columns / step)),
-    ...(step > 1 ? { x0: 0, dx: step, y0: 0, dy: step } : {}),
-    xaxis: axisId('x', options.panel),
-    yaxis: axisId('y', options.panel),
-    coloraxis: options.coloraxis ?? 'coloraxis',
+    ...(step > 1 && { x0: 0, dx: step, y0: 0, dy: step }),
+    ...axesOf(panel),
+    coloraxis,
     zsmooth: false,
-    ...(options.visible === undefined ? {} : { visible: options.visible }),
-    hovertemplate: `${h} %{x}, ${v} %{y}, ${t} ${index}<br><b>%{z:.5~g}</b> ${options.units}<extra>${options.name}</extra>`,
+    ...(visible !== undefined && { visible }),
+    hovertemplate: `${h} %{x}, ${v} %{y}, ${t} ${index}<br><b>%{z:.5~g}</b> ${units}<extra>${name}</extra>`,
   };
 }
 
@@ -59,64 +45,65 @@ export function picture(values: Float32Array, plane: Plane, index: number, optio
  * The two axes of a picture panel, in voxels, with pixels as tall as the spacing makes them. Panels with the same
  * `matches` zoom and pan as one.
  */
-export function pictureAxes(panel: number, plane: Plane, domain: Domain, matches?: number): Layout {
+export function pictureAxes(
+  panel: number,
+  { columns, rows, reversed, aspect }: Pick<Plane, 'columns' | 'rows' | 'reversed' | 'aspect'>,
+  place: Place,
+  matches = panel,
+): Layout {
   const shared = { showgrid: false, zeroline: false, ticks: '', showticklabels: false, constrain: 'domain' };
-  const [x, y] = [axisId('x', panel), axisId('y', panel)];
-  const follows = matches !== undefined && matches !== panel;
-  return {
-    [axisKey('x', panel)]: {
-      ...shared,
-      domain: domain.x,
-      anchor: y,
-      range: extent(plane.columns, plane.reversed.horizontal),
-      ...(follows ? { matches: axisId('x', matches) } : {}),
+  const [own, leader] = [axesOf(panel), axesOf(matches)];
+  const follows = matches !== panel;
+  return axisOptions(
+    panel,
+    {
+      ...{ ...shared, domain: place.x, range: extent(columns, reversed.horizontal) },
+      ...(follows && { matches: leader.xaxis }),
     },
-    [axisKey('y', panel)]: {
-      ...shared,
-      domain: domain.y,
-      anchor: x,
-      range: extent(plane.rows, plane.reversed.vertical),
-      ...(follows ? { matches: axisId('y', matches) } : { scaleanchor: x, scaleratio: plane.aspect }),
-      constraintoward: 'top',
+    {
+      ...{ ...shared, domain: place.y, range: extent(rows, reversed.vertical), constraintoward: 'top' },
+      ...(follows ? { matches: leader.yaxis } : { scaleanchor: own.xaxis, scaleratio: aspect }),
     },
-  };
+  );
 }
 
 /** The letters at the left and the top of a picture that say where the patient's right, front and head are. */
-export function orientationMarks(panel: number, plane: Plane): Layout[] {
-  const mark = {
-    xref: `${axisId('x', panel)} domain`,
-    yref: `${axisId('y', panel)} domain`,
-    showarrow: false,
+export function orientationMarks(panel: number, { edges }: Plane): Layout[] {
+  const { xaxis, yaxis } = axesOf(panel);
+  const look = {
+    ...{ xref: `${xaxis} domain`, yref: `${yaxis} domain`, showarrow: false },
+    ...{ font: { size: 11, color: '#ffffff' }, bgcolor: 'rgba(0,0,0,0.45)', borderpad: 1 },
   };
-  const font = { size: 11, color: '#ffffff' };
-  const look = { font, bgcolor: 'rgba(0,0,0,0.45)', borderpad: 1 };
   return [
-    { ...mark, ...look, text: plane.edges.left, x: 0, y: 0.5, xanchor: 'left', yanchor: 'middle' },
-    { ...mark, ...look, text: plane.edges.top, x: 0.5, y: 1, xanchor: 'center', yanchor: 'top' },
+    { ...look, text: edges.left, x: 0, y: 0.5, xanchor: 'left', yanchor: 'middle' },
+    { ...look, text: edges.top, x: 0.5, y: 1, xanchor: 'center', yanchor: 'top' },
   ];
 }
 
 /** The scale that all grey pictures of a figure share, so that one click sets the window of all. */
-export function grayScale(window: DisplayWindow, units: string, colorbar: Layout): Layout {
+export function grayScale(window: Omit<DisplayWindow, 'label'>, units: string, bar: Layout): Layout {
+  return { colorscale: grays, cmin: window.low, cmax: window.high, colorbar: colorbar(units, bar) };
+}
+
+/** The scale that the differences of a figure share, white for none. */
+export function differenceScale(limit: number, units: string, bar: Layout): Layout {
+  const title = units ? `Δ ${units}` : 'Δ';
+  return { colorscale: diverging, cmin: -limit, cmax: limit, colorbar: colorbar(title, bar) };
+}
+
+export function colorbar(title: string, more: Layout): Layout {
   return {
-    colorscale: grays,
-    cmin: window.low,
-    cmax: window.high,
-    colorbar: { ...barLook(units), ...colorbar },
+    title: { text: title, side: 'top', font: { size: 11 } },
+    ...{ thickness: 9, outlinewidth: 0, tickfont: { size: 10 }, ticks: '', tickcolor: hairline, xpad: 4 },
+    ...more,
   };
 }
 
-export function barLook(title: string): Layout {
-  return {
-    title: { text: title, side: 'top', font: { size: 11 } },
-    thickness: 9,
-    outlinewidth: 0,
-    tickfont: { size: 10 },
-    ticks: '',
-    tickcolor: hairline,
-    xpad: 4,
-  };
+/** The 99.5th percentile of the absolute differences, so that a few outliers don't hide the rest. */
+export function differenceLimit(differences: readonly Float32Array[]): number {
+  const sizes = Float32Array.from(differences.flatMap((part) => Array.from(part, Math.abs))).sort();
+  const limit = sizes[Math.floor(0.995 * (sizes.length - 1))] ?? 0;
+  return limit > 0 && Number.isFinite(limit) ? Number(limit.toPrecision(2)) : 1;
 }
 
 /** Buttons that set the window of the grey pictures; none if there is no choice. */
@@ -127,15 +114,18 @@ export function windowButtons(windows: readonly DisplayWindow[], place: Layout):
     method: 'relayout',
     args: [{ 'coloraxis.cmin': low, 'coloraxis.cmax': high }],
   }));
-  return [buttonRow(buttons, place)];
+  return [buttonRow(buttons, { x: 0, xanchor: 'left', ...place })];
 }
 
 /**
  * The windows to offer for these values: the radiologist's if they look like Hounsfield units (some are below -200,
  * which no display value is), otherwise a robust range; and always the full range.
  */
-export function windowsFor(samples: Float32Array): { windows: readonly DisplayWindow[]; units: string } {
-  const sorted = Float32Array.from(samples.filter(Number.isFinite)).sort();
+export function windowsFor(samples: readonly Float32Array[]): {
+  windows: readonly DisplayWindow[];
+  units: string;
+} {
+  const sorted = Float32Array.from(samples.flatMap((part) => [...part.filter(Number.isFinite)])).sort();
   const at = (fraction: number): number => sorted[Math.round(fraction * (sorted.length - 1))] ?? 0;
   const [low, high] = [at(0), at(1)];
   const all = { label: 'full range', low, high: high > low ? high : low + 1 };
@@ -146,12 +136,15 @@ export function windowsFor(samples: Float32Array): { windows: readonly DisplayWi
   return { windows: differs ? [robust, all] : [all], units: '' };
 }
 
-const hounsfieldWindows: readonly DisplayWindow[] = (['ctpa', 'mediastinum', 'lung'] as const).map(
-  (label) => {
-    const [low, high] = intensityPresets[label];
-    return { label, low, high };
-  },
-);
+const hounsfieldWindows = (['ctpa', 'mediastinum', 'lung'] as const).map((label): DisplayWindow => {
+  const [low, high] = intensityPresets[label];
+  return { label, low, high };
+});
+
+/** The units that a figure names; a file's own have no name. */
+export function unitsOf({ units }: Pick<Intensity, 'units'>): string {
+  return units === 'HU' ? 'HU' : '';
+}
 
 function extent(count: number, reversed: boolean): [number, number] {
   return reversed ? [count - 0.5, -0.5] : [-0.5, count - 0.5];

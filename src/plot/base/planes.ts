@@ -4,8 +4,8 @@ import type { ShownVolume } from './shown';
 export type PlaneName = 'axial' | 'coronal' | 'sagittal';
 export const planeNames: readonly PlaneName[] = ['axial', 'coronal', 'sagittal'];
 
-type Axis = 0 | 1 | 2;
-const AXIS_NAMES = ['x', 'y', 'z'] as const;
+export type Axis = 0 | 1 | 2;
+export const axisNames = ['x', 'y', 'z'] as const;
 /** Where the world's axes point to in NIfTI, RAS+: right, anterior, superior. Left and top of a picture show these. */
 const TOWARDS = ['R', 'A', 'S'] as const;
 
@@ -72,10 +72,6 @@ export function sliceOf(volume: ShownVolume, plane: Plane, index: number, step =
   return values;
 }
 
-export function axisName(axis: Axis): 'x' | 'y' | 'z' {
-  return AXIS_NAMES[axis];
-}
-
 /** For each world axis the voxel axis nearest to it, and whether the two run the same way. */
 function nearestAxes(affine: readonly number[]): readonly { axis: Axis; ascending: boolean }[] {
   const cosine = (world: number, voxel: number): number => {
@@ -89,10 +85,19 @@ function nearestAxes(affine: readonly number[]): readonly { axis: Axis; ascendin
 }
 
 const orders: readonly (readonly Axis[])[] = [
-  [0, 1, 2],
-  [0, 2, 1],
-  [1, 0, 2],
-  [1, 2, 0],
-  [2, 0, 1],
-  [2, 1, 0],
+  ...([
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+  ] as const),
+  ...([
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+  ] as const),
 ];
+
+/** `n` of `count` slices, evenly spread. */
+export function spread(count: number, n: number): number[] {
+  return Array.from({ length: n }, (_, i) => Math.floor(((i + 0.5) * count) / n));
+}

@@ -1,7 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { escapeHtml } from '../../escape';
-import type { Trace } from './figure';
-import type { Domain } from './panels';
+import type { Place, Trace } from './figure';
 import { clear, hairline, wash } from './theme';
 
 export type Cell = string | number | boolean | null | undefined;
@@ -63,13 +62,13 @@ export class Table {
   }
 
   /** The table as a Plotly trace within a figure. */
-  toTrace(domain: Domain): Trace {
+  toTrace(place: Place): Trace {
     const align = this.numericColumns().map((numeric) => (numeric ? 'right' : 'left'));
     const texts = this.texts();
     const look = { line: { color: hairline, width: 1 }, align };
     return {
       type: 'table',
-      domain: { x: [...domain.x], y: [...domain.y] },
+      domain: { x: [...place.x], y: [...place.y] },
       header: {
         ...look,
         values: this.columns.map((name) => `<b>${name}</b>`),

@@ -1,4 +1,4 @@
-import type { Layout } from './figure';
+import type { Layout, Span } from './figure';
 
 /**
  * Okabe and Ito's colours without black and yellow, the blue a little lighter: the colour-blind can tell them apart, on
@@ -51,15 +51,8 @@ export function layeredWidth(index: number, count: number): number {
 export function baseLayout(title: string, height: number): Layout {
   return {
     title: {
-      text: title,
-      font: { size: 15 },
-      x: 0,
-      xref: 'paper',
-      xanchor: 'left',
-      y: 1,
-      yref: 'container',
-      yanchor: 'top',
-      pad: { t: 14 },
+      ...{ text: title, font: { size: 15 }, pad: { t: 14 } },
+      ...{ x: 0, xref: 'paper', xanchor: 'left', y: 1, yref: 'container', yanchor: 'top' },
     },
     height,
     paper_bgcolor: clear,
@@ -70,9 +63,7 @@ export function baseLayout(title: string, height: number): Layout {
     uirevision: 'keep',
     // Plotly would offer to upload the figure to its maker's server: not a patient's CT.
     modebar: {
-      bgcolor: clear,
-      color: ink,
-      activecolor: palette[0],
+      ...{ bgcolor: clear, color: ink, activecolor: palette[0] },
       remove: ['sendChartToCloud', 'select2d', 'lasso2d'],
     },
   };
@@ -91,6 +82,15 @@ export function graphAxis(title: string, more: Layout = {}): Layout {
   };
 }
 
+/** A legend in rows below the figure. */
+export const legendBelow = { orientation: 'h', x: 0, y: -0.24, yanchor: 'top' } as const;
+
+/** What all sliders look like. */
+export const sliderLook = {
+  ...{ yanchor: 'top', bgcolor: wash, activebgcolor: ink, bordercolor: hairline, tickcolor: hairline },
+  minorticklen: 0,
+} as const;
+
 /** A row of buttons; their text keeps `ink` because Plotly paints the active one almost white in every theme. */
 export function buttonRow(buttons: readonly object[], more: Layout): Layout {
   return {
@@ -106,17 +106,15 @@ export function buttonRow(buttons: readonly object[], more: Layout): Layout {
   };
 }
 
-/** A heading in the middle above a panel; `x` and `y` are paper coordinates. */
-export function heading(text: string, x: number, y: number): Layout {
-  return {
-    text,
-    x,
+/** A heading in the middle above a panel. */
+export function heading(text: string, [left, right]: Span, y: number): Layout {
+  const place = {
+    x: (left + right) / 2,
     y,
     xref: 'paper',
     yref: 'paper',
     xanchor: 'center',
     yanchor: 'bottom',
-    showarrow: false,
-    font: { size: 12 },
   };
+  return { text, ...place, showarrow: false, font: { size: 12 } };
 }

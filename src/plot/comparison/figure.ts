@@ -1,13 +1,19 @@
 import { InvalidArgument } from '../../errors';
-import { Figure, type Layout, type Trace } from '../base/figure';
-import { barLook, grayScale, orientationMarks, pictureAxes, windowButtons } from '../base/panels';
+import { Drawing, type Figure, type Layout, type Span, spans } from '../base/figure';
+import {
+  differenceScale,
+  grayScale,
+  orientationMarks,
+  PLANNED_WIDTH,
+  pictureAxes,
+  windowButtons,
+} from '../base/panels';
 import { type Plane, type PlaneName, planesOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
-import { baseLayout, diverging, heading } from '../base/theme';
+import { heading } from '../base/theme';
 import { type PageOptions, pagesOf, slider } from './pages';
-import { comparisonTable, seamPanels } from './seams';
+import { addSeams, comparisonTable } from './seams';
 
-const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const COLUMN_GAP = 0.02;
 const MOST_COLUMNS = 5; // more pictures go to further rows
 
@@ -38,19 +44,16 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   const isSingle = count === 2;
   const columns = isSingle ? 3 : count > MOST_COLUMNS ? 4 : count;
   const rows = pixelRows(comparison, plane, seams, columns);
-  const place = rowPlacer(rows);
-
-  const data: Trace[] = [];
-  const layouts: Layout[] = [];
-  const annotations: Layout[] = [];
+  const { place } = rows;
+  const across = spans(columns, COLUMN_GAP);
+  const drawing = new Drawing();
   /** Picture number `cell` in reading order, and its difference in the row below it. */
   const panel = (number: number, cell: number, row: 'pictures' | 'differences', title: string): void => {
-    const width = (1 - COLUMN_GAP * (columns - 1)) / columns;
-    const left = (cell % columns) * (width + COLUMN_GAP);
+    const x = across[cell % columns]!;
     const y = place(`${row} ${Math.floor(cell / columns)}`);
-    layouts.push(pictureAxes(number, plane, { x: [left, left + width], y }, 1));
-    annotations.push(heading(title, left + width / 2, y[1]));
-    if (number === 1) annotations.push(...orientationMarks(1, plane));
+    drawing.addAxes(pictureAxes(number, plane, { x, y }, 1));
+    drawing.annotations.push(heading(title, x, y[1]));
+    if (number === 1) drawing.annotations.push(...orientationMarks(1, plane));
   };
 
   panel(1, 0, 'pictures', 'reference');
@@ -59,103 +62,59 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
     const [cell, row] = isSingle ? ([2, 'pictures'] as const) : ([i + 1, 'differences'] as const);
     panel(count + i + 1, cell, row, `${name} - reference`);
   });
-  for (const page of pages.pages) data.push(...page.traces);
-
-  const pictures = data.length;
-  if (seams) {
-    const made = seamPanels(comparison.seamProfiles, 2 * count, place('seams'), comparison.intensity.units);
-    data.push(...made.data);
-    layouts.push(made.axes);
-    annotations.push(...made.annotations);
-  }
-  data.push(comparisonTable(comparison).toTrace({ x: [0, 1], y: place('table') }));
+  for (const page of pages.pages) drawing.data.push(...page.traces);
+  const pictures = drawing.data.length;
+  if (seams)
+    addSeams(drawing, comparison.seamProfiles, 2 * count, place('seams'), comparison.intensity.units);
+  const table = comparisonTable(comparison);
+  drawing.data.push(table.toTrace({ x: [0, 1], y: place('table') }));
 
   const bars = isSingle
-    ? halves(place('pictures 0')).map(barAt)
-    : [barAt(place('pictures 0')), barAt(place('differences 0'))];
+    ? spans(2, 0.08 * rows.pictures, ...place('pictures 0')).reverse()
+    : [place('pictures 0'), place('differences 0')];
+  const [grayBar, differenceBar] = bars.map(barAt);
   const title = `${comparison.candidates.map(({ name }) => name).join(', ')} against the reference`;
-  const layout = Object.assign(baseLayout(title, rows.total), ...layouts, {
+  const look = {
     margin: { l: 44, r: 72, t: rows.top, b: rows.bottom },
-    annotations,
     legend: {
-      orientation: 'h',
-      x: 1,
-      xanchor: 'right',
+      ...{ orientation: 'h', x: 1, xanchor: 'right', yanchor: 'bottom', font: { size: 11 } },
       y: place('seams')[1] + 22 / rows.inner,
-      yanchor: 'bottom',
-      font: { size: 11 },
     },
-    coloraxis: grayScale(pages.windows[0]!, pages.units, bars[0]),
-    coloraxis2: {
-      colorscale: diverging,
-      cmin: -pages.limit,
-      cmax: pages.limit,
-      colorbar: { ...barLook(pages.units ? `Δ ${pages.units}` : 'Δ'), ...bars[1] },
-    },
-    updatemenus: windowButtons(pages.windows, {
-      x: 0,
-      xanchor: 'left',
-      y: 1,
-      yanchor: 'bottom',
-      pad: { b: 24 },
-    }),
+    coloraxis: grayScale(pages.windows[0]!, pages.units, grayBar!),
+    coloraxis2: differenceScale(pages.limit, pages.units, differenceBar!),
+    updatemenus: windowButtons(pages.windows, { y: 1, yanchor: 'bottom', pad: { b: 24 } }),
     sliders: pages.pages.length > 1 ? [slider(pages, plane, pictures, place('slider')[1])] : [],
-  });
-  return new Figure(data, layout, `${title}\n${comparisonTable(comparison).toText()}`);
+  };
+  return drawing.figure(title, rows.total, look, `${title}\n${table.toText()}`);
 }
 
-interface Row {
-  readonly name: string;
-  /** Pixels above it, for headings and axis labels. */
-  readonly gap: number;
-  readonly height: number;
-}
-
-/** The rows of the figure from the top, in pixels. */
+/** The rows of the figure from the top, in pixels, and where each lies on the paper. */
 function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, columns: number) {
-  const width = (WIDTH - 116) / columns - 16;
-  const height = Math.min(380, Math.max(110, (width * plane.rows * plane.aspect) / plane.columns));
+  const width = (PLANNED_WIDTH - 116) / columns - 16;
+  const pictures = Math.min(380, Math.max(110, (width * plane.rows * plane.aspect) / plane.columns));
   const isSingle = comparison.candidates.length === 1;
   const bands = Math.ceil((comparison.candidates.length + 1) / columns);
-  const list: Row[] = [
-    ...Array.from({ length: bands }, (_, band): Row[] => [
-      { name: `pictures ${band}`, gap: band === 0 ? 0 : 28, height },
-      ...(isSingle ? [] : [{ name: `differences ${band}`, gap: 28, height }]),
-    ]).flat(),
-    { name: 'slider', gap: 0, height: 84 },
-    { name: 'seams', gap: seams ? 40 : 0, height: seams ? 190 : 0 },
-    { name: 'table', gap: seams ? 52 : 16, height: 62 + 24 * comparison.metrics.length },
-  ];
-  const [top, bottom] = [100, 8];
-  const inner = list.reduce((sum, row) => sum + row.gap + row.height, 0);
-  return { list, inner, top, bottom, total: Math.round(inner + top + bottom) };
-}
-
-/** Where each row lies on the paper. */
-function rowPlacer({
-  list,
-  inner,
-}: ReturnType<typeof pixelRows>): (name: string) => readonly [number, number] {
-  const placed = new Map<string, readonly [number, number]>();
-  let from = 0;
-  for (const { name, gap, height } of list) {
-    from += gap;
-    placed.set(name, [1 - (from + height) / inner, 1 - from / inner]);
-    from += height;
+  /** `gap` is what a row leaves above it for headings and axis labels. */
+  const list: [name: string, gap: number, height: number][] = [];
+  for (let band = 0; band < bands; band++) {
+    list.push([`pictures ${band}`, band === 0 ? 0 : 28, pictures]);
+    if (!isSingle) list.push([`differences ${band}`, 28, pictures]);
   }
-  return (name) => placed.get(name)!;
+  list.push(['slider', 0, 84], ['seams', seams ? 40 : 0, seams ? 190 : 0]);
+  list.push(['table', seams ? 52 : 16, 62 + 24 * comparison.metrics.length]);
+  const [top, bottom] = [100, 8];
+  const inner = list.reduce((sum, [, gap, height]) => sum + gap + height, 0);
+  let from = 0;
+  const placed = new Map<string, Span>();
+  for (const [name, gap, height] of list) {
+    from += gap + height;
+    placed.set(name, [1 - from / inner, 1 - (from - height) / inner]);
+  }
+  const place = (name: string): Span => placed.get(name)!;
+  return { place, pictures: pictures / inner, inner, top, bottom, total: Math.round(inner + top + bottom) };
 }
 
-/** The upper and the lower half of a stretch of the paper, with room for a heading between them. */
-function halves([bottom, top]: readonly [number, number]): (readonly [number, number])[] {
-  const half = (top - bottom) * 0.46;
-  return [
-    [top - half, top],
-    [bottom, bottom + half],
-  ];
-}
-
-function barAt([bottom, top]: readonly [number, number]): Layout {
+function barAt([bottom, top]: Span): Layout {
   return { x: 1.005, y: (bottom + top) / 2, len: top - bottom, lenmode: 'fraction' };
 }
 
@@ -163,13 +122,12 @@ function check({ reference, candidates }: ShownComparison): void {
   if (candidates.length === 0)
     throw new InvalidArgument('candidates', 'at least one volume to compare', '[]');
   const size = (volume: ShownVolume): string => volume.shape.join(' x ');
-  for (const { name, volume } of candidates) {
-    if (size(volume) !== size(reference)) {
-      throw new InvalidArgument(
-        `candidates.${name}`,
-        `the reference's shape ${size(reference)}`,
-        size(volume),
-      );
-    }
-  }
+  const shape = size(reference);
+  const other = candidates.find(({ volume }) => size(volume) !== shape);
+  if (other)
+    throw new InvalidArgument(
+      `candidates.${other.name}`,
+      `the reference's shape ${shape}`,
+      size(other.volume),
+    );
 }

@@ -1,11 +1,11 @@
 import { InvalidArgument } from '../../errors';
-import type { Intensity } from '../../volume/intensity';
+import { clip, type Intensity } from '../../volume/intensity';
 import { encodePicture } from '../base/encode';
 import type { Layout, Trace } from '../base/figure';
-import { type DisplayWindow, picture, windowsFor } from '../base/panels';
-import { axisName, type Plane, sliceOf } from '../base/planes';
+import { differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
+import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownComparison } from '../base/shown';
-import { hairline, ink, wash } from '../base/theme';
+import { ink, sliderLook } from '../base/theme';
 
 /** Most bytes of JSON that the pictures of one figure take; a slider gets as many slices as fit. */
 const PICTURE_BYTES = 2_500_000;
@@ -18,35 +18,22 @@ export interface PageOptions {
   readonly difference?: number;
 }
 
-/** What one stop of the slider shows. */
-export interface Page {
-  readonly index: number;
-  readonly traces: readonly Trace[];
-}
-export interface Pages {
-  readonly pages: readonly Page[];
-  readonly first: number;
-  readonly windows: readonly DisplayWindow[];
-  readonly units: string;
-  readonly limit: number;
-}
+export type Pages = ReturnType<typeof pagesOf>;
 
-/** The traces of every slice the slider offers; all but the middle one start hidden. */
-export function pagesOf(comparison: ShownComparison, plane: Plane, options: PageOptions): Pages {
+/** The traces of every slice the slider offers, each slice a page; all but the middle one start hidden. */
+export function pagesOf(comparison: ShownComparison, plane: Plane, options: PageOptions) {
   const { reference, candidates, intensity } = comparison;
   const indices = options.slices ?? slicesThatFit(comparison, plane);
   if (indices.length === 0) throw new InvalidArgument('slices', 'at least one slice', '[]');
   const first = Math.floor(indices.length / 2);
-  const middle = sliceOf(reference, plane, indices[first]!);
-  const found = windowsFor(middle);
-  const units = intensity.units === 'HU' ? 'HU' : found.units;
+  const found = windowsFor([sliceOf(reference, plane, indices[first]!)]);
+  const units = unitsOf(intensity) || found.units;
   const windows = [
     { label: intensity.name.split(' (')[0]!, low: intensity.low, high: intensity.high },
     ...found.windows.filter(({ low, high }) => low !== intensity.low || high !== intensity.high),
   ];
-  const columns = candidates.length + 1;
   const differences: Float32Array[] = [];
-  const pages = indices.map((index, page): Page => {
+  const pages = indices.map((index, page) => {
     const show = { units, visible: page === first };
     const base = sliceOf(reference, plane, index);
     const traces = [picture(base, plane, index, { ...show, panel: 1, name: 'reference' })];
@@ -54,46 +41,28 @@ export function pagesOf(comparison: ShownComparison, plane: Plane, options: Page
       const values = sliceOf(volume, plane, index);
       const difference = differenceOf(values, base, intensity);
       differences.push(difference);
-      traces.push(picture(values, plane, index, { ...show, panel: i + 2, name }));
-      const panel = columns + i + 1;
+      const panel = candidates.length + i + 2;
+      const look = { ...show, panel, name: `${name} - reference`, coloraxis: 'coloraxis2' };
       traces.push(
-        picture(difference, plane, index, {
-          ...show,
-          panel,
-          name: `${name} - reference`,
-          coloraxis: 'coloraxis2',
-        }),
+        picture(values, plane, index, { ...show, panel: i + 2, name }),
+        picture(difference, plane, index, look),
       );
     });
-    return { index, traces };
+    return { index, traces: traces as readonly Trace[] };
   });
-  return { pages, first, windows, units, limit: options.difference ?? symmetricLimit(differences) };
+  return { pages, first, windows, units, limit: options.difference ?? differenceLimit(differences) };
 }
 
 /** A slider that shows one page and hides the others; `pictures` counts the traces of all pages. */
-export function slider(pages: Pages, plane: Plane, pictures: number, y: number): Layout {
-  const perPage = pictures / pages.pages.length;
+export function slider({ pages, first }: Pages, plane: Plane, pictures: number, y: number): Layout {
+  const perPage = pictures / pages.length;
   const indices = Array.from({ length: pictures }, (_, i) => i);
+  const prefix = `${plane.name} slice, ${axisNames[plane.through]} = `;
   return {
-    active: pages.first,
-    x: 0,
-    len: 1,
-    y,
-    yanchor: 'top',
-    pad: { t: 4, b: 0, l: 0, r: 0 },
-    currentvalue: {
-      prefix: `${plane.name} slice, ${axisName(plane.through)} = `,
-      font: { size: 12 },
-      xanchor: 'left',
-    },
+    ...{ ...sliderLook, active: first, x: 0, len: 1, y, pad: { t: 4, b: 0, l: 0, r: 0 }, ticklen: 3 },
+    currentvalue: { prefix, font: { size: 12 }, xanchor: 'left' },
     font: { size: 10, color: ink },
-    bgcolor: wash,
-    activebgcolor: ink,
-    bordercolor: hairline,
-    tickcolor: hairline,
-    ticklen: 3,
-    minorticklen: 0,
-    steps: pages.pages.map(({ index }, page) => ({
+    steps: pages.map(({ index }, page) => ({
       label: String(index),
       method: 'restyle',
       args: [{ visible: indices.map((trace) => Math.floor(trace / perPage) === page) }, indices],
@@ -102,13 +71,9 @@ export function slider(pages: Pages, plane: Plane, pictures: number, y: number):
 }
 
 /** candidate - reference, both clipped to the intensity window as the metrics see them. */
-function differenceOf(
-  candidate: Float32Array,
-  reference: Float32Array,
-  { low, high }: Intensity,
-): Float32Array {
-  const clip = (value: number): number => Math.min(high, Math.max(low, value));
-  return candidate.map((value, at) => clip(value) - clip(reference[at]!));
+function differenceOf(candidate: Float32Array, reference: Float32Array, window: Intensity): Float32Array {
+  const base = clip(reference, window);
+  return clip(candidate, window).map((value, at) => value - base[at]!);
 }
 
 /** Slices spread over the volume, an odd number so that the middle one is among them. */
@@ -123,15 +88,4 @@ function slicesThatFit({ reference, candidates, intensity }: ShownComparison, pl
   }, bytesOf(base));
   const count = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(PICTURE_BYTES / pageBytes)));
   return spread(plane.count, count % 2 === 0 ? count - 1 : count);
-}
-
-function spread(count: number, n: number): number[] {
-  return Array.from({ length: n }, (_, i) => Math.floor(((i + 0.5) * count) / n));
-}
-
-/** The 99.5th percentile of the absolute differences, so that a few outliers don't hide the rest. */
-function symmetricLimit(differences: readonly Float32Array[]): number {
-  const sizes = Float32Array.from(differences.flatMap((part) => Array.from(part, Math.abs))).sort();
-  const limit = sizes[Math.floor(0.995 * (sizes.length - 1))] ?? 0;
-  return limit > 0 && Number.isFinite(limit) ? Number(limit.toPrecision(2)) : 1;
 }

@@ -1,13 +1,11 @@
 import type { NamedSeamProfile } from '../../evaluate/compare';
 import { short } from '../base/encode';
-import { Figure, type Layout, type Trace } from '../base/figure';
+import { Drawing, type Figure, type Layout, lineTrace, type Span, spans } from '../base/figure';
 import { metricLabel, metricText, type ShownMetricName, shownMetrics } from '../base/metric-text';
-import { axisId, axisKey } from '../base/panels';
+import { axisNames } from '../base/planes';
 import type { ShownComparison, ShownMetrics } from '../base/shown';
 import { Table } from '../base/table';
-import { baseLayout, color, graphAxis, heading, ink, layeredWidth } from '../base/theme';
-
-const GAP = 0.07;
+import { color, heading, ink, layeredWidth, legendBelow } from '../base/theme';
 
 /** The metrics of a comparison, a row for every candidate; columns no candidate has are left out. */
 export function comparisonTable({
@@ -30,14 +28,10 @@ function measured(row: ShownMetrics, key: ShownMetricName): number | undefined {
 export function seamFigure(
   comparison: Pick<ShownComparison, 'seamProfiles'> & Partial<Pick<ShownComparison, 'intensity'>>,
 ): Figure {
-  const made = seamPanels(comparison.seamProfiles, 1, [0, 1], comparison.intensity?.units);
-  const title = 'step between neighbouring voxels, by distance from a patch border';
-  const layout = Object.assign(baseLayout(title, 280), made.axes, {
-    annotations: made.annotations,
-    margin: { l: 48, r: 16, t: 66, b: 66 },
-    legend: { orientation: 'h', x: 0, y: -0.24, yanchor: 'top' },
-  });
-  return new Figure(made.data, layout, title);
+  const drawing = new Drawing();
+  addSeams(drawing, comparison.seamProfiles, 1, undefined, comparison.intensity?.units);
+  const look = { margin: { l: 48, r: 16, t: 66, b: 66 }, legend: legendBelow };
+  return drawing.figure('step between neighbouring voxels, by distance from a patch border', 280, look);
 }
 
 /**
@@ -47,59 +41,45 @@ export function seamFigure(
  * @param firstPanel number of the first pair of axes these panels take
  * @param units of the steps, if they are Hounsfield's
  */
-export function seamPanels(
+export function addSeams(
+  drawing: Drawing,
   profiles: readonly NamedSeamProfile[],
   firstPanel: number,
-  y: readonly [number, number],
+  y: Span = [0, 1],
   units?: string,
-): { data: Trace[]; axes: Layout; annotations: Layout[] } {
-  const axesShown = (['x', 'y', 'z'] as const).filter((axis) =>
-    profiles.some((profile) => profile.axis === axis),
-  );
-  const names = [...new Set(profiles.map(({ name }) => name))];
-  const width = (1 - GAP * (axesShown.length - 1)) / axesShown.length;
-  const axes: Record<string, unknown> = {};
-  const data: Trace[] = [];
-  const annotations: Layout[] = [];
-  axesShown.forEach((axis, i) => {
-    const panel = firstPanel + i;
-    const x = [i * (width + GAP), i * (width + GAP) + width];
-    axes[axisKey('x', panel)] = graphAxis('voxels from the border', {
-      domain: x,
-      anchor: axisId('y', panel),
-      zerolinecolor: ink,
+): void {
+  const axesShown = axisNames.filter((axis) => profiles.some((profile) => profile.axis === axis));
+  const candidates = [...new Set(profiles.map(({ name }) => name))].filter((name) => !isReference(name));
+  spans(axesShown.length, 0.07).forEach((x, i) => {
+    const xAxis = { title: 'voxels from the border', zerolinecolor: ink };
+    const title = i > 0 ? '' : units === 'HU' ? 'mean step, HU' : 'mean step';
+    const axes = drawing.addGraph(firstPanel + i, '', { x, y }, xAxis, {
+      ...{ title, rangemode: 'tozero', nticks: 5 },
     });
-    axes[axisKey('y', panel)] = graphAxis(i > 0 ? '' : units === 'HU' ? 'mean step, HU' : 'mean step', {
-      domain: y,
-      anchor: axisId('x', panel),
-      rangemode: 'tozero',
-      nticks: 5,
+    drawing.annotations.push({
+      ...heading(`seam across ${axesShown[i]}`, [x[0], x[0]], y[1]),
+      xanchor: 'left',
     });
-    annotations.push({ ...heading(`seam across ${axis}`, x[0]!, y[1]), xanchor: 'left' });
-    for (const profile of profiles.filter((one) => one.axis === axis)) {
-      data.push({
-        type: 'scatter',
-        mode: 'lines+markers',
-        name: profile.name,
-        legendgroup: profile.name,
-        showlegend: i === 0,
-        x: profile.offsets,
-        y: profile.jump.map(short),
-        xaxis: axisId('x', panel),
-        yaxis: axisId('y', panel),
-        line: lineOf(profile.name, names),
-        marker: { size: 4 },
-        hovertemplate: `%{x} voxels from the border<br><b>%{y}</b><extra>${profile.name}</extra>`,
-      });
+    for (const { name, axis, offsets, jump } of profiles) {
+      if (axis !== axesShown[i]) continue;
+      drawing.data.push(
+        lineTrace(name, offsets, jump.map(short), {
+          ...{ ...axes, legendgroup: name, showlegend: i === 0, line: lineOf(name, candidates) },
+          marker: { size: 4 },
+          hovertemplate: `%{x} voxels from the border<br><b>%{y}</b><extra>${name}</extra>`,
+        }),
+      );
     }
   });
-  return { data, axes, annotations };
 }
 
 /** The reference is the dashed grey line that the others are judged by. */
-function lineOf(name: string, names: readonly string[]): Layout {
-  if (/^(reference|original)$/i.test(name)) return { color: ink, width: 1.5, dash: 'dash' };
-  const candidates = names.filter((one) => !/^(reference|original)$/i.test(one));
+function lineOf(name: string, candidates: readonly string[]): Layout {
+  if (isReference(name)) return { color: ink, width: 1.5, dash: 'dash' };
   const at = candidates.indexOf(name);
   return { color: color(at), width: layeredWidth(at, candidates.length) };
+}
+
+function isReference(name: string): boolean {
+  return /^(reference|original)$/i.test(name);
 }

@@ -1,15 +1,20 @@
 import type { PatchRow } from '../../fidelity/patch-errors';
 import { extractPatch } from '../../patch/extract';
 import type { Grid } from '../../patch/grid';
-import type { Intensity } from '../../volume/intensity';
-import { Figure, type Layout, type Trace } from '../base/figure';
-import { barLook, grayScale, picture, pictureAxes } from '../base/panels';
+import { clip, type Intensity } from '../../volume/intensity';
+import { Drawing, type Figure, spans } from '../base/figure';
+import {
+  differenceLimit,
+  differenceScale,
+  grayScale,
+  PLANNED_WIDTH,
+  picture,
+  pictureAxes,
+  unitsOf,
+} from '../base/panels';
 import { planesOf, sliceOf } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
-import { baseLayout, diverging, heading } from '../base/theme';
-
-const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
-const GAP = 0.015;
+import { heading } from '../base/theme';
 
 export interface WorstPatchesOptions {
   readonly intensity: Intensity;
@@ -29,65 +34,42 @@ export function worstPatchesFigure(
   { intensity, count = 5 }: WorstPatchesOptions,
 ): Figure {
   const chosen = rows.slice(0, count);
-  const clip = (value: number) => Math.min(intensity.high, Math.max(intensity.low, value));
-  const slices = chosen.map(({ index }) => {
-    const patch = (of: ShownVolume): ShownVolume => ({
-      ...of,
-      shape: grid.patch,
-      data: extractPatch(of.data, grid, index).map(clip),
-    });
-    const [a, b] = [patch(reference), patch(candidate)];
-    const plane = planesOf(a).axial;
-    const middle = Math.floor(plane.count / 2);
-    const [original, made] = [sliceOf(a, plane, middle), sliceOf(b, plane, middle)];
-    return { plane, middle, original, made, difference: made.map((value, i) => value - original[i]!) };
+  const patch = (of: ShownVolume, index: number): ShownVolume => ({
+    ...of,
+    shape: grid.patch,
+    data: clip(extractPatch(of.data, grid, index), intensity),
   });
-  const limit = symmetricLimit(slices.flatMap(({ difference }) => Array.from(difference)));
-  const width = (1 - GAP * (chosen.length - 1)) / chosen.length;
-  const height = (1 - 2 * 0.03) / 3;
-  const data: Trace[] = [];
-  const axes: Layout[] = [];
-  const annotations: Layout[] = [];
-  slices.forEach(({ plane, middle, original, made, difference }, column) => {
-    const x = [column * (width + GAP), column * (width + GAP) + width] as const;
-    [original, made, difference].forEach((values, row) => {
+  const plane = planesOf({ ...reference, shape: grid.patch }).axial;
+  const middle = Math.floor(plane.count / 2);
+  const units = unitsOf(intensity);
+  const drawing = new Drawing();
+  const columns = spans(chosen.length, 0.015);
+  const bands = spans(3, 0.03).reverse();
+  const differences = chosen.map(({ index, start, psnr }, column) => {
+    const [original, made] = [reference, candidate].map((of) => sliceOf(patch(of, index), plane, middle));
+    const difference = made!.map((value, i) => value - original![i]!);
+    const x = columns[column]!;
+    [original!, made!, difference].forEach((values, row) => {
       const panel = 3 * column + row + 1;
-      const top = 1 - row * (height + 0.03);
       const name = ['original', 'reconstruction', 'difference'][row]!;
-      const units = intensity.units === 'HU' ? 'HU' : '';
       const coloraxis = row === 2 ? 'coloraxis2' : 'coloraxis';
-      data.push(picture(values, plane, middle, { panel, name, units, coloraxis }));
-      axes.push(pictureAxes(panel, plane, { x, y: [top - height, top] }));
+      drawing.data.push(picture(values, plane, middle, { panel, name, units, coloraxis }));
+      drawing.addAxes(pictureAxes(panel, plane, { x, y: bands[row]! }));
     });
-    const { index, start, psnr } = chosen[column]!;
-    annotations.push(
-      heading(`patch ${index}, ${psnr.toFixed(1)} dB<br>from [${start.join(', ')}]`, (x[0] + x[1]) / 2, 1),
-    );
+    const text = `patch ${index}, ${psnr.toFixed(1)} dB<br>from [${start.join(', ')}]`;
+    drawing.annotations.push(heading(text, x, 1));
+    return difference;
   });
-  const plane = slices[0]!.plane;
-  const pixels = (3 * width * (WIDTH - 100) * plane.rows * plane.aspect) / plane.columns;
+  const width = columns[0]![1];
+  const pixels = (3 * width * (PLANNED_WIDTH - 100) * plane.rows * plane.aspect) / plane.columns;
   const title = `the ${chosen.length} worst patches: original, reconstruction, difference`;
-  const layout = Object.assign(baseLayout(title, Math.round(Math.min(760, pixels)) + 110), ...axes, {
-    annotations,
-    margin: { l: 10, r: 76, t: 84, b: 16 },
-    coloraxis: grayScale(
-      { label: intensity.name, low: intensity.low, high: intensity.high },
-      intensity.units === 'HU' ? 'HU' : '',
-      { x: 1.005, y: 1, yanchor: 'top', len: 0.62 },
-    ),
-    coloraxis2: {
-      colorscale: diverging,
-      cmin: -limit,
-      cmax: limit,
-      colorbar: { ...barLook('Δ'), x: 1.005, y: 0, yanchor: 'bottom', len: 0.33 },
-    },
-  });
   const words = chosen.map(({ index, psnr }) => `patch ${index} ${psnr.toFixed(2)} dB`);
-  return new Figure(data, layout, `${title}: ${words.join(', ')}`);
-}
-
-function symmetricLimit(differences: readonly number[]): number {
-  const sizes = Float32Array.from(differences, Math.abs).sort();
-  const limit = sizes[Math.floor(0.995 * (sizes.length - 1))] ?? 0;
-  return limit > 0 && Number.isFinite(limit) ? Number(limit.toPrecision(2)) : 1;
+  const bar = { x: 1.005, y: 0, yanchor: 'bottom', len: 0.33 };
+  const look = {
+    margin: { l: 10, r: 76, t: 84, b: 16 },
+    coloraxis: grayScale(intensity, units, { ...bar, y: 1, yanchor: 'top', len: 0.62 }),
+    coloraxis2: differenceScale(differenceLimit(differences), '', bar),
+  };
+  const height = Math.round(Math.min(760, pixels)) + 110;
+  return drawing.figure(title, height, look, `${title}: ${words.join(', ')}`);
 }

@@ -1,10 +1,9 @@
 import type { RunComparison } from '../../evaluate/compare-runs';
 import type { TrainingFigures } from '../../evaluate/training-figures';
-import { Figure, type Layout, type Trace } from '../base/figure';
+import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
 import { meanText, metricLabel, metricText, type ShownMetricName, shownMetrics } from '../base/metric-text';
-import { axisId, axisKey } from '../base/panels';
 import { type Cell, Table } from '../base/table';
-import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
+import { color, ink } from '../base/theme';
 import { notesTable } from '../comparison/evaluation';
 
 /**
@@ -14,13 +13,11 @@ import { notesTable } from '../comparison/evaluation';
 export function runComparisonTables(comparison: RunComparison): Table[] {
   const { means, runs, differences, units } = comparison;
   const metrics = shownMetrics.filter(({ key }) => means.some((row) => row.metrics[key] !== undefined));
-  const patients = Math.max(
-    0,
-    ...means.flatMap((row) => Object.values(row.metrics).map(({ count }) => count)),
-  );
-  const hasIntervals = means.some((row) => Object.values(row.metrics).some(({ low }) => !Number.isNaN(low)));
+  const found = means.flatMap((row) => Object.values(row.metrics));
+  const patients = Math.max(0, ...found.map(({ count }) => count));
+  const interval = found.some(({ low }) => !Number.isNaN(low)) ? ' [95 % interval]' : '';
   const volumes = new Table({
-    caption: `mean over ${patients} patient${patients === 1 ? '' : 's'}${hasIntervals ? ' [95 % interval]' : ''}, at full resolution`,
+    caption: `mean over ${patients} patient${patients === 1 ? '' : 's'}${interval}, at full resolution`,
     columns: ['metric', ...means.map(({ name }) => name)],
     rows: metrics.map((metric) => [
       metricLabel(metric.key, units),
@@ -39,21 +36,15 @@ export function runComparisonTables(comparison: RunComparison): Table[] {
   const first = runs[0]?.name ?? '';
   const paired = new Table({
     caption: `${first} minus the other, patient by patient`,
-    columns: [
-      'against',
-      'metric',
-      hasIntervals ? 'difference [95 % interval]' : 'difference',
-      'p',
-      'better for',
-    ],
+    columns: ['against', 'metric', `difference${interval}`, 'p', 'better for'],
     rows: differences.flatMap((row) => {
       const metric = shownMetrics.find(({ key }) => key === row.metric);
       if (!metric) return [];
       const [mean, low, high] = [row.mean, row.low, row.high].map((value) => signed(metric.key, value));
-      const interval = Number.isNaN(row.low) ? '' : ` [${low}, ${high}]`;
+      const range = Number.isNaN(row.low) ? '' : ` [${low}, ${high}]`;
       const better = 'better' in metric && { higher: row.wins, lower: row.count - row.wins }[metric.better];
       const count = better === false ? undefined : `${better} of ${row.count}`;
-      return [[row.other, metricLabel(metric.key, units), `${mean}${interval}`, pText(row.p), count]];
+      return [[row.other, metricLabel(metric.key, units), `${mean}${range}`, pText(row.p), count]];
     }),
   });
   return [volumes, training, paired, ...notesTable(comparison.notes)];
@@ -85,63 +76,38 @@ function pText(p: number): string {
 export function runComparisonFigure(comparison: RunComparison): Figure {
   const { rows, means } = comparison;
   const names = means.map(({ name }) => name);
-  const panels = shownMetrics.filter(({ key }) => ['psnr', 'ssim', 'mae'].includes(key));
-  const [gap, width] = [0.08, (1 - 2 * 0.08) / 3];
-  const data: Trace[] = [];
-  const axes: Layout[] = [];
-  const annotations: Layout[] = [];
-  panels.forEach(({ key, digits }, i) => {
-    const at = { xaxis: axisId('x', i + 1), yaxis: axisId('y', i + 1), showlegend: false };
-    const volumes = [...new Set(rows.map(({ volume }) => volume))];
+  const volumes = [...new Set(rows.map(({ volume }) => volume))];
+  const drawing = new Drawing();
+  spans(panels.length, 0.08).forEach((x, i) => {
+    const { key, digits } = panels[i]!;
+    const label = metricLabel(key, comparison.units);
+    const axes = drawing.addGraph(i + 1, label, { x }, { type: 'category' }, { nticks: 6 });
+    const look = { ...axes, showlegend: false };
+    const hover = (what: string, extra: string) =>
+      `${what}<br><b>%{y:.${digits}f}</b><extra>${extra}</extra>`;
     for (const volume of volumes) {
       const own = names.map((name) => rows.find((row) => row.name === name && row.volume === volume)?.[key]);
-      data.push({
-        ...at,
-        type: 'scatter',
-        mode: 'lines+markers',
-        name: volume,
-        x: names,
-        y: own,
-        line: { color: ink, width: 1 },
-        marker: { size: 4, color: ink },
-        opacity: 0.6,
-        hovertemplate: `%{x}<br><b>%{y:.${digits}f}</b><extra>${volume}</extra>`,
-      });
+      const thin = { line: { color: ink, width: 1 }, marker: { size: 4, color: ink }, opacity: 0.6 };
+      drawing.data.push(
+        lineTrace(volume, names, own, { ...look, ...thin, hovertemplate: hover('%{x}', volume) }),
+      );
     }
     names.forEach((name, run) => {
       const mean = means[run]!.metrics[key];
       if (!mean) return;
       if (!Number.isNaN(mean.low)) {
-        const interval = { x: [name, name], y: [mean.low, mean.high], line: { color: color(run), width: 4 } };
-        data.push({ ...at, type: 'scatter', mode: 'lines', name, hoverinfo: 'skip', ...interval });
+        const interval = { mode: 'lines', hoverinfo: 'skip', line: { color: color(run), width: 4 } };
+        drawing.data.push(lineTrace(name, [name, name], [mean.low, mean.high], { ...look, ...interval }));
       }
-      data.push({
-        ...at,
-        type: 'scatter',
-        mode: 'markers',
-        name,
-        x: [name],
-        y: [mean.mean],
-        marker: { size: 10, color: color(run), symbol: 'diamond' },
-        hovertemplate: `mean of %{x}<br><b>%{y:.${digits}f}</b><extra></extra>`,
-      });
+      const marker = { size: 10, color: color(run), symbol: 'diamond' };
+      const mark = { mode: 'markers', marker, hovertemplate: hover('mean of %{x}', '') };
+      drawing.data.push(lineTrace(name, [name], [mean.mean], { ...look, ...mark }));
     });
-    const x0 = i * (width + gap);
-    axes.push({
-      [axisKey('x', i + 1)]: graphAxis('', {
-        domain: [x0, x0 + width],
-        anchor: axisId('y', i + 1),
-        type: 'category',
-      }),
-      [axisKey('y', i + 1)]: graphAxis('', { anchor: axisId('x', i + 1), nticks: 6 }),
-    });
-    annotations.push(heading(metricLabel(key, comparison.units), x0 + width / 2, 1));
   });
   const title = 'each line a volume, each diamond the mean over patients with its 95 % interval';
-  const layout = Object.assign(baseLayout(title, 340), ...axes, {
-    annotations,
-    margin: { l: 48, r: 16, t: 70, b: 44 },
-  });
   const text = runComparisonTables(comparison).map((table) => table.toText());
-  return new Figure(data, layout, [title, ...text].join('\n\n'));
+  const margin = { l: 48, r: 16, t: 70, b: 44 };
+  return drawing.figure(title, 340, { margin }, [title, ...text].join('\n\n'));
 }
+
+const panels = shownMetrics.filter(({ key }) => ['psnr', 'ssim', 'mae'].includes(key));

@@ -1,12 +1,12 @@
 import type { LatestSlices } from '../../train/record/latest-slices';
 import { measureOf, type Panel } from '../../train/settings/measures';
-import { Figure, type Layout, type Trace } from '../base/figure';
-import { axisId, axisKey } from '../base/panels';
+import { finiteRange } from '../../volume/intensity';
+import { axesOf, Drawing, type Figure, type Layout, spans, type Trace } from '../base/figure';
 import type { ShownRecord, ShownStatus } from '../base/shown';
-import { baseLayout, color, graphAxis, heading } from '../base/theme';
-import { decimate, type Points } from './decimate';
+import { color } from '../base/theme';
+import { decimate } from './decimate';
 import { runPanels, type Series, seriesOf, sharingMeasures } from './series';
-import { slicesRow } from './slices';
+import { addSlices } from './slices';
 
 export interface RunFigureOptions {
   readonly title?: string;
@@ -47,54 +47,31 @@ export function seriesFigure(
   const height = curves + (slices ? HEIGHT.slices : 0);
   // The curves' part of the paper, above that of the pictures.
   const bottom = slices ? HEIGHT.slices / (height - 132) : 0;
-  const gapX = 0.065;
-  const gapY = (0.2 * 2 * (1 - bottom)) / rows;
-  const width = (1 - gapX * (columns - 1)) / columns;
-  const high = (1 - bottom - gapY * (rows - 1)) / rows;
-  const axes: Layout[] = [];
-  const annotations: Layout[] = [];
-  panels.forEach((panel, i) => {
-    const x0 = (i % columns) * (width + gapX);
-    const y0 = bottom + (rows - 1 - Math.floor(i / columns)) * (high + gapY);
-    const lines = series.filter((line) => line.panel === panel.key);
-    const number = i + 1;
-    const xTitle = i + columns < panels.length ? '' : 'step';
-    axes.push({
-      [axisKey('x', number)]: graphAxis(xTitle, {
-        domain: [x0, x0 + width],
-        anchor: axisId('y', number),
-        nticks: 5,
-        type: 'linear',
-        ...(number > 1 ? { matches: 'x' } : {}),
-        ...(series.length === 0 ? { range: [0, status?.steps || 1] } : {}),
-      }),
-      [axisKey('y', number)]: graphAxis('', {
-        domain: [y0, y0 + high],
-        anchor: axisId('x', number),
-        nticks: 5,
-        ...(lines.length === 0
-          ? { type: 'linear', range: [0, 1], showticklabels: false }
-          : scaleOf(panel, lines)),
-      }),
-    });
-    annotations.push(heading(panel.title, x0 + width / 2, y0 + high));
-  });
-  const pictures = slices && slicesRow(slices, panels.length + 1, [0, Math.max(0.05, bottom - 0.14)]);
-  const layout = Object.assign(baseLayout(title, height), ...axes, pictures?.axes, {
-    annotations: [...annotations, ...(pictures?.annotations ?? [])],
-    margin: { l: 44, r: 16, t: 66, b: 66 },
-    legend: {
-      orientation: 'h',
-      x: 0,
-      y: -0.13 * (HEIGHT.curves / height),
-      yanchor: 'top',
-      font: { size: 11 },
-    },
-  });
+  const across = spans(columns, 0.065);
+  const down = spans(rows, (0.2 * 2 * (1 - bottom)) / rows, bottom).reverse();
+  const drawing = new Drawing();
   const keys = panels.map(({ key }) => key);
-  const data = series.map((line) => runTrace(line, options.points ?? 2000, keys));
-  for (const [i, { key }] of panels.entries()) if (!drawn.has(key)) data.push(emptyPanel(i + 1));
-  return new Figure([...data, ...(pictures?.data ?? [])], layout, [title, ...lastValues(series)].join(' · '));
+  drawing.data.push(...series.map((line) => runTrace(line, options.points ?? 2000, keys)));
+  panels.forEach((panel, i) => {
+    const place = { x: across[i % columns]!, y: down[Math.floor(i / columns)]! };
+    const lines = series.filter((line) => line.panel === panel.key);
+    const x = {
+      ...{ title: i + columns < panels.length ? '' : 'step', nticks: 5, type: 'linear' },
+      ...(i > 0 && { matches: 'x' }),
+      ...(series.length === 0 && { range: [0, status?.steps || 1] }),
+    };
+    const scale =
+      lines.length === 0 ? { type: 'linear', range: [0, 1], showticklabels: false } : scaleOf(panel, lines);
+    drawing.addGraph(i + 1, panel.title, place, x, { nticks: 5, ...scale });
+    if (!drawn.has(panel.key)) drawing.data.push(emptyPanel(i + 1));
+  });
+  const y = -0.13 * (HEIGHT.curves / height);
+  const look = {
+    ...(slices && addSlices(drawing, slices, panels.length + 1, [0, Math.max(0.05, bottom - 0.14)])),
+    margin: { l: 44, r: 16, t: 66, b: 66 },
+    legend: { orientation: 'h', x: 0, y, yanchor: 'top', font: { size: 11 } },
+  };
+  return drawing.figure(title, height, look, [title, ...lastValues(series)].join(' · '));
 }
 
 /** The panels that are always there, those that have something to show, and of the adversarial ones all or none. */
@@ -130,15 +107,12 @@ function lastValues(series: readonly Series[]): string[] {
 function scaleOf({ axis }: Panel, lines: readonly Series[]): Layout {
   if (axis === 'percent') return { type: 'linear', range: [0, 105] };
   if (axis !== 'log') return { type: 'linear', rangemode: axis === 'signed' ? 'normal' : 'tozero' };
-  const values = lines.flatMap(({ y }) => y).filter((value) => value !== null && value > 0) as number[];
-  const [low, high] = values.reduce(
-    ([a, b], value) => [Math.min(a, value), Math.max(b, value)],
-    [Number.POSITIVE_INFINITY, 0],
-  );
-  if (!(high >= 8 * low)) return { type: 'linear', uirevision: 'linear' };
-  const marks = [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) =>
-    [1, 2, 5].map((digit) => digit * 10 ** power),
-  );
+  const [low, high] = finiteRange(lines.flatMap(({ y }) => y.filter((value) => value! > 0) as number[])) ?? [
+    1, 0,
+  ];
+  if (high < 8 * low) return { type: 'linear', uirevision: 'linear' };
+  const powers = Array.from({ length: 10 }, (_, i) => i - 5);
+  const marks = powers.flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   return {
     type: 'log',
     uirevision: 'log', // a zoom on the linear axis means nothing here
@@ -150,19 +124,13 @@ function scaleOf({ axis }: Panel, lines: readonly Series[]): Layout {
 
 /** Plotly draws no axes where there is no trace, so a panel without data gets an empty one. */
 function emptyPanel(panel: number): Trace {
-  return {
-    type: 'scatter',
-    uid: `empty-${panel}`,
-    x: [null], // Plotly draws a path of NaN for an empty list
-    y: [null],
-    xaxis: axisId('x', panel),
-    yaxis: axisId('y', panel),
-    showlegend: false,
-  };
+  const nothing = [null]; // Plotly draws a path of NaN for an empty list
+  const look = { type: 'scatter', uid: `empty-${panel}`, showlegend: false };
+  return { ...look, ...axesOf(panel), x: nothing, y: nothing };
 }
 
 /** What the title says while the run goes on: its name, state and step. */
-export function runTitle(status: ShownStatus | undefined, name = 'run'): string {
+function runTitle(status: ShownStatus | undefined, name = 'run'): string {
   if (!status) return name;
   const of = status.steps ? ` of ${status.steps}` : '';
   const parts = [name, status.state, ...(status.step === undefined ? [] : [`step ${status.step}${of}`])];
@@ -172,25 +140,23 @@ export function runTitle(status: ShownStatus | undefined, name = 'run'): string 
 }
 
 /** A line as a Plotly trace; `uid` is its key. @param panels the panels of the figure, in the order of their axes */
-export function runTrace(line: Series, points: number, panels: readonly string[]): Trace {
-  const panel = panels.indexOf(line.panel) + 1;
-  const { x, y }: Points = decimate(line, points);
+function runTrace(line: Series, points: number, panels: readonly string[]): Trace {
   const validation = line.split === 'validation';
   const name = line.run ? `${line.run.id}${validation ? ', validation' : ''}` : line.name;
   return {
-    type: 'scatter',
-    uid: line.key,
-    name,
-    legendgroup: name,
+    ...{
+      type: 'scatter',
+      uid: line.key,
+      name,
+      legendgroup: name,
+      mode: validation ? 'lines+markers' : 'lines',
+    },
     // The names of the splits are the same everywhere: the first panel says them.
     showlegend: line.name !== line.split || line.panel === runPanels[0]!.key,
-    mode: validation ? 'lines+markers' : 'lines',
-    x,
-    y,
-    xaxis: axisId('x', panel),
-    yaxis: axisId('y', panel),
+    ...decimate(line, points),
+    ...axesOf(panels.indexOf(line.panel) + 1),
     line: { width: validation ? 2 : 1.25, color: colorOf(line) },
-    ...(validation ? { marker: { size: 5 } } : {}),
+    ...(validation && { marker: { size: 5 } }),
     hovertemplate: `step %{x}<br><b>%{y}</b><extra>${name}</extra>`,
   };
 }

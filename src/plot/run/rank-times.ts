@@ -1,9 +1,8 @@
 import { measures } from '../../train/settings/measures';
 import { short } from '../base/encode';
-import { Figure, type Layout, type Trace } from '../base/figure';
-import { axisId, axisKey } from '../base/panels';
+import { Drawing, type Figure } from '../base/figure';
 import type { ShownRecord } from '../base/shown';
-import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
+import { color, ink } from '../base/theme';
 
 /**
  * Where the time of training steps goes. Left: the time of every rank, its middle half and its median; ranks wait
@@ -12,54 +11,50 @@ import { baseLayout, color, graphAxis, heading, ink } from '../base/theme';
 export function rankTimesFigure(records: readonly ShownRecord[]): Figure {
   const train = records.filter(({ split }) => split === 'train');
   const ranks = Math.max(0, ...train.map(({ secondsByRank }) => secondsByRank?.length ?? 0));
-  const byRank = Array.from({ length: ranks }, (_, rank) =>
-    train.flatMap(({ secondsByRank }) => secondsByRank?.[rank] ?? []).sort((a, b) => a - b),
-  );
-  const data: Trace[] = byRank.flatMap((times, rank) => rankTraces(`rank ${rank}`, times));
   const seconds = train.flatMap((record) => record.seconds ?? []);
   const parts = measures.seconds.parts.filter((part) => part !== 'step' && seconds[0]?.[part] !== undefined);
-  const mean = (part: (typeof parts)[number]) =>
-    seconds.reduce((sum, step) => sum + (step[part] ?? 0), 0) / seconds.length;
-  if (parts.length > 0)
-    data.push({
-      type: 'bar',
-      name: 'parts of a step',
+  const drawing = new Drawing();
+  const hasParts = parts.length > 0;
+  const [x, y] = [{ type: 'category' }, { title: 's', rangemode: 'tozero', nticks: 6 }];
+  const left = { x: hasParts ? ([0, 0.46] as const) : ([0, 1] as const) };
+  const axes = { ...drawing.addGraph(1, 'ranks: median and middle half', left, x, y), showlegend: false };
+  for (let rank = 0; rank < ranks; rank++) {
+    const times = train.flatMap(({ secondsByRank }) => secondsByRank?.[rank] ?? []).sort((a, b) => a - b);
+    const at = (part: number) => short(times[Math.round(part * (times.length - 1))] ?? null);
+    const name = `rank ${rank}`;
+    drawing.data.push(
+      {
+        ...{ ...axes, type: 'bar', name, x: [name], y: [at(0.5)], width: 0.6 },
+        marker: { color: color(1 + rank) },
+        hovertemplate: `${name}<br>median <b>%{y:.4f} s</b><extra></extra>`,
+      },
+      {
+        ...{ ...axes, type: 'scatter', mode: 'lines', name, x: [name, name], y: [at(0.25), at(0.75)] },
+        line: { color: ink, width: 4 },
+        hovertemplate: `${name}<br>middle half to <b>%{y:.4f} s</b><extra></extra>`,
+      },
+    );
+  }
+  if (hasParts) {
+    const mean = (part: (typeof parts)[number]) =>
+      seconds.reduce((sum, step) => sum + (step[part] ?? 0), 0) / seconds.length;
+    drawing.data.push({
+      ...drawing.addGraph(2, 'parts of a step, rank 0', { x: [0.56, 1] }, x, y),
+      ...{ type: 'bar', name: 'parts of a step', showlegend: false, marker: { color: color(0) } },
       x: parts,
       y: parts.map((part) => short(mean(part))),
-      xaxis: 'x2',
-      yaxis: 'y2',
-      marker: { color: color(0) },
-      showlegend: false,
       hovertemplate: '%{x}<br><b>%{y:.4f} s</b><extra></extra>',
     });
-  const two = parts.length > 0;
-  const axis = (panel: number, domain: readonly number[], title: string): Layout => ({
-    [axisKey('x', panel)]: graphAxis('', { domain, anchor: axisId('y', panel), type: 'category' }),
-    [axisKey('y', panel)]: graphAxis(title, { anchor: axisId('x', panel), rangemode: 'tozero', nticks: 6 }),
-  });
-  const lost = timeLost(train);
-  const title = `time of a step by rank · ${(100 * lost).toFixed(1)} % lost to waiting for the slowest`;
-  const layout = Object.assign(
-    baseLayout(title, 320),
-    axis(1, two ? [0, 0.46] : [0, 1], 's'),
-    ...(two ? [axis(2, [0.56, 1], 's')] : []),
-    {
-      annotations: [
-        heading('ranks: median and middle half', two ? 0.23 : 0.5, 1),
-        ...(two ? [heading('parts of a step, rank 0', 0.78, 1)] : []),
-      ],
-      margin: { l: 52, r: 16, t: 66, b: 44 },
-      showlegend: false,
-    },
-  );
-  return new Figure(data, layout, title);
+  }
+  const lost = (100 * timeLost(train)).toFixed(1);
+  const title = `time of a step by rank · ${lost} % lost to waiting for the slowest`;
+  return drawing.figure(title, 320, { margin: { l: 52, r: 16, t: 66, b: 44 }, showlegend: false });
 }
 
 /** The part of all ranks' time that they spend waiting: over steps, 1 - mean over ranks / slowest rank. */
 export function timeLost(records: readonly ShownRecord[]): number {
   let [worked, waited] = [0, 0];
-  for (const { secondsByRank } of records) {
-    if (!secondsByRank || secondsByRank.length === 0) continue;
+  for (const { secondsByRank = [] } of records) {
     const slowest = Math.max(...secondsByRank);
     for (const seconds of secondsByRank) {
       worked += seconds;
@@ -67,31 +62,4 @@ export function timeLost(records: readonly ShownRecord[]): number {
     }
   }
   return worked + waited === 0 ? 0 : waited / (worked + waited);
-}
-
-function rankTraces(name: string, sorted: readonly number[]): Trace[] {
-  const at = (part: number) => short(sorted[Math.round(part * (sorted.length - 1))] ?? null);
-  const place = { xaxis: 'x', yaxis: 'y', showlegend: false };
-  return [
-    {
-      ...place,
-      type: 'bar',
-      name,
-      x: [name],
-      y: [at(0.5)],
-      width: 0.6,
-      marker: { color: color(1 + Number(name.slice(5))) },
-      hovertemplate: `${name}<br>median <b>%{y:.4f} s</b><extra></extra>`,
-    },
-    {
-      ...place,
-      type: 'scatter',
-      mode: 'lines',
-      name,
-      x: [name, name],
-      y: [at(0.25), at(0.75)],
-      line: { color: ink, width: 4 },
-      hovertemplate: `${name}<br>middle half to <b>%{y:.4f} s</b><extra></extra>`,
-    },
-  ];
 }

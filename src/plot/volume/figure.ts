@@ -1,11 +1,18 @@
-import { Figure, type Layout } from '../base/figure';
-import { grayScale, orientationMarks, pictureAxes, windowButtons, windowsFor } from '../base/panels';
+import { finiteRange } from '../../volume/intensity';
+import { Drawing, type Figure, spans } from '../base/figure';
+import {
+  grayScale,
+  orientationMarks,
+  PLANNED_WIDTH,
+  pictureAxes,
+  windowButtons,
+  windowsFor,
+} from '../base/panels';
 import { planeNames, planesOf, sliceOf } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
-import { baseLayout, heading } from '../base/theme';
+import { heading } from '../base/theme';
 import { crosshair, sliceHeading, sliceStack, stackSliders } from './slices';
 
-const WIDTH = 900; // what the heights are made for; the figure itself follows its cell
 const GAP = 0.03;
 const LARGEST = 256; // voxels a side: a larger slice shows every second, and so on, and stays some 100 kB
 
@@ -27,75 +34,49 @@ export interface VolumeFigureOptions {
 export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions = {}): Figure {
   const planes = planesOf(volume);
   const at = options.at ?? volume.shape.map((n) => Math.floor(n / 2));
-  const steps = planeNames.map((name) =>
-    Math.ceil(Math.max(planes[name].rows, planes[name].columns) / LARGEST),
-  );
-  const samples = planeNames.map((name, i) =>
-    sliceOf(volume, planes[name], at[planes[name].through]!, steps[i]!),
-  );
-  const { windows, units } = windowsFor(concatenate(samples));
-
-  const axes: Layout[] = [];
-  const headings: Layout[] = [];
-  const marks: Layout[] = [];
-  const width = (1 - 2 * GAP) / 3;
-  const domains = planeNames.map((_, i) => [i * (width + GAP), i * (width + GAP) + width] as const);
-  const tallest = Math.max(
-    ...planeNames.map((name) => (planes[name].rows * planes[name].aspect) / planes[name].columns),
-  );
-  const stacks = planeNames.map((name, i) => {
+  const cuts = planeNames.map((name) => {
     const plane = planes[name];
-    const [x, panel, index] = [domains[i]!, i + 1, at[plane.through]!];
-    axes.push(pictureAxes(panel, plane, { x, y: [0, 1] }));
-    headings.push(heading(sliceHeading(plane, index), (x[0] + x[1]) / 2, 1));
-    marks.push(...orientationMarks(panel, plane));
-    return sliceStack(volume, plane, index, { panel, units, step: steps[i]! });
+    const step = Math.ceil(Math.max(plane.rows, plane.columns) / LARGEST);
+    return { plane, step, index: at[plane.through]! };
   });
+  const samples = cuts.map(({ plane, index, step }) => sliceOf(volume, plane, index, step));
+  const { windows, units } = windowsFor(samples);
+  const domains = spans(3, GAP);
+  const drawing = new Drawing();
+  drawing.annotations.push(
+    ...cuts.map(({ plane, index }, i) => heading(sliceHeading(plane, index), domains[i]!, 1)),
+    ...cuts.flatMap(({ plane }, i) => orientationMarks(i + 1, plane)),
+  );
+  const stacks = cuts.map(({ plane, index, step }, i) => {
+    drawing.addAxes(pictureAxes(i + 1, plane, { x: domains[i]!, y: [0, 1] }));
+    return sliceStack(volume, plane, index, { panel: i + 1, units, step });
+  });
+  drawing.data.push(...stacks.flatMap(({ traces }) => traces));
 
-  const height = Math.min(420, Math.max(150, width * (WIDTH - 130) * tallest));
+  const tallest = Math.max(...cuts.map(({ plane }) => (plane.rows * plane.aspect) / plane.columns));
+  const height = Math.min(420, Math.max(150, domains[0]![1] * (PLANNED_WIDTH - 130) * tallest));
   const header = describeVolume(volume, units);
-  const layout = Object.assign(baseLayout(options.title ?? header, Math.round(height) + 166), ...axes, {
+  const look = {
     margin: { l: 10, r: 70, t: 62, b: 104 },
-    annotations: [...headings, ...marks],
     shapes: crosshair(stacks),
     sliders: stackSliders(stacks, domains),
     coloraxis: grayScale(windows[0]!, units, { x: 1.005, len: 1 }),
-    updatemenus: windowButtons(windows, { x: 0, xanchor: 'left', y: 0, yanchor: 'top', pad: { t: 62 } }),
-  });
-  return new Figure(
-    stacks.flatMap(({ traces }) => traces),
-    layout,
-    header,
-  );
+    updatemenus: windowButtons(windows, { y: 0, yanchor: 'top', pad: { t: 62 } }),
+  };
+  return drawing.figure(options.title ?? header, Math.round(height) + 166, look, header);
 }
 
 /** Size, spacing, range of the values and where they came from, in one line. */
-export function describeVolume(volume: ShownVolume, units: string): string {
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
-  for (const value of volume.data) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
+function describeVolume(volume: ShownVolume, units: string): string {
+  const range = finiteRange(volume.data) ?? [0, 0];
   // Of a prepared volume the folder has the name; its array is always called `image`.
-  const name = volume.source
-    ?.replace(/[\\/]image$/, '')
-    .split(/[\\/]/)
-    .at(-1);
+  const path = volume.source?.replace(/[\\/]image$/, '') ?? '';
   return [
-    ...(name ? [name] : []),
+    path.split(/[\\/]/).at(-1),
     `${volume.shape.join(' × ')} voxels`,
     `${volume.spacing.map((mm) => Number(mm.toPrecision(4))).join(' × ')} mm`,
-    `${Number(min.toPrecision(5))} to ${Number(max.toPrecision(5))}${units ? ` ${units}` : ''}`,
-  ].join(' · ');
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+    `${range.map((end) => Number(end.toPrecision(5))).join(' to ')}${units && ` ${units}`}`,
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }

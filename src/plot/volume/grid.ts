@@ -1,12 +1,9 @@
 import type { Grid } from '../../patch/grid';
-import { Figure, type Layout, type Trace } from '../base/figure';
-import { axisId, axisKey, type Domain } from '../base/panels';
+import { Drawing, type Figure, type Layout, lineTrace, spans } from '../base/figure';
+import { type Axis, axisNames } from '../base/planes';
 import { Table } from '../base/table';
-import { baseLayout, color, graphAxis, hairline, heading, ink } from '../base/theme';
+import { color, hairline, heading, ink } from '../base/theme';
 
-const AXES = ['x', 'y', 'z'] as const;
-type Axis = 0 | 1 | 2;
-const VIEW_GAP = 0.075;
 const MOST_RECTANGLES = 400; // of one view; past that a field of blue: their starts say more
 /** The three views as [across, up]. */
 const VIEWS: readonly (readonly [Axis, Axis])[] = [
@@ -17,35 +14,53 @@ const VIEWS: readonly (readonly [Axis, Axis])[] = [
 
 /** A patch grid as its facts and three views of its patches; where patches overlap their colour deepens. */
 export function gridFigure(grid: Grid): Figure {
-  const facts = gridTable(grid);
-  const data: Trace[] = [facts.toTrace({ x: [0, 0.36], y: [0, 1] })];
-  const layouts: Layout[] = [];
+  const drawing = new Drawing();
+  drawing.data.push(gridTable(grid).toTrace({ x: [0, 0.36], y: [0, 1] }));
   const shapes: Layout[] = [];
-  const annotations: Layout[] = [];
-  const left = 0.42;
-  const width = (1 - left - 2 * VIEW_GAP) / 3;
-  VIEWS.forEach(([across, up], i) => {
-    const x = [left + i * (width + VIEW_GAP), left + i * (width + VIEW_GAP) + width] as const;
-    const view = viewOf(grid, across, up, i + 1, { x, y: [0.06, 0.92] });
-    data.push(view.corners);
-    layouts.push(view.axes);
-    shapes.push(...view.shapes);
-    annotations.push(
-      heading(
-        `${AXES[across]}${AXES[up]} · ${grid.counts[across]} × ${grid.counts[up]}`,
-        (x[0] + x[1]) / 2,
-        0.94,
-      ),
+  spans(3, 0.075, 0.42).forEach((x, i) => {
+    const [across, up] = VIEWS[i]!;
+    const [h, v] = [axisNames[across], axisNames[up]];
+    drawing.annotations.push(heading(`${h}${v} · ${grid.counts[across]} × ${grid.counts[up]}`, x, 0.94));
+    const ticks = { showgrid: false, zeroline: false, tickcolor: hairline, nticks: 4, constrain: 'domain' };
+    const axes = drawing.addGraph(
+      i + 1,
+      '',
+      { x, y: [0.06, 0.92] },
+      { ...ticks, title: h, range: rangeOf(grid, across) },
+      {
+        ...{ ...ticks, title: v, range: rangeOf(grid, up) },
+        ...{ scaleanchor: i === 0 ? 'x' : `x${i + 1}`, constraintoward: 'top' },
+      },
     );
+    const corners = grid.starts[up].flatMap((y0) => grid.starts[across].map((x0) => [x0, y0] as const));
+    const hovertemplate = `patch starts at ${h} %{x}, ${v} %{y}<extra></extra>`;
+    const marks = { ...axes, mode: 'markers', marker: { size: 4, color: color(1) }, hovertemplate };
+    const [xs, ys] = [corners.map(([x0]) => x0), corners.map(([, y0]) => y0)];
+    drawing.data.push(lineTrace('patch start', xs, ys, marks));
+    const box = { type: 'rect', xref: axes.xaxis, yref: axes.yaxis };
+    const patch = {
+      ...box,
+      fillcolor: color(0),
+      opacity: 0.28,
+      line: { color: color(0), width: 1 },
+      layer: 'below',
+    };
+    for (const [x0, y0] of corners.length > MOST_RECTANGLES ? [] : corners)
+      shapes.push({ ...patch, x0, y0, x1: x0 + grid.patch[across], y1: y0 + grid.patch[up] });
+    const whole = { x0: 0, y0: 0, x1: grid.volume[across], y1: grid.volume[up] };
+    shapes.push({ ...box, ...whole, line: { color: ink, width: 1.5 } });
   });
-  const summary = `${grid.patches} patches (${grid.counts.join(' × ')}) of ${grid.patch.join(' × ')} over ${grid.volume.join(' × ')} voxels`;
-  const layout = Object.assign(baseLayout(summary, 320), ...layouts, {
-    margin: { l: 10, r: 20, t: 48, b: 34 },
-    showlegend: false,
-    shapes,
-    annotations,
-  });
-  return new Figure(data, layout, summary);
+  const [counts, patch, volume] = [grid.counts, grid.patch, grid.volume].map((size) => size.join(' × '));
+  const summary = `${grid.patches} patches (${counts}) of ${patch} over ${volume} voxels`;
+  const look = { margin: { l: 10, r: 20, t: 48, b: 34 }, showlegend: false, shapes };
+  return drawing.figure(summary, 320, look);
+}
+
+/** From the first to the last voxel of the patches and the volume, with some room. */
+function rangeOf({ starts, volume, patch }: Grid, axis: Axis): [number, number] {
+  const low = Math.min(0, ...starts[axis]);
+  const high = Math.max(volume[axis], starts[axis].at(-1)! + patch[axis]);
+  return [low - 0.02 * (high - low), high + 0.02 * (high - low)];
 }
 
 /** What one wants to know of a grid before training on it. */
@@ -53,7 +68,7 @@ export function gridTable(grid: Grid): Table {
   const padding = grid.padding.before.map((before, axis) => before + grid.padding.after[axis]!);
   const row = (name: string, values: readonly (number | string)[]): string[] => [name, ...values.map(String)];
   return new Table({
-    columns: ['voxels', ...AXES],
+    columns: ['voxels', ...axisNames],
     rows: [
       row('volume', grid.volume),
       row('patch', grid.patch),
@@ -63,76 +78,6 @@ export function gridTable(grid: Grid): Table {
       ...(padding.some((voxels) => voxels > 0) ? [row('padding', padding)] : []),
     ],
   });
-}
-
-function viewOf(
-  grid: Grid,
-  across: Axis,
-  up: Axis,
-  panel: number,
-  domain: Domain,
-): { corners: Trace; axes: Layout; shapes: Layout[] } {
-  const [xref, yref] = [axisId('x', panel), axisId('y', panel)];
-  const rectangles = grid.starts[up].flatMap((y0) => grid.starts[across].map((x0) => [x0, y0] as const));
-  const shapes = (rectangles.length > MOST_RECTANGLES ? [] : rectangles).map(([x0, y0]) => ({
-    type: 'rect',
-    xref,
-    yref,
-    x0,
-    y0,
-    x1: x0 + grid.patch[across],
-    y1: y0 + grid.patch[up],
-    fillcolor: color(0),
-    opacity: 0.28,
-    line: { color: color(0), width: 1 },
-    layer: 'below',
-  }));
-  const outline = {
-    type: 'rect',
-    xref,
-    yref,
-    x0: 0,
-    y0: 0,
-    x1: grid.volume[across],
-    y1: grid.volume[up],
-    line: { color: ink, width: 1.5 },
-  };
-  const corners: Trace = {
-    type: 'scatter',
-    mode: 'markers',
-    name: 'patch start',
-    x: rectangles.map(([x]) => x),
-    y: rectangles.map(([, y]) => y),
-    xaxis: xref,
-    yaxis: yref,
-    marker: { size: 4, color: color(1) },
-    hovertemplate: `patch starts at ${AXES[across]} %{x}, ${AXES[up]} %{y}<extra></extra>`,
-  };
-  const ticks = { showgrid: false, zeroline: false, tickcolor: hairline, nticks: 4 };
-  const range = (axis: Axis): [number, number] => {
-    const low = Math.min(0, ...grid.starts[axis]);
-    const high = Math.max(grid.volume[axis], grid.starts[axis].at(-1)! + grid.patch[axis]);
-    return [low - 0.02 * (high - low), high + 0.02 * (high - low)];
-  };
-  const axes = {
-    [axisKey('x', panel)]: {
-      ...graphAxis(AXES[across], ticks),
-      domain: domain.x,
-      anchor: yref,
-      range: range(across),
-      constrain: 'domain',
-    },
-    [axisKey('y', panel)]: {
-      ...graphAxis(AXES[up], ticks),
-      domain: domain.y,
-      anchor: xref,
-      range: range(up),
-      scaleanchor: xref,
-      constrain: 'domain',
-      constraintoward: 'top',
-    },
-  };
-  return { corners, axes, shapes: [...shapes, outline] };
 }
 
 function rangeText(overlaps: readonly number[]): string {

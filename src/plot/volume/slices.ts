@@ -1,9 +1,9 @@
 import { encodePicture } from '../base/encode';
-import type { Layout, Trace } from '../base/figure';
-import { axisId, picture } from '../base/panels';
-import { axisName, type Plane, sliceOf } from '../base/planes';
+import { axesOf, type Layout, type Span, type Trace } from '../base/figure';
+import { picture } from '../base/panels';
+import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
-import { hairline, ink, wash } from '../base/theme';
+import { ink, sliderLook } from '../base/theme';
 
 /** Most bytes of JSON that the slices of one plane take; its slider gets as many as fit. */
 const PLANE_BYTES = 700_000; // with a comparison of 512 x 512 and Plotly a report stays below its 10 MB
@@ -31,21 +31,16 @@ export function sliceStack(
   const bytes = encodePicture(sliceOf(volume, plane, at, step), ...size).bdata.length;
   const most = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(PLANE_BYTES / bytes)));
   const indices = spreadAround(at, plane.count, most);
-  const traces = indices.map((index) =>
-    picture(sliceOf(volume, plane, index, step), plane, index, {
-      panel,
-      units,
-      step,
-      name: plane.name,
-      visible: index === at,
-    }),
-  );
+  const traces = indices.map((index) => {
+    const look = { panel, units, step, name: plane.name, visible: index === at };
+    return picture(sliceOf(volume, plane, index, step), plane, index, look);
+  });
   return { plane, panel, indices, first: indices.indexOf(at), traces };
 }
 
 /** Ascending, evenly spread over all slices, with `at` in the place of the nearest. */
 function spreadAround(at: number, count: number, n: number): number[] {
-  const even = Array.from({ length: n }, (_, i) => Math.floor(((i + 0.5) * count) / n));
+  const even = spread(count, n);
   const nearest = even.reduce((best, index) => (Math.abs(index - at) < Math.abs(best - at) ? index : best));
   return [...new Set(even.map((index) => (index === nearest ? at : index)))].sort((a, b) => a - b);
 }
@@ -55,15 +50,11 @@ export function crosshair(stacks: readonly SliceStack[]): Layout[] {
   return stacks.flatMap((stack) =>
     othersOf(stack, stacks).map((other) => {
       const at = stack.indices[stack.first]!;
-      const vertical = other.plane.horizontal === stack.plane.through;
-      const [x, y] = [axisId('x', other.panel), axisId('y', other.panel)];
-      return {
-        type: 'line',
-        xref: vertical ? x : `${x} domain`,
-        yref: vertical ? `${y} domain` : y,
-        ...(vertical ? { x0: at, x1: at, y0: 0, y1: 1 } : { x0: 0, x1: 1, y0: at, y1: at }),
-        line: { color: CROSSHAIR, width: 1 },
-      };
+      const { xaxis, yaxis } = axesOf(other.panel);
+      const line = { type: 'line', line: { color: CROSSHAIR, width: 1 } };
+      return isUpright(stack, other)
+        ? { ...line, xref: xaxis, yref: `${yaxis} domain`, x0: at, x1: at, y0: 0, y1: 1 }
+        : { ...line, xref: `${xaxis} domain`, yref: yaxis, x0: 0, x1: 1, y0: at, y1: at };
     }),
   );
 }
@@ -72,58 +63,45 @@ export function crosshair(stacks: readonly SliceStack[]): Layout[] {
  * A slider below each panel: it shows another slice, moves the lines it draws in the other panels and says which
  * slice it is in the panel's heading, which must be annotation `panel - 1`.
  */
-export function stackSliders(
-  stacks: readonly SliceStack[],
-  domains: readonly (readonly [number, number])[],
-): Layout[] {
+export function stackSliders(stacks: readonly SliceStack[], domains: readonly Span[]): Layout[] {
+  let before = 0;
   return stacks.map((stack, number) => {
-    const before = stacks.slice(0, number).reduce((sum, { traces }) => sum + traces.length, 0);
     const traces = stack.traces.map((_, i) => before + i);
-    const lines = othersOf(stack, stacks).map((other, i) => ({
-      shape: 2 * number + i,
-      letter: other.plane.horizontal === stack.plane.through ? 'x' : 'y',
-    }));
+    before += traces.length;
+    const lines = othersOf(stack, stacks).map(
+      (other, i) => `shapes[${2 * number + i}].${isUpright(stack, other) ? 'x' : 'y'}`,
+    );
     const [left, right] = domains[number]!;
     return {
-      active: stack.first,
-      x: left,
-      len: right - left,
-      y: 0,
-      yanchor: 'top',
-      pad: { t: 6, b: 0, l: 6, r: 6 },
-      currentvalue: { visible: false },
-      font: { size: 9, color: ink },
-      bgcolor: wash,
-      activebgcolor: ink,
-      bordercolor: hairline,
-      ticklen: 0,
-      minorticklen: 0,
-      steps: stack.indices.map((index, at) => ({
-        label: stack.indices.length > 9 && at % 5 !== 0 ? '' : String(index),
-        value: String(index),
-        method: 'update',
-        args: [
-          { visible: traces.map((_, i) => i === at) },
-          {
-            [`annotations[${number}].text`]: sliceHeading(stack.plane, index),
-            ...Object.fromEntries(
-              lines.flatMap(({ shape, letter }) => [
-                [`shapes[${shape}].${letter}0`, index],
-                [`shapes[${shape}].${letter}1`, index],
-              ]),
-            ),
-          },
-          traces,
-        ],
-      })),
+      ...{ ...sliderLook, active: stack.first, x: left, len: right - left, y: 0, ticklen: 0 },
+      ...{ pad: { t: 6, b: 0, l: 6, r: 6 }, currentvalue: { visible: false }, font: { size: 9, color: ink } },
+      steps: stack.indices.map((index, at) => {
+        const ends = lines.flatMap((line) => [0, 1].map((end) => [`${line}${end}`, index]));
+        const text = { [`annotations[${number}].text`]: sliceHeading(stack.plane, index) };
+        return {
+          label: stack.indices.length > 9 && at % 5 !== 0 ? '' : String(index),
+          value: String(index),
+          method: 'update',
+          args: [
+            { visible: traces.map((_, i) => i === at) },
+            { ...text, ...Object.fromEntries(ends) },
+            traces,
+          ],
+        };
+      }),
     };
   });
 }
 
 export function sliceHeading(plane: Plane, index: number): string {
-  return `${plane.name} · ${axisName(plane.through)} = ${index}`;
+  return `${plane.name} · ${axisNames[plane.through]} = ${index}`;
 }
 
 function othersOf(stack: SliceStack, stacks: readonly SliceStack[]): SliceStack[] {
   return stacks.filter((other) => other !== stack);
+}
+
+/** Whether the line that shows a stack's slice in the panel of another one is upright there. */
+function isUpright(stack: SliceStack, other: SliceStack): boolean {
+  return other.plane.horizontal === stack.plane.through;
 }
