@@ -80,7 +80,7 @@ describe('patchwise plan', () => {
 
 describe('options that are numbers', () => {
   it.each([
-    ['bench step --seed abc', 'a number'],
+    ['bench step --seed abc', 'a whole number from 0'],
     ['phantom out.nii --seed 1.5', 'a whole number from 0'],
     ['prepare in out --index -1', 'a whole number from 0'],
     ['prepare in out --spacing 1mm', 'a number'],

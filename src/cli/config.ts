@@ -1,28 +1,29 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { type PresetName, presets } from '../index';
-import { listSettings, type SettingEntry, settingsYaml, taken } from '../internal';
-import { answer } from './terminal';
+import { listSettings, settingsYaml, taken } from '../internal';
+import { addCommand } from './command';
 
 export function addConfig(program: Command): void {
-  program
-    .command('config')
-    .description('all settings of a run with their values in a preset, what they mean and what they take')
-    .addOption(new Option('--preset <name>', 'whose values').choices(Object.keys(presets)).default('toy'))
-    .option('--yaml', 'print a file that `train` takes')
-    .option('--json', 'print one JSON value')
-    .action(({ preset, yaml, json }: { preset: PresetName; yaml?: boolean; json?: boolean }) =>
-      answer(json, listSettings(preset), () =>
-        yaml ? settingsYaml(preset).trimEnd() : settingLines(listSettings(preset)),
-      ),
-    );
+  addCommand(program, 'config', {
+    does: 'all settings of a run with their values in a preset, what they mean and what they take',
+    takes: `
+      --preset <name>  whose values (default: toy)
+      --yaml           print a file that \`train\` takes`,
+    reads: { preset: Object.keys(presets) },
+    answers: ({ preset, yaml }: { preset: PresetName; yaml?: boolean }) => [
+      listSettings(preset),
+      yaml ? settingsYaml(preset).trimEnd() : settingLines(preset),
+    ],
+  });
 }
 
 /** Two lines for each setting: its value, and what it means. */
-export function settingLines(entries: readonly SettingEntry[]): string[] {
-  return entries.flatMap((entry) => {
+export function settingLines(preset?: PresetName): string[] {
+  return listSettings(preset).flatMap((entry) => {
     const value = entry.value ?? entry.default;
+    const shown = typeof value === 'string' ? value : JSON.stringify(value);
     return [
-      `${entry.name}${value === undefined ? '' : ` = ${typeof value === 'string' ? value : JSON.stringify(value)}`}`,
+      `${entry.name}${shown === undefined ? '' : ` = ${shown}`}`,
       `    ${entry.meaning} ${taken(entry)}`,
     ];
   });

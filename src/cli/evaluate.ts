@@ -1,150 +1,89 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
+  type EvaluateOptions,
   evaluateFiles,
-  type IntensitySpec,
+  type ReadOptions,
+  type ReconstructOptions,
   readVolume,
   reconstruct,
-  type Size,
   type WindowName,
   windowNames,
 } from '../index';
-import { evaluationTables, type MirrorAxis, mirrorAxes } from '../internal';
-import { checkpointOption, modelLine } from './checkpoint';
+import { evaluationTables, mirrorAxes } from '../internal';
+import { addCommand, modelOptions } from './command';
 import { fileOrDataset } from './paths';
 import {
-  answer,
   interruptible,
-  parseCount,
-  parseIntensity,
+  modelLine,
   parseNumber,
   parseSize,
   parseWhole,
+  tablesText,
   tellLeftOut,
 } from './terminal';
 
-export function addEvaluate(program: Command): void {
-  modelOptions(
-    program
-      .command('reconstruct')
-      .description('pass a volume through a trained model, patch by patch, and blend')
-      .argument('<run>', 'run id, run folder or checkpoint folder')
-      .argument('<volume>', 'NIfTI file')
-      .argument(
-        '<output>',
-        'where to write: .nii or .nii.gz, or the folder of a dataset to add it to',
-        fileOrDataset,
-      )
-      .option('--window <name>', `blending window: ${windowNames.join(', ')}`, 'gaussian'),
-  ).action(async (run: string, file: string, output: string, options: ReconstructCommandOptions) => {
-    const { canonical, index, channel, json, ...rest } = options;
-    const volume = await readVolume(file, { canonical, index, channel });
-    const settings = { ...rest, to: output, ...interruptible('reconstruct') };
-    const { path, window, grid, seconds, checkpoint } = await reconstruct(run, volume, settings);
-    answer(json, { output: path, window, patches: grid.patches, seconds, checkpoint }, () => [
-      `wrote ${path}`,
-      modelLine(checkpoint),
-    ]);
-  });
-
-  modelOptions(
-    program
-      .command('evaluate')
-      .description('reconstruct volumes with one or more windows and measure the results')
-      .argument('<run>', 'run id, run folder or checkpoint folder')
-      .argument(
-        '<volumes...>',
-        'NIfTI files; several also give means, six and more with 95 % bootstrap intervals',
-      )
-      .option('--window <name...>', `blending windows: ${windowNames.join(', ')}`, ['linear', 'gaussian']),
-  ).action(async (run: string, files: string[], options: EvaluateCommandOptions) => {
-    const { window, json, ...rest } = options;
-    const evaluation = await evaluateFiles(run, files, {
-      ...rest,
-      windows: window,
-      ...interruptible('evaluate'),
-    });
-    tellLeftOut(evaluation.leftOut);
-    answer(json, evaluation, () =>
-      evaluationTables(evaluation)
-        .map((table) => table.toText())
-        .join('\n\n'),
-    );
-  });
-}
-
 /** The options that both commands share. */
-function modelOptions(command: Command): Command {
-  return command
-    .addOption(checkpointOption())
-    .option(
-      '--stride <n | x,y,z>',
-      'distance of neighbouring patches, if not that of the training',
-      parseSize,
-    )
-    .option('--overlap <part>', 'the same as parts of the patch, or voxels: one number or x,y,z', parseSize)
-    .option(
-      '--intensity <name | low,high>',
-      'auto, ctpa, lung, mediastinum, minmax, or two values; default: as in the training',
-      parseIntensity,
-    )
-    .option('--mirror <axes>', `take the mean over mirrored patches too: some of ${mirrorAxes}`, parseAxes)
-    .option(
-      '--sigma <part>',
-      'of the gaussian window, as a part of the patch: one number or x,y,z',
-      parseSize,
-    )
-    .option('--foreground <value>', 'leave out patches without a value over this', parseForeground)
-    .option(
-      '--fill <value>',
-      "what stands in patches left out; default: the window's least value",
-      parseNumber,
-    )
-    .option('--index <n>', 'which volume of a 4D file, counted from 0', parseWhole)
-    .option('--channel <name>', 'which component of complex or colour voxels')
-    .addOption(
-      new Option('--use <weights>', 'which weights; default: as the run says').choices([
-        'trained',
-        'average',
-      ]),
-    )
-    .option(
-      '--workers <n>',
-      'threads that compute patches; default: as many as backend, cores and memory allow',
-      parseCount,
-    )
-    .option('--canonical', 'turn the volume to RAS+ first')
-    .option('--json', 'print one JSON value');
-}
+const shared = `${modelOptions}
+  --overlap <part>      the same as parts of the patch, or voxels: one number or x,y,z
+  --mirror <axes>       take the mean over mirrored patches too: some of ${mirrorAxes}
+  --sigma <part>        of the gaussian window, as a part of the patch: one number or x,y,z
+  --foreground <value>  leave out patches without a value over this
+  --fill <value>        what stands in patches left out; default: the window's least value
+  --index <n>           which volume of a 4D file, counted from 0
+  --channel <name>      which component of complex or colour voxels
+  --use <weights>       which weights; default: as the run says
+  --canonical           turn the volume to RAS+ first`;
 
-function parseForeground(text: string): { above: number } {
-  return { above: parseNumber(text) };
-}
+const reads = {
+  ...{
+    overlap: parseSize,
+    sigma: parseSize,
+    fill: parseNumber,
+    index: parseWhole,
+    use: ['trained', 'average'],
+  },
+  mirror: (text: string) => text.split(','),
+  foreground: (text: string) => ({ above: parseNumber(text) }),
+};
 
-function parseAxes(text: string): MirrorAxis[] {
-  return text.split(',') as MirrorAxis[]; // checked where they are used
-}
+export function addEvaluate(program: Command): void {
+  addCommand(program, 'reconstruct', {
+    does: 'pass a volume through a trained model, patch by patch, and blend',
+    takes: `
+      <run>            run id, run folder or checkpoint folder
+      <volume>         NIfTI file
+      <output>         where to write: .nii or .nii.gz, or the folder of a dataset to add it to
+      --window <name>  blending window: ${windowNames.join(', ')} (default: gaussian)
+      ${shared}`,
+    reads: { ...reads, output: fileOrDataset },
+    answers: async (
+      run: string,
+      file: string,
+      to: string,
+      options: ReconstructOptions & ReadOptions & { window: WindowName },
+    ) => {
+      const { canonical, index, channel, ...rest } = options;
+      const volume = await readVolume(file, { canonical, index, channel });
+      const made = await reconstruct(run, volume, { ...rest, to, ...interruptible('reconstruct') });
+      const { path, window, grid, seconds, checkpoint } = made;
+      const answer = { output: path, window, patches: grid.patches, seconds, checkpoint };
+      return [answer, [`wrote ${path}`, modelLine(checkpoint)]];
+    },
+  });
 
-interface ModelCommandOptions {
-  checkpoint?: 'best' | 'last';
-  stride?: Size;
-  overlap?: Size;
-  intensity?: IntensitySpec;
-  mirror?: MirrorAxis[];
-  sigma?: Size;
-  foreground?: { above: number };
-  fill?: number;
-  index?: number;
-  channel?: string;
-  use?: 'trained' | 'average';
-  workers?: number;
-  canonical?: boolean;
-  json?: boolean;
-}
-
-interface ReconstructCommandOptions extends ModelCommandOptions {
-  window: WindowName;
-}
-
-interface EvaluateCommandOptions extends ModelCommandOptions {
-  window: WindowName[];
+  addCommand(program, 'evaluate', {
+    does: 'reconstruct volumes with one or more windows and measure the results',
+    takes: `
+      <run>               run id, run folder or checkpoint folder
+      <volumes...>        NIfTI files; several also give means, six and more with 95 % bootstrap intervals
+      --window <name...>  blending windows: ${windowNames.join(', ')} (default: linear gaussian)
+      ${shared}`,
+    reads,
+    answers: async (run: string, files: string[], options: EvaluateOptions & { window: WindowName[] }) => {
+      const { window: windows, ...rest } = options;
+      const evaluation = await evaluateFiles(run, files, { ...rest, windows, ...interruptible('evaluate') });
+      if (tellLeftOut(evaluation.leftOut)) process.exitCode = 1;
+      return [evaluation, tablesText(evaluationTables(evaluation))];
+    },
+  });
 }

@@ -1,4 +1,4 @@
-import { type Command, CommanderError, InvalidArgumentError } from 'commander';
+import { CommanderError } from 'commander';
 import { isPatchwiseError } from '../index';
 
 /** Exit codes of the command: 0 done, 1 the work failed, 2 wrong usage. */
@@ -75,22 +75,4 @@ function tellSystemError(error: Error): string | undefined {
     return `${place}${meaning} (${code}, ${syscall}). ${cure}`.trimEnd();
   }
   return undefined;
-}
-
-/** Makes every error of an option name the option: `option '--steps <n>' argument 'ten' is invalid`. */
-export function nameRefusedOptions(command: Command): void {
-  for (const part of [...command.options, ...command.registeredArguments]) {
-    const parse = part.parseArg as ((value: string, previous: unknown) => unknown) | undefined;
-    if (!parse) continue;
-    part.argParser((value: string, previous: unknown) => {
-      try {
-        return parse(value, previous);
-      } catch (error) {
-        if (!isPatchwiseError(error, 'InvalidArgument')) throw error;
-        const { expected, allowed } = error as unknown as { expected: string; allowed?: readonly unknown[] };
-        throw new InvalidArgumentError(`Expected ${expected}${allowed ? `: ${allowed.join(', ')}` : ''}.`);
-      }
-    });
-  }
-  for (const child of command.commands) nameRefusedOptions(child);
 }

@@ -1,6 +1,6 @@
 /**
- * What a command finds where a path of its points to. Paths are looked at before the command begins, so that a wrong
- * one leaves nothing half done. What a file holds is for its reader to say.
+ * Checks of paths. A command checks its paths before it begins, so that a wrong one leaves nothing half done. The reader
+ * of a file checks its content.
  */
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -9,44 +9,29 @@ import { isDataset, sinkOf } from '../internal';
 
 type Check = (path: string) => string;
 
-/** @param what the file is, with an article */
-export function fileToRead(what: string): Check {
-  return (path) => {
-    const found = kindAt(path);
-    if (found === 'folder') throw refused(path, `${what}, but this is a folder; give a file in it`);
-    if (found === undefined) throw refused(path, `${what}, ${missing}`);
-    return path;
-  };
-}
+/** `unclear` is a broken link, or a place that may not be looked at: its reader says why, and what to do. */
+type Kind = 'file' | 'folder' | 'nothing' | 'unclear';
 
-export function folderToRead(what: string): Check {
-  return (path) => {
-    const found = kindAt(path);
-    if (found === 'file') throw refused(path, `${what}, but this is a file`);
-    if (found === undefined) throw refused(path, `${what}, ${missing}`);
-    return path;
-  };
-}
+const nothing = 'nothing is there; check the spelling, and the folder that you are in';
 
-export function fileOrFolderToRead(what: string): Check {
-  return (path) => {
-    if (kindAt(path) === undefined) throw refused(path, `${what}, ${missing}`);
-    return path;
-  };
-}
+/** Checks a path by what is there. Each such check takes what the path is of, with an article. */
+export const fileToRead = checkOf({ folder: 'this is a folder; give a file in it', nothing });
+export const folderToRead = checkOf({ file: 'this is a file', nothing });
+export const fileOrFolderToRead = checkOf({ nothing });
+export const fileToWrite = checkOf(
+  { folder: 'a folder is there; give the name of a file in it' },
+  belowFolder,
+);
+export const folderToWrite = checkOf({ file: 'a file is there; give another place' }, belowFolder);
 
-export function fileToWrite(what: string): Check {
-  return (path) => {
-    if (kindAt(path) === 'folder')
-      throw refused(path, `${what}, but a folder is there; give the name of a file in it`);
-    return belowFolder(path, what);
-  };
-}
-
-export function folderToWrite(what: string): Check {
-  return (path) => {
-    if (kindAt(path) === 'file') throw refused(path, `${what}, but a file is there; give another place`);
-    return belowFolder(path, what);
+function checkOf(
+  wrong: Readonly<Partial<Record<Kind, string>>>,
+  more?: (path: string, what: string) => string,
+): (what: string) => Check {
+  return (what) => (path) => {
+    const why = wrong[kindAt(path)];
+    if (why !== undefined) throw refused(path, `${what}, but ${why}`);
+    return more ? more(path, what) : path;
   };
 }
 
@@ -54,7 +39,7 @@ export function folderToWrite(what: string): Check {
 export function niftiToWrite(path: string): string {
   fileToWrite('a NIfTI file')(path);
   const folder = dirname(resolve(path));
-  if (kindAt(folder) === undefined)
+  if (kindAt(folder) === 'nothing')
     throw refused(path, `a NIfTI file, but the folder ${folder} does not exist; make it first`);
   return path;
 }
@@ -68,13 +53,6 @@ export function fileOrDataset(path: string): string {
     throw refused(path, `${what}, but this folder holds something else`);
   return path;
 }
-
-/** Of arguments and options that take several paths. */
-export function eachOf(check: Check): (path: string, before: readonly string[] | undefined) => string[] {
-  return (path, before = []) => [...before, check(path)];
-}
-
-const missing = 'but nothing is there; check the spelling, and the folder that you are in';
 
 function belowFolder(path: string, what: string): string {
   for (let at = resolve(path); at !== dirname(at); ) {
@@ -91,17 +69,14 @@ function holdsSomething(folder: string): boolean {
   return readdirSync(folder).some((name) => !name.startsWith('.'));
 }
 
-/**
- * A device or a pipe counts as a file. `unclear` is a broken link, or what may not be looked at: its reader says why, and
- * what to do.
- */
-function kindAt(path: string): 'file' | 'folder' | 'unclear' | undefined {
+/** A device or a pipe counts as a file. */
+function kindAt(path: string): Kind {
   try {
     return statSync(path).isDirectory() ? 'folder' : 'file';
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isNothing = (code === 'ENOENT' && !isLink(path)) || code === 'ENOTDIR';
-    return isNothing ? undefined : 'unclear';
+    return isNothing ? 'nothing' : 'unclear';
   }
 }
 

@@ -1,10 +1,14 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
+  type Checkpointing,
+  type ForecastDevice,
   forecastMemory,
   type Grid,
   InvalidArgument,
   type MemoryForecast,
+  type PhantomOptions,
+  type Precision,
   phantom,
   planGrid,
   presets,
@@ -27,140 +31,121 @@ import {
   readConfig,
   resolveConfig,
 } from '../internal';
+import { addCommand } from './command';
 import { fileToRead, niftiToWrite } from './paths';
-import { answer, columns, formatBytes, interruptible, parseCount, parseSize, parseWhole } from './terminal';
+import { columns, formatBytes, interruptible, parseSize, parseWhole } from './terminal';
+import { overridesOf } from './train';
 
 /** The part of a GPU kept for a CUDA context, cuDNN's workspace and fragmentation. An estimate, not measured. */
 const KEPT_FREE = 0.06;
 
 const GiB = 2 ** 30;
 
+interface PlanOptions {
+  readonly set?: readonly string[];
+  readonly volume?: string;
+  readonly preset?: string;
+  readonly model?: string;
+  readonly patch?: Size;
+  readonly stride?: Size;
+  readonly batch?: number;
+  readonly checkpointing?: Checkpointing;
+  readonly precision?: Precision;
+  readonly gan: boolean;
+  readonly device?: ForecastDevice;
+  readonly gpuMemory?: number;
+}
+
 export function addPlan(program: Command): void {
-  program
-    .command('plan')
-    .description('the patch grid of a volume, what a training step needs, and what fits into a GPU')
-    .argument(
-      '[config]',
-      'YAML file with the run configuration, as `train` takes it',
-      fileToRead('a YAML file'),
-    )
-    .option('--volume <n | x,y,z | file>', 'size of the volume in voxels, or a NIfTI file')
-    .option('--preset <name>', `model and sizes: ${Object.keys(presets).join(', ')}`)
-    .option('--model <name>', 'another word for --preset')
-    .option('--patch <n | x,y,z>', 'size of a patch in voxels', parseSize)
-    .option('--stride <n | x,y,z>', 'distance of neighbouring patches in voxels', parseSize)
-    .option('--batch <n>', 'patches of one pass of a rank', parseCount)
-    .option('--checkpointing <what>', `computed again in the backward pass: ${checkpointings.join(', ')}`)
-    .option('--precision <name>', `what activations are stored in: ${precisions.join(', ')}`)
-    .option(
-      '--set <key=value...>',
-      'any other setting of `train`, such as model.hidden=32 model.downsample=8,8,8',
-    )
-    .option('--no-gan', 'leave out the discriminators')
-    .option('--device <name>', `what computes: ${forecastDevices.join(', ')}; default gpu with --gpu-memory`)
-    .option('--gpu-memory <GiB>', 'propose batch, patch, stride and checkpointing that fit', parseMemory)
-    .option('--json', 'print one JSON value')
-    .action(async (file: string | undefined, options: PlanOptions) => {
+  addCommand(program, 'plan', {
+    does: 'the patch grid of a volume, what a training step needs, and what fits into a GPU',
+    takes: `
+      [config]               YAML file with the run configuration, as \`train\` takes it
+      --volume <n | x,y,z | file>  size of the volume in voxels, or a NIfTI file
+      --preset <name>        model and sizes: ${Object.keys(presets).join(', ')}
+      --model <name>         another word for --preset
+      --patch <n | x,y,z>    size of a patch in voxels
+      --stride <n | x,y,z>   distance of neighbouring patches in voxels
+      --batch <n>            patches of one pass of a rank
+      --checkpointing <what>  what the backward pass computes again
+      --precision <name>     what activations are stored in
+      --set <key=value...>   any other setting of \`train\`, such as model.hidden=32 model.downsample=8,8,8
+      --no-gan               leave out the discriminators
+      --device <name>        what computes; default gpu with --gpu-memory, else libtorch
+      --gpu-memory <GiB>     propose batch, patch, stride and checkpointing that fit`,
+    reads: {
+      ...{ config: fileToRead('a YAML file'), gpuMemory: parseMemory },
+      ...{ checkpointing: checkpointings, precision: precisions, device: forecastDevices },
+    },
+    answers: async (file: string | undefined, options: PlanOptions) => {
       const given = await givenSettings(file, options);
       const data = ['phantom:64x64x64']; // any: nothing is read
       const config = resolveConfig({ ...given, preset: given.preset ?? 'guide', data });
-      const { gpuMemory } = options;
-      const { model, gan, patch, stride, ranks, accumulate } = config;
+      const { gpuMemory, device = gpuMemory === undefined ? 'libtorch' : 'gpu', volume } = options;
+      const { model, gan, patch, stride, ranks, accumulate, preset } = config;
+      const batch = given.batch ?? (gpuMemory === undefined ? 1 : config.batch);
       const request = {
-        ...{ model, gan, patch, stride },
-        batch: given.batch ?? (gpuMemory === undefined ? 1 : config.batch),
+        ...{ model, gan, patch, stride, batch, device },
+        // A file or an option fixes these two; else what fits is proposed with any of their values.
         ...(given.checkpointing && { checkpointing: config.checkpointing }),
         ...(given.precision && { precision: config.precision }),
-        device: options.device
-          ? oneOf('device', options.device, forecastDevices)
-          : gpuMemory === undefined
-            ? ('libtorch' as const)
-            : ('gpu' as const),
       };
-      const grid =
-        options.volume === undefined ? undefined : planGrid(await shapeOf(options.volume), { patch, stride });
+      const { checkpointing = 'none', precision = 'float32' } = request;
+      const grid = volume === undefined ? undefined : planGrid(await shapeOf(volume), { patch, stride });
       const memory = forecastMemory(model, patch, request);
-      const own = processBytes(memory, request.device);
+      const own = processBytes(memory, device);
       const worker = forecastReconstruction(model, patch, request);
-      const few = fewLatents(model, patch, request.batch * accumulate * ranks);
-      const usable = gpuMemory === undefined ? undefined : gpuMemory * GiB * (1 - KEPT_FREE);
-      const fits = usable === undefined ? undefined : fitMemory(request, usable);
-      const plan = {
-        ...(grid && {
-          volume: grid.volume,
-          patch: grid.patch,
-          stride: grid.stride,
-          grid: grid.counts,
-          patches: grid.patches,
-          overlap: { x: grid.overlap[0], y: grid.overlap[1], z: grid.overlap[2] },
-          coverage: grid.coverage,
-          padding: grid.padding,
-        }),
-        memory: {
-          ...{ preset: config.preset, device: request.device, batch: request.batch, patch },
-          ...{ checkpointing: request.checkpointing ?? 'none', precision: request.precision ?? 'float32' },
-          ...memory,
-          process: own,
-        },
+      const few = fewLatents(model, patch, batch * accumulate * ranks);
+      const usable = (gpuMemory ?? 0) * GiB * (1 - KEPT_FREE);
+      const fits = gpuMemory === undefined ? undefined : fitMemory(request, usable);
+      if (fits?.length === 0) process.exitCode = 1;
+      const answer = {
+        ...(grid && gridFigures(grid)),
+        memory: { preset, device, batch, patch, checkpointing, precision, ...memory, process: own },
         reconstruct: { worker },
         ...(few && { warning: few }),
         ...(fits && { gpuMemory: { given: gpuMemory! * GiB, usable }, fits }),
       };
-      answer(options.json, plan, () => [
-        ...(grid ? gridLines(grid) : []),
-        request.device === 'gpu'
-          ? `memory   ${formatBytes(memory.total)} of a rank's GPU at the worst moment of a step, and ${formatBytes(own)} of the host's`
-          : `memory   ${formatBytes(memory.total + own)} a rank: ${formatBytes(memory.total)} of tensors at the worst moment of a step, ${formatBytes(own)} of its process`,
-        `         preset ${config.preset}, patch ${patch.join(' x ')}, batch ${request.batch}, ${plan.memory.precision}, ` +
-          `checkpointing ${plan.memory.checkpointing}, on ${request.device}`,
-        `         ${parts(memory)}`,
-        `reconstruct  ${formatBytes(worker)} of tensors a worker (--workers)`,
-        ...(few ? [`warning  ${few}`] : []),
-        ...(fits ? fitLines(gpuMemory!, usable!, fits) : []),
-      ]);
-      if (fits?.length === 0) process.exitCode = 1;
-    });
+      const [tensors, host] = [formatBytes(memory.total), formatBytes(own)];
+      const settings = `preset ${preset}, patch ${patch.join(' x ')}, batch ${batch}, ${precision}`;
+      return [
+        answer,
+        [
+          ...(grid ? gridLines(grid) : []),
+          device === 'gpu'
+            ? `memory   ${tensors} of a rank's GPU at the worst moment of a step, and ${host} of the host's`
+            : `memory   ${formatBytes(memory.total + own)} a rank: ${tensors} of tensors at the worst moment of a step, ${host} of its process`,
+          `         ${settings}, checkpointing ${checkpointing}, on ${device}`,
+          `         ${parts(memory)}`,
+          `reconstruct  ${formatBytes(worker)} of tensors a worker (--workers)`,
+          ...(few ? [`warning  ${few}`] : []),
+          ...(fits ? fitLines(gpuMemory!, usable, fits) : []),
+        ],
+      ];
+    },
+  });
 
-  program
-    .command('phantom')
-    .description('write a chest phantom in Hounsfield units as NIfTI')
-    .argument('<file>', 'where to write: .nii or .nii.gz', niftiToWrite)
-    .option('--shape <n | x,y,z>', 'size in voxels', parseSize, [128, 128, 152])
-    .option('--seed <n>', 'another seed, another patient', parseWhole, 0)
-    .option('--json', 'print one JSON value')
-    .action(async (file: string, options: { shape: Size; seed: number; json?: boolean }) => {
-      const volume = phantom({ shape: options.shape, seed: options.seed });
+  addCommand(program, 'phantom', {
+    does: 'write a chest phantom in Hounsfield units as NIfTI',
+    takes: `
+      <file>               where to write: .nii or .nii.gz
+      --shape <n | x,y,z>  size in voxels (default: 128,128,152)
+      --seed <n>           another seed, another patient (default: 0)`,
+    reads: { file: niftiToWrite, seed: parseWhole },
+    answers: async (file: string, options: PhantomOptions) => {
+      const volume = phantom(options);
       await writeVolume(file, volume, { ...interruptible('phantom'), dtype: 'int16' });
-      answer(options.json, { file, shape: volume.shape, spacing: volume.spacing }, () => `wrote ${file}`);
-    });
+      return [{ file, shape: volume.shape, spacing: volume.spacing }, `wrote ${file}`];
+    },
+  });
 }
 
 /** The settings of a YAML file and of the options; an option overrides the file. */
 async function givenSettings(file: string | undefined, options: PlanOptions): Promise<TrainOptions> {
-  const { set, model, preset = model, patch, stride, batch, checkpointing, precision } = options;
-  if (checkpointing) oneOf('checkpointing', checkpointing, checkpointings);
-  if (precision) oneOf('precision', precision, precisions);
-  const overrides = Object.entries({ preset, patch, stride, batch, checkpointing, precision })
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${value}`);
+  const { set = [], model, preset = model, patch, stride, batch, checkpointing, precision } = options;
+  const own = overridesOf({ preset, patch, stride, batch, checkpointing, precision });
   const without = options.gan ? [] : ['gan.slice=0', 'gan.patch=0'];
-  return readConfig(file, { overrides: [...overrides, ...(set ?? []), ...without] });
-}
-
-interface PlanOptions {
-  set?: string[];
-  volume?: string;
-  preset?: string;
-  model?: string;
-  patch?: Size;
-  stride?: Size;
-  batch?: number;
-  checkpointing?: string;
-  precision?: string;
-  gan: boolean;
-  device?: string;
-  gpuMemory?: number;
-  json?: boolean;
+  return readConfig(file, { overrides: [...own, ...set, ...without] });
 }
 
 async function shapeOf(volume: string): Promise<Vec3> {
@@ -170,6 +155,11 @@ async function shapeOf(volume: string): Promise<Vec3> {
   } catch {
     throw new InvalidArgument('--volume', 'one number, three (x,y,z), or a NIfTI file', volume);
   }
+}
+
+function gridFigures({ volume, patch, stride, counts, patches, overlap, coverage, padding }: Grid) {
+  const [x, y, z] = overlap;
+  return { volume, patch, stride, grid: counts, patches, overlap: { x, y, z }, coverage, padding };
 }
 
 function gridLines(grid: Grid): string[] {
@@ -195,11 +185,7 @@ function fitLines(given: number, usable: number, fits: readonly Fit[]): string[]
   if (fits.length === 0)
     return [`fits     nothing into ${formatBytes(usable)}, not even an eighth of the patch`];
   const rows = fits.map(({ patch, stride, batch, mostBatch, checkpointing, precision, memory }) => [
-    `patch=${patch.join(',')}`,
-    `stride=${stride.join(',')}`,
-    `batch=${batch}`,
-    `checkpointing=${checkpointing}`,
-    `precision=${precision}`,
+    ...overridesOf({ patch, stride, batch, checkpointing, precision }),
     formatBytes(memory.total),
     `batch up to ${mostBatch}`,
   ]);
@@ -214,10 +200,4 @@ function parseMemory(text: string): number {
   if (!(value > 0) || !Number.isFinite(value))
     throw new InvalidArgument('gpu-memory', 'GiB of one GPU, such as 141', text);
   return value;
-}
-
-function oneOf<T extends string>(argument: string, text: string, allowed: readonly T[]): T {
-  const known = allowed.find((value) => value === text);
-  if (known) return known;
-  throw new InvalidArgument(argument, 'one of those', text, allowed);
 }

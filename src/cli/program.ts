@@ -7,12 +7,16 @@ import { addCompare } from './compare';
 import { addConfig } from './config';
 import { addDoctor } from './doctor';
 import { addEvaluate } from './evaluate';
-import { nameRefusedOptions } from './failure';
 import { addInterchange } from './interchange';
 import { addNotebook } from './notebook';
 import { addPlan } from './plan';
 import { addPrepare } from './prepare';
 import { addTrain } from './train';
+
+const commands = [
+  ...[addPlan, addPrepare, addTrain, addConfig, addEvaluate, addCompare, addCodes, addInterchange],
+  ...[addNotebook, addBackend, addBench, addDoctor],
+];
 
 /** `patchwise` with all its commands. */
 export function createProgram(): Command {
@@ -21,21 +25,6 @@ export function createProgram(): Command {
     .version(version())
     .exitOverride()
     .showHelpAfterError('(add --help for what is allowed)');
-  for (const add of [
-    addPlan,
-    addPrepare,
-    addTrain,
-    addConfig,
-    addEvaluate,
-    addCompare,
-    addCodes,
-    addInterchange,
-    addNotebook,
-    addBackend,
-    addBench,
-    addDoctor,
-  ])
-    add(program);
-  nameRefusedOptions(program);
+  for (const add of commands) add(program);
   return program;
 }

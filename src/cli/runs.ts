@@ -1,163 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { attach, InvalidArgument, listRuns, type Run, runsRoot } from '../index';
 import { duration, runLines, runSummaries, runsSideBySide } from '../internal';
 import { nearest } from '../spelling';
+import { addCommand } from './command';
 import { follow, recordLine, summary } from './follow';
 import { compareLines, listLines } from './run-tables';
-import { answer, parseCount } from './terminal';
+
+const aRun = '<run>  id or folder';
+const severalRuns = '<runs...>  ids or folders';
+
+interface Following {
+  readonly follow?: boolean;
+  readonly json?: boolean;
+}
 
 export function addRuns(program: Command): void {
   const runs = program
     .command('runs')
     .description('list, watch, compare, stop, resume, remove runs, read their logs');
 
-  runs
-    .command('list', { isDefault: true })
-    .description('all runs of this project, newest first')
-    .option('--json', 'print one JSON value')
-    .allowExcessArguments() // `runs shwo` arrives here too, since `list` is what `runs` alone means
-    .action(async (options: { json?: boolean }, list: Command) => {
+  addCommand(runs, 'list', {
+    does: 'all runs of this project, newest first',
+    isDefault: true,
+    answers: async (_: object, list: Command) => {
       if (list.args.length > 0) refuseCommand(runs, list.args[0]!);
       const rows = await runSummaries(await listRuns());
-      answer(options.json, rows, () =>
-        rows.length === 0
-          ? `no runs in ${runsRoot()} yet; PATCHWISE_RUNS names another folder`
-          : listLines(rows),
-      );
-    });
+      const none = `no runs in ${runsRoot()} yet; PATCHWISE_RUNS names another folder`;
+      return [rows, rows.length === 0 ? none : listLines(rows)];
+    },
+  }).allowExcessArguments(); // `runs shwo` arrives here too, since `list` is what `runs` alone means
 
-  runs
-    .command('show')
-    .description('state and last metrics of a run')
-    .argument('<run>', 'id or folder')
-    .option('--follow', 'follow it until it ends')
-    .option('--json', 'print one JSON value')
-    .action(async (id: string, options: { follow?: boolean; json?: boolean }) => {
-      const run = await attach(id);
+  addCommand(runs, 'show', {
+    does: 'state and last metrics of a run',
+    takes: `
+      ${aRun}
+      --follow  follow it until it ends`,
+    answers: async (name: string, options: Following) => {
+      const run = await attach(name);
+      const { id, dir } = run;
       if (options.follow) await follow(run, options.json);
-      const [status, course] = [await run.status(), await run.course()];
-      const shown = {
-        pace: await run.pace(),
-        id: run.id,
-        dir: run.dir,
-        status,
-        train: course.last('train'),
-        validation: course.last('validation'),
-        ...(course.notice && { notice: course.notice }),
-      };
-      answer(options.json, shown, () => [
-        ...summary(run, status),
-        ...(course.notice ? [`! ${course.notice}`] : []),
-        ...(shown.pace?.left === undefined ? [] : [`${duration(shown.pace.left)} left`]),
-        ...[shown.train, shown.validation].filter((record) => record !== undefined).map(recordLine),
-      ]);
-    });
+      const [status, course, pace] = [await run.status(), await run.course(), await run.pace()];
+      const [train, validation] = [course.last('train'), course.last('validation')];
+      const { notice } = course;
+      return [
+        { pace, id, dir, status, train, validation, ...(notice && { notice }) },
+        [
+          ...summary(run, status),
+          ...(notice ? [`! ${notice}`] : []),
+          ...(pace?.left === undefined ? [] : [`${duration(pace.left)} left`]),
+          ...[train, validation].filter((record) => record !== undefined).map(recordLine),
+        ],
+      ];
+    },
+  });
 
-  runs
-    .command('watch')
-    .description(
-      'a run as it moves: progress, losses, pace, what each rank does; Ctrl-C leaves the run alone',
-    )
-    .argument('<run>', 'id or folder')
-    .option('--once', 'print it once and end')
-    .action(async (id: string, options: { once?: boolean }) =>
-      watch(await attach(id), options.once === true),
-    );
+  addCommand(runs, 'watch', {
+    does: 'a run as it moves: progress, losses, pace, what each rank does; Ctrl-C leaves the run alone',
+    takes: `
+      ${aRun}
+      --once  print it once and end`,
+    run: async (id: string, { once = false }: { once?: boolean }) => watch(await attach(id), once),
+  });
 
-  runs
-    .command('compare')
-    .description('how the settings and results of runs differ')
-    .argument('<runs...>', 'ids or folders')
-    .option('--json', 'print one JSON value')
-    .action(async (ids: string[], options: { json?: boolean }) => {
+  addCommand(runs, 'compare', {
+    does: 'how the settings and results of runs differ',
+    takes: severalRuns,
+    answers: async (ids: string[]) => {
       const { differences, results } = await runsSideBySide(await Promise.all(ids.map(attach)));
-      answer(options.json, { differences, results }, () => [
-        ...compareLines({ differences, results }, process.stdout.columns ?? 100),
-      ]);
-    });
+      const answer = { differences, results };
+      return [answer, compareLines(answer, process.stdout.columns ?? 100)];
+    },
+  });
 
-  runs
-    .command('save')
-    .description('ask a run for a checkpoint now; it goes on (as SIGUSR1 does)')
-    .argument('<run>', 'id or folder')
-    .action(async (id: string) => {
-      if (!(await (await attach(id)).save()))
-        throw new InvalidArgument('run', 'a run that is running here', id);
-    });
+  addCommand(runs, 'save', {
+    does: 'ask a run for a checkpoint now; it goes on (as SIGUSR1 does)',
+    takes: aRun,
+    run: async (id: string) => {
+      const asked = await (await attach(id)).save();
+      if (!asked) throw new InvalidArgument('run', 'a run that is running here', id);
+    },
+  });
 
-  runs
-    .command('remove')
-    .description('remove runs that have ended, with all their files')
-    .argument('<runs...>', 'ids or folders')
-    .option('--json', 'print one JSON value')
-    .action(async (ids: string[], options: { json?: boolean }) => {
+  addCommand(runs, 'remove', {
+    does: 'remove runs that have ended, with all their files',
+    takes: severalRuns,
+    answers: async (names: string[]) => {
       // Look all of them up first, so that a wrong name removes nothing.
-      const found = await Promise.all(ids.map(attach));
+      const found = await Promise.all(names.map(attach));
       for (const run of found) await run.remove();
-      answer(options.json, { removed: found.map(({ id }) => id) }, () =>
-        found.map(({ id }) => `removed ${id}`),
-      );
-    });
+      const ids = found.map(({ id }) => id);
+      return [{ removed: ids }, ids.map((id) => `removed ${id}`)];
+    },
+  });
 
-  runs
-    .command('stop')
-    .description('end a run; its last checkpoint stays')
-    .argument('<run>', 'id or folder')
-    .option('--json', 'print one JSON value')
-    .action(async (id: string, options: { json?: boolean }) => {
-      const run = await attach(id);
+  addCommand(runs, 'stop', {
+    does: 'end a run; its last checkpoint stays',
+    takes: aRun,
+    answers: async (name: string) => {
+      const run = await attach(name);
       const status = await run.stop();
-      answer(options.json, { id: run.id, dir: run.dir, status }, () => summary(run, status));
-    });
+      return [{ id: run.id, dir: run.dir, status }, summary(run, status)];
+    },
+  });
 
-  runs
-    .command('resume')
-    .description('go on with a run that has ended, from its newest checkpoint')
-    .argument('<run>', 'id or folder')
-    .option('--steps <n>', 'a new end, in optimiser steps', parseCount)
-    .option('--nproc, --ranks <n>', 'another number of processes', parseCount)
-    .option('--accept-changes', 'go on although its data or settings have changed')
-    .option('--follow', 'show its progress until it ends')
-    .option('--json', 'print one JSON value')
-    .action(async (id: string, options: ResumeCommandOptions) => {
-      const { steps, ranks, acceptChanges } = options;
-      const run = await (await attach(id)).resume({ steps, ranks, acceptChanges });
+  addCommand(runs, 'resume', {
+    does: 'go on with a run that has ended, from its newest checkpoint',
+    takes: `
+      ${aRun}
+      --steps <n>           a new end, in optimiser steps
+      --nproc, --ranks <n>  another number of processes
+      --accept-changes      go on although its data or settings have changed
+      --follow              show its progress until it ends`,
+    answers: async (name: string, options: Following & Parameters<Run['resume']>[0]) => {
+      const run = await (await attach(name)).resume(options);
       if (options.follow) await follow(run, options.json);
       const status = await run.status();
-      answer(options.json, { id: run.id, dir: run.dir, status }, () => [
-        ...summary(run, status),
-        ...(options.follow ? [] : [`follow it with: npx patchwise runs watch ${run.id}`]),
-      ]);
-    });
+      const how = `follow it with: npx patchwise runs watch ${run.id}`;
+      return [
+        { id: run.id, dir: run.dir, status },
+        [...summary(run, status), ...(options.follow ? [] : [how])],
+      ];
+    },
+  });
 
-  runs
-    .command('logs')
-    .description('what the ranks and the supervisor wrote')
-    .argument('<run>', 'id or folder')
-    .option('--json', 'print one JSON value')
-    .action(async (id: string, options: { json?: boolean }) => {
+  addCommand(runs, 'logs', {
+    does: 'what the ranks and the supervisor wrote',
+    takes: aRun,
+    answers: async (id: string) => {
       const logs = await (await attach(id)).logs();
-      answer(options.json, logs, () =>
-        Object.entries(logs).flatMap(([name, text]) => [`== ${name}`, text.trimEnd()]),
-      );
-    });
+      return [logs, Object.entries(logs).flatMap(([name, text]) => [`== ${name}`, text.trimEnd()])];
+    },
+  });
 }
 
 /** The error of commander for an unknown command, which it leaves out if there is a default command. */
 function refuseCommand(parent: Command, name: string): never {
-  const meant = nearest(
-    name,
-    parent.commands.map((command) => command.name()),
-  );
+  const names = parent.commands.map((command) => command.name());
+  const meant = nearest(name, names);
   parent.error(`error: unknown command '${name}'${meant ? `\n(Did you mean ${meant}?)` : ''}`);
-}
-
-interface ResumeCommandOptions {
-  steps?: number;
-  ranks?: number;
-  acceptChanges?: boolean;
-  follow?: boolean;
-  json?: boolean;
 }
 
 /** Redraws a run in place on a terminal; elsewhere prints it when it has changed, at most every five seconds. */
@@ -175,6 +156,6 @@ async function watch(run: Run, once: boolean): Promise<void> {
     painted = lines.length;
     step = status.step;
     if (once || ended) return;
-    await new Promise((resolve) => setTimeout(resolve, live ? 1000 : 5000));
+    await sleep(live ? 1000 : 5000);
   }
 }

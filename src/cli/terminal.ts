@@ -1,14 +1,11 @@
-import { type IntensitySpec, InvalidArgument, type LongCall, type Progress, type Size } from '../index';
-
-/** Prints a command's answer: only JSON if asked for, else lines for a person. */
-export function answer(
-  json: boolean | undefined,
-  value: unknown,
-  lines: () => string | readonly string[],
-): void {
-  if (json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-  else process.stdout.write(`${[lines()].flat().join('\n')}\n`);
-}
+import {
+  type ChosenCheckpoint,
+  type IntensitySpec,
+  InvalidArgument,
+  type LongCall,
+  type Progress,
+  type Size,
+} from '../index';
 
 /** A progress bar on stderr that redraws one line on a terminal and prints every tenth elsewhere. */
 export function progressBar(label: string): (progress: Progress) => void {
@@ -33,10 +30,19 @@ export function interruptible(label: string): LongCall {
   return { signal: controller.signal, onProgress: progressBar(label) };
 }
 
-/** Names the volumes that were to be measured and could not be read. Without them the command has failed in part. */
-export function tellLeftOut(leftOut: readonly { readonly file: string; readonly reason: string }[]): void {
+/** Names the volumes that could not be read. Returns whether there are any. */
+export function tellLeftOut(leftOut: readonly { readonly file: string; readonly reason: string }[]): boolean {
   for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
-  if (leftOut.length > 0) process.exitCode = 1;
+  return leftOut.length > 0;
+}
+
+/** A line that names the model used. */
+export function modelLine({ step, why }: ChosenCheckpoint): string {
+  return `model: step ${step}, ${why}`;
+}
+
+export function tablesText(tables: readonly { toText(): string }[]): string {
+  return tables.map((table) => table.toText()).join('\n\n');
 }
 
 /** One number for all axes, or `256,256,128` or `256x256x128` for [x, y, z]. */
@@ -55,43 +61,26 @@ export function parseIntensity(text: string): IntensitySpec {
   return [parseNumber(low!), parseNumber(high)];
 }
 
-export function parseNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgument('option', 'a number', text);
-  return value;
+/** Reads numbers that pass a test. */
+function numbers(expected: string, accepts: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isFinite(value) && accepts(value)) return value;
+    throw new InvalidArgument('option', expected, text);
+  };
 }
 
-/** A length of time. */
-export function parsePositive(text: string): number {
-  const value = parseNumber(text);
-  if (value <= 0) throw new InvalidArgument('option', 'a number above 0', text);
-  return value;
-}
-
+export const parseNumber = numbers('a number', () => true);
+export const parsePositive = numbers('a number above 0', (value) => value > 0);
 /** A seed, or a position counted from 0. */
-export function parseWhole(text: string): number {
-  const value = parseNumber(text);
-  if (!Number.isInteger(value) || value < 0)
-    throw new InvalidArgument('option', 'a whole number from 0', text);
-  return value;
-}
-
-export function parseCount(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgument('count', 'a whole number above 0', text);
-  return value;
-}
+export const parseWhole = numbers('a whole number from 0', (value) => Number.isInteger(value) && value >= 0);
+export const parseCount = numbers('a whole number above 0', (value) => Number.isInteger(value) && value > 0);
 
 /** Rows of cells as aligned columns. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]!.length))) ?? [];
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd(),
-  );
+  const line = (row: readonly string[]) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ');
+  return rows.map((row) => line(row).trimEnd());
 }
 
 export function formatBytes(bytes: number): string {

@@ -10,10 +10,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { CommanderError, InvalidArgumentError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exitCodeOf, nameRefusedOptions, tellFailure } from '../../src/cli/failure';
-import { parseCount, parsePositive, parseSize } from '../../src/cli/terminal';
+import { exitCodeOf, tellFailure } from '../../src/cli/failure';
 import { InvalidArgument, RunFailed } from '../../src/errors';
 
 let folder: string;
@@ -99,34 +98,6 @@ describe('exitCodeOf', () => {
     expect(exitCodeOf(new InvalidArgumentError('a'))).toBe(2);
     expect(exitCodeOf(full())).toBe(1);
     expect(exitCodeOf(new CommanderError(0, 'commander.help', ''))).toBe(0);
-  });
-});
-
-describe('nameRefusedOptions', () => {
-  const refused = (...args: string[]): string => {
-    let told = '';
-    const program = new Command('p').exitOverride().configureOutput({ writeErr: (text) => (told += text) });
-    program
-      .command('train')
-      .copyInheritedSettings(program)
-      .argument('[size]', 'x,y,z', parseSize)
-      .option('--steps <n>', 'steps', parseCount)
-      .option('--timeout <seconds>', 'time', parsePositive)
-      .action(() => {});
-    nameRefusedOptions(program);
-    const error = thrownBy(() => program.parse(['train', ...args], { from: 'user' }));
-    expect(exitCodeOf(error)).toBe(2);
-    return told;
-  };
-
-  it.each([
-    [['--steps', 'ten'], "'--steps <n>'", 'a whole number above 0'],
-    [['--steps', '0'], "'--steps <n>'", 'a whole number above 0'],
-    [['--timeout', '-1'], "'--timeout <seconds>'", 'a number above 0'],
-    [['12,12'], "'12,12'", 'one number, or three'],
-  ])('names the option of %j', (args, option, expected) => {
-    expect(refused(...args)).toContain(option);
-    expect(refused(...args)).toContain(expected);
   });
 });
 
