@@ -5,13 +5,11 @@ import { type Backend, type BackendName, type Precision, precisions } from './co
 import { registerBackend } from './contract/registry';
 import { loadCpu } from './cpu/backend';
 import { loadLibtorch } from './libtorch/backend';
-import { isBuilt } from './libtorch/built';
 import { askedGpu, idleGpus } from './machine/gpus';
-import { buildCommand, type NativeBackend } from './machine/toolchain';
+import { buildCommand, isBuilt, type NativeBackend } from './machine/toolchain';
 import { registerGradients } from './ops/gradients';
 import { freeGradientsEarly } from './ops/tape';
 import { loadTensorflow } from './tensorflow/backend';
-import { isTensorflowBuilt } from './tensorflow/built';
 import { loadWasm } from './wasm/backend';
 
 /** What a backend says of itself, and why it was taken. */
@@ -33,19 +31,12 @@ export interface BackendInfo extends Pick<Backend, 'name' | 'device' | 'threads'
 /** Fastest first. */
 const allBackends: readonly BackendName[] = ['libtorch', 'tensorflow', 'wasm', 'cpu'];
 
-/** The backends that are built on the machine they run on, and whether they are. */
-const BUILT: Readonly<Record<NativeBackend, () => boolean>> = {
-  libtorch: isBuilt,
-  tensorflow: isTensorflowBuilt,
-};
-
-function isNative(name: BackendName): name is NativeBackend {
-  return name in BUILT;
-}
+/** Whether a backend is built on the machine it runs on. */
+const isNative = (name: BackendName): name is NativeBackend => name === 'libtorch' || name === 'tensorflow';
 
 /** The backends `useBackend` can load here, fastest first: the native ones where they are built. */
 export const backendNames: readonly BackendName[] = allBackends.filter(
-  (name) => !isNative(name) || BUILT[name](),
+  (name) => !isNative(name) || isBuilt(name),
 );
 
 const LOADERS: Readonly<Record<BackendName, () => Promise<Backend>>> = {
@@ -87,7 +78,7 @@ export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'a
   const failures: string[] = [];
   const gpu = askedGpu();
   for (const candidate of allBackends) {
-    if (isNative(candidate) ? !BUILT[candidate]() : gpu !== undefined) continue;
+    if (isNative(candidate) ? !isBuilt(candidate) : gpu !== undefined) continue;
     try {
       const info = await activate(candidate, whyTaken(candidate, failures));
       const warning =
@@ -108,7 +99,7 @@ const cureOfGpu = `Build one with \`${buildCommand('libtorch')}\`, or unset PATC
 /** Why a backend that computes on the CPU was taken on a machine with GPUs. */
 function whyIdle(name: BackendName, failures: readonly string[]): string {
   if (failures.length > 0) return failures.join('; ');
-  return BUILT.libtorch()
+  return isBuilt('libtorch')
     ? `${name} computes on the CPU`
     : `libtorch, which uses them, is not built. Run \`${buildCommand('libtorch')}\``;
 }
@@ -123,7 +114,7 @@ function requireGpu(name: BackendName, device: string): void {
 
 /** The reason that runs and `doctor` give for a backend that nobody named, with the command for a faster one. */
 function whyTaken(name: BackendName, failures: readonly string[]): string {
-  const faster = BUILT.libtorch() ? '' : ` (libtorch is not built: \`${buildCommand('libtorch')}\`)`;
+  const faster = isBuilt('libtorch') ? '' : ` (libtorch is not built: \`${buildCommand('libtorch')}\`)`;
   const place = name === 'libtorch' ? 'the fastest backend' : `the fastest that is here${faster}`;
   return [place, ...failures].join('; ');
 }

@@ -1,8 +1,8 @@
 /** Finds the libtorch that the addon is built from. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { InvalidArgument, UnavailableBackend } from '../../errors';
-import { buildCommand, findPythonPackage } from '../machine/toolchain';
+import { join } from 'node:path';
+import { UnavailableBackend } from '../../errors';
+import { buildCommand, locate } from '../machine/toolchain';
 
 export interface Libtorch {
   /** How it was found. */
@@ -19,27 +19,15 @@ export interface Libtorch {
 }
 
 /**
- * libtorch from the folder that is given, and else from LIBTORCH, the torch of PATCHWISE_PYTHON, .venv or python3, or
- * Debian's libtorch-dev.
- *
- * @throws InvalidArgument for a given folder without it; UnavailableBackend, with what to install, where there is none.
+ * libtorch from the given folder, LIBTORCH, a Python's torch, or Debian's libtorch-dev, in this order.
+ * @throws InvalidArgument for a given folder without it; UnavailableBackend, with what to install, if there is none.
  */
 export async function findLibtorch(folder?: string): Promise<Libtorch> {
-  for (const [name, given] of [
-    ['libtorch', folder],
-    ['LIBTORCH', process.env.LIBTORCH],
-  ] as const) {
-    if (!given) continue;
-    const found = inFolder(resolve(given), `${name} ${given}`);
-    if (!found)
-      throw new InvalidArgument(name, 'a folder with include/ATen and lib/libtorch_cpu.so in it', given);
-    return found;
-  }
-  const torch = await findPythonPackage('torch');
-  const pip = torch && inFolder(torch.folder, `the torch of ${torch.python}`);
-  if (pip) return pip;
-  const debian = inFolder('/usr', "Debian's libtorch-dev");
-  if (debian) return debian;
+  const expected = 'a folder with include/ATen and lib/libtorch_cpu.so in it';
+  const found =
+    (await locate({ backend: 'libtorch', python: 'torch', folder, expected, look: inFolder })) ??
+    inFolder('/usr', "Debian's libtorch-dev");
+  if (found) return found;
   throw new UnavailableBackend(
     'libtorch',
     'libtorch is not on this machine',

@@ -1,21 +1,11 @@
-/** Run on a fresh build of the libtorch addon: are its kernels right, and how fast is it. */
+/** Tests a fresh build of the libtorch addon: are its kernels right, and how fast is it? */
 import * as tf from '@tensorflow/tfjs-core';
 import { registerBackend } from '../contract/registry';
 import { convolutionSpeed, printSelfTest, testKernels } from '../contract/self-test';
 import { rankThreads } from '../machine/threads';
 import { loadAddon } from './addon';
 import { libtorchBackend } from './backend';
-
-export interface SelfTest {
-  readonly version: string;
-  readonly threads: number;
-  /** Whether the kernels were tried on a GPU. */
-  readonly cuda: boolean;
-  /** Why not, in CUDA's words, where libtorch has CUDA. */
-  readonly cudaProblem?: string;
-  /** Of a 3x3x3 convolution of 32 channels on 64 x 64 x 32 voxels. */
-  readonly gigaflopsPerSecond: number;
-}
+import type { SelfTest } from './built';
 
 /** @throws Error saying what came out wrong. */
 export async function selfTest(path: string): Promise<SelfTest> {

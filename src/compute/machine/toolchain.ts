@@ -1,9 +1,11 @@
-/** What a native backend is built with: a C++ compiler, Node-API's headers, and a Python that knows its packages. */
+/** How native parts are built, tested, kept and found again: a C++ compiler, Node-API's headers, Python's packages. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { UnavailableBackend } from '../../errors';
+import { InvalidArgument, UnavailableBackend } from '../../errors';
+import { makeFolder } from '../../make-folder';
 import { packageRoot } from '../../package';
 
 const run = promisify(execFile);
@@ -16,10 +18,63 @@ export function buildCommand(backend: NativeBackend, gpu = false): string {
   return `npx patchwise backend build ${backend}${gpu ? ' --gpu' : ''}`;
 }
 
-/** Where a built backend is kept: PATCHWISE_CACHE, else a folder that `npm ci` empties with all it was built for. */
-export function buildFolder(backend: NativeBackend): string {
+/** Where a build is kept: in PATCHWISE_CACHE, else in a folder that `npm ci` empties with all it was built for. */
+export function buildFolder(name: NativeBackend | 'c10d'): string {
   const cache = process.env.PATCHWISE_CACHE ?? join(packageRoot(), 'node_modules', '.cache', 'patchwise');
-  return join(cache, backend);
+  return join(cache, name);
+}
+
+const recordIn = (folder: string) => join(folder, 'build.json');
+
+/**
+ * Runs `build` in a new folder, writes the record it returns there, and puts the folder in place of `folder`. A build
+ * that was there before stays until the new one is whole.
+ */
+export async function install<Record extends object>(
+  folder: string,
+  build: (work: string) => Promise<Record>,
+): Promise<Record> {
+  makeFolder(dirname(folder));
+  const work = await mkdtemp(`${folder}-`);
+  try {
+    const record = await build(work);
+    await writeFile(recordIn(work), `${JSON.stringify(record, null, 2)}\n`);
+    await rm(folder, { recursive: true, force: true });
+    await rename(work, folder);
+    return record;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Whether a build was installed here, fitting or not. */
+export function isBuilt(name: NativeBackend | 'c10d'): boolean {
+  return existsSync(recordIn(buildFolder(name)));
+}
+
+/** The record of a build; undefined if there is none or it is damaged. */
+export function builtRecord<Record extends object>(name: NativeBackend | 'c10d'): Record | undefined {
+  try {
+    const record: unknown = JSON.parse(readFileSync(recordIn(buildFolder(name)), 'utf8'));
+    return typeof record === 'object' && record !== null ? (record as Record) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The record of a backend's build. `fault` says why it no longer fits.
+ * @throws UnavailableBackend, with the command that builds it, if there is none or it does not fit
+ */
+export function requireBuilt<Record extends object>(
+  backend: NativeBackend,
+  fault: (record: Record) => string | undefined,
+): Record {
+  const record = builtRecord<Record>(backend);
+  const missing = isBuilt(backend) ? `${recordIn(buildFolder(backend))} is damaged` : 'it is not built';
+  const problem = record ? fault(record) : missing;
+  if (record && problem === undefined) return record;
+  throw new UnavailableBackend(backend, problem!, `Run \`${buildCommand(backend)}\``);
 }
 
 /** CXX where it is set, else g++ or clang++. @throws UnavailableBackend saying what to install. */
@@ -38,32 +93,53 @@ export function nodeApiHeaders(): string {
   return (require('node-api-headers') as { include_dir: string }).include_dir;
 }
 
+/** Where the libraries of a backend may be, and how to know them. */
+export interface Search<Found> {
+  readonly backend: NativeBackend;
+  /** A folder that the user names. */
+  readonly folder: string | undefined;
+  /** Python's name of the package. */
+  readonly python: string;
+  /** What the folder must hold, for the error. */
+  readonly expected: string;
+  /** What a folder holds; undefined if it is not complete. `from` says how it was found. */
+  look(folder: string, from: string): Found | undefined;
+}
+
 /**
- * The folder of a Python package, from the first Python that has it, without importing it, which takes seconds.
- * Pythons are asked in this order: PATCHWISE_PYTHON, .venv/bin/python, python3.
+ * Looks into the folder that is given, else into that of the environment (LIBTORCH, TENSORFLOW), else into the packages
+ * of PATCHWISE_PYTHON, .venv/bin/python and python3. No package is imported: that takes seconds.
+ *
+ * @throws InvalidArgument for a given folder without it
  */
-export async function findPythonPackage(
-  name: string,
-): Promise<{ readonly folder: string; readonly python: string } | undefined> {
+export async function locate<Found>(search: Search<Found>): Promise<Found | undefined> {
+  const { backend, folder, python: name, expected, look } = search;
+  const variable = backend.toUpperCase();
+  const [origin, given] = folder ? [backend, folder] : [variable, process.env[variable]];
+  if (given) {
+    const found = look(resolve(given), `${origin} ${given}`);
+    if (found) return found;
+    throw new InvalidArgument(origin, expected, given);
+  }
   const script =
     'import importlib.util as u; ' +
     `s = u.find_spec("${name}"); print((s and s.submodule_search_locations or [""])[0])`;
   for (const python of [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3']) {
-    const folder = python && (await tell(python, ['-c', script]));
-    if (folder) return { folder, python };
+    const place = python && (await tell(python, ['-c', script]));
+    if (place) return look(place, `the ${name} of ${python}`);
   }
   return undefined;
 }
 
 /** What a program prints, trimmed; undefined where it is not here or fails. */
-export async function tell(program: string, args: readonly string[]): Promise<string | undefined> {
+async function tell(program: string, args: readonly string[]): Promise<string | undefined> {
   return run(program, args, { timeout: 60_000 }).then(
     ({ stdout }) => stdout.trim(),
     () => undefined,
   );
 }
 
-export interface Tool {
+interface Tool {
   readonly backend: NativeBackend;
   /** What the program does, for the message when it fails. */
   readonly what: string;
@@ -108,14 +184,4 @@ export async function testInProcess<Result>(
     },
   );
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
-}
-
-/** The record of a build; undefined where it is damaged. */
-export function readBuildRecord<Record extends object>(path: string): Record | undefined {
-  try {
-    const record: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    return typeof record === 'object' && record !== null ? (record as Record) : undefined;
-  } catch {
-    return undefined;
-  }
 }

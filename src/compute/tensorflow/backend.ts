@@ -10,9 +10,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../contract/backend';
 import { rankGpu, rankThreads } from '../machine/threads';
 import { buildFolder } from '../machine/toolchain';
-import { bindingPath, loaderPath, OUR_TFJS, requireTensorflow, type TensorflowRecord } from './built';
-import { tensorflowKernels } from './kernels';
-import type { Binding, NodeBackend, NodeBackendModule } from './node-backend';
+import { bindingPath, loaderPath, OUR_TFJS, requireTensorflow, type TfjsNodePackage } from './built';
+import { type Binding, type NodeBackend, tensorflowKernels } from './kernels';
 
 /** Loads what was built. @throws UnavailableBackend with the command that builds it. */
 export async function loadTensorflow(): Promise<Backend> {
@@ -21,8 +20,8 @@ export async function loadTensorflow(): Promise<Backend> {
   return { ...backend, version: `TensorFlow ${backend.version} (${record.from})` };
 }
 
-/** The backend of a build in a folder, whether it has passed its test or not. */
-export function tensorflowBackend(folder: string, packageName: TensorflowRecord['package']): Backend {
+/** The backend of a build in a folder; its test uses it too. */
+export function tensorflowBackend(folder: string, packageName: TfjsNodePackage): Backend {
   const threads = rankThreads();
   giveBackUtilities();
   Object.assign(globalThis, { [Symbol.for(OUR_TFJS)]: require('@tensorflow/tfjs-core') });
@@ -31,7 +30,9 @@ export function tensorflowBackend(folder: string, packageName: TensorflowRecord[
   for (const [name, value] of Object.entries(settings(threads))) loader.tell(name, value);
   process.stderr.write(loader.load(bindingPath(folder)).replace(OWN_TALK, ''));
   const binding = load(bindingPath(folder)) as Binding;
-  const { NodeJSKernelBackend } = load(`${packageName}/dist/nodejs_kernel_backend`) as NodeBackendModule;
+  const { NodeJSKernelBackend } = load(`${packageName}/dist/nodejs_kernel_backend`) as {
+    readonly NodeJSKernelBackend: new (binding: Binding, packageName: string) => NodeBackend;
+  };
   tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, packageName));
   load(`${packageName}/dist/register_all_kernels`);
   keepWholeNumbersWhenRounding();
@@ -54,7 +55,7 @@ interface Loader {
   load(path: string): string;
 }
 
-/** Environment variables that TensorFlow reads when it starts; those that are set already stay. */
+/** Environment variables that TensorFlow reads when it starts. Those that are set already stay. */
 function settings(threads: number): Record<string, string> {
   const { env } = process;
   const wanted: Record<string, string> = {

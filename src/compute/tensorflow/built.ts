@@ -1,8 +1,7 @@
-/** Where the built tfjs-node is, and whether it still fits the TensorFlow it was built against. */
-import { existsSync, statSync } from 'node:fs';
+/** What was built of tfjs-node, and whether it still fits the TensorFlow it was built against. */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { UnavailableBackend } from '../../errors';
-import { buildCommand, buildFolder, readBuildRecord } from '../machine/toolchain';
+import { requireBuilt } from '../machine/toolchain';
 
 /** The tfjs-node that fits our tfjs-core. */
 export const TFJS_NODE = '4.22.0';
@@ -10,52 +9,40 @@ export const TFJS_NODE = '4.22.0';
 /** The global symbol under which tfjs-node finds our tfjs-core: with another, its kernels would not be ours. */
 export const OUR_TFJS = 'patchwise.tfjs-core';
 
-/** Written when what was built has passed its test. */
-export interface TensorflowRecord {
+export type TfjsNodePackage = '@tensorflow/tfjs-node' | '@tensorflow/tfjs-node-gpu';
+
+/** Kept beside the addon once it has passed its test. */
+export interface TensorflowBuild {
   readonly tensorflow: string;
   /** How TensorFlow was found. */
   readonly from: string;
-  readonly package: '@tensorflow/tfjs-node' | '@tensorflow/tfjs-node-gpu';
+  readonly package: TfjsNodePackage;
   readonly tfjsNode: string;
-  /** TensorFlow's library and its size, to notice when another takes its place. */
+  /** TensorFlow's library and its size: another may have taken its place. */
   readonly library: string;
   readonly librarySize: number;
   readonly seconds: number;
+  readonly test: TensorflowTest;
 }
 
-const recordPath = () => join(buildFolder('tensorflow'), 'build.json');
-
-export function bindingPath(folder: string = buildFolder('tensorflow')): string {
-  return join(folder, 'tfjs_binding.node');
+export interface TensorflowTest {
+  readonly version: string;
+  readonly threads: number;
+  readonly gpu: boolean;
+  /** Of a 3x3x3 convolution of 32 channels on 64 x 64 x 32 voxels. */
+  readonly gigaflopsPerSecond: number;
 }
 
-/** The addon that loads TensorFlow and catches what it prints meanwhile. */
-export function loaderPath(folder: string): string {
-  return join(folder, 'load.node');
-}
+/** tfjs-node's addon, and the addon that loads TensorFlow and catches what it prints meanwhile. */
+export const bindingPath = (folder: string): string => join(folder, 'tfjs_binding.node');
+export const loaderPath = (folder: string): string => join(folder, 'load.node');
 
-export function tfjsNodePackage(gpu: boolean): TensorflowRecord['package'] {
-  return gpu ? '@tensorflow/tfjs-node-gpu' : '@tensorflow/tfjs-node';
-}
-
-/** Whether it was built here, fitting or not. */
-export function isTensorflowBuilt(): boolean {
-  return existsSync(recordPath()) && existsSync(bindingPath());
-}
-
-/** The record of the build. @throws UnavailableBackend, with the command, where there is none or it is stale. */
-export function requireTensorflow(): TensorflowRecord {
-  const cure = `Run \`${buildCommand('tensorflow')}\``;
-  if (!isTensorflowBuilt())
-    throw new UnavailableBackend('tensorflow', 'it is not built', `${cure}, which says what it needs`);
-  const record = readBuildRecord<TensorflowRecord>(recordPath());
-  if (!record) throw new UnavailableBackend('tensorflow', `${recordPath()} is damaged`, cure);
-  const size = statSync(record.library, { throwIfNoEntry: false })?.size;
-  if (record.tfjsNode !== TFJS_NODE || size !== record.librarySize) {
-    const why = size
-      ? 'it was built from other versions than those here now'
-      : `${record.library} is not there any more`;
-    throw new UnavailableBackend('tensorflow', why, cure);
-  }
-  return record;
+/** The record of the build. @throws UnavailableBackend, with the command, if there is none or it is stale. */
+export function requireTensorflow(): TensorflowBuild {
+  return requireBuilt<TensorflowBuild>('tensorflow', ({ library, librarySize, tfjsNode }) => {
+    const size = statSync(library, { throwIfNoEntry: false })?.size;
+    if (size === undefined) return `${library} is gone`;
+    if (tfjsNode === TFJS_NODE && size === librarySize) return undefined;
+    return 'it was built from other versions than those here now';
+  });
 }

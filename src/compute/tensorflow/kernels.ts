@@ -1,52 +1,62 @@
 /**
- * Our kernels composed of TensorFlow's operations. Its convolutions are right in every direction; padding by
- * replication it has as MirrorPad, which repeats the border voxel where it mirrors one alone.
+ * Our kernels composed of TensorFlow's operations. Its convolutions are right in every direction. It has padding by
+ * replication as MirrorPad, which repeats the border voxel if it mirrors one voxel only.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { GroupNorm, Kernels, Pads } from '../contract/backend';
 import { type Convolution, inputShape, weightShape } from '../contract/geometry';
-import type { NodeBackend, OpAttribute } from './node-backend';
 
 /** Distances that are held at once while codes are searched: 16 MB. */
 const DISTANCES = 2 ** 22;
 
+/** What we use of tfjs-node's addon: TensorFlow's eager C interface. Numbers name its types. */
+export interface Binding {
+  readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_FLOAT: number;
+  readonly TF_INT32: number;
+  readonly TF_Version: string;
+  isUsingGpuDevice(): boolean;
+}
+
+type Value = number | string | readonly number[];
+
+/** tfjs-node's backend. Its results belong to tfjs's engine and to the `tf.tidy` they are made in. */
+export interface NodeBackend extends tf.KernelBackend {
+  readonly binding: Binding;
+  /** Runs any operation of TensorFlow that has one output. @throws Error with TensorFlow's message. */
+  executeSingleOutput(
+    op: string,
+    attributes: readonly { readonly name: string; readonly type: number; readonly value: Value }[],
+    inputs: readonly tf.Tensor[],
+  ): tf.Tensor;
+}
+
 export function tensorflowKernels(backend: () => NodeBackend): Kernels {
   const ops = new TensorflowOps(backend);
   return {
-    convolve: (x, w, bias, c) =>
-      tf.tidy(() => {
-        const y = ops.convolve(tensor(x), tensor(w), c);
-        return bias ? tf.add(y, tensor(bias)) : y;
-      }),
-    convolveInputGradient: (dy, w, c) => tf.tidy(() => ops.inputGradient(tensor(dy), tensor(w), c)),
-    convolveWeightGradient: (x, dy, c) => tf.tidy(() => ops.weightGradient(tensor(x), tensor(dy), c)),
-    channelSums: (dy) => tf.sum(tensor(dy), [0, 1, 2, 3].slice(0, dy.shape.length - 1)),
-    groupNorm: (x, gamma, beta, norm) =>
-      tf.tidy(() => groupNorm(tensor(x), tensor(gamma), tensor(beta), norm)),
-    normalise: (x, gamma, beta, mean, scale, norm) =>
-      tf.tidy(() => normalise(tensor(x), tensor(gamma), tensor(beta), tensor(mean), tensor(scale), norm)),
-    groupNormGradient: (dy, x, gamma, beta, mean, scale, norm) =>
-      tf.tidy(() => {
-        const [dOutput, input] = [tensor(dy), tensor(x)];
-        return groupNormGradient(
-          dOutput,
-          input,
-          tensor(gamma),
-          tensor(beta),
-          tensor(mean),
-          tensor(scale),
-          norm,
-        );
-      }),
-    replicatePad: (x, pads) => tf.tidy(() => ops.replicatePad(tensor(x), pads)),
-    replicatePadGradient: (dy, pads) => tf.tidy(() => ops.replicatePadGradient(tensor(dy), pads)),
-    nearestCode: (z, codebook) => tf.tidy(() => nearestCode(tensor(z), tensor(codebook))),
+    convolve: tidy((x: tf.Tensor, w: tf.Tensor, bias: tf.Tensor | undefined, c: Convolution) => {
+      const y = ops.convolve(x, w, c);
+      return bias ? tf.add(y, bias) : y;
+    }),
+    convolveInputGradient: tidy((dy: tf.Tensor, w: tf.Tensor, c: Convolution) => ops.inputGradient(dy, w, c)),
+    convolveWeightGradient: tidy((x: tf.Tensor, dy: tf.Tensor, c: Convolution) =>
+      ops.weightGradient(x, dy, c),
+    ),
+    channelSums: tidy((dy: tf.Tensor) => tf.sum(dy, [0, 1, 2, 3].slice(0, dy.shape.length - 1))),
+    groupNorm: tidy(groupNorm),
+    normalise: tidy(normalise),
+    groupNormGradient: tidy(groupNormGradient),
+    replicatePad: tidy((x: tf.Tensor, pads: Pads) => ops.replicatePad(x, pads)),
+    replicatePadGradient: tidy((dy: tf.Tensor, pads: Pads) => ops.replicatePadGradient(dy, pads)),
+    nearestCode: tidy(nearestCode),
   };
 }
 
-/** The engine hands kernels whole tensors and calls them infos. */
-function tensor<T extends tf.Tensor>(info: tf.TensorInfo): T {
-  return info as T;
+/** A kernel that frees all that it makes on the way. The engine hands it whole tensors, and calls them infos. */
+function tidy<A extends unknown[], R extends tf.TensorContainer>(kernel: (...args: A) => R) {
+  return (...args: A): R => tf.tidy(() => kernel(...args));
 }
 
 class TensorflowOps {
@@ -82,18 +92,16 @@ class TensorflowOps {
   }
 
   replicatePad(x: tf.Tensor, pads: Pads): tf.Tensor {
-    return layers(pads).reduce(
-      (inner, paddings) => this.op('MirrorPad', symmetric, [inner, tf.tensor2d(paddings, [5, 2], 'int32')]),
-      tf.clone(x),
-    );
+    return layers(pads).reduce((inner, paddings) => this.mirror('MirrorPad', inner, paddings), tf.clone(x));
   }
 
   replicatePadGradient(dy: tf.Tensor, pads: Pads): tf.Tensor {
-    return layers(pads).reduceRight(
-      (outer, paddings) =>
-        this.op('MirrorPadGrad', symmetric, [outer, tf.tensor2d(paddings, [5, 2], 'int32')]),
-      tf.clone(dy),
-    );
+    const fold = (outer: tf.Tensor, paddings: tf.Tensor2D) => this.mirror('MirrorPadGrad', outer, paddings);
+    return layers(pads).reduceRight(fold, tf.clone(dy));
+  }
+
+  private mirror(op: string, x: tf.Tensor, paddings: tf.Tensor2D): tf.Tensor {
+    return this.op(op, { mode: 'SYMMETRIC' }, [x, paddings]);
   }
 
   private inputOfConvolution(shape: number[], w: tf.Tensor, dy: tf.Tensor, c: Convolution): tf.Tensor {
@@ -104,25 +112,23 @@ class TensorflowOps {
     return this.op('Conv3DBackpropFilterV2', convolution(c), [x, tf.tensor1d(shape, 'int32'), dy]);
   }
 
-  private op(
-    name: string,
-    attributes: Readonly<Record<string, string | readonly number[]>>,
-    inputs: tf.Tensor[],
-  ): tf.Tensor {
+  private op(name: string, attributes: Readonly<Record<string, Value>>, inputs: tf.Tensor[]): tf.Tensor {
     const backend = this.backend();
     const { TF_ATTR_STRING, TF_ATTR_INT, TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = backend.binding;
-    const all: OpAttribute[] = [{ name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];
-    if (name.startsWith('MirrorPad')) all.push({ name: 'Tpaddings', type: TF_ATTR_TYPE, value: TF_INT32 });
-    for (const [attribute, value] of Object.entries(attributes)) {
-      all.push({ name: attribute, type: typeof value === 'string' ? TF_ATTR_STRING : TF_ATTR_INT, value });
-    }
+    const all: Parameters<NodeBackend['executeSingleOutput']>[1] = [
+      { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT },
+      ...(name.startsWith('MirrorPad') ? [{ name: 'Tpaddings', type: TF_ATTR_TYPE, value: TF_INT32 }] : []),
+      ...Object.entries(attributes).map(([attribute, value]) => ({
+        name: attribute,
+        type: typeof value === 'string' ? TF_ATTR_STRING : TF_ATTR_INT,
+        value,
+      })),
+    ];
     return backend.executeSingleOutput(name, all, inputs);
   }
 }
 
-const symmetric = { mode: 'SYMMETRIC' };
-
-function convolution(c: Convolution): Record<string, string | readonly number[]> {
+function convolution(c: Convolution): Record<string, Value> {
   return { strides: [1, ...c.stride, 1], padding: 'VALID', data_format: 'NDHWC', dilations: [1, 1, 1, 1, 1] };
 }
 
@@ -132,15 +138,13 @@ function paddedShape(c: Convolution): number[] {
   );
 }
 
-/** Pads of one voxel at most, which give those asked for when applied one after the other. */
-function layers({ before, after }: Pads): [number, number][][] {
+/** Pads of one voxel at most. Applied one after the other, they give those asked for. */
+function layers({ before, after }: Pads): tf.Tensor2D[] {
   const count = Math.max(...before, ...after);
-  const inLayer = (pad: number, layer: number) => (pad > layer ? 1 : 0);
-  return Array.from({ length: count }, (_, layer) => [
-    [0, 0],
-    ...before.map((pad, axis): [number, number] => [inLayer(pad, layer), inLayer(after[axis]!, layer)]),
-    [0, 0],
-  ]);
+  return Array.from({ length: count }, (_, layer) => {
+    const pads = before.map((pad, axis) => [Number(pad > layer), Number(after[axis]! > layer)]);
+    return tf.tensor2d([[0, 0], ...pads, [0, 0]], [5, 2], 'int32');
+  });
 }
 
 /** What a transposed convolution gives before kernel - 1 voxels are cropped on both sides, and where to crop it. */
@@ -205,12 +209,10 @@ function groupNormGradient(
   const flat = tf.reshape(x, [n, -1, channels]);
   const voxels = flat.shape[1]!;
   /** [n, groups] as [n, 1, channels]. */
-  const spread = (perGroup: tf.Tensor) =>
-    tf.reshape(tf.mul(tf.reshape(perGroup, [n, groups, 1]), tf.ones([1, 1, channels / groups])), [
-      n,
-      1,
-      channels,
-    ]);
+  const spread = (perGroup: tf.Tensor) => {
+    const wide = tf.mul(tf.reshape(perGroup, [n, groups, 1]), tf.ones([1, 1, channels / groups]));
+    return tf.reshape(wide, [n, 1, channels]);
+  };
   const scales = spread(scale);
   const normalised = tf.mul(tf.sub(flat, spread(mean)), scales);
   const dNormalised = tf.tidy(() => {
@@ -237,18 +239,16 @@ function groupNormGradient(
 
 /** |z - c|^2 = |z|^2 + 2 (|c|^2 / 2 - z.c), and |z| is the same for all codes. */
 function nearestCode(z: tf.Tensor2D, codebook: tf.Tensor2D): tf.Tensor {
-  const [count, codes] = [z.shape[0], codebook.shape[0]];
+  const [count, width] = z.shape;
   const halves = tf.mul(tf.sum(tf.square(codebook), 1), 0.5);
-  const rows = Math.max(1, Math.floor(DISTANCES / codes));
-  const found: tf.Tensor1D[] = [];
+  const rows = Math.max(1, Math.floor(DISTANCES / codebook.shape[0]));
+  const found = [tf.tensor1d([], 'int32')];
   for (let start = 0; start < count; start += rows) {
-    found.push(
-      tf.tidy(() => {
-        const part = tf.slice(z, [start, 0], [Math.min(rows, count - start), z.shape[1]]);
-        return tf.argMin(tf.sub(halves, tf.matMul(part, codebook, false, true)), 1) as tf.Tensor1D;
-      }),
-    );
+    const nearest = tf.tidy(() => {
+      const part = tf.slice(z, [start, 0], [Math.min(rows, count - start), width]);
+      return tf.argMin<tf.Tensor1D>(tf.sub(halves, tf.matMul(part, codebook, false, true)), 1);
+    });
+    found.push(nearest);
   }
-  if (found.length === 0) return tf.tensor1d([], 'int32');
-  return found.length === 1 ? found[0]! : tf.concat(found);
+  return tf.concat(found);
 }

@@ -1,8 +1,7 @@
 /** Finds the TensorFlow that tfjs-node is built against. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { InvalidArgument } from '../../errors';
-import { findPythonPackage } from '../machine/toolchain';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { locate } from '../machine/toolchain';
 
 export interface Tensorflow {
   /** How it was found. */
@@ -15,28 +14,17 @@ export interface Tensorflow {
 }
 
 /**
- * TensorFlow from the folder that is given, and else from TENSORFLOW or the tensorflow of PATCHWISE_PYTHON, .venv or
- * python3. A folder is a Python's `tensorflow`, or one with `include` and `lib` of the C library.
- *
+ * TensorFlow from the given folder, TENSORFLOW, or a Python's tensorflow, in this order. A folder is that of Python's
+ * package, or has `include` and `lib` of the C library.
  * @throws InvalidArgument for a given folder without it.
  */
-export async function findTensorflow(folder?: string): Promise<Tensorflow | undefined> {
-  for (const [name, given] of [
-    ['tensorflow', folder],
-    ['TENSORFLOW', process.env.TENSORFLOW],
-  ] as const) {
-    if (!given) continue;
-    const found = tensorflowIn(resolve(given), `${name} ${given}`);
-    if (found) return found;
-    const expected =
-      'a folder with include/tensorflow/c and libtensorflow_cc.so.2 or lib/libtensorflow.so in it';
-    throw new InvalidArgument(name, expected, given);
-  }
-  const pip = await findPythonPackage('tensorflow');
-  return pip && tensorflowIn(pip.folder, `the tensorflow of ${pip.python}`);
+export function findTensorflow(folder?: string): Promise<Tensorflow | undefined> {
+  const expected =
+    'a folder with include/tensorflow/c and libtensorflow_cc.so.2 or lib/libtensorflow.so in it';
+  return locate({ backend: 'tensorflow', python: 'tensorflow', folder, expected, look: tensorflowIn });
 }
 
-/** The TensorFlow in a folder; undefined where it is not whole. */
+/** The TensorFlow in a folder; undefined if it is not complete. */
 export function tensorflowIn(folder: string, from: string): Tensorflow | undefined {
   const headers = join(folder, 'include');
   if (!existsSync(join(headers, 'tensorflow', 'c', 'eager', 'c_api.h'))) return undefined;
@@ -56,4 +44,32 @@ function isCuda(folder: string): boolean {
   const facts = join(folder, 'python', 'platform', 'build_info.py');
   if (!existsSync(facts)) return existsSync(join(folder, 'include', 'tensorflow', 'c', 'cuda'));
   return /["']is_cuda_build["']\s*[,:]\s*True/.test(readFileSync(facts, 'utf8'));
+}
+
+/** Parts of CUDA that TensorFlow opens by name, as folders of pip's `nvidia`, and how their files begin. */
+const PARTS: Readonly<Record<string, RegExp>> = {
+  cuda_runtime: /^libcudart\.so\.\d+$/,
+  cuda_cupti: /^libcupti\.so\.\d+$/,
+  cublas: /^libcublas(Lt)?\.so\.\d+$/,
+  cudnn: /^libcudnn\.so\.\d+$/,
+  cufft: /^libcufft\.so\.\d+$/,
+  curand: /^libcurand\.so\.\d+$/,
+  cusolver: /^libcusolver\.so\.\d+$/,
+  cusparse: /^libcusparse\.so\.\d+$/,
+  nccl: /^libnccl\.so\.\d+$/,
+  nvjitlink: /^libnvJitLink\.so\.\d+$/,
+};
+
+/**
+ * CUDA's libraries to link, if pip brought them: they are in Python's folder of packages, where no loader looks. None if
+ * CUDA is the system's own.
+ */
+export function cudaLibraries(sitePackages: string): string[] {
+  return Object.entries(PARTS).flatMap(([part, pattern]) => {
+    const folder = join(sitePackages, 'nvidia', part, 'lib');
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder)
+      .filter((file) => pattern.test(file))
+      .map((file) => join(folder, file));
+  });
 }

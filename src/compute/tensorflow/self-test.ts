@@ -1,23 +1,12 @@
-/** Run on a fresh build of tfjs-node: are the kernels right, and how fast are they. */
+/** Tests a fresh build of tfjs-node: are the kernels right, and how fast are they? */
 import * as tf from '@tensorflow/tfjs-core';
 import { registerBackend } from '../contract/registry';
 import { convolutionSpeed, printSelfTest, testKernels } from '../contract/self-test';
 import { tensorflowBackend } from './backend';
-import type { TensorflowRecord } from './built';
-
-export interface TensorflowTest {
-  readonly version: string;
-  readonly threads: number;
-  readonly gpu: boolean;
-  /** Of a 3x3x3 convolution of 32 channels on 64 x 64 x 32 voxels. */
-  readonly gigaflopsPerSecond: number;
-}
+import type { TensorflowTest, TfjsNodePackage } from './built';
 
 /** @throws Error saying what came out wrong. */
-export async function testTensorflow(
-  folder: string,
-  packageName: TensorflowRecord['package'],
-): Promise<TensorflowTest> {
+export async function testTensorflow(folder: string, packageName: TfjsNodePackage): Promise<TensorflowTest> {
   const backend = tensorflowBackend(folder, packageName);
   registerBackend(backend);
   tf.enableProdMode();
@@ -29,6 +18,6 @@ export async function testTensorflow(
 }
 
 if (require.main === module) {
-  const [folder, packageName] = process.argv.slice(2) as [string, TensorflowRecord['package']];
+  const [folder, packageName] = process.argv.slice(2) as [string, TfjsNodePackage];
   void printSelfTest(() => testTensorflow(folder, packageName));
 }

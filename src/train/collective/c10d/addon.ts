@@ -1,9 +1,9 @@
 /** The native part of the c10d collective as TypeScript sees it: one to one with `native/c10d.cc`. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { buildFolder, readBuildRecord } from '../../../compute/machine/toolchain';
+import { join } from 'node:path';
+import { buildFolder, builtRecord } from '../../../compute/machine/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import { packageRoot } from '../../../package';
 
@@ -11,79 +11,64 @@ import { packageRoot } from '../../../package';
 export type StoreHandle = object & { readonly brand?: 'store' };
 export type GroupHandle = object & { readonly brand?: 'group' };
 
+export type OperationKind = 'allReduce' | 'broadcast' | 'allGather';
+
 export interface C10dAddon {
-  /** Whether it was built with Gloo, for ranks on CPUs. */
-  readonly gloo: boolean;
-  /** Whether it was built with NCCL. */
-  readonly nccl: boolean;
-  openStore(
-    host: string,
-    port: number,
-    serves: boolean,
-    prefix: string,
-    milliseconds: number,
-  ): Promise<StoreHandle>;
+  openStore(host: string, port: number, serves: boolean, prefix: string, ms: number): Promise<StoreHandle>;
   /** The sum so far. */
   add(store: StoreHandle, key: string, n: number): Promise<number>;
   set(store: StoreHandle, key: string, text: string): Promise<void>;
-  /** Undefined where nobody has set it. */
+  /** Undefined if nobody has set it. */
   get(store: StoreHandle, key: string): Promise<string | undefined>;
   closeStore(store: StoreHandle): Promise<void>;
-  /** NCCL on GPU `gpu`, Gloo where that is -1. An empty interface leaves the choice to the address. */
+  /** Opens NCCL on GPU `gpu`, or Gloo if that is -1. If `network` (an interface) is empty, the address chooses it. */
   openGroup(
     store: StoreHandle,
-    rank: number,
-    size: number,
-    address: string,
-    gpu: number,
-    milliseconds: number,
-    networkInterface: string,
+    ...place: [rank: number, size: number, address: string, gpu: number, ms: number, network: string]
   ): Promise<GroupHandle>;
-  /** Sums in place, overwrites with those of root, or fills the second array with everybody's first. */
+  /** Sums in place, overwrites with the arrays of root, or fills the second array with the first of every rank. */
   operate(
     group: GroupHandle,
-    kind: 'allReduce' | 'broadcast' | 'allGather',
+    kind: OperationKind,
     arrays: readonly Float32Array[],
     root: number,
   ): Promise<void>;
   closeGroup(group: GroupHandle): Promise<void>;
 }
 
-/** Written beside the addon when it has been built. */
+/** Kept beside the addon once it is built. */
 export interface C10dRecord {
   readonly libtorch: string;
+  /** Whether it has Gloo, for ranks on CPUs. */
   readonly gloo: boolean;
+  /** Whether it has NCCL. */
   readonly nccl: boolean;
-  /** Why it has no NCCL, where libtorch has CUDA. */
+  /** Why it has no NCCL, if libtorch has CUDA. */
   readonly ncclProblem?: string;
-  /** What the addon depends on beside libtorch: its source. */
+  /** A digest of its source. */
   readonly key: string;
 }
 
 export const c10dSource = (): string =>
   join(packageRoot(), 'src', 'train', 'collective', 'c10d', 'native', 'c10d.cc');
-export const c10dFolder = (): string => join(dirname(buildFolder('libtorch')), 'c10d');
-export const c10dAddonPath = (folder: string = c10dFolder()): string => join(folder, 'c10d.node');
+export const c10dAddonPath = (folder = buildFolder('c10d')): string => join(folder, 'c10d.node');
 
 export function c10dKey(): string {
   return createHash('sha256').update(readFileSync(c10dSource())).digest('hex').slice(0, 16);
 }
 
-/** The record of the build; undefined where there is none, it is damaged, or it is of other sources. */
+/** The record of the build; undefined if there is none, it is damaged, or it is of other sources. */
 export function builtC10d(): C10dRecord | undefined {
-  const path = join(c10dFolder(), 'build.json');
-  if (!existsSync(path) || !existsSync(c10dAddonPath())) return undefined;
-  const record = readBuildRecord<C10dRecord>(path);
+  const record = builtRecord<C10dRecord>('c10d');
   return record?.key === c10dKey() ? record : undefined;
 }
 
 /** @throws UnavailableBackend, with the command that builds it */
-export function loadC10d(path: string = c10dAddonPath()): C10dAddon {
-  if (path === c10dAddonPath() && !builtC10d())
-    throw new UnavailableBackend(
-      'c10d',
-      'the collective through libtorch is not built, or from other sources',
-      'Run `npx patchwise backend build libtorch`, which says what it needs',
-    );
-  return createRequire(__filename)(path) as C10dAddon;
+export function loadC10d(): C10dAddon {
+  if (builtC10d()) return createRequire(__filename)(c10dAddonPath()) as C10dAddon;
+  throw new UnavailableBackend(
+    'c10d',
+    'the collective through libtorch is not built, or from other sources',
+    'Run `npx patchwise backend build libtorch`, which says what it needs',
+  );
 }

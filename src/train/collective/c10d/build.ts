@@ -1,52 +1,53 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findLibtorch, type Libtorch } from '../../../compute/libtorch/locate';
-import { execute, findCompiler, nodeApiHeaders } from '../../../compute/machine/toolchain';
+import {
+  buildCommand,
+  buildFolder,
+  execute,
+  findCompiler,
+  install,
+  nodeApiHeaders,
+} from '../../../compute/machine/toolchain';
 import { UnavailableBackend } from '../../../errors';
-import { makeFolder } from '../../../make-folder';
 import type { LongCall } from '../../../progress';
-import { type C10dRecord, c10dAddonPath, c10dFolder, c10dKey, c10dSource, loadC10d } from './addon';
+import { type C10dRecord, c10dAddonPath, c10dKey, c10dSource } from './addon';
 
 const run = promisify(execFile);
 
 /**
- * Builds the collective through libtorch: Gloo where its headers are, which PyTorch's packages leave out; NCCL where
- * libtorch has CUDA and NCCL's headers are beside it. Needs libtorch 2.1 or newer and a C++ compiler.
+ * Builds the collective through libtorch: with Gloo if its headers are here (PyTorch's packages leave them out), with NCCL
+ * if libtorch has CUDA and NCCL's headers are beside it. Needs libtorch 2.1 or newer and a C++ compiler.
  * @throws UnavailableBackend saying what to install, or with what the compiler said
  */
 export async function buildC10d(
   options: LongCall & { readonly libtorch?: string } = {},
 ): Promise<C10dRecord> {
-  const { signal } = options;
+  const { signal, onProgress } = options;
   const libtorch = await findLibtorch(options.libtorch);
   const [major, minor] = libtorch.version.split('.').map(Number) as [number, number];
   if (major < 2 || (major === 2 && minor < 1))
-    throw new UnavailableBackend(
-      'c10d',
+    throw missing(
       `libtorch ${libtorch.version} is older than 2.1`,
-      'Install PyTorch (`python3 -m venv .venv && .venv/bin/pip install torch`); then `npx patchwise backend build libtorch`',
+      'Install PyTorch (`python3 -m venv .venv && .venv/bin/pip install torch`)',
     );
   const gloo = ['/usr/include', '/usr/local/include', ...libtorch.includes].find((folder) =>
     existsSync(join(folder, 'gloo', 'context.h')),
   );
   const headers = ncclHeaders(libtorch);
-  // NCCL needs nothing of Gloo: PyTorch's packages have its headers beside CUDA's, and leave out Gloo's.
+  // NCCL needs nothing of Gloo. PyTorch's packages have NCCL's headers beside CUDA's, and leave out Gloo's.
   if (!gloo && headers.length === 0)
-    throw new UnavailableBackend(
-      'c10d',
+    throw missing(
       "Gloo's headers (gloo/context.h) are not on this machine",
-      'On Debian and Ubuntu `sudo apt-get install libgloo-dev`; then `npx patchwise backend build libtorch`',
+      'On Debian and Ubuntu `sudo apt-get install libgloo-dev`',
     );
   const compiler = await findCompiler('libtorch');
-  makeFolder(dirname(c10dFolder()));
-  const work = await mkdtemp(`${c10dFolder()}-`);
-  try {
-    options.onProgress?.({ done: 0, total: 1, what: 'collective' });
+  onProgress?.({ done: 0, total: 1, what: 'collective' });
+  const record = await install(buildFolder('c10d'), async (work): Promise<C10dRecord> => {
     const compile = async (nccl: readonly string[]) => {
-      const args = compilerArguments(libtorch, nodeApiHeaders(), gloo, nccl, c10dAddonPath(work));
+      const args = compilerArguments(libtorch, gloo, nccl, c10dAddonPath(work));
       await execute(compiler, args, { backend: 'libtorch', what: 'compiling c10d.cc', signal });
       // In a process of its own: an addon that crashes must not take its builder along.
       const load = `require(${JSON.stringify(c10dAddonPath(work))}).openStore`;
@@ -54,7 +55,7 @@ export async function buildC10d(
     };
     let ncclProblem =
       libtorch.cuda && headers.length === 0 ? 'nccl.h or cuda_runtime.h is missing' : undefined;
-    // Without NCCL ranks on GPUs still find one another, over Gloo.
+    // Without NCCL, ranks on GPUs still find one another, over Gloo.
     if (headers.length > 0)
       await compile(headers).catch((error: Error) => {
         signal?.throwIfAborted();
@@ -63,29 +64,23 @@ export async function buildC10d(
       });
     const nccl = headers.length > 0 && ncclProblem === undefined;
     if (!nccl) await compile([]);
-    const record: C10dRecord = {
-      ...{ libtorch: libtorch.version, gloo: gloo !== undefined, nccl, key: c10dKey() },
-      ...(ncclProblem && { ncclProblem }),
-    };
-    await writeFile(join(work, 'build.json'), `${JSON.stringify(record, null, 2)}\n`);
-    await rm(c10dFolder(), { recursive: true, force: true });
-    await rename(work, c10dFolder());
-    loadC10d();
-    options.onProgress?.({ done: 1, total: 1, what: 'collective' });
-    return record;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+    const { version } = libtorch;
+    return { libtorch: version, gloo: gloo !== undefined, nccl, ncclProblem, key: c10dKey() };
+  });
+  onProgress?.({ done: 1, total: 1, what: 'collective' });
+  return record;
 }
 
-/** Folders of the headers of CUDA and NCCL that pip's CUDA wheels bring beside torch; none where there is no CUDA. */
+function missing(problem: string, cure: string): UnavailableBackend {
+  return new UnavailableBackend('c10d', problem, `${cure}; then \`${buildCommand('libtorch')}\``);
+}
+
+/** Folders of the headers of CUDA and NCCL that pip's wheels bring beside torch; none without CUDA. */
 function ncclHeaders(libtorch: Libtorch): string[] {
   if (!libtorch.cuda) return [];
   const nvidia = join(libtorch.libraries, '..', '..', 'nvidia');
   const wheels = existsSync(nvidia) ? readdirSync(nvidia).map((name) => join(nvidia, name, 'include')) : [];
-  const folders = [...wheels, '/usr/local/cuda/include', '/usr/include'].filter((folder) =>
-    existsSync(folder),
-  );
+  const folders = [...wheels, '/usr/local/cuda/include', '/usr/include'].filter((dir) => existsSync(dir));
   const complete = ['nccl.h', 'cuda_runtime.h'].every((file) =>
     folders.some((folder) => existsSync(join(folder, file))),
   );
@@ -94,13 +89,12 @@ function ncclHeaders(libtorch: Libtorch): string[] {
 
 function compilerArguments(
   libtorch: Libtorch,
-  nodeHeaders: string,
   gloo: string | undefined,
   nccl: readonly string[],
   out: string,
 ): string[] {
   const cuda = nccl.length > 0 ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : [];
-  // /usr/include is searched anyway; named as a system folder it would come before the compiler's own.
+  // The compiler searches /usr/include anyway; if we named it, it would come before the compiler's own headers.
   const includes = [...libtorch.includes, ...nccl, ...(gloo ? [gloo] : [])].filter(
     (folder) => folder !== '/usr/include',
   );
@@ -109,12 +103,12 @@ function compilerArguments(
     ...(gloo ? ['-DUSE_C10D_GLOO'] : []),
     ...(nccl.length > 0 ? ['-DUSE_C10D_NCCL'] : []),
     `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
-    `-I${nodeHeaders}`,
+    `-I${nodeApiHeaders()}`,
     ...includes.flatMap((folder) => ['-isystem', folder]),
     ...[c10dSource(), '-o', out],
     ...[`-L${libtorch.libraries}`, '-ltorch_cpu', '-lc10', ...cuda],
     `-Wl,-rpath,${libtorch.libraries}`,
-    // Threads that still wait when the process ends run in it, so the library stays loaded.
+    // Threads that still wait when the process ends run in the library, so it must stay loaded.
     '-Wl,-z,nodelete',
   ];
 }

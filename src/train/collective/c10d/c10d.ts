@@ -2,16 +2,16 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../../errors';
 import type { Collective } from '../collective';
-import { type C10dAddon, type GroupHandle, loadC10d, type StoreHandle } from './addon';
+import { type C10dAddon, type GroupHandle, loadC10d, type OperationKind, type StoreHandle } from './addon';
 
 export interface C10dOptions {
   readonly rank: number;
   readonly worldSize: number;
-  /** Of the TCPStore, which rank 0 serves unless somebody else does, such as torchrun's agent. */
+  /** Where the TCPStore is. Rank 0 serves it unless somebody else does, such as torchrun's agent. */
   readonly address: string;
   readonly port: number;
   readonly storeIsServed: boolean;
-  /** What tells the ranks of this life of this run from others on the same store. */
+  /** Keeps the ranks of this life of this run apart from others on the same store. */
   readonly session: string;
   /** Seconds that ranks wait for one another, in one operation and in finding one another. */
   readonly timeout: number;
@@ -21,8 +21,9 @@ export interface C10dOptions {
 }
 
 /**
- * The collective of several hosts, through libtorch's c10d: Gloo on CPUs, NCCL on GPUs, found by a TCPStore as torchrun
- * sets it up. Sums go round a ring in one fixed order: the same bits on every rank and in every run of as many ranks.
+ * The collective of several hosts, through libtorch's c10d: Gloo on CPUs, NCCL on GPUs. Ranks meet at a TCPStore as
+ * torchrun sets it up. Sums go round a ring in a fixed order: as many ranks get the same bits on every rank and in every
+ * run.
  * @throws CollectiveFailed if the ranks do not find one another; its cause has `code: 'EADDRINUSE'` where the port
  * is taken and another one should be tried. UnavailableBackend where it is not built
  */
@@ -37,36 +38,25 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
   const deadline = performance.now() + milliseconds;
   let store: StoreHandle | undefined;
   const serves = rank === 0 && !storeIsServed;
-  const open = () => addon.openStore(address, port, serves, `patchwise/${session}`, milliseconds);
-  if (serves)
-    store = await open().catch((error: Error) => {
-      const taken = /EADDRINUSE|address already in use/i.test(error.message);
+  const open = () =>
+    addon.openStore(address, port, serves, `patchwise/${session}`, milliseconds).catch((error: Error) => {
+      const taken = serves && /EADDRINUSE|address already in use/i.test(error.message);
       throw fail(error.message, taken ? Object.assign(error, { code: 'EADDRINUSE' }) : error);
     });
-  let own: string | undefined;
-  for (;;) {
+  if (serves) store = await open();
+  const unlessStopped = <T>(ask: () => Promise<T>) => {
     if (signal?.aborted) throw fail('stopped');
-    // Also tells which of this host's addresses the others can reach.
-    own = await knock(address, port);
-    if (own) break;
-    if (performance.now() > deadline) throw fail(`no store listens on ${address}:${port}`);
-    await pause(50);
-  }
-  store ??= await open().catch((error: Error) => {
-    throw fail(error.message, error);
-  });
+    return ask();
+  };
+  // Also tells which of this host's addresses the others can reach.
+  const own = await poll(50, deadline, () => unlessStopped(() => knock(address, port)));
+  if (!own) throw fail(`no store listens on ${address}:${port}`);
+  store ??= await open();
   await addon.set(store, `here/${rank}`, own);
-  for (
-    let here = await addon.add(store, 'here', 1);
-    here < worldSize;
-    here = await addon.add(store, 'here', 0)
-  ) {
-    if (signal?.aborted) throw fail('stopped');
-    if (performance.now() > deadline)
-      throw fail(
-        `rank ${(await absent(addon, store, 'here', worldSize)).join(', ')} did not come within ${options.timeout} s`,
-      );
-    await pause(20);
+  const count = counter(addon, store, 'here', worldSize);
+  if (!(await poll(20, deadline, () => unlessStopped(count)))) {
+    const late = await absent(addon, store, 'here', worldSize);
+    throw fail(`rank ${late.join(', ')} did not come within ${options.timeout} s`);
   }
   const { GLOO_SOCKET_IFNAME = '' } = process.env;
   const group = await addon
@@ -77,20 +67,34 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
   return new C10d(addon, store, group, options);
 }
 
-/** Ranks that have not left `key/rank` in the store. */
-async function absent(
-  addon: C10dAddon,
-  store: StoreHandle,
-  key: string,
-  worldSize: number,
-): Promise<number[]> {
-  const found = await Promise.all(
-    Array.from({ length: worldSize }, (_, rank) => addon.get(store, `${key}/${rank}`)),
-  );
-  return found.flatMap((value, rank) => (value === undefined ? [rank] : []));
+/** Asks until there is an answer, every so many ms; undefined if there is none at `deadline`. */
+async function poll<T>(every: number, deadline: number, ask: () => Promise<T>): Promise<T | undefined> {
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    if (performance.now() > deadline) return undefined;
+    await pause(every);
+  }
 }
 
-/** This host's address towards another one that listens; undefined where it does not. */
+/** Counts this rank in the store at the first call; says whether all ranks are counted. */
+function counter(addon: C10dAddon, store: StoreHandle, key: string, worldSize: number) {
+  let own = 1;
+  return async (): Promise<boolean> => {
+    const sum = addon.add(store, key, own);
+    own = 0;
+    return (await sum) >= worldSize;
+  };
+}
+
+/** Ranks that have not left `key/rank` in the store. */
+async function absent(addon: C10dAddon, store: StoreHandle, key: string, worldSize: number) {
+  const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
+  const found = await Promise.all(ranks.map((rank) => addon.get(store, `${key}/${rank}`)));
+  return ranks.filter((rank) => found[rank] === undefined);
+}
+
+/** This host's address towards another one; undefined if that one does not listen. */
 function knock(address: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(port, address);
@@ -104,7 +108,7 @@ function knock(address: string, port: number): Promise<string | undefined> {
   });
 }
 
-/** Numbers of a heading: the operation's place in the sequence, how many numbers it has, its name. */
+/** Numbers of a heading: the operation's place in the sequence, how many numbers it has (two), its name. */
 const headingLength = 64;
 
 class C10d implements Collective {
@@ -155,13 +159,9 @@ class C10d implements Collective {
     if (reason) await this.leave(reason).catch(() => {});
     else if (!this.failure) {
       await this.last.catch(() => {});
-      // Whoever goes first would cut off what is still on its way to the others.
-      const deadline = performance.now() + 2000;
-      let gone = await this.addon.add(this.store, 'bye', 1).catch(() => this.worldSize);
-      while (gone < this.worldSize && performance.now() < deadline) {
-        await pause(10);
-        gone = await this.addon.add(this.store, 'bye', 0).catch(() => this.worldSize);
-      }
+      // The first to go would cut off what is still on its way to the others.
+      const count = counter(this.addon, this.store, 'bye', this.worldSize);
+      await poll(10, performance.now() + 2000, () => count().catch(() => true));
     }
     this.failure ??= new CollectiveFailed(this.rank, 'closed', reason ?? 'this rank has left');
     this.letGo();
@@ -169,7 +169,7 @@ class C10d implements Collective {
     await this.addon.closeStore(this.store).catch(() => {});
   }
 
-  /** Leaves the reason for the others, and where this rank serves the store, time to read it. */
+  /** Leaves the reason for the others. A rank that serves the store gives them time to read it. */
   private async leave(reason: string): Promise<void> {
     if ((await this.addon.add(this.store, 'failed', 1)) === 1)
       await this.addon.set(this.store, 'reason', `rank ${this.rank}: ${reason}`);
@@ -179,7 +179,7 @@ class C10d implements Collective {
   }
 
   private perform(
-    kind: 'allReduce' | 'broadcast' | 'allGather',
+    kind: OperationKind,
     name: string,
     arrays: readonly Float32Array[],
     root = 0,
@@ -189,8 +189,9 @@ class C10d implements Collective {
     const sequence = this.sequence++;
     const done = (async () => {
       try {
-        const size = kind === 'allGather' ? arrays[0]!.length : total(arrays);
-        // Both are on their way before anything is waited for: calls that overlap must be in one order everywhere.
+        const size =
+          kind === 'allGather' ? arrays[0]!.length : arrays.reduce((sum, array) => sum + array.length, 0);
+        // Both start before either is waited for: calls that overlap must have one order on all ranks.
         const agreed = this.agree(sequence, size, operation);
         const operated = this.addon.operate(this.group, kind, arrays, root);
         operated.catch(() => {});
@@ -205,7 +206,7 @@ class C10d implements Collective {
     return done;
   }
 
-  /** Makes sure that all ranks are at the same operation: Gloo itself would mix up or wait. */
+  /** Makes sure that all ranks are at the same operation: Gloo itself would mix operations up, or wait. */
   private async agree(sequence: number, size: number, operation: string): Promise<void> {
     const heading = new Float32Array(headingLength);
     const letters = [...operation].slice(0, headingLength - 3).map((letter) => letter.charCodeAt(0));
@@ -219,7 +220,7 @@ class C10d implements Collective {
     }
   }
 
-  /** What went wrong, in the words of the rank that knows it, or by who has not answered. */
+  /** What went wrong, in the words of the rank that knows, or else which ranks have not answered. */
   private async fail(operation: string, cause: Error): Promise<CollectiveFailed> {
     if (this.failure) return this.failure;
     const reason = await this.whatHappened(cause).catch(
@@ -229,29 +230,29 @@ class C10d implements Collective {
     return this.failure;
   }
 
-  /** Cuts the connections, so that whoever waits for this rank finds out; what still waits here may hold it up. */
+  /** Cuts the connections, so that ranks that wait for this one find out. An operation that waits here may delay it. */
   private letGo(): void {
     this.closed ??= this.addon.closeGroup(this.group).catch(() => {});
   }
 
   private async whatHappened(cause: Error): Promise<string> {
     await this.addon.set(this.store, `failed/${this.rank}`, firstLine(cause));
-    // Those who live find out within moments of one another, once the first to notice has let go.
+    // Ranks that live find out within moments of one another, once the first to notice has let go.
     this.letGo();
-    for (let waited = 0; waited < 1500; waited += 50) {
+    const told = await poll(50, performance.now() + 1500, async () => {
       const reason = await this.addon.get(this.store, 'reason');
       if (reason) return reason;
-      if ((await absent(this.addon, this.store, 'failed', this.worldSize)).length === 0)
-        return firstLine(cause);
-      await pause(50);
-    }
+      const silent = await absent(this.addon, this.store, 'failed', this.worldSize);
+      return silent.length === 0 ? firstLine(cause) : undefined;
+    });
+    if (told) return told;
     const silent = await absent(this.addon, this.store, 'failed', this.worldSize);
     const late = /tim(ed|e) ?out/i.test(cause.message);
     const what = late ? `did not come within ${this.options.timeout} s` : 'died';
     const reason =
       silent.length > 0 ? `rank ${silent.join(', ')} ${what} (${firstLine(cause)})` : firstLine(cause);
     await this.addon.set(this.store, 'reason', reason);
-    // The store may go with rank 0: the others are given time to read it.
+    // The store may go with rank 0: give the others time to read it.
     if (this.rank === 0) await pause(1000);
     return reason;
   }
@@ -261,10 +262,6 @@ function describe(heading: Float32Array): string {
   const letters = [...heading.subarray(3)].filter((code) => code > 0);
   const size = heading[1]! + heading[2]! * 2 ** 24;
   return `${String.fromCharCode(...letters)} of ${size} numbers (operation ${heading[0]})`;
-}
-
-function total(arrays: readonly Float32Array[]): number {
-  return arrays.reduce((sum, array) => sum + array.length, 0);
 }
 
 function firstLine(error: Error): string {

@@ -1,9 +1,9 @@
-// c10d for JavaScript: torch's TCPStore, and its process groups Gloo, where Gloo's headers are, and NCCL, where libtorch
-// has CUDA.
+// c10d for JavaScript: torch's TCPStore, and its process groups Gloo (if its headers are here) and NCCL (if libtorch has
+// CUDA).
 //
-// Everything that may wait runs in a thread of its own and settles a promise, so the JavaScript thread goes on: an
-// operation can be on its way while gradients are still being computed. Operations of a group are started on the
-// JavaScript thread, in the order of the calls, which all ranks make in the same order.
+// Whatever may wait runs in a thread of its own and settles a promise, so the JavaScript thread goes on: an operation
+// can be on its way while gradients are still being computed. Operations of a group start on the JavaScript thread, in
+// the order of the calls. All ranks make the calls in the same order.
 #include <node_api.h>
 #include <ATen/ATen.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -18,7 +18,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 #include <torch/version.h>
-#include <cstring>
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,8 +36,8 @@ struct Group {
   int size = 1;
 };
 
-// While it lives, this thread's work on a GPU goes to a stream of its own. On the default stream it would wait for
-// what the backward pass has queued there, and the backward pass for the sum.
+// While it lives, this thread's work on a GPU goes to a stream of its own. On the default stream it would wait for the
+// backward pass queued there, and the backward pass would wait for the sum.
 class SideStream {
  public:
 #ifdef USE_C10D_NCCL
@@ -52,65 +52,24 @@ class SideStream {
 #endif
 };
 
-// A promise, what settles it, and the thread in between.
+using Answer = std::function<napi_value(napi_env)>; // makes a result on the JavaScript thread; empty: undefined
+using Work = std::function<Answer()>;               // may wait, in a thread of its own
+
+// A promise and what settles it.
 struct Job {
   napi_deferred deferred = nullptr;
   napi_threadsafe_function back = nullptr;
-  std::function<void()> work;                       // in the thread
-  std::function<napi_value(napi_env)> result;       // on the JavaScript thread
+  napi_ref kept = nullptr;
+  Work work;
+  Answer answer;
   std::string error;
-  napi_ref kept = nullptr;                          // arguments that must live until then
 };
-
-void settle(napi_env env, napi_value, void*, void* data) {
-  std::unique_ptr<Job> job(static_cast<Job*>(data));
-  if (env == nullptr) return; // the environment is being torn down
-  napi_handle_scope scope;
-  napi_open_handle_scope(env, &scope);
-  napi_value value = nullptr;
-  if (job->error.empty()) {
-    if (job->result) value = job->result(env);
-    if (value == nullptr) napi_get_undefined(env, &value);
-    napi_resolve_deferred(env, job->deferred, value);
-  } else {
-    napi_value message;
-    napi_create_string_utf8(env, job->error.c_str(), job->error.size(), &message);
-    napi_create_error(env, nullptr, message, &value);
-    napi_reject_deferred(env, job->deferred, value);
-  }
-  if (job->kept) napi_delete_reference(env, job->kept);
-  napi_close_handle_scope(env, scope);
-}
-
-std::string messageOf(const std::exception& problem) {
-  if (auto* error = dynamic_cast<const c10::Error*>(&problem)) return error->what_without_backtrace();
-  return problem.what();
-}
-
-napi_value start(napi_env env, std::unique_ptr<Job> job) {
-  napi_value promise, name;
-  napi_create_promise(env, &job->deferred, &promise);
-  napi_create_string_utf8(env, "c10d", NAPI_AUTO_LENGTH, &name);
-  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle, &job->back);
-  std::thread([raw = job.release()] {
-    try {
-      if (raw->error.empty()) raw->work();
-    } catch (const std::exception& problem) {
-      raw->error = messageOf(problem);
-    } catch (...) {
-      raw->error = "unknown error";
-    }
-    napi_threadsafe_function back = raw->back;
-    napi_call_threadsafe_function(back, raw, napi_tsfn_blocking);
-    napi_release_threadsafe_function(back, napi_tsfn_release);
-  }).detach();
-  return promise;
-}
 
 struct Arguments {
   napi_env env;
   napi_value values[10];
   size_t count = 10;
+  napi_ref kept = nullptr; // an argument that must live until the promise is settled
 
   Arguments(napi_env env, napi_callback_info info) : env(env) {
     napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
@@ -140,100 +99,141 @@ struct Arguments {
   }
 };
 
-template <class T>
-napi_value external(napi_env env, std::shared_ptr<T> value) {
-  napi_value result;
-  auto* held = new std::shared_ptr<T>(std::move(value));
-  napi_create_external(
-      env, held, [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<T>*>(data); }, nullptr, &result);
-  return result;
+void settle(napi_env env, napi_value, void*, void* data) {
+  std::unique_ptr<Job> job(static_cast<Job*>(data));
+  if (env == nullptr) return; // the environment is being torn down
+  napi_handle_scope scope;
+  napi_open_handle_scope(env, &scope);
+  napi_value value = nullptr;
+  if (job->error.empty()) {
+    if (job->answer) value = job->answer(env);
+    if (value == nullptr) napi_get_undefined(env, &value);
+    napi_resolve_deferred(env, job->deferred, value);
+  } else {
+    napi_value message;
+    napi_create_string_utf8(env, job->error.c_str(), job->error.size(), &message);
+    napi_create_error(env, nullptr, message, &value);
+    napi_reject_deferred(env, job->deferred, value);
+  }
+  if (job->kept) napi_delete_reference(env, job->kept);
+  napi_close_handle_scope(env, scope);
 }
 
-struct StoreHandle {
-  c10::intrusive_ptr<c10d::Store> store;
-};
+// Runs `body`; returns what it says when it fails, or nothing.
+template <typename Body>
+std::string errorOf(Body body) {
+  try {
+    body();
+  } catch (const c10::Error& problem) {
+    return problem.what_without_backtrace();
+  } catch (const std::exception& problem) {
+    return problem.what();
+  } catch (...) {
+    return "unknown error";
+  }
+  return "";
+}
+
+// Prepares work on the JavaScript thread, does it in a thread of its own, and returns the promise of its answer.
+template <Work (*prepare)(Arguments&)>
+napi_value call(napi_env env, napi_callback_info info) {
+  Arguments given(env, info);
+  auto* job = new Job();
+  job->error = errorOf([&] { job->work = prepare(given); });
+  job->kept = given.kept;
+  napi_value promise, name;
+  napi_create_promise(env, &job->deferred, &promise);
+  napi_create_string_utf8(env, "c10d", NAPI_AUTO_LENGTH, &name);
+  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle, &job->back);
+  std::thread([job] {
+    if (job->error.empty()) job->error = errorOf([&] { job->answer = job->work(); });
+    napi_threadsafe_function back = job->back;
+    napi_call_threadsafe_function(back, job, napi_tsfn_blocking);
+    napi_release_threadsafe_function(back, napi_tsfn_release);
+  }).detach();
+  return promise;
+}
+
+template <class T>
+Answer external(std::shared_ptr<T> value) {
+  return [value](napi_env env) {
+    napi_value result;
+    auto destroy = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<T>*>(data); };
+    napi_create_external(env, new std::shared_ptr<T>(value), destroy, nullptr, &result);
+    return result;
+  };
+}
+
+using Store = c10::intrusive_ptr<c10d::Store>;
 
 // openStore(host, port, serves, prefix, milliseconds)
-napi_value openStore(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
-  auto handle = std::make_shared<StoreHandle>();
+Work openStore(Arguments& given) {
   c10d::TCPStoreOptions options;
   options.port = (uint16_t)given.integer(1);
   options.isServer = given.flag(2);
   options.waitWorkers = false;
-  // Node exports its own libuv, which is another one than that of libtorch's server.
+  // Node exports its own libuv, and libtorch's server needs another one.
   options.useLibUV = false;
   options.timeout = Milliseconds(given.integer(4));
-  job->work = [handle, options, host = given.text(0), prefix = given.text(3)] {
+  return [options, host = given.text(0), prefix = given.text(3)] {
     auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
-    handle->store = c10::make_intrusive<c10d::PrefixStore>(prefix, store);
+    return external(std::make_shared<Store>(c10::make_intrusive<c10d::PrefixStore>(prefix, store)));
   };
-  job->result = [handle](napi_env env) { return external(env, handle); };
-  return start(env, std::move(job));
 }
 
 // add(store, key, n): the sum so far
-napi_value add(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
-  auto sum = std::make_shared<int64_t>(0);
-  job->work = [handle = given.shared<StoreHandle>(0), sum, key = given.text(1), n = given.integer(2)] {
-    *sum = handle->store->add(key, n);
+Work add(Arguments& given) {
+  return [store = given.shared<Store>(0), key = given.text(1), n = given.integer(2)]() -> Answer {
+    return [sum = (*store)->add(key, n)](napi_env env) {
+      napi_value number;
+      napi_create_int64(env, sum, &number);
+      return number;
+    };
   };
-  job->result = [sum](napi_env env) {
-    napi_value number;
-    napi_create_int64(env, *sum, &number);
-    return number;
-  };
-  return start(env, std::move(job));
 }
 
 // set(store, key, text)
-napi_value set(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
-  job->work = [handle = given.shared<StoreHandle>(0), key = given.text(1), text = given.text(2)] {
-    handle->store->set(key, std::vector<uint8_t>(text.begin(), text.end()));
+Work set(Arguments& given) {
+  return [store = given.shared<Store>(0), key = given.text(1), text = given.text(2)]() -> Answer {
+    (*store)->set(key, std::vector<uint8_t>(text.begin(), text.end()));
+    return nullptr;
   };
-  return start(env, std::move(job));
 }
 
-// get(store, key): the text, or undefined where nobody has set it
-napi_value get(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
-  auto found = std::make_shared<std::pair<bool, std::string>>(false, "");
-  job->work = [handle = given.shared<StoreHandle>(0), key = given.text(1), found] {
-    if (!handle->store->check({key})) return;
-    auto bytes = handle->store->get(key);
-    *found = {true, std::string(bytes.begin(), bytes.end())};
+// get(store, key): the text; undefined if nobody has set it
+Work get(Arguments& given) {
+  return [store = given.shared<Store>(0), key = given.text(1)]() -> Answer {
+    if (!(*store)->check({key})) return nullptr;
+    return [bytes = (*store)->get(key)](napi_env env) {
+      napi_value text = nullptr;
+      napi_create_string_utf8(env, (const char*)bytes.data(), bytes.size(), &text);
+      return text;
+    };
   };
-  job->result = [found](napi_env env) -> napi_value {
-    napi_value text = nullptr;
-    if (found->first) napi_create_string_utf8(env, found->second.c_str(), found->second.size(), &text);
-    return text;
+}
+
+Work closeStore(Arguments& given) {
+  return [store = given.shared<Store>(0)]() -> Answer {
+    store->reset();
+    return nullptr;
   };
-  return start(env, std::move(job));
 }
 
 // openGroup(store, rank, size, address, gpu or -1, milliseconds, interface or '')
-napi_value openGroup(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
+Work openGroup(Arguments& given) {
   auto group = std::make_shared<Group>();
   int rank = (int)given.integer(1), gpu = (int)given.integer(4);
   group->size = (int)given.integer(2);
   Milliseconds timeout(given.integer(5));
-  job->work = [=, handle = given.shared<StoreHandle>(0), address = given.text(3), interface = given.text(6)] {
+  return [=, store = given.shared<Store>(0), address = given.text(3), interface = given.text(6)] {
     if (gpu >= 0) {
 #ifdef USE_C10D_NCCL
       c10::cuda::set_device((c10::DeviceIndex)gpu);
       auto options = c10d::ProcessGroupNCCL::Options::create();
       options->timeout = timeout;
       group->device = at::Device(at::kCUDA, (c10::DeviceIndex)gpu);
-      group->backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(handle->store, rank, group->size, options);
-      return;
+      group->backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(*store, rank, group->size, options);
+      return external(group);
 #else
       TORCH_CHECK(false, "built without NCCL");
 #endif
@@ -244,13 +244,25 @@ napi_value openGroup(napi_env env, napi_callback_info info) {
     options->threads = 2;
     options->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(address)
                                                  : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
-    group->backend = c10::make_intrusive<c10d::ProcessGroupGloo>(handle->store, rank, group->size, options);
+    group->backend = c10::make_intrusive<c10d::ProcessGroupGloo>(*store, rank, group->size, options);
 #else
     TORCH_CHECK(false, "built without Gloo, which ranks on the CPU need");
 #endif
+    return external(group);
   };
-  job->result = [group](napi_env env) { return external(env, group); };
-  return start(env, std::move(job));
+}
+
+// closeGroup(group): operations under way fail
+Work closeGroup(Arguments& given) {
+  return [group = given.shared<Group>(0)]() -> Answer {
+    auto backend = group->backend;
+    group->backend.reset();
+#if defined(USE_C10D_NCCL) && (TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 6)
+    // A kernel of NCCL that waits for a dead rank holds the GPU and a thread of ours. Only an abort ends it.
+    if (group->device.is_cuda()) backend->abort();
+#endif
+    return nullptr;
+  };
 }
 
 struct Piece {
@@ -258,127 +270,78 @@ struct Piece {
   size_t length;
 };
 
-bool pieceOf(napi_env env, napi_value array, Piece& piece) {
+Piece pieceOf(const Arguments& given, uint32_t at) {
+  napi_value array;
   napi_typedarray_type type;
-  void* data;
-  if (napi_get_typedarray_info(env, array, &type, &piece.length, &data, nullptr, nullptr) != napi_ok) return false;
-  piece.data = static_cast<float*>(data);
-  return type == napi_float32_array;
+  Piece piece;
+  napi_get_element(given.env, given.values[2], at, &array);
+  TORCH_CHECK(napi_get_typedarray_info(given.env, array, &type, &piece.length, (void**)&piece.data, nullptr, nullptr) ==
+                      napi_ok && type == napi_float32_array,
+              "Float32Arrays expected");
+  return piece;
 }
 
 // operate(group, kind, Float32Array[], root): 'allReduce' sums in place, 'broadcast' overwrites with those of root,
 // 'allGather' takes one array and fills a second one, as long as all of them, in rank order.
-napi_value operate(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
+Work operate(Arguments& given) {
   auto group = given.shared<Group>(0);
   std::string kind = given.text(1);
   uint32_t count = 0;
-  napi_get_array_length(env, given.values[2], &count);
-  auto pieces = std::make_shared<std::vector<Piece>>(count);
-  size_t total = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value array;
-    napi_get_element(env, given.values[2], i, &array);
-    if (!pieceOf(env, array, (*pieces)[i])) job->error = "Float32Arrays expected";
-  }
+  napi_get_array_length(given.env, given.values[2], &count);
+  std::vector<Piece> pieces;
+  for (uint32_t i = 0; i < count; i++) pieces.push_back(pieceOf(given, i));
+  napi_create_reference(given.env, given.values[2], 1, &given.kept);
   bool gathers = kind == "allGather";
-  std::vector<Piece> inputs(pieces->begin(), gathers ? pieces->begin() + 1 : pieces->end());
+  std::vector<Piece> inputs(pieces.begin(), gathers ? pieces.begin() + 1 : pieces.end());
+  std::vector<Piece> outputs(gathers ? pieces.begin() + 1 : pieces.begin(), pieces.end());
+  size_t total = 0;
   for (const Piece& piece : inputs) total += piece.length;
-  napi_create_reference(env, given.values[2], 1, &job->kept);
-  if (!job->error.empty()) return start(env, std::move(job));
-  try {
+  c10::InferenceMode guard;
+  SideStream stream(group->device);
+  at::Tensor flat = at::empty({(int64_t)total}, at::kFloat);
+  float* to = flat.data_ptr<float>();
+  for (const Piece& piece : inputs) to = std::copy_n(piece.data, piece.length, to);
+  at::Tensor sent = flat.to(group->device);
+  auto all = std::make_shared<std::vector<std::vector<at::Tensor>>>(1);
+  c10::intrusive_ptr<c10d::Work> work;
+  std::vector<at::Tensor> tensors{sent};
+  if (kind == "allReduce") {
+    work = group->backend->allreduce(tensors);
+  } else if (kind == "broadcast") {
+    c10d::BroadcastOptions options;
+    options.rootRank = given.integer(3);
+    work = group->backend->broadcast(tensors, options);
+  } else {
+    for (int rank = 0; rank < group->size; rank++) (*all)[0].push_back(at::empty_like(sent));
+    work = group->backend->allgather(*all, tensors);
+  }
+  return [=]() -> Answer {
     c10::InferenceMode guard;
     SideStream stream(group->device);
-    at::Tensor flat = at::empty({(int64_t)total}, at::kFloat);
-    float* to = flat.data_ptr<float>();
-    for (const Piece& piece : inputs) {
-      std::memcpy(to, piece.data, piece.length * sizeof(float));
-      to += piece.length;
-    }
-    at::Tensor sent = flat.to(group->device);
-    auto all = std::make_shared<std::vector<std::vector<at::Tensor>>>(1);
-    c10::intrusive_ptr<c10d::Work> work;
-    std::vector<at::Tensor> tensors{sent};
-    if (kind == "allReduce") {
-      work = group->backend->allreduce(tensors);
-    } else if (kind == "broadcast") {
-      c10d::BroadcastOptions options;
-      options.rootRank = given.integer(3);
-      work = group->backend->broadcast(tensors, options);
-    } else {
-      for (int rank = 0; rank < group->size; rank++) (*all)[0].push_back(at::empty_like(sent));
-      work = group->backend->allgather(*all, tensors);
-    }
-    auto result = std::make_shared<at::Tensor>();
-    job->work = [=] {
-      c10::InferenceMode guard;
-      SideStream stream(group->device);
-      work->wait();
-      // For NCCL this also waits for the GPU, and is done before the memory can be given to another.
-      *result = (gathers ? at::cat((*all)[0]) : sent).to(at::kCPU);
-    };
-    job->result = [=](napi_env) -> napi_value {
-      const float* from = result->data_ptr<float>();
-      for (size_t i = gathers ? 1 : 0; i < pieces->size(); i++) {
-        const Piece& piece = (*pieces)[i];
-        std::memcpy(piece.data, from, piece.length * sizeof(float));
+    work->wait();
+    // For NCCL this also waits for the GPU, before the memory can be given to another tensor.
+    at::Tensor result = (gathers ? at::cat((*all)[0]) : sent).to(at::kCPU);
+    return [=](napi_env) -> napi_value {
+      const float* from = result.data_ptr<float>();
+      for (const Piece& piece : outputs) {
+        std::copy_n(from, piece.length, piece.data);
         from += piece.length;
       }
       return nullptr;
     };
-  } catch (const std::exception& problem) {
-    job->error = messageOf(problem);
-  }
-  return start(env, std::move(job));
-}
-
-// closeGroup(group): operations under way fail
-napi_value closeGroup(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
-  job->work = [group = given.shared<Group>(0)] {
-    auto backend = group->backend;
-    group->backend.reset();
-#if defined(USE_C10D_NCCL) && (TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 6)
-    // A kernel of NCCL that waits for a dead rank holds the GPU and a thread of ours: it ends when it is aborted alone.
-    if (group->device.is_cuda()) backend->abort();
-#endif
   };
-  return start(env, std::move(job));
-}
-
-napi_value closeStore(napi_env env, napi_callback_info info) {
-  Arguments given(env, info);
-  auto job = std::make_unique<Job>();
-  job->work = [handle = given.shared<StoreHandle>(0)] { handle->store.reset(); };
-  return start(env, std::move(job));
 }
 
 napi_value initialise(napi_env env, napi_value exports) {
   const std::pair<const char*, napi_callback> functions[] = {
-      {"openStore", openStore}, {"add", add},         {"set", set},
-      {"get", get},             {"openGroup", openGroup}, {"operate", operate},
-      {"closeGroup", closeGroup}, {"closeStore", closeStore}};
-  for (auto [name, call] : functions) {
-    napi_value function;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &function);
-    napi_set_named_property(env, exports, name, function);
+      {"openStore", call<openStore>}, {"add", call<add>}, {"set", call<set>}, {"get", call<get>},
+      {"closeStore", call<closeStore>}, {"openGroup", call<openGroup>}, {"operate", call<operate>},
+      {"closeGroup", call<closeGroup>}};
+  for (auto [name, function] : functions) {
+    napi_value value;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
+    napi_set_named_property(env, exports, name, value);
   }
-  napi_value gloo;
-#ifdef USE_C10D_GLOO
-  napi_get_boolean(env, true, &gloo);
-#else
-  napi_get_boolean(env, false, &gloo);
-#endif
-  napi_set_named_property(env, exports, "gloo", gloo);
-  napi_value nccl;
-#ifdef USE_C10D_NCCL
-  napi_get_boolean(env, true, &nccl);
-#else
-  napi_get_boolean(env, false, &nccl);
-#endif
-  napi_set_named_property(env, exports, "nccl", nccl);
   return exports;
 }
 
