@@ -84,18 +84,11 @@ function nearestAxes(affine: readonly number[]): readonly { axis: Axis; ascendin
   return best.map((axis, world) => ({ axis, ascending: cosine(world, axis) >= 0 }));
 }
 
-const orders: readonly (readonly Axis[])[] = [
-  ...([
-    [0, 1, 2],
-    [0, 2, 1],
-    [1, 0, 2],
-  ] as const),
-  ...([
-    [1, 2, 0],
-    [2, 0, 1],
-    [2, 1, 0],
-  ] as const),
-];
+const axes: readonly Axis[] = [0, 1, 2];
+/** The six ways to give each world axis a voxel axis. */
+const orders = axes.flatMap((x) =>
+  axes.filter((y) => y !== x).map((y): readonly Axis[] => [x, y, (3 - x - y) as Axis]),
+);
 
 /** `n` of `count` slices, evenly spread. */
 export function spread(count: number, n: number): number[] {

@@ -2,9 +2,10 @@ import type { ComparisonRow, NamedSeamProfile } from '../../evaluate/compare';
 import type { SweepRow } from '../../evaluate/sweep';
 import type { Grid } from '../../patch/grid';
 import type { MetricRecord } from '../../train/record/metrics-log';
+import type { RunStatus } from '../../train/record/status';
 import type { Vec3 } from '../../vec3';
 import type { Intensity } from '../../volume/intensity';
-import type { SplitName } from '../../volume/store/format';
+import type { StoredVolume } from '../../volume/store/stored-image';
 
 /*
  * What the figures need of the things they show: shapes, not classes, because a notebook may load another copy of the
@@ -20,18 +21,10 @@ export interface ShownVolume {
 }
 
 /** A volume of a prepared dataset: its voxels stay on the disk. */
-export interface ShownStoredVolume {
-  readonly name: string;
-  readonly patient: string;
-  readonly split: SplitName;
-  readonly shape: Vec3;
-  readonly spacing: Vec3;
-  readonly type: string;
-  readonly range: readonly [number, number];
-  readonly intensity: Intensity;
-  readonly source: string;
-  readonly baseline?: { readonly shape: Vec3 };
-}
+export type ShownStoredVolume = Pick<
+  StoredVolume,
+  'name' | 'patient' | 'split' | 'shape' | 'spacing' | 'type' | 'range' | 'intensity' | 'source'
+> & { readonly baseline?: { readonly shape: Vec3 } };
 
 export interface ShownDataset {
   readonly dir: string;
@@ -41,13 +34,9 @@ export interface ShownDataset {
 
 export type ShownRecord = Pick<MetricRecord, 'step' | 'split'> & Partial<MetricRecord>;
 
-export interface ShownStatus {
+export type ShownStatus = Partial<Pick<RunStatus, 'step' | 'steps' | 'backend' | 'error'>> & {
   readonly state: string;
-  readonly step?: number;
-  readonly steps?: number;
-  readonly backend?: string;
-  readonly error?: unknown;
-}
+};
 
 export interface ShownRun {
   readonly id: string;

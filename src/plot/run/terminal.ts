@@ -3,6 +3,7 @@ import type { MetricRecord } from '../../train/record/metrics-log';
 import { paceOf } from '../../train/record/pace';
 import type { RunStatus } from '../../train/record/status';
 import { measureOf, measures, rankMeasures, summaryMeasures, valueText } from '../../train/settings/measures';
+import { finiteRange } from '../../volume/intensity';
 
 const marks = '▁▂▃▄▅▆▇█';
 
@@ -30,12 +31,9 @@ export function runLines(
     const found = records.filter((record) => record.split === summary && record[name] !== undefined);
     const latest = found.at(-1);
     if (!latest) continue;
-    const curve = sparkline(
-      found.map((record) => record[name]!),
-      width - 30,
-    );
+    const values = found.map((record) => record[name]!);
     const at = summary === 'validation' ? ` at step ${latest.step}` : '';
-    lines.push(`${label.padEnd(11)} ${curve} ${valueText(name, latest[name]!)}${at}`);
+    lines.push(`${label.padEnd(11)} ${sparkline(values, width - 30)} ${valueText(name, latest[name]!)}${at}`);
   }
   if (pace)
     lines.push(
@@ -64,41 +62,32 @@ function rankLines(status: RunStatus, record: MetricRecord): string[] {
   const ranks = Math.max(0, ...rankMeasures.map((name) => record[name]?.length ?? 0));
   return Array.from({ length: ranks }, (_, rank) => {
     const beat = status.heartbeats[rank];
-    return [
-      `rank ${rank}`.padEnd(11),
-      ...rankMeasures.flatMap((name) => {
-        const value = record[name]?.[rank];
-        const { device } = measureOf(name);
-        return value === undefined ? [] : [(device ? `${device} ` : '') + valueText(name, value)];
-      }),
-      ...(beat
-        ? [`seen ${duration(Math.max(0, (Date.parse(status.updated) - Date.parse(beat)) / 1000))} ago`]
-        : []),
-    ].join('  ');
+    const values = rankMeasures.flatMap((name) => {
+      const value = record[name]?.[rank];
+      const { device } = measureOf(name);
+      return value === undefined ? [] : [(device ? `${device} ` : '') + valueText(name, value)];
+    });
+    const silence = beat ? (Date.parse(status.updated) - Date.parse(beat)) / 1000 : 0;
+    const seen = beat ? [`seen ${duration(Math.max(0, silence))} ago`] : [];
+    return [`rank ${rank}`.padEnd(11), ...values, ...seen].join('  ');
   });
 }
 
 /** A curve of at most `width` marks, the mean of the values that fall on each. */
 export function sparkline(values: readonly number[], width: number): string {
-  const marksWanted = Math.max(1, Math.min(values.length, width));
-  const means = Array.from({ length: marksWanted }, (_, i) => {
-    const part = values
-      .slice(
-        Math.floor((i * values.length) / marksWanted),
-        Math.floor(((i + 1) * values.length) / marksWanted),
-      )
-      .filter(Number.isFinite);
+  const count = Math.max(1, Math.min(values.length, width));
+  const start = (i: number): number => Math.floor((i * values.length) / count);
+  const means = Array.from({ length: count }, (_, i) => {
+    const part = values.slice(start(i), start(i + 1)).filter(Number.isFinite);
     return part.reduce((sum, value) => sum + value, 0) / part.length;
   });
-  const finite = means.filter(Number.isFinite);
-  const [low, high] = [Math.min(...finite), Math.max(...finite)];
-  return means
-    .map((value) => {
-      if (!Number.isFinite(value)) return ' ';
-      const place = high > low ? (value - low) / (high - low) : 0;
-      return marks[Math.min(marks.length - 1, Math.floor(place * marks.length))];
-    })
-    .join('');
+  const [low, high] = finiteRange(means) ?? [0, 0];
+  const drawn = means.map((value) => {
+    if (!Number.isFinite(value)) return ' ';
+    const place = high > low ? (value - low) / (high - low) : 0;
+    return marks[Math.min(marks.length - 1, Math.floor(place * marks.length))];
+  });
+  return drawn.join('');
 }
 
 function figure(value: number): string {

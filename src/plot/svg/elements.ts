@@ -2,22 +2,15 @@ import { escapeXml } from '../../escape';
 
 /** An SVG element; attributes that are undefined are left out, numbers are written to a tenth of a pixel. */
 export function element(name: string, attributes: Record<string, unknown>, content = ''): string {
-  const written = Object.entries(attributes)
-    .filter(([, value]) => value !== undefined && value !== null)
-    .map(
-      ([key, value]) => ` ${key}="${typeof value === 'number' ? number(value) : escapeXml(String(value))}"`,
-    )
-    .join('');
+  let written = '';
+  for (const [key, value] of Object.entries(attributes))
+    if (value !== undefined && value !== null)
+      written += ` ${key}="${typeof value === 'number' ? number(value) : escapeXml(String(value))}"`;
   return content ? `<${name}${written}>${content}</${name}>` : `<${name}${written}/>`;
 }
 
-export function text(
-  content: string,
-  x: number,
-  y: number,
-  attributes: Record<string, unknown> = {},
-): string {
-  return element('text', { x, y, ...attributes }, escapeXml(content));
+export function text(content: string, x: number, y: number, look: Record<string, unknown> = {}): string {
+  return element('text', { x, y, ...look }, escapeXml(content));
 }
 
 export function number(value: number): string {

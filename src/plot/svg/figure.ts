@@ -1,32 +1,27 @@
-import type { Figure, Layout, Trace } from '../base/figure';
-import { type AxisPair, axisPairs, type Box } from './axes';
+import type { Figure, Layout, Place, Trace } from '../base/figure';
+import { hairline, wash } from '../base/theme';
+import { type AxisPair, axisPairs, type Box, boxOf } from './axes';
 import { element, plainText, text } from './elements';
 import { colorbarSvg, heatmapSvg } from './heatmap';
 import { barsSvg, legendSvg, linesSvg } from './lines';
-import { tableSvg } from './table';
 
-export interface SvgOptions {
-  /** Width in pixels; the height is the layout's. */
-  readonly width?: number;
-}
+const WIDTH = 900;
 
 /**
  * A figure as a static SVG, for front ends without Plotly and for paper: scatter, bar, heatmap and table traces,
  * linear, log and category axes, rectangles and lines among the shapes, annotations, legend and colour bars. What
  * only a pointer can use (buttons, sliders, hover) is left out, and so is a trace that starts hidden.
  */
-export function figureToSvg(figure: Pick<Figure, 'data' | 'layout'>, options: SvgOptions = {}): string {
-  const { layout } = figure;
-  const width = options.width ?? 900;
+export function figureToSvg({ data, layout }: Pick<Figure, 'data' | 'layout'>): string {
   const planned = asNumber(layout.height, 450);
   const margin = { l: 60, r: 30, t: 50, b: 50, ...(layout.margin as object) };
   const paper: Box = {
     left: margin.l,
     top: margin.t,
-    width: Math.max(1, width - margin.l - margin.r),
+    width: Math.max(1, WIDTH - margin.l - margin.r),
     height: Math.max(1, planned - margin.t - margin.b),
   };
-  const traces = figure.data.filter((trace) => trace.visible !== false && trace.visible !== 'legendonly');
+  const traces = data.filter((trace) => trace.visible !== false && trace.visible !== 'legendonly');
   const pairs = axisPairs(layout, traces, paper);
   const font = { family: 'sans-serif', size: 12, color: '#767f8c', ...(layout.font as object) };
 
@@ -34,9 +29,9 @@ export function figureToSvg(figure: Pick<Figure, 'data' | 'layout'>, options: Sv
   const height = Math.max(planned, Math.ceil(legend.bottom + 8)); // Plotly, too, makes room for a long legend
   const parts = [
     ...pairs.map((pair) => pair.grid),
-    ...shapes(layout, pairs, 'below'),
+    ...shapes(layout, pairs, true),
     ...traces.map((trace) => traceSvg(trace, pairs, layout, paper)),
-    ...shapes(layout, pairs, 'above'),
+    ...shapes(layout, pairs, false),
     ...pairs.map((pair) => pair.labels),
     ...annotations(layout, pairs, paper),
     legend.svg,
@@ -47,9 +42,9 @@ export function figureToSvg(figure: Pick<Figure, 'data' | 'layout'>, options: Sv
   ];
   const root = {
     xmlns: 'http://www.w3.org/2000/svg',
-    width,
+    width: WIDTH,
     height,
-    viewBox: `0 0 ${width} ${height}`,
+    viewBox: `0 0 ${WIDTH} ${height}`,
     'font-family': font.family,
     'font-size': font.size,
     fill: font.color,
@@ -68,10 +63,11 @@ function traceSvg(trace: Trace, pairs: readonly AxisPair[], layout: Layout, pape
   return '';
 }
 
-function shapes(layout: Layout, pairs: readonly AxisPair[], layer: 'below' | 'above'): string[] {
+/** The shapes that lie below the traces, or those above them. */
+function shapes(layout: Layout, pairs: readonly AxisPair[], below: boolean): string[] {
   const all = (layout.shapes ?? []) as readonly Layout[];
   return all
-    .filter((shape) => (shape.layer === 'below') === (layer === 'below'))
+    .filter((shape) => (shape.layer === 'below') === below)
     .map((shape) => {
       const pair = pairs.find(({ x, y }) => x === (shape.xref ?? 'x') && y === (shape.yref ?? 'y'));
       if (!pair) return '';
@@ -125,9 +121,8 @@ function position(note: Layout, letter: 'x' | 'y', pairs: readonly AxisPair[], p
 function title(layout: Layout, paper: Box): string {
   const { text: label, font } = (layout.title ?? {}) as { text?: string; font?: { size?: number } };
   const size = font?.size ?? 15;
-  return label
-    ? text(plainText(label), paper.left, 14 + size * 0.8, { 'font-size': size, 'font-weight': 600 })
-    : '';
+  const look = { 'font-size': size, 'font-weight': 600 };
+  return label ? text(plainText(label), paper.left, 14 + size * 0.8, look) : '';
 }
 
 const anchors: Record<string, string> = { left: 'start', center: 'middle', right: 'end' };
@@ -136,4 +131,43 @@ const drops: Record<string, number> = { top: 1, middle: 0.35, bottom: -0.35 };
 
 function asNumber(value: unknown, otherwise: number): number {
   return typeof value === 'number' ? value : otherwise;
+}
+
+interface Part {
+  readonly values?: readonly unknown[];
+  readonly align?: string | readonly string[];
+  readonly height?: number;
+}
+
+/** A table trace; rows that do not fit its domain are cut off, as Plotly scrolls them. */
+function tableSvg(trace: Trace, paper: Box): string {
+  const domain: Place = { x: [0, 1], y: [0, 1], ...(trace.domain as object) };
+  const { left, top, width, height: room } = boxOf(domain, paper);
+  const header = (trace.header ?? {}) as Part;
+  const cells = (trace.cells ?? {}) as Part;
+  const heads = (header.values ?? []).map((value) => plainText(Array.isArray(value) ? value[0] : value));
+  const columns = (cells.values ?? []) as readonly (readonly unknown[])[];
+  const column = width / Math.max(1, heads.length);
+  const rowHeight = cells.height ?? 24;
+  const headHeight = header.height ?? 26;
+  const rows = Math.min(columns[0]?.length ?? 0, Math.floor((room - headHeight) / rowHeight + 0.5));
+
+  const cell = (label: string, i: number, y: number, height: number, weight?: number): string => {
+    const right = (Array.isArray(cells.align) ? cells.align[i] : cells.align) === 'right';
+    const x = left + i * column + (right ? column - 8 : 8);
+    const look = { 'text-anchor': right ? 'end' : 'start', 'font-weight': weight };
+    return text(label, x, y + height / 2 + 4, look);
+  };
+  const rule = (y: number): string =>
+    element('line', { x1: left, x2: left + width, y1: y, y2: y, stroke: hairline, 'stroke-width': 1 });
+  const parts = [
+    element('rect', { x: left, y: top, width, height: headHeight, fill: wash }),
+    ...heads.map((label, i) => cell(label, i, top, headHeight, 600)),
+  ];
+  for (let row = 0; row < rows; row++) {
+    const y = top + headHeight + row * rowHeight;
+    parts.push(...columns.map((values, i) => cell(plainText(values[row]), i, y, rowHeight)));
+    parts.push(rule(y + rowHeight));
+  }
+  return parts.join('');
 }

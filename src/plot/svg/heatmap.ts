@@ -1,3 +1,4 @@
+import { finiteRange } from '../../volume/intensity';
 import { decodePicture, isEncoded } from '../base/encode';
 import type { Layout, Trace } from '../base/figure';
 import { viridis } from '../base/theme';
@@ -15,9 +16,7 @@ const LARGEST = 512; // pixels a side: more than a panel of the static picture s
 export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout): string {
   const { values, rows, columns } = valuesOf(trace.z);
   if (rows === 0 || columns === 0) return '';
-  const shared = (typeof trace.coloraxis === 'string' ? layout[trace.coloraxis] : undefined) as
-    | Layout
-    | undefined;
+  const shared = layout[String(trace.coloraxis)] as Layout | undefined;
   const scale = scaleOf(shared?.colorscale ?? trace.colorscale);
   const [low, high] = limits(values, shared?.cmin ?? trace.zmin, shared?.cmax ?? trace.zmax);
   const step = Math.max(1, Math.ceil(Math.max(rows, columns) / LARGEST));
@@ -36,10 +35,9 @@ export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout): string
     }
   }
   const png = Buffer.from(encodePng(width, height, pixels, channels)).toString('base64');
-  const { left, top } = pair.box;
-  const size = { x: left, y: top, width: pair.box.width, height: pair.box.height };
+  const { left: x, top: y, ...size } = pair.box;
   const look = { preserveAspectRatio: 'none', style: 'image-rendering:pixelated' };
-  return element('image', { ...size, ...look, href: `data:image/png;base64,${png}` });
+  return element('image', { x, y, ...size, ...look, href: `data:image/png;base64,${png}` });
 }
 
 /** The colour bar of a shared colour axis, where its layout says, by default right of the paper. */
@@ -54,19 +52,13 @@ export function colorbarSvg(axis: Layout, paper: Box): string {
   const steps = 48;
   const cells = Array.from({ length: steps }, (_, i) => {
     const fill = `rgb(${colorAt(scale, 1 - (i + 0.5) / steps).join(',')})`;
-    return element('rect', {
-      x: left,
-      y: top + (i * height) / steps,
-      width: 9,
-      height: height / steps + 0.5,
-      fill,
-    });
+    const box = { x: left, y: top + (i * height) / steps, width: 9, height: height / steps + 0.5 };
+    return element('rect', { ...box, fill });
   });
-  const marks = linearTicks([cmin, cmax], 5).map(({ value, label }) =>
-    text(label, left + 13, top + height * (1 - (Number(value) - cmin) / (cmax - cmin)) + 4, {
-      'font-size': 10,
-    }),
-  );
+  const marks = linearTicks([cmin, cmax], 5).map(({ value, label }) => {
+    const y = top + height * (1 - (Number(value) - cmin) / (cmax - cmin));
+    return text(label, left + 13, y + 4, { 'font-size': 10 });
+  });
   return [...cells, ...marks, text(plainText(bar.title?.text), left, top - 5, { 'font-size': 11 })].join('');
 }
 
@@ -79,13 +71,9 @@ function valuesOf(z: unknown): { values: Float32Array; rows: number; columns: nu
 }
 
 function limits(values: Float32Array, low: unknown, high: unknown): [number, number] {
-  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
-  const from = typeof low === 'number' ? low : Number.isFinite(min) ? min : 0;
-  const to = typeof high === 'number' ? high : Number.isFinite(max) ? max : 1;
+  const [min, max] = finiteRange(values) ?? [0, 1];
+  const from = typeof low === 'number' ? low : min;
+  const to = typeof high === 'number' ? high : max;
   return [from, to > from ? to : from + 1];
 }
 
@@ -105,8 +93,7 @@ function colorAt(scale: Scale, fraction: number): Rgb {
 /** Of `#rrggbb` or `rgb(r, g, b)`. */
 function rgb(color: string): Rgb {
   const hex = /^#(..)(..)(..)$/.exec(color);
-  const parts = hex
-    ? hex.slice(1).map((part) => Number.parseInt(part, 16))
-    : (color.match(/[\d.]+/g) ?? []).map(Number);
-  return [parts[0] ?? 0, parts[1] ?? 0, parts[2] ?? 0];
+  const parts = hex ? hex.slice(1).map((part) => `0x${part}`) : color.match(/[\d.]+/g);
+  const [r = 0, g = 0, b = 0] = (parts ?? []).map(Number);
+  return [r, g, b];
 }

@@ -30,13 +30,9 @@ export function logTicks([from, to]: readonly [number, number]): Tick[] {
   return ticks;
 }
 
-function mark(value: number): Tick {
-  const rounded = Number(value.toPrecision(10));
-  const size = Math.abs(rounded);
-  if (rounded !== 0 && (size >= 1e6 || size < 1e-4))
-    return { value: rounded, label: rounded.toExponential() };
-  return {
-    value: rounded,
-    label: size >= 1e4 ? `${Number((rounded / 1000).toPrecision(6))}k` : String(rounded),
-  };
+function mark(rough: number): Tick {
+  const value = Number(rough.toPrecision(10));
+  const size = Math.abs(value);
+  if (value !== 0 && (size >= 1e6 || size < 1e-4)) return { value, label: value.toExponential() };
+  return { value, label: size >= 1e4 ? `${Number((value / 1000).toPrecision(6))}k` : String(value) };
 }
