@@ -8,180 +8,117 @@
  * - loops in asynchronous code ask at every turn whether the cell was interrupted (interrupt-checks.ts). Functions
  *   that may go on for ever without a loop ask at every call.
  */
-import type * as TypeScript from 'typescript';
-import { declarationsOf } from './declarations';
+import ts from 'typescript';
+import { exportsOf, namesOf } from './declarations';
 import { ImportTable } from './imports';
-import { type InnerNames, innerNames } from './inner-names';
+import { innerNames } from './inner-names';
 import { InterruptChecks } from './interrupt-checks';
 import { OwnNames } from './own-names';
-import { awaitsAtTop, bound, isRedirected } from './syntax';
-import type { Typescript } from './typescript';
+import { awaitsAtTop, hasModifier, inBrackets, isRedirected, raw } from './syntax';
 
-export interface CellForm {
-  readonly file: TypeScript.SourceFile;
-  readonly imports: readonly string[];
-  /** JavaScript for the start of the function. */
-  readonly declarations: string;
-  readonly isAsync: boolean;
-  readonly names: InnerNames;
-}
-
-export interface CellContext {
-  readonly known: ReadonlySet<string>;
-  readonly isModule: boolean;
-}
-
+/** @param known the names that earlier cells have declared; undefined for a local module */
 export function transformCell(
-  typescript: Typescript,
-  context: TypeScript.TransformationContext,
-  original: TypeScript.SourceFile,
-  { known, isModule }: CellContext,
-): CellForm {
-  const ts = typescript;
-  const { factory } = context;
-  const file = bound(ts, original, context.getCompilerOptions());
-  const names = innerNames(file);
-  const imports = new ImportTable(ts, file, names);
-  const isAsync = awaitsAtTop(ts, file);
-  const checks = new InterruptChecks(ts, factory, names, isAsync);
-  const own = isModule ? undefined : new OwnNames(ts, factory, file, names);
+  context: ts.TransformationContext,
+  file: ts.SourceFile,
+  known: ReadonlySet<string> | undefined,
+) {
+  const { factory } = ts;
+  const inner = innerNames(file);
+  const imports = new ImportTable(file, inner);
+  const isAsync = awaitsAtTop(file);
+  const checks = new InterruptChecks(inner, isAsync);
+  const own = known && new OwnNames(file, inner);
 
   /** What an identifier that stands for a value has to become; undefined where it stays. */
-  function redirected(identifier: TypeScript.Identifier): TypeScript.Expression | undefined {
+  function redirected(identifier: ts.Identifier): ts.Expression | undefined {
+    if (!identifier.parent) return undefined; // the name that an anonymous default export was given
     const name = identifier.text;
-    const access = imports.accessTo(name);
-    const ownAccess = access ? undefined : own?.redirected(identifier);
+    const path = imports.paths.get(name);
+    const ownAccess = path === undefined ? own?.redirected(identifier) : undefined;
     if (ownAccess) return ownAccess;
-    if (access === undefined && !known.has(name)) return undefined;
-    if (!isRedirected(ts, identifier, file, access !== undefined)) return undefined;
-    const [object, ...path] = access ?? [names.cells, name];
-    return path.reduce<TypeScript.Expression>(
-      (target, key) => factory.createPropertyAccessExpression(target, key),
-      factory.createIdentifier(object!),
+    if (path === undefined && !known?.has(name)) return undefined;
+    if (!isRedirected(identifier, file, path !== undefined)) return undefined;
+    return raw(path ?? `${inner('cells')}.${name}`);
+  }
+
+  function visit<T extends ts.Node>(node: T): T {
+    return checks.within(changed(node), node) as T;
+  }
+
+  function changed(node: ts.Node): ts.Node {
+    if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return node;
+    if (ts.isIdentifier(node)) return placed(redirected(node), node) ?? node;
+    if (ts.isShorthandPropertyAssignment(node)) return changedShorthand(node);
+    const assigned = own?.assigned(node, visit);
+    if (assigned) return placed(assigned, node)!;
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const call = factory.createCallExpression(raw(inner('import')), [], node.arguments.map(visit));
+      return placed(call, node)!;
+    }
+    if (ts.isMetaProperty(node))
+      return node.keywordToken === ts.SyntaxKind.ImportKeyword ? raw(inner('meta')) : node;
+    const callee = ts.isCallExpression(node)
+      ? node.expression
+      : ts.isTaggedTemplateExpression(node)
+        ? node.tag
+        : undefined;
+    return ts.visitEachChild(
+      node,
+      (child) => (child === callee ? withoutReceiver(visit(callee), callee) : visit(child)),
+      context,
     );
   }
 
-  function visit(node: TypeScript.Node): TypeScript.Node {
-    if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return node;
-    const children = (): TypeScript.Node => ts.visitEachChild(node, visit, context);
-    if (ts.isIdentifier(node)) return placed(redirected(node), node) ?? node;
-    if (ts.isShorthandPropertyAssignment(node)) return visitShorthand(node);
-    const assigned = own?.assigned(node, (value) => visit(value) as TypeScript.Expression);
-    if (assigned) return placed(assigned, node)!;
-    if (ts.isCallExpression(node)) {
-      if (node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-        const given = node.arguments.map((argument) => visit(argument) as TypeScript.Expression);
-        return placed(factory.createCallExpression(factory.createIdentifier(names.import), [], given), node)!;
-      }
-      const call = children() as TypeScript.CallExpression;
-      const callee = withoutReceiver(call.expression, node.expression);
-      return factory.updateCallExpression(call, callee, call.typeArguments, call.arguments);
-    }
-    if (ts.isTaggedTemplateExpression(node)) {
-      const template = children() as TypeScript.TaggedTemplateExpression;
-      const tag = withoutReceiver(template.tag, node.tag) as TypeScript.LeftHandSideExpression;
-      return factory.updateTaggedTemplateExpression(template, tag, undefined, template.template);
-    }
-    if (ts.isMetaProperty(node)) {
-      return node.keywordToken === ts.SyntaxKind.ImportKeyword ? factory.createIdentifier(names.meta) : node;
-    }
-    if (ts.isBlock(node) && ts.isFunctionLike(node.parent)) {
-      return checks.inBody(children() as TypeScript.Block, node.parent);
-    }
-    if (ts.isArrowFunction(node) && !ts.isBlock(node.body)) {
-      const { modifiers, typeParameters, parameters, type, equalsGreaterThanToken, body } =
-        children() as TypeScript.ArrowFunction;
-      const checked = checks.inBody(body, node);
-      return factory.updateArrowFunction(
-        ...([node, modifiers, typeParameters, parameters, type, equalsGreaterThanToken, checked] as const),
-      );
-    }
-    if (ts.isIterationStatement(node, false)) {
-      return checks.inLoop(children() as TypeScript.IterationStatement, node);
-    }
-    return children();
-  }
-
-  function visitShorthand(node: TypeScript.ShorthandPropertyAssignment): TypeScript.Node {
+  function changedShorthand(node: ts.ShorthandPropertyAssignment): ts.Node {
     const target = redirected(node.name);
-    const { objectAssignmentInitializer } = node;
-    const initial =
-      objectAssignmentInitializer && (visit(objectAssignmentInitializer) as TypeScript.Expression);
+    const initial = node.objectAssignmentInitializer && visit(node.objectAssignmentInitializer);
     if (!target) return factory.updateShorthandPropertyAssignment(node, node.name, initial);
     const value = initial ? factory.createAssignment(target, initial) : target;
     return placed(factory.createPropertyAssignment(node.name.text, value), node)!;
   }
 
   /** `f()` of another cell must stay a call of a plain function: not one with our scope as its `this`. */
-  function withoutReceiver(
-    callee: TypeScript.Expression,
-    before: TypeScript.Expression,
-  ): TypeScript.Expression {
+  function withoutReceiver(callee: ts.Expression, before: ts.Expression): ts.Expression {
     if (callee === before || !ts.isIdentifier(before) || ts.isParenthesizedExpression(callee)) return callee;
-    const comma = factory.createComma(factory.createNumericLiteral(0), callee);
-    return placed(factory.createParenthesizedExpression(comma), before)!;
+    return placed(inBrackets(factory.createComma(factory.createNumericLiteral(0), callee)), before)!;
   }
 
-  function placed<T extends TypeScript.Node>(made: T | undefined, from: TypeScript.Node): T | undefined {
+  function placed<T extends ts.Node>(made: T | undefined, from: ts.Node): T | undefined {
     return made && ts.setSourceMapRange(ts.setTextRange(made, from), ts.getSourceMapRange(from));
   }
 
-  function visitStatement(statement: TypeScript.Statement): readonly TypeScript.Statement[] {
+  function changedStatement(statement: ts.Statement): readonly ts.Statement[] {
     if (ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)) return [];
     if (ts.isImportEqualsDeclaration(statement) && imports.has(statement)) return [];
     if (ts.isExportAssignment(statement)) return [exported(statement)];
-    return [visit(withoutExport(statement)) as TypeScript.Statement];
+    return [visit(withoutExport(statement))];
   }
 
   /** `export default x`: the value of a cell, the default export of a module. */
-  function exported(statement: TypeScript.ExportAssignment): TypeScript.Statement {
-    const value = visit(statement.expression) as TypeScript.Expression;
-    if (!isModule) return placed(factory.createExpressionStatement(value), statement)!;
-    const name = factory.createVariableDeclaration(names.default, undefined, undefined, value);
+  function exported(statement: ts.ExportAssignment): ts.Statement {
+    const value = visit(statement.expression);
+    if (known) return placed(factory.createExpressionStatement(value), statement)!;
+    const name = factory.createVariableDeclaration(inner('default'), undefined, undefined, value);
     const list = factory.createVariableDeclarationList([name], ts.NodeFlags.Const);
     return placed(factory.createVariableStatement(undefined, list), statement)!;
   }
 
-  function withoutExport(statement: TypeScript.Statement): TypeScript.Statement {
-    const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
-    if (!modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) return statement;
-    const drop = (node: TypeScript.Node): TypeScript.Node | undefined =>
-      node.kind === ts.SyntaxKind.ExportKeyword || node.kind === ts.SyntaxKind.DefaultKeyword
-        ? undefined
-        : node;
+  function withoutExport(statement: ts.Statement): ts.Statement {
+    if (!hasModifier(statement, ts.ModifierFlags.Export)) return statement;
+    const { ExportKeyword, DefaultKeyword } = ts.SyntaxKind;
     const bare = ts.visitEachChild(
       statement,
-      (child) => (modifiers.includes(child as TypeScript.Modifier) ? drop(child) : child),
+      (child) => (child.kind === ExportKeyword || child.kind === DefaultKeyword ? undefined : child),
       context,
     );
-    if (!ts.isFunctionDeclaration(bare) && !ts.isClassDeclaration(bare)) return bare;
-    if (bare.name) return bare;
-    const name = factory.createIdentifier(names.default);
-    return ts.isClassDeclaration(bare)
-      ? factory.updateClassDeclaration(
-          bare,
-          bare.modifiers,
-          name,
-          bare.typeParameters,
-          bare.heritageClauses,
-          bare.members,
-        )
-      : factory.updateFunctionDeclaration(
-          bare,
-          bare.modifiers,
-          bare.asteriskToken,
-          name,
-          bare.typeParameters,
-          bare.parameters,
-          bare.type,
-          bare.body,
-        );
+    if ((!ts.isFunctionDeclaration(bare) && !ts.isClassDeclaration(bare)) || bare.name) return bare;
+    return Object.assign(bare, { name: raw(inner('default')) });
   }
 
-  const statements: TypeScript.Statement[] = file.statements.flatMap(visitStatement);
+  const statements: ts.Statement[] = file.statements.flatMap(changedStatement);
   if (own) for (const [at, statement] of statements.entries()) statements[at] = own.renewable(statement);
   const last = statements.at(-1);
-  if (!isModule && last && ts.isExpressionStatement(last)) {
+  if (known && last && ts.isExpressionStatement(last)) {
     const value = factory.createArrayLiteralExpression([last.expression]);
     statements[statements.length - 1] = placed(factory.createReturnStatement(value), last)!;
   }
@@ -189,8 +126,9 @@ export function transformCell(
   return {
     file: factory.updateSourceFile(file, list),
     imports: imports.specifiers,
-    declarations: checks.prelude(file) + declarationsOf(ts, file, imports, own),
+    /** JavaScript for the start of the function. */
+    declarations: checks.prelude(file) + (own ? namesOf(file, imports, own) : exportsOf(file, imports)),
     isAsync,
-    names,
+    inner,
   };
 }

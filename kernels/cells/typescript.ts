@@ -1,60 +1,73 @@
-/**
- * Loads the stock TypeScript compiler in 50 to 100 ms instead of 250: V8's compiled form of its 9 MB is kept in the
- * user's cache folder. The cache only saves time: one that is missing, stale or not writable is passed over.
- */
-import { readFileSync } from 'node:fs';
-import Module, { createRequire } from 'node:module';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { Script } from 'node:vm';
-import type * as TypeScript from 'typescript';
-import { replaceFile } from '../../src/atomic-file';
-import { makeFolder } from '../../src/make-folder';
-
-export type Typescript = typeof TypeScript;
-
-export interface LoadedTypescript {
-  readonly typescript: Typescript;
-  /** Writes the cache where there was none, with what has been compiled by now; takes 100 ms or more. */
-  keep(): void;
-}
-
-/** @param use names the cache: each use keeps the functions that it needs, and no others to be read in vain */
-export function loadTypescript(use: string): LoadedTypescript {
-  const path = require.resolve('typescript');
-  const cachePath = join(cacheFolder(), `typescript-${TYPESCRIPT_VERSION}-${use}-${process.version}.v8`);
-  // The file is plain ASCII: as latin1 it stays one byte a character in memory.
-  const source = Module.wrap(readFileSync(path, 'latin1'));
-  const cachedData = readIfThere(cachePath);
-  const script = new Script(source, { filename: path, cachedData });
-  const module = { exports: {} };
-  const run = script.runInThisContext() as (...given: unknown[]) => void;
-  run(module.exports, createRequire(path), module, path, dirname(path));
-  const keep = (): void => {
-    if (cachedData && !script.cachedDataRejected) return;
-    try {
-      makeFolder(dirname(cachePath));
-      replaceFile(cachePath, script.createCachedData());
-    } catch {
-      // A read-only home: the next kernel starts as slowly as this one.
-    }
-  };
-  return { typescript: module.exports as Typescript, keep };
-}
+/** The version of TypeScript, and what we use of it beyond its public types. */
+import type ts from 'typescript';
 
 export const TYPESCRIPT_VERSION = (require('typescript/package.json') as { version: string }).version;
 
-function cacheFolder(): string {
-  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  const home =
-    process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache');
-  return join(XDG_CACHE_HOME || (process.platform === 'win32' && LOCALAPPDATA) || home, 'patchwise');
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch {
-    return undefined;
+declare module 'typescript' {
+  interface Node {
+    /** The names that the binder has found in a scope. */
+    readonly locals?: ts.SymbolTable;
+    readonly symbol?: ts.Symbol;
   }
+  interface Symbol {
+    /** What is exported is bound twice. This symbol knows what it is. */
+    readonly exportSymbol?: ts.Symbol;
+  }
+  interface SourceFile {
+    /** Every identifier of the text. */
+    readonly identifiers: ReadonlyMap<string, string>;
+    readonly parseDiagnostics: readonly ts.DiagnosticWithLocation[];
+    readonly imports?: readonly ts.StringLiteralLike[];
+  }
+  interface EmitResolver {
+    readonly hasGlobalName: ts.PrintHandlers['hasGlobalName'];
+  }
+  interface TypeChecker {
+    getEmitResolver(file: undefined, token: undefined, skipCheck: boolean): EmitResolver;
+  }
+  interface TextWriter {
+    getText(): string;
+  }
+  interface Printer {
+    writeFile(file: ts.Node, writer: TextWriter, map: object): void;
+  }
+  interface NodeTransformation extends ts.PrintHandlers {
+    readonly transformed: readonly ts.Node[];
+    readonly emitNodeWithNotification: ts.PrintHandlers['onEmitNode'];
+    dispose(): void;
+  }
+
+  function bindSourceFile(file: ts.SourceFile, options: ts.CompilerOptions): void;
+  function getSetExternalModuleIndicator(options: ts.CompilerOptions): (file: ts.SourceFile) => void;
+  function isExpressionNode(node: ts.Node): boolean;
+  function isAssignmentTarget(node: ts.Node): boolean;
+  function isAssignmentOperator(kind: ts.SyntaxKind): boolean;
+  function isUnaryExpressionWithWrite(
+    node: ts.Node,
+  ): node is (ts.PrefixUnaryExpression | ts.PostfixUnaryExpression) & {
+    readonly operator: ts.PostfixUnaryOperator;
+  };
+  function isGlobalScopeAugmentation(node: ts.ModuleDeclaration): boolean;
+  /** True for parentheses, casts and the like, which make no difference to the value in them. */
+  function isOuterExpression(node: ts.Node): boolean;
+  function skipOuterExpressions(node: ts.Node): ts.Node;
+  /** The import, of whichever form, that a literal is the module of. */
+  function tryGetImportFromModuleSpecifier(node: ts.StringLiteralLike): ts.Node | undefined;
+  function createGetCanonicalFileName(isCaseSensitive: boolean): (name: string) => string;
+
+  type Transformers = readonly ts.TransformerFactory<ts.SourceFile>[];
+  function getTransformers(options: ts.CompilerOptions): { readonly scriptTransformers: Transformers };
+  type Work = [
+    EmitResolver,
+    host: object,
+    ts.NodeFactory,
+    ts.CompilerOptions,
+    ts.Node[],
+    Transformers,
+    dts: boolean,
+  ];
+  function transformNodes(...work: Work): NodeTransformation;
+  function createTextWriter(newLine: string): TextWriter;
+  type MapOf = [host: object, file: string, root: string, folder: string, ts.CompilerOptions];
+  function createSourceMapGenerator(...of: MapOf): object;
 }

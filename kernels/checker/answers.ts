@@ -1,10 +1,10 @@
 /** TypeScript's answers in the words of the protocol, and of a reader. */
-import type * as TypeScript from 'typescript';
+import type ts from 'typescript';
 import type { Completion } from '../cells/engine';
 
 /** @param offset where the cell's text starts in the text that TypeScript was asked about */
 export function completionOf(
-  found: TypeScript.CompletionInfo | undefined,
+  found: ts.CompletionInfo | undefined,
   code: string,
   position: number,
   offset: number,
@@ -14,7 +14,7 @@ export function completionOf(
   const start = spanned ? spanned.start - offset : position - written.length;
   const typed = code.slice(start, position);
   const prefix = typed.toLowerCase();
-  const misses = ({ name }: TypeScript.CompletionEntry): number => (name.startsWith(typed) ? 0 : 1);
+  const misses = ({ name }: ts.CompletionEntry): number => (name.startsWith(typed) ? 0 : 1);
   const entries = (found?.entries ?? [])
     .filter(({ name }) => name.toLowerCase().startsWith(prefix) && !name.startsWith('~'))
     .sort((a, b) => misses(a) - misses(b) || compare(a.sortText, b.sortText) || compare(a.name, b.name));

@@ -1,11 +1,11 @@
 /** Worker thread of the TypeScript engine: the types of cells, their completions and documentation; and it compiles. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CompiledCell, PlacedMessage } from '../cells/compile';
-import type { Completion, Inspection } from '../cells/engine';
-import { loadTypescript } from '../cells/typescript';
+import { keepTypescript } from '../cells/load-typescript';
+import { attempt } from '../display/odd-values';
 import { serve } from '../process/thread-client';
 import { CellChecker } from './checker';
-import { type CellSourceText, type CompilerCalls, compilerCalls } from './compiler';
+import { type CellSourceText, compilerCalls } from './compiler';
 
 export interface CellText {
   readonly code: string;
@@ -18,55 +18,42 @@ export interface CheckedCell {
   readonly errors: readonly PlacedMessage[];
 }
 
-export interface CursorText {
+interface CursorText {
   readonly code: string;
   readonly position: number;
 }
 
-/** What the main thread asks of this one. */
-export type CheckerCalls = CompilerCalls & {
-  /** Resolves once the program is made. */
-  prepare(nothing: undefined): void;
-  check(cell: CellText): PlacedMessage[];
-  /** Both steps of a cell that runs only without errors, in one answer; a cell that does not compile is not checked. */
-  checkedCell(cell: CellText & CellSourceText): CheckedCell;
-  given(of: { readonly cell: string; readonly names: readonly string[] }): void;
-  complete(at: CursorText): Completion;
-  inspect(at: CursorText): Inspection | undefined;
-};
-
-export interface CheckerData {
-  readonly folder: string;
-}
-
-const { typescript, keep } = loadTypescript('checker');
-const checker = new CellChecker(typescript, (workerData as CheckerData).folder);
-const compiler = compilerCalls(typescript);
+const checker = new CellChecker((workerData as { readonly folder: string }).folder);
 let isPrepared = false;
 const WARM_ROUNDS = 30;
 
-const calls: CheckerCalls = {
-  ...compiler,
-  prepare: () => {
+const calls = {
+  ...compilerCalls,
+  /** Resolves once the program is made. */
+  prepare(): void {
     if (isPrepared) return;
     isPrepared = true;
     checker.prepare();
-    setImmediate(keep);
+    setImmediate(keepTypescript);
     setImmediate(warmUp);
   },
-  check: ({ code, cell }) => checker.check(code, cell),
-  checkedCell: (source) => {
-    const compiled = compiler.cell(source);
+  check: ({ code, cell }: CellText) => checker.check(code, cell),
+  /** Both steps of a cell that runs only without errors, in one answer; a cell that does not compile is not checked. */
+  checkedCell(source: CellText & CellSourceText): CheckedCell {
+    const compiled = compilerCalls.cell(source);
     return { compiled, errors: compiled.syntaxErrors.length > 0 ? [] : errorsOf(source) };
   },
-  given: ({ cell, names }) => {
-    compiler.names(names);
+  given({ cell, names }: { readonly cell: string; readonly names: readonly string[] }): void {
+    compilerCalls.names(names);
     checker.given(cell, names);
   },
-  complete: ({ code, position }) => checker.complete(code, position),
-  inspect: ({ code, position }) => checker.inspect(code, position),
+  complete: ({ code, position }: CursorText) => checker.complete(code, position),
+  inspect: ({ code, position }: CursorText) => checker.inspect(code, position),
 };
 serve(parentPort!, calls);
+
+/** What the main thread asks of this one. */
+export type CheckerCalls = typeof calls;
 
 /** V8 makes code fast that has run some dozens of times: that many cells and completions, between the questions of others. */
 function warmUp(round = 0): void {
@@ -78,9 +65,5 @@ function warmUp(round = 0): void {
 
 /** A checker that fails must not take cells with it. */
 function errorsOf({ code, cell }: CellText): readonly PlacedMessage[] {
-  try {
-    return checker.check(code, cell);
-  } catch {
-    return [];
-  }
+  return attempt(() => checker.check(code, cell)) ?? [];
 }

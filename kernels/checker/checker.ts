@@ -6,37 +6,28 @@
  * global`) makes a new program.
  */
 import { join } from 'node:path';
-import type * as TypeScript from 'typescript';
+import ts from 'typescript';
 import type { PlacedMessage } from '../cells/compile';
 import type { Completion, Inspection } from '../cells/engine';
 import { askAround, documentationOf } from '../cells/signature';
-import { topLevelNames } from '../cells/syntax';
-import type { Typescript } from '../cells/typescript';
+import { hasModifier, topLevelNames } from '../cells/syntax';
 import { completionOf, readable } from './answers';
-import {
-  augmentsGlobals,
-  type Declared,
-  exportsOf,
-  GUEST,
-  importedBy,
-  importsOf,
-  isAmbient,
-} from './guest-text';
+import { augmentsGlobals, type Declared, exportsOf, GUEST, importedBy, importsOf } from './guest-text';
 import { CheckerHost } from './host';
 import { absentNames } from './node-library';
 
 /** What TypeScript's program has beyond its public type, and what a guest is answered for through. */
-interface OpenProgram extends TypeScript.Program {
-  getSourceFile(fileName: string): TypeScript.SourceFile | undefined;
-  getResolvedModule(file: TypeScript.SourceFile, name: string, mode: unknown): object | undefined;
+interface OpenProgram extends ts.Program {
+  getSourceFile(fileName: string): ts.SourceFile | undefined;
+  getResolvedModule(file: ts.SourceFile, name: string, mode: unknown): object | undefined;
   getResolvedModuleFromModuleSpecifier(
-    specifier: TypeScript.StringLiteralLike,
-    file?: TypeScript.SourceFile,
+    specifier: ts.StringLiteralLike,
+    file?: ts.SourceFile,
   ): object | undefined;
 }
 
 interface Guest {
-  readonly file: TypeScript.SourceFile;
+  readonly file: ts.SourceFile;
   /** Length of what stands before the cell's own text. */
   readonly offset: number;
 }
@@ -48,22 +39,19 @@ const TOO_MANY_BRANCHES = 2563;
 
 export class CellChecker {
   readonly #host: CheckerHost;
-  readonly #service: TypeScript.LanguageService;
+  readonly #service: ts.LanguageService;
   readonly #guests = new Map<string, Guest>();
   readonly #names = new Map<string, Declared>();
-  #program: TypeScript.Program | undefined;
+  #program: ts.Program | undefined;
   #transient = 0;
   /** The cell that was checked last: it may be running, its names not given yet. */
   #newest = '';
   /** Guests that the present checker has seen. */
   #seen = 0;
 
-  constructor(
-    private readonly typescript: Typescript,
-    private readonly folder: string,
-  ) {
-    this.#host = new CheckerHost(typescript, folder);
-    this.#service = typescript.createLanguageService(this.#host, this.#host.registry);
+  constructor(private readonly folder: string) {
+    this.#host = new CheckerHost(folder);
+    this.#service = ts.createLanguageService(this.#host, this.#host.registry);
     this.#names.set('pw', { module: this.#host.preloadedModule, isVariable: false });
   }
 
@@ -75,7 +63,6 @@ export class CellChecker {
 
   /** The type errors of a cell, placed. `cell` names it from now on; a name is checked once. */
   check(code: string, cell: string): PlacedMessage[] {
-    const ts = this.typescript;
     const name = `${GUEST}cell-${cell}`;
     this.#host.augment(name, augmentsGlobals(code) ? code : undefined);
     this.#newest = name;
@@ -92,23 +79,22 @@ export class CellChecker {
         offset: Math.min(start - offset, code.length),
         text: readable(ts.flattenDiagnosticMessageText(messageText, '\n')),
       }));
-    return [...errors, ...absentNames(ts, file, program.getTypeChecker(), offset)];
+    return [...errors, ...absentNames(file, program.getTypeChecker(), offset)];
   }
 
   /** The cell has run: from now on `given`, of the values that it declares, and its types are known to later cells. */
   given(cell: string, given: readonly string[]): void {
-    const ts = this.typescript;
     const name = `${GUEST}cell-${cell}`;
     const guest = this.#guests.get(this.#pathOf(name));
     if (!guest) return;
     const { file, offset } = guest;
-    for (const [declared, symbol] of topLevelNames(ts, file)) {
-      const flags = ((symbol as { exportSymbol?: TypeScript.Symbol }).exportSymbol ?? symbol).flags;
-      if (symbol.declarations?.every(({ end }) => end <= offset)) continue; // one that our first line brings in
+    for (const [declared, { flags, declarations = [] }] of topLevelNames(file)) {
+      if (declarations.every(({ end }) => end <= offset)) continue; // one that our first line brings in
       const isImport = (flags & ts.SymbolFlags.Alias) !== 0;
       const isValue = (flags & ts.SymbolFlags.Value) !== 0;
-      if (isValue && !isImport && !given.includes(declared) && !isAmbient(ts, symbol)) continue;
-      const declaration = symbol.declarations?.[0];
+      const isAmbient = declarations.every((node) => hasModifier(node, ts.ModifierFlags.Ambient));
+      if (isValue && !isImport && !given.includes(declared) && !isAmbient) continue;
+      const [declaration] = declarations;
       const isVariable =
         (flags & ts.SymbolFlags.Variable) !== 0 &&
         declaration !== undefined &&
@@ -139,7 +125,7 @@ export class CellChecker {
       this.#service.getQuickInfoAtPosition(file.fileName, at + offset),
     );
     if (!info) return undefined;
-    const signature = (info.displayParts ?? []).map((part) => part.text).join('');
+    const signature = ts.displayPartsToString(info.displayParts);
     return { signature: readable(signature), documentation: documentationOf(info) };
   }
 
@@ -158,16 +144,15 @@ export class CellChecker {
     { isCell, typed }: { isCell: boolean; typed?: string | undefined },
   ): Guest {
     const path = this.#pathOf(name);
-    const bare = this.#bind(path, code);
-    const own = topLevelNames(this.typescript, bare);
-    const { identifiers } = bare as unknown as { identifiers: ReadonlyMap<string, string> };
+    const bare = this.#host.parse(path, code);
+    const own = topLevelNames(bare);
     const start = typed?.toLowerCase();
     const isMeant = (known: string): boolean =>
-      identifiers.has(known) || (start !== undefined && known.toLowerCase().startsWith(start));
+      bare.identifiers.has(known) || (start !== undefined && known.toLowerCase().startsWith(start));
     const visible = [...this.#names].filter(([known]) => !own.has(known) && isMeant(known));
     const first = importsOf(visible);
-    const end = isCell ? exportsOf(this.typescript, bare) : '';
-    const file = first === '' && end === '' ? bare : this.#bind(path, `${first}${code}${end}`);
+    const end = isCell ? exportsOf(bare) : '';
+    const file = first === '' && end === '' ? bare : this.#host.parse(path, `${first}${code}${end}`);
     if (!isCell) this.#guests.delete(this.#pathOf(`${GUEST}text-${this.#transient - 1}`));
     const guest = { file, offset: first.length };
     this.#guests.set(path, guest);
@@ -175,17 +160,8 @@ export class CellChecker {
     return guest;
   }
 
-  #bind(path: string, text: string): TypeScript.SourceFile {
-    const file = this.#host.parse(path, text);
-    const internals = this.typescript as unknown as {
-      bindSourceFile(file: TypeScript.SourceFile, options: TypeScript.CompilerOptions): void;
-    };
-    internals.bindSourceFile(file, this.#host.options);
-    return file;
-  }
-
   /** The present program, with the guests in it; a new one where the old one lacks something. @param asked the guest it is for */
-  #current(asked: string): TypeScript.Program {
+  #current(asked: string): ts.Program {
     if (++this.#seen > MOST_GUESTS) {
       this.#seen = 0;
       this.#forgetUnused(asked);

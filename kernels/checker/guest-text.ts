@@ -1,7 +1,5 @@
 /** The text around a cell by which it sees earlier cells as modules, and later cells see it. */
-import type * as TypeScript from 'typescript';
-import { topLevelNames } from '../cells/syntax';
-import type { Typescript } from '../cells/typescript';
+import ts from 'typescript';
 
 /** Where a name of earlier cells is declared. */
 export interface Declared {
@@ -24,34 +22,21 @@ export function importsOf(names: readonly (readonly [string, Declared])[]): stri
 }
 
 /** One line at the end that exports what the cell declares at its top and does not export itself. */
-export function exportsOf(typescript: Typescript, file: TypeScript.SourceFile): string {
-  const names = [...topLevelNames(typescript, file)].filter(
-    ([, symbol]) =>
-      !(symbol as { exportSymbol?: unknown }).exportSymbol &&
-      !(symbol.flags & typescript.SymbolFlags.ExportStar) &&
-      !symbol.declarations?.some(
-        (declaration) => typescript.isModuleDeclaration(declaration) && isGlobal(declaration),
-      ),
+export function exportsOf({ locals }: ts.SourceFile): string {
+  const isGlobal = (node: ts.Declaration): boolean =>
+    ts.isModuleDeclaration(node) && ts.isGlobalScopeAugmentation(node);
+  const names = [...(locals ?? [])].filter(
+    ([, { exportSymbol, flags, declarations }]) =>
+      !exportSymbol && !(flags & ts.SymbolFlags.ExportStar) && !declarations?.some(isGlobal),
   );
-  return names.length > 0 ? `\nexport { ${names.map(([name]) => name).join(', ')} };` : '';
+  const written = names.map(([name]) => ts.unescapeLeadingUnderscores(name));
+  return written.length > 0 ? `\nexport { ${written.join(', ')} };` : '';
 }
 
-export function importedBy(file: TypeScript.SourceFile): string[] {
-  const { imports = [] } = file as { imports?: readonly TypeScript.StringLiteralLike[] };
+export function importedBy({ imports = [] }: ts.SourceFile): string[] {
   return imports.map(({ text }) => text).filter((text) => !text.startsWith(GUEST));
-}
-
-export function isAmbient(typescript: Typescript, symbol: TypeScript.Symbol): boolean {
-  return (symbol.declarations ?? []).every(
-    (declaration) =>
-      (typescript.getCombinedModifierFlags(declaration) & typescript.ModifierFlags.Ambient) !== 0,
-  );
 }
 
 export function augmentsGlobals(code: string): boolean {
   return /\bdeclare\s+(global|module)\b/.test(code);
-}
-
-function isGlobal({ name }: TypeScript.ModuleDeclaration): boolean {
-  return name.text === 'global';
 }

@@ -2,18 +2,18 @@
 import { statSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
-import type * as TypeScript from 'typescript';
+import ts from 'typescript';
 import { packageRoot } from '../../src/package';
-import type { Typescript } from '../cells/typescript';
+import { parsed } from '../cells/syntax';
 import { libraryFiles, moreGlobals } from './node-library';
 import { PACKAGE } from './package-types';
 
 /** Brings `pw` and every module that cells import into the program. */
 const ROOT = '~imports';
 
-export class CheckerHost implements TypeScript.LanguageServiceHost {
-  readonly options: TypeScript.CompilerOptions;
-  readonly registry: TypeScript.DocumentRegistry;
+export class CheckerHost implements ts.LanguageServiceHost {
+  readonly options: ts.CompilerOptions;
+  readonly registry: ts.DocumentRegistry;
   readonly preloadedModule = ROOT;
   readonly #root: string;
   /** What cells import, and the file that each was found to be; undefined for what was not there. */
@@ -23,15 +23,11 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   readonly #augmentations = new Map<string, string>();
   /** Local files of the program, which a person may edit, with their state when they were read. */
   readonly #local = new Map<string, string>();
-  #cache: TypeScript.ModuleResolutionCache;
+  #cache: ts.ModuleResolutionCache;
   #files: ReadonlySet<string> = new Set();
   #version = 1;
 
-  constructor(
-    private readonly typescript: Typescript,
-    private readonly folder: string,
-  ) {
-    const ts = typescript;
+  constructor(private readonly folder: string) {
     this.options = {
       target: ts.ScriptTarget.ES2022,
       lib: libraryFiles(),
@@ -57,26 +53,14 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   }
 
   /** Parses a text as one of the program's files would be. */
-  parse(path: string, text: string): TypeScript.SourceFile {
-    const ts = this.typescript;
-    const internals = ts as unknown as {
-      getSetExternalModuleIndicator(options: object): (file: TypeScript.SourceFile) => void;
-    };
-    const file = ts.createSourceFile(
-      path,
-      text,
-      {
-        languageVersion: ts.ScriptTarget.ES2022,
-        setExternalModuleIndicator: internals.getSetExternalModuleIndicator(this.options),
-      },
-      true,
-    );
+  parse(path: string, text: string): ts.SourceFile {
+    const file = parsed(path, text, this.options);
     return Object.assign(file, {
       path: ts.sys.useCaseSensitiveFileNames ? path : path.toLowerCase(),
       resolvedPath: path,
       originalFileName: path,
       version: '1',
-      imports: importsOf(ts, file),
+      imports: importsOf(file),
       moduleAugmentations: [],
       ambientModuleNames: [],
     });
@@ -105,7 +89,7 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
     for (const [path, stamp] of this.#local) if (stampOf(path) !== stamp) this.renew();
   }
 
-  #fileOf(specifier: string, from: string, cache: TypeScript.ModuleResolutionCache): string | undefined {
+  #fileOf(specifier: string, from: string, cache: ts.ModuleResolutionCache): string | undefined {
     if (isBuiltin(specifier)) return undefined;
     return this.resolve(specifier, from, cache).resolvedModule?.resolvedFileName;
   }
@@ -125,7 +109,7 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
   }
 
   /** Notes what a new program is made of. */
-  noteFiles(program: TypeScript.Program): void {
+  noteFiles(program: ts.Program): void {
     this.#files = new Set(program.getSourceFiles().map(({ fileName }) => fileName));
     this.#local.clear();
     const missing = [];
@@ -133,7 +117,7 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
       const { fileName: path } = file;
       if (!isLocal(path) || path.includes('~')) continue;
       this.#local.set(path, stampOf(path));
-      for (const { text } of (file as ParsedFile).imports ?? [])
+      for (const { text } of file.imports ?? [])
         if (!isBuiltin(text) && !this.#fileOf(text, path, this.#cache))
           missing.push({ specifier: text, from: path });
     }
@@ -144,48 +128,46 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
     specifier: string,
     from = this.#root,
     cache = this.#cache,
-  ): TypeScript.ResolvedModuleWithFailedLookupLocations {
-    const found = this.typescript.resolveModuleName(specifier, from, this.options, this, cache);
+  ): ts.ResolvedModuleWithFailedLookupLocations {
+    const found = ts.resolveModuleName(specifier, from, this.options, this, cache);
     if (found.resolvedModule || /^[./]/.test(specifier)) return found;
     // What the notebook's folder lacks may be this package or one of its own dependencies (module-loader.ts).
     const place = slashed(join(packageRoot(), 'index.ts'));
-    return this.typescript.resolveModuleName(specifier, place, this.options, this, cache);
+    return ts.resolveModuleName(specifier, place, this.options, this, cache);
   }
 
   // What follows is the LanguageServiceHost.
   /** A new program looks again for what its unchanged local files import. Not among the public members of a host. */
   hasInvalidatedResolutions = (path: string): boolean => isLocal(path);
   getProjectVersion = (): string => String(this.#version);
-  getCompilationSettings = (): TypeScript.CompilerOptions => this.options;
+  getCompilationSettings = (): ts.CompilerOptions => this.options;
   getCurrentDirectory = (): string => this.folder;
   getScriptFileNames = (): string[] => [this.#root, ...this.#augmentations.keys()];
-  getDefaultLibFileName = (options: TypeScript.CompilerOptions): string =>
-    this.typescript.getDefaultLibFilePath(options);
+  getDefaultLibFileName = ts.getDefaultLibFilePath;
   getScriptVersion = (path: string): string => {
     // A program of the same versions is taken for the same one: this file's makes every renewal a new one.
     if (path === this.#root) return String(this.#version);
     return this.#augmentations.has(path) || path.includes('/node_modules/') ? '1' : stampOf(path);
   };
-  getScriptSnapshot = (path: string): TypeScript.IScriptSnapshot | undefined => {
+  getScriptSnapshot = (path: string): ts.IScriptSnapshot | undefined => {
     const text = this.readFile(path);
-    return text === undefined ? undefined : this.typescript.ScriptSnapshot.fromString(text);
+    return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
   };
   readFile = (path: string): string | undefined => {
     if (path === this.#root) return this.#rootText();
-    return this.#augmentations.get(path) ?? this.typescript.sys.readFile(path);
+    return this.#augmentations.get(path) ?? ts.sys.readFile(path);
   };
   fileExists = (path: string): boolean =>
-    path === this.#root || this.#augmentations.has(path) || this.typescript.sys.fileExists(path);
-  directoryExists = (path: string): boolean => this.typescript.sys.directoryExists(path);
-  getDirectories = (path: string): string[] => this.typescript.sys.getDirectories(path);
-  readDirectory: NonNullable<TypeScript.LanguageServiceHost['readDirectory']> = (path, ...rest) =>
-    this.typescript.sys.readDirectory(path, ...rest);
-  realpath = (path: string): string => this.typescript.sys.realpath?.(path) ?? path;
-  useCaseSensitiveFileNames = (): boolean => this.typescript.sys.useCaseSensitiveFileNames;
+    path === this.#root || this.#augmentations.has(path) || ts.sys.fileExists(path);
+  directoryExists = ts.sys.directoryExists;
+  getDirectories = ts.sys.getDirectories;
+  readDirectory = ts.sys.readDirectory;
+  realpath = ts.sys.realpath!;
+  useCaseSensitiveFileNames = (): boolean => ts.sys.useCaseSensitiveFileNames;
   resolveModuleNameLiterals = (
-    literals: readonly TypeScript.StringLiteralLike[],
+    literals: readonly ts.StringLiteralLike[],
     containing: string,
-  ): TypeScript.ResolvedModuleWithFailedLookupLocations[] =>
+  ): ts.ResolvedModuleWithFailedLookupLocations[] =>
     literals.map(({ text }) => this.resolve(text, containing));
 
   #rootText(): string {
@@ -193,36 +175,23 @@ export class CheckerHost implements TypeScript.LanguageServiceHost {
     return `import * as pw from '${PACKAGE}';\nexport { pw };\n${imports.join('\n')}`;
   }
 
-  #newCache(): TypeScript.ModuleResolutionCache {
-    const ts = this.typescript;
-    const canonical = (name: string): string =>
-      ts.sys.useCaseSensitiveFileNames ? name : name.toLowerCase();
+  #newCache(): ts.ModuleResolutionCache {
+    const canonical = ts.createGetCanonicalFileName(ts.sys.useCaseSensitiveFileNames);
     return ts.createModuleResolutionCache(this.folder, canonical, this.options);
   }
 }
 
 /** The literals of the file's imports, `import()` and `typeof import()` among them: what a program notes of its files. */
-function importsOf(ts: Typescript, file: TypeScript.SourceFile): TypeScript.StringLiteralLike[] {
-  const found: TypeScript.StringLiteralLike[] = [];
-  const take = (node: TypeScript.Node | undefined): void => {
-    if (node && ts.isStringLiteralLike(node)) found.push(node);
-  };
-  const visit = (node: TypeScript.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) take(node.moduleSpecifier);
-    else if (ts.isExternalModuleReference(node)) take(node.expression);
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) take(node.argument.literal);
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      take(node.arguments[0]);
-    }
+function importsOf(file: ts.SourceFile): ts.StringLiteralLike[] {
+  const found: ts.StringLiteralLike[] = [];
+  const visit = (node: ts.Node): void => {
+    const source = ts.isStringLiteralLike(node) && ts.tryGetImportFromModuleSpecifier(node);
+    const isRequire = source && ts.isCallExpression(source) && ts.isIdentifier(source.expression);
+    if (source && !isRequire) found.push(node as ts.StringLiteralLike);
     ts.forEachChild(node, visit);
   };
   visit(file);
   return found;
-}
-
-/** What TypeScript notes of a file that it has parsed, beyond its public type. */
-interface ParsedFile extends TypeScript.SourceFile {
-  readonly imports?: readonly TypeScript.StringLiteralLike[];
 }
 
 /** A file that a person may edit. The notebook may import from outside of its folder. */

@@ -1,8 +1,7 @@
 /** Which parts of TypeScript's library the running Node has, and which names @types/node declares that it lacks. */
 import { readFileSync } from 'node:fs';
-import type * as TypeScript from 'typescript';
+import ts from 'typescript';
 import type { PlacedMessage } from '../cells/compile';
-import type { Typescript } from '../cells/typescript';
 
 const has = (owner: unknown, name: string): boolean => name in Object(owner);
 const global = globalThis as Record<string, unknown>;
@@ -39,25 +38,18 @@ const NOT_EVERYWHERE = [
 ];
 
 /** The uses in a cell of global names that its types know and this Node lacks; none that it asks for with `typeof`. */
-export function absentNames(
-  typescript: Typescript,
-  file: TypeScript.SourceFile,
-  checker: TypeScript.TypeChecker,
-  offset: number,
-): PlacedMessage[] {
-  const ts = typescript as Typescript & { isExpressionNode(node: TypeScript.Node): boolean };
-  const { identifiers } = file as unknown as { identifiers: ReadonlyMap<string, string> };
-  const names = NOT_EVERYWHERE.filter((name) => !(name in globalThis) && identifiers.has(name));
+export function absentNames(file: ts.SourceFile, checker: ts.TypeChecker, offset: number): PlacedMessage[] {
+  const names = NOT_EVERYWHERE.filter((name) => !(name in globalThis) && file.identifiers.has(name));
   if (names.length === 0) return [];
   const asked = new Set<string>();
-  const used: TypeScript.Identifier[] = [];
-  const visit = (node: TypeScript.Node): void => {
+  const used: ts.Identifier[] = [];
+  const visit = (node: ts.Node): void => {
     if (ts.isTypeOfExpression(node) && ts.isIdentifier(node.expression)) asked.add(node.expression.text);
     else if (ts.isIdentifier(node) && names.includes(node.text) && ts.isExpressionNode(node)) used.push(node);
     ts.forEachChild(node, visit);
   };
   visit(file);
-  const isDeclaredByTypes = (node: TypeScript.Identifier): boolean =>
+  const isDeclaredByTypes = (node: ts.Identifier): boolean =>
     checker
       .getSymbolAtLocation(node)
       ?.declarations?.every((declaration) => declaration.getSourceFile().isDeclarationFile) ?? false;

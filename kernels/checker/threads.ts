@@ -3,12 +3,12 @@
  * the types and can compile too: once it is there the first one goes, and its memory with it.
  */
 import { join } from 'node:path';
-import type { CompiledCell, PlacedMessage } from '../cells/compile';
-import type { Completeness, Completion, Inspection } from '../cells/engine';
+import type { PlacedMessage } from '../cells/compile';
 import { ThreadClient } from '../process/thread-client';
-import type { CellText, CheckedCell, CheckerCalls, CursorText } from './checker-thread';
-import type { CellSourceText, CompilerCalls } from './compiler';
+import type { CellText, CheckedCell, CheckerCalls } from './checker-thread';
+import type { CellSourceText, compilerCalls } from './compiler';
 
+type CompilerCalls = typeof compilerCalls;
 type Compiler = Pick<ThreadClient<CompilerCalls>, 'ask' | 'tell' | 'retire' | 'close'>;
 type Checker = ThreadClient<CheckerCalls>;
 
@@ -20,7 +20,7 @@ export class TypescriptThreads {
   readonly #backlog: ((checker: Checker) => void)[] = [];
 
   /** What cells have declared, for a compiler that comes later. */
-  readonly #names = new Set<string>();
+  readonly #names: Set<string>;
 
   /**
    * @param folder the notebook's
@@ -31,7 +31,7 @@ export class TypescriptThreads {
     names: readonly string[],
   ) {
     this.#compiler.tell('names', names);
-    for (const name of names) this.#names.add(name);
+    this.#names = new Set(names);
   }
 
   /** The types are loaded. */
@@ -39,22 +39,15 @@ export class TypescriptThreads {
     return this.#isReady;
   }
 
-  compile(source: CellSourceText): Promise<CompiledCell> {
-    return this.#compiler.ask('cell', source);
+  /** The thread that compiles now. */
+  get compiler(): Pick<Compiler, 'ask'> {
+    return this.#compiler;
   }
 
   /** A cell that is to run only without type errors: held up until the types are loaded. */
   compileChecked(cell: CellText & CellSourceText): Promise<CheckedCell> {
     const checked = this.wake().ask('checkedCell', cell);
-    return checked.catch(async () => ({ compiled: await this.compile(cell), errors: [] }));
-  }
-
-  compileModule(path: string): Promise<CompiledCell & { readonly source: string }> {
-    return this.#compiler.ask('module', path);
-  }
-
-  completeness(code: string): Promise<Completeness> {
-    return this.#compiler.ask('completeness', code);
+    return checked.catch(async () => ({ compiled: await this.#compiler.ask('cell', cell), errors: [] }));
   }
 
   /** The type errors of a cell, once there is a checker: somebody has to wake it. */
@@ -71,19 +64,12 @@ export class TypescriptThreads {
     this.#tell((checker) => checker.tell('given', { cell, names }));
   }
 
-  complete(at: CursorText): Promise<Completion> {
-    return this.wake().ask('complete', at);
-  }
-
-  inspect(at: CursorText): Promise<Inspection | undefined> {
-    return this.wake().ask('inspect', at);
-  }
-
   /** The checker's thread, started now where it is not there yet. */
   readonly wake = (): Checker => {
     if (this.#checker) return this.#checker;
     const path = join(__dirname, 'checker-thread.js');
-    const checker: Checker = new ThreadClient(path, { folder: this.folder }, () => this.#lost());
+    const data = { use: 'checker', folder: this.folder };
+    const checker: Checker = new ThreadClient(path, data, () => this.#lost());
     this.#checker = checker;
     const takeOver = (): void => {
       this.#isReady = true;
@@ -117,5 +103,5 @@ export class TypescriptThreads {
 }
 
 function newCompiler(): Compiler {
-  return new ThreadClient<CompilerCalls>(join(__dirname, 'compiler-thread.js'), {});
+  return new ThreadClient<CompilerCalls>(join(__dirname, 'compiler-thread.js'), { use: 'compiler' });
 }

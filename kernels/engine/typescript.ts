@@ -53,7 +53,7 @@ export function createTypescriptEngine(
   scope.provide('pw', () => require(PACKAGE));
   const threads = new TypescriptThreads(notebookFolder, ['pw']);
   const loader = new ModuleLoader();
-  loader.local = new LocalModules(loader, (path) => threads.compileModule(path), sources);
+  loader.local = new LocalModules(loader, (path) => threads.compiler.ask('module', path), sources);
 
   let types = initialTypes;
   let unnumbered = 0;
@@ -78,7 +78,9 @@ export function createTypescriptEngine(
   async function run(code: string, name: string): Promise<CellOutcome> {
     const source = { code, fileName: cellFileName(name), cell: name };
     const holds = types === 'strict' || (types === 'error' && threads.isReady);
-    const compiling = holds ? threads.compileChecked(source) : threads.compile(source).then(unchecked);
+    const compiling = holds
+      ? threads.compileChecked(source)
+      : threads.compiler.ask('cell', source).then(unchecked);
     const checking = holds ? Promise.resolve([]) : check(code, name);
     checking.catch(() => {}); // a checker that fails must not take cells with it
     const { compiled, errors } = await compiling;
@@ -122,7 +124,7 @@ export function createTypescriptEngine(
 
   /** By types or, while these load, by the values at hand, before the front end gives up. */
   async function complete(code: string, position: number): Promise<Completion> {
-    const byTypes = threads.complete({ code, position });
+    const byTypes = threads.wake().ask('complete', { code, position });
     if (threads.isReady) return byTypes;
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<undefined>((resolve) => {
@@ -140,14 +142,14 @@ export function createTypescriptEngine(
     languageVersion: TYPESCRIPT_VERSION,
     // If the thread has failed, the cells fail with its reason.
     ready: () =>
-      threads.completeness('').then(
+      threads.compiler.ask('completeness', '').then(
         () => {},
         () => {},
       ),
     execute,
     complete,
-    inspect: (code, position) => threads.inspect({ code, position }),
-    isComplete: (code) => threads.completeness(code),
+    inspect: (code, position) => threads.wake().ask('inspect', { code, position }),
+    isComplete: (code) => threads.compiler.ask('completeness', code),
     describe,
     setTypes: (mode) => {
       types = mode;

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import typescript from 'typescript';
 import { afterAll, expect, it } from 'vitest';
 import { CellChecker } from '../../../kernels/checker/checker';
 import { heapUsed } from '../engine/heap';
@@ -10,7 +9,7 @@ import { heapUsed } from '../engine/heap';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-checker-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const checkerOf = () => new CellChecker(typescript, folder);
+const checkerOf = () => new CellChecker(folder);
 
 it('answers every completion of a long session, and knows the names of its cells', () => {
   const checker = checkerOf();

@@ -9,7 +9,6 @@ const compiled = (n: number): CompiledCell => ({
   map: '',
   insertions: [],
   imports: [],
-  isAsync: false,
   syntaxErrors: [],
 });
 const run = (n: number): unknown =>
