@@ -42,11 +42,10 @@ declare module 'typescript' {
   function isExpressionNode(node: ts.Node): boolean;
   function isAssignmentTarget(node: ts.Node): boolean;
   function isAssignmentOperator(kind: ts.SyntaxKind): boolean;
-  function isUnaryExpressionWithWrite(
-    node: ts.Node,
-  ): node is (ts.PrefixUnaryExpression | ts.PostfixUnaryExpression) & {
-    readonly operator: ts.PostfixUnaryOperator;
+  type Counting = (ts.PrefixUnaryExpression | ts.PostfixUnaryExpression) & {
+    operator: ts.PostfixUnaryOperator;
   };
+  function isUnaryExpressionWithWrite(node: ts.Node): node is Counting;
   function isGlobalScopeAugmentation(node: ts.ModuleDeclaration): boolean;
   /** True for parentheses, casts and the like, which make no difference to the value in them. */
   function isOuterExpression(node: ts.Node): boolean;
