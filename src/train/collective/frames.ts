@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 
-/** What a message says beside its numbers. `bytes` follow it, float32 little-endian. */
+const kinds = ['hello', 'operation', 'abort', 'bye'] as const;
+
+/** The description of a message. Its `bytes` follow it: float32, little-endian. */
 export interface FrameHeader {
-  readonly kind: 'hello' | 'operation' | 'abort' | 'bye';
+  readonly kind: (typeof kinds)[number];
   readonly rank: number;
   readonly bytes: number;
-  /** The n-th operation of this collective. */
+  /** Number of the operation. */
   readonly sequence?: number;
   /** Such as `allReduce gradients`. */
   readonly operation?: string;
@@ -15,22 +17,19 @@ export interface FrameHeader {
   readonly worldSize?: number;
 }
 
-const kinds: readonly FrameHeader['kind'][] = ['hello', 'operation', 'abort', 'bye'];
-
 export interface Frame {
   readonly header: FrameHeader;
   readonly payload: Float32Array;
 }
 
-/**
- * Length-prefixed frames on a socket: 4 bytes length of the header, the header as JSON, then the payload, which is
- * received straight into the array that is handed on.
- */
+interface FrameEvents {
+  /** Returns true if it takes the frame, so that `receive` does not. */
+  readonly onFrame: (frame: Frame) => boolean;
+  readonly onClose: (error: Error) => void;
+}
+
+/** Frames on a socket: 4 bytes for the length of the header, the header as JSON, then the numbers. */
 export class FrameChannel {
-  private pending: Buffer = Buffer.alloc(0);
-  private header: FrameHeader | undefined;
-  private payload = new Uint8Array(0);
-  private filled = 0;
   private readonly frames: Frame[] = [];
   private waiting: { resolve: (frame: Frame) => void; reject: (error: Error) => void } | undefined;
   private finished: Error | undefined;
@@ -38,10 +37,18 @@ export class FrameChannel {
 
   constructor(
     readonly socket: Socket,
-    private readonly events: { onFrame?: (frame: Frame) => boolean; onClose?: (error: Error) => void } = {},
+    private readonly events: FrameEvents,
   ) {
+    const parser = this.parse();
+    parser.next();
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.take(chunk));
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        parser.next(chunk);
+      } catch (error) {
+        this.end(error as Error);
+      }
+    });
     socket.on('error', (error) => this.end(error));
     socket.on('close', () => this.end(new Error('the connection was closed')));
   }
@@ -76,58 +83,38 @@ export class FrameChannel {
     });
   }
 
-  /** The other end will send nothing more: who waits for a frame now, or after those that are here, gets the error. */
+  /** No frame comes any more: `receive` throws the error once it has given those that are here. */
   finish(error: Error): void {
     this.finished = error;
     this.waiting?.reject(error);
     this.waiting = undefined;
   }
 
-  private take(chunk: Buffer): void {
-    let rest = chunk;
-    while (rest.length > 0) {
-      if (this.header) {
-        const wanted = Math.min(rest.length, this.payload.length - this.filled);
-        this.payload.set(rest.subarray(0, wanted), this.filled);
-        this.filled += wanted;
-        rest = rest.subarray(wanted);
-      } else {
-        this.pending = Buffer.concat([this.pending, rest]);
-        rest = this.takeHeader();
+  /** Takes a chunk at every `next`, and delivers frames. The numbers are copied once, into the array that is handed on. */
+  private *parse(): Generator<undefined, never, Buffer> {
+    let rest: Buffer = Buffer.alloc(0);
+    function* fill<T extends Uint8Array>(bytes: T): Generator<undefined, T, Buffer> {
+      for (let filled = 0; filled < bytes.length; ) {
+        if (rest.length === 0) rest = yield;
+        const part = rest.subarray(0, bytes.length - filled);
+        bytes.set(part, filled);
+        filled += part.length;
+        rest = rest.subarray(part.length);
       }
-      if (this.header && this.filled === this.payload.length) this.deliver(this.header);
+      return bytes;
+    }
+    for (;;) {
+      const length = (yield* fill(Buffer.alloc(4))).readUInt32LE(0);
+      if (length > longestHeader) throw notAFrame();
+      const header = parseHeader((yield* fill(Buffer.alloc(length))).toString());
+      const payload = new Float32Array(header.bytes / 4); // throws if there is no memory for it
+      yield* fill(asBytes(payload));
+      this.deliver({ header, payload });
     }
   }
 
-  /** Reads a header off `pending`, once it is whole; returns what follows it. */
-  private takeHeader(): Buffer {
-    const nothing = Buffer.alloc(0);
-    if (this.pending.length < 4) return nothing;
-    const end = 4 + this.pending.readUInt32LE(0);
-    if (end <= longestHeader && this.pending.length < end) return nothing;
-    const header = end <= longestHeader ? parseHeader(this.pending.toString('utf8', 4, end)) : undefined;
-    if (!header) {
-      this.end(new Error('what came is not a frame'));
-      return nothing;
-    }
-    const rest = this.pending.subarray(end);
-    try {
-      this.payload = new Uint8Array(header.bytes);
-    } catch {
-      this.end(new Error(`no memory for a frame of ${header.bytes} bytes`));
-      return nothing;
-    }
-    this.header = header;
-    this.pending = nothing;
-    this.filled = 0;
-    return rest;
-  }
-
-  private deliver(header: FrameHeader): void {
-    const frame = { header, payload: new Float32Array(this.payload.buffer as ArrayBuffer) };
-    this.header = undefined;
-    this.payload = new Uint8Array(0);
-    if (this.events.onFrame?.(frame)) return;
+  private deliver(frame: Frame): void {
+    if (this.events.onFrame(frame)) return;
     if (this.waiting) {
       const { resolve } = this.waiting;
       this.waiting = undefined;
@@ -141,25 +128,23 @@ export class FrameChannel {
     this.socket.destroy();
     this.waiting?.reject(error);
     this.waiting = undefined;
-    this.events.onClose?.(error);
+    this.events.onClose(error);
   }
 }
 
 const longestHeader = 2 ** 20;
+const notAFrame = () => new Error('what came is not a frame');
 
-/** A header whose size follows from the lengths that it names; undefined for any other text. */
-function parseHeader(text: string): FrameHeader | undefined {
-  try {
-    const header = JSON.parse(text) as FrameHeader;
-    const { kind, rank, bytes, lengths = [] } = header;
-    if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) return undefined;
-    if (!Array.isArray(lengths) || !lengths.every(isCount)) return undefined;
-    // A rank that only receives a broadcast names the lengths and sends nothing.
-    const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
-    return bytes === 0 || bytes === named ? header : undefined;
-  } catch {
-    return undefined;
-  }
+/** @throws Error for anything but a header whose size follows from the lengths that it names */
+function parseHeader(text: string): FrameHeader {
+  const header = JSON.parse(text) as FrameHeader;
+  const { kind, rank, bytes, lengths = [] } = header;
+  if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) throw notAFrame();
+  if (!Array.isArray(lengths) || !lengths.every(isCount)) throw notAFrame();
+  // A rank that only receives a broadcast names the lengths and sends nothing.
+  const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
+  if (bytes !== 0 && bytes !== named) throw notAFrame();
+  return header;
 }
 
 function isCount(value: unknown): value is number {

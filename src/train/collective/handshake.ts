@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { afterSeconds } from '../../timer';
 
-/** A rank knocks with this and a nonce; a browser, a port scan or another program does not. */
+/** A rank begins with this and a nonce; browsers, port scans and other programs do not. */
 const knockWord = Buffer.from('patchwise-rank-1');
 const nonceLength = 32;
 const proofLength = 32; // HMAC-SHA256
@@ -10,13 +10,12 @@ const proofLength = 32; // HMAC-SHA256
 const patience = 30;
 
 /** The other end does not know the run's secret, or does not answer. */
-export class Stranger extends Error {}
+class Stranger extends Error {}
 
 /**
- * Rank 0's half of the handshake on a new connection. Both ends prove that they know the run's secret before either
- * reads a message of the other. Everything has a fixed length, so nothing is parsed and nothing large is kept. The
- * secret does not cross the network, and a recorded proof is worth nothing (challenge and response by HMAC, RFC 2104).
- * It proves who speaks; it does not encrypt.
+ * Rank 0's half of the handshake. Both ends prove that they know the run's secret before either reads a message of the
+ * other: challenge and response by HMAC (RFC 2104), so the secret does not cross the network and a recorded proof is
+ * useless. All lengths are fixed, so nothing is parsed and nothing large is kept. Nothing is encrypted.
  * @throws Stranger after it has closed the connection
  */
 export function admitRank(socket: Socket, secret: string): Promise<void> {
@@ -30,7 +29,7 @@ export function admitRank(socket: Socket, secret: string): Promise<void> {
   });
 }
 
-/** The half of any other rank, towards whoever listens where rank 0 should. @throws Stranger, as `admitRank` does */
+/** The half of any other rank. @throws Stranger, as `admitRank` does */
 export function presentTo(socket: Socket, secret: string): Promise<void> {
   return orClose(socket, async () => {
     const ours = randomBytes(nonceLength);
@@ -42,7 +41,7 @@ export function presentTo(socket: Socket, secret: string): Promise<void> {
   });
 }
 
-/** The roles differ, so that nobody can send our own proof back to us. */
+/** Each role has its own proof, so that nobody can send ours back to us. */
 function proof(secret: string, role: string, knocker: Buffer, listener: Buffer): Buffer {
   return createHmac('sha256', secret).update(role).update(knocker).update(listener).digest();
 }
@@ -60,7 +59,7 @@ async function orClose(socket: Socket, handshake: () => Promise<void>): Promise<
   }
 }
 
-/** Exactly so many bytes; what follows them stays in the socket. */
+/** Exactly so many bytes; later ones stay in the socket. */
 function read(socket: Socket, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const settle = (end: () => void) => {

@@ -1,48 +1,49 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../errors';
 import { afterSeconds } from '../../timer';
-import type { Collective, World } from './collective';
-import { FrameChannel } from './frames';
+import type { Collective } from './collective';
+import { FrameChannel, type FrameHeader } from './frames';
 import { admitRank, presentTo } from './handshake';
-import { Alone, Hub, Spoke } from './star';
+import { Alone, Star } from './star';
+import type { World } from './world';
 
-export interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'port'> {
-  /** What the ranks of this run know and nobody else: see `runSecret`. */
+interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'port'> {
+  /** What only the ranks of this run know: see `runSecret`. */
   readonly secret: string;
-  /** Whether all ranks are on one host: only then is rank 0 reached by `address` alone. True by default. */
+  /** Whether all ranks are on one host, so that rank 0 listens on `address` only; true by default. */
   readonly oneHost?: boolean;
-  /** Seconds that ranks wait for one another, in one operation and in finding one another. */
+  /** Seconds that ranks wait for one another, at the rendezvous and in each operation. */
   readonly timeout: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The collective for any backend and without native code: TCP on the master's address, a star with rank 0 in its
- * middle, which sums in rank order. A connection is heard once it has proved that it knows the run's secret.
- * @throws CollectiveFailed if the ranks do not find one another; its cause has `code: 'EADDRINUSE'` where the port
- * is taken and another one should be tried.
+ * The collective for any backend and without native code: a star over TCP. Rank 0 listens on the master's address and
+ * sums in rank order. It reads a connection only after a proof that the other end knows the run's secret.
+ * @throws CollectiveFailed if the ranks do not find one another; its cause has `code: 'EADDRINUSE'` if the port is taken
+ * and the caller should try another
  */
 export async function connectLocal(options: LocalOptions): Promise<Collective> {
   if (options.worldSize === 1) return new Alone();
   return options.rank === 0 ? gather(options) : join(options);
 }
 
-/** Connections that may wait for admission at once; of more, the oldest go. Our own ranks wait for milliseconds. */
+/** Connections that may wait for admission; more push out the oldest. Our own ranks wait for milliseconds. */
 const mostStrangers = 256;
 
 /** Rank 0: listens until every other rank has said hello. */
-function gather(options: LocalOptions): Promise<Hub> {
-  const { worldSize, secret, timeout, oneHost = true } = options;
+function gather({ worldSize, secret, timeout, oneHost = true, ...options }: LocalOptions): Promise<Star> {
   return new Promise((resolve, reject) => {
-    const hub = new Hub(worldSize, timeout);
+    const star = new Star(0, worldSize, timeout);
     const strangers = new Set<Socket>();
-    const server: Server = createServer((socket) => {
+    const server = createServer((socket) => {
       strangers.add(socket);
       if (strangers.size > mostStrangers) drop([...strangers][0]!);
-      socket.on('error', () => {}); // a stranger's fault ends its connection, and nothing else
+      socket.on('error', () => {}); // ends this connection only
       socket.once('close', () => strangers.delete(socket));
       admitRank(socket, secret).then(
-        () => greet(socket),
+        () => admitted(socket),
         () => drop(socket),
       );
     });
@@ -50,59 +51,56 @@ function gather(options: LocalOptions): Promise<Hub> {
       strangers.delete(socket);
       socket.destroy();
     };
-    const missing = () =>
-      Array.from({ length: worldSize - 1 }, (_, i) => i + 1).filter((rank) => !hub.has(rank));
+    const missing = () => [...Array(worldSize).keys()].filter((rank) => rank > 0 && !star.has(rank));
     const finish = (settle: () => void) => {
       endPatience();
       options.signal?.removeEventListener('abort', abort);
       server.close();
-      for (const socket of strangers) drop(socket); // an open one would keep this process alive for ever
+      for (const socket of strangers) drop(socket); // an open one keeps this process alive
       settle();
     };
     const fail = (reason: string, cause?: unknown) =>
       finish(() => {
-        void hub.close(reason);
+        void star.close(reason);
         reject(new CollectiveFailed(0, 'rendezvous', reason, { cause }));
       });
     const endPatience = afterSeconds(timeout, () =>
       fail(`rank ${missing().join(', ')} did not come within ${timeout} s`),
     );
     const abort = () => fail('stopped');
-    const greet = (socket: Socket) => {
-      if (!strangers.has(socket)) return; // dropped while it was admitted
+    const admitted = (socket: Socket) => {
+      if (!strangers.has(socket)) return; // dropped in the meantime
       const channel: FrameChannel = new FrameChannel(socket, {
         onFrame: ({ header }) => {
-          if (!strangers.has(socket)) return hub.take(header, channel);
-          const { kind, rank } = header;
-          if (kind !== 'hello') drop(socket);
-          else if (header.worldSize !== worldSize || rank < 1 || rank >= worldSize || hub.has(rank)) {
-            fail(`rank ${rank} of ${header.worldSize} came twice or to a group of ${worldSize}`);
-          } else {
-            strangers.delete(socket);
-            hub.add(rank, channel);
-            if (missing().length === 0) finish(() => hub.greetAll().then(() => resolve(hub), reject));
-          }
+          if (!strangers.has(socket)) return star.take(header, channel);
+          greet(header, channel);
           return true;
         },
-        onClose: (error) => hub.lost(channel, error),
+        onClose: (error) => star.lost(channel, error),
       });
     };
+    const greet = ({ kind, rank, worldSize: ranks }: FrameHeader, channel: FrameChannel) => {
+      if (kind !== 'hello') return drop(channel.socket);
+      if (ranks !== worldSize || !missing().includes(rank))
+        return fail(`rank ${rank} of ${ranks} came twice or to a group of ${worldSize}`);
+      strangers.delete(channel.socket);
+      star.add(rank, channel);
+      if (missing().length === 0) finish(() => star.greet().then(() => resolve(star), reject));
+    };
     server.on('error', (error) => fail(error.message, error));
-    if (options.signal?.aborted) abort();
-    else {
-      options.signal?.addEventListener('abort', abort, { once: true });
-      // Debian gives a host's own name the address 127.0.1.1, which other hosts cannot reach.
-      server.listen(options.port, oneHost ? options.address : undefined);
-    }
+    if (options.signal?.aborted) return abort();
+    options.signal?.addEventListener('abort', abort, { once: true });
+    // Debian gives a host's own name the address 127.0.1.1, which other hosts cannot reach.
+    server.listen(options.port, oneHost ? options.address : undefined);
   });
 }
 
-/** Seconds for which another program may answer in rank 0's place, such as an earlier life that is about to end. */
+/** Seconds in which another program may answer instead of rank 0, such as the ranks before a restart. */
 const mostImpostors = 30;
 
 /** Any other rank: knocks until rank 0 listens, proves itself and says hello. */
-async function join(options: LocalOptions): Promise<Spoke> {
-  const { rank, worldSize, secret, timeout, address, port } = options;
+async function join({ rank, worldSize, secret, timeout, ...options }: LocalOptions): Promise<Star> {
+  const { address, port, signal } = options;
   const fail = (reason: string) => new CollectiveFailed(rank, 'rendezvous', reason);
   let [late, patient, impostor] = [false, true, ''];
   const endPatience = afterSeconds(timeout, () => {
@@ -113,8 +111,8 @@ async function join(options: LocalOptions): Promise<Spoke> {
   });
   try {
     for (;;) {
-      if (options.signal?.aborted) throw fail('stopped');
-      const socket = await knock(options);
+      if (signal?.aborted) throw fail('stopped');
+      const socket = await knock(address, port);
       const stranger = socket && (await presentTo(socket, secret).catch((error: Error) => error.message));
       if (socket && stranger === undefined) return await greet(socket);
       if (stranger !== undefined)
@@ -122,31 +120,28 @@ async function join(options: LocalOptions): Promise<Spoke> {
       if (impostor && !patient)
         throw fail(`${impostor}. Another run may use this port; choose another MASTER_PORT`);
       if (late) throw fail(`rank 0 does not listen on ${address}:${port}`);
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await pause(30);
     }
   } finally {
     endPatience();
     endImpostors();
   }
 
-  async function greet(socket: Socket): Promise<Spoke> {
-    const spoke = new Spoke(rank, worldSize, timeout);
+  async function greet(socket: Socket): Promise<Star> {
+    const star = new Star(rank, worldSize, timeout);
     const channel: FrameChannel = new FrameChannel(socket, {
-      onFrame: ({ header }) => spoke.take(header),
-      onClose: (error) => spoke.lost(error),
+      onFrame: ({ header }) => star.take(header, channel),
+      onClose: (error) => star.lost(channel, error),
     });
-    const abort = () => spoke.fail('rendezvous', 'stopped');
-    options.signal?.addEventListener('abort', abort, { once: true });
-    try {
-      await spoke.greet(channel);
-    } finally {
-      options.signal?.removeEventListener('abort', abort);
-    }
-    return spoke;
+    star.add(0, channel);
+    const abort = () => star.fail('stopped');
+    signal?.addEventListener('abort', abort, { once: true });
+    await star.greet().finally(() => signal?.removeEventListener('abort', abort));
+    return star;
   }
 }
 
-function knock({ address, port }: LocalOptions): Promise<Socket | undefined> {
+function knock(address: string, port: number): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     const socket = connect(port, address);
     socket.once('connect', () => {

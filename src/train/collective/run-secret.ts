@@ -7,18 +7,18 @@ import { UnreadableFile } from '../../errors';
 
 const bytes = 32;
 
-/** A secret nobody can guess: 64 hexadecimal digits. */
-export function makeSecret(): string {
+/** 64 random hexadecimal digits. */
+function makeSecret(): string {
   return randomBytes(bytes).toString('hex');
 }
 
-/** How often somebody looks, every 50 ms, for a secret that is being written. */
+/** How often a process reads, every 50 ms, a secret that another one writes. */
 const looks = { owner: 20, others: 300 };
 
 /**
- * The secret by which the ranks of a run know one another: `secret` in its folder, which only its owner can read. All
- * ranks see it there, whoever starts them and on whatever host. The first that asks for it makes it.
- * @param isOwner this process has the run: it makes another secret where the file is damaged
+ * The secret by which the ranks of a run know one another: the file `secret` in its folder, which only its owner can
+ * read. Ranks of all launchers and hosts see it there. The first caller makes it.
+ * @param isOwner whether this process has the run and may replace a damaged secret
  * @throws UnreadableFile if it is not a secret, or another user's
  */
 export async function runSecret(runDir: string, isOwner = false): Promise<string> {
@@ -38,7 +38,7 @@ export async function runSecret(runDir: string, isOwner = false): Promise<string
   }
 }
 
-/** Complete or not at all, even on a full disk; another rank may be faster. */
+/** Makes it whole or not at all, even on a full disk. Another rank may be faster. */
 function makeOnce(path: string): void {
   const temporary = `${path}.${process.pid}.${makeSecret().slice(0, 8)}.tmp`;
   try {
@@ -72,11 +72,11 @@ function readSecret(path: string): string {
   }
 }
 
-/** A copied folder may have lost its modes. Some file systems have none. */
+/** Copies of a folder may lose the modes of its files. */
 function hideFromOthers(path: string): void {
   try {
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
   } catch {
-    // Not ours to change, or a file system without modes.
+    // Another user's file, or a file system without modes.
   }
 }

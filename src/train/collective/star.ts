@@ -19,36 +19,88 @@ export class Alone implements Collective {
 
 type Kind = 'allReduce' | 'broadcast' | 'allGather' | 'barrier';
 
-/** One operation as a rank enters it: `lengths` must agree over the ranks where the kind asks for it. */
-interface Entry {
-  readonly kind: Kind;
-  readonly operation: string;
-  readonly sequence: number;
-  readonly root: number;
-  readonly arrays: readonly Float32Array[];
-}
+/** An operation as a rank announces it. All ranks announce the same, but for the lengths of an `allGather`. */
+type Heading = Omit<FrameHeader, 'bytes'> & { readonly lengths: readonly number[] };
 
 /**
- * What both ends of the star share. An operation is: every rank sends one frame to rank 0, which waits for all,
- * combines them and answers each with one frame. The first thing that goes wrong fails the operation under way and
- * every later one.
+ * One rank of a star with rank 0 in the middle. In an operation every other rank sends one frame to rank 0, which waits
+ * for all, combines them and answers each with one frame. The first fault fails the current operation and all later ones.
  */
-abstract class Star implements Collective {
-  /** Sockets wait for the thread that computes, so a sum would not go on meanwhile. */
+export class Star implements Collective {
+  /** Sockets wait while the thread computes, and so do sums. */
   readonly overlaps = false;
+  /** The ranks that this one speaks with: rank 0 with all others, all others with rank 0. */
+  private readonly peers = new Map<number, FrameChannel>();
+  private readonly arrived = new Set<number>();
   private sequence = 0;
+  private current = 'rendezvous';
+  private rejectCurrent: ((error: CollectiveFailed) => void) | undefined;
   private failure: CollectiveFailed | undefined;
   private left: string | undefined;
-  private rejectCurrent: ((error: CollectiveFailed) => void) | undefined;
-  private current = 'waiting';
-  protected closing = false;
+  private closing = false;
 
   constructor(
     readonly rank: number,
     readonly worldSize: number,
-    /** Seconds. */
+    /** Seconds that ranks wait for one another in an operation. */
     private readonly patience: number,
   ) {}
+
+  has(rank: number): boolean {
+    return this.peers.has(rank);
+  }
+
+  add(rank: number, channel: FrameChannel): void {
+    this.peers.set(rank, channel);
+  }
+
+  /** Says hello to the others; any rank but 0 waits for the answer. */
+  greet(): Promise<void> {
+    return this.within(async () => {
+      for (const channel of this.peers.values()) {
+        await channel.send({ kind: 'hello', rank: this.rank, worldSize: this.worldSize });
+        if (this.rank > 0) await channel.receive();
+      }
+    });
+  }
+
+  /** Handles a frame that is no part of an operation. Returns false for all others. */
+  take({ kind, reason }: FrameHeader, from: FrameChannel): boolean {
+    if (kind === 'abort') this.fail(`${reason}`);
+    else if (kind === 'bye') {
+      // A failure only for operations that still need a frame of it.
+      this.left ??= `rank ${this.rankOf(from)} has left`;
+      from.finish(new Error(this.left));
+    } else return false;
+    return true;
+  }
+
+  /** A connection has ended. */
+  lost(channel: FrameChannel, error: Error): void {
+    const rank = this.rankOf(channel);
+    if (rank !== undefined && !this.left) this.fail(`rank ${rank} died (${error.message})`);
+  }
+
+  /** Fails the current operation and all later ones, on this rank and on every rank that can be told. */
+  fail(reason: string): void {
+    if (this.failure || this.closing) return;
+    this.failure = new CollectiveFailed(this.rank, this.current, reason);
+    this.rejectCurrent?.(this.failure);
+    const told = this.rank > 0 ? `rank ${this.rank}: ${reason}` : reason;
+    for (const channel of this.peers.values()) {
+      void channel.send({ kind: 'abort', rank: this.rank, reason: told }).catch(() => {});
+      channel.socket.end();
+    }
+  }
+
+  async close(reason?: string): Promise<void> {
+    if (reason) this.fail(reason);
+    this.closing = true;
+    for (const channel of this.peers.values()) {
+      if (!reason) await channel.send({ kind: 'bye', rank: this.rank }).catch(() => {});
+      channel.socket.end();
+    }
+  }
 
   async allReduce(arrays: readonly Float32Array[], name = ''): Promise<void> {
     await this.perform('allReduce', name, arrays);
@@ -66,33 +118,6 @@ abstract class Star implements Collective {
     await this.perform('barrier', name, []);
   }
 
-  abstract close(reason?: string): Promise<void>;
-  protected abstract exchange(entry: Entry): Promise<Float32Array[]>;
-  protected abstract whoIsMissing(): string;
-  protected abstract tellOthers(reason: string): void;
-
-  /** Fails the operation under way and every later one, here and on every rank that can still be told. */
-  fail(operation: string, reason: string): void {
-    if (this.failure || this.closing) return;
-    this.failure = new CollectiveFailed(this.rank, operation, reason);
-    this.rejectCurrent?.(this.failure);
-    this.tellOthers(reason);
-  }
-
-  protected failCurrent(reason: string): void {
-    this.fail(this.current, reason);
-  }
-
-  /** A rank went in good order: a failure only for those who still wait for a frame of it, or begin something new. */
-  protected someoneLeft(rank: number, channel: FrameChannel | undefined): void {
-    this.left ??= `rank ${rank} has left`;
-    channel?.finish(new Error(this.left));
-  }
-
-  protected someoneDied(rank: number, error: Error): void {
-    if (!this.left) this.failCurrent(`rank ${rank} died (${error.message})`);
-  }
-
   private perform(
     kind: Kind,
     name: string,
@@ -100,15 +125,59 @@ abstract class Star implements Collective {
     root = 0,
   ): Promise<Float32Array[]> {
     const operation = name ? `${kind} ${name}` : kind;
-    if (!this.failure && this.left) this.fail(operation, this.left);
-    if (this.failure) return Promise.reject(this.failure);
     this.current = operation;
-    const entry: Entry = { kind, operation, sequence: this.sequence++, root, arrays };
-    return this.within(() => this.exchange(entry));
+    if (this.left) this.fail(this.left);
+    if (this.failure) return Promise.reject(this.failure);
+    const { rank } = this;
+    const lengths = arrays.map((array) => array.length);
+    const heading: Heading = { kind: 'operation', rank, sequence: this.sequence++, operation, lengths };
+    return this.within(() =>
+      rank === 0 ? this.gather(kind, heading, arrays, root) : this.give(kind, heading, arrays, root),
+    );
+  }
+
+  /** Rank 0's part of an operation. */
+  private async gather(
+    kind: Kind,
+    heading: Heading,
+    arrays: readonly Float32Array[],
+    root: number,
+  ): Promise<Float32Array[]> {
+    this.arrived.clear();
+    const frames = new Array<Frame>(this.worldSize);
+    await Promise.all(
+      [...this.peers].map(async ([rank, channel]) => {
+        const frame = await channel.receive();
+        this.arrived.add(rank);
+        const difference = disagreement(kind, heading, frame.header);
+        if (difference) throw new Error(`rank ${rank} is at ${difference}`);
+        frames[rank] = frame;
+      }),
+    );
+    const result = combine(kind, arrays, root, frames);
+    const answer = { ...heading, lengths: result.map((array) => array.length) };
+    await Promise.all([...this.peers.values()].map((channel) => channel.send(answer, result)));
+    return result;
+  }
+
+  /** Any other rank's part. */
+  private async give(
+    kind: Kind,
+    heading: Heading,
+    arrays: readonly Float32Array[],
+    root: number,
+  ): Promise<Float32Array[]> {
+    const hub = this.peers.get(0)!;
+    await hub.send(heading, kind === 'broadcast' && root !== this.rank ? [] : arrays);
+    const { header, payload } = await hub.receive();
+    const parts = split(payload, header.lengths ?? []);
+    if (kind === 'allGather') return parts;
+    for (const [i, array] of arrays.entries()) array.set(parts[i]!);
+    return [...arrays];
   }
 
   /** Settles with the work, or with the failure if that comes first. */
-  protected within<T>(work: () => Promise<T>): Promise<T> {
+  private within<T>(work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const settle = (end: () => void) => {
         endPatience();
@@ -116,188 +185,55 @@ abstract class Star implements Collective {
         end();
       };
       const endPatience = afterSeconds(this.patience, () =>
-        this.failCurrent(`${this.whoIsMissing()} did not come within ${this.patience} s`),
+        this.fail(`${this.whoIsMissing()} did not come within ${this.patience} s`),
       );
       this.rejectCurrent = (error) => settle(() => reject(error));
       work().then(
         (result) => settle(() => resolve(result)),
         (error: Error) => {
-          this.failCurrent(error.message);
+          this.fail(error.message);
           settle(() => reject(this.failure ?? error));
         },
       );
     });
   }
-}
 
-/** Rank 0, in the middle. */
-export class Hub extends Star {
-  private readonly channels: (FrameChannel | undefined)[];
-  private readonly arrived = new Set<number>();
-
-  constructor(worldSize: number, patience: number) {
-    super(0, worldSize, patience);
-    this.channels = new Array<FrameChannel | undefined>(worldSize).fill(undefined);
+  private whoIsMissing(): string {
+    if (this.rank > 0) return 'rank 0 or another';
+    const missing = [...this.peers.keys()].filter((rank) => !this.arrived.has(rank));
+    return `rank ${missing.sort((a, b) => a - b).join(', ')}`;
   }
 
-  has(rank: number): boolean {
-    return this.channels[rank] !== undefined;
-  }
-
-  add(rank: number, channel: FrameChannel): void {
-    this.channels[rank] = channel;
-  }
-
-  async greetAll(): Promise<void> {
-    for (const [, channel] of this.others()) await channel.send({ kind: 'hello', rank: 0 });
-  }
-
-  /** Takes what is no part of an operation off the stream; true if it was that. */
-  take(header: FrameHeader, from: FrameChannel): boolean {
-    const rank = this.channels.indexOf(from);
-    if (header.kind === 'abort') this.failCurrent(`rank ${rank}: ${header.reason}`);
-    else if (header.kind === 'bye') this.someoneLeft(rank, from);
-    else return false;
-    return true;
-  }
-
-  lost(channel: FrameChannel, error: Error): void {
-    const rank = this.channels.indexOf(channel);
-    if (rank > 0) this.someoneDied(rank, error);
-  }
-
-  async close(reason?: string): Promise<void> {
-    if (reason) this.failCurrent(reason);
-    this.closing = true;
-    for (const [, channel] of this.others()) {
-      if (!reason) await channel.send({ kind: 'bye', rank: 0 }).catch(() => {});
-      channel.socket.end();
-    }
-  }
-
-  protected async exchange(entry: Entry): Promise<Float32Array[]> {
-    this.arrived.clear();
-    const frames = await Promise.all(
-      this.others().map(async ([rank, channel]) => {
-        const frame = await channel.receive();
-        this.arrived.add(rank);
-        const difference = disagreement(entry, frame.header);
-        if (difference) throw new Error(`rank ${rank} is at ${difference}`);
-        return frame;
-      }),
-    );
-    const result = combine(entry, frames);
-    const lengths = result.map((array) => array.length);
-    const { sequence, operation } = entry;
-    await Promise.all(
-      this.others().map(([, channel]) =>
-        channel.send({ kind: 'operation', rank: 0, sequence, operation, lengths }, result),
-      ),
-    );
-    return result;
-  }
-
-  protected whoIsMissing(): string {
-    const missing = this.others().filter(([rank]) => !this.arrived.has(rank));
-    return `rank ${missing.map(([rank]) => rank).join(', ')}`;
-  }
-
-  protected tellOthers(reason: string): void {
-    for (const [, channel] of this.others()) {
-      void channel.send({ kind: 'abort', rank: 0, reason }).catch(() => {});
-      channel.socket.end();
-    }
-  }
-
-  private others(): [number, FrameChannel][] {
-    return [...this.channels.entries()].filter(
-      (entry): entry is [number, FrameChannel] => entry[1] !== undefined,
-    );
+  private rankOf(channel: FrameChannel): number | undefined {
+    for (const [rank, own] of this.peers) if (own === channel) return rank;
+    return undefined;
   }
 }
 
-/** Any other rank. */
-export class Spoke extends Star {
-  private channel: FrameChannel | undefined;
-
-  async greet(channel: FrameChannel): Promise<void> {
-    this.channel = channel;
-    await this.within(async () => {
-      await channel.send({ kind: 'hello', rank: this.rank, worldSize: this.worldSize });
-      await channel.receive();
-    });
-  }
-
-  take(header: FrameHeader): boolean {
-    if (header.kind === 'abort') this.failCurrent(header.reason ?? 'rank 0 gave up');
-    else if (header.kind === 'bye') this.someoneLeft(0, this.channel);
-    else return false;
-    return true;
-  }
-
-  lost(error: Error): void {
-    this.someoneDied(0, error);
-  }
-
-  async close(reason?: string): Promise<void> {
-    if (reason) this.failCurrent(reason);
-    this.closing = true;
-    if (!reason) await this.channel?.send({ kind: 'bye', rank: this.rank }).catch(() => {});
-    this.channel?.socket.end();
-  }
-
-  protected async exchange(entry: Entry): Promise<Float32Array[]> {
-    const { sequence, operation, arrays } = entry;
-    const lengths = arrays.map((array) => array.length);
-    const gives = entry.kind !== 'broadcast' || entry.root === this.rank;
-    await this.channel!.send(
-      { kind: 'operation', rank: this.rank, sequence, operation, lengths },
-      gives ? arrays : [],
-    );
-    const { header, payload } = await this.channel!.receive();
-    const result = split(payload, header.lengths ?? []);
-    if (entry.kind === 'allReduce' || entry.kind === 'broadcast') {
-      for (const [i, array] of arrays.entries()) array.set(result[i]!);
-      return [...arrays];
-    }
-    return result;
-  }
-
-  protected whoIsMissing(): string {
-    return 'rank 0 or another';
-  }
-
-  protected tellOthers(reason: string): void {
-    void this.channel?.send({ kind: 'abort', rank: this.rank, reason }).catch(() => {});
-    this.channel?.socket.end();
-  }
-}
-
-function disagreement(entry: Entry, header: FrameHeader): string | undefined {
-  const here = `rank 0 at ${entry.operation} (operation ${entry.sequence})`;
-  if (header.sequence !== entry.sequence || header.operation !== entry.operation)
-    return `${header.operation} (operation ${header.sequence}), ${here}`;
-  const lengths = entry.arrays.map((array) => array.length);
-  const agree =
-    lengths.length === header.lengths?.length && lengths.every((n, i) => n === header.lengths?.[i]);
-  if (entry.kind !== 'allGather' && !agree)
-    return `${header.operation} with lengths ${header.lengths}, ${here} with ${lengths}`;
+function disagreement(kind: Kind, own: Heading, given: FrameHeader): string | undefined {
+  const here = `rank 0 at ${own.operation} (operation ${own.sequence})`;
+  if (given.sequence !== own.sequence || given.operation !== own.operation)
+    return `${given.operation} (operation ${given.sequence}), ${here}`;
+  if (kind !== 'allGather' && `${given.lengths}` !== `${own.lengths}`)
+    return `${given.operation} with lengths ${given.lengths}, ${here} with ${own.lengths}`;
   return undefined;
 }
 
-/** What every rank gets, on rank 0. `frames` are of rank 1, 2, … */
-function combine(entry: Entry, frames: readonly Frame[]): Float32Array[] {
-  const { kind, arrays, root } = entry;
-  if (kind === 'allGather') return [arrays[0]!.slice(), ...frames.map((frame) => frame.payload)];
+/** What every rank gets, on rank 0. @param frames by rank, from rank 1 on */
+function combine(
+  kind: Kind,
+  arrays: readonly Float32Array[],
+  root: number,
+  frames: readonly Frame[],
+): Float32Array[] {
+  const others = frames.slice(1).map(({ payload }) => payload);
+  if (kind === 'allGather') return [arrays[0]!.slice(), ...others];
   if (kind === 'broadcast' && root > 0) {
-    const given = split(
-      frames[root - 1]!.payload,
-      arrays.map((array) => array.length),
-    );
-    for (const [i, array] of arrays.entries()) array.set(given[i]!);
+    const lengths = arrays.map((array) => array.length);
+    for (const [i, part] of split(others[root - 1]!, lengths).entries()) arrays[i]!.set(part);
   }
   if (kind === 'allReduce') {
-    for (const { payload } of frames) {
+    for (const payload of others) {
       let offset = 0;
       for (const array of arrays) {
         for (let i = 0; i < array.length; i++) array[i]! += payload[offset + i]!;

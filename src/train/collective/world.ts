@@ -1,11 +1,26 @@
+import { createServer } from 'node:net';
 import { InvalidArgument } from '../../errors';
-import type { World } from './collective';
+
+/** Where a rank stands among the others, in the words of torchrun's environment. */
+export interface World {
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly localRank: number;
+  /** Ranks on this host. */
+  readonly localWorldSize: number;
+  /** The host and port of rank 0. */
+  readonly address: string;
+  readonly port: number;
+  /** Whether another process, such as torchrun's agent, serves a TCPStore on that port. */
+  readonly storeIsServed: boolean;
+  /** How often the launcher has restarted the ranks. */
+  readonly life: string;
+}
 
 /**
- * This process's place among the ranks, from the environment of whoever started it: torchrun and our own supervisor
- * (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), Slurm's srun (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, the
- * first host of the node list), or an indexed job of Kubernetes (JOB_COMPLETION_INDEX, with WORLD_SIZE and MASTER_ADDR
- * from its manifest).
+ * The place of this process, from the environment of torchrun or our own supervisor (RANK, WORLD_SIZE, LOCAL_RANK,
+ * MASTER_ADDR, MASTER_PORT), of Slurm's srun (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, the first host of the node
+ * list), or of an indexed job of Kubernetes (JOB_COMPLETION_INDEX; WORLD_SIZE and MASTER_ADDR of its manifest).
  * @throws InvalidArgument naming the variable that is missing or wrong
  */
 export function worldFromEnvironment(given: NodeJS.ProcessEnv): World {
@@ -32,7 +47,7 @@ export function worldFromEnvironment(given: NodeJS.ProcessEnv): World {
   };
 }
 
-/** The same as torchrun's variables: what the supervisor tells a rank, and what backends ask for. */
+/** The same as torchrun's variables, for a rank that we start and for backends. */
 export function worldEnvironment(world: Omit<World, 'storeIsServed' | 'life'>): Record<string, string> {
   return {
     RANK: String(world.rank),
@@ -44,11 +59,11 @@ export function worldEnvironment(world: Omit<World, 'storeIsServed' | 'life'>): 
   };
 }
 
-/** Slurm's step as torchrun's variables; undefined where there is none. */
+/** Slurm's variables as torchrun's; undefined outside a step. */
 function fromSlurm(slurm: NodeJS.ProcessEnv): NodeJS.ProcessEnv | undefined {
   if (slurm.SLURM_PROCID === undefined) return undefined;
   const nodes = slurm.SLURM_STEP_NODELIST ?? slurm.SLURM_NODELIST ?? slurm.SLURM_JOB_NODELIST ?? '';
-  // `4(x2),3`: tasks on each node. Only whether there are several nodes matters to us, and how ranks share one.
+  // Tasks on each node, such as `4(x2),3`. The first number says how ranks share a node, and whether there are several.
   const tasks = /^\d+/.exec(slurm.SLURM_STEP_TASKS_PER_NODE ?? slurm.SLURM_TASKS_PER_NODE ?? '')?.[0];
   return {
     RANK: slurm.SLURM_PROCID,
@@ -56,7 +71,7 @@ function fromSlurm(slurm: NodeJS.ProcessEnv): NodeJS.ProcessEnv | undefined {
     LOCAL_RANK: slurm.SLURM_LOCALID,
     LOCAL_WORLD_SIZE: tasks ?? slurm.SLURM_NTASKS_PER_NODE,
     MASTER_ADDR: slurm.MASTER_ADDR ?? firstHost(nodes),
-    // The same on all ranks, and another one for another job on the same host.
+    // The same on all ranks, and different for different jobs on a host.
     MASTER_PORT: slurm.MASTER_PORT ?? String(15_000 + (Number(slurm.SLURM_JOB_ID ?? 0) % 10_000)),
   };
 }
@@ -87,4 +102,15 @@ function integer(environment: NodeJS.ProcessEnv, name: string, least: number, mo
   if (!text || !Number.isInteger(value) || value < least || value > most)
     throw new InvalidArgument(name, `a whole number from ${least} to ${most}, as torchrun sets it`, text);
   return value;
+}
+
+/** A TCP port of this host on which nobody listens. Another program may still take it before we do. */
+export function freePort(address = '127.0.0.1'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, address, () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
 }

@@ -1,5 +1,5 @@
 import { identify } from '../../process-identity';
-import { freePort } from '../collective/free-port';
+import { freePort } from '../collective/world';
 import { outliveLogs } from '../record/disk-space';
 import { readStoredConfig } from '../record/run-folder';
 import { whereWeAre } from '../record/status';

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CollectiveFailed } from '../../../src/errors';
 import { Random } from '../../../src/random';
@@ -194,10 +194,6 @@ describe('local collective', () => {
 
 /** What the operating system does to a killed process: its sockets are reset. */
 function kill(collective: Collective): void {
-  const inner = collective as unknown as { channel?: Channel; channels?: (Channel | undefined)[] };
-  for (const channel of [inner.channel, ...(inner.channels ?? [])]) channel?.socket.resetAndDestroy();
-}
-
-interface Channel {
-  socket: { resetAndDestroy(): void };
+  const { peers } = collective as unknown as { peers: Map<number, { socket: Socket }> };
+  for (const { socket } of peers.values()) socket.resetAndDestroy();
 }

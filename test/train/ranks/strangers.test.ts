@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Collective } from '../../../src/train/collective/collective';
-import { freePort } from '../../../src/train/collective/free-port';
 import { connectLocal } from '../../../src/train/collective/local';
+import { freePort } from '../../../src/train/collective/world';
 import { PatchwiseCommand } from '../../command';
 
 const secret = 'what only ranks know';
