@@ -92,7 +92,8 @@ export function storageOf(options: WriteOptions): Pick<NewHeader, 'dtype' | 'slo
   return { dtype, slope, intercept };
 }
 
-function* piecesOf(data: Float32Array): Generator<Float32Array> {
+/** The values in pieces of a size at which encoding can be interrupted. */
+export function* piecesOf(data: Float32Array): Generator<Float32Array> {
   for (let at = 0; at < data.length; at += pieceVoxels) yield data.subarray(at, at + pieceVoxels);
 }
 

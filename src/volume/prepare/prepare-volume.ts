@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { withPath } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
+import { typeOf } from '../datatypes';
 import { openError } from '../fault';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { readVoxels } from '../read';
@@ -36,6 +37,10 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
     const voxels = await readVoxels(source.path, { canonical, index, channel });
     const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
     const { slope, intercept } = voxels;
+    const write = (name: string, { shape, data, spacing, affine }: VoxelImage) => {
+      const head = { shape, type: typeOf(data), slope, intercept, spacing, affine };
+      return writeImage(join(temporary, name), head, [data]);
+    };
     const range = valueRange(image.data, voxels);
     if (!range) throw new UnreadableFile(source.path, 'voxels that are finite numbers', 'none');
     makeFolder(temporary);
@@ -44,10 +49,8 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
       settings,
       range,
       intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
-      image: await writeImage(join(temporary, 'image'), image, { slope, intercept }),
-      baseline: settings.baseline
-        ? await writeImage(join(temporary, 'baseline'), baselineOf(image, settings), { slope, intercept })
-        : null,
+      image: await write('image', image),
+      baseline: settings.baseline ? await write('baseline', baselineOf(image, settings)) : null,
     };
     writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
     replaceFolder(temporary, folder);

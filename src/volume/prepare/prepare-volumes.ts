@@ -8,7 +8,7 @@ import { resolveIntensity } from '../intensity';
 import { setIndexAside } from '../store/dataset-index';
 import { readJson, same, writeJson } from '../store/files';
 import { groupMetadata, isSoundRecord, type LeftOut, type VolumeRecord } from '../store/format';
-import { openShard } from '../store/image-reader';
+import { openShard } from '../store/shard';
 import { errorOf, Threads } from '../store/threads';
 import type { Preparation } from './plan';
 import type { PrepareOptions } from './prepare';

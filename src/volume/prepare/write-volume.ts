@@ -3,7 +3,6 @@ import { basename, join } from 'node:path';
 import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
-import { allocate } from '../datatypes';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { indexBefore, isUnfinished, knownSide, setIndexAside, writeEntry } from '../store/dataset-index';
 import { removeUnfinished, unfinished, writeJson } from '../store/files';
@@ -15,9 +14,9 @@ import {
   splitNames,
   type VolumeRecord,
 } from '../store/format';
-import { ImageWriter } from '../store/image-writer';
+import { writeImage } from '../store/image-writer';
 import { checkPlace, type VolumePlace } from '../volume';
-import { encodeVoxels, type Slab, slabsInOrder, storageOf, type WriteOptions } from '../write';
+import { encodeVoxels, piecesOf, type Slab, slabsInOrder, storageOf, type WriteOptions } from '../write';
 import { lockStore } from './lock';
 import { patientByName } from './patients';
 import { replaceFolder, sourceRecord } from './prepare-volume';
@@ -57,9 +56,9 @@ export async function writeDatasetVolume(
   options.signal?.throwIfAborted();
   const { source = 'volume', intensity = 'auto' } = options;
   const { dtype: type, ...scaling } = storageOf(options);
+  const { slope, intercept } = scaling;
   const { shape, spacing, affine } = place;
   checkPlace(spacing, affine);
-  const head: Head = { shape, spacing, affine, type, ...scaling };
   const name = options.name ?? plainName(basename(source));
   if (!/^[\w-][\w.-]*$/.test(name))
     throw new InvalidArgument('name', 'letters, digits, - and . (not first)', name);
@@ -75,7 +74,26 @@ export async function writeDatasetVolume(
   try {
     const split = sideOf(dir, name, patient, options.split);
     removeUnfinished(dir);
-    const { image, range } = await writeSlabs(join(temporary, 'image'), head, slabs, options);
+    let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    const stored = async function* () {
+      let done = 0;
+      for await (const { data } of slabsInOrder(shape, slabs))
+        for (const values of piecesOf(data)) {
+          options.signal?.throwIfAborted();
+          const voxels = encodeVoxels(values, type, slope, intercept, done, shape);
+          const ends = valueRange(voxels, scaling) ?? [];
+          least = Math.min(least, ...ends);
+          greatest = Math.max(greatest, ...ends);
+          yield voxels;
+          done += values.length;
+        }
+    };
+    const image = await writeImage(
+      join(temporary, 'image'),
+      { shape, spacing, affine, type, ...scaling },
+      stored(),
+    );
+    const range = least <= greatest ? ([least, greatest] as const) : ([0, 0] as const);
     const record: VolumeRecord = {
       source: await recordOf(source),
       settings: { format: formatVersion, canonical: false, spacing: null, baseline: null, antialias: true },
@@ -104,49 +122,6 @@ function sideOf(dir: string, name: string, patient: string, wanted: SplitName | 
   if (wanted && side && wanted !== side)
     throw new InvalidArgument('split', `${side}, the side of patient ${patient}`, wanted);
   return wanted ?? side ?? knownSide(before, patient) ?? 'test';
-}
-
-type Head = Parameters<typeof ImageWriter.open>[1];
-
-/** Writes slabs as the layers of an image. Returns the least and greatest value too. */
-async function writeSlabs(
-  folder: string,
-  head: Head,
-  slabs: AsyncIterable<Slab> | Iterable<Slab>,
-  { signal }: DatasetVolumeOptions,
-): Promise<{ image: VolumeRecord['image']; range: readonly [number, number] }> {
-  const { shape, type, slope, intercept } = head;
-  const plane = shape[0] * shape[1];
-  const writer = await ImageWriter.open(folder, head);
-  const layer = allocate(type, writer.layerDepth * plane);
-  let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  let filled = 0;
-  let done = 0;
-  const flush = async (): Promise<void> => {
-    const voxels = layer.subarray(0, filled);
-    const ends = valueRange(voxels, head) ?? [];
-    least = Math.min(least, ...ends);
-    greatest = Math.max(greatest, ...ends);
-    await writer.addLayer(voxels);
-    filled = 0;
-  };
-  try {
-    for await (const { data } of slabsInOrder(shape, slabs)) {
-      for (let at = 0; at < data.length; ) {
-        signal?.throwIfAborted();
-        const values = data.subarray(at, at + layer.length - filled);
-        layer.set(encodeVoxels(values, type, slope, intercept, done, shape), filled);
-        filled += values.length;
-        done += values.length;
-        at += values.length;
-        if (filled === layer.length) await flush();
-      }
-    }
-    if (filled > 0) await flush();
-    return { image: writer.finish(), range: least <= greatest ? [least, greatest] : [0, 0] };
-  } finally {
-    writer.close();
-  }
 }
 
 /** The record of the source. A source that is not a file has a name only. */

@@ -1,8 +1,8 @@
-import { instantiate, simdModule } from '../../memory/simd';
+import { instantiate, PAGE, type SimdFunction, simdModule } from '../../memory/simd';
 import { eachAxis, type Vec3, voxelCount } from '../../vec3';
 import { checksumBytes, checksumOf } from '../crc32c';
-import { componentBytes, componentsOf, type StoredType, type VoxelArray } from '../datatypes';
-import { blosc } from './blosc';
+import { componentBytes, componentsOf, type VoxelArray } from '../datatypes';
+import { blosc, type ImageRecord } from './format';
 
 /** The exports of simd/index.ts. */
 interface Loops {
@@ -10,22 +10,9 @@ interface Loops {
   heap(): number;
   crc32c(from: number, length: number): number;
   decode(from: number, length: number, to: number, size: number, scratch: number): number;
-  placeInt16(
-    from: number,
-    fromRow: number,
-    fromPlane: number,
-    to: number,
-    toRow: number,
-    toPlane: number,
-    width: number,
-    height: number,
-    depth: number,
-    slope: number,
-    intercept: number,
-  ): void;
+  readonly placeInt16: SimdFunction;
 }
 
-const pageBytes = 65536;
 /** Room behind each buffer: the loops write whole vectors, past the last byte. */
 const slack = 128;
 
@@ -36,12 +23,7 @@ export interface Box {
 }
 
 /** The format of an image's chunks. */
-export interface ChunkLayout {
-  readonly chunk: Vec3;
-  readonly type: StoredType;
-  readonly slope: number;
-  readonly intercept: number;
-}
+type ChunkLayout = Pick<ImageRecord, 'chunk' | 'type' | 'slope' | 'intercept'>;
 
 /**
  * Fills a box with scaled values from chunks. Our SIMD loops decode LZ4 chunks seven times faster than numcodecs' plain
@@ -124,7 +106,7 @@ export class ChunkDecoder {
   private reserve(bytes: number): number {
     const { memory } = this.loops;
     const at = align(this.values + 4 * voxelCount(this.box.size) + slack);
-    const missing = Math.ceil((at + bytes + slack - memory.buffer.byteLength) / pageBytes);
+    const missing = Math.ceil((at + bytes + slack - memory.buffer.byteLength) / PAGE);
     if (missing > 0) memory.grow(missing);
     return at;
   }

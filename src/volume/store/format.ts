@@ -10,13 +10,12 @@
  *     <volume>/image/zarr.json    int16 [z, y, x]
  *     <volume>/image/c/0/0/0      all chunks, then an index of their places
  */
-
+import type { Codec } from 'numcodecs';
 import { eachAxis, type Vec3 } from '../../vec3';
 import type { Affine } from '../affine';
 import { type StoredType, storedTypes } from '../datatypes';
 import type { Intensity } from '../intensity';
 import type { BaselineView } from '../view';
-import { bloscConfiguration } from './blosc';
 
 export const formatVersion = 1;
 export const indexFile = 'dataset.json';
@@ -107,42 +106,59 @@ export function groupMetadata(attributes: object): object {
   return { zarr_format: 3, node_type: 'group', attributes };
 }
 
+/**
+ * The configuration of Zarr v3's codec blosc for voxels of a type, measured on CTs. For 16 bits with noise, lz4 behind
+ * bitshuffle is smaller than gzip and decodes over ten times faster; zstd is another tenth smaller and five times slower.
+ * For 8 bits, mostly display values, shuffling makes the data larger: zstd alone is smaller than gzip, lz4 half as large
+ * again.
+ */
+function bloscConfiguration(type: StoredType) {
+  // numcodecs always shuffles groups of four bytes.
+  const common = { typesize: 4, blocksize: 0 };
+  return type === 'int8' || type === 'uint8'
+    ? { cname: 'zstd', clevel: 3, shuffle: 'noshuffle', ...common }
+    : { cname: 'lz4', clevel: 5, shuffle: 'bitshuffle', ...common };
+}
+
+/** The codec of an array's chunks. It encodes by `bloscConfiguration` and decodes any blosc. */
+export async function blosc(type: StoredType): Promise<Codec> {
+  // numcodecs is an ES module, which CommonJS can only load with import().
+  const { default: Blosc } = await import('numcodecs/blosc');
+  const { cname, clevel, shuffle, blocksize } = bloscConfiguration(type);
+  return Blosc.fromConfig({
+    id: 'blosc',
+    cname,
+    clevel,
+    blocksize,
+    shuffle: shuffle === 'bitshuffle' ? 2 : 0,
+  });
+}
+
 /** zarr.json of an array: one shard holds all chunks, compressed by blosc. */
-export function arrayMetadata({
-  shape,
-  chunk,
-  type,
-  slope,
-  intercept,
-  spacing,
-  affine,
-}: ImageRecord): object {
+export function arrayMetadata(record: ImageRecord): object {
+  const { shape, chunk, type, spacing, affine } = record;
   const checksum = { name: 'crc32c' };
   const endian = { name: 'bytes', configuration: { endian: 'little' } };
-  const codecs = [endian, { name: 'blosc', configuration: bloscConfiguration(type) }, checksum];
-  const shard = shape.map((size, axis) => Math.ceil(size / chunk[axis]!) * chunk[axis]!).reverse();
+  const sharding = {
+    chunk_shape: chunk.toReversed(),
+    codecs: [endian, { name: 'blosc', configuration: bloscConfiguration(type) }, checksum],
+    index_codecs: [endian, checksum],
+    index_location: 'end',
+  };
+  const counts = chunkCounts(record);
+  const shard = eachAxis((axis) => counts[axis] * chunk[axis]).reverse();
   return {
     zarr_format: 3,
     node_type: 'array',
-    shape: [...shape].reverse(),
+    shape: shape.toReversed(),
     data_type: type,
     chunk_grid: { name: 'regular', configuration: { chunk_shape: shard } },
     chunk_key_encoding: { name: 'default', configuration: { separator: '/' } },
     fill_value: 0,
-    codecs: [
-      {
-        name: 'sharding_indexed',
-        configuration: {
-          chunk_shape: [...chunk].reverse(),
-          codecs,
-          index_codecs: [endian, checksum],
-          index_location: 'end',
-        },
-      },
-    ],
+    codecs: [{ name: 'sharding_indexed', configuration: sharding }],
     dimension_names: ['z', 'y', 'x'],
     // xarray reads scale and offset under these names.
-    attributes: { scale_factor: slope, add_offset: intercept, spacing, affine },
+    attributes: { scale_factor: record.slope, add_offset: record.intercept, spacing, affine },
   };
 }
 

@@ -1,8 +1,12 @@
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
+import { voxelCount } from '../../vec3';
 import { checksumBytes, checksumOf, crc32c, withChecksum } from '../crc32c';
 import { openError } from '../fault';
+import { contains, readJson, same } from './files';
+import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 
 /**
  * Bytes of one index entry. A shard holds all chunks, then the offset and length of each as uint64, then a checksum of
@@ -57,7 +61,8 @@ export class ShardReader {
   /** Offset and length of each chunk. The offset of a missing chunk is -1. */
   private readonly index: Float64Array;
 
-  private constructor(
+  /** @throws UnreadableFile if the index is damaged */
+  constructor(
     readonly path: string,
     private readonly file: number,
     chunks: number,
@@ -79,23 +84,6 @@ export class ShardReader {
       this.index[2 * n + 1] = absent ? 0 : Number(chunkLength);
       if (!absent && this.index[2 * n]! + this.index[2 * n + 1]! > size - length)
         throw damaged(path, `chunk ${n} within the file`, 'an offset past its end');
-    }
-  }
-
-  /** @throws UnreadableFile if the shard does not exist or its index is damaged */
-  static open(path: string, chunks: number): ShardReader {
-    let file: number;
-    try {
-      file = openSync(path, 'r');
-    } catch (error) {
-      const own = openError(path, error);
-      throw own instanceof UnreadableFile ? damaged(path, 'a file of the store', own.received) : own;
-    }
-    try {
-      return new ShardReader(path, file, chunks);
-    } catch (error) {
-      closeSync(file);
-      throw error;
     }
   }
 
@@ -133,6 +121,45 @@ export class ShardReader {
     }
     return bytes;
   }
+}
+
+/**
+ * Opens the shard of an array.
+ * @throws UnreadableFile with the cure if the metadata differ from the index or the shard is missing or damaged
+ */
+export function openShard(folder: string, record: ImageRecord): ShardReader {
+  const expected: unknown = JSON.parse(JSON.stringify(arrayMetadata(record)));
+  if (!contains(readJson(join(folder, 'zarr.json')), expected)) throw metadataError(folder, record);
+  const path = join(folder, shardPath);
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    return new ShardReader(path, file, voxelCount(chunkCounts(record)));
+  } catch (error) {
+    if (file !== undefined) closeSync(file);
+    const own = openError(path, error);
+    throw own !== error && own instanceof UnreadableFile
+      ? damaged(path, 'a file of the store', own.received)
+      : own;
+  }
+}
+
+/** The error for a volume that is missing, damaged, or prepared again after the dataset was opened. */
+function metadataError(folder: string, record: ImageRecord): UnreadableFile {
+  const [volume, metadata] = [dirname(folder), join(folder, 'zarr.json')];
+  if (!existsSync(volume)) {
+    const found = 'none; wait if the dataset is still being copied, else prepare it again';
+    return new UnreadableFile(volume, 'the folder of a volume', found);
+  }
+  const group = readJson(join(volume, 'zarr.json')) as { attributes?: Record<string, unknown> } | undefined;
+  const now = group?.attributes?.[basename(folder)];
+  if (now !== undefined && !same(now, record))
+    return new UnreadableFile(
+      metadata,
+      'the metadata in the index',
+      'a volume that was prepared again; open the dataset again, and if that does not help, prepare it again',
+    );
+  return damaged(metadata, 'the metadata in the index', existsSync(metadata) ? 'something else' : 'none');
 }
 
 /** The error for a damaged file of a volume's image. The cure names the volume's folder. */

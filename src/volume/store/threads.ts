@@ -94,51 +94,27 @@ export function answerJobs<Job, Result>(
   });
 }
 
+/** Errors of ours that reach another thread as what they are. */
+const crossing = [UnreadableFile, InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend];
+
 /** An error on its way between threads. The error itself would arrive without its class and its fields. */
 export interface Failure {
   readonly message: string;
-  readonly unreadable?: Pick<UnreadableFile, 'path' | 'expected' | 'received'>;
-  readonly argument?: Pick<InvalidArgument, 'argument' | 'expected' | 'received' | 'allowed'>;
-  readonly memory?: Pick<NoMemory, 'path' | 'bytes'>;
-  readonly tensors?: Pick<OutOfMemory, 'backend' | 'bytes' | 'limit'>;
-  readonly backend?: Pick<UnavailableBackend, 'backend' | 'reason' | 'cure'>;
-  readonly system?: Pick<NodeJS.ErrnoException, 'code' | 'errno' | 'syscall' | 'path'>;
+  /** The name of its class, if it is one of `crossing`. */
+  readonly kind?: string;
+  readonly fields?: object;
 }
 
 export function failureOf(error: unknown): Failure {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UnreadableFile) {
-    const { path, expected, received } = error;
-    return { message, unreadable: { path, expected, received } };
-  }
-  if (error instanceof InvalidArgument) {
-    const { argument, expected, received, allowed } = error;
-    return { message, argument: { argument, expected, received, ...(allowed && { allowed }) } };
-  }
-  if (error instanceof NoMemory) return { message, memory: { path: error.path, bytes: error.bytes } };
-  if (error instanceof OutOfMemory) {
-    const { backend, bytes, limit } = error;
-    return { message, tensors: { backend, bytes, limit } };
-  }
-  if (error instanceof UnavailableBackend) {
-    const { backend, reason, cure } = error;
-    return { message, backend: { backend, reason, cure } };
-  }
-  if (isSystemError(error)) {
-    const { code, errno, syscall, path } = error;
-    return { message, system: { code, errno, syscall, path } };
-  }
-  return { message };
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { message } = error;
+  const kind = crossing.find((known) => error instanceof known)?.name;
+  return kind || isSystemError(error) ? { message, kind, fields: { ...error } } : { message };
 }
 
 /** The error that a failure stands for. */
-export function errorOf(failure: Failure): Error {
-  const { message, unreadable, argument, memory, tensors, backend, system } = failure;
-  if (unreadable) return new UnreadableFile(unreadable.path, unreadable.expected, unreadable.received);
-  if (argument)
-    return new InvalidArgument(argument.argument, argument.expected, argument.received, argument.allowed);
-  if (memory) return new NoMemory(memory.path, memory.bytes);
-  if (tensors) return new OutOfMemory(tensors.backend, tensors.bytes, tensors.limit);
-  if (backend) return new UnavailableBackend(backend.backend, backend.reason, backend.cure);
-  return Object.assign(new Error(message), system);
+export function errorOf({ message, kind, fields }: Failure): Error {
+  const error = Object.assign(new Error(message), fields);
+  const known = crossing.find(({ name }) => name === kind);
+  return known ? Object.setPrototypeOf(error, known.prototype) : error;
 }
