@@ -1,7 +1,7 @@
 import { constants, existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline, Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { isSystemError, withPath } from '../atomic-file';
 import { UnreadableFile } from '../errors';
@@ -17,7 +17,9 @@ const outputChunk = 2 ** 20;
  * Reads a file's content from start to end. It decompresses a file that begins with gzip's 1f 8b, whatever its name.
  * Memory is a few chunks.
  */
-export abstract class ByteReader {
+export class ByteReader {
+  private position = 0;
+
   constructor(
     readonly path: string,
     protected readonly handle: FileHandle,
@@ -36,7 +38,7 @@ export abstract class ByteReader {
       const magic = Buffer.alloc(2);
       await handle.read(magic, 0, 2, 0);
       const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
-      return new (gzip ? GzipReader : PlainReader)(path, handle, stat.size, signal);
+      return new (gzip ? GzipReader : ByteReader)(path, handle, stat.size, signal);
     } catch (error) {
       await handle.close();
       throw withPath(error, path);
@@ -44,29 +46,11 @@ export abstract class ByteReader {
   }
 
   /** Upper bound of the content's length in bytes. */
-  abstract get atMost(): number;
-
-  /** Fills `target` and returns the number of bytes, which is smaller only at the content's end. */
-  abstract read(target: Uint8Array): Promise<number>;
-
-  /** Skips the next `count` bytes, or all that are left. */
-  abstract skip(count: number): Promise<void>;
-
-  /** Reads to the end, which checks gzip's checksum. */
-  abstract finish(): Promise<void>;
-
-  async close(): Promise<void> {
-    await this.handle.close();
-  }
-}
-
-class PlainReader extends ByteReader {
-  private position = 0;
-
   get atMost(): number {
     return this.fileBytes;
   }
 
+  /** Fills `target` and returns the number of bytes, which is smaller only at the content's end. */
   async read(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length) {
@@ -82,11 +66,17 @@ class PlainReader extends ByteReader {
     return filled;
   }
 
+  /** Skips the next `count` bytes, or all that are left. */
   async skip(count: number): Promise<void> {
     this.position += count;
   }
 
+  /** Reads to the end, which checks gzip's checksum. */
   async finish(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
 }
 
 class GzipReader extends ByteReader {
@@ -94,11 +84,11 @@ class GzipReader extends ByteReader {
   private chunks: AsyncIterator<Uint8Array> | undefined;
   private rest: Uint8Array = new Uint8Array(0);
 
-  get atMost(): number {
+  override get atMost(): number {
     return this.fileBytes * mostExpansion;
   }
 
-  async read(target: Uint8Array): Promise<number> {
+  override async read(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length && (await this.more())) {
       const part = this.rest.subarray(0, target.length - filled);
@@ -109,7 +99,7 @@ class GzipReader extends ByteReader {
     return filled;
   }
 
-  async skip(count: number): Promise<void> {
+  override async skip(count: number): Promise<void> {
     let left = count;
     while (left > 0 && (await this.more())) {
       const part = Math.min(left, this.rest.length);
@@ -118,7 +108,7 @@ class GzipReader extends ByteReader {
     }
   }
 
-  async finish(): Promise<void> {
+  override async finish(): Promise<void> {
     await this.skip(Number.POSITIVE_INFINITY);
   }
 
@@ -149,19 +139,10 @@ class GzipReader extends ByteReader {
 
   private start(): AsyncIterator<Uint8Array> {
     this.gunzip = createGunzip({ chunkSize: outputChunk });
+    const file = this.handle.createReadStream({ start: 0, highWaterMark: inputChunk, autoClose: false });
     // The gunzip's iterator throws the errors of both streams, so the callback does nothing.
-    pipeline(Readable.from(filePieces(this.handle), { objectMode: false }), this.gunzip, () => {});
+    pipeline(file, this.gunzip, () => {});
     return this.gunzip[Symbol.asyncIterator]();
-  }
-}
-
-/** The file's raw bytes. A read stream would close the handle on its end, so this is a generator. */
-async function* filePieces(handle: FileHandle): AsyncGenerator<Uint8Array> {
-  for (let position = 0; ; ) {
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(inputChunk), 0, inputChunk, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
   }
 }
 

@@ -1,5 +1,5 @@
 import { InvalidArgument, UnreadableFile } from '../errors';
-import { type ComponentType, componentBytes, datatypes, type VoxelArray } from './datatypes';
+import { type Components, type ComponentType, componentBytes, datatypes, type VoxelArray } from './datatypes';
 import type { NiftiHeader } from './header';
 
 /** The bytes of a voxel in the file, and the wanted component. */
@@ -35,7 +35,6 @@ export function voxelLayout(header: NiftiHeader, path: string, channel: string |
   };
 }
 
-type Components = VoxelArray | BigInt64Array | BigUint64Array;
 interface Scaling {
   readonly slope: number;
   readonly intercept: number;

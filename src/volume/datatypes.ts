@@ -1,26 +1,11 @@
-/** Arrays that hold voxels as a file stores them. 64-bit integers come as doubles. */
-export type VoxelArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array;
-
-/** The types `writeVolume` can store. */
-export type StoredType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64';
-export type ComponentType = StoredType | 'int64' | 'uint64';
-
 interface ArrayType<A> {
   readonly BYTES_PER_ELEMENT: number;
   new (length: number): A;
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
 }
 
-/** The array of each type. Zarr and NIfTI use the same names. */
-const storedArrays: Readonly<Record<StoredType, ArrayType<VoxelArray>>> = {
+/** The array of each type that `writeVolume` can store. Zarr and NIfTI use the same names. */
+const storedArrays = {
   int8: Int8Array,
   uint8: Uint8Array,
   int16: Int16Array,
@@ -31,6 +16,20 @@ const storedArrays: Readonly<Record<StoredType, ArrayType<VoxelArray>>> = {
   float64: Float64Array,
 };
 const componentArrays = { ...storedArrays, int64: BigInt64Array, uint64: BigUint64Array };
+
+export type StoredType = keyof typeof storedArrays;
+export type ComponentType = keyof typeof componentArrays;
+/** Arrays that hold voxels as a file stores them. 64-bit integers come as doubles. */
+export type VoxelArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array;
+export type Components = VoxelArray | BigInt64Array | BigUint64Array;
 
 export const storedTypes = Object.keys(storedArrays) as readonly StoredType[];
 
@@ -49,12 +48,9 @@ export function allocate(type: ComponentType, length: number): VoxelArray {
 }
 
 /** The components in `bytes`, little-endian. `bytes` starts at a multiple of 8. */
-export function componentsOf(
-  type: ComponentType,
-  bytes: Uint8Array,
-): VoxelArray | BigInt64Array | BigUint64Array {
-  const arrays: Record<ComponentType, ArrayType<ReturnType<typeof componentsOf>>> = componentArrays;
-  return new arrays[type](bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / componentBytes(type)));
+export function componentsOf(type: ComponentType, bytes: Uint8Array): Components {
+  const array: ArrayType<Components> = componentArrays[type];
+  return new array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / componentBytes(type)));
 }
 
 /** Reverses the bytes of every component, in place. */
@@ -65,45 +61,37 @@ export function swapBytes(bytes: Uint8Array, componentSize: number): void {
   else if (componentSize === 8) buffer.swap64();
 }
 
-/** One of NIfTI's data types: the parts of a voxel. */
+/**
+ * One of NIfTI's data types (nifti1.h): its code, its name, the type of one component, and the names of a voxel's
+ * components. JavaScript has no numbers of 80 or 128 bits. The one component of a plain number has no name.
+ */
 export interface Datatype {
   readonly code: number;
   readonly name: string;
-  /** Type of one component; undefined if JavaScript has no such number (80 or 128 bits). */
   readonly component: ComponentType | undefined;
-  /** Names of a voxel's components; the one component of a plain number has no name. */
   readonly channels: readonly string[];
 }
 
-const number = (code: number, component: ComponentType): Datatype => ({
-  code,
-  name: component,
-  component,
-  channels: [''],
-});
-const complex = (code: number, name: string, component: ComponentType | undefined): Datatype => ({
-  code,
-  name,
-  component,
-  channels: ['real', 'imaginary'],
-});
+const complex = ['real', 'imaginary'];
+const colours = ['red', 'green', 'blue', 'alpha'];
 
-/** NIfTI's data types by code (nifti1.h). */
-export const datatypes: readonly Datatype[] = [
-  number(2, 'uint8'),
-  number(4, 'int16'),
-  number(8, 'int32'),
-  number(16, 'float32'),
-  number(64, 'float64'),
-  number(256, 'int8'),
-  number(512, 'uint16'),
-  number(768, 'uint32'),
-  number(1024, 'int64'),
-  number(1280, 'uint64'),
-  complex(32, 'complex64', 'float32'),
-  complex(1792, 'complex128', 'float64'),
-  complex(2048, 'complex256', undefined),
-  { code: 1536, name: 'float128', component: undefined, channels: [''] },
-  { code: 128, name: 'RGB24', component: 'uint8', channels: ['red', 'green', 'blue'] },
-  { code: 2304, name: 'RGBA32', component: 'uint8', channels: ['red', 'green', 'blue', 'alpha'] },
-];
+export const datatypes: readonly Datatype[] = (
+  [
+    [2, 'uint8', 'uint8'],
+    [4, 'int16', 'int16'],
+    [8, 'int32', 'int32'],
+    [16, 'float32', 'float32'],
+    [64, 'float64', 'float64'],
+    [256, 'int8', 'int8'],
+    [512, 'uint16', 'uint16'],
+    [768, 'uint32', 'uint32'],
+    [1024, 'int64', 'int64'],
+    [1280, 'uint64', 'uint64'],
+    [32, 'complex64', 'float32', complex],
+    [1792, 'complex128', 'float64', complex],
+    [2048, 'complex256', undefined, complex],
+    [1536, 'float128', undefined],
+    [128, 'RGB24', 'uint8', colours.slice(0, 3)],
+    [2304, 'RGBA32', 'uint8', colours],
+  ] as const
+).map(([code, name, component, channels = ['']]) => ({ code, name, component, channels }));

@@ -1,30 +1,10 @@
 import { UnreadableFile } from '../errors';
 import { eachAxis, type Vec3 } from '../vec3';
 import { foreignContent } from './foreign';
+import type { NiftiHeader } from './header';
 
 /** A header's fields as the file stores them, unchecked, the same for every format. */
-export interface RawHeader {
-  readonly format: 'nifti-1' | 'nifti-2' | 'analyze';
-  readonly littleEndian: boolean;
-  readonly pair: boolean;
-  readonly headerBytes: number;
-  readonly dim: readonly number[]; // [8]
-  readonly datatype: number;
-  readonly pixdim: readonly number[]; // [8]
-  readonly voxelOffset: number;
-  readonly slope: number;
-  readonly intercept: number;
-  readonly units: number;
-  readonly qformCode: number;
-  readonly sformCode: number;
-  readonly quaternion: Vec3;
-  readonly qoffset: Vec3;
-  readonly srow: readonly number[]; // [12]
-  readonly glmin: number;
-  readonly description: string;
-  /** ANALYZE only: the voxel at the world's origin. */
-  readonly origin?: Vec3;
-}
+export type RawHeader = ReturnType<typeof parseNifti2>;
 
 export const nifti1Bytes = 348;
 export const nifti2Bytes = 540;
@@ -90,39 +70,42 @@ async function parseNifti1(bytes: Uint8Array, view: DataView): Promise<RawHeader
     srow: numbers(12, (n) => view.getFloat32(280 + 4 * n, little)),
     glmin: view.getInt32(144, little),
     description: header.description,
+    origin: undefined,
   };
 }
 
 /** Read without nifti-reader-js, which misreads negative and big-endian 64-bit sizes. */
-function parseNifti2(bytes: Uint8Array, view: DataView): RawHeader {
+function parseNifti2(bytes: Uint8Array, view: DataView) {
   const little = view.getInt32(0, true) === nifti2Bytes;
   const double = (at: number) => view.getFloat64(at, little);
+  const doubles = (count: number, at: number) => numbers(count, (n) => double(at + 8 * n));
   return {
-    format: 'nifti-2',
+    format: 'nifti-2' as NiftiHeader['format'],
     littleEndian: little,
     pair: latin1(bytes, 4, 7) === 'ni2',
     headerBytes: nifti2Bytes,
     dim: numbers(8, (n) => Number(view.getBigInt64(16 + 8 * n, little))),
     datatype: view.getInt16(12, little),
-    pixdim: numbers(8, (n) => double(104 + 8 * n)),
+    pixdim: doubles(8, 104),
     voxelOffset: Number(view.getBigInt64(168, little)),
     slope: double(176),
     intercept: double(184),
     units: view.getInt32(500, little),
     qformCode: view.getInt32(344, little),
     sformCode: view.getInt32(348, little),
-    quaternion: [double(352), double(360), double(368)],
-    qoffset: [double(376), double(384), double(392)],
-    srow: numbers(12, (n) => double(400 + 8 * n)),
+    quaternion: eachAxis((axis) => double(352 + 8 * axis)),
+    qoffset: eachAxis((axis) => double(376 + 8 * axis)),
+    srow: doubles(12, 400),
     glmin: 0,
     description: latin1(bytes, 240, 320),
+    /** ANALYZE only: the voxel at the world's origin. */
+    origin: undefined as Vec3 | undefined,
   };
 }
 
 /** ANALYZE 7.5 with scale factor and origin in its spare fields, as SPM2 writes and nibabel reads it. */
 function parseAnalyze(bytes: Uint8Array, view: DataView): RawHeader {
   const little = view.getInt32(0, true) === nifti1Bytes;
-  const float = (at: number) => view.getFloat32(at, little);
   const dim = numbers(8, (n) => view.getInt16(40 + 2 * n, little));
   const origin = numbers(3, (n) => view.getInt16(253 + 2 * n, little));
   const inside = origin.every((at, axis) => at > -dim[axis + 1]! && at < 2 * dim[axis + 1]!);
@@ -135,8 +118,8 @@ function parseAnalyze(bytes: Uint8Array, view: DataView): RawHeader {
     headerBytes: nifti1Bytes,
     dim,
     datatype: view.getInt16(70, little),
-    pixdim: numbers(8, (n) => float(76 + 4 * n)),
-    voxelOffset: float(108),
+    pixdim: numbers(8, (n) => view.getFloat32(76 + 4 * n, little)),
+    voxelOffset: view.getFloat32(108, little),
     ...analyzeScaling(view, little),
     units: 0,
     qformCode: 0,

@@ -82,24 +82,26 @@ export function cropStart(image: Vec3, shape: Vec3): Vec3 {
 /** Crops the centre of an image. Where the image is smaller, border voxels are repeated. */
 export function cropToShape(image: VoxelImage, shape: Vec3): VoxelImage {
   const start = cropStart(image.shape, shape);
-  const [sx, sy, sz] = eachAxis((axis) =>
-    Int32Array.from({ length: shape[axis] }, (_, i) =>
-      Math.min(Math.max(start[axis] + i, 0), image.shape[axis] - 1),
-    ),
-  );
-  const [nx, ny] = image.shape;
-  const inside = [Math.max(0, -start[0]!), Math.min(shape[0], nx - start[0]!)] as const;
-  const data = allocate(typeOf(image.data), voxelCount(shape));
-  for (let z = 0, to = 0; z < shape[2]; z++) {
-    for (let y = 0; y < shape[1]; y++, to += shape[0]) {
-      const from = (sz[z]! * ny + sy[y]!) * nx;
-      const first = from + sx[inside[0]]!;
-      data.set(image.data.subarray(first, first + inside[1] - inside[0]), to + inside[0]);
-      for (let x = 0; x < inside[0]; x++) data[to + x] = image.data[from]!;
-      for (let x = inside[1]; x < shape[0]; x++) data[to + x] = image.data[from + nx - 1]!;
+  const { data, spacing, affine } = image;
+  const cut = cutBox(data, image.shape, start, shape);
+  return { shape, data: cut, spacing, affine: shiftedAffine(affine, start, [1, 1, 1]) };
+}
+
+/** The voxels of a box that begins at `start`. A voxel outside the image takes the value of the nearest border voxel. */
+export function cutBox<T extends VoxelArray>(data: T, [nx, ny, nz]: Vec3, start: Vec3, size: Vec3): T {
+  const inside = (voxel: number, n: number) => Math.min(Math.max(voxel, 0), n - 1);
+  const outside = (voxels: number) => Math.min(Math.max(voxels, 0), size[0]);
+  const [left, right] = [outside(-start[0]), outside(start[0] + size[0] - nx)];
+  const box = allocate(typeOf(data), voxelCount(size)) as T;
+  for (let z = 0, to = 0; z < size[2]; z++)
+    for (let y = 0; y < size[1]; y++, to += size[0]) {
+      const from = (inside(start[2] + z, nz) * ny + inside(start[1] + y, ny)) * nx;
+      const row = data.subarray(from, from + nx);
+      box.set(row.subarray(start[0] + left, start[0] + size[0] - right), to + left);
+      box.fill(row[0]!, to, to + left);
+      box.fill(row[nx - 1]!, to + size[0] - right, to + size[0]);
     }
-  }
-  return { shape, data, spacing: image.spacing, affine: shiftedAffine(image.affine, start, [1, 1, 1]) };
+  return box;
 }
 
 /** Weights of the input voxels, from `first` on, that make one result voxel along an axis. They sum to 1. */

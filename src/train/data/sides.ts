@@ -2,8 +2,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { InvalidConfig } from '../../errors';
 import type { Vec3 } from '../../vec3';
+import { checksum } from '../../volume/prepare/one-volume';
 import { patientByName } from '../../volume/prepare/patients';
-import { checksum } from '../../volume/prepare/prepare-volume';
 import { stateOf } from '../../volume/prepare/sources';
 import { readHeader, readVolume } from '../../volume/read';
 import { isDataset, openDataset } from '../../volume/store/dataset';

@@ -1,16 +1,19 @@
+import { resolve } from 'node:path';
 import { writeTo } from '../../atomic-file';
-import { UnreadableFile } from '../../errors';
+import { InvalidArgument, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
-import type { Size } from '../../vec3';
-import type { IntensitySpec } from '../intensity';
+import { checkShape, checkSpacing, type Size } from '../../vec3';
+import { type IntensitySpec, resolveIntensity } from '../intensity';
 import { isUnfinished, storedIndex, writeRoot } from '../store/dataset-index';
 import { removeUnfinished } from '../store/files';
-import type { LeftOut, SplitName } from '../store/format';
+import { formatVersion, type LeftOut, type SplitName, type VoxelSettings } from '../store/format';
 import type { GivenView } from '../view';
+import { prepareVolumes } from './all-volumes';
+import { readPatientTable } from './csv';
 import { lockStore } from './lock';
-import { planPreparation } from './plan';
-import { prepareVolumes } from './prepare-volumes';
+import { checkFractions, patientsOf } from './patients';
+import { searchInput } from './sources';
 import { dicomNote, lostIndex, notesOn, splitSummary, writeIndex } from './write-index';
 
 export interface PrepareOptions extends LongCall {
@@ -111,4 +114,38 @@ export async function prepareDataset(
   } finally {
     unlock();
   }
+}
+
+export type Preparation = ReturnType<typeof planPreparation>;
+
+/** All decisions that come before opening a file. @throws InvalidArgument for a wrong option or input */
+function planPreparation(input: string | readonly string[], options: PrepareOptions) {
+  const { patient, csv, baseline, intensity = 'auto', workers, seed = 0, index, channel } = options;
+  if (patient !== undefined && csv !== undefined)
+    throw new InvalidArgument('patient', 'either a pattern or a csv, not both', patient);
+  if (workers !== undefined && !(Number.isInteger(workers) && workers > 0))
+    throw new InvalidArgument('workers', 'a whole number above 0', workers);
+  if (!Number.isSafeInteger(seed)) throw new InvalidArgument('seed', 'a whole number', seed);
+  if (index !== undefined && !(Number.isInteger(index) && index >= 0))
+    throw new InvalidArgument('index', 'a whole number, 0 or more', index);
+  if (baseline && baseline.how !== 'resample' && baseline.how !== 'crop')
+    throw new InvalidArgument('baseline.how', 'a way to make it', baseline.how, ['resample', 'crop']);
+  const settings: VoxelSettings = {
+    format: formatVersion,
+    canonical: options.canonical ?? false,
+    spacing: options.spacing ? checkSpacing('spacing', options.spacing) : null,
+    baseline: baseline ? { shape: checkShape('baseline', baseline.shape), how: baseline.how } : null,
+    antialias: options.antialias ?? true,
+    ...(index !== undefined && { index }),
+    ...(channel !== undefined && { channel }),
+  };
+  resolveIntensity(intensity, { data: new Float32Array(1) });
+  const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);
+  const table = csv === undefined ? undefined : readPatientTable(csv);
+  const { sources, leftOut, dicom } = searchInput(input);
+  const wanted = options.only && new Set(options.only.map((path) => resolve(path)));
+  const chosen = wanted ? sources.filter(({ path }) => wanted.has(path)) : sources;
+  if (chosen.length === 0) throw new InvalidArgument('only', 'at least one file of the input', options.only);
+  const owners = patientsOf(chosen, { pattern: patient, table });
+  return { sources: [...owners.keys()], owners, settings, intensity, fractions, seed, leftOut, dicom };
 }

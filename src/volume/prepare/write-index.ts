@@ -4,10 +4,9 @@ import { convertDicom } from '../foreign';
 import { byPatient, knownSides, storeIndex } from '../store/dataset-index';
 import { same } from '../store/files';
 import { type DatasetIndex, formatVersion, type IndexEntry, type SplitName } from '../store/format';
+import type { Outcome } from './all-volumes';
 import { splitPatients } from './patients';
-import type { Preparation } from './plan';
-import type { Prepared, PrepareOptions } from './prepare';
-import type { Outcome } from './prepare-volumes';
+import type { Preparation, Prepared, PrepareOptions } from './prepare';
 
 /** Splits the patients of all volumes and writes the index. `before` is the index of the last call. */
 export function writeIndex(

@@ -18,8 +18,8 @@ import { writeImage } from '../store/image-writer';
 import { checkPlace, type VolumePlace } from '../volume';
 import { encodeVoxels, piecesOf, type Slab, slabsInOrder, storageOf, type WriteOptions } from '../write';
 import { lockStore } from './lock';
+import { replaceFolder, sourceRecord } from './one-volume';
 import { patientByName } from './patients';
-import { replaceFolder, sourceRecord } from './prepare-volume';
 import { plainName } from './sources';
 
 export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slope' | 'intercept' | 'signal'> {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { InvalidArgument } from '../../errors';
 import type { LongCall } from '../../progress';
-import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../../vec3';
+import { type Axis, checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../../vec3';
 import type { Affine } from '../affine';
 import type { StoredType } from '../datatypes';
 import type { Intensity } from '../intensity';
+import { cutBox } from '../resample';
 import { Volume } from '../volume';
 import type { Box } from './chunk-decoder';
 import type { ImageRecord, IndexEntry, SplitName } from './format';
@@ -54,13 +55,14 @@ export class StoredImage {
     const size = checkShape('size', given);
     if (!(start.length === 3 && start.every(Number.isSafeInteger)))
       throw new InvalidArgument('start', 'three whole numbers, [x, y, z]', start);
-    const clamp = (voxel: number, axis: 0 | 1 | 2) => Math.min(Math.max(voxel, 0), this.shape[axis] - 1);
+    const clamp = (voxel: number, axis: Axis) => Math.min(Math.max(voxel, 0), this.shape[axis] - 1);
     const from = eachAxis((axis) => clamp(start[axis], axis));
     const inside = eachAxis((axis) => clamp(start[axis] + size[axis] - 1, axis) - from[axis] + 1);
-    const box = { start: from, size: inside };
-    const voxels = await this.readBox(box, options.threads ?? 1);
+    const voxels = await this.readBox({ start: from, size: inside }, options.threads ?? 1);
     options.signal?.throwIfAborted();
-    return inside.every((n, axis) => n === size[axis]) ? voxels : spread(voxels, box, start, size);
+    if (inside.every((n, axis) => n === size[axis])) return voxels;
+    const place = eachAxis((axis) => start[axis] - from[axis]);
+    return cutBox(voxels, inside, place, size);
   }
 
   /** The whole image. Errors are those of `readPatch`. */
@@ -138,22 +140,4 @@ function cutAlongZ({ start, size }: Box, chunk: number, most: number): Box[] {
     start: [start[0], start[1], cut(n)],
     size: [size[0], size[1], cut(n + 1) - cut(n)],
   }));
-}
-
-/** Extends a box to the patch by repeating its border voxels. */
-function spread(voxels: Float32Array, box: Box, start: Vec3, size: Vec3): Float32Array {
-  const [bx, by] = box.size;
-  const places = eachAxis((axis) =>
-    Int32Array.from({ length: size[axis] }, (_, i) =>
-      Math.min(Math.max(start[axis] + i - box.start[axis], 0), box.size[axis] - 1),
-    ),
-  );
-  const patch = new Float32Array(voxelCount(size));
-  let to = 0;
-  for (const z of places[2])
-    for (const y of places[1]) {
-      const row = (z * by + y) * bx;
-      for (const x of places[0]) patch[to++] = voxels[row + x]!;
-    }
-  return patch;
 }

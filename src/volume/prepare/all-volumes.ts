@@ -7,21 +7,15 @@ import { isOwnFault, reasonOf } from '../fault';
 import { resolveIntensity } from '../intensity';
 import { setIndexAside } from '../store/dataset-index';
 import { readJson, same, writeJson } from '../store/files';
-import { groupMetadata, isSoundRecord, type LeftOut, type VolumeRecord } from '../store/format';
+import { groupMetadata, isSoundRecord, type VolumeRecord } from '../store/format';
 import { openShard } from '../store/shard';
 import { errorOf, Threads } from '../store/threads';
-import type { Preparation } from './plan';
-import type { PrepareOptions } from './prepare';
-import { checksum, type VolumeJob } from './prepare-volume';
+import { checksum, type VolumeJob } from './one-volume';
+import type { Preparation, PrepareOptions } from './prepare';
 import { type Source, stateOf } from './sources';
 
-/** The result for each file. */
-export interface Outcome {
-  readonly records: ReadonlyMap<Source, VolumeRecord>;
-  /** Names of the volumes that existed and are unchanged. */
-  readonly kept: ReadonlySet<string>;
-  readonly leftOut: readonly LeftOut[];
-}
+/** The result for each file, and the names of the volumes that existed and are unchanged (`kept`). */
+export type Outcome = Awaited<ReturnType<typeof prepareVolumes>>;
 
 /**
  * Prepares new and changed volumes in threads. Throws the signal's reason on abort. It also throws the first error that is
@@ -31,7 +25,7 @@ export async function prepareVolumes(
   { sources, settings, intensity, leftOut: notSearched }: Preparation,
   output: string,
   { signal, onProgress, workers = Math.min(4, availableParallelism()) }: PrepareOptions,
-): Promise<Outcome> {
+) {
   const [records, kept, leftOut] = [new Map<Source, VolumeRecord>(), new Set<string>(), [...notSearched]];
   const threads = new Threads<VolumeJob, VolumeRecord>(
     compiledFile('src', 'volume', 'prepare', 'worker.js'),
@@ -59,13 +53,11 @@ export async function prepareVolumes(
     // One lane per thread, so that the checksums of unchanged files do not all run at once.
     const waiting = [...sources];
     const lane = async () => {
-      try {
-        for (let source = waiting.shift(); source && !signal?.aborted; source = waiting.shift())
-          await each(source);
-      } catch (error) {
-        waiting.length = 0;
-        throw error;
-      }
+      for (let source = waiting.shift(); source && !signal?.aborted; source = waiting.shift())
+        await each(source).catch((error) => {
+          waiting.length = 0;
+          throw error;
+        });
     };
     // Waits for all lanes: if one fails, the others still finish their volumes.
     const lanes = await Promise.allSettled(Array.from({ length: threads.most }, lane));
@@ -86,12 +78,8 @@ function ownFault(error: unknown): UnreadableFile | InvalidArgument {
 }
 
 /** The stored record of a file if preparing it again would write the same and the volume looks intact. */
-async function unchangedRecord({
-  source,
-  output,
-  settings,
-  intensity,
-}: VolumeJob): Promise<VolumeRecord | undefined> {
+async function unchangedRecord(job: VolumeJob): Promise<VolumeRecord | undefined> {
+  const { source, output, settings, intensity } = job;
   const folder = join(output, source.name);
   const path = join(folder, 'zarr.json');
   if (!existsSync(path)) return undefined;
@@ -113,8 +101,8 @@ async function unchangedRecord({
 /** Whether a volume's arrays exist with sound indexes. Reading checks each chunk by its checksum. */
 function isSound(folder: string, { image, baseline }: VolumeRecord): boolean {
   try {
-    openShard(join(folder, 'image'), image).close();
-    if (baseline) openShard(join(folder, 'baseline'), baseline).close();
+    for (const [name, record] of Object.entries({ image, baseline }))
+      if (record) openShard(join(folder, name), record).close();
     return true;
   } catch (error) {
     ownFault(error);
