@@ -56,13 +56,10 @@ export {
 } from './evaluate/compare-runs';
 export { type ConfidenceInterval, confidenceInterval } from './evaluate/confidence';
 export {
-  type AggregateRow,
-  aggregateRows,
   type EvaluatedRow,
   type EvaluateOptions,
   type Evaluation,
   evaluateFiles,
-  type MetricName,
 } from './evaluate/evaluate';
 export {
   danfo,
@@ -74,6 +71,7 @@ export {
   frameToCsv,
   runFrame,
 } from './evaluate/frames';
+export { type AggregateRow, aggregateRows, type MetricName } from './evaluate/metrics';
 export { type PairedDifference, pairedDifference } from './evaluate/paired';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
@@ -138,7 +136,7 @@ export { rankTimesFigure } from './plot/run/rank-times';
 export { volumeFigure } from './plot/volume/figure';
 export { gridFigure } from './plot/volume/grid';
 export type { LongCall, Progress } from './progress';
-export type { ModelSource } from './reconstruct/pass';
+export type { ModelSource, PassOptions } from './reconstruct/pass';
 export {
   type Blending,
   Reconstruction,

@@ -58,9 +58,9 @@ export async function encodeFiles(
   let counts: Float64Array | undefined;
   let started = performance.now();
   for await (const { source, volume, onProgress } of readCohort(volumes, leftOut, options.onProgress)) {
-    const { name, file } = source;
+    const { name: file, stem } = source;
     const codes = await encode(checkpoint.dir, volume, { ...options, onProgress });
-    const output = join(folder, `${name}.npz`);
+    const output = join(folder, `${stem}.npz`);
     const { bytes } = await writeCodes(output, codes);
     const own = codes.counts();
     counts ??= new Float64Array(own.length);
@@ -79,26 +79,21 @@ export async function encodeFiles(
 }
 
 interface NamedFile extends CohortFile {
-  readonly name: string;
+  /** Of its codes, without the ending. */
+  readonly stem: string;
 }
 
-function volumesOf(
-  input: string | readonly string[],
-  canonical: boolean | undefined,
-): { volumes: NamedFile[]; leftOut: LeftOut[] } {
+function volumesOf(input: string | readonly string[], canonical: boolean | undefined) {
   if (typeof input === 'string' && isDataset(input)) {
     const stored = openDataset(input).volumes.filter(({ blended }) => !blended);
-    const volumes = stored.map((volume) => ({
-      name: volume.name,
-      file: volume.name,
-      read: () => volume.read(),
-    }));
+    const volumes = stored.map((volume): NamedFile => {
+      return { name: volume.name, stem: volume.name, read: () => volume.read() };
+    });
     return { volumes, leftOut: [] };
   }
   const { sources, leftOut } = searchInput(input);
-  const read = (path: string) => () => readVolume(path, { canonical });
-  return {
-    volumes: sources.map(({ name, path }) => ({ name, file: path, read: read(path) })),
-    leftOut: [...leftOut],
-  };
+  const volumes = sources.map(({ name, path }): NamedFile => {
+    return { name: path, stem: name, read: () => readVolume(path, { canonical }) };
+  });
+  return { volumes, leftOut: [...leftOut] };
 }

@@ -1,21 +1,17 @@
 import { UnreadableFile } from '../errors';
 import type { LongCall } from '../progress';
+import type { Reconstruction } from '../reconstruct/reconstruct';
 import { placeOf } from '../train/data/sides';
 import { isOwnFault, reasonOf } from '../volume/fault';
+import type { IntensitySpec } from '../volume/intensity';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
+import { compareVolumes } from './compare';
 
 /** A volume of a cohort before it is read. */
 export interface CohortFile {
-  readonly file: string;
+  readonly name: string;
   read(): Promise<Volume>;
-}
-
-/** A volume of a cohort, with a callback that turns its progress into the cohort's. */
-export interface CohortVolume<T extends CohortFile> {
-  readonly source: T;
-  readonly volume: Volume;
-  readonly onProgress: LongCall['onProgress'];
 }
 
 /**
@@ -23,44 +19,69 @@ export interface CohortVolume<T extends CohortFile> {
  * `notes` says how many names were of a file named before.
  */
 export function namedOnce<T>(volumes: readonly T[]): { once: readonly T[]; notes: string[] } {
-  const keyOf = (volume: T) => (typeof volume === 'string' ? placeOf(volume) : volume);
-  const keys = volumes.map(keyOf);
+  const keys = volumes.map((volume) => (typeof volume === 'string' ? placeOf(volume) : volume));
   const once = volumes.filter((_, i) => keys.indexOf(keys[i]!) === i);
   const repeats = volumes.length - once.length;
   const note = `${repeats} of ${volumes.length} names are of a file named before: it counts once`;
   return { once, notes: repeats > 0 ? [note] : [] };
 }
 
-/** The error of a cohort of which no volume could be read. */
-export function noneReadable(leftOut: readonly LeftOut[]): UnreadableFile {
-  const [first, ...others] = leftOut as [LeftOut, ...LeftOut[]];
-  const too = others.length > 0 ? `, and ${others.length} others neither` : '';
-  return new UnreadableFile(first.file, 'a volume', `none that can be read${too} (${first.reason})`);
-}
-
-/** Reads the volumes of a cohort one at a time. Those that cannot be read are added to `leftOut` instead. */
+/**
+ * Reads the volumes of a cohort one at a time, each with a callback that turns its progress into the cohort's. Those that
+ * cannot be read are added to `leftOut` instead.
+ */
 export async function* readCohort<T extends CohortFile>(
   files: readonly T[],
   leftOut: LeftOut[],
-  onProgress: LongCall['onProgress'],
-): AsyncGenerator<CohortVolume<T>> {
+  tell: LongCall['onProgress'],
+) {
   for (const [i, source] of files.entries()) {
-    const { file } = source;
+    const { name } = source;
     let volume: Volume;
     try {
       volume = await source.read();
     } catch (error) {
       if (!isOwnFault(error)) throw error;
-      leftOut.push({ file, reason: reasonOf(file, error) });
+      leftOut.push({ file: name, reason: reasonOf(name, error) });
       continue;
     }
-    yield {
-      source,
-      volume,
-      onProgress:
-        onProgress &&
-        (({ done, total, what }) =>
-          onProgress({ done: i * total + done, total: files.length * total, what: `${what} (${file})` })),
-    };
+    const onProgress: LongCall['onProgress'] = ({ done, total, what }) =>
+      tell?.({ done: i * total + done, total: files.length * total, what: `${what} (${name})` });
+    yield { source, volume, onProgress };
   }
+}
+
+/** A mean of MAE or RMSE needs one unit for all volumes. */
+const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no mean of MAE and RMSE';
+
+/**
+ * Reconstructs and measures the volumes of a cohort, one in memory at a time. `comparable` gives a row without its errors
+ * if the volumes have no common unit for them.
+ * @throws UnreadableFile if no volume can be read
+ */
+export async function measureCohort<T extends CohortFile>(
+  files: readonly T[],
+  reconstruct: (volume: Volume, tell: LongCall['onProgress']) => Promise<Record<string, Reconstruction>>,
+  { intensity, onProgress: tell }: { readonly intensity?: IntensitySpec } & LongCall,
+) {
+  const leftOut: LeftOut[] = [];
+  const notes: string[] = [];
+  const measured = [];
+  for await (const { source, volume, onProgress } of readCohort(files, leftOut, tell)) {
+    const made = await reconstruct(volume, onProgress);
+    const { metrics, notes: own, intensity: used } = compareVolumes(volume, made, { intensity });
+    for (const row of metrics)
+      measured.push({ source, row, units: used.units, seconds: made[row.name]!.seconds });
+    notes.push(...own.map((note) => `${source.name}: ${note}`));
+  }
+  const [first, ...others] = leftOut;
+  if (measured.length === 0) {
+    const too = others.length > 0 ? `, and ${others.length} others neither` : '';
+    throw new UnreadableFile(first!.file, 'a volume', `none that can be read${too} (${first!.reason})`);
+  }
+  const mixed = new Set(measured.map(({ units }) => units)).size > 1;
+  if (mixed) notes.push(noCommonUnits);
+  const comparable = <R extends { readonly mae: number; readonly rmse: number }>(row: R): R =>
+    mixed ? { ...row, mae: Number.NaN, rmse: Number.NaN } : row;
+  return { measured, leftOut, notes, comparable, units: mixed ? 'file' : measured[0]!.units } as const;
 }

@@ -2,26 +2,27 @@ import { InvalidArgument } from '../errors';
 import type { GridOptions } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
-import { chooseCheckpoint } from '../reconstruct/pass';
-import { type Reconstruction, type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct';
+import { chooseCheckpoint, type PassOptions } from '../reconstruct/pass';
+import { type Reconstruction, reconstruct } from '../reconstruct/reconstruct';
 import { heldOut, volumeAt } from '../train/data/sides';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { attach, Run } from '../train/run';
 import type { RunConfig } from '../train/settings/config';
-import type { Size, Vec3 } from '../vec3';
+import { eachAxis, type Size, type Vec3 } from '../vec3';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
-import { namedOnce, noneReadable, readCohort } from './cohort';
-import { type ComparisonRow, compareVolumes } from './compare';
+import { measureCohort, namedOnce } from './cohort';
+import type { ComparisonRow } from './compare';
 import type { ConfidenceOptions } from './confidence';
 import {
   type AggregateRow,
   aggregateRows,
+  grouped,
   type MetricName,
-  metricNames,
-  noCommonUnits,
-  withoutErrors,
-} from './evaluate';
+  type MetricRow,
+  overRows,
+  shownMetrics,
+} from './metrics';
 import { type PairedDifference, pairedDifference } from './paired';
 import { type Measured, notesOnPatients, notesOnSeen, seenBy } from './seen';
 import { type TrainingFigures, trainingFigures } from './training-figures';
@@ -29,7 +30,10 @@ import { type TrainingFigures, trainingFigures } from './training-figures';
 /** Runs to compare: a list, or runs by names of your own. */
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
-export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
+export interface CompareRunsOptions
+  extends LongCall,
+    ConfidenceOptions,
+    Pick<PassOptions, 'intensity' | 'workers'> {
   /** NIfTI files, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
@@ -43,8 +47,6 @@ export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
   readonly overlap?: GridOptions['overlap'];
   /** Default gaussian. */
   readonly window?: WindowName;
-  readonly intensity?: ReconstructOptions['intensity'];
-  readonly workers?: number;
 }
 
 /** How one run reconstructed one volume, at the volume's full resolution. */
@@ -98,40 +100,31 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   const given = options.volumes && namedOnce(options.volumes);
   const volumes = given?.once.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
   if (volumes.length === 0) throw new InvalidArgument('volumes', 'at least one volume', volumes);
-  const { window = 'gaussian', signal, workers, intensity, stride, onProgress } = options;
+  const { window = 'gaussian', signal, workers, intensity, stride } = options;
   const configs = await Promise.all(named.map(({ run }) => run.config()));
   const seen = await Promise.all(configs.map((config) => seenBy(config, volumes, configs[0]!)));
   const which = options.checkpoint ?? (seen.some(({ chosenBy }) => chosenBy > 0) ? 'last' : undefined);
   // Once: a run that goes on may have another one by the next volume.
   const models = await Promise.all(named.map(({ run }) => chooseCheckpoint(run, which)));
   const overlap = options.overlap ?? (stride ? undefined : largestOverlap(configs));
-  const notes = [...(given?.notes ?? []), ...notesOnSeen(named, volumes.length, seen, options.checkpoint)];
-  const rows: RunRow[] = [];
-  const units = new Set<'HU' | 'file'>();
-  const total = volumes.length * named.length;
-  const leftOut: LeftOut[] = [];
-  const files = volumes.map((volume) => ({ ...volume, file: volume.name }));
-  for await (const { source, volume } of readCohort(files, leftOut, undefined)) {
-    const { name, patient } = source;
-    const made: Reconstruction[] = [];
-    for (const { dir } of models) {
-      const how = { window, signal, workers, intensity, stride, overlap };
-      made.push(await reconstruct(dir, volume, how));
-      const before = leftOut.length * named.length + rows.length;
-      onProgress?.({ done: before + made.length, total, what: 'reconstructions' });
-    }
-    const candidates = Object.fromEntries(named.map((run, i) => [run.name, made[i]!]));
-    const comparison = compareVolumes(volume, candidates, { intensity });
-    units.add(comparison.intensity.units);
-    notes.push(...comparison.notes.map((note) => `${name}: ${note}`));
-    comparison.metrics.forEach((row, i) => {
-      rows.push({ ...row, volume: name, patient, seconds: made[i]!.seconds });
-    });
-  }
-  if (rows.length === 0) throw noneReadable(leftOut);
-  onProgress?.({ done: total, total, what: 'reconstructions' });
-  if (units.size > 1) notes.push(noCommonUnits);
-  const patients = byPatient(units.size > 1 ? rows.map(withoutErrors) : rows);
+  const { measured, comparable, leftOut, units, notes } = await measureCohort(
+    volumes,
+    async (volume, onProgress) => {
+      const made: Record<string, Reconstruction> = {};
+      for (const [i, { name }] of named.entries()) {
+        const how = { window, signal, workers, intensity, stride, overlap };
+        made[name] = await reconstruct(models[i]!.dir, volume, how);
+        onProgress?.({ done: i + 1, total: named.length, what: 'reconstructions' });
+      }
+      return made;
+    },
+    options,
+  );
+  const rows = measured.map(({ source, row, seconds }): RunRow => {
+    return { ...row, volume: source.name, patient: source.patient, seconds };
+  });
+  const patients = byPatient(rows.map(comparable));
+  const names = named.map(({ name }) => name);
   const training = await Promise.all(named.map(({ run }) => trainingFigures(run)));
   return new RunComparison(
     named.map(({ name, run }, i) => ({
@@ -140,25 +133,23 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
     })),
     rows,
     aggregateRows(patients, options),
-    differencesOf(
-      patients,
-      named.map(({ name }) => name),
-      options,
-    ),
-    units.size === 1 ? [...units][0]! : 'file',
-    [...notes, ...notesOnPatients(patients.length / named.length)],
+    differencesOf(patients, names, options),
+    units,
+    [
+      ...(given?.notes ?? []),
+      ...notesOnSeen(named, volumes.length, seen, options.checkpoint),
+      ...notes,
+      ...notesOnPatients(patients.length / named.length),
+    ],
     leftOut,
   );
 }
 
 async function attachAll(runs: NamedRuns): Promise<{ name: string; run: Run }[]> {
-  const given: [string | undefined, Run | string][] = Array.isArray(runs)
-    ? (runs as readonly (Run | string)[]).map((run) => [undefined, run])
-    : Object.entries(runs as Readonly<Record<string, Run | string>>);
   const named = await Promise.all(
-    given.map(async ([name, run]) => {
-      const attached = run instanceof Run ? run : await attach(run);
-      return { name: name ?? attached.id, run: attached };
+    Object.entries<Run | string>(runs).map(async ([name, given]) => {
+      const run = given instanceof Run ? given : await attach(given);
+      return { name: Array.isArray(runs) ? run.id : name, run };
     }),
   );
   const names = named.map(({ name }) => name);
@@ -175,45 +166,36 @@ function asMeasured(volume: string | Volume, i: number): Measured {
 }
 
 /** The mean row of every patient and run: two scans of one patient count once. */
-function byPatient(rows: readonly RunRow[]): ComparisonRow[] {
-  const groups = new Map<string, RunRow[]>();
-  for (const row of rows) {
-    const key = JSON.stringify([row.patient, row.name]);
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
-  return [...groups.values()].map((own) => {
-    const mean = (metric: MetricName) => {
-      const values = own.flatMap((row) => row[metric] ?? []).filter(Number.isFinite);
-      return values.reduce((sum, value) => sum + value, 0) / values.length;
-    };
-    const metrics = metricNames(own);
-    return { name: own[0]!.name, ...Object.fromEntries(metrics.map((m) => [m, mean(m)])) } as ComparisonRow;
-  });
+function byPatient(rows: readonly RunRow[]): MetricRow[] {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return grouped(rows, ({ patient, name }) => JSON.stringify([patient, name])).map((own) => ({
+    name: own[0]!.name,
+    ...overRows(own, mean),
+  }));
 }
 
 function differencesOf(
-  patients: readonly ComparisonRow[],
-  names: readonly string[],
+  patients: readonly MetricRow[],
+  [first, ...others]: readonly string[],
   options: ConfidenceOptions,
 ): RunDifference[] {
-  const [first, ...others] = names as [string, ...string[]];
-  const valuesOf = (name: string, metric: MetricName) =>
-    patients.filter((row) => row.name === name).map((row) => row[metric] ?? Number.NaN);
+  const of = (name: string | undefined) => patients.filter((row) => row.name === name);
   return others.flatMap((other) =>
-    metricNames(patients).flatMap((metric) => {
-      const [a, b] = [valuesOf(first, metric), valuesOf(other, metric)];
+    shownMetrics.flatMap(({ key: metric }) => {
+      const rows = of(other);
+      const pairs = of(first).map((row, i) => [row[metric], rows[i]![metric]] as const);
       // A patient that one of the two has no value of is no pair.
-      const both = (_: number, i: number) => Number.isFinite(a[i]) && Number.isFinite(b[i]);
-      const pairs = [a.filter(both), b.filter(both)] as const;
-      if (pairs[0].length === 0) return [];
-      return [{ metric, first, other, ...pairedDifference(...pairs, options) }];
+      const both = pairs.filter((pair): pair is readonly [number, number] => !pair.includes(undefined));
+      if (both.length === 0) return [];
+      const [a, b] = [both.map(([one]) => one), both.map(([, one]) => one)];
+      return [{ metric, first: first!, other, ...pairedDifference(a, b, options) }];
     }),
   );
 }
 
 /** Along each axis, so that no run has less overlap than another. */
 function largestOverlap(configs: readonly RunConfig[]): Vec3 {
-  const along = (axis: 0 | 1 | 2) =>
-    Math.max(...configs.map(({ patch, stride }) => (patch[axis] - stride[axis]) / patch[axis]));
-  return [along(0), along(1), along(2)];
+  return eachAxis((axis) =>
+    Math.max(...configs.map(({ patch, stride }) => (patch[axis] - stride[axis]) / patch[axis])),
+  );
 }

@@ -8,9 +8,10 @@ import { readState } from '../train/record/checkpoint';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
-import { namedOnce, noneReadable, readCohort } from './cohort';
-import { type ComparisonRow, compareVolumes } from './compare';
-import { type ConfidenceInterval, type ConfidenceOptions, confidenceInterval } from './confidence';
+import { measureCohort, namedOnce } from './cohort';
+import type { ComparisonRow } from './compare';
+import type { ConfidenceOptions } from './confidence';
+import { type AggregateRow, aggregateRows } from './metrics';
 
 export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
   /** Default `linear` and `gaussian`. */
@@ -29,16 +30,6 @@ export interface EvaluatedRow extends ComparisonRow {
   readonly units: 'HU' | 'file';
   /** What the run used the file for; absent if it does not know the file. */
   readonly side?: RunSide;
-}
-
-export type MetricName = Exclude<keyof ComparisonRow, 'name'>;
-
-/** The mean of every metric over the volumes, with its confidence interval. */
-export interface AggregateRow {
-  /** The window. */
-  readonly name: string;
-  /** Each over the volumes with a finite value, with their `count`. */
-  readonly metrics: Readonly<Partial<Record<MetricName, ConfidenceInterval>>>;
 }
 
 /** The results of an evaluation: a row for each volume and window, and one for each window over all volumes. */
@@ -73,47 +64,39 @@ export async function evaluateFiles(
   files: readonly string[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { windows = ['linear', 'gaussian'], canonical, index, channel, signal, intensity } = options;
+  const { windows = ['linear', 'gaussian'], canonical, index, channel, signal } = options;
   if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
-  const rows: EvaluatedRow[] = [];
-  const leftOut: LeftOut[] = [];
   const counts: number[] = [];
   const sideOf = await sidesOf(readState(checkpoint.dir).config);
   const { once, notes } = namedOnce(files);
-  const sources = once.map((file) => ({
-    file,
-    read: () => readVolume(file, { canonical, index, channel, signal }),
+  const sources = once.map((name) => ({
+    name,
+    read: () => readVolume(name, { canonical, index, channel, signal }),
   }));
-  for await (const { source, volume, onProgress } of readCohort(sources, leftOut, options.onProgress)) {
-    const candidates = await reconstruct(checkpoint.dir, volume, { ...options, windows, onProgress });
-    // One pass made all windows, so any of them has the volume's codes.
-    candidates[windows[0]!].codeCounts.forEach((count, code) => {
-      counts[code] = (counts[code] ?? 0) + count;
-    });
-    const compared = compareVolumes(volume, candidates, { intensity });
-    const side = await sideOf(source.file);
-    const { units } = compared.intensity;
-    const about = { file: source.file, units, ...(side && { side }) };
-    rows.push(...compared.metrics.map((row) => ({ ...about, ...row })));
-    notes.push(...compared.notes.map((note) => `${source.file}: ${note}`));
+  const { measured, leftOut, comparable, ...found } = await measureCohort(
+    sources,
+    async (volume, onProgress) => {
+      const made = await reconstruct(checkpoint.dir, volume, { ...options, windows, onProgress });
+      // One pass made all windows, so any of them has the volume's codes.
+      made[windows[0]!].codeCounts.forEach((count, code) => {
+        counts[code] = (counts[code] ?? 0) + count;
+      });
+      return made;
+    },
+    options,
+  );
+  const rows: EvaluatedRow[] = [];
+  for (const { source, row, units } of measured) {
+    const side = await sideOf(source.name);
+    rows.push({ file: source.name, units, ...(side && { side }), ...row });
   }
-  if (rows.length === 0) throw noneReadable(leftOut);
-  const mixed = new Set(rows.map(({ units }) => units)).size > 1;
-  if (mixed) notes.push(noCommonUnits);
-  const aggregate = aggregateRows(mixed ? rows.map(withoutErrors) : rows, options);
   return {
-    ...{ checkpoint, rows, aggregate, leftOut, notes: [...notes, ...notesOn(rows)] },
+    ...{ checkpoint, rows, leftOut, aggregate: aggregateRows(rows.map(comparable), options) },
     ...{ perplexity: perplexity(counts), usage: usage(counts) },
+    notes: [...notes, ...found.notes, ...notesOn(rows)],
   };
-}
-
-/** A mean of MAE or RMSE needs one unit for all volumes. */
-export const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no mean of MAE and RMSE';
-
-export function withoutErrors<T extends ComparisonRow>(row: T): T {
-  return { ...row, mae: Number.NaN, rmse: Number.NaN };
 }
 
 /** How many of the volumes the run was trained on, or its checkpoint was chosen by. */
@@ -128,40 +111,4 @@ function notesOn(rows: readonly EvaluatedRow[]): string[] {
   if (chosen > 0)
     notes.push(`${chosen} ${all}: the run's validation, by which its best checkpoint was chosen`);
   return notes;
-}
-
-/**
- * Means over volumes by the rows' names, each volume counting once, with bootstrap confidence intervals. A volume without
- * a finite value of a metric (too thin for SSIM, an infinite PSNR) does not count in that mean.
- */
-export function aggregateRows(
-  rows: readonly ComparisonRow[],
-  { level, resamples, seed }: ConfidenceOptions = {},
-): AggregateRow[] {
-  return [...new Set(rows.map((row) => row.name))].map((name) => {
-    const own = rows.filter((row) => row.name === name);
-    const metrics: Partial<Record<MetricName, ConfidenceInterval>> = {};
-    for (const metric of metricNames(own)) {
-      const values = own.flatMap((row) => row[metric] ?? []).filter(Number.isFinite);
-      if (values.length > 0) metrics[metric] = confidenceInterval(values, { level, resamples, seed });
-    }
-    return { name, metrics };
-  });
-}
-
-const allMetrics: readonly MetricName[] = [
-  'psnr',
-  'ssim',
-  'msSsim',
-  'mae',
-  'rmse',
-  'seamEnergy',
-  'perplexity',
-  'usage',
-  'seconds',
-];
-
-/** The metrics that any of the rows has. */
-export function metricNames(rows: readonly ComparisonRow[]): MetricName[] {
-  return allMetrics.filter((metric) => rows.some((row) => row[metric] !== undefined));
 }

@@ -1,4 +1,5 @@
-import type { ComparisonRow, NamedSeamProfile } from '../../evaluate/compare';
+import type { NamedSeamProfile } from '../../evaluate/compare';
+import type { MetricRow } from '../../evaluate/metrics';
 import type { SweepRow } from '../../evaluate/sweep';
 import type { Grid } from '../../patch/grid';
 import type { MetricRecord } from '../../train/record/metrics-log';
@@ -43,12 +44,10 @@ export interface ShownRun {
   readonly dir: string;
 }
 
-export type ShownMetrics = Pick<ComparisonRow, 'name'> & Partial<ComparisonRow>;
-
 export interface ShownComparison {
   readonly reference: ShownVolume;
   readonly candidates: readonly { readonly name: string; readonly volume: ShownVolume }[];
-  readonly metrics: readonly ShownMetrics[];
+  readonly metrics: readonly MetricRow[];
   readonly intensity: Intensity;
   readonly grid?: Grid | undefined;
   readonly seamProfiles: readonly NamedSeamProfile[];

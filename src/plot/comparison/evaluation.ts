@@ -1,6 +1,7 @@
 import type { Evaluation } from '../../evaluate/evaluate';
+import { shownMetrics } from '../../evaluate/metrics';
 import type { RunSide } from '../../train/data/sides';
-import { meanText, metricLabel, metricText, shownMetrics } from '../base/metric-text';
+import { meanText, metricLabel, metricText } from '../base/metric-text';
 import { type Cell, Table } from '../base/table';
 
 const sideWords: Record<RunSide, string> = {

@@ -1,9 +1,10 @@
 import type { NamedSeamProfile } from '../../evaluate/compare';
+import { shownMetrics } from '../../evaluate/metrics';
 import { short } from '../base/encode';
 import { Drawing, type Figure, type Layout, lineTrace, type Span, spans } from '../base/figure';
-import { metricLabel, metricText, type ShownMetricName, shownMetrics } from '../base/metric-text';
+import { metricLabel, metricText } from '../base/metric-text';
 import { axisNames } from '../base/planes';
-import type { ShownComparison, ShownMetrics } from '../base/shown';
+import type { ShownComparison } from '../base/shown';
 import { Table } from '../base/table';
 import { color, heading, ink, layeredWidth, legendBelow } from '../base/theme';
 
@@ -12,16 +13,11 @@ export function comparisonTable({
   metrics,
   intensity,
 }: Pick<ShownComparison, 'metrics' | 'intensity'>): Table {
-  const columns = shownMetrics.filter(({ key }) => metrics.some((row) => measured(row, key) !== undefined));
+  const columns = shownMetrics.filter(({ key }) => metrics.some((row) => row[key] !== undefined));
   return new Table({
     columns: ['candidate', ...columns.map(({ key }) => metricLabel(key, intensity.units))],
-    rows: metrics.map((row) => [row.name, ...columns.map(({ key }) => metricText(key, measured(row, key)))]),
+    rows: metrics.map((row) => [row.name, ...columns.map(({ key }) => metricText(key, row[key]))]),
   });
-}
-
-function measured(row: ShownMetrics, key: ShownMetricName): number | undefined {
-  const value = (row as Partial<Record<ShownMetricName, number>>)[key];
-  return typeof value === 'number' ? value : undefined;
 }
 
 /** The seam profiles alone, one panel for each axis. */

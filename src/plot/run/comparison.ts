@@ -1,7 +1,8 @@
 import type { RunComparison } from '../../evaluate/compare-runs';
+import { type MetricName, shownMetrics } from '../../evaluate/metrics';
 import type { TrainingFigures } from '../../evaluate/training-figures';
 import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
-import { meanText, metricLabel, metricText, type ShownMetricName, shownMetrics } from '../base/metric-text';
+import { meanText, metricLabel, metricText } from '../base/metric-text';
 import { type Cell, Table } from '../base/table';
 import { color, ink } from '../base/theme';
 import { notesTable } from '../comparison/evaluation';
@@ -42,8 +43,8 @@ export function runComparisonTables(comparison: RunComparison): Table[] {
       if (!metric) return [];
       const [mean, low, high] = [row.mean, row.low, row.high].map((value) => signed(metric.key, value));
       const range = Number.isNaN(row.low) ? '' : ` [${low}, ${high}]`;
-      const better = 'better' in metric && { higher: row.wins, lower: row.count - row.wins }[metric.better];
-      const count = better === false ? undefined : `${better} of ${row.count}`;
+      const better = metric.better && { higher: row.wins, lower: row.count - row.wins }[metric.better];
+      const count = better === undefined ? undefined : `${better} of ${row.count}`;
       return [[row.other, metricLabel(metric.key, units), `${mean}${range}`, pText(row.p), count]];
     }),
   });
@@ -61,7 +62,7 @@ const trainingColumns: readonly (readonly [string, (training: TrainingFigures) =
   ['validation PSNR, dB', ({ validationPsnr }) => validationPsnr?.toFixed(2)],
 ];
 
-function signed(key: ShownMetricName, value: number): string {
+function signed(key: MetricName, value: number): string {
   return `${value > 0 ? '+' : ''}${metricText(key, value)}`;
 }
 
