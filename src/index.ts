@@ -38,7 +38,6 @@ export {
   UnavailablePackage,
   UnreadableFile,
 } from './errors';
-export { type Budget, equalSteps } from './evaluate/budget';
 export {
   type CompareOptions,
   Comparison,
@@ -54,7 +53,12 @@ export {
   type RunDifference,
   type RunRow,
 } from './evaluate/compare-runs';
-export { type ConfidenceInterval, confidenceInterval } from './evaluate/confidence';
+export {
+  type ConfidenceInterval,
+  confidenceInterval,
+  type PairedDifference,
+  pairedDifference,
+} from './evaluate/confidence';
 export {
   type EvaluatedRow,
   type EvaluateOptions,
@@ -72,17 +76,21 @@ export {
   runFrame,
 } from './evaluate/frames';
 export { type AggregateRow, aggregateRows, type MetricName } from './evaluate/metrics';
-export { type PairedDifference, pairedDifference } from './evaluate/paired';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
-export { type TrainingFigures, trainingFigures } from './evaluate/training-figures';
-export { type DistanceOptions, type DistanceRow, qualityByDistance } from './fidelity/border-distance';
+export { type Budget, equalSteps, type TrainingFigures, trainingFigures } from './evaluate/training-cost';
 export { mae, psnr, rmse } from './fidelity/error-sums';
 export { type MsSsimOptions, msSsim } from './fidelity/ms-ssim';
 export type { IntensityRange, RangeOption } from './fidelity/pair';
-export { type PatchRow, patchErrors } from './fidelity/patch-errors';
+export {
+  type DistanceOptions,
+  type DistanceRow,
+  type PatchRow,
+  patchErrors,
+  qualityByDistance,
+  ssimMap,
+} from './fidelity/places';
 export { type SeamEnergyOptions, seamEnergy, seamProfile } from './fidelity/seam';
 export { type SsimOptions, ssim } from './fidelity/ssim';
-export { ssimMap } from './fidelity/ssim-map';
 export { type ExportOptions, exportOnnx, exportSafetensors } from './interchange/export';
 export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';

@@ -13,7 +13,7 @@ import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 import { measureCohort, namedOnce } from './cohort';
 import type { ComparisonRow } from './compare';
-import type { ConfidenceOptions } from './confidence';
+import { type ConfidenceOptions, type PairedDifference, pairedDifference } from './confidence';
 import {
   type AggregateRow,
   aggregateRows,
@@ -23,9 +23,8 @@ import {
   overRows,
   shownMetrics,
 } from './metrics';
-import { type PairedDifference, pairedDifference } from './paired';
 import { type Measured, notesOnPatients, notesOnSeen, seenBy } from './seen';
-import { type TrainingFigures, trainingFigures } from './training-figures';
+import { type TrainingFigures, trainingFigures } from './training-cost';
 
 /** Runs to compare: a list, or runs by names of your own. */
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;

@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import { knownErrors } from '../fidelity/error-sums';
 import { fitsMsSsim, msSsim } from '../fidelity/ms-ssim';
 import { countUnknown } from '../fidelity/pair';
-import { type SeamEnergyOptions, seamEnergy, seamProfile } from '../fidelity/seam';
+import { type SeamProfile, seamEnergy, seamProfile } from '../fidelity/seam';
 import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
@@ -33,13 +33,8 @@ export interface ComparisonRow {
 }
 
 /** How one volume jumps around the patch borders of an axis. */
-export interface NamedSeamProfile {
+export interface NamedSeamProfile extends SeamProfile {
   readonly name: string;
-  readonly axis: 'x' | 'y' | 'z';
-  /** Voxels from a border, 0 for the jump across it. */
-  readonly offsets: readonly number[];
-  /** Mean absolute jump between neighbouring voxels there, in the volume's own units. */
-  readonly jump: readonly number[];
 }
 
 export interface CompareOptions {
@@ -99,34 +94,35 @@ export function compareVolumes(
   const intensity = options.intensity
     ? resolveIntensity(options.intensity, reference)
     : (first?.intensity ?? resolveIntensity('auto', reference));
+  const { low, high } = intensity;
+  const { shape } = reference;
+  const range = { shape, dataRange: high - low, low };
   const expected = clip(reference.data, intensity);
   const unknown = countUnknown(expected);
   const filled = (data: Float32Array) =>
-    unknown === 0 ? data : data.map((value, i) => (Number.isNaN(expected[i]!) ? intensity.low : value));
+    unknown === 0 ? data : data.map((value, i) => (Number.isNaN(expected[i]!) ? low : value));
   const flat = filled(expected);
   const rows: ComparisonRow[] = [];
   const profiles: NamedSeamProfile[] = grid ? profilesOf('original', flat, grid) : [];
   for (const { name, volume } of named) {
     const data = clip(volume.data, intensity);
-    const dataRange = intensity.high - intensity.low;
-    const { shape } = reference;
-    const window = { shape, dataRange, low: intensity.low };
     const jumping = filled(data);
     const errors = knownErrors(expected, data);
+    // A reconstruction is measured at its own patches, everything else at the comparison's.
+    const own = volume instanceof Reconstruction ? volume : undefined;
+    const period = (own ?? first)?.downsample;
+    const seams = { period, reference: flat, window: own?.window ?? options.windows?.[name] };
+    const at = own?.grid ?? grid;
+    const energy = at && unknown < expected.length ? seamEnergy(jumping, at, seams) : Number.NaN;
     rows.push({
       name,
-      psnr: errors.psnr({ dataRange }),
-      ssim: fitsSsim(shape) ? ssim(expected, data, window) : Number.NaN,
-      ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, window) }),
+      psnr: errors.psnr(range),
+      ssim: fitsSsim(shape) ? ssim(expected, data, range) : Number.NaN,
+      ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, range) }),
       mae: errors.mae,
       rmse: errors.rmse,
-      ...(unknown < expected.length &&
-        seamsOf(volume, jumping, grid, {
-          period: first?.downsample,
-          reference: flat,
-          window: options.windows?.[name],
-        })),
-      ...(volume instanceof Reconstruction && { perplexity: volume.perplexity, usage: volume.usage }),
+      ...(!Number.isNaN(energy) && { seamEnergy: energy }),
+      ...(own && { perplexity: own.perplexity, usage: own.usage }),
     });
     if (grid) profiles.push(...profilesOf(name, jumping, grid));
   }
@@ -150,26 +146,7 @@ function notesOn({ shape, data }: Volume, unknown: number, rows: readonly Compar
   return notes;
 }
 
-/** A reconstruction is measured at its own patches, everything else at the comparison's. */
-function seamsOf(
-  volume: Volume,
-  data: Float32Array,
-  grid: Grid | undefined,
-  { period, reference, window }: SeamEnergyOptions,
-): { seamEnergy?: number } {
-  const own = volume instanceof Reconstruction ? volume : undefined;
-  const at = own?.grid ?? grid;
-  if (!at) return {};
-  const options = { period: own?.downsample ?? period, reference, window: own?.window ?? window };
-  const energy = seamEnergy(data, at, options);
-  return Number.isNaN(energy) ? {} : { seamEnergy: energy };
-}
-
 function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProfile[] {
-  return ([0, 1, 2] as const)
-    .filter((axis) => grid.counts[axis] > 1)
-    .map((axis) => {
-      const { offsets, jumps } = seamProfile(data, grid, axis);
-      return { name, axis: (['x', 'y', 'z'] as const)[axis], offsets, jump: jumps };
-    });
+  const axes = ([0, 1, 2] as const).filter((axis) => grid.counts[axis] > 1);
+  return axes.map((axis) => ({ name, ...seamProfile(data, grid, axis) }));
 }

@@ -6,7 +6,6 @@ import { env, Tensor } from '@tensorflow/tfjs-core';
 import type { DataFrame } from 'danfojs-node';
 import { InvalidArgument, UnavailablePackage } from '../errors';
 import { median } from '../median';
-import type { MetricRecord } from '../train/record/metrics-log';
 import type { Run } from '../train/run';
 
 // biome-ignore lint/suspicious/noTsIgnore: as above
@@ -86,12 +85,9 @@ function isAccessor(prototype: object | null, name: string): boolean {
 /** All numbers with NaN for what is missing, or all text with '' for it; true and false are 1 and 0. */
 function columnOf(values: readonly unknown[]): (number | string)[] {
   const plain = values.map((value) => (typeof value === 'boolean' ? Number(value) : (value ?? undefined)));
-  const numeric = plain.every((value) => value === undefined || typeof value === 'number');
-  return plain.map((value) => {
-    if (numeric) return typeof value === 'number' ? value : Number.NaN;
-    if (value === undefined) return '';
-    return typeof value === 'object' ? JSON.stringify(value) : String(value);
-  });
+  const numbers = plain.filter((value) => value === undefined || typeof value === 'number');
+  if (numbers.length === plain.length) return numbers.map((value) => value ?? Number.NaN);
+  return plain.map((value) => (typeof value === 'object' ? JSON.stringify(value) : String(value ?? '')));
 }
 
 /**
@@ -100,14 +96,11 @@ function columnOf(values: readonly unknown[]): (number | string)[] {
  */
 export async function runFrame(runs: Run | readonly Run[]): Promise<DataFrame> {
   const parts = await Promise.all(
-    [runs].flat().map(async (run: Run) => recordRows(await run.records(), { run: run.id })),
+    [runs]
+      .flat()
+      .map(async (run: Run) => (await run.records()).map((record) => ({ run: run.id, ...flat(record) }))),
   );
   return frameOf(parts.flat());
-}
-
-/** Records as flat rows, each with `more` in front. */
-export function recordRows(records: readonly MetricRecord[], more: FrameRow = {}): FrameRow[] {
-  return records.map((record) => ({ ...more, ...flat(record) }));
 }
 
 function flat(value: object, path = ''): FrameRow {
@@ -157,14 +150,11 @@ export function fillMissing(frame: DataFrame, values: Readonly<Record<string, nu
   if (unknown !== undefined)
     throw new InvalidArgument('values', 'columns of the frame', unknown, frame.columns);
   const missing = (value: unknown) => value === '' || Number.isNaN(value);
+  const filled = (column: string, value: unknown) =>
+    missing(value) && column in values ? values[column] : value;
   return frameOf(
     frameRows(frame).map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([column, value]) => [
-          column,
-          missing(value) && column in values ? values[column] : value,
-        ]),
-      ),
+      Object.fromEntries(Object.entries(row).map(([column, value]) => [column, filled(column, value)])),
     ),
   );
 }

@@ -123,6 +123,7 @@ function quotient(a: number, b: number): number {
 
 /** The mean absolute jump between neighbouring voxels by where it is from a patch border. */
 export interface SeamProfile {
+  /** 0 for x, 1 for y, 2 for z. */
   readonly axis: Axis;
   /** Voxels from the border, 0 for the jump across it. */
   readonly offsets: readonly number[];

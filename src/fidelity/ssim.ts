@@ -1,5 +1,6 @@
 import { InvalidArgument } from '../errors';
-import { instantiate, newMemory, simdModule } from '../memory/simd';
+import type { SimdFunction } from '../memory/simd';
+import { VoxelMemory } from '../memory/voxel-memory';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { LongCall } from '../progress';
 import { checkShape, type Size, type Vec3 } from '../vec3';
@@ -13,22 +14,6 @@ export const K1 = 0.01;
 export const K2 = 0.03;
 /** The four local means that SSIM needs: of a, of b, of a² + b², of ab. */
 const FIELDS = 4;
-
-/** The functions of simd/ssim.ts; addresses are in bytes. */
-interface SsimLoops {
-  filterZ(planes: number, size: number, kernel: number, fields: number): void;
-  sumPlane(
-    fields: number,
-    size: number,
-    nx: number,
-    ny: number,
-    kernel: number,
-    rows: number,
-    c1: number,
-    c2: number,
-    sums: number,
-  ): void;
-}
 
 export interface SsimOptions extends IntensityRange, LongCall {
   /** Size of the volumes in voxels, at least 11 on every axis. */
@@ -83,14 +68,16 @@ export function fitsSsim(shape: Vec3): boolean {
 
 /** SSIM of volumes that come plane by plane in ascending z. */
 export class SsimSums {
-  private readonly nx: number;
-  private readonly ny: number;
+  private readonly shape: Vec3;
   private readonly low: number;
   private readonly c1: number;
   private readonly c2: number;
-  private readonly kernel = gaussianTaps();
-  private readonly loops: SsimLoops;
-  private readonly layout: Layout;
+  private readonly memory = new VoxelMemory();
+  /** A plane in values, rounded up to an even number. */
+  private readonly size: number;
+  /** Addresses of what the loops read and write. */
+  private readonly at: Readonly<Record<'kernel' | 'rotated' | 'sums' | 'fields' | 'rows' | 'recent', number>>;
+  private readonly taps = gaussianTaps();
   /** The last 11 planes of the reference, then of the candidate; plane z is at z modulo 11. */
   private readonly recent: Float32Array;
   /** The weights of the planes in `recent`. */
@@ -99,42 +86,51 @@ export class SsimSums {
   private readonly sums: Float64Array;
   private planes = 0;
 
-  constructor({ shape: size, dataRange, low = 0 }: IntensityRange & { readonly shape: Size }) {
-    const shape = checkShape('shape', size);
+  constructor({ shape: asked, dataRange, low = 0 }: IntensityRange & { readonly shape: Size }) {
+    const shape = checkShape('shape', asked);
     if (!fitsSsim(shape)) throw new InvalidArgument('shape', `at least ${TAPS} voxels on every axis`, shape);
-    this.nx = shape[0];
-    this.ny = shape[1];
+    this.shape = shape;
     this.low = expectLow(low);
     this.c1 = (K1 * expectRange(dataRange)) ** 2;
     this.c2 = (K2 * dataRange) ** 2;
-    this.layout = layOut(this.nx, this.ny);
-    const memory = newMemory(this.layout.bytes);
-    if (!memory) throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
-    this.loops = instantiate(simdModule('fidelity'), memory);
-    const { buffer } = memory;
-    this.recent = new Float32Array(buffer, this.layout.recent, 2 * TAPS * this.layout.size);
-    this.rotated = new Float64Array(buffer, this.layout.rotated, TAPS);
-    this.sums = new Float64Array(buffer, this.layout.sums, 3);
-    new Float64Array(buffer, this.layout.kernel, RADIUS + 1).set(this.kernel.subarray(RADIUS));
+    const plane = shape[0] * shape[1];
+    const size = plane + (plane % 2);
+    this.size = size;
+    const room = (bytes: number): number => {
+      const address = this.memory.allocate(bytes);
+      if (address !== undefined) return address;
+      throw new InvalidArgument('shape', 'planes of which 22 fit in 4 GiB', shape);
+    };
+    const [kernel, rotated, sums] = [room((RADIUS + 1) * 8), room(TAPS * 8), room(3 * 8)];
+    const [fields, rows] = [room(FIELDS * size * 8), room(2 * FIELDS * (shape[0] + 2) * 8)];
+    const recent = room(2 * TAPS * size * 4);
+    this.at = { kernel, rotated, sums, fields, rows, recent };
+    const { buffer } = this.memory.shared;
+    this.recent = new Float32Array(buffer, recent, 2 * TAPS * size);
+    this.rotated = new Float64Array(buffer, rotated, TAPS);
+    this.sums = new Float64Array(buffer, sums, 3);
+    new Float64Array(buffer, kernel, RADIUS + 1).set(this.taps.subarray(RADIUS));
   }
 
   addPlane(reference: VoxelSource, candidate: VoxelSource): void {
-    const { size } = this.layout;
-    expectLength('reference', reference, this.nx * this.ny, 'a plane of the shape');
-    expectLength('candidate', candidate, this.nx * this.ny, 'a plane of the shape');
+    const { size, c1, c2 } = this;
+    const [nx, ny] = this.shape;
+    expectLength('reference', reference, nx * ny, 'a plane of the shape');
+    expectLength('candidate', candidate, nx * ny, 'a plane of the shape');
     const slot = this.planes++ % TAPS;
     this.keep(reference, slot);
     this.keep(candidate, TAPS + slot);
     if (this.planes < TAPS) return;
 
-    for (let k = 0; k < TAPS; k++) this.rotated[(this.planes + k) % TAPS] = this.kernel[k]!;
-    const { recent, rotated, kernel, fields, rows, sums } = this.layout;
-    this.loops.filterZ(recent, size, rotated, fields);
-    this.loops.sumPlane(fields, size, this.nx, this.ny, kernel, rows, this.c1, this.c2, sums);
+    for (let k = 0; k < TAPS; k++) this.rotated[(this.planes + k) % TAPS] = this.taps[k]!;
+    const { recent, rotated, kernel, fields, rows, sums } = this.at;
+    const { filterZ, sumPlane } = this.memory.loops<Record<'filterZ' | 'sumPlane', SimdFunction>>('fidelity');
+    filterZ(recent, size, rotated, fields);
+    sumPlane(fields, size, nx, ny, kernel, rows, c1, c2, sums);
   }
 
   private keep(plane: VoxelSource, slot: number): void {
-    const start = slot * this.layout.size;
+    const start = slot * this.size;
     this.recent.set(plane, start);
     if (this.low === 0) return;
     for (let i = start; i < start + plane.length; i++) this.recent[i]! -= this.low;
@@ -158,21 +154,6 @@ export class SsimSums {
   private mean(sum: 0 | 1): number {
     return this.sums[sum]! / this.windows;
   }
-}
-
-/** Where things are in the memory of the loops, in bytes; `size` is a plane in values, rounded up to an even number. */
-type Layout = Readonly<
-  Record<'kernel' | 'rotated' | 'sums' | 'fields' | 'rows' | 'recent' | 'bytes' | 'size', number>
->;
-
-function layOut(nx: number, ny: number): Layout {
-  const size = nx * ny + ((nx * ny) % 2);
-  const rotated = (RADIUS + 1) * 8;
-  const sums = rotated + TAPS * 8;
-  const fields = sums + 4 * 8; // three, and one that keeps the fields at a multiple of 16 bytes
-  const rows = fields + FIELDS * size * 8;
-  const recent = rows + 2 * FIELDS * (nx + 2) * 8;
-  return { kernel: 0, rotated, sums, fields, rows, recent, bytes: recent + 2 * TAPS * size * 4, size };
 }
 
 export function gaussianTaps(): Float64Array {

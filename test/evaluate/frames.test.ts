@@ -10,9 +10,10 @@ import {
   frameOf,
   frameRows,
   frameToCsv,
-  recordRows,
+  runFrame,
 } from '../../src/evaluate/frames';
 import type { MetricRecord } from '../../src/train/record/metrics-log';
+import type { Run } from '../../src/train/run';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-frames-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -87,7 +88,7 @@ describe('frames', { timeout: 120_000 }, () => {
     expect(readFileSync(path, 'utf8')).toBe(text);
   });
 
-  it('take records apart', () => {
+  it('of a run have a row a record, and its parts as columns', async () => {
     const record: MetricRecord = {
       step: 3,
       epoch: 0,
@@ -96,7 +97,8 @@ describe('frames', { timeout: 120_000 }, () => {
       loss: 2,
       secondsByRank: [0.5, 0.75],
     };
-    expect(recordRows([record], { run: 'r' })).toEqual([
+    const run = { id: 'r', records: async () => [record] } as unknown as Run;
+    expect(frameRows(await runFrame(run))).toEqual([
       {
         run: 'r',
         step: 3,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { equalSteps, voxelsPerStep } from '../../src/evaluate/budget';
-import { pairedDifference } from '../../src/evaluate/paired';
+import { pairedDifference } from '../../src/evaluate/confidence';
+import { equalSteps, voxelsPerStep } from '../../src/evaluate/training-cost';
 
 describe('paired differences', () => {
   it('of six patients who all gain: the mean, its interval and the least p that six allow', () => {

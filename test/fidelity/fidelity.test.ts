@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { ErrorSums, mae, psnr, rmse } from '../../src/fidelity/error-sums';
 import { msSsim } from '../../src/fidelity/ms-ssim';
+import { ssimMap } from '../../src/fidelity/places';
 import { SsimSums, ssim } from '../../src/fidelity/ssim';
-import { ssimMap } from '../../src/fidelity/ssim-map';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/vec3';
 

@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { borderDistances, qualityByDistance } from '../../src/fidelity/border-distance';
 import { psnr } from '../../src/fidelity/error-sums';
-import { patchErrors } from '../../src/fidelity/patch-errors';
+import { borderDistances, patchErrors, qualityByDistance, ssimMap } from '../../src/fidelity/places';
 import { ssim } from '../../src/fidelity/ssim';
-import { ssimMap } from '../../src/fidelity/ssim-map';
 import { planGrid } from '../../src/patch/grid';
 import { noise } from '../patch/volumes';
 

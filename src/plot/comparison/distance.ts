@@ -1,4 +1,4 @@
-import type { DistanceRow } from '../../fidelity/border-distance';
+import type { DistanceRow } from '../../fidelity/places';
 import { short } from '../base/encode';
 import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
 import { color, layeredWidth, legendBelow } from '../base/theme';

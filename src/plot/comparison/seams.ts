@@ -44,7 +44,7 @@ export function addSeams(
   y: Span = [0, 1],
   units?: string,
 ): void {
-  const axesShown = axisNames.filter((axis) => profiles.some((profile) => profile.axis === axis));
+  const axesShown = ([0, 1, 2] as const).filter((axis) => profiles.some((profile) => profile.axis === axis));
   const candidates = [...new Set(profiles.map(({ name }) => name))].filter((name) => !isReference(name));
   spans(axesShown.length, 0.07).forEach((x, i) => {
     const xAxis = { title: 'voxels from the border', zerolinecolor: ink };
@@ -53,13 +53,13 @@ export function addSeams(
       ...{ title, rangemode: 'tozero', nticks: 5 },
     });
     drawing.annotations.push({
-      ...heading(`seam across ${axesShown[i]}`, [x[0], x[0]], y[1]),
+      ...heading(`seam across ${axisNames[axesShown[i]!]}`, [x[0], x[0]], y[1]),
       xanchor: 'left',
     });
-    for (const { name, axis, offsets, jump } of profiles) {
+    for (const { name, axis, offsets, jumps } of profiles) {
       if (axis !== axesShown[i]) continue;
       drawing.data.push(
-        lineTrace(name, offsets, jump.map(short), {
+        lineTrace(name, offsets, jumps.map(short), {
           ...{ ...axes, legendgroup: name, showlegend: i === 0, line: lineOf(name, candidates) },
           marker: { size: 4 },
           hovertemplate: `%{x} voxels from the border<br><b>%{y}</b><extra>${name}</extra>`,

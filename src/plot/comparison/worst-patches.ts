@@ -1,4 +1,4 @@
-import type { PatchRow } from '../../fidelity/patch-errors';
+import type { PatchRow } from '../../fidelity/places';
 import { extractPatch } from '../../patch/extract';
 import type { Grid } from '../../patch/grid';
 import { clip, type Intensity } from '../../volume/intensity';

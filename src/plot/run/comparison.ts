@@ -1,6 +1,6 @@
 import type { RunComparison } from '../../evaluate/compare-runs';
 import { type MetricName, shownMetrics } from '../../evaluate/metrics';
-import type { TrainingFigures } from '../../evaluate/training-figures';
+import type { TrainingFigures } from '../../evaluate/training-cost';
 import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
 import { meanText, metricLabel, metricText } from '../base/metric-text';
 import { type Cell, Table } from '../base/table';
