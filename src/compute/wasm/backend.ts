@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../contract/backend';
 import { referenceKernels } from '../contract/reference';
 import { simdConvolutions } from './convolution';
-import { simdCodes, simdNorms } from './kernels';
+import { simdKernels } from './kernels';
 import { SharedWasm } from './module';
 
 /** Loads tfjs's wasm backend from its npm package, with our SIMD kernels on its memory. */
@@ -16,7 +16,7 @@ export async function loadWasm(): Promise<Backend> {
   await tf.ready();
   shareClones();
   const shared = new SharedWasm(tf.backend());
-  const simd = { ...simdConvolutions(shared), ...simdNorms(shared), ...simdCodes(shared) };
+  const simd = { ...simdConvolutions(shared), ...simdKernels(shared) };
   return {
     ...{ name: 'wasm', device: 'CPU', threads: 1, version: `tfjs ${tf.version_core}` },
     kernels: { ...referenceKernels(() => tf.backend()), ...shared.freeing(simd) },

@@ -1,56 +1,57 @@
-/** Group norm and the search for codes on the wasm backend's SIMD module. */
-import type { Kernels } from '../contract/backend';
-import type { SharedWasm } from './module';
+/** Group norm, sums over voxels and the search for codes on the wasm backend's SIMD module. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { GroupNorm, Kernels } from '../contract/backend';
+import type { NormFunction, SharedWasm } from './module';
 
-export function simdNorms(wasm: SharedWasm): Pick<Kernels, 'groupNorm' | 'normalise' | 'groupNormGradient'> {
+type Simd = Pick<Kernels, NormFunction | 'channelSums' | 'nearestCode'>;
+
+/** The tensors of `Norm` in `simd/norm.ts`, in its order. `y` is dx for the gradient. */
+const NORM_TENSORS = ['x', 'gamma', 'beta', 'mean', 'scale', 'y', 'dy', 'dgamma', 'dbeta'] as const;
+type NormTensors = { readonly [name in (typeof NORM_TENSORS)[number]]?: tf.TensorInfo };
+
+export function simdKernels(wasm: SharedWasm): Simd {
+  const runNorm = (
+    name: NormFunction,
+    tensors: NormTensors & { readonly x: tf.TensorInfo },
+    { groups, silu, eps }: GroupNorm,
+  ) =>
+    wasm.withScratch((scratch) => {
+      const { shape } = tensors.x;
+      const [samples, channels] = [shape[0]!, shape.at(-1)!];
+      const voxels = tf.util.sizeFromShape(shape.slice(1, -1));
+      const addresses = NORM_TENSORS.map((tensor) => (tensors[tensor] ? wasm.address(tensors[tensor]) : 0));
+      const sizes = [samples, voxels, channels, groups, silu ? 1 : 0];
+      wasm.module[name](scratch.integers([...addresses, scratch.floats(8 * channels), ...sizes]), eps);
+    });
   return {
-    groupNorm(x, gamma, beta, { groups, eps, silu }) {
-      const { samples, voxels, channels } = sizesOf(x.shape);
+    groupNorm(x, gamma, beta, norm) {
       const y = wasm.output([...x.shape]);
-      const [mean, scale] = [wasm.output([samples, groups]), wasm.output([samples, groups])];
-      return wasm.withScratch((scratch) => {
-        const work = scratch.floats(5 * channels);
-        wasm.module.groupNorm(
-          ...[x, gamma, beta, y, mean, scale].map((tensor) => wasm.address(tensor)),
-          work,
-          ...[samples, voxels, channels, groups, eps, silu ? 1 : 0],
-        );
-        return [y, mean, scale];
-      });
+      const groups = [x.shape[0]!, norm.groups];
+      const [mean, scale] = [wasm.output(groups), wasm.output(groups)];
+      runNorm('groupNorm', { x, gamma, beta, mean, scale, y }, norm);
+      return [y, mean, scale];
     },
-    normalise(x, gamma, beta, mean, scale, { groups, silu }) {
-      const { samples, voxels, channels } = sizesOf(x.shape);
+    normalise(x, gamma, beta, mean, scale, norm) {
       const y = wasm.output([...x.shape]);
-      return wasm.withScratch((scratch) => {
-        const work = scratch.floats(2 * channels);
-        wasm.module.normalise(
-          ...[x, gamma, beta, y, mean, scale].map((tensor) => wasm.address(tensor)),
-          work,
-          ...[samples, voxels, channels, groups, silu ? 1 : 0],
-        );
-        return y;
-      });
+      runNorm('normalise', { x, gamma, beta, mean, scale, y }, norm);
+      return y;
     },
-    groupNormGradient(dy, x, gamma, beta, mean, scale, { groups, silu }) {
-      const { samples, voxels, channels } = sizesOf(x.shape);
+    groupNormGradient(dy, x, gamma, beta, mean, scale, norm) {
       const dx = wasm.output([...x.shape]);
-      const [dgamma, dbeta] = [wasm.output([channels]), wasm.output([channels])];
+      const [dgamma, dbeta] = [wasm.output([...gamma.shape]), wasm.output([...gamma.shape])];
+      runNorm('groupNormGradient', { x, gamma, beta, mean, scale, y: dx, dy, dgamma, dbeta }, norm);
+      return [dx, dgamma, dbeta];
+    },
+    channelSums(dy) {
+      const channels = dy.shape.at(-1)!;
+      const sums = wasm.output([channels]);
+      const count = tf.util.sizeFromShape(dy.shape.slice(0, -1));
       return wasm.withScratch((scratch) => {
-        const work = scratch.floats(8 * channels);
-        for (const sums of [dgamma, dbeta]) wasm.floats(wasm.address(sums), channels).fill(0);
-        wasm.module.groupNormGradient(
-          ...[dy, x, gamma, beta, mean, scale, dx, dgamma, dbeta].map((tensor) => wasm.address(tensor)),
-          work,
-          ...[samples, voxels, channels, groups, silu ? 1 : 0],
-        );
-        return [dx, dgamma, dbeta];
+        const work = scratch.floats(2 * channels, false);
+        wasm.module.channelSums(wasm.address(dy), wasm.address(sums), work, count, channels);
+        return sums;
       });
     },
-  };
-}
-
-export function simdCodes(wasm: SharedWasm): Pick<Kernels, 'nearestCode'> {
-  return {
     nearestCode(z, codebook) {
       const [rows, width] = z.shape as [number, number];
       const count = codebook.shape[0]!;
@@ -72,15 +73,15 @@ export function simdCodes(wasm: SharedWasm): Pick<Kernels, 'nearestCode'> {
           }
           starts[code] = -square / 2;
         }
-        const [from, to] = [wasm.address(z), wasm.address(nearest)];
-        wasm.module.nearestCodes(from, packedAt, startsAt, to, rows, blocks, width);
+        let from = wasm.address(z);
+        if (rows < 4) {
+          const copy = scratch.floats(4 * width);
+          wasm.floats(copy, rows * width).set(wasm.floats(from, rows * width));
+          from = copy;
+        }
+        wasm.module.nearestCodes(from, packedAt, startsAt, wasm.address(nearest), rows, blocks, width);
         return nearest;
       });
     },
   };
-}
-
-function sizesOf(shape: readonly number[]): { samples: number; voxels: number; channels: number } {
-  const voxels = shape.slice(1, -1).reduce((product, size) => product * size, 1);
-  return { samples: shape[0]!, voxels, channels: shape.at(-1)! };
 }

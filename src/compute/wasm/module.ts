@@ -3,25 +3,13 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { OutOfMemory } from '../../errors';
 import { instantiate, simdModule } from '../../memory/simd';
 
-/** The functions of `simd/index.ts`; every argument is an address or a number. */
-export interface SimdModule {
-  convolve(...numbers: number[]): void;
-  correlate(...numbers: number[]): void;
-  channelSums(...numbers: number[]): void;
-  padRows(...numbers: number[]): void;
-  groupNorm(...numbers: number[]): void;
-  normalise(...numbers: number[]): void;
-  groupNormGradient(...numbers: number[]): void;
-  nearestCodes(...numbers: number[]): void;
-}
-
-interface WasmMemory {
-  readonly buffer: ArrayBuffer;
-}
+/** The functions of `simd/index.ts`. */
+type SimdFunction = 'convolve' | 'correlate' | 'padRows' | 'channelSums' | 'nearestCodes' | NormFunction;
+export type NormFunction = 'groupNorm' | 'normalise' | 'groupNormGradient';
 
 /** What is used of tfjs's compiled module. */
 interface TfjsModule {
-  readonly asm?: { readonly memory?: WasmMemory };
+  readonly asm?: { readonly memory?: { readonly buffer: ArrayBuffer } };
   _malloc(bytes: number): number;
   _free(address: number): void;
 }
@@ -44,9 +32,10 @@ export interface Scratch {
 const MEMORY_LIMIT = 4_294_901_760;
 
 export class SharedWasm {
-  readonly module: SimdModule;
+  /** Every argument is an address or a number. */
+  readonly module: Readonly<Record<SimdFunction, (...numbers: number[]) => void>>;
   private readonly backend: TfjsWasm;
-  private readonly memory: WasmMemory;
+  private readonly memory: { readonly buffer: ArrayBuffer };
   /** The outputs of the kernel that runs. */
   private readonly made: tf.TensorInfo[] = [];
 
@@ -56,7 +45,7 @@ export class SharedWasm {
     const memory = this.backend.wasm.asm?.memory;
     if (!memory) throw new Error('this tfjs-backend-wasm does not show its memory');
     this.memory = memory;
-    this.module = instantiate<SimdModule>(simdModule('compute'), memory);
+    this.module = instantiate<SharedWasm['module']>(simdModule('compute'), memory);
     refuseWhatDoesNotFit(this.backend.wasm);
   }
 

@@ -4,22 +4,17 @@
  */
 
 /**
+ * @param z with room for four rows at least
  * @param packed codes, then for each block of four the scores that they start from, -|e|^2 / 2
  * @param half those starts, -infinity for the lanes beyond the last code
  */
 export function nearestCodes(
-  z: usize,
-  packed: usize,
-  half: usize,
-  nearest: usize,
-  rows: i32,
-  blocks: i32,
-  width: i32,
+  z: usize, packed: usize, half: usize, nearest: usize, rows: i32, blocks: i32, width: i32,
 ): void {
   const rowBytes = width << 2;
   const blockBytes = width << 4;
-  let row = 0;
-  for (; row + 4 <= rows; row += 4) {
+  for (let i = 0; i < rows; i += 4) {
+    const row = max(0, min(i, rows - 4)); // the last four overlap those before
     const from = z + <usize>row * rowBytes;
     let bestA = f32x4.splat(-Infinity);
     let bestB = bestA;
@@ -57,41 +52,17 @@ export function nearestCodes(
     }
     const to = nearest + (row << 2);
     store<i32>(to, best(bestA, codeA));
-    store<i32>(to, best(bestB, codeB), 4);
-    store<i32>(to, best(bestC, codeC), 8);
-    store<i32>(to, best(bestD, codeD), 12);
-  }
-  for (; row < rows; row++) {
-    const from = z + <usize>row * rowBytes;
-    let bestA = f32x4.splat(-Infinity);
-    let codeA = i32x4.splat(0);
-    let code = i32x4(0, 1, 2, 3);
-    for (let block = 0; block < blocks; block++) {
-      let w = packed + <usize>block * blockBytes;
-      let a = v128.load(half + (block << 4));
-      for (let at = from, stop = from + rowBytes; at < stop; at += 4) {
-        a = f32x4.add(a, f32x4.mul(v128.load_splat<f32>(at), v128.load(w)));
-        w += 16;
-      }
-      codeA = v128.bitselect(code, codeA, f32x4.gt(a, bestA));
-      bestA = f32x4.pmax(bestA, a);
-      code = i32x4.add(code, i32x4.splat(4));
-    }
-    store<i32>(nearest + (row << 2), best(bestA, codeA));
+    if (rows > 1) store<i32>(to, best(bestB, codeB), 4);
+    if (rows > 2) store<i32>(to, best(bestC, codeC), 8);
+    if (rows > 3) store<i32>(to, best(bestD, codeD), 12);
   }
 }
 
 /** The code of the largest of four scores; the lowest of those that are as large. */
 function best(scores: v128, codes: v128): i32 {
-  let score = f32x4.extract_lane(scores, 0);
-  let code = i32x4.extract_lane(codes, 0);
-  for (let lane = 1; lane < 4; lane++) {
-    const s = lane == 1 ? f32x4.extract_lane(scores, 1) : lane == 2 ? f32x4.extract_lane(scores, 2) : f32x4.extract_lane(scores, 3);
-    const c = lane == 1 ? i32x4.extract_lane(codes, 1) : lane == 2 ? i32x4.extract_lane(codes, 2) : i32x4.extract_lane(codes, 3);
-    if (s > score || (s == score && c < code)) {
-      score = s;
-      code = c;
-    }
-  }
-  return code;
+  let most = f32x4.max(scores, v128.shuffle<f32>(scores, scores, 2, 3, 0, 1));
+  most = f32x4.max(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
+  const chosen = v128.bitselect(codes, i32x4.splat(i32.MAX_VALUE), f32x4.eq(scores, most));
+  const pairs = i32x4.min_u(chosen, v128.shuffle<i32>(chosen, chosen, 2, 3, 0, 1));
+  return min(i32x4.extract_lane(pairs, 0), i32x4.extract_lane(pairs, 1));
 }

@@ -1,81 +1,38 @@
 /**
- * The weight gradient: for every pair of slots, the products of a gathered input with a gradient summed over all
- * voxels, [slotD, slotH, run, channels]. `a` is the input that the taps move over, `b` the one they do not; both carry
- * their border along w. Rows of `a` come from the tables of convolve.ts.
+ * The weight gradient: for every pair of slots the products of x, which the slots move over, with y, which they do not,
+ * summed over all voxels: [slotD, slotH, run, channels]. Both carry their border along w. Runs are whole tiles: what is
+ * over is read from the next voxels and dropped by the caller.
  */
-const N: usize = 0;
-const D: usize = 4; // positions along d and h
-const H: usize = 8;
-const A_D: usize = 12;
-const A_H: usize = 16;
-const A_ROW: usize = 20; // bytes
-const B_ROW: usize = 24;
-const SLOTS_D: usize = 28;
-const SLOTS_H: usize = 32;
-const WIDTH: usize = 36; // voxels of a row of b
-const A_STEP: usize = 40; // bytes between the gathered inputs of two neighbouring voxels of b
-const B_STEP: usize = 44; // bytes of a voxel of b
-const RUN: usize = 48; // whole tiles; what is over is read from the next voxels and dropped by the caller
-const CHANNELS: usize = 52; // of b, in whole lanes
-const LANES: usize = 56; // 8, 4 or 1
-const B_D: usize = 60; // rows of b that the tables' targets count
-const B_H: usize = 64;
+import { listPairs, targetRow, Walk } from './walk';
 
-/** @param sums [slotD, slotH, run, channels], zeros at first */
-export function correlate(walk: usize, tableD: usize, tableH: usize, a: usize, b: usize, sums: usize): void {
-  const slotsD = load<i32>(walk, SLOTS_D);
-  const slotsH = load<i32>(walk, SLOTS_H);
-  const depth = load<i32>(walk, D);
-  const height = load<i32>(walk, H);
-  const slotBytes = (load<i32>(walk, RUN) * load<i32>(walk, CHANNELS)) << 2;
-  for (let n = 0, samples = load<i32>(walk, N); n < samples; n++) {
-    for (let d = 0; d < depth; d++) {
-      const atD = tableD + ((d * (2 + slotsD)) << 2);
-      for (let h = 0; h < height; h++) {
-        const atH = tableH + ((h * (2 + slotsH)) << 2);
-        const bLine = (n * load<i32>(walk, B_D) + load<i32>(atD)) * load<i32>(walk, B_H) + load<i32>(atH);
-        const bRow = b + <usize>bLine * load<u32>(walk, B_ROW);
-        for (let i = 0; i < slotsD; i++) {
-          const xD = load<i32>(atD + (i << 2), 8);
-          if (xD < 0) continue;
-          for (let j = 0; j < slotsH; j++) {
-            const xH = load<i32>(atH + (j << 2), 8);
-            if (xH < 0) continue;
-            const aLine = (n * load<i32>(walk, A_D) + xD) * load<i32>(walk, A_H) + xH;
-            const aRow = a + <usize>aLine * load<u32>(walk, A_ROW);
-            rowOf(walk, aRow, bRow, sums + (i * slotsH + j) * slotBytes);
-          }
+/** The sums, in place of weights, are zeros at first. */
+export function correlate(k: Walk): void {
+  for (let n = 0; n < k.samples; n++) {
+    for (let d = 0; d < k.depth; d++) {
+      for (let h = 0; h < k.height; h++) {
+        listPairs(k, n, d, h);
+        const y = targetRow(k, n, d, h);
+        for (let pair = k.pairs, end = pair + (k.count << 3); pair < end; pair += 8) {
+          rowOf(k, load<usize>(pair), y, k.weights + load<u32>(pair, 4));
         }
       }
     }
   }
 }
 
-function rowOf(walk: usize, a: usize, b: usize, sums: usize): void {
-  const lanes = load<i32>(walk, LANES);
-  const run = load<i32>(walk, RUN);
-  const channels = load<i32>(walk, CHANNELS);
-  const aStep = load<u32>(walk, A_STEP);
-  const bStep = load<u32>(walk, B_STEP);
-  const stop = b + load<u32>(walk, WIDTH) * bStep;
-  if (lanes == 1) {
-    for (let t = 0; t < run; t += 8) {
-      for (let c = 0; c < channels; c++) {
-        tile8x1(a + (t << 2), aStep, b + (c << 2), bStep, stop, sums + ((c * run + t) << 2));
-      }
-    }
-    return;
-  }
-  for (let t = 0; t < run; t += lanes == 8 ? 4 : 8) {
-    const from = a + (t << 2);
-    const to = sums + ((t * channels) << 2);
-    if (lanes == 8) {
-      for (let c = 0; c < channels; c += 8) {
-        tile4x8(from, aStep, b + (c << 2), bStep, stop, to + (c << 2), channels << 2);
-      }
-    } else {
-      for (let c = 0; c < channels; c += 4) {
-        tile8x4(from, aStep, b + (c << 2), bStep, stop, to + (c << 2), channels << 2);
+function rowOf(k: Walk, x: usize, y: usize, sums: usize): void {
+  const lanes = k.lanes;
+  const tile = lanes == 8 ? 4 : 8;
+  const stop = y + k.lattice * k.yStep;
+  for (let t = 0; t < k.run; t += tile) {
+    const from = x + (t << 2);
+    for (let c = 0; c < k.channels; c += lanes) {
+      const target = y + (c << 2);
+      if (lanes == 1) tile8x1(from, k.xStep, target, k.yStep, stop, sums + ((c * k.run + t) << 2));
+      else {
+        const to = sums + ((t * k.channels + c) << 2);
+        if (lanes == 8) tile4x8(from, k.xStep, target, k.yStep, stop, to, k.channels << 2);
+        else tile8x4(from, k.xStep, target, k.yStep, stop, to, k.channels << 2);
       }
     }
   }

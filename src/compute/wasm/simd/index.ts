@@ -6,4 +6,5 @@ export { convolve } from './convolve';
 export { correlate } from './correlate';
 export { nearestCodes } from './codes';
 export { groupNorm, groupNormGradient, normalise } from './norm';
-export { channelSums, padRows } from './rows';
+export { channelSums } from './sums';
+export { padRows } from './walk';

@@ -1,24 +1,15 @@
 /**
- * What a convolution makes at once: the sums of some outputs, `xStep` bytes apart in the input and `yStep` in the
- * output, for some channels. All read the same list of pairs [input row, offset of its weights], at whose place `x` a
- * run of inputs begins, and a pack of weights [run, lanes]. The first number of a name is of outputs, the second of
- * channels.
+ * What a convolution makes at once: the sums of some positions of a row, `xStep` bytes apart in the input and `yStep` in
+ * the output, for some channels. All read the same list of pairs [input row, offset of its weights], at whose place `x` a
+ * run of inputs begins, and weights [run, lanes]. The first number of a name is of positions, the second of channels.
  *
  * @param bias one for each channel, what sums start from
  * @param valid channels that are stored
  */
 
 export function tile4x8(
-  pairs: usize,
-  count: i32,
-  weights: usize,
-  x: usize,
-  xStep: usize,
-  run: i32,
-  bias: usize,
-  y: usize,
-  yStep: usize,
-  valid: i32,
+  pairs: usize, end: usize, weights: usize, x: usize, xStep: usize, run: i32,
+  bias: usize, y: usize, yStep: usize, valid: i32,
 ): void {
   let a0 = v128.load(bias);
   let a1 = v128.load(bias, 16);
@@ -28,7 +19,6 @@ export function tile4x8(
   let c1 = a1;
   let d0 = a0;
   let d1 = a1;
-  const end = pairs + (count << 3);
   for (let pair = pairs; pair < end; pair += 8) {
     let w = weights + load<u32>(pair, 4);
     let xa = load<usize>(pair) + x;
@@ -64,45 +54,9 @@ export function tile4x8(
   store8(y + 3 * yStep, d0, d1, valid);
 }
 
-export function tile1x8(
-  pairs: usize,
-  count: i32,
-  weights: usize,
-  x: usize,
-  run: i32,
-  bias: usize,
-  y: usize,
-  valid: i32,
-): void {
-  let a0 = v128.load(bias);
-  let a1 = v128.load(bias, 16);
-  const end = pairs + (count << 3);
-  for (let pair = pairs; pair < end; pair += 8) {
-    let w = weights + load<u32>(pair, 4);
-    let xa = load<usize>(pair) + x;
-    const stop = xa + (run << 2);
-    while (xa < stop) {
-      const va = v128.load_splat<f32>(xa);
-      a0 = f32x4.add(a0, f32x4.mul(va, v128.load(w)));
-      a1 = f32x4.add(a1, f32x4.mul(va, v128.load(w, 16)));
-      w += 32;
-      xa += 4;
-    }
-  }
-  store8(y, a0, a1, valid);
-}
-
 export function tile8x4(
-  pairs: usize,
-  count: i32,
-  weights: usize,
-  x: usize,
-  xStep: usize,
-  run: i32,
-  bias: usize,
-  y: usize,
-  yStep: usize,
-  valid: i32,
+  pairs: usize, end: usize, weights: usize, x: usize, xStep: usize, run: i32,
+  bias: usize, y: usize, yStep: usize, valid: i32,
 ): void {
   let a = v128.load(bias);
   let b = a;
@@ -112,7 +66,6 @@ export function tile8x4(
   let f = a;
   let g = a;
   let h = a;
-  const end = pairs + (count << 3);
   const half = xStep << 2;
   for (let pair = pairs; pair < end; pair += 8) {
     let w = weights + load<u32>(pair, 4);
@@ -148,42 +101,28 @@ export function tile8x4(
   store4(y + 7 * yStep, h, valid);
 }
 
-export function tile1x4(
-  pairs: usize,
-  count: i32,
-  weights: usize,
-  x: usize,
-  run: i32,
-  bias: usize,
-  y: usize,
-  valid: i32,
+/** One position of a row that is too short for a tile: a vector of channels after the other. */
+export function tile1(
+  pairs: usize, end: usize, weights: usize, x: usize, run: i32, bias: usize, y: usize, valid: i32, lanes: i32,
 ): void {
-  let a = v128.load(bias);
-  const end = pairs + (count << 3);
-  for (let pair = pairs; pair < end; pair += 8) {
-    let w = weights + load<u32>(pair, 4);
-    let xa = load<usize>(pair) + x;
-    const stop = xa + (run << 2);
-    while (xa < stop) {
-      a = f32x4.add(a, f32x4.mul(v128.load_splat<f32>(xa), v128.load(w)));
-      w += 16;
-      xa += 4;
+  for (let c = 0; c < valid; c += 4) {
+    let a = v128.load(bias + (c << 2));
+    for (let pair = pairs; pair < end; pair += 8) {
+      let w = weights + load<u32>(pair, 4) + (c << 2);
+      let xa = load<usize>(pair) + x;
+      for (const stop = xa + (run << 2); xa < stop; xa += 4) {
+        a = f32x4.add(a, f32x4.mul(v128.load_splat<f32>(xa), v128.load(w)));
+        w += lanes << 2;
+      }
     }
+    store4(y + (c << 2), a, min(4, valid - c));
   }
-  store4(y, a, valid);
 }
 
-/** One output channel of four voxels: vectors along the run. */
+/** One output channel of four positions: vectors along the run. */
 export function dot4(
-  pairs: usize,
-  count: i32,
-  weights: usize,
-  x: usize,
-  xStep: usize,
-  run: i32,
-  bias: usize,
-  y: usize,
-  yStep: usize,
+  pairs: usize, end: usize, weights: usize, x: usize, xStep: usize, run: i32,
+  bias: usize, y: usize, yStep: usize,
 ): void {
   let a = f32x4.splat(0);
   let b = a;
@@ -193,7 +132,6 @@ export function dot4(
   let tb = ta;
   let tc = ta;
   let td = ta;
-  const end = pairs + (count << 3);
   for (let pair = pairs; pair < end; pair += 8) {
     let w = weights + load<u32>(pair, 4);
     let xa = load<usize>(pair) + x;
@@ -233,16 +171,9 @@ export function dot4(
 }
 
 export function dot1(
-  pairs: usize,
-  count: i32,
-  weights: usize,
-  x: usize,
-  run: i32,
-  bias: usize,
-  y: usize,
+  pairs: usize, end: usize, weights: usize, x: usize, run: i32, bias: usize, y: usize,
 ): void {
   let sum = load<f32>(bias);
-  const end = pairs + (count << 3);
   for (let pair = pairs; pair < end; pair += 8) {
     const w = weights + load<u32>(pair, 4);
     const xa = load<usize>(pair) + x;
