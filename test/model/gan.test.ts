@@ -9,7 +9,7 @@ import { alone, type Peers } from '../../src/model/peers';
 import { PRESETS } from '../../src/model/presets';
 import { VqGan } from '../../src/model/vqgan';
 import { sizeOf, weightState } from '../../src/model/weights';
-import { Adam } from '../../src/train/learn/adam';
+import { Adam } from '../../src/train/learn/optimiser';
 import { readGanReference } from './gan-reference';
 import { lossAndGradients } from './plain';
 import { relativeError } from './reference';

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { InvalidArgument } from '../../errors';
 import type { Weights } from '../../model/weights';
 import type { StoredTensor } from '../../safetensors';
+import { storedValues } from './optimiser';
 
 /** What an averaged weight is called in a checkpoint. */
 export const AVERAGE_PREFIX = 'average.';
@@ -30,7 +30,7 @@ export class WeightAverage {
     }
   }
 
-  /** Runs something with the averages in the place of the weights. */
+  /** Runs something while the averages replace the weights. */
   async during<T>(use: () => Promise<T>): Promise<T> {
     const trained = new Map([...this.weights].map(([name, weight]) => [name, valuesOf(weight)]));
     assign(this.weights, this.averages);
@@ -43,27 +43,16 @@ export class WeightAverage {
 
   /** By the weights' names, behind `average.`. Copies. */
   state(): Map<string, StoredTensor> {
-    const shapes = this.weights;
-    return new Map(
-      [...this.averages].map(([name, data]) => [
-        AVERAGE_PREFIX + name,
-        { shape: shapes.get(name)!.shape, data: data.slice() },
-      ]),
-    );
+    const stored = new Map<string, StoredTensor>();
+    for (const [name, { shape }] of this.weights)
+      stored.set(AVERAGE_PREFIX + name, { shape, data: this.averages.get(name)!.slice() });
+    return stored;
   }
 
   /** @throws InvalidArgument unless every average is there and fits */
   load(state: ReadonlyMap<string, StoredTensor>): void {
-    for (const [name, average] of this.averages) {
-      const data = state.get(AVERAGE_PREFIX + name)?.data;
-      if (data?.length !== average.length)
-        throw new InvalidArgument(
-          `state ${AVERAGE_PREFIX}${name}`,
-          `${average.length} numbers`,
-          data?.length ?? 'nothing',
-        );
-      average.set(data);
-    }
+    for (const [name, average] of this.averages)
+      average.set(storedValues(state, AVERAGE_PREFIX + name, average.length));
   }
 }
 

@@ -8,24 +8,20 @@ import { VqGan } from '../../model/vqgan';
 import { type Weights, weightState } from '../../model/weights';
 import { readForeignSafetensors, type StoredTensor } from '../../safetensors';
 import type { RunConfig } from '../settings/config';
-import { type Losses, lossNames, measures } from '../settings/measures';
+import { type Losses, lossNames, type MeasuredIn, measures } from '../settings/measures';
 import { WeightAverage } from './average';
 import { type DivergenceState, DivergenceWatch } from './divergence';
-import { makeOptimiser, type Optimiser } from './optimiser';
+import { learningRateAt, makeOptimiser, type Optimiser } from './optimiser';
 import { type Pass, rowsOf, StepSum } from './passes';
-import { learningRateAt } from './schedule';
 
-/** What the update of a step has done. It is the same on every rank. */
-export interface UpdateResult {
-  /** Norms of the gradients before clipping, of the generator and of the discriminators. */
-  readonly gradientNorm: number;
-  readonly discriminatorNorm?: number;
-  readonly learningRate: number;
-  /** Dead codes that restarted; absent where the quantiser's codes do not die. */
-  readonly restartedCodes?: number;
+/** What the update of a step has done: the same on every rank. */
+type Update = Pick<
+  MeasuredIn<'train'>,
+  'gradientNorm' | 'discriminatorNorm' | 'learningRate' | 'restartedCodes'
+> & {
   /** What is wrong, if anything, and whether the step was applied all the same. */
   readonly diverged?: { readonly what: string; readonly applied: boolean };
-}
+};
 
 /** Weights are of the order of 1; normalisation hides how large they become until nothing is finite. */
 const LARGEST_WEIGHT = 1e6;
@@ -69,15 +65,13 @@ export class Learner {
   }
 
   /**
-   * Begins a step: the discriminators join when it is their turn, and no gradient is left of the step before. Returns
-   * the sum that the passes are added to.
+   * Begins a step: the discriminators join when it is their turn. Returns the sum that the passes are added to.
    * @param step optimiser steps done before this one
    */
   beginStep(step: number): StepSum {
     const { gan } = this.config;
     if (!this.discriminators && hasDiscriminators(gan) && adversarialFactor(gan, step) > 0)
       this.joinDiscriminators();
-    for (const optimiser of this.optimisers) optimiser.clear();
     return new StepSum(this.model.quantiser.noStatistics());
   }
 
@@ -105,13 +99,11 @@ export class Learner {
     const added = new Set<string>();
     const add = (name: string, gradient: tf.Tensor) => {
       added.add(name);
-      this.optimiserOf(name).add(name, gradient);
+      const isOfModel = this.model.weights.has(name);
+      (isOfModel ? this.optimiser : this.discriminators!.optimiser).add(name, gradient);
+      ready?.(name);
     };
-    const early = (name: string, gradient: tf.Tensor) => {
-      add(name, gradient);
-      ready!(name);
-    };
-    const result = await this.objective.lossAndGradients(x, part, ready && early);
+    const result = await this.objective.lossAndGradients(x, part, ready && add);
     const { losses, gradients, latents, codes } = result;
     for (const [name, gradient] of Object.entries(gradients)) if (!added.has(name)) add(name, gradient);
     const rows = { ...rowsOf(pass, this.config), step };
@@ -128,7 +120,7 @@ export class Learner {
    * Clips and applies the gradients and the quantiser's statistics of the whole global batch. If a loss or a gradient
    * is not finite, weights and optimisers stay as they were before the step.
    */
-  update(sum: StepSum, step: number): UpdateResult {
+  update(sum: StepSum, step: number): Update {
     const { clip, gan } = this.config;
     const learningRate = learningRateAt(this.config, step, this.steps);
     const discriminators = this.discriminators?.optimiser;
@@ -147,8 +139,12 @@ export class Learner {
     this.average?.update(step);
     const restartedCodes = this.model.quantiser.apply(sum.statistics);
     const what = this.watch.see(sum.losses.reconstruction);
-    const restarted = restartedCodes === undefined ? {} : { restartedCodes };
-    return { ...norms, learningRate, ...restarted, ...(what && { diverged: { what, applied: true } }) };
+    return {
+      ...norms,
+      learningRate,
+      ...(restartedCodes !== undefined && { restartedCodes }),
+      ...(what && { diverged: { what, applied: true } }),
+    };
   }
 
   /** The losses of a step that has been summed over all ranks: those that this run has by now. */
@@ -173,24 +169,18 @@ export class Learner {
   }
 
   /** What a checkpoint keeps of it. Copies. */
-  state(): {
-    model: Map<string, StoredTensor>;
-    optimiser: Map<string, StoredTensor>;
-    counters: LearnerCounters;
-  } {
-    const { model, optimiser, average, discriminators, watch } = this;
+  state() {
+    const { model, average, discriminators, watch } = this;
+    const weights = discriminators ? weightState(discriminators.networks.weights) : [];
+    const counters: LearnerCounters = {
+      adamSteps: this.optimiser.steps,
+      ...(discriminators && { discriminatorSteps: discriminators.optimiser.steps }),
+      divergence: watch.state,
+    };
     return {
-      model: new Map([
-        ...model.state(),
-        ...(average?.state() ?? []),
-        ...(discriminators ? weightState(discriminators.networks.weights) : []),
-      ]),
-      optimiser: new Map([...optimiser.state(), ...(discriminators?.optimiser.state() ?? [])]),
-      counters: {
-        adamSteps: optimiser.steps,
-        ...(discriminators && { discriminatorSteps: discriminators.optimiser.steps }),
-        divergence: watch.state,
-      },
+      model: new Map([...model.state(), ...(average?.state() ?? []), ...weights]),
+      optimiser: new Map(this.optimisers.flatMap((optimiser) => [...optimiser.state()])),
+      counters,
     };
   }
 
@@ -222,10 +212,6 @@ export class Learner {
     return this.discriminators ? [this.optimiser, this.discriminators.optimiser] : [this.optimiser];
   }
 
-  private optimiserOf(weight: string): Optimiser {
-    return this.model.weights.has(weight) ? this.optimiser : this.discriminators!.optimiser;
-  }
-
   private makeOptimiser(weights: Weights): Optimiser {
     const { betas, optimiser, weightDecay } = this.config;
     return makeOptimiser(weights, { betas, weightDecay, decoupled: optimiser === 'adamw' }, this.alone);
@@ -255,8 +241,8 @@ function loadPerceptual({ perceptual: { weight, vgg, heads } }: RunConfig): Perc
   return new Perceptual(network!, learnt!);
 }
 
-function notFinite(figures: Readonly<Record<string, number>>): string | undefined {
+/** The figures that are not finite, as text; empty where all are. */
+function notFinite(figures: Readonly<Record<string, number>>): string {
   const broken = Object.entries(figures).filter(([, value]) => !Number.isFinite(value));
-  if (broken.length === 0) return undefined;
   return broken.map(([name, value]) => `${name} is ${value}`).join(', ');
 }

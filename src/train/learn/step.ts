@@ -61,9 +61,9 @@ export async function trainStep(
   // Now, when the step's tensors have been there: before it, the first step would have none.
   const resources = requests.resources?.();
   const work = clock.spent.data + clock.spent.forward + clock.spent.backward;
-  const ranks = new RankTable(collective, { ...resources, secondsByRank: work });
+  const ranks = ownRow(collective, { ...resources, secondsByRank: work });
   const asked = Float32Array.of(requests.stop ? 1 : 0, requests.save ? 1 : 0);
-  const figures = [...sum.arrays, ranks.sum, asked];
+  const figures = [...sum.arrays, ranks, asked];
   if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);
   else await collective.allReduce([...gradients.values(), ...figures], 'step');
   clock.lap('communication');
@@ -76,7 +76,7 @@ export async function trainStep(
     perplexity: perplexity(counts),
     usage: usage(counts),
     ...update,
-    ...ranks.measured(),
+    ...byRank(ranks),
   } satisfies MeasuredIn<'train'>;
   /** `spent`: where this rank's time went. `stop` and `save`: whether any rank was asked for it. */
   return { measured, diverged, spent: clock.spent, stop: asked[0]! > 0, save: asked[1]! > 0 };
@@ -122,22 +122,20 @@ async function readBatch({ patches, config }: Training, indices: readonly number
   return tf.tensor5d(await patches.readBatch(indices), [indices.length, pz, py, px, 1]);
 }
 
-/** What every rank measures of itself. Each rank fills in its own row, and the sum over the ranks is the table. */
-class RankTable {
-  readonly sum: Float32Array;
-  private readonly columns = new Columns(rankMeasures);
+/** What every rank measures of itself, a row each. Each rank fills in its own, and the sum over the ranks is the table. */
+const rankColumns = new Columns(rankMeasures);
 
-  constructor({ rank, worldSize }: Collective, own: RankFigures) {
-    this.sum = new Float32Array(worldSize * this.columns.width);
-    this.sum.set(this.columns.pack([own]), rank * this.columns.width);
-  }
+function ownRow({ rank, worldSize }: Collective, own: RankFigures): Float32Array {
+  const table = new Float32Array(worldSize * rankMeasures.length);
+  table.set(rankColumns.pack([own]), rank * rankMeasures.length);
+  return table;
+}
 
-  /** Once it is summed: a number for each rank, of everything that any rank has. */
-  measured(): Readonly<Partial<Record<RankMeasure, readonly number[]>>> {
-    const rows = this.columns.unpack(this.sum);
-    const found = rankMeasures.filter((name) => rows.some((row) => !Number.isNaN(row[name])));
-    return Object.fromEntries(found.map((name) => [name, rows.map((row) => row[name] || 0)]));
-  }
+/** A number for each rank, of everything that any rank has. */
+function byRank(table: Float32Array): Readonly<Partial<Record<RankMeasure, readonly number[]>>> {
+  const rows = rankColumns.unpack(table);
+  const found = rankMeasures.filter((name) => rows.some((row) => !Number.isNaN(row[name])));
+  return Object.fromEntries(found.map((name) => [name, rows.map((row) => row[name] || 0)]));
 }
 
 /** Where the time of a step goes. */
