@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import * as fs from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InvalidArgument } from './errors';
@@ -13,16 +13,10 @@ export function replaceFile(
   content: string | Uint8Array,
   options: { durable?: boolean; mode?: number | undefined } = {},
 ): void {
-  replaceFileBy(path, (temporary) => {
-    const file = openSync(temporary, 'w', options.mode);
-    try {
-      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-      if (options.durable) fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  });
+  const { durable: flush = false, mode } = options;
+  // As bytes: an error about text would name the temporary file.
+  const bytes = Buffer.from(content as Uint8Array);
+  replaceFileBy(path, (temporary) => fs.writeFileSync(temporary, bytes, { flush, mode }));
 }
 
 /** Replaces a file by one that `write` makes at the path `temporary`. */
@@ -30,9 +24,9 @@ export function replaceFileBy(path: string, write: (temporary: string) => void):
   const temporary = temporaryBeside(path, 'tmp');
   try {
     write(temporary);
-    renameSync(temporary, path);
+    fs.renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    fs.rmSync(temporary, { force: true });
     throw withPath(error, path);
   }
 }
@@ -64,9 +58,37 @@ export async function replaceFileSlowly(
 /** A temporary path in the same folder. Its name is short, because the name of `path` may have the greatest length. */
 function temporaryBeside(path: string, extension: string): string {
   // Checked before the work: lstat throws for a name that is too long, and a file cannot replace a folder.
-  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
+  if (fs.lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new InvalidArgument('path', 'a file', `the folder ${path}`);
   return join(dirname(path), `.${randomUUID()}.${extension}`);
+}
+
+/**
+ * Appends to a file, whole or not at all: half a write on a full disk is cut off again.
+ * @param bytes length of the file before
+ */
+export function appendWhole(path: string, content: string | Uint8Array, bytes: number): void {
+  try {
+    fs.appendFileSync(path, content);
+  } catch (error) {
+    if (fs.existsSync(path)) fs.truncateSync(path, bytes);
+    throw error;
+  }
+}
+
+/** Opens a file, uses it and closes it again. */
+export function withFile<T>(path: string, flags: 'r' | 'w', use: (file: number) => T): T {
+  const file = fs.openSync(path, flags);
+  try {
+    return use(file);
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+/** Waits until the content of a file, or the entries of a folder, are on the disk. */
+export function syncPath(path: string): void {
+  withFile(path, 'r', fs.fsyncSync);
 }
 
 /** Puts the path into a system error. Errors of an open file have no path, and errors of a rename the temporary one. */

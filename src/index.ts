@@ -162,9 +162,9 @@ export {
   type RanksFinding,
 } from './train/ranks/check-ranks';
 export type { ChosenCheckpoint } from './train/record/choose-checkpoint';
+export type { Pace } from './train/record/course';
 export type { LatestSlices } from './train/record/latest-slices';
 export type { MetricRecord } from './train/record/metrics-log';
-export type { Pace } from './train/record/pace';
 export { runsRoot, type StoredConfig } from './train/record/run-folder';
 export type { RunStatus } from './train/record/status';
 export { attach, listRuns, live, Run } from './train/run';

@@ -1,5 +1,7 @@
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { fsyncSync, readFileSync, writeSync } from 'node:fs';
+import { withFile } from './atomic-file';
 import { UnreadableFile } from './errors';
+import { isMapping } from './setting';
 
 /** A named array of a checkpoint: row-major, the last axis runs fastest. */
 export interface StoredTensor {
@@ -32,15 +34,12 @@ export function writeSafetensors(
   const text = Buffer.concat([json, Buffer.alloc((8 - (json.length % 8)) % 8, ' ')]);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  const file = openSync(path, 'w');
-  try {
+  withFile(path, 'w', (file) => {
     for (const bytes of [length, text]) writeWhole(file, bytes);
     for (const { data } of tensors.values())
       writeWhole(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  });
 }
 
 /**
@@ -103,7 +102,7 @@ function read(
   } catch (cause) {
     throw unreadable(path, 'a header that is not JSON', cause);
   }
-  if (!isObject(header)) throw unreadable(path, 'a header that is no JSON object');
+  if (!isMapping(header)) throw unreadable(path, 'a header that is no JSON object');
   const { __metadata__: metadata, ...entries } = header;
   const tensors = new Map<string, StoredTensor>();
   const others = new Map<string, string>();
@@ -133,13 +132,9 @@ function read(
   return { tensors, others, metadata: (metadata ?? {}) as unknown as Record<string, string> };
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Whether a damaged header still says where a tensor is: offsets and sizes are whole numbers from 0, in order. */
 function isEntry(value: unknown): value is HeaderEntry {
-  if (!isObject(value)) return false;
+  if (!isMapping(value)) return false;
   const { dtype, shape, data_offsets: offsets } = value as Partial<HeaderEntry>;
   const areSizes = (list: unknown): list is number[] =>
     Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);

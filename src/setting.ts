@@ -1,27 +1,26 @@
 /**
- * Settings as data. A table of settings is the one place that knows their names, types, defaults, units, allowed
- * values and meanings; the type of a config, its checks, the help and the reference are made from it.
+ * Settings as data. A table has their names, types, defaults, units, allowed values and meanings. The type of a config,
+ * its checks, the help and the reference are made from it.
  */
 import type { ConfigProblem } from './errors';
 import { asVec3, type Size, type Vec3 } from './vec3';
 
-/** What a setting means. */
 export interface Meaning<T> {
   /** One sentence. */
   readonly meaning: string;
   readonly unit?: string;
   /** Its value where nothing else sets it. Absent where each preset or the machine decides. */
   readonly default?: T;
-  /** What a stored config without the setting means, where that is not the default. */
+  /** Its value in a stored config that lacks it, where that is not the default. */
   readonly formerly?: T;
   /** A run may be resumed with another value: it does not change what a step computes. */
   readonly mayChange?: boolean;
 }
 
 export interface Setting<T = unknown> extends Meaning<T> {
-  /** What it must be, in the words of an error. */
+  /** What a value must be, in the words of an error. */
   readonly type: string;
-  /** The values to choose from, where they are few. */
+  /** The values to choose from, if they are few. */
   readonly allowed?: readonly string[];
   /** A config may lack it. */
   readonly optional?: boolean;
@@ -59,8 +58,8 @@ export function setting<T>(
 
 /** Settings of numbers that pass a test. */
 function numbers(type: string, accepts: (value: number) => boolean) {
-  return (meaning: Meaning<number>): Setting<number> =>
-    setting(type, (value) => (typeof value === 'number' && accepts(value) ? value : undefined), meaning);
+  const read = (value: unknown) => (typeof value === 'number' && accepts(value) ? value : undefined);
+  return (meaning: Meaning<number>): Setting<number> => setting(type, read, meaning);
 }
 
 export const count = numbers('a whole number above 0', (n) => Number.isSafeInteger(n) && n > 0);
@@ -75,7 +74,6 @@ export const flag = (meaning: Meaning<boolean>): Setting<boolean> =>
 export const text = (type: string, meaning: Meaning<string>): Setting<string> =>
   setting(type, (value) => (typeof value === 'string' && value !== '' ? value : undefined), meaning);
 
-/** Whole numbers along [x, y, z], or one number for all three. */
 export const size = (meaning: Meaning<Vec3>): Setting<Vec3> =>
   setting('a whole number above 0, or three [x, y, z]', readShape, meaning);
 
@@ -85,12 +83,8 @@ export function readShape(value: unknown): Vec3 | undefined {
 }
 
 export function oneOf<T extends string>(allowed: readonly T[], meaning: Meaning<NoInfer<T>>): Setting<T> {
-  return setting(
-    'one of the allowed values',
-    (value) => allowed.find((one) => one === value),
-    meaning,
-    allowed,
-  );
+  const read = (value: unknown) => allowed.find((one) => one === value);
+  return setting('one of the allowed values', read, meaning, allowed);
 }
 
 /** A list of at least one of what `read` accepts. */
@@ -111,25 +105,24 @@ export function optional<T>(one: Setting<T>): Setting<T> & { readonly optional: 
   return { ...one, optional: true };
 }
 
-/** The value that each setting has where a config does not say it; no entry for a setting without one. */
+/** The values of settings that a config lacks, or a `stored` config; no entry for a setting without one. */
 export function defaultsOf(settings: Settings, stored = false): Record<string, unknown> {
-  const known = Object.entries(settings).map(([key, one]) => [
+  const all = Object.entries(settings).map(([key, one]) => [
     key,
     stored ? (one.formerly ?? one.default) : one.default,
   ]);
-  return Object.fromEntries(known.filter(([, value]) => value !== undefined));
+  return withoutUndefined(Object.fromEntries(all));
 }
 
-/** An object without the entries that are undefined. */
+/** An object without its undefined entries. */
 export function withoutUndefined<T extends object>(object: T): T {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
 }
 
 /**
- * Reads a config by its table.
+ * Reads a config by its table. Returns the values, and everything that is wrong.
  * @param prefix stands before the keys of problems, such as `model.`
- * @param others keys beside the table's that the caller reads
- * @returns the values as read, and everything that is wrong
+ * @param others keys that the caller reads
  */
 export function readSettings(
   settings: Settings,
@@ -137,25 +130,22 @@ export function readSettings(
   prefix = '',
   others: readonly string[] = [],
 ): { readonly values: Record<string, unknown>; readonly problems: readonly ConfigProblem[] } {
-  const given = new Map(Object.entries(config).filter(([, value]) => value !== undefined));
-  const problems: ConfigProblem[] = [];
+  const given: Record<string, unknown> = withoutUndefined({ ...config });
+  const known = [...new Set([...Object.keys(settings), ...others])];
+  const problems: ConfigProblem[] = Object.keys(given)
+    .filter((key) => !known.includes(key))
+    .map((key) => ({ key: `${prefix}${key}`, expected: 'a known setting', received: key, allowed: known }));
   const values: Record<string, unknown> = {};
-  const allowed = [...new Set([...Object.keys(settings), ...others])];
-  for (const key of given.keys())
-    if (!allowed.includes(key))
-      problems.push({ key: `${prefix}${key}`, expected: 'a known setting', received: key, allowed });
-  for (const [key, one] of Object.entries(settings)) {
-    const received = given.get(key);
-    if (received === undefined && one.optional) continue;
-    const value = one.read(received);
+  for (const [key, { type: expected, allowed, optional, read }] of Object.entries(settings)) {
+    const received = given[key];
+    if (received === undefined && optional) continue;
+    const value = read(received);
     if (value !== undefined) values[key] = value;
-    else
-      problems.push({
-        key: `${prefix}${key}`,
-        expected: one.type,
-        received,
-        ...(one.allowed && { allowed: one.allowed }),
-      });
+    else problems.push({ key: `${prefix}${key}`, expected, received, ...(allowed && { allowed }) });
   }
   return { values, problems };
+}
+
+export function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

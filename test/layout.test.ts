@@ -51,7 +51,7 @@ const allowed: Record<string, readonly string[]> = {
   setting: ['errors', 'vec3'],
   memory: ['errors', 'package'],
   'atomic-file': ['errors'],
-  safetensors: ['errors', 'atomic-file', 'make-folder'],
+  safetensors: ['errors', 'atomic-file', 'make-folder', 'setting'],
   compute: ground,
   model: [...ground, 'compute'],
   index: [...ground, ...flow],

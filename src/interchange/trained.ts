@@ -5,7 +5,7 @@ import { weightShapes } from '../model/weight-shapes';
 import { chooseCheckpoint, type ModelSource, type PassOptions } from '../reconstruct/pass';
 import type { StoredTensor } from '../safetensors';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
-import { usedModel } from '../train/record/used-model';
+import { usedModel } from '../train/record/choose-checkpoint';
 import type { RunConfig } from '../train/settings/config';
 import { toTorch } from './torch';
 

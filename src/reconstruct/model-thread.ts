@@ -8,7 +8,7 @@ import { UnreadableFile } from '../errors';
 import { countCodes } from '../model/quantisers/quantiser';
 import { VqGan } from '../model/vqgan';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
-import { usedModel } from '../train/record/used-model';
+import { usedModel } from '../train/record/choose-checkpoint';
 import { fromModel, toModel } from '../volume/intensity';
 import { failureOf } from '../volume/store/threads';
 import { type MirrorAxis, meanOverMirrors } from './mirror';

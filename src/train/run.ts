@@ -7,16 +7,21 @@ import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { isAlive, type ProcessIdentity, signalProcess } from '../process-identity';
 import { claimRun, isHere, livesOn, type Owner, readOwner } from './ranks/claim';
 import { launchSupervisor } from './ranks/launch';
-import { findCheckpoint } from './record/checkpoint';
-import { RunCourse } from './record/course';
+import { findCheckpoint } from './record/choose-checkpoint';
+import { type Pace, paceOf, paceWindow, RunCourse } from './record/course';
 import { type LatestSlices, readLatestSlices } from './record/latest-slices';
 import type { MetricRecord } from './record/metrics-log';
-import { followMetrics, readMetrics } from './record/metrics-reader';
+import { changed, followMetrics, readMetrics } from './record/metrics-reader';
 import { latestRecords } from './record/metrics-tail';
-import { type Pace, paceOf, paceWindow } from './record/pace';
-import { isRunFolder, metricsPath, readStoredConfig, runsRoot, type StoredConfig } from './record/run-folder';
+import {
+  isRunFolder,
+  knownRunsRoots,
+  metricsPath,
+  readStoredConfig,
+  runsRoot,
+  type StoredConfig,
+} from './record/run-folder';
 import { readLogEnds } from './record/run-logs';
-import { knownRunsRoots } from './record/run-roots';
 import {
   hasEnded,
   processesOf,
@@ -25,7 +30,6 @@ import {
   settledStatus,
   writeStatus,
 } from './record/status';
-import { changed } from './record/watch';
 import { configToResume, withRanks } from './reshape';
 
 /** A training run: a folder, which any process that can read it can follow. Get one from `train` or `attach`. */

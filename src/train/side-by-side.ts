@@ -1,5 +1,5 @@
 import { type CheckpointState, readState } from './record/checkpoint';
-import { paceOf } from './record/pace';
+import { paceOf } from './record/course';
 import type { StoredConfig } from './record/run-folder';
 import type { RunStatus } from './record/status';
 import type { Run } from './run';

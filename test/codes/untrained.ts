@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ModelConfig } from '../../src/model/config';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
-import { findCheckpoint, saveCheckpoint } from '../../src/train/record/checkpoint';
+import { saveCheckpoint } from '../../src/train/record/checkpoint';
+import { findCheckpoint } from '../../src/train/record/choose-checkpoint';
 import { resolveConfig } from '../../src/train/settings/config';
 import { tiny } from '../train/tiny';
 

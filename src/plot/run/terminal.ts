@@ -1,6 +1,6 @@
 import { duration } from '../../duration';
+import { paceOf } from '../../train/record/course';
 import type { MetricRecord } from '../../train/record/metrics-log';
-import { paceOf } from '../../train/record/pace';
 import type { RunStatus } from '../../train/record/status';
 import { measureOf, measures, rankMeasures, summaryMeasures, valueText } from '../../train/settings/measures';
 import { finiteRange } from '../../volume/intensity';

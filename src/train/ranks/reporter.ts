@@ -1,7 +1,6 @@
 import { CollectiveFailed, isPatchwiseError } from '../../errors';
 import { identify } from '../../process-identity';
-import { whereWeAre } from '../record/status';
-import { StatusFile } from '../record/status-file';
+import { StatusFile, whereWeAre } from '../record/status';
 import type { ProbeResult } from './probe';
 
 /** What a rank reports to the supervisor or to the status of the run. */

@@ -55,10 +55,10 @@ export class Ranking {
   }
 
   get state(): RankingState {
-    const { best, ranked, stalled, patienceFrom } = this;
+    const { best, ranked: ranking, stalled, patienceFrom } = this;
     return {
       best,
-      ranking: ranked,
+      ranking,
       ...(stalled && { stalled }),
       ...(patienceFrom !== undefined && { patienceFrom }),
     };

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   lstatSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -12,9 +9,9 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { replaceFile } from '../../atomic-file';
-import { InvalidArgument, UnreadableFile } from '../../errors';
+import { basename, join } from 'node:path';
+import { replaceFile, syncPath } from '../../atomic-file';
+import { UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { readSafetensors, type StoredTensor, writeSafetensors } from '../../safetensors';
 import type { Intensity } from '../../volume/intensity';
@@ -81,7 +78,7 @@ export function saveCheckpoint(
   rmSync(temporary, { recursive: true, force: true });
   makeFolder(temporary);
   try {
-    const files: Record<string, { bytes: number; sha256: string }> = {};
+    const files: Record<string, ReturnType<typeof fingerprint>> = {};
     for (const [part, file] of Object.entries(tensorFiles)) {
       writeSafetensors(join(temporary, file), checkpoint[part as keyof typeof tensorFiles]);
       files[file] = fingerprint(join(temporary, file));
@@ -89,68 +86,32 @@ export function saveCheckpoint(
     const content = { ...checkpoint.state, files };
     const state: StateFile = { ...content, sha256: digestOf(content) };
     replaceFile(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`, { durable: true });
-    syncFolder(temporary);
+    syncPath(temporary);
     // The one in the way is an earlier life's of the same step: the same to the bit, or damaged.
     rmSync(dir, { recursive: true, force: true });
     renameSync(temporary, dir);
-    syncFolder(root);
+    syncPath(root);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;
   }
   pointTo(root, 'last', name);
   if (options.best) pointTo(root, 'best', name);
-  removeOld(root, options.keep, checkpoint.state.ranking ?? []);
+  removeOld(runDir, options.keep, checkpoint.state.ranking ?? []);
   return dir;
-}
-
-/**
- * Folder of a run's `last` or `best` checkpoint; the newest that is there, where the last is gone.
- * @throws InvalidArgument if there is none yet
- */
-export function findCheckpoint(runDir: string, which: 'last' | 'best' = 'last'): string {
-  const root = join(runDir, 'checkpoints');
-  const isThere = (name: string) => existsSync(join(root, name, 'state.json'));
-  const target = linked(root, which);
-  // In a copy of the run the link may have become a folder (scp, cloud storage).
-  if (isThere(target ?? which)) return join(root, target ?? which);
-  const newest = stepFolders(root).filter(isThere).at(-1);
-  if (which === 'last' && newest !== undefined) return join(root, newest);
-  const found = target === undefined ? 'none yet' : `${target}, which is gone`;
-  throw new InvalidArgument('checkpoint', `a ${which} checkpoint in ${root}`, found);
-}
-
-/**
- * Finds and reads a checkpoint of a run that may be training. If a newer checkpoint has replaced it meanwhile, it tries
- * again.
- */
-export function whileRotating<T>(read: () => T): T {
-  for (let tries = 1; ; tries++) {
-    try {
-      return read();
-    } catch (error) {
-      const isGone = error instanceof UnreadableFile && !existsSync(dirname(error.path));
-      if (!isGone || tries === 20) throw error;
-    }
-  }
 }
 
 /** Reads a checkpoint. @throws UnreadableFile if a file of it is missing, cut short or changed. */
 export function readCheckpoint(dir: string): Checkpoint {
   const { files, sha256: _, ...state } = readState(dir);
-  for (const [file, expected] of Object.entries(files)) {
+  for (const [file, { bytes, sha256 }] of Object.entries(files)) {
     const path = join(dir, file);
     const found = fingerprint(path);
-    if (found.bytes !== expected.bytes || found.sha256 !== expected.sha256)
-      throw new UnreadableFile(
-        path,
-        `${expected.bytes} bytes as written`,
-        `${found.bytes} bytes, another content; ${damageCure}`,
-      );
+    const different = `${found.bytes} bytes, another content; ${damageCure}`;
+    if (found.bytes !== bytes || found.sha256 !== sha256)
+      throw new UnreadableFile(path, `${bytes} bytes as written`, different);
   }
-  const [model, optimiser] = [tensorFiles.model, tensorFiles.optimiser].map((file) =>
-    readSafetensors(join(dir, file)),
-  );
+  const [model, optimiser] = Object.values(tensorFiles).map((file) => readSafetensors(join(dir, file)));
   return { dir, state, model: model!, optimiser: optimiser! };
 }
 
@@ -158,26 +119,48 @@ export function readCheckpoint(dir: string): Checkpoint {
 const damageCure =
   'resuming the run goes on from the one before; other tools take the folder of another checkpoint';
 
-/**
- * The newest checkpoint that is whole and that `suits`. It passes over others, and warns which and why.
- */
+/** The newest checkpoint that is whole and that `suits`. It passes over others, and warns which and why. */
 export function newestCheckpoint(
   runDir: string,
   warn: (message: string) => void,
   suits: (state: CheckpointState) => boolean = () => true,
 ): Checkpoint | undefined {
-  const root = join(runDir, 'checkpoints');
-  for (const name of stepFolders(root).reverse()) {
-    try {
-      const checkpoint = readCheckpoint(join(root, name));
-      if (suits(checkpoint.state)) return checkpoint;
-      warn(`checkpoint ${name} passed over: metrics.jsonl has lost records that it knew`);
-    } catch (error) {
-      if (!(error instanceof UnreadableFile)) throw error;
-      warn(`checkpoint ${name} passed over: ${error.message}`);
-    }
+  return newestOf(runDir, warn, (dir) => {
+    const checkpoint = readCheckpoint(dir);
+    if (suits(checkpoint.state)) return checkpoint;
+    warn(`checkpoint ${basename(dir)} passed over: metrics.jsonl has lost records that it knew`);
+    return undefined;
+  });
+}
+
+/** The state of the newest checkpoint whose state can be read. */
+export function newestState(runDir: string): CheckpointState | undefined {
+  return newestOf(runDir, () => {}, readState);
+}
+
+/** The first that can be read of what `read` finds in the checkpoints, the newest first. */
+function newestOf<T>(
+  runDir: string,
+  warn: (message: string) => void,
+  read: (dir: string) => T | undefined,
+): T | undefined {
+  for (const name of checkpointsOf(runDir).reverse()) {
+    const passOver = (why: string) => warn(`checkpoint ${name} passed over: ${why}`);
+    const found = ifReadable(() => read(join(runDir, 'checkpoints', name)), passOver);
+    if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** What is read; undefined where a file of it cannot be read, with the reason. */
+function ifReadable<T>(read: () => T, tell: (why: string) => void = () => {}): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    tell(error.message);
+    return undefined;
+  }
 }
 
 export function checkpointDir(runDir: string, step: number): string {
@@ -201,20 +184,11 @@ export function linkAgain(runDir: string): void {
   for (const link of ['last', 'best']) {
     const dir = join(root, link);
     if (!lstatSync(dir, { throwIfNoEntry: false })?.isDirectory()) continue;
-    const name = stepOf(dir);
+    const state = ifReadable(() => readState(dir));
+    const name = state && stepName(state.step);
     if (name === undefined || existsSync(join(root, name))) rmSync(dir, { recursive: true });
     else renameSync(dir, join(root, name));
     if (name !== undefined) pointTo(root, link, name);
-  }
-}
-
-/** Name of the checkpoint in a folder; undefined where its state cannot be read. */
-function stepOf(dir: string): string | undefined {
-  try {
-    return stepName(readState(dir).step);
-  } catch (error) {
-    if (error instanceof UnreadableFile) return undefined;
-    throw error;
   }
 }
 
@@ -229,31 +203,12 @@ export function readState(dir: string): StateFile {
     const found = existsSync(path) ? `text that is not JSON; ${damageCure}` : 'nothing';
     throw new UnreadableFile(path, expected, found, { cause });
   }
-  if (
-    typeof state !== 'object' ||
-    state === null ||
-    !Number.isInteger(state.step) ||
-    !state.files ||
-    !state.config
-  )
+  if (!Number.isInteger(state?.step) || !state.files || !state.config)
     throw new UnreadableFile(path, expected, `something else; ${damageCure}`);
   const { sha256, ...content } = state;
   if (sha256 !== undefined && sha256 !== digestOf(content))
     throw new UnreadableFile(path, `${expected} as written`, `another content; ${damageCure}`);
   return state;
-}
-
-/** The state of the newest checkpoint whose state can be read. */
-export function newestState(runDir: string): CheckpointState | undefined {
-  const root = join(runDir, 'checkpoints');
-  for (const name of stepFolders(root).reverse()) {
-    try {
-      return readState(join(root, name));
-    } catch (error) {
-      if (!(error instanceof UnreadableFile)) throw error;
-    }
-  }
-  return undefined;
 }
 
 /** Of the values, however the JSON is laid out. */
@@ -265,8 +220,9 @@ function stepName(step: number): string {
   return `step-${String(step).padStart(8, '0')}`;
 }
 
-/** Names of the checkpoints in a folder, oldest first. */
-function stepFolders(root: string): string[] {
+/** Names of a run's checkpoints, oldest first. */
+export function checkpointsOf(runDir: string): string[] {
+  const root = join(runDir, 'checkpoints');
   if (!existsSync(root)) return [];
   return readdirSync(root)
     .filter((name) => /^step-\d+$/.test(name))
@@ -280,7 +236,8 @@ function pointTo(root: string, link: string, target: string): void {
   renameSync(temporary, join(root, link));
 }
 
-function linked(root: string, link: string): string | undefined {
+/** The name of the checkpoint that `last` or `best` links to. */
+export function linked(root: string, link: string): string | undefined {
   try {
     return readlinkSync(join(root, link));
   } catch {
@@ -288,14 +245,12 @@ function linked(root: string, link: string): string | undefined {
   }
 }
 
-function removeOld(root: string, keep: number, ranking: readonly Ranked[]): void {
-  const needed = new Set([
-    ...[linked(root, 'last'), linked(root, 'best')],
-    ...stepFolders(root).slice(-keep),
-    ...ranking.map(({ step }) => stepName(step)),
-  ]);
-  for (const name of stepFolders(root))
-    if (!needed.has(name)) rmSync(join(root, name), { recursive: true, force: true });
+function removeOld(runDir: string, keep: number, ranking: readonly Ranked[]): void {
+  const root = join(runDir, 'checkpoints');
+  const all = checkpointsOf(runDir);
+  const ranked = ranking.map(({ step }) => stepName(step));
+  const needed = new Set([linked(root, 'last'), linked(root, 'best'), ...all.slice(-keep), ...ranked]);
+  for (const name of all) if (!needed.has(name)) rmSync(join(root, name), { recursive: true, force: true });
 }
 
 function fingerprint(path: string): { bytes: number; sha256: string } {
@@ -305,14 +260,5 @@ function fingerprint(path: string): { bytes: number; sha256: string } {
   } catch (cause) {
     if (existsSync(path)) throw cause;
     throw new UnreadableFile(path, 'a file of a checkpoint', `nothing; ${damageCure}`, { cause });
-  }
-}
-
-function syncFolder(dir: string): void {
-  const folder = openSync(dir, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
   }
 }

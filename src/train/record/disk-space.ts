@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RunFailed } from '../../errors';
 
 export interface WaitOptions {
@@ -24,11 +25,10 @@ export async function whenDiskHasSpace<T>(what: string, write: () => T, options:
     } catch (cause) {
       if (!isFull(cause)) throw cause;
       if (waited === 0) warn(`the disk is full: waiting for space for ${what}`);
+      const reason = `no space for ${what}; resume it when there is`;
       if (waited >= patience || signal?.aborted)
-        throw new RunFailed(run, 'ran out of disk space', `no space for ${what}; resume it when there is`, {
-          cause,
-        });
-      await new Promise((resolve) => setTimeout(resolve, pause * 1000));
+        throw new RunFailed(run, 'ran out of disk space', reason, { cause });
+      await sleep(pause * 1000);
     }
   }
 }

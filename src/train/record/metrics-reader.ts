@@ -1,7 +1,7 @@
+import { type FSWatcher, watch } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { type MetricRecord, parseRecord } from './metrics-log';
-import { changed } from './watch';
 
 /** Lines of a log that are no records. */
 export interface DamagedLines {
@@ -133,4 +133,30 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/**
+ * Resolves when something in the file's folder changes, or after `atMost` milliseconds: network folders and containers do
+ * not always tell of a change. Rejects with the signal's reason when it is aborted.
+ */
+export function changed(path: string, atMost: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let watcher: FSWatcher | undefined;
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      watcher?.close();
+      signal?.removeEventListener('abort', abort);
+      settle();
+    };
+    const abort = () => finish(() => reject(signal?.reason));
+    const timer = setTimeout(() => finish(resolve), atMost);
+    try {
+      watcher = watch(dirname(path), () => finish(resolve));
+      watcher.on('error', () => watcher?.close());
+    } catch {
+      // No folder yet, or no watches left on this machine: the timer alone then.
+    }
+    if (signal?.aborted) abort();
+    else signal?.addEventListener('abort', abort, { once: true });
+  });
 }

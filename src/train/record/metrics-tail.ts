@@ -1,4 +1,5 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { existsSync, fstatSync, readSync } from 'node:fs';
+import { withFile } from '../../atomic-file';
 import { type MetricRecord, parseRecord } from './metrics-log';
 import { longestLine, newline } from './metrics-reader';
 
@@ -13,13 +14,13 @@ const pieceBytes = 2 ** 18;
 
 /** Bytes of a log without a torn last line. */
 export function wholeBytes(path: string): number {
-  return withFile(path, (file) => lastLineEnd(file));
+  return withFile(path, 'r', lastLineEnd);
 }
 
 /** The latest records of a split, at most so many, in their order. Reads no more of the log than it must. */
 export function latestRecords(path: string, split: MetricRecord['split'], most: number): MetricRecord[] {
   if (!existsSync(path)) return [];
-  return withFile(path, (file) => {
+  return withFile(path, 'r', (file) => {
     const found: MetricRecord[] = [];
     for (const { record } of linesBackward(file)) {
       if (found.length === most) break;
@@ -41,7 +42,7 @@ export interface LaterPart {
 
 /** Finds what a log holds of the steps after `step`. Steps never fall in a log, so the search ends at the first other. */
 export function partAfter(path: string, step: number): LaterPart {
-  return withFile(path, (file) => {
+  return withFile(path, 'r', (file) => {
     const lastStep = { train: step, validation: step };
     let [offset, damaged] = [lastLineEnd(file), 0];
     for (const { at, record } of linesBackward(file)) {
@@ -54,15 +55,6 @@ export function partAfter(path: string, step: number): LaterPart {
     }
     return { offset, lastStep, damaged };
   });
-}
-
-function withFile<T>(path: string, use: (file: number) => T): T {
-  const file = openSync(path, 'r');
-  try {
-    return use(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** Where the last whole line ends. */

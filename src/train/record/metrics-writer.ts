@@ -1,4 +1,5 @@
-import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, statSync, truncateSync } from 'node:fs';
+import { appendWhole, syncPath } from '../../atomic-file';
 import type { MetricRecord } from './metrics-log';
 import { type LaterPart, partAfter, wholeBytes } from './metrics-tail';
 
@@ -34,13 +35,7 @@ export class MetricsLog {
     const { lastStep } = this.later;
     if (record.step <= lastStep[record.split]) return false;
     const line = `${JSON.stringify(record)}\n`;
-    try {
-      appendFileSync(this.path, line);
-    } catch (error) {
-      // Half a line on a full disk.
-      if (existsSync(this.path)) truncateSync(this.path, this.bytes);
-      throw error;
-    }
+    appendWhole(this.path, line, this.bytes);
     this.bytes += Buffer.byteLength(line);
     lastStep[record.split] = record.step;
     return true;
@@ -48,13 +43,7 @@ export class MetricsLog {
 
   /** Waits until all records are on the disk; returns their bytes. */
   sync(): number {
-    if (this.bytes === 0) return 0;
-    const file = openSync(this.path, 'r');
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    if (this.bytes > 0) syncPath(this.path);
     return this.bytes;
   }
 }

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { replaceFile } from '../../atomic-file';
 import type { BackendInfo } from '../../compute/use-backend';
 import { UnreadableFile } from '../../errors';
+import { makeFolder } from '../../make-folder';
+import { isMapping } from '../../setting';
 import type { Intensity } from '../../volume/intensity';
 import type { RunConfig } from '../settings/config';
 import { newestState } from './checkpoint';
@@ -45,10 +48,8 @@ export function readStoredConfig(runDir: string): StoredConfig {
     if (code !== undefined && code !== 'ENOENT') throw cause;
     stored = configOfCheckpoint(runDir);
     const found = code ? 'nothing' : 'something else';
-    if (!stored)
-      throw new UnreadableFile(path, 'the config of a run', `${found}, and no checkpoint has it either`, {
-        cause,
-      });
+    const nowhere = `${found}, and no checkpoint has it either`;
+    if (!stored) throw new UnreadableFile(path, 'the config of a run', nowhere, { cause });
     console.warn(`${path}: ${found}; the config of the newest checkpoint is used`);
   }
   if (!Array.isArray(stored.data)) return stored;
@@ -58,9 +59,8 @@ export function readStoredConfig(runDir: string): StoredConfig {
 /** What `config.json` holds. @throws SyntaxError if it is no JSON object: a power cut may leave anything */
 export function parseConfig(text: string): StoredConfig {
   const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SyntaxError('not a JSON object');
-  return value as StoredConfig;
+  if (!isMapping(value)) throw new SyntaxError('not a JSON object');
+  return value as unknown as StoredConfig;
 }
 
 function configOfCheckpoint(runDir: string): StoredConfig | undefined {
@@ -92,7 +92,7 @@ export function metricsPath(runDir: string): string {
   return join(runDir, 'metrics.jsonl');
 }
 
-/** The only settings of a run, without what the folder adds to them. */
+/** The settings of a run alone, without the other entries of its `config.json`. */
 export function settingsOf(stored: StoredConfig): RunConfig {
   const { id: _id, created: _created, versions: _versions, ...rest } = stored;
   const { resolved: _resolved, resumed: _resumed, ...config } = rest;
@@ -102,13 +102,42 @@ export function settingsOf(stored: StoredConfig): RunConfig {
 /** Where runs go: PATCHWISE_RUNS, else `runs` beside the nearest package.json above the working folder, else `./runs`. */
 export function runsRoot(): string {
   if (process.env.PATCHWISE_RUNS) return resolve(process.env.PATCHWISE_RUNS);
-  const project = folderAbove(process.cwd(), (dir) => existsSync(join(dir, 'package.json')));
-  return join(project ?? process.cwd(), 'runs');
+  let project = process.cwd();
+  while (!existsSync(join(project, 'package.json')) && dirname(project) !== project)
+    project = dirname(project);
+  const isProject = existsSync(join(project, 'package.json'));
+  return join(isProject ? project : process.cwd(), 'runs');
 }
 
-function folderAbove(start: string, matches: (dir: string) => boolean): string | undefined {
-  for (let dir = resolve(start); ; dir = dirname(dir)) {
-    if (matches(dir)) return dir;
-    if (dirname(dir) === dir) return undefined;
+/** How many folders of runs are remembered. */
+const MOST_ROOTS = 50;
+
+/**
+ * Remembers a folder of runs in the user's cache, so that an id finds its run from any folder. Nothing depends on it: if
+ * it cannot be written, an id is looked up in one folder.
+ */
+export function rememberRunsRoot(root: string): void {
+  const known = knownRunsRoots();
+  if (known[0] === root || /\n/.test(root)) return;
+  const roots = [root, ...known.filter((other) => other !== root)].slice(0, MOST_ROOTS);
+  try {
+    makeFolder(dirname(rootsPath()));
+    replaceFile(rootsPath(), `${roots.join('\n')}\n`);
+  } catch {
+    // A home that cannot be written to: the run goes on without.
   }
+}
+
+/** The folders of runs that are remembered and still there, the latest first. */
+export function knownRunsRoots(): string[] {
+  try {
+    const roots = readFileSync(rootsPath(), 'utf8').split('\n');
+    return roots.filter((root) => root !== '' && existsSync(root));
+  } catch {
+    return [];
+  }
+}
+
+function rootsPath(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'patchwise', 'runs-folders');
 }

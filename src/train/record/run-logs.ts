@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { existsSync, fstatSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { withFile } from '../../atomic-file';
 
 /** The end of what a process of a run wrote. */
 export interface LogEnd {
@@ -22,8 +23,7 @@ export function readLogEnds(runDir: string, most: number): Record<string, LogEnd
 
 /** The last lines of a log, `most` bytes of it at most. A line that is longer begins in its middle. */
 export function logEnd(path: string, most: number): LogEnd {
-  const file = openSync(path, 'r');
-  try {
+  return withFile(path, 'r', (file) => {
     const { size } = fstatSync(file);
     const bytes = Buffer.alloc(Math.min(size, most));
     const start = size - bytes.length;
@@ -31,7 +31,5 @@ export function logEnd(path: string, most: number): LogEnd {
     // The first line is cut somewhere, perhaps within a letter.
     const line = start === 0 ? 0 : end.indexOf('\n') + 1;
     return { path, text: end.subarray(line).toString('utf8'), before: start + line };
-  } finally {
-    closeSync(file);
-  }
+  });
 }

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { replaceFile } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 import { isAlive, type ProcessIdentity, thisMachine } from '../../process-identity';
+import { isFull } from './disk-space';
 import { latestRecords } from './metrics-tail';
 import { metricsPath, readStoredConfig } from './run-folder';
 
@@ -45,17 +47,8 @@ export interface RunStatus {
 
 export function initialStatus(steps: number): RunStatus {
   const now = new Date().toISOString();
-  return {
-    state: 'starting',
-    ...whereWeAre(),
-    pids: { ranks: [] },
-    heartbeats: [],
-    step: 0,
-    steps,
-    restarts: 0,
-    created: now,
-    updated: now,
-  };
+  const nothing = { pids: { ranks: [] }, heartbeats: [], step: 0, restarts: 0 };
+  return { state: 'starting', ...whereWeAre(), ...nothing, steps, created: now, updated: now };
 }
 
 export function whereWeAre(): Pick<RunStatus, 'host' | 'machine'> {
@@ -78,9 +71,9 @@ export function writeStatus(runDir: string, status: RunStatus, { durable = true 
 }
 
 /**
- * The state of the run in a folder. Where the file says that it runs but its processes are gone (a power cut,
- * SIGKILL of the supervisor), it says `failed`: nobody is left to write that down. Where the file is missing or
- * damaged, it says `damaged`, with what the rest of the folder knows.
+ * The state of the run in a folder. It is `failed` if the file says that the run goes on but its processes are gone (a
+ * power cut, SIGKILL of the supervisor): nobody is left to write that. It is `damaged`, with what the rest of the folder
+ * knows, if the file is missing or damaged.
  * @throws UnreadableFile if the folder is gone
  */
 export function readStatus(runDir: string): RunStatus {
@@ -97,7 +90,7 @@ export function readStatus(runDir: string): RunStatus {
 export async function settledStatus(runDir: string): Promise<RunStatus> {
   const status = readStatus(runDir);
   if (status.state !== 'damaged') return status;
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await sleep(2500);
   return readStatus(runDir);
 }
 
@@ -109,8 +102,8 @@ function storedStatus(runDir: string): RunStatus {
   } catch (error) {
     if (!existsSync(runDir)) throw new UnreadableFile(path, 'the status of a run', 'nothing');
     const { code } = error as NodeJS.ErrnoException;
-    const problem = code && code !== 'ENOENT' ? `not readable (${code})` : code ? 'missing' : 'damaged';
-    return statusWithoutFile(runDir, problem);
+    const unreadable = code === 'ENOENT' ? 'missing' : `not readable (${code})`;
+    return statusWithoutFile(runDir, code === undefined ? 'damaged' : unreadable);
   }
 }
 
@@ -127,18 +120,19 @@ function isStatus(value: unknown): value is RunStatus {
   );
 }
 
-/** What can be said of a run without its status. */
+function ifPossible<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The status of a run whose file has none, from the rest of its folder. */
 function statusWithoutFile(runDir: string, problem: string): RunStatus {
   const path = join(runDir, 'status.json');
-  const attempt = <T>(read: () => T): T | undefined => {
-    try {
-      return read();
-    } catch {
-      return undefined;
-    }
-  };
-  const config = attempt(() => readStoredConfig(runDir));
-  const last = attempt(() => latestRecords(metricsPath(runDir), 'train', 1)[0]);
+  const config = ifPossible(() => readStoredConfig(runDir));
+  const last = ifPossible(() => latestRecords(metricsPath(runDir), 'train', 1)[0]);
   const cure = `\`patchwise runs resume ${basename(runDir)}\` goes on from the newest checkpoint`;
   return {
     ...initialStatus(config?.steps ?? config?.resolved?.steps ?? 0),
@@ -148,4 +142,58 @@ function statusWithoutFile(runDir: string, problem: string): RunStatus {
     ...(config && { created: config.created }),
     ...(last && { updated: last.time }),
   };
+}
+
+/** What changes all the time. */
+const moving: readonly string[] = ['heartbeats', 'step'];
+
+/** The writer of a run's `status.json`: changes come at every step, the file is replaced twice a second. */
+export class StatusFile {
+  private status: RunStatus;
+  private timer: NodeJS.Timeout | undefined;
+  /** Whether more has changed than that. */
+  private isNews = true;
+
+  constructor(private readonly runDir: string) {
+    this.status = readStatus(runDir);
+  }
+
+  get current(): RunStatus {
+    return this.status;
+  }
+
+  update(change: Partial<RunStatus>): void {
+    this.isNews ||= Object.keys(change).some((key) => !moving.includes(key));
+    this.status = { ...this.status, ...change };
+    this.timer ??= setTimeout(() => this.flush(), 500);
+  }
+
+  /** Writes down that this rank gave a sign of life. */
+  heartbeat(rank: number): void {
+    const heartbeats = [...this.status.heartbeats];
+    while (heartbeats.length <= rank) heartbeats.push(null);
+    heartbeats[rank] = new Date().toISOString();
+    this.update({ heartbeats });
+  }
+
+  /** Writes how the run has ended. Nobody writes after that, so while the disk is full it tries again, for ten minutes. */
+  async flushEnd(): Promise<void> {
+    for (let tries = 0; isFull(this.flush()) && tries < 600; tries++) await sleep(1000);
+  }
+
+  /** Writes now. A full disk must not end the run that it reports on: an error is logged and returned. */
+  flush(): unknown {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.status = { ...this.status, updated: new Date().toISOString() };
+    try {
+      // To wait for a slow disk twice a second would keep its writer from everything else.
+      writeStatus(this.runDir, this.status, { durable: this.isNews });
+      this.isNews = false;
+      return undefined;
+    } catch (error) {
+      console.error(`status.json was not written: ${(error as Error).message}`);
+      return error;
+    }
+  }
 }

@@ -1,6 +1,7 @@
-import { appendFileSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { appendWhole } from '../../atomic-file';
 import { message } from '../../protobuf';
 import { crc32c } from '../../volume/crc32c';
 import type { MetricRecord } from './metrics-log';
@@ -39,13 +40,7 @@ export class TensorboardEvents {
 
   append(...records: readonly MetricRecord[]): void {
     const events = Buffer.concat(records.map(eventOf));
-    try {
-      appendFileSync(this.path, events);
-    } catch (error) {
-      // Half an event on a full disk.
-      if (existsSync(this.path)) truncateSync(this.path, this.bytes);
-      throw error;
-    }
+    appendWhole(this.path, events, this.bytes);
     this.bytes += events.length;
   }
 }

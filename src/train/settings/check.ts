@@ -1,12 +1,12 @@
 import { type ConfigProblem, InvalidConfig } from '../../errors';
 import { fitsSsim, TAPS } from '../../fidelity/ssim';
 import { checkPatch, problemsIn, readModelConfig } from '../../model/config';
-import { checkDiscriminators, ganSettings } from '../../model/discriminators/config';
+import { checkDiscriminators } from '../../model/discriminators/config';
 import { howToGetPerceptual } from '../../model/perceptual';
-import { defaultsOf, readSettings, withoutUndefined } from '../../setting';
+import { defaultsOf, isMapping, readSettings, withoutUndefined } from '../../setting';
 import type { RunConfig } from './config';
 import { bestMetrics } from './measures';
-import { groups, perceptualSettings, runSettings } from './settings';
+import { groups, runSettings } from './settings';
 
 /**
  * Checks the settings of a run. Settings that are newer than a stored run have their defaults.
@@ -15,32 +15,27 @@ import { groups, perceptualSettings, runSettings } from './settings';
 export function checkedConfig(settings: object): RunConfig {
   const given: Record<string, unknown> = { ...defaultsOf(runSettings), ...withoutUndefined(settings) };
   const { values, problems } = readSettings(runSettings, given, '', Object.keys(groups));
-  const model = readGroup('model', given.model, (config) => {
-    const read = readModelConfig(config);
-    return { values: read.config, problems: read.problems, together: read.together };
-  });
-  const gan = readGroup('gan', given.gan, (config) => readSettings(ganSettings, config, 'gan.'));
-  const perceptual = readGroup('perceptual', given.perceptual, (config) =>
-    readSettings(perceptualSettings, config, 'perceptual.'),
-  );
-  const config = { ...values, model: model.values, gan: gan.values, perceptual: perceptual.values };
-  const wrong = [problems, model.problems, gan.problems, perceptual.problems].flat();
-  const together = model.together ?? [];
-  const all = [...wrong, ...together, ...(wrong.length > 0 ? [] : problemsTogether(config as RunConfig))];
-  if (all.length > 0) throw new InvalidConfig(all);
-  return config as RunConfig;
-}
-
-interface Read {
-  readonly values: object;
-  readonly problems: readonly ConfigProblem[];
-  /** What does not fit together in the group. */
-  readonly together?: readonly ConfigProblem[];
-}
-
-function readGroup(key: string, value: unknown, read: (config: object) => Read): Read {
-  if (isMapping(value)) return read(value);
-  return { values: {}, problems: [{ key, expected: 'an object of settings', received: value }] };
+  const config = { ...values, model: {}, gan: {}, perceptual: {} };
+  const wrong = [...problems];
+  const together: ConfigProblem[] = [];
+  for (const key of Object.keys(groups) as (keyof typeof groups)[]) {
+    const group = given[key];
+    if (!isMapping(group)) {
+      wrong.push({ key, expected: 'an object of settings', received: group });
+    } else if (key === 'model') {
+      const model = readModelConfig(group);
+      config.model = model.config;
+      wrong.push(...model.problems);
+      together.push(...model.together);
+    } else {
+      const read = readSettings(groups[key], group, `${key}.`);
+      config[key] = read.values;
+      wrong.push(...read.problems);
+    }
+  }
+  if (wrong.length === 0) together.push(...problemsTogether(config as unknown as RunConfig));
+  if (wrong.length + together.length > 0) throw new InvalidConfig([...wrong, ...together]);
+  return config as unknown as RunConfig;
 }
 
 /** What no single setting shows. */
@@ -57,14 +52,12 @@ function problemsTogether(config: RunConfig): ConfigProblem[] {
       received: stride,
     });
   const missing = (['vgg', 'heads'] as const).filter((file) => perceptual[file] === undefined);
-  if (perceptual.weight > 0)
-    for (const [i, file] of missing.entries())
-      problems.push({
-        key: `perceptual.${file}`,
-        // One recipe is enough where both are missing.
-        expected: `a safetensors file, where perceptual.weight is above 0${i === 0 ? `: ${howToGetPerceptual()}` : ''}`,
-        received: undefined,
-      });
+  for (const [i, file] of (perceptual.weight > 0 ? missing : []).entries()) {
+    // One recipe is enough where both are missing.
+    const recipe = i === 0 ? `: ${howToGetPerceptual()}` : '';
+    const expected = `a safetensors file, where perceptual.weight is above 0${recipe}`;
+    problems.push({ key: `perceptual.${file}`, expected, received: undefined });
+  }
   // Each patch is measured by itself, and SSIM's window has 11 voxels.
   if (bestMetric === 'ssim' && !fitsSsim(patch))
     problems.push({
@@ -78,8 +71,4 @@ function problemsTogether(config: RunConfig): ConfigProblem[] {
   if ((config.steps === undefined) === (config.epochs === undefined))
     problems.push({ key: 'steps', expected: 'either steps or epochs', received: config.steps });
   return problems;
-}
-
-export function isMapping(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

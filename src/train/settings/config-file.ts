@@ -3,13 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { withPath } from '../../atomic-file';
 import { InvalidConfig, UnreadableFile } from '../../errors';
+import { isMapping } from '../../setting';
 import type { TrainOptions } from './config';
 
 /**
- * The options of a run from a YAML file (or none), with overrides such as `model.codes=1024` on top. Values are
- * checked when the run starts.
+ * The options of a run from a YAML file (or none), with overrides such as `model.codes=1024`. The start of the run checks
+ * their values.
  * @throws UnreadableFile if the file is not a YAML mapping; InvalidConfig for an override that is not `key=value`; the
- * system's error, with the path, where the file cannot be read.
+ * system's error, with the path, if the file cannot be read
  */
 export async function readConfig(
   file: string | undefined,
@@ -44,10 +45,9 @@ async function readYaml(file: string): Promise<Mapping> {
 function applyOverride(config: Mapping, override: string): void {
   const equals = override.indexOf('=');
   const path = override.slice(0, Math.max(0, equals)).trim().split('.');
+  const expected = 'key=value, such as model.codes=1024';
   if (equals < 0 || path.some((part) => part === '' || part === '__proto__'))
-    throw new InvalidConfig([
-      { key: override, expected: 'key=value, such as model.codes=1024', received: override },
-    ]);
+    throw new InvalidConfig([{ key: override, expected, received: override }]);
   let at = config;
   for (const part of path.slice(0, -1)) {
     if (!isMapping(at[part])) at[part] = {};
@@ -64,8 +64,4 @@ function parseValue(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-function isMapping(value: unknown): value is Mapping {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

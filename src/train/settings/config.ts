@@ -3,10 +3,10 @@ import type { ModelConfig } from '../../model/config';
 import type { GanConfig } from '../../model/discriminators/config';
 import { PRESETS } from '../../model/presets';
 import { fitQuantiser } from '../../model/quantisers/registry';
-import { defaultsOf, type Given, readSettings, withoutUndefined } from '../../setting';
+import { defaultsOf, type Given, isMapping, readSettings, withoutUndefined } from '../../setting';
 import { asVec3 } from '../../vec3';
 import type { Volume } from '../../volume/volume';
-import { checkedConfig, isMapping } from './check';
+import { checkedConfig } from './check';
 import { type PerceptualConfig, perceptualSettings, type RunSettings, runSettings } from './settings';
 
 /**

@@ -50,6 +50,10 @@ export interface Measure {
   readonly summary?: 'train' | 'validation';
 }
 
+const always = { shown: 'always' } as const;
+const filled = { shown: 'filled' } as const;
+const signed = { axis: 'signed' } as const;
+const ofValidation = { split: 'validation' } as const;
 const ofDiscriminators = { split: 'train', loss: 'discriminators' } as const;
 const ofMachine = { split: 'train', machine: true } as const;
 const ofRanks = { ...ofMachine, byRank: true } as const;
@@ -57,11 +61,8 @@ const ofRanks = { ...ofMachine, byRank: true } as const;
 export const measures = {
   /** What the generator minimises. Losses are means over the global batch, or over the validation voxels. */
   loss: {
-    label: 'loss',
-    loss: 'always',
-    better: 'lower',
-    panel: { shown: 'always', axis: 'log' },
-    summary: 'train',
+    ...{ label: 'loss', loss: 'always', better: 'lower', summary: 'train' },
+    panel: { ...always, axis: 'log' },
   },
   /** Mean absolute difference of patch and reconstruction. */
   reconstruction: { label: 'reconstruction', loss: 'always', better: 'lower', panel: 'parts' },
@@ -92,42 +93,20 @@ export const measures = {
   adversarialScale: { label: 'adversarial scale', ...ofDiscriminators },
   /** dB, data range 2 (the model's [-1, 1]). */
   psnr: {
-    label: 'PSNR',
-    unit: 'dB',
-    digits: 2,
-    split: 'validation',
-    better: 'higher',
-    panel: { shown: 'always', axis: 'signed' },
-    summary: 'validation',
+    ...{ label: 'PSNR', unit: 'dB', digits: 2, ...ofValidation, better: 'higher', summary: 'validation' },
+    panel: { ...always, ...signed },
   },
   /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
-  ssim: {
-    label: 'SSIM',
-    digits: 4,
-    split: 'validation',
-    better: 'higher',
-    panel: { shown: 'filled', axis: 'signed' },
-  },
+  ssim: { label: 'SSIM', digits: 4, ...ofValidation, better: 'higher', panel: { ...filled, ...signed } },
   /** In the model's range, which is 2 wide. */
   mae: {
-    label: 'MAE',
-    unit: '% of the intensity window',
-    times: 50,
-    digits: 2,
-    split: 'validation',
-    better: 'lower',
+    ...{ label: 'MAE', unit: '% of the intensity window', times: 50, digits: 2 },
+    ...{ ...ofValidation, better: 'lower' },
   },
   /** exp(entropy) of the code frequencies. */
-  perplexity: { label: 'perplexity', better: 'higher', panel: { shown: 'always' } },
+  perplexity: { label: 'perplexity', better: 'higher', panel: always },
   /** Distinct codes used / codebook size. */
-  usage: {
-    label: 'codes in use',
-    unit: '%',
-    times: 100,
-    digits: 1,
-    better: 'higher',
-    panel: { shown: 'always' },
-  },
+  usage: { label: 'codes in use', unit: '%', times: 100, digits: 1, better: 'higher', panel: always },
   /** Codes that hardly any latent chose and that this step restarted; where the quantiser's codes can die. */
   restartedCodes: { label: 'restarted codes', split: 'train' },
   learningRate: { label: 'learning rate', split: 'train' },
@@ -136,7 +115,7 @@ export const measures = {
   /** Norm of the discriminators' averaged gradient before clipping. */
   discriminatorNorm: { label: 'gradient norm of the discriminators', split: 'train' },
   /** Over all ranks. */
-  patchesPerSecond: { label: 'patches per second', ...ofMachine, panel: { shown: 'always' } },
+  patchesPerSecond: { label: 'patches per second', ...ofMachine, panel: always },
   /** The same in whole training volumes. */
   volumesPerSecond: { label: 'volumes per second', ...ofMachine },
   /** Where the time of a step goes on rank 0: all of it, and its parts in the order in which they come. */
@@ -147,24 +126,20 @@ export const measures = {
     parts: ['step', 'data', 'forward', 'backward', 'communication', 'optimiser'],
   },
   /** Time of every rank for data, forward and backward of this step. Where it differs, work is not balanced. */
-  secondsByRank: { label: 'step time by rank', unit: 's', ...ofRanks, panel: { shown: 'always' } },
+  secondsByRank: { label: 'step time by rank', unit: 's', ...ofRanks, panel: always },
   /** Cores that each rank keeps busy. */
   cpuByRank: { label: 'CPU by rank', unit: 'cores', digits: 1, ...ofRanks },
   /** Memory of each rank on its host. */
   memoryByRank: { label: 'memory by rank', unit: 'MiB', digits: 0, ...ofRanks },
   /** Percent of the time that each rank's GPU computes, by nvidia-smi. */
   gpuByRank: {
-    label: 'GPU busy by rank',
-    unit: '%',
-    digits: 0,
-    ...ofRanks,
-    device: 'GPU',
-    panel: { shown: 'filled', axis: 'percent' },
+    ...{ label: 'GPU busy by rank', unit: '%', digits: 0, ...ofRanks, device: 'GPU' },
+    panel: { ...filled, axis: 'percent' },
   },
   /** Memory in use on each rank's GPU. */
   gpuMemoryByRank: { label: 'GPU memory by rank', unit: 'MiB', digits: 0, ...ofRanks, device: 'GPU' },
   /** Patches that were measured, each counted once. */
-  patches: { label: 'patches', split: 'validation' },
+  patches: { label: 'patches', ...ofValidation },
 } as const satisfies Record<string, Measure>;
 
 type Table = typeof measures;

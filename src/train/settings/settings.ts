@@ -9,6 +9,7 @@ import {
   count,
   fraction,
   listOf,
+  type Meaning,
   oneOf,
   optional,
   positive,
@@ -27,6 +28,19 @@ import { bestMetrics } from './measures';
 
 const presetNames = Object.keys(PRESETS) as PresetName[];
 const intensities = ['auto', ...Object.keys(intensityPresets), 'minmax'];
+
+/** A run may be resumed with another value. */
+const mayChange = { mayChange: true } as const;
+
+/** A number as a row of a table. */
+function row(
+  value: number | undefined,
+  unit: string,
+  meaning: string,
+  more?: typeof mayChange,
+): Meaning<number> {
+  return { default: value, unit, meaning, ...more };
+}
 
 /** The settings of a run, beside those below `model`, `gan` and `perceptual`. */
 export const runSettings = {
@@ -47,11 +61,13 @@ export const runSettings = {
       'Fraction held out for validation, 0 for none: whole volumes of two or more, else the upper z end of the only ' +
       'volume, which no training patch overlaps.',
   }),
-  validationPatches: count({
-    default: 64,
-    unit: 'patches',
-    meaning: 'The most patches that a validation measures, always the same ones, drawn by the seed.',
-  }),
+  validationPatches: count(
+    row(
+      64,
+      'patches',
+      'The most patches that a validation measures, always the same ones, drawn by the seed.',
+    ),
+  ),
   intensity: setting<IntensitySpec>(
     'an intensity, or [low, high] with low < high',
     readIntensity,
@@ -79,7 +95,7 @@ export const runSettings = {
     unit: 'voxels',
     meaning: "Distance of neighbouring patches; by default 3/4 of a patch that is not the preset's.",
   }),
-  ranks: count({ default: 1, unit: 'processes', mayChange: true, meaning: 'Processes that train together.' }),
+  ranks: count(row(1, 'processes', 'Processes that train together.', mayChange)),
   collective: oneOf(collectiveNames, {
     default: 'auto',
     mayChange: true,
@@ -88,11 +104,14 @@ export const runSettings = {
       'and between GPUs where it is built.',
   }),
   threads: optional(
-    count({
-      unit: 'threads',
-      mayChange: true,
-      meaning: "Threads of a rank's backend; by default the ranks of a host share its cores.",
-    }),
+    count(
+      row(
+        undefined,
+        'threads',
+        "Threads of a rank's backend; by default the ranks of a host share its cores.",
+        mayChange,
+      ),
+    ),
   ),
   // Only the machine that trains knows which backends it has.
   backend: text("'auto' or a backend", {
@@ -111,28 +130,19 @@ export const runSettings = {
       'What the backward pass computes again to save memory: `blocks` every ResBlock. Gradients are the same.',
   }),
   seed: whole({ default: 0, meaning: 'Draws weights, codes, patches and the split.' }),
-  steps: optional(
-    count({ unit: 'steps', mayChange: true, meaning: 'Optimiser steps; either this or `epochs`.' }),
-  ),
+  steps: optional(count(row(undefined, 'steps', 'Optimiser steps; either this or `epochs`.', mayChange))),
   epochs: optional(
-    count({
-      unit: 'epochs',
-      mayChange: true,
-      meaning: 'Passes through all patches; either this or `steps`.',
-    }),
+    count(row(undefined, 'epochs', 'Passes through all patches; either this or `steps`.', mayChange)),
   ),
-  batch: count({
-    default: 1,
-    unit: 'patches',
-    mayChange: true,
-    meaning: 'Patches of a rank in one pass through the model.',
-  }),
-  accumulate: count({
-    default: 1,
-    unit: 'passes',
-    mayChange: true,
-    meaning: 'Passes whose gradients a step adds up: a step has batch x accumulate x ranks patches.',
-  }),
+  batch: count(row(1, 'patches', 'Patches of a rank in one pass through the model.', mayChange)),
+  accumulate: count(
+    row(
+      1,
+      'passes',
+      'Passes whose gradients a step adds up: a step has batch x accumulate x ranks patches.',
+      mayChange,
+    ),
+  ),
   tail: oneOf(['pad', 'drop', 'uneven'], {
     default: 'pad',
     meaning:
@@ -146,11 +156,7 @@ export const runSettings = {
       'Whether the learning rate stays, or falls along half a cosine to nearly nothing at the last step; then a longer ' +
       'run is another run.',
   }),
-  warmup: whole({
-    default: 0,
-    unit: 'steps',
-    meaning: 'Steps in which the learning rate grows to its full size.',
-  }),
+  warmup: whole(row(0, 'steps', 'Steps in which the learning rate grows to its full size.')),
   optimiser: oneOf(['adam', 'adamw'], {
     default: 'adam',
     meaning:
@@ -178,31 +184,13 @@ export const runSettings = {
     default: 1,
     meaning: 'Largest norm of all gradients, of generator and discriminators each; 0 does not clip.',
   }),
-  logEvery: count({ default: 1, unit: 'steps', mayChange: true, meaning: 'Steps between two records.' }),
-  validateEvery: whole({
-    default: 100,
-    unit: 'steps',
-    mayChange: true,
-    meaning: 'Steps between two validations; 0 for none.',
-  }),
-  checkpointEvery: whole({
-    default: 100,
-    unit: 'steps',
-    mayChange: true,
-    meaning: 'Steps between two checkpoints; 0 for none.',
-  }),
-  compareEvery: whole({
-    default: 25,
-    unit: 'steps',
-    mayChange: true,
-    meaning: "Steps between two comparisons of the ranks' weights; 0 for none.",
-  }),
-  keep: count({
-    default: 2,
-    unit: 'checkpoints',
-    mayChange: true,
-    meaning: 'Newest checkpoints to keep, beside the best.',
-  }),
+  logEvery: count(row(1, 'steps', 'Steps between two records.', mayChange)),
+  validateEvery: whole(row(100, 'steps', 'Steps between two validations; 0 for none.', mayChange)),
+  checkpointEvery: whole(row(100, 'steps', 'Steps between two checkpoints; 0 for none.', mayChange)),
+  compareEvery: whole(
+    row(25, 'steps', "Steps between two comparisons of the ranks' weights; 0 for none.", mayChange),
+  ),
+  keep: count(row(2, 'checkpoints', 'Newest checkpoints to keep, beside the best.', mayChange)),
   keepBest: count({
     default: 1,
     unit: 'checkpoints',
@@ -231,35 +219,24 @@ export const runSettings = {
         "A rank's threads that read patches of prepared datasets; by default the cores shared out, at most 4.",
     }),
   ),
-  prefetch: whole({
-    default: 1,
-    unit: 'steps',
-    mayChange: true,
-    meaning: 'Steps whose patches are read ahead of the current one.',
-  }),
+  prefetch: whole(row(1, 'steps', 'Steps whose patches are read ahead of the current one.', mayChange)),
   restarts: whole({
     default: 3,
     mayChange: true,
     meaning: 'How often a group that lost a rank starts again from the last checkpoint.',
   }),
-  timeout: positive({
-    default: 600,
-    unit: 'seconds',
-    mayChange: true,
-    meaning: 'How long ranks wait for one another.',
-  }),
-  heartbeat: positive({
-    default: 30,
-    unit: 'seconds',
-    mayChange: true,
-    meaning: 'How long a rank may be silent before it counts as hung and the group starts again.',
-  }),
-  grace: positive({
-    default: 15,
-    unit: 'seconds',
-    mayChange: true,
-    meaning: 'How long ranks have to end in good order when the run is stopped.',
-  }),
+  timeout: positive(row(600, 'seconds', 'How long ranks wait for one another.', mayChange)),
+  heartbeat: positive(
+    row(
+      30,
+      'seconds',
+      'How long a rank may be silent: then it counts as hung, and the group starts again.',
+      mayChange,
+    ),
+  ),
+  grace: positive(
+    row(15, 'seconds', 'How long ranks have to end in good order when the run is stopped.', mayChange),
+  ),
 };
 
 /** The settings below `perceptual`. Nothing is downloaded: the weights are files of the user's. */
@@ -270,14 +247,14 @@ export const perceptualSettings = {
   }),
   vgg: optional(
     text('a safetensors file', {
-      mayChange: true,
+      ...mayChange,
       meaning:
         "Safetensors with torchvision's VGG-16, `features.0.weight` and so on; see data/perceptual/README.md.",
     }),
   ),
   heads: optional(
     text('a safetensors file', {
-      mayChange: true,
+      ...mayChange,
       meaning:
         "Safetensors with LPIPS's heads, `lin0.model.1.weight` to `lin4.model.1.weight`; may be the same file.",
     }),

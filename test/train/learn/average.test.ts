@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../../src/compute/use-backend';
 import { WeightAverage } from '../../../src/train/learn/average';
 import { DivergenceWatch } from '../../../src/train/learn/divergence';
-import { usedModel } from '../../../src/train/record/used-model';
+import { usedModel } from '../../../src/train/record/choose-checkpoint';
 import { resolveConfig } from '../../../src/train/settings/config';
 import { tiny } from '../tiny';
 

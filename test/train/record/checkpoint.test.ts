@@ -17,15 +17,14 @@ import { Random } from '../../../src/random';
 import { readSafetensors, writeSafetensors } from '../../../src/safetensors';
 import {
   type CheckpointState,
-  findCheckpoint,
   linkAgain,
   newestCheckpoint,
   readCheckpoint,
   readState,
   removeHalfWritten,
   saveCheckpoint,
-  whileRotating,
 } from '../../../src/train/record/checkpoint';
+import { findCheckpoint, whileRotating } from '../../../src/train/record/choose-checkpoint';
 import { resolveConfig } from '../../../src/train/settings/config';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-checkpoint-'));

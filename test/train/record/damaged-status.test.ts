@@ -2,8 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RunFailed, UnreadableFile } from '../../../src/errors';
-import { readStatus } from '../../../src/train/record/status';
-import { StatusFile } from '../../../src/train/record/status-file';
+import { readStatus, StatusFile } from '../../../src/train/record/status';
 import { attach, listRuns, Run } from '../../../src/train/run';
 import { prepareRun, train } from '../../../src/train/train';
 import { tiny, useTemporaryRuns } from '../tiny';
