@@ -1,14 +1,21 @@
 /** The native addon as TypeScript sees it: one to one with `native/`, whose comments say what each call takes. */
 import { createRequire } from 'node:module';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { OutOfMemory } from '../../errors';
 
 /** A tensor on the native side. */
 export type Handle = number;
 type Shape = readonly number[];
-/** Writes its results into the attached array: 16 numbers each, as `native/table.h` lays them out. */
-type Computes<Arguments extends readonly unknown[]> = (...args: Arguments) => void;
 /** transposed, stride, voxels replicated before and after, each [d, h, w]. */
 type ConvolutionPlan = [transposed: boolean, stride: Shape, before: Shape, after: Shape];
+/** gamma, beta, mean, scale: [channels] twice, then [n, groups] twice. */
+type NormTensors = [gamma: TensorInfo, beta: TensorInfo, mean: TensorInfo, scale: TensorInfo];
+
+/**
+ * Kernels as the addon has them: with handles for tensors. They write 16 numbers for each result into the attached array
+ * (type, rank, sizes; the last is the handle), and return how many results there are.
+ */
+export type RawKernels = Readonly<Record<string, (...args: unknown[]) => number>>;
 
 export interface NativeMemory {
   /** Bytes of tensors on the device, of all threads of the process; before libtorch 2.9 those on the CPU. */
@@ -24,7 +31,7 @@ export interface NativeMemory {
 export interface Addon {
   readonly version: string;
   attach(results: Int32Array): void;
-  /** Sets the number of threads where it is above 0; returns what it is. */
+  /** Sets the number of threads if it is above 0; returns what it is. */
   threads(count: number): number;
   memory(): NativeMemory;
   resetPeak(): void;
@@ -37,89 +44,76 @@ export interface Addon {
   halfStorage(on: boolean): void;
   /** How many GPUs libtorch sees. */
   gpus(): number;
-  /** Why it sees none, in CUDA's words; empty where it sees some. */
+  /** Why it sees none, in CUDA's words; empty if it sees some. */
   cudaProblem(): string;
-  /** cuDNN's version, 91501 for 9.15.1; 0 where there is none. */
+  /** cuDNN's version, 91501 for 9.15.1; 0 if there is none. */
   cudnn(): number;
   /** Computes on a GPU from now on: floats are floats (no TF32), and the same bits every time. */
   useCuda(device: number): void;
 
-  fromArray: Computes<[values: ArrayBufferView, shape: Shape, dtype: number]>;
   toArray(tensor: Handle, out: ArrayBufferView): void;
   free(tensor: Handle): void;
-
-  /** By tfjs's names. */
-  readonly unary: Record<string, Computes<[x: Handle]>>;
-  readonly binary: Record<string, Computes<[a: Handle, b: Handle]>>;
-  readonly withNumber: Record<string, Computes<[a: Handle, b: number]>>;
-  readonly reduce: Record<string, Computes<[x: Handle, axes: Shape, keep: boolean]>>;
-  leakyRelu: Computes<[x: Handle, alpha: number]>;
-  step: Computes<[x: Handle, alpha: number]>;
-  clip: Computes<[x: Handle, low: number, high: number]>;
-  select: Computes<[condition: Handle, yes: Handle, no: Handle]>;
-  cast: Computes<[x: Handle, dtype: number]>;
-  fill: Computes<[shape: Shape, value: number, dtype: number]>;
-
-  reshape: Computes<[x: Handle, shape: Shape]>;
-  transpose: Computes<[x: Handle, axes: Shape]>;
-  concat: Computes<[tensors: readonly Handle[], axis: number]>;
-  stack: Computes<[tensors: readonly Handle[], axis: number]>;
-  tile: Computes<[x: Handle, repeats: Shape]>;
-  expand: Computes<[x: Handle, shape: Shape]>;
-  reverse: Computes<[x: Handle, axes: Shape]>;
-  /** Pads of the last axis first, as torch has them. */
-  pad: Computes<[x: Handle, pads: Shape, value: number]>;
-  slice: Computes<[x: Handle, begin: Shape, size: Shape]>;
-  stridedSlice: Computes<[x: Handle, begin: Shape, end: Shape, strides: Shape]>;
-  gather: Computes<[x: Handle, indices: Handle, axis: number]>;
-  oneHot: Computes<[indices: Handle, depth: number, on: number, off: number, dtype: number]>;
-  matMul: Computes<[a: Handle, b: Handle, transposeA: boolean, transposeB: boolean]>;
-
-  /** A bias of -1 is none. */
-  convolve: Computes<[x: Handle, w: Handle, bias: Handle, ...plan: ConvolutionPlan]>;
-  convolveInput: Computes<[dy: Handle, w: Handle, ...plan: ConvolutionPlan, input: Shape]>;
-  convolveWeight: Computes<[x: Handle, dy: Handle, ...plan: ConvolutionPlan, weights: Shape]>;
-  channelSums: Computes<[dy: Handle]>;
-  groupNorm: Computes<[x: Handle, gamma: Handle, beta: Handle, groups: number, eps: number, silu: boolean]>;
-  normalise: Computes<
-    [
-      ...[x: Handle, gamma: Handle, beta: Handle, mean: Handle, scale: Handle],
-      ...[groups: number, silu: boolean],
-    ]
-  >;
-  groupNormGradient: Computes<
-    [
-      dy: Handle,
-      x: Handle,
-      gamma: Handle,
-      beta: Handle,
-      mean: Handle,
-      scale: Handle,
-      groups: number,
-      silu: boolean,
-    ]
-  >;
-  replicatePad: Computes<[x: Handle, before: Shape, after: Shape]>;
-  replicatePadGradient: Computes<[dy: Handle, before: Shape, after: Shape]>;
-  nearestCode: Computes<[z: Handle, codebook: Handle]>;
-  adam: Computes<
-    [
-      w: Handle,
-      g: Handle,
-      m: Handle,
-      v: Handle,
-      rate: number,
-      beta1: number,
-      beta2: number,
-      correction: number,
-      epsilon: number,
-      shrink: number,
-      pull: number,
-      scale: number,
-    ]
-  >;
   /** The sum of the squares of all values of all tensors. */
   squares(tensors: readonly Handle[]): number;
+  readonly kernels: RawKernels;
+  readonly unary: RawKernels;
+  readonly binary: RawKernels;
+  readonly withNumber: RawKernels;
+  readonly reduce: RawKernels;
+}
+
+type Kernel<Arguments extends readonly unknown[]> = (...args: Arguments) => TensorInfo;
+
+/** The addon's kernels, from tensors to tensors; `LibtorchTensors` makes them. */
+export interface NativeKernels {
+  /** By tfjs's names. */
+  readonly unary: Readonly<Record<string, Kernel<[x: TensorInfo]>>>;
+  readonly binary: Readonly<Record<string, Kernel<[a: TensorInfo, b: TensorInfo]>>>;
+  readonly withNumber: Readonly<Record<string, Kernel<[a: TensorInfo, b: number]>>>;
+  readonly reduce: Readonly<Record<string, Kernel<[x: TensorInfo, axes: Shape, keep: boolean]>>>;
+
+  fromArray: Kernel<[values: ArrayBufferView, shape: Shape, dtype: number]>;
+  leakyRelu: Kernel<[x: TensorInfo, alpha: number]>;
+  step: Kernel<[x: TensorInfo, alpha: number]>;
+  clip: Kernel<[x: TensorInfo, low: number, high: number]>;
+  select: Kernel<[condition: TensorInfo, yes: TensorInfo, no: TensorInfo]>;
+  cast: Kernel<[x: TensorInfo, dtype: number]>;
+  fill: Kernel<[shape: Shape, value: number, dtype: number]>;
+
+  reshape: Kernel<[x: TensorInfo, shape: Shape]>;
+  transpose: Kernel<[x: TensorInfo, axes: Shape]>;
+  concat: Kernel<[tensors: readonly TensorInfo[], axis: number]>;
+  stack: Kernel<[tensors: readonly TensorInfo[], axis: number]>;
+  tile: Kernel<[x: TensorInfo, repeats: Shape]>;
+  expand: Kernel<[x: TensorInfo, shape: Shape]>;
+  reverse: Kernel<[x: TensorInfo, axes: Shape]>;
+  /** Pads of the last axis first, as torch has them. */
+  pad: Kernel<[x: TensorInfo, pads: Shape, value: number]>;
+  slice: Kernel<[x: TensorInfo, begin: Shape, size: Shape]>;
+  stridedSlice: Kernel<[x: TensorInfo, begin: Shape, end: Shape, strides: Shape]>;
+  gather: Kernel<[x: TensorInfo, indices: TensorInfo, axis: number]>;
+  oneHot: Kernel<[indices: TensorInfo, depth: number, on: number, off: number, dtype: number]>;
+  matMul: Kernel<[a: TensorInfo, b: TensorInfo, transposeA: boolean, transposeB: boolean]>;
+
+  /** A bias of -1 is none. */
+  convolve: Kernel<[x: TensorInfo, w: TensorInfo, bias: TensorInfo | -1, ...plan: ConvolutionPlan]>;
+  convolveInput: Kernel<[dy: TensorInfo, w: TensorInfo, ...plan: ConvolutionPlan, input: Shape]>;
+  convolveWeight: Kernel<[x: TensorInfo, dy: TensorInfo, ...plan: ConvolutionPlan, weights: Shape]>;
+  channelSums: Kernel<[dy: TensorInfo]>;
+  normalise: Kernel<[x: TensorInfo, ...NormTensors, groups: number, silu: boolean]>;
+  replicatePad: Kernel<[x: TensorInfo, before: Shape, after: Shape]>;
+  replicatePadGradient: Kernel<[dy: TensorInfo, before: Shape, after: Shape]>;
+  nearestCode: Kernel<[z: TensorInfo, codebook: TensorInfo]>;
+  /** [y, mean, scale]. */
+  groupNorm(
+    ...norm: [x: TensorInfo, gamma: TensorInfo, beta: TensorInfo, groups: number, eps: number, silu: boolean]
+  ): TensorInfo[];
+  /** [dx, dgamma, dbeta]. */
+  groupNormGradient(
+    ...norm: [dy: TensorInfo, x: TensorInfo, ...NormTensors, groups: number, silu: boolean]
+  ): TensorInfo[];
+  /** The next [w, m, v]. */
+  adam(w: TensorInfo, g: TensorInfo, m: TensorInfo, v: TensorInfo, step: readonly number[]): TensorInfo[];
 }
 
 /** Loads a built addon. Once loaded it stays in the process: libtorch's threads cannot be unloaded. */
@@ -152,7 +146,7 @@ function guarded(call: (...args: unknown[]) => unknown): (...args: unknown[]) =>
   };
 }
 
-/** Bytes asked for and bytes in all, read from the message of CUDA's allocator, which is their only source. */
+/** Bytes asked for and bytes in all, from the message of CUDA's allocator: nothing else has them. */
 export function figuresIn(message: string): { bytes?: number; limit?: number } {
   const size = (pattern: RegExp): number | undefined => {
     const [, amount, unit] = pattern.exec(message) ?? [];

@@ -1,21 +1,21 @@
 /**
- * tfjs's kernels that libtorch's side lacks, run by tfjs's own cpu backend in JavaScript on the host: slow, but enough for
- * the odd image, pooling or string operation of a notebook. Training uses none of them.
+ * tfjs's kernels that libtorch's side lacks. tfjs's own cpu backend runs them in JavaScript on the host: slowly, but fast
+ * enough for an odd image, pooling or string operation in a notebook. Training uses none of them.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { isOurs } from '../contract/registry';
 import type { Run } from './stock-kernels';
 import type { LibtorchTensors } from './tensors';
 
-/** What is used of tfjs's cpu backend. */
+/** What we use of tfjs's cpu backend. */
 interface HostBackend extends tf.KernelBackend {
   makeTensorInfo(shape: number[], dtype: tf.DataType, values: tf.BackendValues): tf.TensorInfo;
 }
 
-/** Kernels of complex numbers, for which libtorch's side has no type. */
+/** Kernels of complex numbers; libtorch's side has no type for them. */
 const COMPLEX = ['Complex', 'ComplexAbs', 'FFT', 'IFFT', 'Imag', 'Real'];
 
-/** Kernels on the host by their names, those of complex numbers left out. */
+/** Kernels on the host by their names, without those of complex numbers. */
 export async function loadHostKernels(tensors: LibtorchTensors): Promise<ReadonlyMap<string, Run>> {
   await import('@tensorflow/tfjs-backend-cpu');
   const host = tf.findBackend('cpu') as HostBackend;
@@ -48,7 +48,7 @@ function onHost(kernel: tf.KernelConfig, host: HostBackend, tensors: LibtorchTen
       const made = kernel.kernelFunc({
         inputs: moved as tf.NamedTensorInfoMap,
         backend: host,
-        attrs: attrs as tf.NamedAttrMap,
+        attrs: attrs as unknown as tf.NamedAttrMap,
       });
       held.push(...[made].flat());
       const back = ({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo => ({

@@ -1,95 +1,43 @@
-/** Our own kernels on libtorch. Padding, its folding and the layouts are the native side's business. */
+/** Our own kernels on libtorch. The native side pads by replication, folds borders and knows the layouts. */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Kernels, OptimiserKernels } from '../contract/backend';
 import { type Convolution, inputShape, type Size3, weightShape } from '../contract/geometry';
 import type { LibtorchTensors } from './tensors';
 
 export function libtorchKernels(tensors: LibtorchTensors): Kernels {
-  const { addon } = tensors;
-  const handle = (tensor: tf.TensorInfo) => tensors.handle(tensor);
-  const three = (): tf.TensorInfo[] => [tensors.made(0), tensors.made(1), tensors.made(2)];
-  /** The native side replicates; a border of zeros is made here, around a convolution without one. */
-  const withBorder = (
-    x: tf.TensorInfo,
-    c: Convolution,
-    run: (x: tf.TensorInfo) => tf.TensorInfo,
-  ): tf.TensorInfo => {
+  const { native } = tensors;
+  /** The native side replicates. A border of zeros is made here, around a convolution without a border. */
+  const withBorder = (x: tf.TensorInfo, c: Convolution, run: (x: tf.TensorInfo) => tf.TensorInfo) => {
     if (!hasZeros(c)) return run(x);
     const pads = [2, 1, 0].flatMap((axis) => [c.before[axis]!, c.after[axis]!]);
-    addon.pad(handle(x), [0, 0, ...pads], 0);
-    const bordered = tensors.made();
-    const y = run(bordered);
-    tensors.disposeData(bordered.dataId);
-    return y;
+    return tensors.consume(native.pad(x, [0, 0, ...pads], 0), run);
   };
   return {
-    convolve: (x, w, bias, c) =>
-      withBorder(x, c, (x) => {
-        addon.convolve(handle(x), handle(w), bias ? handle(bias) : -1, ...planOf(c));
-        return tensors.made();
-      }),
+    convolve: (x, w, bias, c) => withBorder(x, c, (x) => native.convolve(x, w, bias ?? -1, ...planOf(c))),
     convolveInputGradient(dy, w, c) {
-      if (!hasZeros(c)) {
-        addon.convolveInput(handle(dy), handle(w), ...planOf(c), c.input);
-        return tensors.made();
-      }
-      const size = c.input.map((size, a) => size + c.before[a]! + c.after[a]!) as unknown as Size3;
-      addon.convolveInput(handle(dy), handle(w), ...planOf(c), size);
-      const bordered = tensors.made();
-      addon.slice(handle(bordered), [0, ...c.before, 0], inputShape(c));
-      const inner = tensors.made();
-      tensors.disposeData(bordered.dataId);
-      return inner;
+      if (!hasZeros(c)) return native.convolveInput(dy, w, ...planOf(c), c.input);
+      const size = c.input.map((size, a) => size + c.before[a]! + c.after[a]!);
+      const bordered = native.convolveInput(dy, w, ...planOf(c), size);
+      return tensors.consume(bordered, (dx) => native.slice(dx, [0, ...c.before, 0], inputShape(c)));
     },
     convolveWeightGradient: (x, dy, c) =>
-      withBorder(x, c, (x) => {
-        addon.convolveWeight(handle(x), handle(dy), ...planOf(c), weightShape(c));
-        return tensors.made();
-      }),
-    channelSums(dy) {
-      addon.channelSums(handle(dy));
-      return tensors.made();
-    },
-    groupNorm(x, gamma, beta, { groups, eps, silu }) {
-      addon.groupNorm(handle(x), handle(gamma), handle(beta), groups, eps, silu);
-      return three();
-    },
-    normalise(x, gamma, beta, mean, scale, { groups, silu }) {
-      addon.normalise(handle(x), handle(gamma), handle(beta), handle(mean), handle(scale), groups, silu);
-      return tensors.made();
-    },
-    groupNormGradient(dy, x, gamma, beta, mean, scale, { groups, silu }) {
-      const [norm, statistics] = [
-        [handle(gamma), handle(beta)],
-        [handle(mean), handle(scale)],
-      ] as const;
-      addon.groupNormGradient(handle(dy), handle(x), ...norm, ...statistics, groups, silu);
-      return three();
-    },
-    replicatePad(x, { before, after }) {
-      addon.replicatePad(handle(x), before, after);
-      return tensors.made();
-    },
-    replicatePadGradient(dy, { before, after }) {
-      addon.replicatePadGradient(handle(dy), before, after);
-      return tensors.made();
-    },
-    nearestCode(z, codebook) {
-      addon.nearestCode(handle(z), handle(codebook));
-      return tensors.made();
-    },
+      withBorder(x, c, (x) => native.convolveWeight(x, dy, ...planOf(c), weightShape(c))),
+    channelSums: native.channelSums,
+    groupNorm: (x, gamma, beta, { groups, eps, silu }) => native.groupNorm(x, gamma, beta, groups, eps, silu),
+    normalise: (x, gamma, beta, mean, scale, { groups, silu }) =>
+      native.normalise(x, gamma, beta, mean, scale, groups, silu),
+    groupNormGradient: (dy, x, gamma, beta, mean, scale, { groups, silu }) =>
+      native.groupNormGradient(dy, x, gamma, beta, mean, scale, groups, silu),
+    replicatePad: (x, { before, after }) => native.replicatePad(x, before, after),
+    replicatePadGradient: (dy, { before, after }) => native.replicatePadGradient(dy, before, after),
+    nearestCode: native.nearestCode,
   };
 }
 
-export function libtorchOptimiser(tensors: LibtorchTensors): OptimiserKernels {
-  const { addon } = tensors;
-  const handle = (tensor: tf.TensorInfo) => tensors.handle(tensor);
+export function libtorchOptimiser({ native, addon, handle }: LibtorchTensors): OptimiserKernels {
   return {
-    adam(w, g, m, v, { rate, beta1, beta2, correction, epsilon, shrink, pull, scale }) {
-      const numbers = [rate, beta1, beta2, correction, epsilon, shrink, pull, scale] as const;
-      addon.adam(handle(w), handle(g), handle(m), handle(v), ...numbers);
-      return [tensors.made(0), tensors.made(1), tensors.made(2)];
-    },
+    adam: (w, g, m, v, { rate, beta1, beta2, correction, epsilon, shrink, pull, scale }) =>
+      native.adam(w, g, m, v, [rate, beta1, beta2, correction, epsilon, shrink, pull, scale]),
     squares: (all) => addon.squares(all.map(handle)),
   };
 }

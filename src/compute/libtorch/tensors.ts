@@ -1,12 +1,12 @@
-/** The store of tensors that tfjs asks for: its data are handles of the addon, its lone numbers stay here. */
+/** The store of tensors that tfjs asks for. Its data are handles of the addon; lone numbers stay here. */
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../../errors';
-import type { Addon, Handle } from './addon';
+import type { Addon, Handle, NativeKernels, RawKernels } from './addon';
 
 const dtypes = ['float32', 'int32', 'bool'] as const;
 type Dtype = (typeof dtypes)[number] | 'string';
 
-/** Numbers a result takes in the shared array; where its handle is in them. */
+/** Numbers of a result in the shared array, and the place of its handle among them. */
 const RECORD = 16;
 const HANDLE = 15;
 
@@ -16,16 +16,16 @@ class Data {
   constructor(
     readonly dtype: Dtype,
     readonly size: number,
-    /** Undefined while the data are `number` alone, and after it was freed. */
+    /** Undefined while the data are only `number`, and after it was freed. */
     public handle: Handle | undefined,
     readonly number?: number,
-    /** The data, where they are strings: those stay here, and kernels on the host work on them. */
+    /** The data, if they are strings: those stay here, and kernels on the host work on them. */
     readonly strings?: Uint8Array[],
   ) {}
 }
 
 /** The number of a type on the native side. */
-export function codeOf(dtype: string): number {
+export function codeOf(dtype = 'float32'): number {
   const code = dtypes.indexOf(dtype as (typeof dtypes)[number]);
   if (code < 0) throw new InvalidArgument('dtype', 'a type that backend libtorch has', dtype, dtypes);
   return code;
@@ -36,8 +36,8 @@ export class LibtorchTensors extends tf.KernelBackend {
   private alive = 0;
   private reclaimed = 0;
   /**
-   * Frees tensors that were never disposed of and cannot be reached any more, when V8 collects them. V8 does so late, as
-   * it does not know how large they are. `tf.memory()` still counts them in `numTensors`; `reclaimed` is their number.
+   * Frees tensors that were never disposed and cannot be reached any more, when V8 collects them. V8 does not know how
+   * large they are, and so collects them late. `tf.memory()` still counts them in `numTensors`; `reclaimed` counts them too.
    */
   private readonly forgotten = new FinalizationRegistry<Handle>((handle) => {
     this.addon.free(handle);
@@ -45,23 +45,57 @@ export class LibtorchTensors extends tf.KernelBackend {
     this.reclaimed++;
   });
 
+  /** The addon's kernels, from tensors to tensors. */
+  readonly native: NativeKernels;
+
   constructor(readonly addon: Addon) {
     super();
     addon.attach(this.results);
+    const { kernels, unary, binary, withNumber, reduce } = addon;
+    const groups = Object.entries({ unary, binary, withNumber, reduce });
+    this.native = {
+      ...this.onTensors(kernels),
+      ...Object.fromEntries(groups.map(([name, group]) => [name, this.onTensors(group)])),
+    } as unknown as NativeKernels;
+  }
+
+  /** Kernels of the addon with tensors for handles, as arguments and results. */
+  private onTensors(kernels: RawKernels) {
+    const argument = (value: unknown): unknown => {
+      if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(argument) : value;
+      return typeof value === 'object' && 'dataId' in value! ? this.handle(value as tf.TensorInfo) : value;
+    };
+    const wrapped = Object.entries(kernels).map(([name, kernel]) => [
+      name,
+      (...args: unknown[]) => {
+        const count = kernel(...args.map(argument));
+        return count === 1 ? this.made(0) : Array.from({ length: count }, (_, at) => this.made(at));
+      },
+    ]);
+    return Object.fromEntries(wrapped);
+  }
+
+  /** What `use` makes of a tensor that nobody needs afterwards. */
+  consume<Result>(tensor: tf.TensorInfo, use: (tensor: tf.TensorInfo) => Result): Result {
+    try {
+      return use(tensor);
+    } finally {
+      this.disposeData(tensor.dataId);
+    }
   }
 
   /** The handle of a live tensor of this backend. */
-  handle(tensor: tf.TensorInfo): Handle {
+  readonly handle = (tensor: tf.TensorInfo): Handle => {
     const data = this.here(tensor);
     if (data.handle !== undefined) return data.handle;
     if (data.strings) throw new InvalidArgument('tensor', 'numbers, for an operation of libtorch', 'strings');
     if (data.references < 1 || data.number === undefined)
       throw new InvalidArgument('tensor', 'one that is not disposed', 'a disposed one');
-    this.addon.fill([], data.number, codeOf(data.dtype));
+    this.addon.kernels.fill!([], data.number, codeOf(data.dtype));
     return this.own(data, this.results[HANDLE]!);
-  }
+  };
 
-  /** The data of a tensor, brought here where another backend made it. */
+  /** The data of a tensor, brought here if another backend made it. */
   private here({ dataId }: tf.TensorInfo): Data {
     if (!(dataId instanceof Data)) tf.engine().moveData(this, dataId);
     return dataId as Data;
@@ -72,17 +106,14 @@ export class LibtorchTensors extends tf.KernelBackend {
     return (tensor.dataId as Data).number;
   }
 
-  /** The tensor that the last call on the addon made; `at` for one of several. */
-  made(at = 0): tf.TensorInfo {
-    const start = at * RECORD;
-    const { results } = this;
-    const rank = results[start + 1]!;
-    const shape = Array.from(results.subarray(start + 2, start + 2 + rank));
-    const dtype = dtypes[results[start]!]!;
+  /** One of the tensors that the last call of the addon made. */
+  private made(at: number): tf.TensorInfo {
+    const [code, rank, ...sizes] = this.results.subarray(at * RECORD, at * RECORD + HANDLE);
+    const shape = sizes.slice(0, rank);
+    const dtype = dtypes[code!]!;
     this.alive++;
-    const size = shape.reduce((product, length) => product * length, 1);
-    const data = new Data(dtype, size, undefined);
-    this.own(data, results[start + HANDLE]!);
+    const data = new Data(dtype, tf.util.sizeFromShape(shape), undefined);
+    this.own(data, this.results[at * RECORD + HANDLE]!);
     return { dataId: data, shape, dtype };
   }
 
@@ -109,8 +140,7 @@ export class LibtorchTensors extends tf.KernelBackend {
       this.alive++;
       return new Data(dtype as Dtype, 1, undefined, array[0]!);
     }
-    this.addon.fromArray(array, shape, codeOf(dtype));
-    return this.made().dataId;
+    return this.native.fromArray(array, shape, codeOf(dtype)).dataId;
   }
 
   override move(
@@ -168,7 +198,7 @@ export class LibtorchTensors extends tf.KernelBackend {
     return this.alive;
   }
 
-  /** tfjs's figures are tensors' sizes; these are the allocator's, and the tensors that were leaked and collected. */
+  /** tfjs counts tensors' sizes. These are the allocator's figures, and how many leaked tensors were collected. */
   override memory(): { unreliable: boolean; reclaimed: number } & ReturnType<Addon['memory']> {
     return { unreliable: false, reclaimed: this.reclaimed, ...this.addon.memory() };
   }
