@@ -87,25 +87,25 @@ export async function evaluateFiles(
     },
     options,
   );
-  const rows: EvaluatedRow[] = [];
-  for (const { source, row, units } of measured) {
-    const side = await sideOf(source.name);
-    rows.push({ file: source.name, units, ...(side && { side }), ...row });
-  }
+  const sides = new Map<string, RunSide | undefined>();
+  for (const { source } of measured)
+    if (!sides.has(source.name)) sides.set(source.name, await sideOf(source.name));
+  const rows = measured.map(({ source: { name: file }, row, units }): EvaluatedRow => {
+    const side = sides.get(file);
+    return { file, units, ...(side && { side }), ...row };
+  });
   return {
     ...{ checkpoint, rows, leftOut, aggregate: aggregateRows(rows.map(comparable), options) },
     ...{ perplexity: perplexity(counts), usage: usage(counts) },
-    notes: [...notes, ...found.notes, ...notesOn(rows)],
+    notes: [...notes, ...found.notes, ...notesOn([...sides.values()])],
   };
 }
 
 /** How many of the volumes the run was trained on, or its checkpoint was chosen by. */
-function notesOn(rows: readonly EvaluatedRow[]): string[] {
-  const files = new Map(rows.map(({ file, side }) => [file, side]));
-  const of = (...sides: RunSide[]) =>
-    [...files.values()].filter((side) => side && sides.includes(side)).length;
+function notesOn(sides: readonly (RunSide | undefined)[]): string[] {
+  const of = (...some: RunSide[]) => sides.filter((side) => side && some.includes(side)).length;
   const [trained, chosen] = [of('train', 'part'), of('validation')];
-  const all = `of ${files.size} volumes`;
+  const all = `of ${sides.length} volumes`;
   const notes: string[] = [];
   if (trained > 0) notes.push(`${trained} ${all}: the run was trained on them, so their figures flatter it`);
   if (chosen > 0)

@@ -146,18 +146,19 @@ function sumsInMemory(a: Float32Array, b: Float32Array, memory: VoxelMemory): Su
       else memory.loops('fidelity').sumErrors!(...call);
     }
     threads?.finish();
-    return total(Array.from({ length: shares }, (_, share) => sums.subarray(3 * share)));
+    return total(sums);
   } finally {
     memory.release(address, shares * SUMS_BYTES);
   }
 }
 
-function total(parts: Iterable<ArrayLike<number>>): Sums {
+/** The sums of shares, three numbers each. */
+function total(sums: Float64Array): Sums {
   let [absolute, squared, greatest] = [0, 0, 0];
-  for (const part of parts) {
-    absolute += part[0]!;
-    squared += part[1]!;
-    greatest = Math.max(greatest, part[2]!);
+  for (let at = 0; at < sums.length; at += 3) {
+    absolute += sums[at]!;
+    squared += sums[at + 1]!;
+    greatest = Math.max(greatest, sums[at + 2]!);
   }
   return [absolute, squared, greatest];
 }
@@ -177,21 +178,25 @@ function threadsOn(memory: VoxelMemory): SimdThreads {
   return threads;
 }
 
-/** A memory of our own with a piece of the reference and one of the candidate. */
-let pieces: readonly [VoxelMemory, Float32Array, Float32Array] | undefined;
+/** Room for a piece of the reference, one of the candidate, and their sums. */
+function makePieces() {
+  const memory = new VoxelMemory();
+  const sums = new Float64Array(memory.shared.buffer, memory.allocate(SUMS_BYTES), 3);
+  const { sumErrors } = memory.loops('fidelity');
+  return { a: memory.floats(PIECE), b: memory.floats(PIECE), sums, sumErrors: sumErrors! };
+}
+
+let pieces: ReturnType<typeof makePieces> | undefined;
 
 function sumsOfPieces(reference: Float32Array, candidate: Float32Array): Sums {
-  if (!pieces) {
-    const memory = new VoxelMemory();
-    pieces = [memory, memory.floats(PIECE), memory.floats(PIECE)];
-  }
-  const [memory, a, b] = pieces;
-  const sums: Sums[] = [];
+  pieces ??= makePieces();
+  const { a, b, sums, sumErrors } = pieces;
+  sums.fill(0);
   for (let at = 0; at < reference.length; at += PIECE) {
     const piece = reference.subarray(at, at + PIECE);
     a.set(piece);
     b.set(candidate.subarray(at, at + PIECE));
-    sums.push(sumsInMemory(a.subarray(0, piece.length), b, memory)!);
+    sumErrors(a.byteOffset, b.byteOffset, piece.length, sums.byteOffset);
   }
   return total(sums);
 }

@@ -46,15 +46,17 @@ interface Places {
 }
 
 function placesOf(grid: Grid, axis: Axis, period: number, window: WindowName | undefined): Places {
-  const seams = new Set([
-    ...patchBorders(grid, axis),
-    ...(window === 'seed-linear' ? middles(grid, axis) : []),
-  ]);
+  const starts = grid.starts[axis];
+  const middles = window === 'seed-linear' ? starts.map((start) => start + (grid.patch[axis] >> 1)) : [];
+  const seams = [...patchBorders(grid, axis), ...middles];
   const jumps = Array.from({ length: grid.volume[axis] - 1 }, (_, i) => i + 1);
   return {
     axis,
-    phase: jumps.map((voxel) => mod(voxel - leadingStart(grid, axis, voxel), period)),
-    seam: jumps.map((voxel) => seams.has(voxel)),
+    phase: jumps.map((voxel) => {
+      const from = voxel - leadingStart(grid, axis, voxel);
+      return ((from % period) + period) % period;
+    }),
+    seam: jumps.map((voxel) => seams.includes(voxel)),
   };
 }
 
@@ -62,17 +64,11 @@ function energyOf(data: VoxelSource, grid: Grid, places: readonly Places[]): num
   let [across, expected] = [0, 0];
   for (const { axis, phase, seam } of places) {
     const jumps = jumpSums(data, grid.volume, axis);
-    const elsewhere = new Map<number, { sum: number; count: number }>();
-    jumps.forEach((sum, i) => {
-      if (seam[i]) return;
-      const of = elsewhere.get(phase[i]!) ?? { sum: 0, count: 0 };
-      elsewhere.set(phase[i]!, { sum: of.sum + sum, count: of.count + 1 });
-    });
     jumps.forEach((sum, i) => {
       if (!seam[i]) return;
-      const of = elsewhere.get(phase[i]!);
+      const others = jumps.filter((_, j) => !seam[j] && phase[j] === phase[i]);
       across += sum;
-      expected += of ? of.sum / of.count : Number.NaN;
+      expected += others.reduce((total, other) => total + other, 0) / others.length;
     });
   }
   return places.some(({ seam }) => seam.includes(true)) ? quotient(across, expected) : Number.NaN;
@@ -106,14 +102,6 @@ function leadingStart(grid: Grid, axis: Axis, voxel: number): number {
   const from = (start: number) => Math.abs(start + patch / 2 - voxel);
   // Side by side without overlap no patch reaches over: the one that begins there has the phase of its own border.
   return over.reduce((best, start) => (from(start) < from(best) ? start : best), over[0] ?? voxel);
-}
-
-function middles(grid: Grid, axis: Axis): number[] {
-  return grid.starts[axis].map((start) => start + (grid.patch[axis] >> 1));
-}
-
-function mod(value: number, period: number): number {
-  return ((value % period) + period) % period;
 }
 
 /** Two volumes that jump nowhere are equally without seams. */
