@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../errors';
-import { type Axis, checkShape, eachAxis, type PerAxis, type Size, toVec3, type Vec3 } from '../vec3';
+import { checkShape, eachAxis, type PerAxis, type Size, toVec3, type Vec3 } from '../vec3';
 
 /** Where the last patch of an axis goes: back to the border (`snapped`), or all patches are spaced evenly (`even`). */
 export type GridLayout = 'snapped' | 'even';
@@ -63,30 +63,6 @@ export function planGrid(volume: Size, options: GridOptions): Grid {
   const before = eachAxis((axis) => Math.max(0, -starts[axis][0]!));
   const after = eachAxis((axis) => Math.max(0, starts[axis].at(-1)! + patch[axis] - size[axis]));
   return freezeGrid({ volume: size, patch, stride, layout, starts, padding: { before, after } });
-}
-
-/**
- * The same grid on volumes and patches `factor` times as large, to blend the output of a model that changes the size.
- * @throws InvalidArgument if the factor moves a border to a fraction of a voxel
- */
-export function scaleGrid(grid: Grid, factor: Size): Grid {
-  const factors = toVec3('factor', factor);
-  const scale = (value: number, axis: Axis): number => {
-    const scaled = value * factors[axis];
-    if (factors[axis] > 0 && Number.isInteger(scaled)) return scaled + 0; // + 0 turns -0 into 0
-    const expected = `a positive number that keeps the ${'xyz'[axis]} size or position ${value} whole`;
-    throw new InvalidArgument(`factor[${axis}]`, expected, factors[axis]);
-  };
-  const scaleAll = (values: Vec3): Vec3 => eachAxis((axis) => scale(values[axis], axis));
-  const { volume, patch, stride, layout, starts, padding } = grid;
-  return freezeGrid({
-    layout,
-    volume: scaleAll(volume),
-    patch: scaleAll(patch),
-    stride: scaleAll(stride),
-    starts: eachAxis((axis) => starts[axis].map((start) => scale(start, axis))),
-    padding: { before: scaleAll(padding.before), after: scaleAll(padding.after) },
-  });
 }
 
 /** The place of a patch along each axis; the index of a patch counts x fastest, then y, then z. */

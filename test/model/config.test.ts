@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { checkModelConfig, stages } from '../../src/model/config';
-import { activationBytes, forecastMemory } from '../../src/model/forecast/forecast';
+import { forecastMemory } from '../../src/model/forecast/forecast';
 import { PRESETS, type PresetName, presetNamed } from '../../src/model/presets';
 import { parameterCount, weightShapes } from '../../src/model/weight-shapes';
+import type { Vec3 } from '../../src/vec3';
 
 const guide = PRESETS.guide.model;
 
@@ -45,8 +46,8 @@ test('each axis is halved until its own factor is reached', () => {
 });
 
 test('the guide’s forecast grows with the patch and has its order of magnitude', () => {
-  const small = activationBytes(guide, [128, 128, 128]);
-  const full = activationBytes(guide, [256, 256, 128]);
+  const activationsOf = (patch: Vec3) => forecastMemory(guide, patch, { device: 'wasm' }).activations;
+  const [small, full] = [activationsOf([128, 128, 128]), activationsOf([256, 256, 128])];
   expect(full / small).toBeCloseTo(4, 5);
   // At full resolution: conv_first's 64 channels, and 5 tensors of 128 around the last stage's two ResBlocks.
   expect(full).toBeGreaterThan(256 * 256 * 128 * 4 * (64 + 5 * 128));
@@ -80,7 +81,7 @@ describe('a config is refused with the field named:', () => {
 test.each(Object.keys(PRESETS) as PresetName[])('preset %s is a valid model whose patches divide', (name) => {
   const { model, patch, stride } = PRESETS[name];
   expect(checkModelConfig(model)).toEqual(model);
-  expect(activationBytes(model, patch)).toBeGreaterThan(0);
+  expect(forecastMemory(model, patch).activations).toBeGreaterThan(0);
   for (const axis of [0, 1, 2]) expect(stride[axis]).toBeLessThanOrEqual(patch[axis]!);
 });
 

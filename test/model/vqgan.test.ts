@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { mse, stopGradient } from '../../src/compute/ops/ops';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
-import { activationBytes } from '../../src/model/forecast/forecast';
+import { forecastMemory } from '../../src/model/forecast/forecast';
 import { VqGan } from '../../src/model/vqgan';
 import { Random } from '../../src/random';
 import { codebookOf, lossAndGradients, reconstruct } from './plain';
@@ -231,7 +231,8 @@ test('the activation forecast is what the tape holds', () => {
       return total;
     }),
   );
-  expect(held / activationBytes(config, [16, 8, 8])).toBeCloseTo(1, 2);
+  const { activations } = forecastMemory(config, [16, 8, 8], { device: 'wasm' });
+  expect(held / activations).toBeCloseTo(1, 2);
 });
 
 /** Bytes written to the backend from now on and not yet disposed; tf.memory() counts shared data twice. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
 import { type BlendOptions, blend, blendSlabs, type Patch } from '../../src/patch/blend';
 import { extractPatch, extractPatches } from '../../src/patch/extract';
-import { type Grid, planGrid, scaleGrid } from '../../src/patch/grid';
+import { type Grid, planGrid } from '../../src/patch/grid';
 import { selectForeground } from '../../src/patch/select';
 import { windowNames } from '../../src/patch/windows';
 import { Random } from '../../src/random';
@@ -199,15 +199,6 @@ describe('patches that are left out', () => {
       InvalidArgument,
     );
   });
-});
-
-test('an output of another size than the input blends on the scaled grid', async () => {
-  const grid = planGrid([13, 10, 6], { patch: [6, 4, 4], stride: [4, 3, 3] });
-  const double = scaleGrid(grid, 2);
-  const data = noise(double.volume, 4);
-  const blended = await blend(double, extractPatches(data, double));
-  expect(greatestDifference(blended, data)).toBeLessThanOrEqual(1e-6);
-  expect(double.patches).toBe(grid.patches);
 });
 
 describe('what comes wrong', () => {

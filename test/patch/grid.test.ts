@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { type Grid, patchStart, planGrid, scaleGrid } from '../../src/patch/grid';
+import { type Grid, patchStart, planGrid } from '../../src/patch/grid';
 import { Random } from '../../src/random';
 import type { Vec3 } from '../../src/vec3';
 import { randomGrid } from './volumes';
@@ -128,22 +128,5 @@ describe('what cannot be a grid', () => {
     expect(() => planGrid([20, 20, 20], { patch, stride: [8, 9, 8] })).toThrow(
       'stride[1]: expected at most the patch size 8, so that neighbours leave no gap, received 9',
     );
-  });
-});
-
-describe('scaleGrid', () => {
-  test('scales every size and place', () => {
-    const grid = scaleGrid(planGrid([10, 12, 14], { patch: [4, 4, 16], stride: [2, 4, 8] }), [2, 0.5, 1]);
-    expect(grid.volume).toEqual([20, 6, 14]);
-    expect(grid.patch).toEqual([8, 2, 16]);
-    expect(grid.starts).toEqual([[0, 4, 8, 12], [0, 2, 4], [-1]]);
-    expect(grid.coverage).toBe(1);
-  });
-
-  test('refuses a factor that would move a border into a voxel', () => {
-    const grid = planGrid([11, 12, 12], { patch: [4, 4, 4], stride: [4, 4, 4] });
-    expect(() => scaleGrid(grid, 0.5)).toThrow(InvalidArgument);
-    expect(() => scaleGrid(grid, 0)).toThrow(InvalidArgument);
-    expect(() => scaleGrid(grid, Number.NaN)).toThrow(InvalidArgument);
   });
 });

@@ -50,15 +50,6 @@ export interface MemoryForecast {
 }
 
 /**
- * Bytes of the activations kept for the backward pass of one patch [x, y, z] in float32, the patch and its
- * reconstruction among them, without what a backend adds to them. Throws InvalidArgument for a patch that the model
- * cannot take.
- */
-export function activationBytes(config: ModelConfig, patch: Size): number {
-  return forecastMemory(config, patch, { device: 'wasm' }).activations;
-}
-
-/**
  * Host memory that a rank's process takes beside the tensors of this forecast: Node and the backend's code, what a first
  * step compiles, and the gaps between tensors. Measured as the largest resident memory of ranks, 3 steps each; on a GPU
  * the tensors are not in this memory, so the gaps are none of it.

@@ -20,8 +20,6 @@ export interface RunConfig extends RunSettings {
   readonly perceptual: PerceptualConfig;
 }
 
-export type Tail = RunConfig['tail'];
-
 /** The weights as trained, or their moving average. */
 export type WeightsName = RunConfig['use'];
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../../src/errors';
 import { type Cursor, Sampler } from '../../../src/train/data/sampler';
-import type { Tail } from '../../../src/train/settings/config';
+import type { RunConfig } from '../../../src/train/settings/config';
 
-const sampler = (patches: number, batch: number, ranks: number, tail: Tail = 'pad', seed = 7) =>
+const sampler = (patches: number, batch: number, ranks: number, tail: RunConfig['tail'] = 'pad', seed = 7) =>
   new Sampler({ patches, seed, batch, accumulate: 1, ranks, tail });
 
 /** The global batches of so many steps, each put together from all ranks' shares. */
