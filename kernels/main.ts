@@ -16,7 +16,7 @@ import { leadsGroup, signalGroup } from './process/group';
 import { Interrupts } from './process/interrupts';
 import { ADDRESS_IN_USE, readConnection } from './protocol/connection';
 import { KernelServer } from './server';
-import { tslabOnFirstUse } from './tslab/on-first-use';
+import { createTslabEngine } from './tslab/tslab';
 
 async function main(): Promise<void> {
   const connectionPath = process.argv[2];
@@ -39,15 +39,10 @@ async function main(): Promise<void> {
     const runs = attempt(() => loadedInternals()?.shownRuns?.(value)); // a proxy may throw when it is looked at
     return runs && live().then((figures) => figures.show(runs as readonly Run[], options));
   };
-  const kernel = new KernelServer({
-    connection,
-    engine,
-    interrupts,
-    stdout,
-    present,
-    showLive,
-    onShutdown: leave,
-  });
+  // The library's own way of showing values.
+  const present = (value: unknown): MimeBundle | undefined => loadedInternals()?.toBundle?.(value);
+  const shown = { present, showLive };
+  const kernel = new KernelServer({ connection, engine, interrupts, stdout, ...shown, onShutdown: leave });
   kernel.comms.register('patchwise.live', (comm, { data }) => {
     void live().then((figures) => figures.open(comm, data));
   });
@@ -57,17 +52,9 @@ async function main(): Promise<void> {
 /** The engine that PATCHWISE_ENGINE names, with types as PATCHWISE_TYPES says; `kernel install --engine` sets the former. */
 function createEngine(interrupts: Interrupts): CellEngine {
   const { PATCHWISE_ENGINE: name = 'typescript', PATCHWISE_TYPES: types = 'error' } = process.env;
-  if (name === 'tslab') return tslabOnFirstUse(process.cwd(), interrupts);
-  return createTypescriptEngine(
-    process.cwd(),
-    interrupts,
-    TYPE_MODES.find((mode) => mode === types),
-  );
-}
-
-/** The library's own way of showing values. */
-function present(value: unknown): MimeBundle | undefined {
-  return loadedInternals()?.toBundle?.(value);
+  if (name === 'tslab') return createTslabEngine(process.cwd(), interrupts);
+  const mode = TYPE_MODES.find((known) => known === types);
+  return createTypescriptEngine(process.cwd(), interrupts, mode);
 }
 
 /** Ends the process together with what cells left running in its process group; detached runs are in their own. */

@@ -53,10 +53,11 @@ export class CellSources {
     // tslab keeps what cells declare on a proxy, which V8 names as the receiver of their functions.
     const named = stack.replace(/^(\s+at (?:async )?)Proxy\.(?=\S+ \(cell-)/gm, '$1');
     const inFiles = [...this.#files].reduce((text, [path, source]) => rewriteFile(text, path, source), named);
-    return inFiles.replace(NAME, (_, cell: string, line: string, column: string) => {
-      const position = original(this.#cells.get(cell), Number(line), Number(column));
-      return `Cell [${cell}]:${position.line}:${position.column}`;
-    });
+    return inFiles.replace(
+      NAME,
+      (_, cell: string, line: string, column: string) =>
+        `Cell [${cell}]:${original(this.#cells.get(cell), line, column)}`,
+    );
   }
 
   /** The lines of the cell around the first frame that lies in one, with an arrow at the frame's line. */
@@ -74,32 +75,23 @@ export class CellSources {
 }
 
 function rewriteFile(stack: string, path: string, source: CellSource): string {
-  const parts = stack.split(`${path}:`);
-  return parts.reduce((text, part, at) => {
-    if (at === 0) return part;
-    const rest = part.replace(/^(\d+):(\d+)/, (_, line: string, column: string) => {
-      const position = original(source, Number(line), Number(column));
-      return `${position.line}:${position.column}`;
-    });
-    return `${text}${path}:${rest}`;
-  }, '');
+  const [before, ...parts] = stack.split(`${path}:`);
+  const rewritten = parts.map((part) =>
+    part.replace(/^(\d+):(\d+)/, (_, line: string, column: string) => original(source, line, column)),
+  );
+  return [before, ...rewritten].join(`${path}:`);
 }
 
-function original(
-  source: CellSource | undefined,
-  line: number,
-  column: number,
-): { line: number; column: number } {
-  let position = { line, column: columnWithout(source?.insertions ?? [], line, column) };
+/** The place, `line:column`, that one in compiled code comes from. */
+function original(source: CellSource | undefined, compiledLine: string, compiledColumn: string): string {
+  let line = Number(compiledLine);
+  let column = columnWithout(source?.insertions ?? [], line, Number(compiledColumn));
   for (const map of source?.maps ?? []) {
-    const entry = new SourceMap(JSON.parse(map) as SourceMapPayload).findEntry(
-      position.line - 1,
-      position.column - 1,
-    );
+    const entry = new SourceMap(JSON.parse(map) as SourceMapPayload).findEntry(line - 1, column - 1);
     if (!('originalLine' in entry)) break;
-    position = { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
+    [line, column] = [entry.originalLine + 1, entry.originalColumn + 1];
   }
-  return { line: Math.max(1, position.line - (source?.linesAbove ?? 0)), column: position.column };
+  return `${Math.max(1, line - (source?.linesAbove ?? 0))}:${column}`;
 }
 
 /** The column that a position of the checked code has in the code before the checks. */

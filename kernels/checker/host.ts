@@ -6,7 +6,7 @@ import ts from 'typescript';
 import { packageRoot } from '../../src/package';
 import { parsed } from '../cells/syntax';
 import { libraryFiles, moreGlobals } from './node-library';
-import { PACKAGE } from './package-types';
+import { PACKAGE } from './packages';
 
 /** Brings `pw` and every module that cells import into the program. */
 const ROOT = '~imports';

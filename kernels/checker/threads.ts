@@ -44,10 +44,14 @@ export class TypescriptThreads {
     return this.#compiler;
   }
 
+  async compile(cell: CellSourceText): Promise<CheckedCell> {
+    return { compiled: await this.#compiler.ask('cell', cell), errors: [] };
+  }
+
   /** A cell that is to run only without type errors: held up until the types are loaded. */
   compileChecked(cell: CellText & CellSourceText): Promise<CheckedCell> {
     const checked = this.wake().ask('checkedCell', cell);
-    return checked.catch(async () => ({ compiled: await this.#compiler.ask('cell', cell), errors: [] }));
+    return checked.catch(() => this.compile(cell));
   }
 
   /** The type errors of a cell, once there is a checker: somebody has to wake it. */

@@ -61,12 +61,12 @@ export class LocalModules {
         Object.defineProperty(exports, key, { get, enumerable: true, configurable: true });
       }
     };
-    const loaded: Loaded = {
+    const loaded = {
       named: exports,
+      star: exports,
       get default() {
         return exports.default;
       },
-      star: exports,
     };
     const evaluate = async (): Promise<void> => {
       const modules: Loaded[] = [];
@@ -84,13 +84,9 @@ export class LocalModules {
       await factory({ declare, star, modules, dynamicImport, meta, require, ...place })();
     };
     // Known before it is evaluated, for the modules that import it in a circle.
-    let begin = (): void => {};
-    const begun = new Promise<void>((resolve) => {
-      begin = resolve;
-    });
-    const module: LocalModule = { stamp, imports: new Map(), loaded, evaluated: begun.then(evaluate) };
+    const evaluated = Promise.resolve().then(evaluate);
+    const module: LocalModule = { stamp, imports: new Map(), loaded, evaluated };
     this.#modules.set(path, module);
-    begin();
     return module;
   }
 

@@ -9,7 +9,8 @@ import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
 import { packageRoot } from '../../src/package';
-import { isInstalled } from './installed';
+import { isInstalled } from '../checker/packages';
+import { attempt } from '../display/odd-values';
 import type { LocalModules } from './local-modules';
 
 /** A loaded module, by the three ways that an import statement can reach into it. */
@@ -55,8 +56,12 @@ export class ModuleLoader {
     if (Module.isBuiltin(specifier)) return fromCommonJs(require(specifier));
     let path: string;
     try {
-      path = resolveFrom([require, createRequire(join(packageRoot(), 'package.json'))], specifier);
+      path = require.resolve(specifier);
     } catch (error) {
+      // What the notebook's folder lacks may be one of our own dependencies: those work in every notebook.
+      const place = createRequire(join(packageRoot(), 'package.json'));
+      const ours = attempt(() => place.resolve(specifier));
+      if (ours !== undefined) return this.#requireOrImport(require, ours);
       const lookups = require.resolve.paths(specifier) ?? [];
       if (isNotFound(error) && !specifier.startsWith('#') && !isInstalled(specifier, lookups))
         throw notFound(specifier, from);
@@ -176,19 +181,6 @@ export function namespaceOf({ named, default: fallback, star }: Loaded): unknown
   return { ...named, default: fallback };
 }
 
-/** What the notebook's folder lacks may be one of our own dependencies: those work in every notebook. */
-function resolveFrom(places: readonly NodeJS.Require[], specifier: string): string {
-  let reason: unknown;
-  for (const place of places) {
-    try {
-      return place.resolve(specifier);
-    } catch (error) {
-      reason ??= error;
-    }
-  }
-  throw reason;
-}
-
 function localPath(specifier: string, from: string): string | undefined {
   if (specifier.startsWith('file:')) return fileURLToPath(specifier);
   if (isAbsolute(specifier)) return specifier;
@@ -199,7 +191,7 @@ function withExtension(path: string): string | undefined {
   const built = BUILT[extname(path)];
   const source = built && path.slice(0, -extname(path).length) + built;
   const candidates = [
-    ...(isFile(path) ? [path] : []),
+    path,
     ...(source ? [source] : []),
     ...TRIED.map((extension) => path + extension),
     ...TRIED.map((extension) => join(path, `index${extension}`)),
@@ -223,12 +215,10 @@ function isEsModule(path: string): boolean {
 
 /** ES syntax in a file that nothing declares to be an ES module: Node's `import` finds that out by itself. */
 function isEsSyntax(error: unknown): boolean {
-  return (
-    (error as NodeJS.ErrnoException).code === 'ERR_REQUIRE_ESM' ||
-    (error as NodeJS.ErrnoException).code === 'ERR_REQUIRE_ASYNC_MODULE' ||
-    (error instanceof SyntaxError &&
-      /import statement|Unexpected token 'export'|import\.meta/.test(error.message))
-  );
+  const { code, message } = error as NodeJS.ErrnoException;
+  const names = /import statement|Unexpected token 'export'|import\.meta/;
+  const isSyntax = error instanceof SyntaxError && names.test(message);
+  return isSyntax || code === 'ERR_REQUIRE_ESM' || code === 'ERR_REQUIRE_ASYNC_MODULE';
 }
 
 function isNotFound(error: unknown): boolean {

@@ -8,6 +8,7 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { CompiledCell, PlacedMessage } from '../cells/compile';
 import type { CellEngine, CellOutcome, Completion, TypeMode } from '../cells/engine';
@@ -15,14 +16,12 @@ import { describer, stackOf, typeErrors } from '../cells/error';
 import { type CellNames, CellScope } from '../cells/scope';
 import { CellSources, cellFileName } from '../cells/source';
 import { TYPESCRIPT_VERSION } from '../cells/typescript';
-import type { CheckedCell } from '../checker/checker-thread';
-import { forwardRequire, hasOwnPackage, PACKAGE } from '../checker/package-types';
+import { PACKAGE, prepareRequire } from '../checker/packages';
 import { TypescriptThreads } from '../checker/threads';
 import { tidyInspection } from '../display/odd-values';
 import { Interrupts } from '../process/interrupts';
 import { runInterruptible } from '../process/run-interruptible';
 import { factoryOf } from './factory';
-import { findWhatIsInstalledLater } from './installed';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
 import { completionFromValues } from './value-completion';
@@ -39,8 +38,7 @@ export function createTypescriptEngine(
   initialTypes: TypeMode = 'error',
 ): CellEngine {
   interrupts.expose();
-  findWhatIsInstalledLater();
-  if (!hasOwnPackage(notebookFolder)) forwardRequire();
+  prepareRequire(notebookFolder);
   const require = createRequire(join(notebookFolder, 'cell.js'));
   const meta = {
     url: pathToFileURL(join(notebookFolder, 'cell.ts')).href,
@@ -78,9 +76,7 @@ export function createTypescriptEngine(
   async function run(code: string, name: string): Promise<CellOutcome> {
     const source = { code, fileName: cellFileName(name), cell: name };
     const holds = types === 'strict' || (types === 'error' && threads.isReady);
-    const compiling = holds
-      ? threads.compileChecked(source)
-      : threads.compiler.ask('cell', source).then(unchecked);
+    const compiling = holds ? threads.compileChecked(source) : threads.compile(source);
     const checking = holds ? Promise.resolve([]) : check(code, name);
     checking.catch(() => {}); // a checker that fails must not take cells with it
     const { compiled, errors } = await compiling;
@@ -91,9 +87,7 @@ export function createTypescriptEngine(
     const names = scope.open();
     try {
       // An interrupted await may never end: later cells get what the cell has declared by then.
-      const ended = (await interrupts.orInterrupted(evaluate(compiled, name, names))) as
-        | readonly unknown[]
-        | undefined;
+      const ended = await interrupts.orInterrupted(evaluate(compiled, name, names));
       if (threads.isReady) await warned;
       return { status: 'ok', value: ended?.[0] };
     } finally {
@@ -101,7 +95,11 @@ export function createTypescriptEngine(
     }
   }
 
-  async function evaluate(compiled: CompiledCell, name: string, { declare }: CellNames): Promise<unknown> {
+  async function evaluate(
+    compiled: CompiledCell,
+    name: string,
+    { declare }: CellNames,
+  ): Promise<readonly unknown[] | undefined> {
     const modules = [];
     for (const specifier of compiled.imports) modules.push(await loader.import(specifier, notebookFolder));
     interrupts.check(); // while it was compiled, or its modules loaded
@@ -109,9 +107,17 @@ export function createTypescriptEngine(
     const dynamicImport = (specifier: string): Promise<unknown> =>
       loader.import(String(specifier), notebookFolder).then(namespaceOf);
     const { filename, dirname } = meta;
-    return runInterruptible(
-      factory({ cells: scope.names, declare, modules, dynamicImport, meta, require, filename, dirname }),
-    );
+    const body = factory({
+      cells: scope.names,
+      declare,
+      modules,
+      dynamicImport,
+      meta,
+      require,
+      filename,
+      dirname,
+    });
+    return runInterruptible(body) as Promise<readonly unknown[] | undefined>;
   }
 
   /** Prints the type errors of a cell that did not wait for its types. */
@@ -126,13 +132,8 @@ export function createTypescriptEngine(
   async function complete(code: string, position: number): Promise<Completion> {
     const byTypes = threads.wake().ask('complete', { code, position });
     if (threads.isReady) return byTypes;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, FRONT_END_PATIENCE_MS, undefined);
-    });
-    const first = await Promise.race([byTypes.catch(() => undefined), patience]).finally(() =>
-      clearTimeout(timer),
-    );
+    const patience = sleep(FRONT_END_PATIENCE_MS, undefined, { ref: false });
+    const first = await Promise.race([byTypes.catch(() => undefined), patience]);
     return first ?? completionFromValues(code, position, scope.names) ?? byTypes;
   }
 
@@ -141,11 +142,7 @@ export function createTypescriptEngine(
   return {
     languageVersion: TYPESCRIPT_VERSION,
     // If the thread has failed, the cells fail with its reason.
-    ready: () =>
-      threads.compiler.ask('completeness', '').then(
-        () => {},
-        () => {},
-      ),
+    ready: async () => void (await threads.compiler.ask('completeness', '').catch(() => {})),
     execute,
     complete,
     inspect: (code, position) => threads.wake().ask('inspect', { code, position }),
@@ -157,8 +154,4 @@ export function createTypescriptEngine(
     interrupt: () => {},
     close: () => threads.close(),
   };
-}
-
-function unchecked(compiled: CompiledCell): CheckedCell {
-  return { compiled, errors: [] };
 }

@@ -3,6 +3,7 @@
  * the types are still loading, when a front end would give up waiting. No getter is called and nothing is run.
  */
 import type { Completion } from '../cells/engine';
+import { read } from '../display/odd-values';
 
 /** A chain of names up to the cursor, `a.b.c`, not behind a quote: the last one may be unfinished or empty. */
 const CHAIN = /(?:^|[^\w$.])((?:[A-Za-z_$][\w$]*\.)*)([\w$]*)$/;
@@ -37,28 +38,20 @@ function topNames(names: Readonly<Record<string, unknown>>): Map<string, string>
 
 /** The value of a chain of names as far as it is plain data; a cell's own names are accessors of variables. */
 function valueAt([first, ...rest]: readonly string[], names: Readonly<Record<string, unknown>>): unknown {
-  let value: unknown;
-  try {
-    value = first! in names ? names[first!] : (globalThis as Record<string, unknown>)[first!];
-  } catch {
-    return undefined; // declared and not yet there
-  }
-  for (const name of rest) value = descriptorOf(value, name)?.value;
-  return value;
+  const owner = first! in names ? names : (globalThis as Record<string, unknown>);
+  const value = read(owner, first!); // undefined if it is declared and not yet there
+  return rest.reduce((inside: unknown, name) => descriptorOf(inside, name)?.value, value);
 }
 
 function descriptorOf(value: unknown, name: string): PropertyDescriptor | undefined {
   for (const owner of prototypesOf(value)) {
     const found = Object.getOwnPropertyDescriptor(owner, name);
     // What a CommonJS module exports again is a getter without effects; any other is left alone.
-    if (found?.get && isExports(owner)) return { value: (owner as Record<string, unknown>)[name] };
+    if (found?.get && Object.hasOwn(owner, '__esModule'))
+      return { value: (owner as Record<string, unknown>)[name] };
     if (found) return found;
   }
   return undefined;
-}
-
-function isExports(owner: object): boolean {
-  return Object.hasOwn(owner, '__esModule');
 }
 
 function propertiesOf(value: unknown): Map<string, string> {
@@ -73,11 +66,8 @@ function propertiesOf(value: unknown): Map<string, string> {
 function prototypesOf(value: unknown): object[] {
   if (value === undefined || value === null) return [];
   const chain: object[] = [];
-  for (
-    let owner = Object(value) as object | null;
-    owner;
-    owner = Object.getPrototypeOf(owner) as object | null
-  )
+  let owner = Object(value) as object | null;
+  for (; owner; owner = Object.getPrototypeOf(owner) as object | null)
     if (owner !== Object.prototype) chain.push(owner);
   return chain;
 }

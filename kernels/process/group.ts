@@ -20,8 +20,8 @@ const POLL_MS = 1000;
  * Calls `leave` once the process named in JPY_PARENT_PID has died, so that no kernel outlives its server by accident.
  * jupyter_client and our own client set the variable. A kernel without it is meant to be independent.
  */
-export function watchParent(leave: () => void, environment: NodeJS.ProcessEnv = process.env): void {
-  const parent = Number(environment.JPY_PARENT_PID);
+export function watchParent(leave: () => void): void {
+  const parent = Number(process.env.JPY_PARENT_PID);
   if (!Number.isInteger(parent) || parent <= 1) return;
   const direct = process.ppid === parent;
   const timer = setInterval(() => {

@@ -5,8 +5,7 @@
  * endless loop in a timer or an event handler belongs to a run that has ended: it asks whether the main thread is stuck.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { countInterruptible } from './run-interruptible';
-import { SigintGate } from './sigint-gate';
+import { countInterruptible, SigintGate } from './run-interruptible';
 
 /** Slots of the memory that the main thread shares with the control thread. */
 export const HAPPENED = 0; // 1 while work of an interrupted run may go on
@@ -21,23 +20,15 @@ const FIRST_RUN = 7;
 const RUN_SLOTS = 1024;
 /** The slot of code that belongs to no run. Never set. */
 const NO_RUN = FIRST_RUN + RUN_SLOTS;
-const GATE = NO_RUN + 1; // see sigint-gate.ts
+const GATE = NO_RUN + 1; // see run-interruptible.ts
 const SLOTS = GATE + 1;
-
-/** The registered symbol under which cells find the checks. */
-export const INTERRUPTS = Symbol.for('patchwise.interrupts');
 
 export class CellInterrupted extends Error {
   override readonly name = 'CellInterrupted';
 }
 
-interface Run {
-  readonly number: number;
-  readonly slot: number;
-}
-
 export class Interrupts {
-  readonly #run = new AsyncLocalStorage<Run>();
+  readonly #run = new AsyncLocalStorage<{ readonly number: number; readonly slot: number }>();
   #runs = 0;
   readonly #interrupted = new Set<number>();
   /** Ends each wait that an interrupt must end. */
@@ -56,7 +47,7 @@ export class Interrupts {
     const slot = FIRST_RUN + (number % RUN_SLOTS);
     Atomics.store(this.flags, slot, 0);
     Atomics.store(this.flags, RUNNING, number);
-    const run: Run = { number, slot };
+    const run = { number, slot };
     this.#ended.register(run, number);
     try {
       return await this.#run.run(run, work);
@@ -106,9 +97,12 @@ export class Interrupts {
 
   /** Settles as `work` does, or rejects on an interrupt: an await may last for ever. On the main thread. */
   orInterrupted<T>(work: T | Promise<T>): Promise<Awaited<T>> {
-    const { promise, end } = failure();
+    let end!: (reason: Error) => void;
+    const interrupted = new Promise<never>((_, reject) => {
+      end = reject;
+    });
     this.#waits.add(end);
-    return Promise.race([work, promise]).finally(() => this.#waits.delete(end));
+    return Promise.race([work, interrupted]).finally(() => this.#waits.delete(end));
   }
 
   /** The number of running functions that SIGINT ends (run-interruptible.ts). */
@@ -138,11 +132,12 @@ export class Interrupts {
     if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots(); // it has just answered
   };
 
-  /** Offers the checks to cells. */
+  /** Offers the checks to cells, which find them under a registered symbol. */
   expose(): void {
     const { flags, slot, check, yield: give } = this;
     countInterruptible(this.signalled, this.gate);
-    (globalThis as Record<symbol, unknown>)[INTERRUPTS] = { flags, slot, check, yield: give };
+    const shared = globalThis as Record<symbol, unknown>;
+    shared[Symbol.for('patchwise.interrupts')] = { flags, slot, check, yield: give };
   }
 
   #isUnanswered(): boolean {
@@ -167,13 +162,4 @@ export class Interrupts {
     Atomics.store(this.flags, HAPPENED, 0);
     if (Atomics.load(this.flags, LAST) !== 0) Atomics.store(this.flags, HAPPENED, 1); // marked in between
   }
-}
-
-/** A promise that fails when `end` is called. */
-function failure(): { promise: Promise<never>; end: (reason: Error) => void } {
-  let end!: (reason: Error) => void;
-  const promise = new Promise<never>((_, reject) => {
-    end = reject;
-  });
-  return { promise, end };
 }

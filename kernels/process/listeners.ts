@@ -1,6 +1,6 @@
 /** Keeps the process's listeners from the code of cells, which may add and remove any. */
 import { EventEmitter } from 'node:events';
-import type { SigintGate } from './sigint-gate';
+import type { SigintGate } from './run-interruptible';
 
 /**
  * Keeps SIGINT for the kernel, where it means "stop the cell". Listeners of cells and their libraries are not called,
@@ -26,21 +26,18 @@ export function keepSigint(interrupt: () => void, gate: SigintGate): void {
     isDue = false;
   };
   let isDue = false;
-  const setUpSoon = (): void => {
-    if (isDue) return;
+  const restore = (): void => {
+    if (isDue || process.listeners('SIGINT').includes(ours)) return;
     isDue = true;
     queueMicrotask(setUp); // after the script, if one runs
   };
   setUp();
   process.on('newListener', (event, listener) => {
-    if (event === 'SIGINT' && listener !== ours && !process.listeners('SIGINT').includes(ours)) setUpSoon();
+    if (event === 'SIGINT' && listener !== ours) restore();
   });
   process.on('removeListener', (event, listener) => {
     if (event === 'SIGINT' && listener === ours && !isDue) queueMicrotask(restore);
   });
-  const restore = (): void => {
-    if (!process.listeners('SIGINT').includes(ours)) setUpSoon();
-  };
 }
 
 /**

@@ -1,11 +1,5 @@
 /** Changes of a cell's code before tslab converts it, and of the JavaScript after that. */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
-import type { Insertion } from '../cells/source';
-
-export interface CheckedCode {
-  readonly code: string;
-  readonly insertions: readonly Insertion[];
-}
 
 const PRELUDE = 'const __stop = globalThis[Symbol.for("patchwise.interrupts")]; ';
 const CHECK = ' if (__stop.flags[__slot]) __stop.check(); ';
@@ -15,7 +9,7 @@ const SLOT = ' const __slot = __stop.slot(); ';
  * The JavaScript of a cell with the interrupt check (process/interrupts.ts) at the start of every turn of the loops in
  * async functions and, if `asyncCell`, at the top. Other loops get none: SIGINT ends them, and they may be hot.
  */
-export function withLoopChecks(typescript: typeof TypeScript, code: string, asyncCell: boolean): CheckedCode {
+export function withLoopChecks(typescript: typeof TypeScript, code: string, asyncCell: boolean) {
   if (!asyncCell && !code.includes('async')) return { code, insertions: [] };
   const file = typescript.createSourceFile('cell.js', code, typescript.ScriptTarget.Latest, false);
   const puts: { at: number; text: string }[] = [];
@@ -29,8 +23,9 @@ export function withLoopChecks(typescript: typeof TypeScript, code: string, asyn
       if (typescript.isBlock(statement)) puts.push({ at: start + 1, text: CHECK });
       else puts.push({ at: start, text: `{${CHECK}` }, { at: statement.end, text: ' }' });
     }
-    const own = isAsyncFunction(typescript, node) ? node : undefined;
-    const inside = typescript.isFunctionLike(node) ? own : owner;
+    const { modifiers } = node as { readonly modifiers?: readonly TypeScript.Node[] };
+    const isAsync = modifiers?.some(({ kind }) => kind === typescript.SyntaxKind.AsyncKeyword);
+    const inside = typescript.isFunctionLike(node) ? (isAsync ? node : undefined) : owner;
     typescript.forEachChild(node, (child) => visit(child, inside));
     const { body } = node as { readonly body?: TypeScript.Node };
     if (slotted.has(node) && body) puts.push({ at: body.getStart(file) + 1, text: SLOT });
@@ -52,24 +47,14 @@ export function withLoopChecks(typescript: typeof TypeScript, code: string, asyn
   return { code: checked + code.slice(from), insertions };
 }
 
-function isAsyncFunction(typescript: typeof TypeScript, node: TypeScript.Node): boolean {
-  const modifiers = typescript.canHaveModifiers(node) ? typescript.getModifiers(node) : undefined;
-  return (modifiers ?? []).some(({ kind }) => kind === typescript.SyntaxKind.AsyncKeyword);
-}
-
-export interface PreparedCell {
-  /** The code for the converter; its lines are those of the cell. */
-  readonly code: string;
-  readonly hasTopLevelForAwait: boolean;
-}
-
 /**
  * Puts right what tslab's converter gets wrong:
  * - `{ linear }` where an earlier cell declares `linear`: tslab writes such names as `exports.linear` but forgets
  *   shorthand properties. `{ linear: linear }` is right.
  * - `for await` at the top of a cell: tslab makes a cell an async function only if it sees an `await` expression.
+ * @returns the code for the converter, whose lines are those of the cell
  */
-export function prepareCell(typescript: typeof TypeScript, code: string): PreparedCell {
+export function prepareCell(typescript: typeof TypeScript, code: string) {
   const file = typescript.createSourceFile('cell.ts', code, typescript.ScriptTarget.Latest, false);
   const shorthands: { start: number; name: string }[] = [];
   let hasTopLevelForAwait = false;

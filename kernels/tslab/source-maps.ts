@@ -4,22 +4,11 @@ import type * as TypeScript from '@tslab/typescript-for-tslab';
 const INLINE_MAP = /\n?\/\/# sourceMappingURL=data:application\/json;base64,([\w+/=]+)\s*$/;
 const MAP_REFERENCE = /\n?\/\/# sourceMappingURL=\S+\s*$/;
 
-export interface MappedTypeScript {
-  /** A copy of the compiler's exports in which the two functions that tslab calls keep their maps. */
-  readonly typescript: typeof TypeScript;
-  /** The maps of what was last compiled to exactly `output`, from the output back to the source. */
-  of(output: string): readonly string[];
-}
-
-export function withSourceMaps(original: typeof TypeScript): MappedTypeScript {
-  let last: { output: string; maps: string[] } = { output: '', maps: [] };
+export function withSourceMaps(original: typeof TypeScript) {
+  let last: { output: string; maps: readonly string[] } = { output: '', maps: [] };
 
   // Step 1, TypeScript to ES module: the map travels at the end of the JavaScript itself.
-  function createWatchCompilerHost(
-    files: string[],
-    options: TypeScript.CompilerOptions,
-    ...rest: unknown[]
-  ): unknown {
+  function createWatchCompilerHost(files: string[], options: object, ...rest: unknown[]): unknown {
     const create = original.createWatchCompilerHost as (...all: unknown[]) => unknown;
     return create(files, { ...options, inlineSourceMap: true }, ...rest);
   }
@@ -37,6 +26,10 @@ export function withSourceMaps(original: typeof TypeScript): MappedTypeScript {
     return { ...result, outputText };
   }
 
-  const typescript = { ...original, createWatchCompilerHost, transpileModule } as typeof TypeScript;
-  return { typescript, of: (output) => (output === last.output ? last.maps : []) };
+  return {
+    /** A copy of the compiler's exports in which the two functions that tslab calls keep their maps. */
+    typescript: { ...original, createWatchCompilerHost, transpileModule } as typeof TypeScript,
+    /** The maps of what was last compiled to exactly `output`, from the output back to the source. */
+    of: (output: string) => (output === last.output ? last.maps : []),
+  };
 }

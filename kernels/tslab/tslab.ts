@@ -4,32 +4,72 @@
  * its kernel, which loses output and prints errors as text, we do not.
  */
 import { createRequire } from 'node:module';
+import { join, relative, sep } from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter } from 'tslab/dist/converter';
 import type { Executor } from 'tslab/dist/executor';
+import { packageRoot } from '../../src/package';
 import type { CellEngine, CellOutcome, Completeness, Completion, Inspection } from '../cells/engine';
 import { describer, diagnosed, stackOf } from '../cells/error';
 import { askAround, documentationOf } from '../cells/signature';
 import { CellSources, cellFileName } from '../cells/source';
-import { forwardRequire, forwardTypes, hasOwnPackage, PACKAGE } from '../checker/package-types';
+import { hasOwnPackage, PACKAGE, prepareRequire } from '../checker/packages';
 import { tidyInspection } from '../display/odd-values';
-import { findWhatIsInstalledLater } from '../engine/installed';
-import { Interrupts } from '../process/interrupts';
+import type { Interrupts } from '../process/interrupts';
 import { prepareCell, withLoopChecks } from './rewrite';
 import { withSourceMaps } from './source-maps';
 
-/** The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. */
-export function createTslabEngine(notebookFolder: string, interrupts = new Interrupts()): CellEngine {
+/**
+ * The engine for a notebook in `notebookFolder`, which has to be the working directory: tslab resolves from there. The
+ * first cell loads tslab. The kernel answers before that, and also if tslab cannot load: then each cell fails with the
+ * reason.
+ */
+export function createTslabEngine(notebookFolder: string, interrupts: Interrupts): CellEngine {
+  let engine: ReturnType<typeof load> | undefined;
+  const sources = new CellSources();
+  const describe = describer(sources);
+  function loaded(): ReturnType<typeof load> {
+    engine ??= load(notebookFolder, interrupts, sources, describe);
+    return engine;
+  }
+
+  async function execute(code: string, cell: number): Promise<CellOutcome> {
+    try {
+      return await loaded().execute(code, cell);
+    } catch (error) {
+      return { status: 'error', error: describe(error) };
+    }
+  }
+
+  return {
+    languageVersion: '5.0.4', // of tslab 1.0.22
+    ready: async () => {},
+    execute,
+    complete: (code, position) => loaded().complete(code, position),
+    inspect: (code, position) => loaded().inspect(code, position),
+    isComplete: (code) => loaded().isComplete(code),
+    setTypes: (mode) => {
+      if (mode !== 'error' && mode !== 'strict') throw new Error("tslab's type errors are errors always");
+    },
+    describe,
+    interrupt: () => engine?.interrupt(),
+    close: () => engine?.close(),
+  };
+}
+
+function load(
+  notebookFolder: string,
+  interrupts: Interrupts,
+  sources: CellSources,
+  describe: CellEngine['describe'],
+) {
   interrupts.expose();
   const tslab = createRequire(require.resolve('tslab/package.json'));
   const typescriptPath = tslab.resolve('@tslab/typescript-for-tslab');
   const typescript = tslab(typescriptPath) as typeof TypeScript;
   keepWatchersFew(typescript);
-  findWhatIsInstalledLater();
-  if (!hasOwnPackage(notebookFolder)) {
-    forwardTypes(typescript.sys, notebookFolder);
-    forwardRequire();
-  }
+  if (!hasOwnPackage(notebookFolder)) forwardTypes(typescript.sys, notebookFolder);
+  prepareRequire(notebookFolder);
 
   const maps = withSourceMaps(typescript);
   require.cache[typescriptPath]!.exports = maps.typescript; // what tslab's files import from here on
@@ -39,7 +79,6 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   const { createExecutor } = tslab('./dist/executor') as typeof import('tslab/dist/executor');
   const { printQuickInfo } = tslab('./dist/inspect') as typeof import('tslab/dist/inspect');
   const node = createConverter({ isJS: false, isBrowser: false });
-  const sources = new CellSources();
   tidyInspection((error) => stackOf(error, sources));
   let running = '0'; // the cell being executed (cellFileName)
   let unnumbered = 0;
@@ -65,19 +104,14 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
       return converted;
     },
   };
-  // The executor's console is its way out: log(v) is the last value of a cell, error(e) what the cell threw.
-  const seam = {
-    log: (value: unknown): void => {
-      ended.value = value;
-    },
-    error: (error: unknown): void => {
-      ended.error = error;
-    },
-  };
   const executor: Executor = createExecutor(
     notebookFolder,
     { node: converter, browser: node, close: () => node.close() },
-    seam,
+    // Its console is its way out.
+    {
+      log: (value: unknown) => Object.assign(ended, { value }), // the last value of a cell
+      error: (error: unknown) => Object.assign(ended, { error }), // what the cell threw
+    },
   );
 
   /** `pw` is there in every notebook; loading its types takes tslab a second, so only once a cell speaks of it. */
@@ -96,16 +130,12 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
     try {
       Atomics.add(interrupts.signalled, 0, 1); // tslab runs the script itself
       if (await executor.execute(code)) return { status: 'ok', value: end.value };
-    } catch (error) {
-      return { status: 'error', error: describe(error) }; // the compiler itself failed
     } finally {
       Atomics.sub(interrupts.signalled, 0, 1);
     }
     if (end.diagnostics.length > 0) return { status: 'error', error: diagnosed(end.diagnostics) };
     return { status: 'error', error: describe(end.error) };
   }
-
-  const describe = describer(sources);
 
   function complete(code: string, position: number): Completion {
     const { candidates, start, end, original } = executor.complete(code, position);
@@ -116,36 +146,37 @@ export function createTslabEngine(notebookFolder: string, interrupts = new Inter
   function inspect(code: string, position: number): Inspection | undefined {
     const info = askAround(code, position, (at) => executor.inspect(code, at));
     if (!info) return undefined;
-    const signature = (info.displayParts ?? []).map((part) => part.text).join('') || printQuickInfo(info);
+    const signature = typescript.displayPartsToString(info.displayParts) || printQuickInfo(info);
     return { signature, documentation: documentationOf(info) };
   }
 
   function isComplete(code: string): Completeness {
     const { completed, indent } = isCompleteCode(code);
     if (!completed) return { status: 'incomplete', indent: indent ?? '' };
-    return { status: isBroken(typescript, code) ? 'invalid' : 'complete' };
+    const { diagnostics = [] } = typescript.transpileModule(code, { reportDiagnostics: true });
+    return { status: diagnostics.length > 0 ? 'invalid' : 'complete' };
   }
 
-  return {
-    languageVersion: typescript.version,
-    ready: async () => {},
-    execute,
-    complete,
-    inspect,
-    isComplete,
-    describe,
-    setTypes: (mode) => {
-      if (mode !== 'error' && mode !== 'strict') throw new Error("tslab's type errors are errors always");
-    },
-    interrupt: () => executor.interrupt(),
-    close: () => executor.close(),
-  };
+  const { interrupt, close } = executor;
+  return { execute, complete, inspect, isComplete, interrupt, close };
 }
 
-/** True if the code cannot be parsed, however it goes on. */
-function isBroken(typescript: typeof TypeScript, code: string): boolean {
-  const { diagnostics } = typescript.transpileModule(code, { reportDiagnostics: true });
-  return (diagnostics ?? []).length > 0;
+/**
+ * Changes `files` so that `<notebookFolder>/node_modules/patchwise` is our package root. As `realpath` tells, the
+ * folder is a link: what our declarations import is then looked for from where they really are.
+ */
+function forwardTypes(files: TypeScript.System, notebookFolder: string): void {
+  const link = join(notebookFolder, 'node_modules', PACKAGE);
+  const forward = (path: string): string => {
+    if (!path.includes(PACKAGE)) return path;
+    const inside = relative(link, path);
+    return inside.startsWith('..') ? path : join(packageRoot(), inside).split(sep).join('/');
+  };
+  const { fileExists, readFile, directoryExists, realpath } = files;
+  files.fileExists = (path) => fileExists.call(files, forward(path));
+  files.readFile = (path, encoding) => readFile.call(files, forward(path), encoding);
+  files.directoryExists = (path) => directoryExists.call(files, forward(path));
+  files.realpath = (path) => realpath!.call(files, forward(path));
 }
 
 /**
