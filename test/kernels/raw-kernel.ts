@@ -21,11 +21,36 @@ export const KEY = 'a key of this test alone';
 export const hook = (name: 'display' | 'clearOutput' | 'input'): string =>
   `(globalThis as unknown as Record<symbol, (...given: unknown[]) => unknown>)[Symbol.for('patchwise.${name}')]!`;
 
+/** The fields of messages that the tests read. A message has those of its type. */
+export interface Content {
+  status: string;
+  ename: string;
+  evalue: string;
+  traceback: string[];
+  execution_count: number;
+  execution_state: string;
+  user_expressions: Record<string, Content>;
+  name: string;
+  text: string;
+  /** Texts by MIME type; in the messages of a comm whatever it says. */
+  data: Record<string, string> & { opened?: { hello: number } };
+  metadata: { _jupyter_types_experimental: { type: string }[] };
+  transient: { display_id: string };
+  wait: boolean;
+  history: [session: number, line: number, cell: unknown][];
+  matches: string[];
+  cursor_start: number;
+  cursor_end: number;
+  found: boolean;
+  language_info: { name: string; version: string };
+  comms: Record<string, unknown>;
+  comm_id: string;
+}
+
 export interface Received {
   type: string;
   parent: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever JSON came.
-  content: any;
+  content: Content;
   buffers: Buffer[];
 }
 

@@ -109,11 +109,11 @@ it('history by tail, range and search', async () => {
   await kernel.execute('searched + 1');
   const tail = (await kernel.request('history_request', { hist_access_type: 'tail', n: 2, output: true }))
     .history;
-  expect(tail.map(([, , cell]: [number, number, unknown]) => cell)).toEqual([
+  expect(tail.map(([, , cell]) => cell)).toEqual([
     ['const searched = 1', null],
     ['searched + 1', '2'],
   ]);
-  const [session, line] = tail[0];
+  const [session, line] = tail[0]!;
   const range = { hist_access_type: 'range', session, start: line, stop: line + 1 };
   expect((await kernel.request('history_request', range)).history).toEqual([
     [session, line, 'const searched = 1'],
