@@ -6,15 +6,15 @@ import { eachAxis, type Vec3 } from '../vec3';
  */
 export type Affine = readonly number[];
 
-/** The affine with voxel [0, 0, 0] at the world's origin and axes along the world's axes. */
-export function scalingAffine(spacing: Vec3): Affine {
-  return affineOf([spacing[0], 0, 0, 0, spacing[1], 0, 0, 0, spacing[2]], [0, 0, 0]);
+/** The affine whose axes lie along the world's, with steps in mm and voxel `centre` at the world's origin. */
+export function diagonalAffine([dx, dy, dz]: Vec3, centre: Vec3): Affine {
+  const offset = [dx, dy, dz].map((step, axis) => 0 - step * centre[axis]!);
+  return [dx, 0, 0, offset[0]!, 0, dy, 0, offset[1]!, 0, 0, dz, offset[2]!, 0, 0, 0, 1];
 }
 
-/** The affine with this 3 x 3 matrix (row-major) and this position of voxel [0, 0, 0]. */
-export function affineOf(matrix: readonly number[], offset: Vec3): Affine {
-  const [a, b, c, d, e, f, g, h, i] = matrix as number[];
-  return [a!, b!, c!, offset[0], d!, e!, f!, offset[1], g!, h!, i!, offset[2], 0, 0, 0, 1];
+/** The point in the middle of a volume, in voxels. */
+export function centreOf(shape: Vec3): Vec3 {
+  return eachAxis((axis) => (shape[axis] - 1) / 2);
 }
 
 /** The affine's 3 x 3 part, row-major. */
@@ -37,7 +37,7 @@ export function shiftedAffine(affine: Affine, start: Vec3, step: Vec3): Affine {
   });
 }
 
-export function determinant(matrix: readonly number[]): number {
+function determinant(matrix: readonly number[]): number {
   const [a, b, c, d, e, f, g, h, i] = matrix as number[];
   return a! * (e! * i! - f! * h!) - b! * (d! * i! - f! * g!) + c! * (d! * h! - e! * g!);
 }
@@ -96,10 +96,8 @@ export function quaternionAffine(quaternion: Vec3, spacing: Vec3, offset: Vec3, 
     a * a + d * d - b * b - c * c,
   ];
   const scale = [spacing[0], spacing[1], spacing[2] * qfac];
-  return affineOf(
-    rotation.map((value, at) => value * scale[at % 3]!),
-    offset,
-  );
+  const rows = rotation.map((value, at) => value * scale[at % 3]!);
+  return [...offset.flatMap((shift, row) => [...rows.slice(3 * row, 3 * row + 3), shift]), 0, 0, 0, 1];
 }
 
 /** The qform nearest to an affine; undefined if the affine is singular. */

@@ -1,7 +1,7 @@
 import { UnreadableFile } from '../errors';
 import { eachAxis, type Vec3 } from '../vec3';
-import { type Affine, affineOf, affineSpacing, quaternionAffine } from './affine';
-import { type Datatype, datatypes } from './datatypes';
+import { type Affine, affineSpacing, centreOf, diagonalAffine, quaternionAffine } from './affine';
+import { datatypes } from './datatypes';
 import type { RawHeader } from './header-bytes';
 
 /** A file's checked header, with lengths in mm. */
@@ -26,7 +26,7 @@ export interface NiftiHeader {
   readonly qform: { readonly code: number; readonly quaternion: Vec3; readonly offset: Vec3 };
   /** Three rows of four numbers. */
   readonly sform: { readonly code: number; readonly rows: readonly number[] };
-  /** The affine that `headerAffine` takes from the forms. */
+  /** The sform, else the qform, else the voxel sizes alone. */
   readonly affine: Affine;
   readonly description: string;
 }
@@ -50,36 +50,33 @@ export function interpretHeader(raw: RawHeader, path: string): NiftiHeader {
     },
     sform: { code: knownCode(raw.sformCode), rows: raw.srow.map((value) => value * mm) },
   } as const;
+  const { format, littleEndian, pair, description } = raw;
   return {
-    format: raw.format,
-    littleEndian: raw.littleEndian,
-    pair: raw.pair,
+    format,
+    littleEndian,
+    pair,
     shape,
+    description,
     series: sizes.slice(3),
-    datatype: datatypeOf(raw.datatype, path).name,
+    datatype: datatypeOf(raw.datatype, path),
     voxelOffset: voxelOffset(raw, path),
     ...scaling(raw, path),
     ...forms,
-    affine: raw.origin ? affineAbout(raw.origin, pixdim) : headerAffine(forms, shape),
-    description: raw.description,
+    affine: headerAffine(forms, raw.origin ?? centreOf(shape)),
   };
 }
 
 export type Forms = Pick<NiftiHeader, 'pixdim' | 'qfac' | 'qform' | 'sform'>;
 
 /**
- * The sform if it is set and finite, else the qform by the same rule. Without either, voxel sizes around the volume's
- * centre with x to the patient's left, as nibabel does.
+ * The sform if it is set and finite, else the qform by the same rule. Without either, voxel sizes around voxel `origin`
+ * with x to the patient's left, as nibabel does.
  */
-export function headerAffine(forms: Forms, shape: Vec3): Affine {
-  const { sform, qform, pixdim, qfac } = forms;
+function headerAffine({ sform, qform, pixdim, qfac }: Forms, origin: Vec3): Affine {
   if (sform.code > 0 && sform.rows.every(Number.isFinite)) return [...sform.rows, 0, 0, 0, 1];
   const rotated = quaternionAffine(qform.quaternion, pixdim, qform.offset, qfac);
   if (qform.code > 0 && rotated.every(Number.isFinite)) return rotated;
-  return affineAbout(
-    eachAxis((axis) => (shape[axis] - 1) / 2),
-    pixdim,
-  );
+  return diagonalAffine([-pixdim[0], pixdim[1], pixdim[2]], origin);
 }
 
 /** Voxel size in mm: pixdim if it agrees with the affine to 0.1 %, else the affine's. */
@@ -89,24 +86,18 @@ export function headerSpacing(header: NiftiHeader): Vec3 {
   return agree || !steps.every((step) => step > 0) ? header.pixdim : steps;
 }
 
-/** The datatype of a code. Throws UnreadableFile if NIfTI has no such code. */
-export function datatypeOf(code: number, path: string): Datatype {
+/** The name of the data type with this code. Throws UnreadableFile if NIfTI has no such code. */
+function datatypeOf(code: number, path: string): string {
   const datatype = datatypes.find((known) => known.code === code);
-  if (datatype) return datatype;
+  if (datatype) return datatype.name;
   const allowed = datatypes.map((known) => `${known.code} (${known.name})`).join(', ');
   throw new UnreadableFile(path, `one of NIfTI's data types ${allowed}`, `data type ${code}`);
 }
 
-function affineAbout(centre: Vec3, spacing: Vec3): Affine {
-  const [dx, dy, dz] = spacing;
-  return affineOf([-dx, 0, 0, 0, dy, 0, 0, 0, dz], [centre[0] * dx, -centre[1] * dy, -centre[2] * dz]);
-}
-
 function axisSizes(raw: RawHeader, path: string): number[] {
   const axes = raw.dim[0]!;
-  if (!(Number.isInteger(axes) && axes >= 1 && axes <= 7)) {
+  if (!(Number.isInteger(axes) && axes >= 1 && axes <= 7))
     throw new UnreadableFile(path, 'between 1 and 7 axes', `dim[0] = ${axes}`);
-  }
   const sizes = raw.dim.slice(1, axes + 1);
   // FreeSurfer writes -1 for a surface with too many points for a 16-bit size, and their number in glmin.
   if (sizes[0] === -1 && (sizes[1] ?? 1) === 1 && (sizes[2] ?? 1) === 1 && raw.glmin > 0)
@@ -114,12 +105,11 @@ function axisSizes(raw: RawHeader, path: string): number[] {
   // FreeSurfer splits its surface of seven subdivisions over three axes.
   if (raw.format === 'nifti-1' && sizes[0] === 27307 && sizes[1] === 1 && sizes[2] === 6)
     sizes.splice(0, 3, 163842, 1, 1);
-  if (!sizes.every((n) => Number.isSafeInteger(n) && n > 0)) {
-    throw new UnreadableFile(path, 'every axis to have at least one voxel', `sizes ${sizes.join(' x ')}`);
-  }
-  if (!Number.isSafeInteger(sizes.reduce((a, b) => a * b, 1))) {
-    throw new UnreadableFile(path, 'fewer than 2^53 voxels', `sizes ${sizes.join(' x ')}`);
-  }
+  const found = `sizes ${sizes.join(' x ')}`;
+  if (!sizes.every((n) => Number.isSafeInteger(n) && n > 0))
+    throw new UnreadableFile(path, 'every axis to have at least one voxel', found);
+  if (!Number.isSafeInteger(sizes.reduce((a, b) => a * b, 1)))
+    throw new UnreadableFile(path, 'fewer than 2^53 voxels', found);
   while (sizes.length > 3 && sizes.at(-1) === 1) sizes.pop();
   return sizes;
 }
@@ -129,24 +119,16 @@ function voxelOffset(raw: RawHeader, path: string): number {
   const offset = Math.floor(raw.voxelOffset);
   if (offset === 0) return smallest;
   if (Number.isSafeInteger(offset) && offset >= smallest) return offset;
-  throw new UnreadableFile(
-    path,
-    `the first voxel at byte ${smallest} or later`,
-    `vox_offset = ${raw.voxelOffset}`,
-  );
+  const expected = `the first voxel at byte ${smallest} or later`;
+  throw new UnreadableFile(path, expected, `vox_offset = ${raw.voxelOffset}`);
 }
 
-function scaling(raw: RawHeader, path: string): { slope: number; intercept: number } {
-  if (!Number.isFinite(raw.slope) || raw.slope === 0) return { slope: 1, intercept: 0 };
+function scaling({ slope, intercept }: RawHeader, path: string): { slope: number; intercept: number } {
+  if (!Number.isFinite(slope) || slope === 0) return { slope: 1, intercept: 0 };
+  if (Number.isFinite(intercept)) return { slope, intercept };
   // A guessed intercept would silently shift all Hounsfield units. nibabel refuses too.
-  if (!Number.isFinite(raw.intercept)) {
-    throw new UnreadableFile(
-      path,
-      'a finite scl_inter beside a valid scl_slope',
-      `scl_slope = ${raw.slope}, scl_inter = ${raw.intercept}`,
-    );
-  }
-  return { slope: raw.slope, intercept: raw.intercept };
+  const found = `scl_slope = ${slope}, scl_inter = ${intercept}`;
+  throw new UnreadableFile(path, 'a finite scl_inter beside a valid scl_slope', found);
 }
 
 /** NIfTI's coordinate systems are 0 (none) to 5. Any other code counts as none, as in nibabel. */

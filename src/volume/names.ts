@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { UnreadableFile } from '../errors';
 
 /** Compressed files that count as volumes by name. Only gzip can be read; for the others, reading names the cure. */
@@ -26,24 +26,15 @@ export function pairPaths(path: string): PairPaths | undefined {
   const match = /^(.*)\.(hdr|img)(\.gz)?$/i.exec(path);
   if (!match) return undefined;
   const [, stem, kind, gz = ''] = match;
-  const upper = kind === kind!.toUpperCase();
-  const named = (extension: string) => `${stem}.${upper ? extension.toUpperCase() : extension}`;
-  return {
-    header: named('hdr') + gz,
-    images: [named('img') + gz, named('img') + (gz ? '' : '.gz')],
-  };
+  const [hdr, img] = kind === kind!.toUpperCase() ? ['HDR', 'IMG'] : ['hdr', 'img'];
+  const images = [gz, gz ? '' : '.gz'].map((end) => `${stem}.${img}${end}`);
+  return { header: `${stem}.${hdr}${gz}`, images };
 }
 
 /** The file with a pair's voxels. Throws UnreadableFile if that file or the pair does not exist. */
-export async function imagePath(path: string, pair: PairPaths | undefined): Promise<string> {
-  for (const image of pair?.images ?? []) if (await exists(image)) return image;
-  if (pair) throw new UnreadableFile(path, `its voxels in ${pair.images.join(' or ')}`, 'neither');
-  throw new UnreadableFile(path, 'voxels after the header', 'the header of an .hdr + .img pair');
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+export function imagePath(path: string, pair: PairPaths | undefined): string {
+  if (!pair) throw new UnreadableFile(path, 'voxels after the header', 'the header of an .hdr + .img pair');
+  const image = pair.images.find((file) => existsSync(file));
+  if (image !== undefined) return image;
+  throw new UnreadableFile(path, `its voxels in ${pair.images.join(' or ')}`, 'neither');
 }

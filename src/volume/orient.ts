@@ -2,6 +2,7 @@ import { InvalidArgument } from '../errors';
 import { eachAxis, type Vec3 } from '../vec3';
 import { type Affine, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
 import type { VoxelArray } from './datatypes';
+import type { VoxelImage } from './resample';
 
 /** For each axis of the result: the source axis, and whether it is flipped. */
 export interface AxisMap {
@@ -9,12 +10,7 @@ export interface AxisMap {
   readonly flip: readonly [boolean, boolean, boolean];
 }
 
-interface Oriented<T> {
-  readonly shape: Vec3;
-  readonly data: T;
-  readonly spacing: Vec3;
-  readonly affine: Affine;
-}
+type Oriented<T> = VoxelImage & { readonly data: T };
 
 /**
  * The map that brings a volume closest to RAS+ without resampling, as nibabel's `as_closest_canonical`. Each axis goes
@@ -67,17 +63,13 @@ function copyVoxels(source: Cells, target: Cells, size: Vec3, step: Vec3, start:
 
 /** The affine for the new axes: old affine x (new index -> old index). */
 function movedAffine(affine: Affine, size: Vec3, { from, flip }: AxisMap): Affine {
-  const moved = new Array<number>(16).fill(0);
-  moved[15] = 1;
-  for (let row = 0; row < 3; row++) {
-    moved[row * 4 + 3] = affine[row * 4 + 3]!;
-    for (let to = 0; to < 3; to++) {
-      const step = affine[row * 4 + from[to]!]!;
-      moved[row * 4 + to] = flip[to] ? -step : step;
-      if (flip[to]) moved[row * 4 + 3]! += step * (size[to]! - 1);
-    }
-  }
-  return moved;
+  return affine.map((value, at) => {
+    const [row, column] = [at - (at % 4), at % 4];
+    if (row === 12) return value;
+    const step = (to: number) => affine[row + from[to]!]!;
+    if (column < 3) return flip[column] ? -step(column) : step(column);
+    return [0, 1, 2].reduce((sum, to) => (flip[to] ? sum + step(to) * (size[to]! - 1) : sum), value);
+  });
 }
 
 type Cells = Uint8Array | Uint16Array | Uint32Array | Float64Array;

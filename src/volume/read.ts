@@ -138,7 +138,7 @@ async function withImage<T>(
     const skipped =
       header.voxelOffset + volumeIndex(path, header, options.index) * volumeBytes(header, layout);
     if (header.pair) await first.finish();
-    if (header.pair) reader = await ByteReader.open(await imagePath(path, pair), options.signal);
+    if (header.pair) reader = await ByteReader.open(imagePath(path, pair), options.signal);
     const needed = skipped + volumeBytes(header, layout);
     // Checked before the volume is allocated, so that a wrong header costs no memory.
     if (needed > reader.atMost) {

@@ -10,31 +10,34 @@ export interface VoxelImage {
   readonly affine: Affine;
 }
 
-/** The shape that covers the same extent at another spacing, rounded to whole voxels. */
-export function shapeAt({ shape, spacing }: Pick<VoxelImage, 'shape' | 'spacing'>, wanted: Vec3): Vec3 {
-  return eachAxis((axis) => Math.max(1, Math.round((shape[axis] * spacing[axis]) / wanted[axis])));
-}
-
-export interface ResampleOptions {
-  /** Smooth axes that lose voxels with a gaussian first, to prevent aliasing; default true. */
-  readonly antialias?: boolean;
-}
-
 /** Resamples the whole extent of an image to another shape. */
 export function resampleToShape(image: VoxelImage, shape: Vec3, options: ResampleOptions = {}): VoxelImage {
-  const step = eachAxis((axis) => image.shape[axis] / shape[axis]);
-  return resample(image, shape, step, options);
+  return resample(
+    image,
+    shape,
+    eachAxis((axis) => image.shape[axis] / shape[axis]),
+    options,
+  );
 }
 
-/** Resamples an image to another spacing in mm, around the same centre. */
+/** Resamples an image to another spacing in mm, around the same centre. The shape is rounded to whole voxels. */
 export function resampleToSpacing(
   image: VoxelImage,
   spacing: Vec3,
   options: ResampleOptions = {},
 ): VoxelImage {
   const step = eachAxis((axis) => spacing[axis] / image.spacing[axis]);
-  return resample(image, shapeAt(image, spacing), step, options);
+  const voxels = eachAxis((axis) => Math.round((image.shape[axis] * image.spacing[axis]) / spacing[axis]));
+  return resample(
+    image,
+    eachAxis((axis) => Math.max(1, voxels[axis])),
+    step,
+    options,
+  );
 }
+
+/** `antialias` smooths axes that lose voxels with a gaussian first; default true. */
+type ResampleOptions = { readonly antialias?: boolean };
 
 /**
  * Trilinear interpolation. Beyond the border it repeats border voxels. `step` is the distance between result voxels in
@@ -42,12 +45,8 @@ export function resampleToSpacing(
  * align_corners off. Whole-number types are rounded. With the gaussian, the result equals scikit-image's
  * `resize(order=1, anti_aliasing=True, mode='edge')`.
  */
-function resample(
-  image: VoxelImage,
-  shape: Vec3,
-  step: Vec3,
-  { antialias = true }: ResampleOptions,
-): VoxelImage {
+function resample(image: VoxelImage, shape: Vec3, step: Vec3, options: ResampleOptions): VoxelImage {
+  const { antialias = true } = options;
   const [nx, ny] = image.shape;
   const [tx, ty, tz] = eachAxis((axis) => axisTaps(image.shape[axis], shape[axis], step[axis], antialias));
   const type = typeOf(image.data);

@@ -1,7 +1,7 @@
 import ndarray from 'ndarray';
 import { InvalidArgument } from '../errors';
 import { checkShape, checkSpacing, type Size, type Vec3, voxelCount } from '../vec3';
-import { type Affine, affineSpacing, scalingAffine } from './affine';
+import { type Affine, affineSpacing, diagonalAffine } from './affine';
 import type { NiftiHeader } from './header';
 
 /** An ndarray (scijs) of shape [x, y, z] that shares a volume's voxels: writing to it changes the volume. */
@@ -43,7 +43,7 @@ export class Volume {
     }
     this.data = init.data;
     this.spacing = checkSpacing('spacing', init.spacing ?? spacingOf(init.affine));
-    this.affine = init.affine ?? scalingAffine(this.spacing);
+    this.affine = init.affine ?? diagonalAffine(this.spacing, [0, 0, 0]);
     checkPlace(this.spacing, this.affine);
     this.source = init.source;
     this.header = init.header;

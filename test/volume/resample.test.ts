@@ -2,12 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Vec3 } from '../../src/vec3';
-import { affineOf } from '../../src/volume/affine';
 import { cropToShape, resampleToShape, resampleToSpacing, type VoxelImage } from '../../src/volume/resample';
 
 /** An oblique affine of voxels 0.7 x 0.9 x 2.5 mm. */
 const [cos, sin] = [Math.cos(0.3), Math.sin(0.3)];
-const affine = affineOf([0.7 * cos, -0.9 * sin, 0, 0.7 * sin, 0.9 * cos, 0, 0, 0, 2.5], [-31, 12, 5]);
+const affine = [0.7 * cos, -0.9 * sin, 0, -31, 0.7 * sin, 0.9 * cos, 0, 12, 0, 0, 2.5, 5, 0, 0, 0, 1];
 const spacing: Vec3 = [0.7, 0.9, 2.5];
 
 function world(affine: readonly number[], x: number, y: number, z: number): number[] {

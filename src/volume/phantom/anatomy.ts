@@ -33,13 +33,9 @@ export function paintChest(canvas: Canvas): void {
 /** Organs, great vessels, airways and bones. They cover the vessels of the lungs. */
 export function paintOrgans(canvas: Canvas): void {
   for (const [body, value] of organs) canvas.ellipsoid(body, value);
-  for (const [course, radius, value] of vessels) {
-    for (const tube of tubesAlong(course, radius)) canvas.tube(tube, value);
-  }
-  for (const tube of tubesAlong(airways[0]!, 11)) canvas.tube(tube, 30);
-  for (const [n, course] of airways.entries()) {
-    for (const tube of tubesAlong(course, n === 0 ? 9 : 6)) canvas.tube(tube, -970);
-  }
+  for (const [course, radius, value] of vessels) canvas.tubes(tubesAlong(course, radius), value);
+  canvas.tubes(tubesAlong(airways[0]!, 11), 30);
+  for (const [n, course] of airways.entries()) canvas.tubes(tubesAlong(course, n === 0 ? 9 : 6), -970);
   paintRibs(canvas);
   paintSpine(canvas);
 }
@@ -85,7 +81,7 @@ const airways: readonly (readonly Vec3[])[] = [
 ];
 
 /** Points in mm, written `x,y,z  x,y,z`. */
-function course(points: string): Vec3[] {
+export function course(points: string): Vec3[] {
   return points.split('  ').map((point) => point.split(',').map(Number) as unknown as Vec3);
 }
 
@@ -95,12 +91,9 @@ export function tubesAlong(course: readonly Vec3[], radius: number): Tube[] {
 
 /** The scanner's table under the patient: the lower rim of a shallow trough. */
 function paintTable(canvas: Canvas): void {
-  const trough = (y: number): Ellipsoid => ({
-    centre: [0, y, 0],
-    radii: [250, 90, Number.POSITIVE_INFINITY],
-  });
-  canvas.ellipsoid(trough(72), -350);
-  canvas.ellipsoid(trough(68), air);
+  const radii: Vec3 = [250, 90, Number.POSITIVE_INFINITY];
+  canvas.ellipsoid({ centre: [0, 72, 0], radii }, -350);
+  canvas.ellipsoid({ centre: [0, 68, 0], radii }, air);
 }
 
 const ribDistance = 25; // mm from one rib to the next
@@ -141,19 +134,12 @@ function paintSpine(canvas: Canvas): void {
     canvas.ellipsoid({ centre: [x, y, 0], radii: [rx, ry, Number.POSITIVE_INFINITY] }, value);
   column(0, 58, 17, 14, 80); // discs
   for (let z = -150; z <= 150; z += vertebraDistance) {
-    const body = (inset: number): Ellipsoid => ({
-      centre: [0, 58, z],
-      radii: [18 - inset, 15 - inset, 10.5 - inset],
-      square: 0.3,
-      flat: true,
-    });
+    const body = { centre: [0, 58, z], square: 0.3, flat: true } as const;
     canvas.ellipsoid({ centre: [0, 80, z], radii: [14, 13, 9], flat: true }, cortex); // arch
     canvas.ellipsoid({ centre: [0, 98, z - 6], radii: [4, 14, 8] }, cortex); // spinous process
-    for (const side of [-1, 1]) {
-      canvas.ellipsoid({ centre: [24 * side, 84, z], radii: [20, 5, 6] }, cortex); // transverse process
-    }
-    canvas.ellipsoid(body(0), cortex);
-    canvas.ellipsoid(body(2), marrow);
+    for (const x of [-24, 24]) canvas.ellipsoid({ centre: [x, 84, z], radii: [20, 5, 6] }, cortex); // transverse process
+    canvas.ellipsoid({ ...body, radii: [18, 15, 10.5] }, cortex);
+    canvas.ellipsoid({ ...body, radii: [16, 13, 8.5] }, marrow);
   }
   column(0, 80, 9, 8, 30); // spinal canal
 }

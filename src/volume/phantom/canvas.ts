@@ -1,4 +1,4 @@
-import { type Vec3, voxelCount } from '../../vec3';
+import { type Axis, eachAxis, type Vec3, voxelCount } from '../../vec3';
 
 /** An ellipsoid in mm with axes along the patient's. `square` makes it squarer in the axial plane. */
 export interface Ellipsoid {
@@ -33,28 +33,28 @@ export class Canvas {
     background: number,
   ) {
     this.data = new Float32Array(voxelCount(shape)).fill(background);
-    this.pitch = [field[0] / shape[0], field[1] / shape[1], field[2] / shape[2]];
+    this.pitch = eachAxis((axis) => field[axis] / shape[axis]);
     this.edge = (this.pitch[0] + this.pitch[1] + this.pitch[2]) / 3;
   }
 
   /** Centre of voxel `index` along an axis, in mm. */
-  position(axis: number, index: number): number {
-    return (index + 0.5) * this.pitch[axis]! - this.field[axis]! / 2;
+  position(axis: Axis, index: number): number {
+    return (index + 0.5) * this.pitch[axis] - this.field[axis] / 2;
   }
 
   /** The voxels [first, end) along an axis with centres between `low` and `high` mm, plus an edge's width. */
-  span(axis: number, low: number, high: number): [number, number] {
-    const at = (mm: number) => (mm + this.field[axis]! / 2) / this.pitch[axis]! - 0.5;
+  span(axis: Axis, low: number, high: number): [number, number] {
+    const at = (mm: number) => (mm + this.field[axis] / 2) / this.pitch[axis] - 0.5;
     const first = Math.max(0, Math.ceil(at(low - this.edge)));
-    return [first, Math.min(this.shape[axis]!, Math.floor(at(high + this.edge)) + 1)];
+    return [first, Math.min(this.shape[axis], Math.floor(at(high + this.edge)) + 1)];
   }
 
   /** Fills an ellipsoid with a value in HU. */
   ellipsoid(body: Ellipsoid, value: number): void {
     const { centre, radii, square = 0, flat = false } = body;
-    const [zFirst, zEnd] = this.span(2, centre[2] - radii[2], centre[2] + radii[2]);
-    const [yFirst, yEnd] = this.span(1, centre[1] - radii[1], centre[1] + radii[1]);
-    const [xFirst, xEnd] = this.span(0, centre[0] - radii[0], centre[0] + radii[0]);
+    const [[xFirst, xEnd], [yFirst, yEnd], [zFirst, zEnd]] = eachAxis((axis) =>
+      this.span(axis, centre[axis] - radii[axis], centre[axis] + radii[axis]),
+    );
     const fade = this.edge / Math.min(...radii);
     const [inner, outer] = [Math.max(0, 1 - fade) ** 2, (1 + fade) ** 2];
     for (let z = zFirst; z < zEnd; z++) {
@@ -77,13 +77,18 @@ export class Canvas {
     }
   }
 
+  /** Fills tubes. */
+  tubes(tubes: readonly Tube[], value: number): void {
+    for (const tube of tubes) this.tube(tube, value);
+  }
+
   /** Fills a tube. A tube thinner than a voxel is as faint as its share of the voxel. */
   tube({ from, to, radii }: Tube, value: number): void {
     const widest = Math.max(...radii);
-    const bounds = (axis: number) =>
-      this.span(axis, Math.min(from[axis]!, to[axis]!) - widest, Math.max(from[axis]!, to[axis]!) + widest);
-    const [[xFirst, xEnd], [yFirst, yEnd], [zFirst, zEnd]] = [bounds(0), bounds(1), bounds(2)];
-    const along: Vec3 = [to[0] - from[0], to[1] - from[1], to[2] - from[2]];
+    const [[xFirst, xEnd], [yFirst, yEnd], [zFirst, zEnd]] = eachAxis((axis) =>
+      this.span(axis, Math.min(from[axis], to[axis]) - widest, Math.max(from[axis], to[axis]) + widest),
+    );
+    const along = eachAxis((axis) => to[axis] - from[axis]);
     const lengthSquared = along[0] ** 2 + along[1] ** 2 + along[2] ** 2 || 1;
     const share = Math.min(1, (Math.PI * widest ** 2) / this.edge ** 2);
     for (let z = zFirst; z < zEnd; z++) {

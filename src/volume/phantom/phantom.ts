@@ -1,11 +1,12 @@
 import { Random } from '../../random';
-import { checkShape, checkSpacing, type Size, type Vec3 } from '../../vec3';
-import { affineOf } from '../affine';
+import { checkShape, checkSpacing, type Size } from '../../vec3';
+import { centreOf, diagonalAffine } from '../affine';
 import { Volume } from '../volume';
 import {
   air,
   clot,
   contrast,
+  course,
   fieldOfView,
   leftLung,
   paintChest,
@@ -14,7 +15,7 @@ import {
   tubesAlong,
 } from './anatomy';
 import { type Branch, emboli, growTree, type Root } from './arteries';
-import { Canvas, type Tube } from './canvas';
+import { Canvas } from './canvas';
 
 export interface PhantomOptions {
   /** Voxels along x, y and z, or one number for all. */
@@ -50,32 +51,25 @@ export function phantom(options: PhantomOptions): Volume {
   paintTrunk(canvas);
   addNoise(canvas, new Random(seed, 'phantom', 'noise'));
   const spacing = checkSpacing('spacing', options.spacing ?? canvas.pitch);
-  return new Volume({
-    shape,
-    data: canvas.data,
-    spacing,
-    affine: leftPosteriorSuperior(shape, spacing),
-    source: `phantom:${shape.join('x')}${seed === 0 ? '' : `#${seed}`}`,
-  });
+  const [dx, dy, dz] = spacing;
+  const affine = diagonalAffine([-dx, -dy, dz], centreOf(shape));
+  const source = `phantom:${shape.join('x')}${seed === 0 ? '' : `#${seed}`}`;
+  return new Volume({ shape, data: canvas.data, spacing, affine, source });
 }
 
-const trunk: readonly Vec3[] = [
-  [14, -36, -22],
-  [18, -24, 6],
-  [14, -4, 28],
-];
-const hila: readonly { readonly at: Vec3; readonly radius: number }[] = [
+const trunk = course('14,-36,-22  18,-24,6  14,-4,28');
+const hila = [
   { at: [-34, 10, 20], radius: 8.5 },
   { at: [46, 16, 28], radius: 8 },
-];
+] as const;
 const arteryRoots: readonly Root[] = [
   // From each hilum an upper, a middle and a lower artery. The left middle one supplies the lingula.
-  { at: hila[0]!.at, towards: [-62, 0, 90], radius: 5.4, lung: rightLung },
-  { at: hila[0]!.at, towards: [-80, -30, 10], radius: 5, lung: rightLung },
-  { at: hila[0]!.at, towards: [-60, 30, -60], radius: 6.4, lung: rightLung },
-  { at: hila[1]!.at, towards: [66, 0, 100], radius: 5.4, lung: leftLung },
-  { at: hila[1]!.at, towards: [90, -30, 14], radius: 4.6, lung: leftLung },
-  { at: hila[1]!.at, towards: [74, 34, -60], radius: 6.2, lung: leftLung },
+  { at: hila[0].at, towards: [-62, 0, 90], radius: 5.4, lung: rightLung },
+  { at: hila[0].at, towards: [-80, -30, 10], radius: 5, lung: rightLung },
+  { at: hila[0].at, towards: [-60, 30, -60], radius: 6.4, lung: rightLung },
+  { at: hila[1].at, towards: [66, 0, 100], radius: 5.4, lung: leftLung },
+  { at: hila[1].at, towards: [90, -30, 14], radius: 4.6, lung: leftLung },
+  { at: hila[1].at, towards: [74, 34, -60], radius: 6.2, lung: leftLung },
 ];
 const veinRoots: readonly Root[] = [
   { at: [-20, 20, -14], towards: [-60, 0, 30], radius: 4.5, lung: rightLung },
@@ -85,10 +79,7 @@ const veinRoots: readonly Root[] = [
 ];
 
 /** The pulmonary arteries of a phantom and the clots in them, in mm around its centre. */
-export function phantomArteries(seed: number): {
-  readonly arteries: readonly Branch[];
-  readonly clots: readonly Tube[];
-} {
+export function phantomArteries(seed: number) {
   const arteries = growTrees(arteryRoots, seed, 'arteries');
   return { arteries, clots: emboli(arteries, clotCount, new Random(seed, 'phantom', 'emboli')) };
 }
@@ -99,21 +90,16 @@ function growTrees(roots: readonly Root[], seed: number, name: string): Branch[]
 
 function paintLungVessels(canvas: Canvas, seed: number): void {
   const { arteries, clots } = phantomArteries(seed);
-  const paint = (branches: readonly Branch[], value: number) => {
-    for (const { pieces } of branches) for (const piece of pieces) canvas.tube(piece, value);
-  };
-  paint(growTrees(veinRoots, seed, 'veins'), 210);
-  paint(arteries, contrast);
-  for (const tube of clots) canvas.tube(tube, clot);
+  for (const { pieces } of growTrees(veinRoots, seed, 'veins')) canvas.tubes(pieces, 210);
+  for (const { pieces } of arteries) canvas.tubes(pieces, contrast);
+  canvas.tubes(clots, clot);
 }
 
 /** The trunk from the right ventricle to the bifurcation, and an artery to each hilum. */
 function paintTrunk(canvas: Canvas): void {
-  for (const tube of tubesAlong(trunk, 13.5)) canvas.tube(tube, contrast);
-  const bifurcation = trunk.at(-1)!;
-  for (const { at, radius } of hila) {
-    canvas.tube({ from: bifurcation, to: at, radii: [11, radius] }, contrast);
-  }
+  canvas.tubes(tubesAlong(trunk, 13.5), contrast);
+  for (const { at, radius } of hila)
+    canvas.tube({ from: trunk.at(-1)!, to: at, radii: [11, radius] }, contrast);
 }
 
 const noiseTable = 2 ** 18;
@@ -128,9 +114,4 @@ function addNoise({ data, shape }: Canvas, random: Random): void {
       data[row + x] = Math.max(leastValue, Math.round(data[row + x]! + table[start + x]!));
     }
   }
-}
-
-function leftPosteriorSuperior(shape: Vec3, [dx, dy, dz]: Vec3): readonly number[] {
-  const centre = shape.map((n) => (n - 1) / 2);
-  return affineOf([-dx, 0, 0, 0, -dy, 0, 0, 0, dz], [centre[0]! * dx, centre[1]! * dy, -centre[2]! * dz]);
 }
