@@ -29,12 +29,14 @@ export class ByteReader {
 
   /** Opens a file. Throws UnreadableFile if the file does not exist or is a folder or a device. */
   static async open(path: string, signal?: AbortSignal): Promise<ByteReader> {
-    const handle = await openFile(path);
+    // Without O_NONBLOCK, opening a named pipe waits for a writer.
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error) => {
+      throw openError(path, error);
+    });
     try {
       const stat = await handle.stat();
-      if (!stat.isFile()) {
+      if (!stat.isFile())
         throw new UnreadableFile(path, 'a file', stat.isDirectory() ? folderFound(path) : 'no regular file');
-      }
       const magic = Buffer.alloc(2);
       await handle.read(magic, 0, 2, 0);
       const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
@@ -129,9 +131,8 @@ class GzipReader extends ByteReader {
       } catch (error) {
         // An error of the disk and not of the stream.
         if (isSystemError(error)) throw withPath(error, this.path);
-        throw new UnreadableFile(this.path, 'an intact gzip stream', String((error as Error).message), {
-          cause: error,
-        });
+        const found = String((error as Error).message);
+        throw new UnreadableFile(this.path, 'an intact gzip stream', found, { cause: error });
       }
     }
     return true;
@@ -152,13 +153,4 @@ function folderFound(path: string): string {
   if (existsSync(join(path, 'zarr.json')))
     return 'a folder in Zarr, such as a prepared dataset; give the NIfTI files that it was made of';
   return 'a folder; give the NIfTI files in it';
-}
-
-async function openFile(path: string): Promise<FileHandle> {
-  try {
-    // Without O_NONBLOCK, opening a named pipe waits for a writer.
-    return await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  } catch (error) {
-    throw openError(path, error);
-  }
 }

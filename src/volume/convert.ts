@@ -21,11 +21,9 @@ export function voxelLayout(header: NiftiHeader, path: string, channel: string |
   }
   const at = channels.indexOf(channel ?? '');
   if (at < 0) {
-    const expected =
-      channels.length > 1
-        ? `a component of ${name} voxels`
-        : `none, because ${name} voxels have one component`;
-    throw new InvalidArgument('channel', expected, channel, channels.length > 1 ? channels : undefined);
+    if (channels.length > 1)
+      throw new InvalidArgument('channel', `a component of ${name} voxels`, channel, channels);
+    throw new InvalidArgument('channel', `none, because ${name} voxels have one component`, channel);
   }
   return {
     type: component,
@@ -35,45 +33,41 @@ export function voxelLayout(header: NiftiHeader, path: string, channel: string |
   };
 }
 
-interface Scaling {
-  readonly slope: number;
-  readonly intercept: number;
-}
+/** Divisible by 2, 3 and 4 components, so that no voxel is split. */
+const blockLength = 12 * 1024;
+const block = new Float64Array(blockLength);
 
 /** Writes the wanted component of all voxels, scaled in double precision and rounded once, to `target` from `at` on. */
 export function convert(
   source: Components,
   target: VoxelArray,
   at: number,
-  layout: Pick<Layout, 'channels' | 'channel'>,
-  scaling: Scaling,
+  { channels, channel }: Layout,
+  { slope, intercept }: Pick<NiftiHeader, 'slope' | 'intercept'>,
 ): void {
-  const { channels, channel } = layout;
-  const { slope, intercept } = scaling;
-  const plain = slope === 1 && intercept === 0 && channels === 1;
-  if (plain && source !== target && !isBig(source)) target.set(source, at);
-  if (plain && !isBig(source)) return;
+  if (slope === 1 && intercept === 0 && channels === 1 && !isBig(source)) {
+    if (source !== target) target.set(source, at);
+    return;
+  }
   for (let from = 0; from < source.length; from += blockLength) {
     const part = source.subarray(from, from + blockLength);
     toDoubles(part, block);
     const voxels = part.length / channels;
-    if (target instanceof Float32Array) scaleInto32(target, at, voxels, layout, scaling);
+    if (target instanceof Float32Array) scaleInto32(target, at, voxels, channels, channel, slope, intercept);
     else for (let n = 0; n < voxels; n++) target[at + n] = block[n * channels + channel]! * slope + intercept;
     at += voxels;
   }
 }
-
-/** Divisible by 2, 3 and 4 components, so that no voxel is split. */
-const blockLength = 12 * 1024;
-const block = new Float64Array(blockLength);
 
 /** A loop of its own for one array type. A loop over eight types would be slow: V8's inline caches hold four. */
 function scaleInto32(
   target: Float32Array,
   at: number,
   voxels: number,
-  { channels, channel }: Pick<Layout, 'channels' | 'channel'>,
-  { slope, intercept }: Scaling,
+  channels: number,
+  channel: number,
+  slope: number,
+  intercept: number,
 ): void {
   for (let n = 0; n < voxels; n++) target[at + n] = block[n * channels + channel]! * slope + intercept;
 }

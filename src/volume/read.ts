@@ -194,12 +194,8 @@ async function fill(piece: Uint8Array, at: number, total: number, image: OpenIma
   const { reader, header, layout, options } = image;
   options.signal?.throwIfAborted();
   const length = await reader.read(piece);
-  if (length < piece.length)
-    throw new UnreadableFile(
-      reader.path,
-      `${total} bytes of voxels`,
-      `a file that ends after ${at + length}`,
-    );
+  const found = `a file that ends after ${at + length}`;
+  if (length < piece.length) throw new UnreadableFile(reader.path, `${total} bytes of voxels`, found);
   options.onProgress?.({ done: at + length, total, what: 'bytes' });
   if (!header.littleEndian) swapBytes(piece, componentBytes(layout.type));
 }

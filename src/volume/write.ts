@@ -69,9 +69,8 @@ async function writeImage(
 ): Promise<void> {
   options.signal?.throwIfAborted();
   const pair = pairPaths(path);
-  if (!pair && !/\.nii(\.gz)?$/i.test(path)) {
+  if (!pair && !/\.nii(\.gz)?$/i.test(path))
     throw new InvalidArgument('path', 'a NIfTI file name', path, ['.nii', '.nii.gz', '.hdr', '.img']);
-  }
   const { level = 1, version } = options;
   const header: NewHeader = { ...storageOf(options), version, pair: pair !== undefined };
   checkPlace(place.spacing, place.affine);
@@ -83,8 +82,10 @@ async function writeImage(
   await writeAtomically(pair.header, level, concatenate(head, []));
 }
 
+type Storage = Pick<NewHeader, 'dtype' | 'slope' | 'intercept'>;
+
 /** How voxels are stored. Throws InvalidArgument for wrong options. */
-export function storageOf(options: WriteOptions): Pick<NewHeader, 'dtype' | 'slope' | 'intercept'> {
+export function storageOf(options: WriteOptions): Storage {
   const { dtype = 'float32', slope = 1, intercept = 0 } = options;
   if (!storedTypes.includes(dtype)) throw new InvalidArgument('dtype', 'a data type', dtype, storedTypes);
   if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
@@ -111,11 +112,9 @@ export async function* slabsInOrder(shape: Vec3, slabs: Pieces<Slab>): AsyncGene
   for await (const slab of slabs) {
     const { z, depth, data } = slab;
     if (z !== next) throw new InvalidArgument('slabs', `plane ${next} next, in ascending z`, `plane ${z}`);
+    const expected = `planes of ${plane} values, ${shape[2]} in all`;
     if (data.length !== depth * plane || z + depth > shape[2])
-      throw new InvalidArgument('slabs', `planes of ${plane} values, ${shape[2]} in all`, [
-        depth,
-        data.length,
-      ]);
+      throw new InvalidArgument('slabs', expected, [depth, data.length]);
     yield slab;
     next += depth;
   }
@@ -146,14 +145,15 @@ async function* concatenate(head: Uint8Array, voxels: Pieces<Uint8Array>): Async
 async function* storedPieces(
   shape: Vec3,
   pieces: Pieces<Float32Array>,
-  { dtype, slope, intercept }: NewHeader,
+  storage: Storage,
   options: LongCall,
 ): AsyncGenerator<Uint8Array> {
+  const { dtype, slope, intercept } = storage;
   const exact = dtype === 'float32' && slope === 1 && intercept === 0;
   let done = 0;
   for await (const values of pieces) {
     options.signal?.throwIfAborted();
-    const stored = exact ? values : encodeVoxels(values, dtype, slope, intercept, done, shape);
+    const stored = exact ? values : encodeVoxels(values, storage, done, shape);
     // encodeVoxels allocates each piece, because a stream may still hold the previous one.
     yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     done += values.length;
@@ -174,40 +174,24 @@ const ranges: Readonly<Partial<Record<StoredType, readonly [number, number]>>> =
  * The stored form of values, in a new array. `first` is the place of the first value in a volume of `shape`; the error
  * names the voxel by it. Throws InvalidArgument for a value that a whole-number type cannot hold.
  */
-export function encodeVoxels(
-  values: Float32Array,
-  dtype: StoredType,
-  slope: number,
-  intercept: number,
-  first: number,
-  shape: Vec3,
-): VoxelArray {
+export function encodeVoxels(values: Float32Array, storage: Storage, first: number, shape: Vec3): VoxelArray {
+  const { dtype, slope, intercept } = storage;
   const stored = allocate(dtype, values.length);
-  const range = ranges[dtype];
-  if (!range) {
+  const [least, greatest] = ranges[dtype] ?? [];
+  if (least === undefined || greatest === undefined) {
     for (let n = 0; n < values.length; n++) stored[n] = (values[n]! - intercept) / slope;
     return stored;
   }
-  const [least, greatest] = range;
   for (let n = 0; n < values.length; n++) {
     const whole = Math.round((values[n]! - intercept) / slope);
-    if (!(whole >= least && whole <= greatest)) throw unstorable(dtype, range, values[n]!, first + n, shape);
+    if (!(whole >= least && whole <= greatest)) {
+      const [at, nx, plane] = [first + n, shape[0], shape[0] * shape[1]];
+      const voxel = [at % nx, Math.floor((at % plane) / nx), Math.floor(at / plane)].join(', ');
+      const expected = `${least} to ${greatest} for storage as ${dtype}`;
+      const cure = '(or give slope and intercept, or dtype float32)';
+      throw new InvalidArgument(`value at voxel [${voxel}]`, `${expected} ${cure}`, values[n]);
+    }
     stored[n] = whole;
   }
   return stored;
-}
-
-function unstorable(
-  dtype: StoredType,
-  [least, greatest]: readonly [number, number],
-  value: number,
-  at: number,
-  [nx, ny]: Vec3,
-): InvalidArgument {
-  const voxel = `[${at % nx}, ${Math.floor(at / nx) % ny}, ${Math.floor(at / (nx * ny))}]`;
-  return new InvalidArgument(
-    `value at voxel ${voxel}`,
-    `${least} to ${greatest} for storage as ${dtype} (or give slope and intercept, or dtype float32)`,
-    value,
-  );
 }

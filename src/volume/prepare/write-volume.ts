@@ -4,7 +4,7 @@ import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
-import { indexBefore, isUnfinished, knownSide, setIndexAside, writeEntry } from '../store/dataset-index';
+import { indexBefore, isUnfinished, knownSides, setIndexAside, writeEntry } from '../store/dataset-index';
 import { removeUnfinished, unfinished, writeJson } from '../store/files';
 import {
   formatVersion,
@@ -55,8 +55,8 @@ export async function writeDatasetVolume(
 ): Promise<string> {
   options.signal?.throwIfAborted();
   const { source = 'volume', intensity = 'auto' } = options;
-  const { dtype: type, ...scaling } = storageOf(options);
-  const { slope, intercept } = scaling;
+  const storage = storageOf(options);
+  const { dtype: type, slope, intercept } = storage;
   const { shape, spacing, affine } = place;
   checkPlace(spacing, affine);
   const name = options.name ?? plainName(basename(source));
@@ -80,19 +80,16 @@ export async function writeDatasetVolume(
       for await (const { data } of slabsInOrder(shape, slabs))
         for (const values of piecesOf(data)) {
           options.signal?.throwIfAborted();
-          const voxels = encodeVoxels(values, type, slope, intercept, done, shape);
-          const ends = valueRange(voxels, scaling) ?? [];
+          const voxels = encodeVoxels(values, storage, done, shape);
+          const ends = valueRange(voxels, storage) ?? [];
           least = Math.min(least, ...ends);
           greatest = Math.max(greatest, ...ends);
           yield voxels;
           done += values.length;
         }
     };
-    const image = await writeImage(
-      join(temporary, 'image'),
-      { shape, spacing, affine, type, ...scaling },
-      stored(),
-    );
+    const head = { shape, spacing, affine, type, slope, intercept };
+    const image = await writeImage(join(temporary, 'image'), head, stored());
     const range = least <= greatest ? ([least, greatest] as const) : ([0, 0] as const);
     const record: VolumeRecord = {
       source: await recordOf(source),
@@ -121,7 +118,7 @@ function sideOf(dir: string, name: string, patient: string, wanted: SplitName | 
   const side = others.find((volume) => volume.patient === patient)?.split;
   if (wanted && side && wanted !== side)
     throw new InvalidArgument('split', `${side}, the side of patient ${patient}`, wanted);
-  return wanted ?? side ?? knownSide(before, patient) ?? 'test';
+  return wanted ?? side ?? new Map(knownSides(before)).get(patient) ?? 'test';
 }
 
 /** The record of the source. A source that is not a file has a name only. */

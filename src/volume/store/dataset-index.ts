@@ -58,10 +58,8 @@ export function writeEntry(output: string, entry: IndexEntry): void {
     fractions: before?.fractions ?? [0, 0, 1],
     settings: before?.settings ?? entry.settings,
     volumes: [...others, entry],
-    sides: byPatient([
-      ...knownSides(before),
-      ...(entry.added === 'blended' ? [] : ([[entry.patient, entry.split]] as const)),
-    ]),
+    // A blended volume gives its patient no side.
+    sides: byPatient([...knownSides(before), ...knownSides({ volumes: [entry] })]),
     leftOut: before?.leftOut ?? [],
   });
 }
@@ -98,16 +96,9 @@ export function storeIndex(output: string, entries: Omit<DatasetIndex, 'format' 
 export function knownSides(index: Partial<DatasetIndex> | undefined): [string, SplitName][] {
   const drawn = (index?.volumes ?? []).filter(({ added }) => added !== 'blended');
   const ofVolumes = drawn.map(({ patient, split }): [string, SplitName] => [patient, split]);
-  return [...Object.entries(index?.sides ?? {}), ...ofVolumes].filter(([, side]) => isSide(side));
-}
-
-function isSide(side: unknown): side is SplitName {
-  return splitNames.some((name) => name === side);
-}
-
-/** A patient's side in an index, even if the patient's files are gone. */
-export function knownSide(index: DatasetIndex | undefined, patient: string): SplitName | undefined {
-  return new Map(knownSides(index)).get(patient);
+  return [...Object.entries(index?.sides ?? {}), ...ofVolumes].filter(([, side]) =>
+    splitNames.includes(side),
+  );
 }
 
 /** Sides sorted by patient. The last side of a patient wins. */

@@ -183,7 +183,7 @@ export function isSoundRecord(value: unknown): value is VolumeRecord {
   const { name, low, high } = partsOf(intensity);
   return (
     [file, sha256, name].every((text) => typeof text === 'string') &&
-    [bytes, modified, low, high].every(Number.isFinite) &&
+    areNumbers([bytes, modified, low, high], 4) &&
     typeof settings === 'object' &&
     areNumbers(range, 2) &&
     isSoundImage(image) &&
@@ -193,13 +193,12 @@ export function isSoundRecord(value: unknown): value is VolumeRecord {
 
 function isSoundImage(value: unknown): value is ImageRecord {
   const { shape, chunk, type, slope, intercept, spacing, affine } = partsOf(value);
-  const whole = [shape, chunk].every(
-    (sizes) => areNumbers(sizes, 3) && sizes.every((n) => Number.isSafeInteger(n) && n > 0),
-  );
+  const isSize = (sizes: unknown) =>
+    areNumbers(sizes, 3) && sizes.every((n) => Number.isSafeInteger(n) && n > 0);
   return (
-    whole &&
+    [shape, chunk].every(isSize) &&
     storedTypes.some((stored) => stored === type) &&
-    [slope, intercept].every(Number.isFinite) &&
+    areNumbers([slope, intercept], 2) &&
     areNumbers(spacing, 3) &&
     areNumbers(affine, 16)
   );

@@ -56,21 +56,21 @@ export class Threads<Job, Result> {
 
   private start(): Worker {
     const worker = new Worker(this.file);
-    worker.on('message', (answer: Answer<Result>) => {
+    const settle = (answer: Answer<Result>) => {
       const task = this.working.get(worker);
       this.working.delete(worker);
+      task?.resolve(answer);
+      if (!this.closed) this.next();
+    };
+    worker.on('message', (answer: Answer<Result>) => {
       worker.unref();
       if (!this.closed) this.idle.push(worker);
-      task?.resolve(answer);
-      this.next();
+      settle(answer);
     });
     const died = (message: string) => {
-      const task = this.working.get(worker);
-      this.working.delete(worker);
       const at = this.idle.indexOf(worker);
       if (at >= 0) this.idle.splice(at, 1);
-      task?.resolve({ failed: { message } });
-      if (!this.closed) this.next();
+      settle({ failed: { message } });
     };
     worker.on('error', (error) => died(error instanceof Error ? error.message : String(error)));
     worker.on('exit', (code) => died(`the thread ended with code ${code}`));
