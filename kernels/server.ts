@@ -21,7 +21,7 @@ import { type RequestChannel, Sockets } from './protocol/sockets';
 import { type Json, type Message, Wire } from './protocol/wire';
 import { answer } from './requests';
 
-export interface KernelOptions extends Presentation {
+interface KernelOptions extends Presentation {
   readonly connection: Connection;
   readonly engine: CellEngine;
   readonly interrupts: Interrupts;

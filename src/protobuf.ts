@@ -4,10 +4,10 @@
  */
 
 /** A value of a field: a whole number, text, raw bytes or a message, or a float of 32 or 64 bits. */
-export type Value = number | string | Uint8Array | { readonly float: number } | { readonly double: number };
+type Value = number | string | Uint8Array | { readonly float: number } | { readonly double: number };
 
 /** One field of a message; arrays are repeated fields. */
-export type Field = readonly [number: number, value: Value | readonly Value[] | undefined];
+type Field = readonly [number: number, value: Value | readonly Value[] | undefined];
 
 /** Encodes a message; undefined fields are left out. */
 export function message(...fields: readonly Field[]): Buffer {

@@ -53,7 +53,7 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
 }
 
 /** A file that other programs may have written. */
-export interface ForeignSafetensors {
+interface ForeignSafetensors {
   readonly tensors: Map<string, StoredTensor>;
   /** Types of the tensors that are not read, by name. */
   readonly others: ReadonlyMap<string, string>;

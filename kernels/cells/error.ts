@@ -10,7 +10,7 @@ import type { CellError } from './engine';
 import { withoutInnerNames } from './inner-names';
 import type { CellSources } from './source';
 
-export const INTERRUPTED = 'Interrupted';
+const INTERRUPTED = 'Interrupted';
 const RED = '\u001b[31m';
 const RESET = '\u001b[39m';
 

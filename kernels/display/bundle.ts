@@ -50,7 +50,7 @@ export interface DisplayOptions extends ShownOptions {
 }
 
 /** What the kernel offers to the code of its cells. */
-export interface KernelHooks extends CellHooks {
+interface KernelHooks extends CellHooks {
   readonly comms: CommRegistry;
 }
 

@@ -5,7 +5,7 @@ import type { Accessors, Movers } from '../cells/scope';
 import type { Loaded } from './module-loader';
 
 /** What the function of a compiled cell or module is made with (`given` in cells/compile.ts). */
-export type CellFactory = (given: {
+type CellFactory = (given: {
   readonly cells?: object;
   readonly declare: (accessors: Accessors, lexical: readonly string[], movers: Movers) => void;
   readonly star?: (namespace: object) => void;

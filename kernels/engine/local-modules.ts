@@ -8,7 +8,7 @@ import type { CellSources } from '../cells/source';
 import { factoryOf } from './factory';
 import { type Loaded, type ModuleLoader, namespaceOf, stampOf } from './module-loader';
 
-export type CompileModule = (path: string) => Promise<CompiledCell & { readonly source: string }>;
+type CompileModule = (path: string) => Promise<CompiledCell & { readonly source: string }>;
 
 interface LocalModule {
   readonly stamp: string;

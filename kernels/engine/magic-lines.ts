@@ -32,7 +32,7 @@ const RUN = 'import("patchwise").Run';
 const STATEMENT =
   /^((const|let|var|using|function|class|if|for|while|do|try|switch|import|export|throw|interface|enum|abstract|declare)\b(?!\()|(type|namespace|async\s+function|await\s+using)\s+\w|(if|for|while|switch)\b)/;
 
-export interface ExpandedCell {
+interface ExpandedCell {
   readonly code: string;
   /** The whole cell is to be timed. */
   readonly isTimed: boolean;
@@ -98,7 +98,7 @@ const TOKEN =
  * Which lines of a cell start as code: not within a template literal or a block comment.
  * @param isLine true for a line that is not of the language; it is skipped whole
  */
-export function codeLines(code: string, isLine: (line: string) => boolean): ReadonlySet<number> {
+function codeLines(code: string, isLine: (line: string) => boolean): ReadonlySet<number> {
   const starts = new Set<number>();
   const lines = code.split('\n');
   /** Open template literals, each with the depth of braces inside of its `${`; -1 while in its text. */
@@ -139,7 +139,7 @@ export function codeLines(code: string, isLine: (line: string) => boolean): Read
 }
 
 /** The line without the comment at its end. */
-export function withoutComment(line: string): string {
+function withoutComment(line: string): string {
   TOKEN.lastIndex = 0; // where a search before this one has stopped
   for (const { 0: token, index } of line.matchAll(TOKEN))
     if (token.startsWith('//') || (token.startsWith('/*') && index + token.length >= line.trimEnd().length))

@@ -5,7 +5,7 @@ import { ADDRESS_IN_USE, addressOf } from '../protocol/connection';
 import { isDropped, type Json, type Message, Wire } from '../protocol/wire';
 import { type KernelExit, KernelProcess, type KernelProcessOptions } from './kernel-process';
 
-export interface KernelClientOptions extends KernelProcessOptions {
+interface KernelClientOptions extends KernelProcessOptions {
   /** How long the kernel may take to answer for the first time. */
   readonly startTimeoutMs?: number;
   /** How long the kernel may leave a heartbeat unanswered, twice in turn; a cell that is busy answers at once. */

@@ -5,7 +5,7 @@ import type { KernelClient } from './client';
 const ASK_AGAIN_MS = 1000;
 const PATIENCE_MS = 10_000;
 
-export interface CellLimit {
+interface CellLimit {
   clear(): void;
   /** Why the cell was asked to end, if it was. */
   reason(): string | undefined;

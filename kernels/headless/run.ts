@@ -35,7 +35,7 @@ export type NotebookEvent =
   | { readonly type: 'not-saved'; readonly error: Error }
   | { readonly type: 'written'; readonly notebook: Notebook };
 
-export interface RunNotebookOptions {
+interface RunNotebookOptions {
   readonly path: string;
   /** Where the executed notebook is written; `path` itself if not given. A device or pipe is written once, at the end. */
   readonly output?: string;
@@ -51,7 +51,7 @@ export interface RunNotebookOptions {
   readonly onEvent?: (event: NotebookEvent) => void;
 }
 
-export interface NotebookRun {
+interface NotebookRun {
   readonly output: string;
   readonly notebook: Notebook;
   readonly seconds: number;

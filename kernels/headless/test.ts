@@ -6,7 +6,7 @@ import { InvalidArgument, NotebookFailed } from '../../src/index';
 import { cellsToRun, hasTag, type Notebook, type Parameters, readNotebook } from './notebook';
 import { type NotebookEvent, runNotebook } from './run';
 
-export interface NotebookTest {
+interface NotebookTest {
   readonly notebook: string;
   readonly ok: boolean;
   readonly seconds: number;
@@ -16,7 +16,7 @@ export interface NotebookTest {
   readonly traceback?: readonly string[];
 }
 
-export interface TestNotebooksOptions {
+interface TestNotebooksOptions {
   /** Given to the notebooks that have a cell tagged "parameters". */
   readonly parameters?: Parameters;
   /** Seconds that one cell may take. */

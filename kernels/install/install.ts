@@ -7,11 +7,11 @@ import { promisify } from 'node:util';
 import { makeFolder } from '../../src/make-folder';
 import { nodeArguments, packageRoot } from '../../src/package';
 
-export const KERNEL_NAME = 'patchwise';
+const KERNEL_NAME = 'patchwise';
 
 /** What compiles and runs cells; the first is the default. */
-export const ENGINES = ['typescript', 'tslab'] as const;
-export type EngineName = (typeof ENGINES)[number];
+const ENGINES = ['typescript', 'tslab'] as const;
+type EngineName = (typeof ENGINES)[number];
 
 export interface InstallOptions {
   /** For the present user; the default. */
@@ -24,7 +24,7 @@ export interface InstallOptions {
   readonly engine?: EngineName;
 }
 
-export interface InstalledKernel {
+interface InstalledKernel {
   readonly name: string;
   readonly dir: string;
   readonly displayName: string;

@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import { installKernel, listKernels } from './install';
 
-export interface Lab {
+interface Lab {
   readonly command: readonly string[];
   readonly version: string;
 }

@@ -3,7 +3,7 @@ import { type Figure, type LatestSlices, type MetricRecord, Run, type RunStatus 
 import { appendRecord, type RunOfLine, type Series, seriesFigure, thin, titleOf } from '../../src/internal';
 
 /** Points that a line got since the last tick. */
-export interface NewPoints {
+interface NewPoints {
   readonly x: number[];
   readonly y: (number | null)[];
 }
@@ -17,7 +17,7 @@ export interface Tick {
   readonly ended: boolean;
 }
 
-export type Viewer = (tick: Tick) => void;
+type Viewer = (tick: Tick) => void;
 
 export interface Followed {
   readonly ended: boolean;

@@ -23,7 +23,7 @@ const DISPLAY_MS = 1000;
 const SILENCE_MS = 150_000;
 
 /** What live figures need of the kernel. */
-export interface LiveOutlet {
+interface LiveOutlet {
   display(bundle: MimeBundle, options: DisplayOptions): void;
 }
 

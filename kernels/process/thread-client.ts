@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { Worker } from 'node:worker_threads';
 
 /** Functions by name: each takes one argument and gives what the structured clone algorithm can copy. */
-export type Calls = Record<string, (argument: never) => unknown>;
+type Calls = Record<string, (argument: never) => unknown>;
 
 type Argument<T extends Calls, K extends keyof T> = Parameters<T[K]>[0];
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Json, Message } from './wire';
 
-export interface CommMessage {
+interface CommMessage {
   readonly data: Json;
   readonly metadata: Json;
   readonly buffers: readonly Uint8Array[];
@@ -56,8 +56,8 @@ export class Comm {
   }
 }
 
-export type CommTarget = (comm: Comm, message: CommMessage) => void;
-export type PublishComm = (type: string, content: Json, buffers: readonly Uint8Array[]) => void;
+type CommTarget = (comm: Comm, message: CommMessage) => void;
+type PublishComm = (type: string, content: Json, buffers: readonly Uint8Array[]) => void;
 
 export class CommRegistry {
   readonly #targets = new Map<string, CommTarget>();

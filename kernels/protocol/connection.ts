@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
-export type Channel = 'shell' | 'iopub' | 'stdin' | 'control' | 'hb';
-export const CHANNELS: readonly Channel[] = ['shell', 'iopub', 'stdin', 'control', 'hb'];
+type Channel = 'shell' | 'iopub' | 'stdin' | 'control' | 'hb';
+const CHANNELS: readonly Channel[] = ['shell', 'iopub', 'stdin', 'control', 'hb'];
 
 /** The exit code of a kernel that found one of its ports taken. */
 export const ADDRESS_IN_USE = 98;

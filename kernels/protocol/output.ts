@@ -17,7 +17,7 @@ export interface Printed {
   readonly text: string | SharedArrayBuffer;
 }
 
-export interface OutputSink {
+interface OutputSink {
   readonly print: (printed: Printed) => void;
   readonly publish: Publish;
   /** Reports an update that could not be sent. */

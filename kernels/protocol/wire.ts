@@ -37,7 +37,7 @@ export interface Outgoing {
 }
 
 /** Why frames were not taken for a message. */
-export interface Dropped {
+interface Dropped {
   readonly dropped: string;
 }
 

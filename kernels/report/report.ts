@@ -10,7 +10,7 @@ import { OutputFile } from '../headless/output-file';
 import { figureMark, highlight, type Markdown, OutputWriter, pre, type ReportFigure } from './outputs';
 import { DRAW, POLICY, STYLE } from './page';
 
-export interface ReportOptions {
+interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
   readonly title?: string;
   /**

@@ -8,7 +8,7 @@ import {
 } from '../index';
 
 /** A progress bar on stderr that redraws one line on a terminal and prints every tenth elsewhere. */
-export function progressBar(label: string): (progress: Progress) => void {
+function progressBar(label: string): (progress: Progress) => void {
   let last = -1;
   return ({ done, total, what }) => {
     const tenth = Math.floor((10 * done) / Math.max(1, total));

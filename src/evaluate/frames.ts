@@ -10,7 +10,7 @@ import type { Run } from '../train/run';
 
 // biome-ignore lint/suspicious/noTsIgnore: as above
 // @ts-ignore as above
-export type Danfo = typeof import('danfojs-node');
+type Danfo = typeof import('danfojs-node');
 
 /** A row of a frame. What is missing or undefined becomes NaN in a column of numbers, '' in one of text. */
 export type FrameRow = Readonly<Record<string, unknown>>;

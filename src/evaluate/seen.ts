@@ -5,7 +5,7 @@ import type { RunConfig } from '../train/settings/config';
 export type Measured = Omit<HeldOut, 'side'> & { readonly side?: RunSide };
 
 /** How many of the volumes a run was trained on, and by how many its best checkpoint was chosen. */
-export interface Seen {
+interface Seen {
   readonly trainedOn: number;
   readonly chosenBy: number;
   /** Slabs that the first run held out, if this one split its data differently. */

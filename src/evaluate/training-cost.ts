@@ -10,7 +10,7 @@ export type Budget = 'steps' | 'voxels' | 'time';
 const budgets: readonly Budget[] = ['steps', 'voxels', 'time'];
 
 /** What one optimiser step of a training takes. */
-export interface StepLoad {
+interface StepLoad {
   readonly patch: Size;
   /** Patches per rank and pass; default 1. */
   readonly batch?: number;

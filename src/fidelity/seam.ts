@@ -119,7 +119,7 @@ export interface SeamProfile {
   readonly jumps: readonly number[];
 }
 
-export interface SeamProfileOptions {
+interface SeamProfileOptions {
   /** How many voxels to look to either side of a border; default 16. */
   readonly reach?: number;
   /** The voxel that begins behind the border to look at; default: the mean over all borders of the axis. */

@@ -6,7 +6,7 @@ import type { StoredTensor } from '../safetensors';
 export const FIRST = 'encoder.conv_first.conv.weight';
 
 /** One model of a file. */
-export interface Copy {
+interface Copy {
   /** Its arrays, by their names without the prefix. */
   readonly arrays: ReadonlyMap<string, StoredTensor>;
   /** A name of the file without the prefix; undefined for what is not of this model. */

@@ -16,7 +16,7 @@ export interface CodebookStatistics extends QuantiserStatistics {
   readonly candidates: Float32Array;
 }
 
-export interface CodebookOptions {
+interface CodebookOptions {
   readonly codes: number;
   readonly codeDim: number;
   readonly decay: number;

@@ -70,7 +70,7 @@ export type ModelConfig = Omit<ConfigOf<typeof modelSettings>, 'quantiser'> & Qu
 export type Stride = readonly [number, number, number];
 
 /** One resolution step of the encoder. The decoder has the same channels, the lowest first (`decoderStages`). */
-export interface Stage {
+interface Stage {
   /** Channels on the full-resolution side. */
   readonly above: number;
   /** Channels on the low-resolution side. */

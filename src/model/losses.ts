@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A loss of the reconstruction, and its gradient there. */
-export interface ReconstructionLoss {
+interface ReconstructionLoss {
   /** Unweighted. */
   readonly value: number;
   /** Of `weight` times the loss with respect to the reconstruction; the caller's to dispose. */

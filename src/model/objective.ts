@@ -16,7 +16,7 @@ import type { Perceptual } from './perceptual';
 import type { ForwardPass, GradientReady, VqGan } from './vqgan';
 
 /** Which part of which global batch a pass is about. */
-export interface BatchPart {
+interface BatchPart {
   /** Optimiser steps done before this one. */
   readonly step: number;
   /** Patches of the global batch before this part's, and of all of it. */

@@ -50,7 +50,7 @@ export function howToGetPerceptual(): string {
 }
 
 /** The distance of slices and its gradient at the second; the caller's to dispose. */
-export interface PerceptualLoss {
+interface PerceptualLoss {
   /** Unweighted mean over the slices. */
   readonly value: number;
   readonly gradient: tf.Tensor5D;

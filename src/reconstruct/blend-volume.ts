@@ -8,7 +8,7 @@ import { resampleVolume } from '../volume/view';
 import { Volume, type VolumePlace } from '../volume/volume';
 
 /** Where the patches of a model lie. */
-export interface Canvas {
+interface Canvas {
   readonly volume: VolumePlace;
   /** What the model saw, if that was a resampled view of the volume. */
   readonly view?: VolumePlace;

@@ -28,7 +28,7 @@ export interface ModelSetup {
  * What becomes of a patch: file values become their reconstruction or their codes, or codes become file values. Codes
  * travel as floats, which hold each of them exactly.
  */
-export type Work =
+type Work =
   /** `mirror`: axes along which each patch is mirrored too, the output being the mean. */
   | { readonly work: 'reconstruct'; readonly mirror: readonly MirrorAxis[] }
   /** `latents`: send the latents back too; default false. */

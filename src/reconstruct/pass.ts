@@ -34,7 +34,7 @@ export interface PassOptions {
 }
 
 /** How a volume goes through a model, patch by patch. */
-export interface Pass {
+interface Pass {
   readonly checkpoint: ChosenCheckpoint;
   readonly state: StateFile;
   readonly config: RunConfig;

@@ -43,7 +43,7 @@ function determinant(matrix: readonly number[]): number {
 }
 
 /** Inverse of a 3 x 3 matrix by its adjugate. A singular matrix gives infinities or NaN. */
-export function inverse(matrix: readonly number[]): number[] {
+function inverse(matrix: readonly number[]): number[] {
   const [a, b, c, d, e, f, g, h, i] = matrix as number[];
   const scale = 1 / determinant(matrix);
   return [

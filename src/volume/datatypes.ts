@@ -65,7 +65,7 @@ export function swapBytes(bytes: Uint8Array, componentSize: number): void {
  * One of NIfTI's data types (nifti1.h): its code, its name, the type of one component, and the names of a voxel's
  * components. JavaScript has no numbers of 80 or 128 bits. The one component of a plain number has no name.
  */
-export interface Datatype {
+interface Datatype {
   readonly code: number;
   readonly name: string;
   readonly component: ComponentType | undefined;

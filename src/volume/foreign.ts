@@ -64,7 +64,7 @@ function contentOf(bytes: Uint8Array): string | undefined {
 }
 
 /** Whether a file has the name of a DICOM file. */
-export function isDicomName(name: string): boolean {
+function isDicomName(name: string): boolean {
   return /\.(dcm|dicom|ima)$/i.test(name);
 }
 

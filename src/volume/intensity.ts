@@ -6,7 +6,7 @@ import type { Volume } from './volume';
  * or 'auto', which takes 'ctpa' if the values look like Hounsfield units, else 'minmax'.
  */
 export type IntensitySpec = 'auto' | IntensityPreset | 'minmax' | readonly [number, number];
-export type IntensityPreset = 'ctpa' | 'lung' | 'mediastinum';
+type IntensityPreset = 'ctpa' | 'lung' | 'mediastinum';
 
 /** A linear map from [low, high] to [-1, 1]. Values outside are clipped. */
 export interface Intensity {

@@ -16,7 +16,7 @@ export function volumeStem(path: string): string {
 }
 
 /** The files of an .hdr + .img pair. `images` lists possible images; the first has the header's compression. */
-export interface PairPaths {
+interface PairPaths {
   readonly header: string;
   readonly images: readonly string[];
 }

@@ -5,7 +5,7 @@ import type { VoxelArray } from './datatypes';
 import type { VoxelImage } from './resample';
 
 /** For each axis of the result: the source axis, and whether it is flipped. */
-export interface AxisMap {
+interface AxisMap {
   readonly from: Vec3;
   readonly flip: readonly [boolean, boolean, boolean];
 }

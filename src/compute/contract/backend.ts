@@ -48,7 +48,7 @@ export interface Backend {
   memory?(): BackendMemory;
 }
 
-export interface BackendMemory {
+interface BackendMemory {
   /** Bytes of tensors on the device, of all threads of the process. */
   readonly live: number;
   /** The most there were. */

@@ -25,7 +25,7 @@ export interface Convolution {
 }
 
 /** One product of a convolution along one axis: `y[output] += x[input] * w[tap]`. */
-export interface AxisProduct {
+interface AxisProduct {
   readonly input: number;
   readonly output: number;
   readonly tap: number;

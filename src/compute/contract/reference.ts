@@ -135,13 +135,13 @@ export function referenceKernels(backend: () => tf.KernelBackend): Kernels {
   };
 }
 
-export function paddedShape(shape: readonly number[], pads: Pads): number[] {
+function paddedShape(shape: readonly number[], pads: Pads): number[] {
   return shape.map((size, axis) =>
     axis > 0 && axis < 4 ? size + pads.before[axis - 1]! + pads.after[axis - 1]! : size,
   );
 }
 
-export function unpaddedShape(shape: readonly number[], pads: Pads): number[] {
+function unpaddedShape(shape: readonly number[], pads: Pads): number[] {
   return shape.map((size, axis) =>
     axis > 0 && axis < 4 ? size - pads.before[axis - 1]! - pads.after[axis - 1]! : size,
   );

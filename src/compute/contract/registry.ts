@@ -20,7 +20,7 @@ const inputsOf = {
   adam: ['w', 'g', 'm', 'v'],
 } as const satisfies Record<keyof AllKernels, readonly string[]>;
 
-export type KernelName = keyof typeof inputsOf;
+type KernelName = keyof typeof inputsOf;
 type InputName<Name extends KernelName> = (typeof inputsOf)[Name][number];
 type Result<Name extends KernelName> =
   ReturnType<AllKernels[Name]> extends tf.TensorInfo[] ? tf.Tensor[] : tf.Tensor;

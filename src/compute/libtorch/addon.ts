@@ -17,7 +17,7 @@ type NormTensors = [gamma: TensorInfo, beta: TensorInfo, mean: TensorInfo, scale
  */
 export type RawKernels = Readonly<Record<string, (...args: unknown[]) => number>>;
 
-export interface NativeMemory {
+interface NativeMemory {
   /** Bytes of tensors on the device, of all threads of the process; before libtorch 2.9 those on the CPU. */
   readonly live: number;
   /** The most there were. */

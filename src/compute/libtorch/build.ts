@@ -18,7 +18,7 @@ import { findLibtorch, type Libtorch } from './locate';
 /** Reading libtorch's headers takes longer than compiling our sources, so several sources make one unit. */
 const UNITS = 2;
 
-export interface BuildOptions extends LongCall {
+interface BuildOptions extends LongCall {
   /** A folder with libtorch's include and lib; by default it is searched for. */
   readonly libtorch?: string;
   /** The processor to compile for, as compilers name it (`x86-64-v3`); by default this machine's. */

@@ -8,7 +8,7 @@ import { libtorchBackend } from './backend';
 import type { SelfTest } from './built';
 
 /** @throws Error saying what came out wrong. */
-export async function selfTest(path: string): Promise<SelfTest> {
+async function selfTest(path: string): Promise<SelfTest> {
   const addon = loadAddon(path);
   addon.threads(rankThreads());
   // A build whose CUDA part is broken must not pass.

@@ -94,7 +94,7 @@ export function nodeApiHeaders(): string {
 }
 
 /** Where the libraries of a backend may be, and how to know them. */
-export interface Search<Found> {
+interface Search<Found> {
   readonly backend: NativeBackend;
   /** A folder that the user names. */
   readonly folder: string | undefined;

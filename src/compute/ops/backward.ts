@@ -8,7 +8,7 @@ import { type ConvolutionOptions, planConvolution } from '../contract/geometry';
 import { runKernel } from '../contract/registry';
 
 /** Gradients of `conv3d(x, w, bias, options)`; those that were not asked for are absent. */
-export interface ConvolutionGradients {
+interface ConvolutionGradients {
   readonly dx?: tf.Tensor5D;
   readonly dw?: tf.Tensor5D;
   readonly dbias?: tf.Tensor1D;

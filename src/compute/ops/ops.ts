@@ -71,7 +71,7 @@ export function replicatePad(x: tf.Tensor5D, before: Size3, after: Size3 = befor
   return runKernel('replicatePad', { x }, pads) as tf.Tensor5D;
 }
 
-export interface GroupNormOptions {
+interface GroupNormOptions {
   readonly groups: number;
   /** Added to the variance; default 1e-6. */
   readonly eps?: number;

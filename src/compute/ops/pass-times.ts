@@ -3,7 +3,7 @@
 const spent = { forward: 0, backward: 0 };
 let depth = 0;
 
-export interface PassTimes {
+interface PassTimes {
   /** Seconds. */
   readonly forward: number;
   readonly backward: number;

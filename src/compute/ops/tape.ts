@@ -61,10 +61,10 @@ export function freeGradientsEarly(): void {
 }
 
 /** Told of a finished gradient: which x, by its place among the xs. */
-export type Ready = (at: number, dx: tf.Tensor) => void;
+type Ready = (at: number, dx: tf.Tensor) => void;
 
 /** A forward pass whose gradients are computed later, when those of its outputs are known. */
-export interface Recording {
+interface Recording {
   /** What the recorded function returned; the caller's to dispose. */
   readonly outputs: readonly tf.Tensor[];
   /**

@@ -29,7 +29,7 @@ import {
 import { cudaLibraries, findTensorflow, type Tensorflow } from './locate';
 import { downloadStock, misfit } from './stock';
 
-export interface TensorflowBuildOptions extends LongCall {
+interface TensorflowBuildOptions extends LongCall {
   /** A Python's `tensorflow` folder or the C library's; by default it is searched for. */
   readonly tensorflow?: string;
   /** Build tfjs-node-gpu, and fail if it then sees no GPU. */

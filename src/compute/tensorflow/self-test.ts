@@ -6,7 +6,7 @@ import { tensorflowBackend } from './backend';
 import type { TensorflowTest, TfjsNodePackage } from './built';
 
 /** @throws Error saying what came out wrong. */
-export async function testTensorflow(folder: string, packageName: TfjsNodePackage): Promise<TensorflowTest> {
+async function testTensorflow(folder: string, packageName: TfjsNodePackage): Promise<TensorflowTest> {
   const backend = tensorflowBackend(folder, packageName);
   registerBackend(backend);
   tf.enableProdMode();

@@ -12,7 +12,7 @@
 import { type Convolution, insideOf } from '../contract/geometry';
 
 /** The walk along d or h. */
-export interface AxisWalk {
+interface AxisWalk {
   readonly slots: number;
   /** The tap of every slot of every class, or -1. */
   readonly taps: readonly (readonly number[])[];
@@ -22,7 +22,7 @@ export interface AxisWalk {
 }
 
 /** The walk along w, where a row of the input is in memory with its border. */
-export interface RowWalk {
+interface RowWalk {
   readonly classes: readonly RowClass[];
   /** Voxels added to an input row. */
   readonly before: number;
@@ -33,7 +33,7 @@ export interface RowWalk {
   readonly lattice: number;
 }
 
-export interface RowClass {
+interface RowClass {
   /** In the order of the voxels they meet. */
   readonly taps: readonly number[];
   readonly outputs: number;

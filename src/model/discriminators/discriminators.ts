@@ -42,7 +42,7 @@ export interface AdversarialLosses {
 }
 
 /** What a pass of the discriminators needs beside the batch. */
-export interface DiscriminatorPart {
+interface DiscriminatorPart {
   readonly slices: Slices;
   /** The batch's share of the global batch: losses and gradients are multiplied by it. */
   readonly weight: number;

@@ -1,7 +1,7 @@
 import type { GanConfig } from './config';
 
 /** A mean over logits and its gradient with respect to them. */
-export interface LogitLoss {
+interface LogitLoss {
   readonly value: number;
   readonly gradient: Float32Array;
 }

@@ -17,7 +17,7 @@ export interface Norm {
   backward(dys: readonly NormGradient[] | undefined, peers: Peers): Promise<NormGradients[]>;
 }
 
-export interface NormInput {
+interface NormInput {
   readonly x: tf.Tensor5D;
   readonly gamma: tf.Tensor1D;
   readonly beta: tf.Tensor1D;
@@ -29,7 +29,7 @@ export interface NormMemory {
   readonly statistics?: Statistics;
 }
 
-export interface Normalised extends NormMemory {
+interface Normalised extends NormMemory {
   readonly y: tf.Tensor5D;
 }
 
@@ -40,12 +40,12 @@ interface Statistics {
   readonly scale: Float32Array;
 }
 
-export interface NormGradient extends Omit<NormInput, 'x'>, NormMemory {
+interface NormGradient extends Omit<NormInput, 'x'>, NormMemory {
   readonly dy: tf.Tensor5D;
 }
 
 /** dgamma and dbeta are this rank's part: summed over ranks they are the global batch's. */
-export interface NormGradients {
+interface NormGradients {
   readonly dx: tf.Tensor5D;
   readonly dgamma: tf.Tensor1D;
   readonly dbeta: tf.Tensor1D;

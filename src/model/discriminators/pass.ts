@@ -21,7 +21,7 @@ export interface Trace {
 }
 
 /** What all discriminators of a run have in common. */
-export interface Shape {
+interface Shape {
   readonly layers: number;
   /** Whether a layer has a norm. The last never has. */
   readonly normed: (layer: number) => boolean;
@@ -79,7 +79,7 @@ export interface Sweep {
 }
 
 /** By sweep: the gradient of the input, and this rank's part of those of the weights, by name. */
-export interface SweepResult {
+interface SweepResult {
   readonly dx?: tf.Tensor5D;
   readonly gradients: tf.NamedTensorMap;
 }

@@ -8,7 +8,7 @@ import { type ForecastDevice, forecastMemory, type MemoryForecast } from './fore
 type Vec3 = readonly [number, number, number];
 
 /** What a run is meant to do, before anybody asks whether it fits. */
-export interface FitRequest {
+interface FitRequest {
   readonly model: ModelConfig;
   readonly gan?: GanConfig;
   readonly patch: Vec3;

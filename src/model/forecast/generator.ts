@@ -3,7 +3,7 @@ import { type Gradient, isPointwise, isWinograd, Kernels } from './kernels';
 import { type ConvolutionShape, LANES, type Layer, weightBytes } from './layers';
 import { type Activation, bytesOf, type Habits, type Ledger } from './ledger';
 
-export interface PassOptions {
+interface PassOptions {
   readonly habits: Habits;
   readonly checkpointing: Checkpointing;
   /** Bytes of a number that a norm writes. */

@@ -3,9 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { straightThrough } from '../../compute/ops/ops';
 import { oneOf } from '../../setting';
 
-export const estimatorNames = ['straight-through', 'rotation'] as const;
+const estimatorNames = ['straight-through', 'rotation'] as const;
 
-export type Estimator = (typeof estimatorNames)[number];
+type Estimator = (typeof estimatorNames)[number];
 
 export const estimator = oneOf(estimatorNames, {
   default: 'straight-through',

@@ -3,7 +3,7 @@ import { nearestCode } from '../../compute/ops/ops';
 import { sumsByCode, toUnitRows } from '../rows';
 import type { SumOverRanks } from './quantiser';
 
-export interface Clusters {
+interface Clusters {
   /** [count * width] */
   readonly centres: Float32Array;
   /** Latents of all ranks that are nearest to each centre. */

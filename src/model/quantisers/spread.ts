@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { GlobalBatch } from './quantiser';
 
 /** Where latents lie: their mean [width], and a lower triangle L [width, width] with covariance L L'. */
-export interface Spread {
+interface Spread {
   readonly mean: Float64Array;
   readonly triangle: Float64Array;
 }

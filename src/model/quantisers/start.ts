@@ -4,7 +4,7 @@ import type { Codebook } from '../codebook';
 import { kMeans } from './kmeans';
 import type { RowRange, SumOverRanks } from './quantiser';
 
-export type Initialisation = 'random' | 'kmeans';
+type Initialisation = 'random' | 'kmeans';
 
 export const initialisation = oneOf<Initialisation>(['random', 'kmeans'], {
   default: 'random',

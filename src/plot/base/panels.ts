@@ -14,7 +14,7 @@ export interface DisplayWindow {
   readonly high: number;
 }
 
-export interface PictureOptions {
+interface PictureOptions {
   readonly panel: number;
   readonly name: string;
   readonly units: string;

@@ -5,7 +5,7 @@ import { clear, hairline, wash } from './theme';
 
 export type Cell = string | number | boolean | null | undefined;
 
-export interface TableInit {
+interface TableInit {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
   readonly caption?: string;

@@ -18,7 +18,7 @@ export interface PageOptions {
   readonly difference?: number;
 }
 
-export type Pages = ReturnType<typeof pagesOf>;
+type Pages = ReturnType<typeof pagesOf>;
 
 /** The traces of every slice the slider offers, each slice a page; all but the middle one start hidden. */
 export function pagesOf(comparison: ShownComparison, plane: Plane, options: PageOptions) {

@@ -1,5 +1,5 @@
 /** The points of a line; `null` is a gap. */
-export interface Points {
+interface Points {
   readonly x: readonly number[];
   readonly y: readonly (number | null)[];
 }

@@ -8,7 +8,7 @@ import { decimate } from './decimate';
 import { runPanels, type Series, seriesOf, sharingMeasures } from './series';
 import { addSlices } from './slices';
 
-export interface RunFigureOptions {
+interface RunFigureOptions {
   readonly title?: string;
   /** Points a line is thinned to; spikes stay. */
   readonly points?: number;

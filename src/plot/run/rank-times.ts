@@ -52,7 +52,7 @@ export function rankTimesFigure(records: readonly ShownRecord[]): Figure {
 }
 
 /** The part of all ranks' time that they spend waiting: over steps, 1 - mean over ranks / slowest rank. */
-export function timeLost(records: readonly ShownRecord[]): number {
+function timeLost(records: readonly ShownRecord[]): number {
   let [worked, waited] = [0, 0];
   for (const { secondsByRank = [] } of records) {
     const slowest = Math.max(...secondsByRank);

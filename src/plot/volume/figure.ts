@@ -16,7 +16,7 @@ import { crosshair, sliceHeading, sliceStack, stackSliders } from './slices';
 const GAP = 0.03;
 const LARGEST = 256; // voxels a side: a larger slice shows every second, and so on, and stays some 100 kB
 
-export interface VolumeFigureOptions {
+interface VolumeFigureOptions {
   readonly title?: string;
   /** The voxel [x, y, z] the three slices meet in; the default is the middle. */
   readonly at?: readonly [number, number, number];

@@ -11,7 +11,7 @@ const MOST_SLICES = 21;
 const CROSSHAIR = 'rgba(230,159,0,0.75)';
 
 /** One plane of a volume: the slices its slider goes through, the one shown first in the middle of them. */
-export interface SliceStack {
+interface SliceStack {
   readonly plane: Plane;
   readonly panel: number;
   readonly indices: readonly number[];

@@ -21,7 +21,7 @@ import { planSplit } from './split';
 export type RunSide = SplitName | 'part';
 
 /** The side of a file, of a phantom's name or of a volume of the run's dataset; undefined for all others. */
-export type SideOf = (source: string) => Promise<RunSide | undefined>;
+type SideOf = (source: string) => Promise<RunSide | undefined>;
 
 /** A volume of a run, with what identifies its file in another place. */
 interface KnownVolume {

@@ -13,7 +13,7 @@ export interface Region {
   readonly grid: Grid;
 }
 
-export interface Split {
+interface Split {
   readonly train: readonly Region[];
   /** Empty if nothing is held out. */
   readonly validation: readonly Region[];

@@ -24,7 +24,7 @@ export async function compareState(learner: Learner, collective: Collective): Pr
 }
 
 /** FNV-1a over the words of the bit patterns. */
-export function checksum(data: Float32Array): number {
+function checksum(data: Float32Array): number {
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
   let hash = 0x811c9dc5;
   for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i]!, 0x01000193);

@@ -5,7 +5,7 @@ import { InvalidArgument } from '../../errors';
 import type { StoredTensor } from '../../safetensors';
 import type { RunConfig } from '../settings/config';
 
-export interface AdamOptions {
+interface AdamOptions {
   /** Decay rates of the first and the second moment. */
   readonly betas: readonly [number, number];
   readonly weightDecay?: number;

@@ -12,7 +12,7 @@ import type { MeasuredIn } from '../settings/measures';
 import { Columns } from './columns';
 
 /** Told, on rank 0, of one patch and what the model made of it: [pz * py * px] in the model's range. */
-export type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
+type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
 
 /** The model's range. */
 const [low, high] = [-1, 1];

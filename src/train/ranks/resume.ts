@@ -14,7 +14,7 @@ import { metricsPath } from '../record/run-folder';
 import type { RunConfig } from '../settings/config';
 
 /** A checkpoint to go on from, and what people should know of how it was found. */
-export interface Found {
+interface Found {
   readonly checkpoint: Checkpoint | undefined;
   readonly notes: readonly string[];
 }

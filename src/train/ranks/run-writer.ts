@@ -14,7 +14,7 @@ import { metricsPath, type StoredConfig, settingsOf, writeStoredConfig } from '.
 import { TensorboardEvents } from '../record/tensorboard';
 import { printOf } from './changes';
 
-export interface WriterOptions {
+interface WriterOptions {
   readonly runDir: string;
   readonly stored: StoredConfig;
   readonly data: TrainingData;

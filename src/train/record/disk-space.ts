@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RunFailed } from '../../errors';
 
-export interface WaitOptions {
+interface WaitOptions {
   readonly run: string;
   /** Seconds to wait for free space. */
   readonly patience: number;

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { type MetricRecord, parseRecord } from './metrics-log';
 
 /** Lines of a log that are no records. */
-export interface DamagedLines {
+interface DamagedLines {
   readonly count: number;
   /** Number of the first one, from 1, and how it begins. */
   readonly line: number;

@@ -25,7 +25,7 @@ export interface StoredConfig extends RunConfig {
   };
 }
 
-export interface ResolvedConfig {
+interface ResolvedConfig {
   readonly backend: BackendInfo;
   /** By volume, as `data` names it. */
   readonly intensities: Readonly<Record<string, Intensity>>;

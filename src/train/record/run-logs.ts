@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { withFile } from '../../atomic-file';
 
 /** The end of what a process of a run wrote. */
-export interface LogEnd {
+interface LogEnd {
   readonly path: string;
   /** Whole lines, the last as it is. */
   readonly text: string;

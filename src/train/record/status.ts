@@ -10,7 +10,7 @@ import { latestRecords } from './metrics-tail';
 import { metricsPath, readStoredConfig } from './run-folder';
 
 /** `damaged`: `status.json` is missing or no status, and nobody has written it again. */
-export type RunState = (typeof states)[number];
+type RunState = (typeof states)[number];
 
 const states = ['starting', 'running', 'done', 'failed', 'stopped', 'damaged'] as const;
 

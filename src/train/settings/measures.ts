@@ -4,7 +4,7 @@
  */
 
 /** How a panel of a run's figure is shown. */
-export interface PanelLook {
+interface PanelLook {
   readonly title: string;
   /** From the start; with the first value of any adversarial panel; or with its own first value. */
   readonly shown: 'always' | 'adversarial' | 'filled';
@@ -20,7 +20,7 @@ const sharedPanels = {
   features: { title: 'feature matching, perceptual', shown: 'adversarial' },
 } as const satisfies Record<string, PanelLook>;
 
-export interface Measure {
+interface Measure {
   /** What people read. */
   readonly label: string;
   readonly unit?: string;

@@ -6,7 +6,7 @@ import type { PatientRow } from './csv';
 import type { Source } from './sources';
 
 /** Fractions of the patients in train, validation and test. They sum to 1. */
-export type Fractions = readonly [number, number, number];
+type Fractions = readonly [number, number, number];
 
 /** The patient of a file, and its side if a table gives one. */
 export interface Ownership {

@@ -16,7 +16,7 @@ export interface Source {
 }
 
 /** The contents of an input. */
-export interface Input extends Omit<FolderContent, 'volumes'> {
+interface Input extends Omit<FolderContent, 'volumes'> {
   readonly sources: readonly Source[];
 }
 

@@ -3,7 +3,7 @@ import { isSystemError } from '../../atomic-file';
 import { InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend, UnreadableFile } from '../../errors';
 
 /** What a thread answers. */
-export type Answer<Result> = { readonly result: Result } | { readonly failed: Failure };
+type Answer<Result> = { readonly result: Result } | { readonly failed: Failure };
 
 interface Task<Job, Result> {
   readonly job: Job;

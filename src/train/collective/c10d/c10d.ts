@@ -4,7 +4,7 @@ import { CollectiveFailed } from '../../../errors';
 import type { Collective } from '../collective';
 import { type C10dAddon, type GroupHandle, loadC10d, type OperationKind, type StoreHandle } from './addon';
 
-export interface C10dOptions {
+interface C10dOptions {
   readonly rank: number;
   readonly worldSize: number;
   /** Where the TCPStore is. Rank 0 serves it unless somebody else does, such as torchrun's agent. */
