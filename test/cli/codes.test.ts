@@ -30,7 +30,7 @@ beforeAll(async () => {
 }, 60_000);
 
 describe('encode and decode', { timeout: 300_000 }, () => {
-  it('make codes of volumes, and of codes what reconstruct makes of the volume', async () => {
+  it('encode volumes to codes, and decode codes to what reconstruct gives', async () => {
     const found = await command.json('encode', model, 'a.nii.gz', 'b.nii.gz', '--out', 'codes');
     expect(readdirSync(join(folder, 'codes')).sort()).toEqual(['a.npz', 'b.npz']);
     expect(found.rows.map(({ output }: { output: string }) => output)).toEqual([
@@ -52,7 +52,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     expect(a!.affine).toEqual(b!.affine);
   });
 
-  it('show how far they are, on stderr, and lines for a person on stdout', async () => {
+  it('report progress on stderr and print readable lines on stdout', async () => {
     const { code, stdout, stderr } = await command.run(['encode', model, 'a.nii.gz', '-o', 'lines']);
     expect(code).toBe(0);
     const [headings, row, all] = stdout.split('\n');
@@ -62,7 +62,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     expect(stderr).toMatch(/^encode \d+\/(\d+) patches[\s\S]*encode \1\/\1 patches/);
   });
 
-  it('leave a file out that cannot be read, and fail where none could be', async () => {
+  it('leave out a file that cannot be read, and fail if none can be read', async () => {
     const some = await command.json('encode', model, 'junk.nii.gz', 'b.nii.gz', '-o', 'some');
     expect(some.leftOut).toEqual([
       { file: join(folder, 'junk.nii.gz'), reason: expect.stringContaining('348 bytes') },
@@ -105,7 +105,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     expect(stderr).toMatch(new RegExp(`^patchwise: ${file}: expected codes as \\.npz`));
   });
 
-  it('replace what is there, and leave it alone where they are interrupted', async () => {
+  it('replace an existing file, and keep it if they are interrupted', async () => {
     await command.json('encode', model, 'large.nii.gz', '-o', 'again');
     const codes = join(folder, 'again', 'large.npz');
     const before = readFileSync(codes);

@@ -32,7 +32,7 @@ describe('patchwise config', () => {
     expect(await command.json(...args)).toMatchObject({ id: expect.stringContaining('upstream') });
   });
 
-  it('and the help of train tell every setting', async () => {
+  it('and the help of train list every setting', async () => {
     const entries = (await command.json('config')) as Entry[];
     const { stdout } = await command.run(['train', '--help']);
     for (const { name, meaning } of entries) {
@@ -41,7 +41,7 @@ describe('patchwise config', () => {
     }
   });
 
-  it('refuses an unknown preset, and a misspelt setting with the one that was meant', async () => {
+  it('refuses an unknown preset, and suggests the right name for a misspelt setting', async () => {
     expect((await command.run(['config', '--preset', 'huge'])).code).toBe(2);
     const { code, stderr } = await command.run(['train', '--data', 'phantom:16x16x16', '--set', 'stesp=3']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('did you mean steps?')]);

@@ -64,7 +64,7 @@ describe('tellFailure', () => {
       );
   });
 
-  it('tells a system error that it has no words for in its own words, without a stack', async () => {
+  it('prints the message of an unknown system error, without a stack', async () => {
     const odd = Object.assign(new Error('EOWNERDEAD: owner died, lock'), {
       code: 'EOWNERDEAD',
       syscall: 'lock',

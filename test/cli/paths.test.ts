@@ -105,7 +105,7 @@ afterAll(() => {
 });
 
 describe('paths on the command line', { timeout: 60_000 }, () => {
-  it('are known of every command', () => {
+  it('of all commands are in this test', () => {
     expect(pathsOf(createProgram())).toEqual(Object.keys(calls));
   });
 
@@ -128,8 +128,8 @@ describe('paths on the command line', { timeout: 60_000 }, () => {
   });
 });
 
-describe('what its reader explains better', { timeout: 60_000 }, () => {
-  it('is left to it: a link whose file is not there', async () => {
+describe('a path whose reader explains the fault better', { timeout: 60_000 }, () => {
+  it('is left to that reader: a link to a missing file', async () => {
     symlinkSync('gone.nii', join(folder, 'link.nii'));
     for (const call of ['prepare link.nii out', 'encode RUN link.nii -o out']) {
       const { code, stderr } = await command.run(call.split(' ').map((word) => runs[word] ?? word));

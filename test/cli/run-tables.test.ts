@@ -17,7 +17,7 @@ describe('runs as tables', () => {
     expect(two).toMatch(/2 volumes +- +- /);
   });
 
-  it('a comparison fits the terminal, and what differs still does', () => {
+  it('a comparison fits the terminal and still shows what differs', () => {
     const folder = '/home/somebody/studies/pulmonary-embolism/prepared';
     const differences = [
       { setting: 'data', values: [[`${folder}/a/p001.nii.gz`], [`${folder}/b/p001.nii.gz`]] },
@@ -35,7 +35,7 @@ describe('runs as tables', () => {
     ]);
   });
 
-  it('a validation says what its MAE is a part of: evaluate has it in the units of the volume', () => {
+  it('a validation gives MAE as a percentage of the intensity window', () => {
     const line = recordLine({ split: 'validation', step: 8, psnr: 25, mae: 0.169, usage: 0.5 } as never);
     expect(line).toContain('PSNR 25.00 dB  MAE 8.45 % of the intensity window  codes in use 50.0 %');
   });

@@ -30,7 +30,7 @@ describe('a built libtorch', () => {
     expect(requireBuild).toThrow('from other sources or on another processor');
   });
 
-  it('is stale where another libtorch took the place of its own', () => {
+  it('is stale if another libtorch has replaced its own', () => {
     record({ key: buildKey() });
     libtorchIs('2.8.0');
     expect(requireBuild).toThrow('it was built on libtorch 2.7.1, and 2.8.0 is in');

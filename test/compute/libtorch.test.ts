@@ -100,7 +100,7 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     tf.dispose([a, other]);
   });
 
-  it('gives the same with ATen alone, as on devices that our loops are not for', () => {
+  it('gives the same results with ATen alone, as on devices without our loops', () => {
     const x = tensor<tf.Tensor5D>(1, [2, 4, 6, 5, 16]);
     const [thin, wide] = [tensor<tf.Tensor5D>(2, [3, 3, 3, 16, 1]), tensor<tf.Tensor5D>(3, [4, 4, 4, 16, 8])];
     const [gamma, beta] = [tensor<tf.Tensor1D>(4, [16]), tensor<tf.Tensor1D>(5, [16])];

@@ -11,7 +11,7 @@ describe('useBackend', () => {
     if (given) process.env.PATCHWISE_BACKEND = given;
   });
 
-  it('takes the fastest that is here by itself and says why', async () => {
+  it('chooses the fastest available one by default and says why', async () => {
     const info = await useBackend();
     expect(info).toMatchObject({ name: backendNames[0], missing: [] });
     expect(info.reason).toContain('fastest');
@@ -19,7 +19,7 @@ describe('useBackend', () => {
       expect(info.reason).toContain('libtorch is not built: `npx patchwise backend build libtorch`');
   });
 
-  it('obeys PATCHWISE_BACKEND, and a name more', async () => {
+  it('obeys PATCHWISE_BACKEND, but a given name comes first', async () => {
     process.env.PATCHWISE_BACKEND = 'cpu';
     expect(await useBackend('auto')).toMatchObject({ name: 'cpu', reason: 'asked for by PATCHWISE_BACKEND' });
     expect(await useBackend('wasm')).toMatchObject({ name: 'wasm', reason: 'asked for by name' });

@@ -46,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => removeRuns());
 
 describe('comparing runs', { timeout: 180_000 }, () => {
-  it('takes what the first held out, whole, whatever the view', async () => {
+  it('measures the whole volumes that the first run held out, whatever its view', async () => {
     const names = (await heldOut(await full.config())).map(({ name }) => name);
     expect(names).toHaveLength(2);
     expect((await heldOut(await small.config())).map(({ name }) => name)).toEqual(names);
@@ -86,7 +86,7 @@ describe('comparing runs', { timeout: 180_000 }, () => {
     expect(stdout).toContain('2 patients');
   });
 
-  it('takes the last checkpoints where a best one was chosen by the volumes measured, and says so', async () => {
+  it('takes the last checkpoints if the measured volumes chose a best one, and says so', async () => {
     const byDefault = await compareRuns([full, small], { workers: 1 });
     expect(byDefault.runs.map(({ checkpoint }) => checkpoint.step)).toEqual([12, 12]);
     expect(byDefault.runs[0]!.checkpoint).toEqual(await chooseCheckpoint(full, 'last'));

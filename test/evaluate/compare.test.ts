@@ -43,7 +43,7 @@ describe('a comparison', () => {
     expect(rows[0]!.ssim).toBeCloseTo(ssim(a!, b!, { shape, dataRange: 255 }), 5);
   });
 
-  it('leaves voxels out of every metric that are NaN in the original, and says how many', () => {
+  it('leaves voxels that are NaN in the original out of every metric, and says how many', () => {
     const [reference, candidate] = pair(-1, 1);
     const whole = compareVolumes(reference, { candidate }, { intensity: [-1, 1], grid });
     expect(whole.notes).toEqual([]);

@@ -25,7 +25,7 @@ describe('confidence intervals', () => {
     expect(wide.high - wide.low).toBeGreaterThan(2 * (narrow.high - narrow.low));
   });
 
-  test('are none where too few volumes allow their level: of two, an interval is least and greatest alone', () => {
+  test('do not exist for too few volumes', () => {
     const none = { low: Number.NaN, high: Number.NaN };
     expect(confidenceInterval([31])).toEqual({ mean: 31, ...none, count: 1 });
     expect(confidenceInterval([30, 32])).toEqual({ mean: 31, ...none, count: 2 });

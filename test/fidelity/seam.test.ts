@@ -101,7 +101,7 @@ test('with a reference, its anatomy is divided out: the reference itself has exa
   expect(seamEnergy(seam, grid, { reference })).toBeCloseTo(26 / 21, 6); // (4 x 3 + 9 + 5) / (4 x 3 + 9)
 });
 
-test('the sawtooth is held to the middle of the patches too, where it falls from 1 to 0', async () => {
+test('the sawtooth is also measured in the middle of the patches, where it falls from 1 to 0', async () => {
   const bright = new Float32Array(40 * 30 * 30).fill(-900).map((value, i) => value + (i % 7));
   const blended = await blend(grid, extractPatches(bright, grid), { window: 'seed-linear' });
   const energy = seamEnergy(blended, grid, { window: 'seed-linear', reference: bright });

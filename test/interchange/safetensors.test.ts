@@ -59,7 +59,7 @@ it('a PyTorch model computes here what it computes there', async () => {
   expect(relativeError(reconstructPatch(vqgan, x).dataSync(), expected.y!)).toBeLessThan(1e-4);
 });
 
-it('goes there and back without a change, and the folder is a model for other calls', async () => {
+it('comes back unchanged from a round trip, and other calls accept the folder as a model', async () => {
   const back = join(folder, 'back.safetensors');
   const { checkpoint } = await importSafetensors(file, join(folder, 'there'), { model, patch });
   await exportSafetensors(checkpoint, back);
@@ -81,7 +81,7 @@ it('goes there and back without a change, and the folder is a model for other ca
   expect(one.intensity.name).toContain('min');
 });
 
-it('every quantiser survives the way', async () => {
+it('every quantiser survives the round trip', async () => {
   for (const [name, model] of Object.entries({
     simvq: { quantiser: 'simvq', codes: 16 },
     residual: { quantiser: 'residual', codes: 16, codebooks: 3 },
@@ -123,7 +123,7 @@ it('half precision becomes single, and is read right', () => {
   ]);
 });
 
-it('refuses what is no such model, and says which array is wrong', async () => {
+it('refuses a file that is not such a model, and says which array is wrong', async () => {
   const { tensors } = readForeignSafetensors(join(folder, 'back.safetensors'));
   const attempt = (change: (all: Map<string, { shape: readonly number[]; data: Float32Array }>) => void) => {
     const arrays = new Map(tensors);
@@ -229,7 +229,7 @@ describe('a file with several models', () => {
     }
   });
 
-  it('may have one without a prefix, or one inside the other', async () => {
+  it('may have one without a prefix, or one prefix inside another', async () => {
     const bare = [...own, ...prefixed('average.', doubled)];
     await expect(attempt(bare)).rejects.toThrow(/allowed: "", "average\."/);
     expect(lastBias((await attempt(bare, '')).checkpoint)).toBe(bias);
@@ -243,7 +243,7 @@ describe('a file with several models', () => {
     await expect(attempt(lent)).rejects.toThrow(/an array decoder\./);
   });
 
-  it('is refused where its generator has more than ours', async () => {
+  it('is refused if its generator has more arrays than ours', async () => {
     const extra = { shape: [1], data: Float32Array.of(1) };
     for (const name of ['encoder.extra.weight', 'decoder.conv_blocks.0.attn.q.weight', 'codebook.scale'])
       await expect(attempt([...prefixed('vqgan.'), [`vqgan.${name}`, extra]])).rejects.toThrow(

@@ -4,7 +4,7 @@ import type { Message } from '../../kernels/protocol/wire';
 import { answer } from '../../kernels/requests';
 import type { KernelServer } from '../../kernels/server';
 
-it('says who it is once a cell would be compiled at once', async () => {
+it('answers kernel_info once cells compile without delay', async () => {
   let isReady = false;
   let get = (): void => {};
   const ready = new Promise<void>((resolve) => {

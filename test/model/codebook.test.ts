@@ -82,7 +82,7 @@ describe('dead codes', () => {
       expect(value).toBeCloseTo([0, 0, 0, 1, 1, 0, 1, 1][i]!, 3);
   });
 
-  test('are those below a share of what a code gets, however large a step is', () => {
+  test('are those below a share of the mean use of a code, for any size of step', () => {
     const upstream = {
       codes: 16384,
       codeDim: 1,
@@ -104,7 +104,7 @@ describe('dead codes', () => {
       }
   });
 
-  test('live for half a life of the averages after a restart, though nothing chooses them', () => {
+  test('survive half a half-life of the averages after a restart, even if nothing chooses them', () => {
     for (const latents of [4, 100, 10_000]) {
       const codebook = corners();
       const restarted = Array.from({ length: 8 }, () => codebook.apply(chosen(0, latents, [0, 0], [5, 6])));

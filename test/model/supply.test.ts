@@ -10,7 +10,7 @@ test('a patch has a latent for every block of voxels', () => {
   expect(latentsOf({ ...upstream, downsample: [4, 2, 1] }, [8, 8, 3])).toBe(2 * 4 * 3);
 });
 
-test('codes that outnumber the latents of a step are told, where codes are learnt from latents', () => {
+test('reports more codes than latents in a step, if codes are learnt from latents', () => {
   expect(fewLatents(upstream, [128, 128, 128], 2)).toBeUndefined();
   expect(fewLatents(upstream, [64, 64, 64], 4)).toBeUndefined();
   expect(fewLatents(upstream, [64, 64, 64], 1)).toMatch(/4,096 latents for 16,384 codes.*model\.codes/);

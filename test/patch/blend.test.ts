@@ -62,7 +62,7 @@ describe.each(proper)('identity round trip, %s', (window) => {
   });
 });
 
-test('seed-linear comes back with zero planes and right elsewhere', async () => {
+test('seed-linear gives planes of zeros and is right elsewhere', async () => {
   const grid = planGrid([64, 64, 75], { patch: [32, 32, 16], stride: [24, 24, 12] });
   const data = new Float32Array(64 * 64 * 75).fill(1);
   const blended = await blend(grid, extractPatches(data, grid), { window: 'seed-linear' });
@@ -201,7 +201,7 @@ describe('patches that are left out', () => {
   });
 });
 
-describe('what comes wrong', () => {
+describe('wrong patches', () => {
   const grid = planGrid([12, 12, 12], { patch: [8, 8, 8], stride: [4, 4, 4] });
   const patches = [...extractPatches(noise(grid.volume, 1), grid)];
   const wrong: [string, Patch[], string][] = [

@@ -76,7 +76,7 @@ test("patchify's grids must divide the image (#6, #7, #9, #11, #14): any size is
   }
 });
 
-test('a voxel of one patch that is NaN stays within that patch', async () => {
+test('a NaN voxel affects only the patch that holds it', async () => {
   const grid = planGrid([12, 8, 8], { patch: [8, 8, 8], stride: [4, 8, 8] });
   const patches = [...extractPatches(noise(grid.volume, 4), grid)];
   patches[0]!.data[0] = Number.NaN;

@@ -30,7 +30,7 @@ describe('toBundle', () => {
     expect(JSON.parse(JSON.stringify(bundle))).toEqual(bundle); // plain data, as the wire needs it
   });
 
-  it('takes no value for two kinds, whatever their order', () => {
+  it('finds one kind for each value, whatever the order of the kinds', () => {
     const table = new Table({ columns: ['a'], rows: [[1]] });
     for (const value of [...figureLike.map(([, value]) => value), table]) {
       const found = Object.values(kinds).filter(({ is }) => is(value as object));

@@ -57,7 +57,7 @@ describe('a folder', () => {
     });
   });
 
-  it('names links that lead nowhere or to themselves; those named as volumes are left to whoever reads them', () => {
+  it('names links that lead nowhere or to themselves; links named as volumes are left to their reader', () => {
     put('lost', ['own.nii']);
     symlinkSync('/mnt/unplugged/site2', at('lost/site2'));
     symlinkSync('/mnt/unplugged/x.nii', at('lost/x.nii'));

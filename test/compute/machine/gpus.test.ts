@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 describe('the GPUs of a host', () => {
-  it('are those that nvidia-smi lists, less those that are hidden', () => {
+  it('are those that nvidia-smi lists, without the hidden ones', () => {
     expect(installedGpus()).toEqual(['0', '1', '2', '3']);
     expect(visibleGpus()).toEqual(['0', '1', '2', '3']);
     expect(visibleGpus({ CUDA_VISIBLE_DEVICES: '2, GPU-8ab1 ,-1,0' })).toEqual(['2', 'GPU-8ab1']);
@@ -73,7 +73,7 @@ describe('a GPU that is asked for and cannot be had', { timeout: 120_000 }, () =
     expect(stderr).toMatch(/unset PATCHWISE_DEVICE/i);
   });
 
-  it('is WRONG in doctor, also where nobody asks and the CPU would be taken', async () => {
+  it('is WRONG in doctor, even if nobody asks for it and the CPU is used', async () => {
     const { code, stdout } = await run('doctor', {});
     expect(stdout).toMatch(/WRONG +backend of runs +this host has 4 GPU\(s\), and the CPU computes: \S/);
     expect(code).toBe(1);

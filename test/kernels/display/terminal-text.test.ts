@@ -3,7 +3,7 @@ import { terminalHtml, terminalText } from '../../../kernels/display/terminal-te
 
 const html = (text: string, longest = Number.POSITIVE_INFINITY): string => terminalHtml(text, longest);
 
-describe('what is written over', () => {
+describe('overwritten text', () => {
   it.each([
     ['abc\rX', 'Xbc'],
     ['abc\r\nd', 'abc\nd'],
@@ -71,7 +71,7 @@ describe('a long text', () => {
     expect(shown).toMatch(/^x{500}\n.*left out here.*\ny{500}$/);
   });
 
-  it('counts what is seen: of a progress bar its end', () => {
+  it('counts visible text only: the end of a progress bar', () => {
     const bar = Array.from({ length: 100_000 }, (_, n) => `\r${String(n).padStart(7)}`).join('');
     expect(html(bar, 1000)).toBe('  99999');
   });

@@ -96,7 +96,7 @@ it('JSON and JavaScript are loaded again once they have changed, also below othe
   expect(await kernel.value(code)).toBe('[ 3, 3, 3 ]');
 });
 
-it('what was missing is found once it is there: files, JSON, packages, below a local module too', async () => {
+it('missing files, JSON and packages are found once they exist, also below a local module', async () => {
   const fails = async (code: string): Promise<void> => {
     expect((await kernel.execute(code)).reply.status, code).toBe('error');
   };
@@ -168,7 +168,7 @@ it('a cell may import patchwise/internal, whose names are not among those of `pw
   expect(reply.evalue).toContain('nosuch');
 });
 
-it('a cell that fails keeps what it had declared, and what it would have redeclared stays as it was', async () => {
+it('a failed cell keeps its declarations up to the error; later redeclarations do not happen', async () => {
   await kernel.execute('let kept = 1, later = 1;');
   const { reply } = await kernel.execute(`let kept = 2;\nthrow new Error('here');\nlet later = 2;`);
   expect(reply.evalue).toBe('here');

@@ -104,7 +104,7 @@ it('an endless loop in a timer, an event handler or a function called after an a
   expect(await kernel.value('let round = 0; while (true) if (++round > 1e5) break; round')).toBe('100001');
 }, 30_000);
 
-it('what a cell has declared before an await that was given up is there', async () => {
+it('declarations before an interrupted await stay', async () => {
   expect(
     await kernel.interrupted(
       'const kept = 5; let also = { a: 1 }; await new Promise(() => {}); const unreached = 1;',
@@ -114,7 +114,7 @@ it('what a cell has declared before an await that was given up is there', async 
   expect((await kernel.failure('unreached')).text).toContain("Cannot find name 'unreached'");
 });
 
-it('a cell whose await was given up does not take names from the cells that run when it goes on', async () => {
+it('a cell that continues after its await was interrupted does not overwrite names of running cells', async () => {
   expect(
     await kernel.interrupted(
       'const slow = 1; await new Promise((r) => setTimeout(r, 1200)); const late = 2;',
@@ -212,7 +212,7 @@ it('% lines: a backtick, a comment or a blank before them, and what %time takes'
     expect(await printed(`%time ${timed}`), timed).toMatch(/^wall/);
 });
 
-it('what ends behind a dot, or after "function", goes on', async () => {
+it('code that ends with a dot, `function` or another open word is incomplete', async () => {
   const open = [
     'x.',
     'x. // c',
@@ -306,7 +306,7 @@ it('a cell of many thousand statements runs, and later ones are checked as befor
   ]);
 }, 60_000);
 
-it('code that is nested too deeply for the compiler is told so in words', async () => {
+it('code that is nested too deeply for the compiler gets a clear error', async () => {
   const sum = Array.from({ length: 20_000 }, (_, n) => n).join(' + ');
   const { ename, text } = await kernel.failure(sum);
   expect([ename, text]).toEqual(['TypeScriptError', expect.stringContaining('nested too deeply')]);

@@ -7,7 +7,7 @@ import { engineCases } from './cases/engine-cases';
 
 engineCases('tslab');
 
-it('a kernel whose tslab cannot load says who it is, and its cells fail with the reason', async () => {
+it('a kernel that cannot load tslab answers kernel_info, and its cells fail with the reason', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'patchwise-tslab-'));
   const hook = join(folder, 'no-tslab.js');
   writeFileSync(

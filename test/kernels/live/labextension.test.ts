@@ -271,7 +271,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     expect(browser.errors).toEqual([]);
   });
 
-  it('opens a comm again after a restart of the kernel, and after the kernel took it for gone', async () => {
+  it('opens a comm again after a restart of the kernel, and after the kernel gave it up', async () => {
     await render(bundle(5));
     await inPage(
       (lab, figure) => lab.receive({ type: 'figure', figure }),
@@ -296,7 +296,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     );
   });
 
-  it('does not ask a kernel again that knows nothing of live figures', async () => {
+  it('asks a kernel without live figures only once', async () => {
     await render(bundle(5));
     await inPage((lab) => lab.kernel.comms[0]!.onClose());
     await browser.page.waitForTimeout(200);

@@ -167,7 +167,7 @@ describe('a live figure', () => {
     expect(sent).toHaveLength(count);
   });
 
-  it('serves no page that has closed before it was found what it wants', async () => {
+  it('serves no page that closes before its run is found', async () => {
     const views = vi.spyOn(RunFollower.prototype, 'view');
     const { sent, open, comms, message } = makeKernel();
     open('a', { dir: run.dir });

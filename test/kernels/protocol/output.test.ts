@@ -10,7 +10,7 @@ afterEach(() => kernel?.stop());
 /** Keeps the thread of a cell busy. */
 const BLOCK = 'const block = (ms: number) => { const end = Date.now() + ms; while (Date.now() < end); };';
 
-it('what a cell that never yields prints and updates is seen at once', async () => {
+it('output and updates of a cell that never yields appear at once', async () => {
   kernel = await RawKernel.start();
   await kernel.execute(`${BLOCK}
 const show = ${hook('display')};
@@ -69,7 +69,7 @@ throw new Error('broken ' + ${half} + 'x')`);
   expect(() => encodeURIComponent(error!.content.traceback.join(''))).not.toThrow();
 });
 
-it('a display that cannot be said in JSON takes no other with it', async () => {
+it('a display that is not JSON does not hold back others', async () => {
   kernel = await RawKernel.start();
   const { reply, outputs } = await kernel.execute(`
 const show = ${hook('display')};

@@ -57,7 +57,7 @@ it('1,000 broken messages are dropped and the next good one is answered', async 
   expect(JSON.stringify(kernel.heard)).not.toContain('broken"');
 });
 
-it('an unknown request is let go between busy and idle', async () => {
+it('an unknown request is ignored between busy and idle', async () => {
   const id = kernel.send('shell', 'tea_request', {});
   const states = await until(() => {
     const found = kernel.heard.filter(({ parent }) => parent === id);

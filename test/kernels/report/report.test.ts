@@ -143,7 +143,7 @@ describe('notebookToHtml', () => {
     expect(whole).not.toContain('A still picture');
   });
 
-  it('makes a still picture of a smaller figure where that is room enough', async () => {
+  it('makes a still picture of a smaller figure if that saves enough', async () => {
     const heat = (side: number): Figure => {
       const z = encodePicture(
         Float32Array.from({ length: side * side }, (_, i) => (i * 7919) % 30_000),

@@ -20,7 +20,7 @@ it('grows with voxels and patches, and with the square of channels but for the f
   expect(wider).toBeLessThan(4);
 });
 
-it('is by hand for a model of three convolutions', () => {
+it('equals a count by hand for a model of three convolutions', () => {
   const small = { ...model, hidden: 2, groups: 1, codeDim: 3, encoderBlocks: 0, decoderBlocks: 0, codes: 4 };
   const patch = [4, 4, 4] as const;
   const config = { ...small, downsample: [2, 2, 2] as const };

@@ -314,7 +314,7 @@ describe('a configuration', () => {
     expect(config({ quantiser: 'simvq' })).toMatchObject({ codes: 256, codeDim: 4 });
   });
 
-  test('of a model that exists means what it meant', () => {
+  test('of an existing model keeps its meaning', () => {
     const old: ModelConfig = { ...toy, quantiser: 'fsq', levels: [8, 8], codes: 64, codeDim: 2 };
     expect(fitQuantiser(asItWas(old))).toMatchObject({ levels: [8, 8], gain: 1 });
     expect(fitQuantiser(asItWas({ ...old, gain: 2 })).gain).toBe(2);

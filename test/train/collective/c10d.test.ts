@@ -78,7 +78,7 @@ describe.skipIf(reason)('c10d collective', { timeout: 60_000 }, () => {
     for (const mine of arrays) expect(mine.map((array) => array[4999])).toEqual([1, 3, 5, 7, 9, 11, 13, 15]);
   });
 
-  it('finds out ranks that are at different operations, on every rank', async () => {
+  it('detects on every rank that ranks are at different operations', async () => {
     const ranks = await group(2);
     const errors = await failures([
       ranks[0]!.barrier('epoch'),

@@ -112,7 +112,7 @@ describe('local collective', () => {
     await expect(late.barrier('epoch')).rejects.toBeInstanceOf(CollectiveFailed);
   });
 
-  it('finds out ranks that are at different operations or bring different lengths', async () => {
+  it('detects ranks that are at different operations or bring different lengths', async () => {
     const ranks = await group(2);
     const errors = await failures([
       ranks[0]!.barrier('epoch'),
@@ -135,7 +135,7 @@ describe('local collective', () => {
     for (const error of await work) expect(error.message).toContain('volume 7 cannot be read');
   });
 
-  it('a rank that closed in good order is an error only for who still needs it', async () => {
+  it('a rank that closed in good order is an error only for ranks that still need it', async () => {
     const ranks = await group(3);
     await Promise.all(ranks.map((rank) => rank.barrier()));
     await ranks[2]!.close();

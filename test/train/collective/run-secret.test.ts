@@ -32,7 +32,7 @@ afterEach(() => {
 const path = () => join(run, 'secret');
 
 describe('the secret of a run', { timeout: 60_000 }, () => {
-  it('is one for all who ask at once, whole, and for nobody else to read', async () => {
+  it('is the same for all who ask at once, complete, and readable by nobody else', async () => {
     const secrets = await Promise.all([runSecret(run), runSecret(run), runSecret(run)]);
     expect(new Set(secrets)).toEqual(new Set([readFileSync(path(), 'utf8')]));
     expect(statSync(path()).mode & 0o777).toBe(0o600);

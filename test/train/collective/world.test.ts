@@ -40,7 +40,7 @@ describe('the place of a rank', () => {
     expect(firstHost(nodes)).toBe(host);
   });
 
-  it("is an indexed job's of Kubernetes, or one of its PyTorchJob", () => {
+  it('comes from an indexed job of Kubernetes, or from its PyTorchJob', () => {
     const pod = { JOB_COMPLETION_INDEX: '2', WORLD_SIZE: '3', MASTER_ADDR: 'job-0.svc' };
     const expected = { rank: 2, worldSize: 3, localRank: 0, localWorldSize: 1, address: 'job-0.svc' };
     expect(worldFromEnvironment(pod)).toMatchObject({ ...expected, port: 29_500 });

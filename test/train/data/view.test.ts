@@ -29,7 +29,7 @@ const configOf = (data: string[], options: Partial<TrainOptions> = {}) =>
   resolveConfig({ ...settings, ...options, data });
 
 describe('a run that sees a smaller view', { timeout: 180_000 }, () => {
-  it('trains on that view, of files and of a dataset alike', async () => {
+  it('trains on that view, for files and for a dataset', async () => {
     mkdirSync(join(runsRoot(), 'files'), { recursive: true });
     const files = [1, 2, 3].map((seed) => join(runsRoot(), 'files', `p${seed}.nii`));
     for (const [i, file] of files.entries())

@@ -36,7 +36,7 @@ describe('a run is one process’s', { timeout: 60_000 }, () => {
     await (await claimRun(folder, 'rank')).release();
   });
 
-  it('of many that come at once, one gets it', async () => {
+  it('goes to one of many processes that ask at once', async () => {
     write({ ...elsewhere, machine: (await ours()).machine, pid: 2 ** 22 + 1 }); // a process that is no more
     const claims = await Promise.allSettled(Array.from({ length: 8 }, () => claimRun(folder, 'rank')));
     expect(claims.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -53,7 +53,7 @@ describe('a run is one process’s', { timeout: 60_000 }, () => {
     await (await claimRun(folder, 'rank')).release();
   });
 
-  it('is another machine’s as long as that one touches it, whatever its clock says', async () => {
+  it('belongs to another machine as long as that machine touches it, whatever its clock says', async () => {
     write(elsewhere);
     let clock = 1000;
     beats = setInterval(() => utimesSync(join(folder, 'owner.json'), ++clock, clock), 1000);
@@ -66,7 +66,7 @@ describe('a run is one process’s', { timeout: 60_000 }, () => {
     await claim.release();
   });
 
-  it('does not take away what another one has claimed meanwhile', async () => {
+  it('does not remove a claim that another process has made meanwhile', async () => {
     const claim = await claimRun(folder, 'rank');
     write(elsewhere);
     await claim.release();

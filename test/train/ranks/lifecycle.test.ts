@@ -62,7 +62,7 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     }
   });
 
-  it('time in which its processes did not run is nobody’s silence', async () => {
+  it('time in which its processes did not run does not count as silence', async () => {
     const run = await train({ ...long, heartbeat: 2, timeout: 600 });
     await reach(run, 5);
     await signalAll(run, 'SIGSTOP');
@@ -75,7 +75,7 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     await run.stop();
   });
 
-  it('a grace longer than timers can count is no grace of a millisecond', async () => {
+  it('a grace period longer than timers can count does not become one millisecond', async () => {
     const run = await train({ ...long, grace: 3e6, timeout: 3e6, heartbeat: 3e6 });
     await reach(run, 12);
     const status = await run.stop();
@@ -157,7 +157,7 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     expect(await run.status()).toMatchObject({ state: 'done', step: 5 });
   });
 
-  it('leaves nothing behind where its supervisor does not come up', async () => {
+  it('leaves nothing behind if its supervisor does not start', async () => {
     const folder = join(process.env.PATCHWISE_RUNS!, 'broken');
     mkdirSync(folder);
     writeFileSync(join(folder, 'exit.cjs'), "if (process.argv[2] === 'supervise') process.exit(3);");

@@ -131,7 +131,7 @@ describe('a run that is resumed', { timeout: 240_000 }, () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('that had no better validation for long is given its patience again, and says why it is done', async () => {
+  it('that stopped for lack of a better validation gets its full patience again, and says why it ends', async () => {
     // A rate this small changes nothing that a float shows: every validation after the first only equals it.
     const run = await finished({ steps: 40, learningRate: 1e-30, validateEvery: 5, patience: 2 });
     const first = await run.status();

@@ -110,7 +110,7 @@ describe('checkpoints', () => {
     expect(existsSync(half)).toBe(false);
   });
 
-  it('one that makes way for a newer while it is read is looked for again', () => {
+  it('one that is replaced by a newer one during reading is looked up again', () => {
     save(1, { keep: 1 });
     let step = 1;
     const read = () => {
@@ -124,7 +124,7 @@ describe('checkpoints', () => {
     expect(() => whileRotating(read)).toThrow(UnreadableFile);
   });
 
-  it('a state that was changed is no state; its layout may change', () => {
+  it('a changed state is refused, a changed layout is not', () => {
     const path = join(save(1), 'state.json');
     const text = readFileSync(path, 'utf8');
     writeFileSync(path, JSON.stringify(JSON.parse(text)));
@@ -133,7 +133,7 @@ describe('checkpoints', () => {
     expect(() => readCheckpoint(dirname(path))).toThrow('expected the state of a checkpoint as written');
   });
 
-  it('where the last is gone the newest that is there is found', () => {
+  it('the newest existing one is found if the last is gone', () => {
     const first = save(1);
     rmSync(save(2), { recursive: true });
     expect(findCheckpoint(run)).toBe(first);

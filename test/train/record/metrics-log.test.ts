@@ -127,7 +127,7 @@ describe('metrics log', () => {
     expect(latestRecords(path, 'validation', 2)).toEqual([record(3, 'validation')]);
   });
 
-  it('is cut off behind a step whose later ones come otherwise', async () => {
+  it('is cut off behind the step from which a run goes on', async () => {
     writeFileSync(path, lines(1, 2, 3, 4));
     const log = new MetricsLog(path, 2, false);
     log.append({ ...record(3), loss: 9 });

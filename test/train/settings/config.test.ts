@@ -60,7 +60,7 @@ describe('config', () => {
     expect(resolveConfig({ data, patch: [16, 16, 8], stride: 8 }).stride).toEqual([8, 8, 8]);
   });
 
-  it('says an option of a quantiser is refused with another one', () => {
+  it('refuses an option that belongs to another quantiser', () => {
     expect(problemsOf({ model: { quantiser: 'fsq', cosine: true } })).toMatchObject([
       { key: 'model.cosine', expected: 'nothing: only ema has it' },
     ]);

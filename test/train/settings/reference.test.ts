@@ -24,7 +24,7 @@ it.each(presets)('the YAML of %s gives the same config as the preset', async (pr
   );
 });
 
-it('a line of the YAML that is no comment any more sets its value', async () => {
+it('an uncommented line of the YAML sets its value', async () => {
   const file = join(folder, 'fsq.yaml');
   const yaml = settingsYaml('toy')
     .replace('# quantiser: "ema"', 'quantiser: "fsq"')

@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 
 describe('a file that somebody still writes', () => {
-  it('is left out, for its voxels would pass for those of the whole file', async () => {
+  it('is left out, because its voxels could pass for those of the whole file', async () => {
     const path = join(folder(), 'growing.nii');
     await writeVolume(path, phantom({ shape: [16, 16, 16] }));
     const output = join(folder(), 'of-growing');
@@ -106,7 +106,7 @@ describe('a damaged index', () => {
 });
 
 describe('the lock', { timeout: 60_000 }, () => {
-  it('lets one process in, also where several find that of a process that is gone', async () => {
+  it('lets one process in, also if several find the lock of a process that is gone', async () => {
     const output = join(folder(), 'locked');
     mkdirSync(output);
     const script = `

@@ -106,7 +106,7 @@ async function later(): Promise<never> {
     `Object.assign(new Error('x'), { constructor: null, toString: null })`,
   ];
 
-  it('whatever a cell throws is told, and the next cell runs', async () => {
+  it('any thrown value is reported, and the next cell runs', async () => {
     for (const odd of ODD) {
       const { reply } = await kernel.execute(`throw ${odd}`);
       expect(reply.status, odd).toBe('error');
@@ -115,7 +115,7 @@ async function later(): Promise<never> {
     }
   }, 60_000);
 
-  it('whatever a timer, a promise or a display method throws is told, and the kernel lives', async () => {
+  it('any value that a timer, a promise or a display method throws is reported, and the kernel lives', async () => {
     for (const odd of ODD) {
       const id = kernel.begin(
         `setTimeout(() => { throw ${odd} }, 1); Promise.reject(${odd}); await new Promise((r) => setTimeout(r, 30))`,
@@ -129,7 +129,7 @@ async function later(): Promise<never> {
     expect((await kernel.execute('1 + 1')).reply.status).toBe('ok');
   }, 60_000);
 
-  it('a request that is not as it should be, or cannot be answered, holds up none behind it', async () => {
+  it('a malformed request, or one that cannot be answered, does not hold up the next', async () => {
     const asked = {
       code: '1',
       user_expressions: { big: '({ [Symbol.for("Jupyter.display")]: () => ({ a: 1n }) })' },

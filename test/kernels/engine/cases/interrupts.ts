@@ -56,7 +56,7 @@ export function interruptsCases(kernelOf: () => RawKernel): void {
     expect(traceback).toMatch(/at (async )?Cell \[\d+\]:1:46/);
   });
 
-  it('an interrupt ends what is looked at for ever: errors, display methods, last values', async () => {
+  it('an interrupt ends endless getters and display methods of errors and last values', async () => {
     const endless = [
       `throw { get message() { for (;;); }, stack: '' }`,
       `({ [Symbol.for('Jupyter.display')]() { for (;;); } })`,
