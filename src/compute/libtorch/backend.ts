@@ -2,8 +2,8 @@
  * The native backend: tfjs's kernels and ours on libtorch, on the CPU or a GPU.
  *
  * Threads: one JavaScript thread has one table of tensors. Calls return when the work is done (CPU) or queued (CUDA).
- * libtorch's own threads belong to the process; PATCHWISE_THREADS sets how many, else the cores are shared out over
- * the ranks of this machine.
+ * libtorch's own threads belong to the process. PATCHWISE_THREADS sets how many; by default the ranks of this machine
+ * share out the cores.
  */
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
@@ -24,7 +24,7 @@ export async function loadLibtorch(): Promise<Backend> {
   const addon = loadAddon(addonPath());
   addon.threads(rankThreads());
   const { device, warning } = chooseDevice(addon);
-  // A container is ended without a word when it takes more than it may.
+  // The system kills a container that takes more than it may, without a word.
   const allowed = process.constrainedMemory();
   if (allowed && allowed < totalmem()) addon.limitMemory(allowed);
   const cudnn = device === 'CPU' ? '' : `, cuDNN ${cudnnName(addon.cudnn())}`;
@@ -52,19 +52,15 @@ export async function libtorchBackend(addon: Addon): Promise<Backend> {
 function storeActivationsIn(addon: Addon, precision: Precision): void {
   const half = precision === 'bf16';
   const problem = half && addon.gpus() > 0 ? bf16Problem(addon.version, addon.cudnn()) : undefined;
-  if (problem !== undefined)
-    throw new UnavailableBackend(
-      'libtorch',
-      problem,
-      'Use precision float32, or PyTorch 2.9.1 or newer with cuDNN 9.15 or newer',
-    );
+  const cure = 'Use precision float32, or PyTorch 2.9.1 or newer with cuDNN 9.15 or newer';
+  if (problem !== undefined) throw new UnavailableBackend('libtorch', problem, cure);
   addon.halfStorage(half);
 }
 
 /**
- * Why 3D convolutions in bf16 cannot be trusted on GPUs with these versions; undefined where they can. cuDNN 9.8 to 9.14
- * computes wrong values on large volumes (pytorch#163539); PyTorch 2.9.0 does without cuDNN for them, which takes
- * 4 times as long and up to 17 times the memory (pytorch#166643).
+ * Why not to compute 3D convolutions in bf16 on GPUs with these versions; undefined if they are right. cuDNN 9.8 to 9.14
+ * computes wrong values on large volumes (pytorch#163539). PyTorch 2.9.0 does not use cuDNN for them, which takes 4 times
+ * as long and up to 17 times the memory (pytorch#166643).
  */
 export function bf16Problem(torch: string, cudnn: number): string | undefined {
   if (torch.startsWith('2.9.0')) return `PyTorch ${torch} computes 3D convolutions in bf16 without cuDNN`;
@@ -73,27 +69,25 @@ export function bf16Problem(torch: string, cudnn: number): string | undefined {
   return undefined;
 }
 
-/** The GPU of this rank where libtorch has one. @throws UnavailableBackend where it was asked for and is not here. */
-function chooseDevice(addon: Addon): { device: string; warning?: string } {
+/** Takes the GPU of this rank, if libtorch has one. @throws UnavailableBackend if it was asked for and is not here. */
+function chooseDevice(addon: Addon): { device: string; warning?: string | undefined } {
   const gpu = rankGpu();
   if (gpu === undefined) return { device: 'CPU' };
   const wish = askedGpu();
+  const asks = `PATCHWISE_DEVICE asks for ${wish}`;
   const gpus = addon.gpus();
   if (gpus === 0) {
     const problem = addon.cudaProblem();
     const cure = cureOf(problem);
-    if (!wish) {
-      const warning = idleGpus(`libtorch sees none (${problem}). ${cure}`);
-      return { device: 'CPU', ...(warning !== undefined && { warning }) };
-    }
+    if (!wish) return { device: 'CPU', warning: idleGpus(`libtorch sees none (${problem}). ${cure}`) };
     throw new UnavailableBackend(
       'libtorch',
-      `PATCHWISE_DEVICE asks for ${wish}, and libtorch sees no GPU (${problem})`,
+      `${asks}, and libtorch sees no GPU (${problem})`,
       `${cure}, or unset PATCHWISE_DEVICE to compute on the CPU`,
     );
   }
   if (gpu >= gpus) {
-    const why = `${wish ? `PATCHWISE_DEVICE asks for ${wish}` : `this is local rank ${gpu}`}, and libtorch sees ${gpus} GPU(s)`;
+    const why = `${wish ? asks : `this is local rank ${gpu}`}, and libtorch sees ${gpus} GPU(s)`;
     const cure = `Use at most ${gpus} rank(s), or name a device: PATCHWISE_DEVICE=cuda:0, or cpu`;
     throw new UnavailableBackend('libtorch', why, cure);
   }
@@ -101,7 +95,7 @@ function chooseDevice(addon: Addon): { device: string; warning?: string } {
   return { device: `CUDA:${gpu}` };
 }
 
-/** What helps where libtorch sees no GPU, by CUDA's words. */
+/** What helps if libtorch sees no GPU, by CUDA's words. */
 export function cureOf(problem: string): string {
   if (/without CUDA/i.test(problem))
     return `Install a PyTorch with CUDA (\`.venv/bin/pip install torch\`), then \`${buildCommand('libtorch')}\``;

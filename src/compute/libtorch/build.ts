@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { compiledFile } from '../../package';
 import type { LongCall } from '../../progress';
+import type { SelfTest } from '../contract/self-test';
 import {
   buildFolder,
   execute,
@@ -12,7 +13,7 @@ import {
   nodeApiHeaders,
   testInProcess,
 } from '../machine/toolchain';
-import { addonPath, type Build, buildKey, nativeSources, type SelfTest, sourceFolder } from './built';
+import { addonPath, type Build, buildKey, nativeSources, sourceFolder } from './built';
 import { findLibtorch, type Libtorch } from './locate';
 
 /** Reading libtorch's headers takes longer than compiling our sources, so several sources make one unit. */

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../package';
+import type { SelfTest } from '../contract/self-test';
 import { buildFolder, requireBuilt } from '../machine/toolchain';
 import { torchVersion } from './locate';
 
@@ -21,17 +22,6 @@ export interface Build {
   readonly key: string;
   readonly seconds: number;
   readonly test: SelfTest;
-}
-
-export interface SelfTest {
-  readonly version: string;
-  readonly threads: number;
-  /** Whether the kernels ran on a GPU. */
-  readonly cuda: boolean;
-  /** Why not, in CUDA's words, if libtorch has CUDA. */
-  readonly cudaProblem?: string;
-  /** Of a 3x3x3 convolution of 32 channels on 64 x 64 x 32 voxels. */
-  readonly gigaflopsPerSecond: number;
 }
 
 export const sourceFolder = () => join(packageRoot(), 'src', 'compute', 'libtorch', 'native');

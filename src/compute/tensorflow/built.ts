@@ -1,6 +1,7 @@
 /** What was built of tfjs-node, and whether it still fits the TensorFlow it was built against. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SelfTest } from '../contract/self-test';
 import { requireBuilt } from '../machine/toolchain';
 
 /** The tfjs-node that fits our tfjs-core. */
@@ -22,15 +23,7 @@ export interface TensorflowBuild {
   readonly library: string;
   readonly librarySize: number;
   readonly seconds: number;
-  readonly test: TensorflowTest;
-}
-
-export interface TensorflowTest {
-  readonly version: string;
-  readonly threads: number;
-  readonly gpu: boolean;
-  /** Of a 3x3x3 convolution of 32 channels on 64 x 64 x 32 voxels. */
-  readonly gigaflopsPerSecond: number;
+  readonly test: SelfTest;
 }
 
 /** tfjs-node's addon, and the addon that loads TensorFlow and catches what it prints meanwhile. */

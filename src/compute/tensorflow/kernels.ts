@@ -168,6 +168,11 @@ function swapChannels(w: tf.Tensor): tf.Tensor {
   return tf.transpose(w, [0, 1, 2, 4, 3]);
 }
 
+type NormArguments = [
+  ...[gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor],
+  norm: GroupNorm,
+];
+
 function groupNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, norm: GroupNorm): tf.Tensor[] {
   const { groups, eps } = norm;
   const [n, channels] = [x.shape[0]!, x.shape[4]!];
@@ -179,14 +184,7 @@ function groupNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, norm: GroupN
   return [normalise(x, gamma, beta, mean, scale, norm), mean, scale];
 }
 
-function normalise(
-  x: tf.Tensor,
-  gamma: tf.Tensor,
-  beta: tf.Tensor,
-  mean: tf.Tensor,
-  scale: tf.Tensor,
-  { groups, silu }: GroupNorm,
-): tf.Tensor {
+function normalise(x: tf.Tensor, ...[gamma, beta, mean, scale, { groups, silu }]: NormArguments): tf.Tensor {
   const [n, channels] = [x.shape[0]!, x.shape[4]!];
   const factor = tf.mul(tf.reshape(scale, [n, groups, 1]), tf.reshape(gamma, [1, groups, -1]));
   const offset = tf.sub(tf.reshape(beta, [1, groups, -1]), tf.mul(tf.reshape(mean, [n, groups, 1]), factor));
@@ -199,11 +197,7 @@ function normalise(
 function groupNormGradient(
   dy: tf.Tensor,
   x: tf.Tensor,
-  gamma: tf.Tensor,
-  beta: tf.Tensor,
-  mean: tf.Tensor,
-  scale: tf.Tensor,
-  { groups, silu }: GroupNorm,
+  ...[gamma, beta, mean, scale, { groups, silu }]: NormArguments
 ): tf.Tensor[] {
   const [n, channels] = [x.shape[0]!, x.shape[4]!];
   const flat = tf.reshape(x, [n, -1, channels]);

@@ -1,8 +1,8 @@
-/** The TensorFlow that tfjs-node was made for: Google's C library 2.9.1, where no other is here and it can serve. */
+/** The TensorFlow that tfjs-node was made for: Google's C library 2.9.1, if no other is here and it fits. */
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { makeFolder } from '../../make-folder';
@@ -16,7 +16,7 @@ const VERSION = '2.9.1';
 /** From this compute capability on (Hopper), CUDA 11.2 and cuDNN 8.1 do not know the GPU. */
 const TOO_NEW = 9;
 
-/** Why the stock library cannot serve on this machine; undefined where it can. */
+/** Why the stock library does not fit this machine; undefined if it does. */
 export async function misfit(gpu: boolean): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `there is no stock one for ${process.platform} ${process.arch}`;
@@ -46,28 +46,18 @@ export async function downloadStock(
   if (!response.ok || !response.body) throw new Error(`${url}: ${response.status} ${response.statusText}`);
   const total = Number(response.headers.get('content-length') ?? 0);
   let done = 0;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, next) {
+  async function* counted(chunks: AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       done += chunk.length;
-      onProgress?.({
-        done,
-        total,
-        what: `fetching TensorFlow ${VERSION}, ${Math.round(done / 2 ** 20)} MiB`,
-      });
-      next(null, chunk);
-    },
-  });
-  await pipeline(
-    Readable.fromWeb(response.body as ReadableStream),
-    counted,
-    createWriteStream(archive),
-    ...(signal ? [{ signal }] : []),
-  );
-  await execute('tar', ['-xzf', archive, '-C', folder], {
-    backend: 'tensorflow',
-    what: 'unpacking TensorFlow',
-    signal,
-  });
+      const what = `fetching TensorFlow ${VERSION}, ${Math.round(done / 2 ** 20)} MiB`;
+      onProgress?.({ done, total, what });
+      yield chunk;
+    }
+  }
+  const download = Readable.fromWeb(response.body as ReadableStream);
+  await pipeline(download, counted, createWriteStream(archive), { signal });
+  const tool = { backend: 'tensorflow', what: 'unpacking TensorFlow', signal } as const;
+  await execute('tar', ['-xzf', archive, '-C', folder], tool);
   await rm(archive);
   const found = tensorflowIn(folder, `the stock TensorFlow ${VERSION}`);
   if (!found) throw new Error(`${url} has no TensorFlow in it`);
