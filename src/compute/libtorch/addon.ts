@@ -118,30 +118,26 @@ export interface NativeKernels {
 
 /** Loads a built addon. Once loaded it stays in the process: libtorch's threads cannot be unloaded. */
 export function loadAddon(path: string): Addon {
-  return withOurErrors(createRequire(__filename)(path) as Record<string, unknown>) as unknown as Addon;
+  return withOurErrors(createRequire(__filename)(path)) as Addon;
 }
 
-/** The same functions, with lack of memory as our error. */
-function withOurErrors(exports: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(exports).map(([name, value]) => {
-      if (typeof value === 'function') return [name, guarded(value as (...args: unknown[]) => unknown)];
-      if (typeof value === 'object') return [name, withOurErrors(value as Record<string, unknown>)];
-      return [name, value];
-    }),
-  );
-}
-
-function guarded(call: (...args: unknown[]) => unknown): (...args: unknown[]) => unknown {
-  return (...args) => {
+/** The same functions, which throw our error when memory runs out. */
+function withOurErrors(exported: unknown): unknown {
+  if (typeof exported === 'object')
+    return Object.fromEntries(Object.entries(exported!).map(([name, value]) => [name, withOurErrors(value)]));
+  if (typeof exported !== 'function') return exported;
+  return (...args: unknown[]) => {
     try {
-      return call(...args);
+      return exported(...args);
     } catch (error) {
-      const { code, bytes, limit } = error as { code?: string; bytes?: number; limit?: number };
+      const { code, message, ...figures } = error as Error & {
+        code?: string;
+        bytes?: number;
+        limit?: number;
+      };
       if (code !== 'ERR_OUT_OF_MEMORY') throw error;
-      const told = bytes ? {} : figuresIn((error as Error).message);
-      const { bytes: asked = bytes ?? 0, limit: all = limit ?? 0 } = told;
-      throw new OutOfMemory('libtorch', asked, all, { cause: error });
+      const { bytes = 0, limit = figures.limit ?? 0 } = figures.bytes ? figures : figuresIn(message);
+      throw new OutOfMemory('libtorch', bytes, limit, { cause: error });
     }
   };
 }

@@ -160,7 +160,7 @@ export class LibtorchTensors extends tf.KernelBackend {
   override readSync(dataId: tf.DataId): tf.BackendValues {
     const { dtype, size, handle, number, strings } = dataId as Data;
     if (strings) return strings;
-    const out = emptyArray(dtype, size);
+    const out = new arrays[dtype as keyof typeof arrays](size);
     if (number !== undefined) out[0] = number;
     else if (handle === undefined)
       throw new InvalidArgument('tensor', 'one that is not disposed', 'a disposed one');
@@ -207,14 +207,6 @@ export class LibtorchTensors extends tf.KernelBackend {
     return 32;
   }
 
-  override epsilon(): number {
-    return 1e-7;
-  }
-
-  override timerAvailable(): boolean {
-    return true;
-  }
-
   override async time(run: () => void): Promise<tf.BackendTimingInfo> {
     const start = performance.now();
     run();
@@ -226,17 +218,12 @@ export class LibtorchTensors extends tf.KernelBackend {
   }
 }
 
-type NumberArray = Float32Array | Int32Array | Uint8Array;
-
-function emptyArray(dtype: Dtype, size: number): NumberArray {
-  if (dtype === 'float32') return new Float32Array(size);
-  return dtype === 'int32' ? new Int32Array(size) : new Uint8Array(size);
-}
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+type NumberArray = InstanceType<(typeof arrays)[keyof typeof arrays]>;
 
 function typed(values: tf.BackendValues, dtype: tf.DataType): NumberArray {
   codeOf(dtype);
-  if (values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array)
-    return values;
+  if (Object.values(arrays).some((type) => values instanceof type)) return values as NumberArray;
   const numbers = values as unknown as number[];
   return dtype === 'float32' ? Float32Array.from(numbers) : Int32Array.from(numbers);
 }

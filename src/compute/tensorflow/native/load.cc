@@ -1,44 +1,43 @@
-// Loads a library and tells what it printed meanwhile. TensorFlow says what it is built for while it is being loaded,
-// whatever TF_CPP_MIN_LOG_LEVEL says, because its log is not initialised yet; ranks' logs are no place for that.
+// Loads a library, and returns what it printed meanwhile. While TensorFlow is loaded, it prints what it is built for: its
+// log does not know TF_CPP_MIN_LOG_LEVEL yet. That does not belong into the logs of ranks.
 #include <dlfcn.h>
 #include <node_api.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <array>
 #include <cstdlib>
 #include <string>
 
+// The arguments of a call, which are texts.
+template <size_t kCount>
+static std::array<std::string, kCount> textsOf(napi_env env, napi_callback_info info) {
+  size_t count = kCount;
+  napi_value arguments[kCount];
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  std::array<std::string, kCount> texts;
+  for (size_t i = 0; i < kCount; i++) {
+    char text[4096] = "";
+    size_t length = 0;
+    napi_get_value_string_utf8(env, arguments[i], text, sizeof text, &length);
+    texts[i] = text;
+  }
+  return texts;
+}
+
 // tell(name, value): sets an environment variable where C reads it. Node's process.env of a worker is a copy.
 static napi_value tell(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value arguments[2];
-  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
-  char text[2][256];
-  for (size_t i = 0; i < 2; i++) {
-    size_t length = 0;
-    if (count < 2 || napi_get_value_string_utf8(env, arguments[i], text[i], sizeof text[i], &length) != napi_ok) {
-      napi_throw_type_error(env, nullptr, "tell takes a name and a value");
-      return nullptr;
-    }
-  }
-  setenv(text[0], text[1], 1);
+  auto [name, value] = textsOf<2>(env, info);
+  setenv(name.c_str(), value.c_str(), 1);
   return nullptr;
 }
 
 // load(path): what was written to stderr. Throws what dlopen says.
 static napi_value load(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value argument;
-  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
-  char path[4096];
-  size_t length = 0;
-  if (count < 1 || napi_get_value_string_utf8(env, argument, path, sizeof path, &length) != napi_ok) {
-    napi_throw_type_error(env, nullptr, "load takes the path of a library");
-    return nullptr;
-  }
+  auto [path] = textsOf<1>(env, info);
   const int caught = memfd_create("stderr", 0);
   const int real = dup(STDERR_FILENO);
   if (caught >= 0 && real >= 0) dup2(caught, STDERR_FILENO);
-  void* library = dlopen(path, RTLD_NOW);
+  void* library = dlopen(path.c_str(), RTLD_NOW);
   if (real >= 0) dup2(real, STDERR_FILENO);
   std::string said;
   if (caught >= 0) {
@@ -58,10 +57,9 @@ static napi_value load(napi_env env, napi_callback_info info) {
 }
 
 NAPI_MODULE_INIT() {
-  napi_value function;
-  napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &function);
-  napi_set_named_property(env, exports, "load", function);
-  napi_create_function(env, "tell", NAPI_AUTO_LENGTH, tell, nullptr, &function);
-  napi_set_named_property(env, exports, "tell", function);
+  const napi_property_descriptor functions[] = {
+      {"load", nullptr, load, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"tell", nullptr, tell, nullptr, nullptr, nullptr, napi_enumerable, nullptr}};
+  napi_define_properties(env, exports, 2, functions);
   return exports;
 }

@@ -108,6 +108,8 @@ function knock(address: string, port: number): Promise<string | undefined> {
   });
 }
 
+type Arrays = readonly Float32Array[];
+
 /** Numbers of a heading: the operation's place in the sequence, how many numbers it has (two), its name. */
 const headingLength = 64;
 
@@ -131,11 +133,11 @@ class C10d implements Collective {
     this.worldSize = options.worldSize;
   }
 
-  async allReduce(arrays: readonly Float32Array[], name = ''): Promise<void> {
+  async allReduce(arrays: Arrays, name = ''): Promise<void> {
     await this.perform('allReduce', name, arrays);
   }
 
-  async broadcast(arrays: readonly Float32Array[], root: number, name = ''): Promise<void> {
+  async broadcast(arrays: Arrays, root: number, name = ''): Promise<void> {
     await this.perform('broadcast', name, arrays, root);
   }
 
@@ -178,12 +180,7 @@ class C10d implements Collective {
     if (this.rank === 0) await pause(500);
   }
 
-  private perform(
-    kind: OperationKind,
-    name: string,
-    arrays: readonly Float32Array[],
-    root = 0,
-  ): Promise<void> {
+  private perform(kind: OperationKind, name: string, arrays: Arrays, root = 0): Promise<void> {
     const operation = `${kind} ${name}`.trim();
     if (this.failure) return Promise.reject(this.failure);
     const sequence = this.sequence++;

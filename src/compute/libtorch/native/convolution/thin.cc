@@ -201,11 +201,9 @@ Tensor channelSums(const Tensor& dy) {
   withType(dy, [&](auto stored) {
     const auto* from = dy.data_ptr<decltype(stored)>();
     sumOverRows((size + length - 1) / length, period, sums.data(), [&](int64_t row, float* to) {
-      int64_t lane = 0;
       Row part{std::min(length, size - row * length), period};
-      eachVector(from + row * length, part, [&](Floats value, int64_t, int) {
+      eachVector(from + row * length, part, [&](Floats value, int64_t, int64_t lane, int) {
         store(to + lane, load(to + lane) + value);
-        lane = lane + kLanes == period ? 0 : lane + kLanes;
       });
     });
   });

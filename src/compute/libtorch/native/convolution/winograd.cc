@@ -62,11 +62,32 @@ struct Scratch {
   }
 };
 
-// Of three weights along an axis: g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2.
-template <typename Value, typename Put>
-void fourOfThree(Value g0, Value g1, Value g2, Put put) {
-  put(0, g0), put(1, (g0 + g1 + g2) * 0.5f), put(2, (g0 - g1 + g2) * 0.5f), put(3, g2);
+// Transforms a cube of kFrom^3 vectors, `step` floats apart, along x, y and z to one of kTo^3, `toStep` floats apart.
+template <int kFrom, int kTo, typename Transform>
+void transformCube(const float* from, int64_t step, float* to, int64_t toStep, Transform transform) {
+  Floats x[kTo][kFrom][kFrom], y[kTo][kTo][kFrom], v[kFrom], w[kTo];
+  for (int a = 0; a < kFrom; a++)
+    for (int b = 0; b < kFrom; b++) {
+      for (int c = 0; c < kFrom; c++) v[c] = load(from + ((a * kFrom + b) * kFrom + c) * step);
+      transform(v, w);
+      for (int c = 0; c < kTo; c++) x[c][a][b] = w[c];
+    }
+  for (int c = 0; c < kTo; c++)
+    for (int a = 0; a < kFrom; a++) {
+      transform(x[c][a], w);
+      for (int b = 0; b < kTo; b++) y[b][c][a] = w[b];
+    }
+  for (int b = 0; b < kTo; b++)
+    for (int c = 0; c < kTo; c++) {
+      transform(y[b][c], w);
+      for (int a = 0; a < kTo; a++) store(to + ((a * kTo + b) * kTo + c) * toStep, w[a]);
+    }
 }
+
+// Of three weights along an axis.
+const auto fourOfThree = [](const Floats* g, Floats* to) {
+  to[0] = g[0], to[1] = (g[0] + g[1] + g[2]) * 0.5f, to[2] = (g[0] - g[1] + g[2]) * 0.5f, to[3] = g[2];
+};
 
 // Weights [3, 3, 3, in, out] as points [layer and point, panel of out, in, 32 or the rest].
 Tensor transformWeights(const Tensor& weights) {
@@ -78,19 +99,7 @@ Tensor transformWeights(const Tensor& weights) {
     int64_t i = vector * kLanes;
     int64_t channel = i % out, panel = channel / kPanel * kPanel, width = std::min(kPanel, out - panel);
     float* to = points.data_ptr<float>() + panel * in + i / out * width + channel % kPanel;
-    Floats x[3][3][4], y[3][4][4];
-    for (int a = 0; a < 3; a++)
-      for (int b = 0; b < 3; b++) {
-        const float* g = from + (a * 3 + b) * 3 * pairs + i;
-        fourOfThree(load(g), load(g + pairs), load(g + 2 * pairs), [&](int k, Floats v) { x[a][b][k] = v; });
-      }
-    for (int a = 0; a < 3; a++)
-      for (int c = 0; c < 4; c++)
-        fourOfThree(x[a][0][c], x[a][1][c], x[a][2][c], [&](int k, Floats v) { y[a][k][c] = v; });
-    for (int b = 0; b < 4; b++)
-      for (int c = 0; c < 4; c++)
-        fourOfThree(y[0][b][c], y[1][b][c], y[2][b][c],
-                    [&](int k, Floats v) { store(to + ((k * 4 + b) * 4 + c) * pairs, v); });
+    transformCube<3, 4>(from + i, pairs, to, pairs, fourOfThree);
   });
   return points;
 }
@@ -155,34 +164,17 @@ void convolvePoints(const Tensor& x, int64_t border, const Tensor& points, const
   });
 }
 
-// Of four points along an axis: u0 + (u1 + u2) / 2, (u1 - u2) / 2, (u1 + u2) / 2 + u3.
-template <typename Put>
-void threeOfFour(Floats u0, Floats u1, Floats u2, Floats u3, Put put) {
-  Floats half = (u1 + u2) * 0.5f;
-  put(0, u0 + half), put(1, (u1 - u2) * 0.5f), put(2, half + u3);
-}
+// Of four points along an axis.
+const auto threeOfFour = [](const Floats* u, Floats* to) {
+  Floats half = (u[1] + u[2]) * 0.5f;
+  to[0] = u[0] + half, to[1] = (u[1] - u[2]) * 0.5f, to[2] = half + u[3];
+};
 
 // One chunk's sums [64, ins, outs] as weights' gradients.
 void weightsOfPoints(const float* points, int64_t ins, int64_t outs, float* dw, int64_t in, int64_t out) {
-  int64_t stride = ins * outs;
   for (int64_t i = 0; i < ins; i++)
-    for (int64_t o = 0; o < outs; o += kLanes) {
-      const float* u = points + i * outs + o;
-      Floats x[4][4][3], y[4][3][3];
-      for (int a = 0; a < 4; a++)
-        for (int b = 0; b < 4; b++) {
-          const float* four = u + (a * 4 + b) * 4 * stride;
-          threeOfFour(load(four), load(four + stride), load(four + 2 * stride), load(four + 3 * stride),
-                      [&](int k, Floats v) { x[a][b][k] = v; });
-        }
-      for (int a = 0; a < 4; a++)
-        for (int c = 0; c < 3; c++)
-          threeOfFour(x[a][0][c], x[a][1][c], x[a][2][c], x[a][3][c], [&](int k, Floats v) { y[a][k][c] = v; });
-      for (int b = 0; b < 3; b++)
-        for (int c = 0; c < 3; c++)
-          threeOfFour(y[0][b][c], y[1][b][c], y[2][b][c], y[3][b][c],
-                      [&](int k, Floats v) { store(dw + (((k * 3 + b) * 3 + c) * in + i) * out + o, v); });
-    }
+    for (int64_t o = 0; o < outs; o += kLanes)
+      transformCube<4, 3>(points + i * outs + o, ins * outs, dw + i * out + o, in * out, threeOfFour);
 }
 
 template <typename T>

@@ -21,12 +21,14 @@ inline std::vector<float> repeated(const std::vector<float>& byChannel) {
   return out;
 }
 
-// Calls step(values of `from` at, at, how many are real) for each vector of the row; the last is filled with zeros.
+// Calls step(values of `from` at, at, at % period, how many are real) for each vector of the row; the last is filled with
+// zeros.
 template <typename T, typename Step>
 PATCHWISE_INLINE void eachVector(const T* from, Row row, Step step) {
-  int64_t at = 0;
-  for (; at + kLanes <= row.size; at += kLanes) step(load(from + at), at, kLanes);
-  if (at < row.size) step(loadSome(from + at, (int)(row.size - at)), at, (int)(row.size - at));
+  int64_t at = 0, lane = 0;
+  for (; at + kLanes <= row.size; at += kLanes, lane = lane + kLanes == row.period ? 0 : lane + kLanes)
+    step(load(from + at), at, lane, kLanes);
+  if (at < row.size) step(loadSome(from + at, (int)(row.size - at)), at, lane, (int)(row.size - at));
 }
 
 // Adds the sums of (x - shift) and of its square to sums [period] and squares [period].
@@ -55,11 +57,9 @@ inline void rowSums(const X* x, const float* shift, Row row, double* sums, doubl
 // y = x * a + b, then SiLU if kSilu.
 template <bool kSilu, typename X, typename Y>
 inline void rowApply(const X* x, const float* a, const float* b, Row row, Y* y) {
-  int64_t lane = 0;
-  eachVector(x, row, [&](Floats value, int64_t at, int count) {
+  eachVector(x, row, [&](Floats value, int64_t at, int64_t lane, int count) {
     Floats t = value * load(a + lane) + load(b + lane);
     storeUpTo(y + at, kSilu ? t * sigmoid(t) : t, count);
-    lane = lane + kLanes == row.period ? 0 : lane + kLanes;
   });
 }
 
@@ -102,11 +102,9 @@ inline void rowGradient(const Y* dy, const X* x, GradientRow by, Row row, X* dt,
 // dx = dt * p + x * q + r, in place of dt.
 template <typename X>
 inline void rowInputGradient(const X* x, const float* p, const float* q, const float* r, Row row, X* dt) {
-  int64_t lane = 0;
-  eachVector(x, row, [&](Floats value, int64_t at, int count) {
+  eachVector(x, row, [&](Floats value, int64_t at, int64_t lane, int count) {
     Floats g = count == kLanes ? load(dt + at) : loadSome(dt + at, count);
     storeUpTo(dt + at, g * load(p + lane) + value * load(q + lane) + load(r + lane), count);
-    lane = lane + kLanes == row.period ? 0 : lane + kLanes;
   });
 }
 
