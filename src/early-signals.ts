@@ -5,10 +5,7 @@ import { close, url } from 'node:inspector';
  * machine can run code, and SIGUSR2 ends the process. Both signals ask a rank for a checkpoint, and before the first step
  * there is nothing to save.
  */
-function ignore(): void {}
-
-process.on('SIGUSR1', ignore);
-process.on('SIGUSR2', ignore);
+for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
 
 /** Closes a port that a signal opened before this file ran, unless the user asked for a debugger. */
 function closeDebugger(): void {

@@ -60,11 +60,8 @@ function startFromProc(pid: number): string | undefined {
 
 function startFromPs(pid: number): string | undefined {
   try {
-    const [state, ...started] = execFileSync('ps', ['-o', 'state=,lstart=', '-p', String(pid)], {
-      encoding: 'utf8',
-    })
-      .trim()
-      .split(/\s+/);
+    const args = ['-o', 'state=,lstart=', '-p', String(pid)];
+    const [state, ...started] = execFileSync('ps', args, { encoding: 'utf8' }).trim().split(/\s+/);
     return !state || state.startsWith('Z') ? undefined : started.join(' ');
   } catch {
     return undefined;

@@ -11,12 +11,10 @@ type Field = readonly [number: number, value: Value | readonly Value[] | undefin
 
 /** Encodes a message; undefined fields are left out. */
 export function message(...fields: readonly Field[]): Buffer {
-  const parts: Uint8Array[] = [];
-  for (const [number, values] of fields) {
-    if (values === undefined) continue;
-    const list = Array.isArray(values) ? (values as readonly Value[]) : [values as Value];
-    for (const value of list) parts.push(...encode(number, value));
-  }
+  const parts = fields.flatMap(([number, values]) => {
+    const list = Array.isArray(values) ? (values as readonly Value[]) : [values as Value | undefined];
+    return list.flatMap((value) => (value === undefined ? [] : encode(number, value)));
+  });
   return Buffer.concat(parts);
 }
 

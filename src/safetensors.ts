@@ -47,9 +47,10 @@ export function writeSafetensors(
  * @throws UnreadableFile if it is cut short, not safetensors, or holds another type.
  */
 export function readSafetensors(path: string): Map<string, StoredTensor> {
-  return read(path, ({ dtype }, name) => {
-    throw unreadable(path, `${name} of type ${dtype}, where only F32 is read`);
-  }).tensors;
+  const { tensors, others } = read(path, {});
+  for (const [name, type] of others)
+    throw unreadable(path, `${name} of type ${type}, where only F32 is read`);
+  return tensors;
 }
 
 /** A file that other programs may have written. */
@@ -66,7 +67,7 @@ interface ForeignSafetensors {
  * @throws UnreadableFile if it is cut short or not safetensors
  */
 export function readForeignSafetensors(path: string): ForeignSafetensors {
-  return read(path, ({ dtype }) => widened[dtype]);
+  return read(path, widened);
 }
 
 /** Bytes of an element, and its value. */
@@ -81,10 +82,8 @@ const widened: Readonly<Record<string, Conversion>> = {
   BF16: { width: 2, value: (view, at) => fromBits(view.getUint16(at, true) << 16) },
 };
 
-function read(
-  path: string,
-  convert: (entry: HeaderEntry, name: string) => Conversion | undefined,
-): ForeignSafetensors {
+/** @param conversions of the types that are read beside F32 */
+function read(path: string, conversions: typeof widened): ForeignSafetensors {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -108,17 +107,18 @@ function read(
   const others = new Map<string, string>();
   for (const [name, entry] of Object.entries(entries)) {
     if (!isEntry(entry)) throw unreadable(path, `${name} without a type, a shape and its place in the file`);
-    const [from, to] = entry.data_offsets;
-    const conversion = entry.dtype === 'F32' ? undefined : convert(entry, name);
-    if (entry.dtype !== 'F32' && !conversion) {
-      others.set(name, entry.dtype);
+    const { dtype, shape, data_offsets } = entry;
+    const [from, to] = data_offsets;
+    const conversion = conversions[dtype];
+    if (dtype !== 'F32' && !conversion) {
+      others.set(name, dtype);
       continue;
     }
-    const { width } = conversion ?? { width: 4 };
+    const width = conversion?.width ?? 4;
     if (start + to > bytes.length)
       throw unreadable(path, `data cut short at ${bytes.length} of ${start + to} bytes`);
-    if (to - from !== width * entry.shape.reduce((product, n) => product * n, 1))
-      throw unreadable(path, `${name} with ${to - from} bytes for shape [${entry.shape}]`);
+    if (to - from !== width * shape.reduce((product, n) => product * n, 1))
+      throw unreadable(path, `${name} with ${to - from} bytes for shape [${shape}]`);
     const data = new Float32Array((to - from) / width);
     const own = bytes.subarray(start + from, start + to);
     // A copy: the file's data need not lie on a multiple of 4 in Node's buffer.
@@ -127,7 +127,7 @@ function read(
       const view = new DataView(own.buffer, own.byteOffset, own.byteLength);
       for (let i = 0; i < data.length; i++) data[i] = conversion.value(view, i * width);
     }
-    tensors.set(name, { shape: entry.shape, data });
+    tensors.set(name, { shape, data });
   }
   return { tensors, others, metadata: (metadata ?? {}) as unknown as Record<string, string> };
 }
@@ -138,41 +138,27 @@ function isEntry(value: unknown): value is HeaderEntry {
   const { dtype, shape, data_offsets: offsets } = value as Partial<HeaderEntry>;
   const areSizes = (list: unknown): list is number[] =>
     Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
-  return (
-    typeof dtype === 'string' &&
-    areSizes(shape) &&
-    areSizes(offsets) &&
-    offsets.length === 2 &&
-    offsets[0]! <= offsets[1]!
-  );
+  const isPlace = areSizes(offsets) && offsets.length === 2 && offsets[0]! <= offsets[1]!;
+  return typeof dtype === 'string' && areSizes(shape) && isPlace;
 }
 
-/** What `torch.save` wrote, with the way to make safetensors of it; undefined for anything else. */
+/** What `torch.save` wrote, and how to make safetensors of it; undefined for anything else. */
 function otherFormat(path: string, bytes: Buffer): string | undefined {
-  const start = bytes.toString('hex', 0, 4);
-  const isZip = start === '504b0304';
-  const isPickle = start === '80028a0a'; // as torch wrote before version 1.6
-  if (!isZip && !isPickle) return undefined;
-  return (
-    `a PyTorch checkpoint (${isZip ? 'zip' : 'pickle'}). Make safetensors of it in Python, if you trust the file, as ` +
-    `loading it runs what is in it:\n${fromCheckpoint(path)}`
-  );
+  // Torch wrote pickles before version 1.6.
+  const kinds: Readonly<Record<string, string>> = { '504b0304': 'zip', '80028a0a': 'pickle' };
+  const kind = kinds[bytes.toString('hex', 0, 4)];
+  const cure = 'Make safetensors of it in Python, if you trust the file, as loading it runs what is in it';
+  return kind && `a PyTorch checkpoint (${kind}). ${cure}:\n${fromCheckpoint(path)}`;
 }
 
 /** Python that writes the tensors of a checkpoint, Lightning's or a plain state_dict, beside it as safetensors. */
 function fromCheckpoint(path: string): string {
-  const [from, to] = [path, `${path.replace(/\.[^./]*$/, '')}.safetensors`].map((name) =>
-    JSON.stringify(name),
-  );
-  return [
-    'import torch, safetensors.torch',
-    `saved = torch.load(${from}, map_location="cpu", weights_only=False)`,
-    'state = saved.get("state_dict", saved)',
-    'tensors = {name: t.detach().clone().contiguous() for name, t in state.items() if torch.is_tensor(t)}',
-    `safetensors.torch.save_file(tensors, ${to})`,
-  ]
-    .map((line) => `    ${line}`)
-    .join('\n');
+  const [from, to] = [path, path.replace(/(\.[^./]*)?$/, '.safetensors')].map((name) => JSON.stringify(name));
+  return `    import torch, safetensors.torch
+    saved = torch.load(${from}, map_location="cpu", weights_only=False)
+    state = saved.get("state_dict", saved)
+    tensors = {name: t.detach().clone().contiguous() for name, t in state.items() if torch.is_tensor(t)}
+    safetensors.torch.save_file(tensors, ${to})`;
 }
 
 function unreadable(path: string, received: string, cause?: unknown): UnreadableFile {

@@ -129,7 +129,7 @@ export function readSettings(
   config: object,
   prefix = '',
   others: readonly string[] = [],
-): { readonly values: Record<string, unknown>; readonly problems: readonly ConfigProblem[] } {
+) {
   const given: Record<string, unknown> = withoutUndefined({ ...config });
   const known = [...new Set([...Object.keys(settings), ...others])];
   const problems: ConfigProblem[] = Object.keys(given)

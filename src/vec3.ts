@@ -30,23 +30,24 @@ export function asVec3(size: unknown): Vec3 | undefined {
     : undefined;
 }
 
-/** The argument as [x, y, z]. Throws InvalidArgument unless it is one number or three. */
-export function toVec3(argument: string, size: Size): Vec3 {
-  const numbers = asVec3(size);
-  if (numbers) return numbers;
-  throw new InvalidArgument(argument, 'one number, or three [x, y, z]', size);
+/** A reader of sizes. It throws InvalidArgument unless the argument is one number, or three, that pass the test. */
+function sizes(expected: string, accepts: (n: number) => boolean) {
+  return (argument: string, size: Size): Vec3 => {
+    const numbers = asVec3(size);
+    if (numbers?.every(accepts)) return numbers;
+    throw new InvalidArgument(argument, expected, size);
+  };
 }
 
-/** The argument as a shape in voxels. Throws InvalidArgument unless it is one whole number above 0, or three. */
-export function checkShape(argument: string, size: Size): Vec3 {
-  const shape = asVec3(size);
-  if (shape?.every((n) => Number.isInteger(n) && n > 0)) return shape;
-  throw new InvalidArgument(argument, 'a whole number above 0, or three [x, y, z]', size);
-}
-
-/** The argument as a spacing in mm. Throws InvalidArgument unless it is one finite number above 0, or three. */
-export function checkSpacing(argument: string, size: Size): Vec3 {
-  const spacing = asVec3(size);
-  if (spacing?.every((s) => Number.isFinite(s) && s > 0)) return spacing;
-  throw new InvalidArgument(argument, 'a finite number above 0, or three [x, y, z], in mm', size);
-}
+/** The argument as [x, y, z]. */
+export const toVec3 = sizes('one number, or three [x, y, z]', () => true);
+/** The argument as a shape in voxels. */
+export const checkShape = sizes(
+  'a whole number above 0, or three [x, y, z]',
+  (n) => Number.isInteger(n) && n > 0,
+);
+/** The argument as a spacing in mm. */
+export const checkSpacing = sizes(
+  'a finite number above 0, or three [x, y, z], in mm',
+  (n) => Number.isFinite(n) && n > 0,
+);

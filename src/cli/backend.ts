@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { InvalidArgument, isPatchwiseError } from '../index';
 import { buildC10d, buildLibtorch, buildTensorflow } from '../internal';
-import { addCommand } from './command';
+import { type Answer, addCommand } from './command';
 import { interruptible } from './terminal';
 
 type BuildFlags = NonNullable<Parameters<typeof buildLibtorch>[0] & Parameters<typeof buildTensorflow>[0]>;
@@ -10,22 +10,20 @@ export function addBackend(program: Command): void {
   addCommand(program.command('backend').description('native tensor backends'), 'build', {
     does: "build a native backend with this machine's compiler",
     takes: `
-      <name>              libtorch or tensorflow
+      <name>              which backend
       --libtorch <dir>    libtorch: folder with its include and lib; else LIBTORCH, a Python's torch, Debian's
       --tensorflow <dir>  tensorflow: a Python's tensorflow folder or the C library's; else TENSORFLOW, a Python's,
                           the stock one
       --march <name>      libtorch: processor to compile for, such as x86-64-v3 for all of a mixed cluster; else this
                           machine's
       --gpu               tensorflow: build tfjs-node-gpu, and fail where it sees no GPU`,
-    answers: async (name: string, options: BuildFlags) => {
-      if (name === 'libtorch') return libtorch(options);
-      if (name === 'tensorflow') return tensorflow(options);
-      throw new InvalidArgument('backend', 'one that can be built', name, ['libtorch', 'tensorflow']);
-    },
+    reads: { name: ['libtorch', 'tensorflow'] },
+    answers: async (name: string, options: BuildFlags) =>
+      name === 'libtorch' ? libtorch(options) : tensorflow(options),
   });
 }
 
-async function libtorch({ libtorch, march, gpu }: BuildFlags): Promise<[object, string[]]> {
+async function libtorch({ libtorch, march, gpu }: BuildFlags): Promise<Answer> {
   if (gpu) throw new InvalidArgument('--gpu', 'no such option: libtorch takes a GPU where it has CUDA', true);
   const build = await buildLibtorch({ ...interruptible('building'), libtorch, march });
   // Training on one host does not need it, so a failure here is only reported.
@@ -51,7 +49,7 @@ function partsOf({ gloo, nccl, ncclProblem }: Awaited<ReturnType<typeof buildC10
   return `c10d with ${parts}${ncclProblem ? `; not NCCL: ${ncclProblem}` : ''}`;
 }
 
-async function tensorflow({ tensorflow, march, gpu }: BuildFlags): Promise<[object, string[]]> {
+async function tensorflow({ tensorflow, march, gpu }: BuildFlags): Promise<Answer> {
   if (march) throw new InvalidArgument('--march', 'no such option: tensorflow is compiled already', march);
   const build = await buildTensorflow({ ...interruptible('building'), tensorflow, gpu });
   const parts = `${build.package} ${build.tfjsNode} on TensorFlow ${build.tensorflow} from ${build.from}`;

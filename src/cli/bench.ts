@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { BenchReport } from '../../bench/report';
-import { InvalidArgument } from '../index';
 import { checkpointings, checkShape, precisions } from '../internal';
 import { addCommand } from './command';
 import { fileToRead } from './paths';
@@ -26,7 +25,7 @@ export function addBench(program: Command): void {
   addCommand(program, 'bench', {
     does: 'measure us beside our peers, interleaved, each run in a process of its own',
     takes: `
-      <name>                ${Object.keys(benches).join(', ')}
+      <name>                which bench
       --repeats <n>         runs of each side
       --preset <name>       step: the preset whose model is trained; default 'upstream'
       --hidden <n>          step: hidden channels; default the preset's
@@ -45,14 +44,14 @@ export function addBench(program: Command): void {
       --backend <name>      gan, quantisers: the runs' backend; default auto
       --variants <names>    quantisers: which, comma-separated; default all`,
     reads: {
+      name: Object.keys(benches),
       ...{ shape: (text) => checkShape('shape', parseSize(text)), seed: parseWhole },
       ...{ data: fileToRead('a NIfTI file'), backends: names, variants: names },
       ...{ precision: precisions, checkpointing: checkpointings, device: ['cpu', 'cuda'] },
     },
     answers: async (name: string, options: object) => {
-      const load = benches[name];
-      if (!load) throw new InvalidArgument('bench', 'the name of a bench', name, Object.keys(benches));
-      const report = await (await load())({ ...interruptible(name), ...options });
+      const bench = await benches[name]!();
+      const report = await bench({ ...interruptible(name), ...options });
       const figure = (value: number | null) => value?.toPrecision(3) ?? 'not here';
       const rows = report.rows.map(({ case: what, metric, unit, ours, peer, ratio, peerName }) => {
         return [what, metric, unit, figure(ours), figure(peer), figure(ratio), peerName];

@@ -6,7 +6,7 @@ import { parseCount, parseIntensity, parsePositive, parseSize } from './terminal
 type Reader = ((text: string) => unknown) | readonly string[];
 
 /** What a command answers: a value for `--json`, and lines for a person. */
-type Answer = readonly [value: unknown, lines: string | readonly string[]];
+export type Answer = readonly [value: unknown, lines: string | readonly string[]];
 
 interface CommandParts extends CommandOptions {
   readonly does: string;

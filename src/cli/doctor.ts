@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { checkRanks, InvalidArgument, type RanksCheckOptions } from '../index';
+import { checkRanks, type RanksCheckOptions } from '../index';
 import { checkMachine, collectiveNames, type Finding } from '../internal';
 import { addCommand } from './command';
 import { columns, interruptible } from './terminal';
@@ -10,8 +10,8 @@ export function addDoctor(program: Command): void {
     takes: `
       --ranks <n>          ports, devices, collectives, the shared folder, and sums among n processes
       --seconds <seconds>  how long the ranks sum (default: 5)
-      --collective <name>  local, c10d, or auto as a run would choose (default: auto)`,
-    reads: { collective: collectiveNamed },
+      --collective <name>  what the ranks talk through; auto as a run would choose (default: auto)`,
+    reads: { collective: collectiveNames },
     answers: async ({ ranks, ...options }: Partial<RanksCheckOptions>) => {
       if (ranks !== undefined) {
         const { findings, measured, ok } = await checkRanks({
@@ -37,11 +37,6 @@ function findingLines(findings: readonly Partial<Finding>[]): string[] {
       wrong ?? found ?? cure ?? 'not here',
     ]),
   );
-}
-
-function collectiveNamed(name: string): string {
-  if (collectiveNames.some((one) => one === name)) return name;
-  throw new InvalidArgument('collective', 'the name of a collective', name, collectiveNames);
 }
 
 async function jupyter(): Promise<Finding> {

@@ -22,6 +22,8 @@ import {
   tellLeftOut,
 } from './terminal';
 
+type ReconstructFlags = ReconstructOptions & ReadOptions & { readonly window: WindowName };
+
 /** The options that both commands share. */
 const shared = `${modelOptions}
   --overlap <part>      the same as parts of the patch, or voxels: one number or x,y,z
@@ -35,13 +37,8 @@ const shared = `${modelOptions}
   --canonical           turn the volume to RAS+ first`;
 
 const reads = {
-  ...{
-    overlap: parseSize,
-    sigma: parseSize,
-    fill: parseNumber,
-    index: parseWhole,
-    use: ['trained', 'average'],
-  },
+  ...{ overlap: parseSize, sigma: parseSize, fill: parseNumber, index: parseWhole },
+  use: ['trained', 'average'],
   mirror: (text: string) => text.split(','),
   foreground: (text: string) => ({ above: parseNumber(text) }),
 };
@@ -56,12 +53,7 @@ export function addEvaluate(program: Command): void {
       --window <name>  blending window: ${windowNames.join(', ')} (default: gaussian)
       ${shared}`,
     reads: { ...reads, output: fileOrDataset },
-    answers: async (
-      run: string,
-      file: string,
-      to: string,
-      options: ReconstructOptions & ReadOptions & { window: WindowName },
-    ) => {
+    answers: async (run: string, file: string, to: string, options: ReconstructFlags) => {
       const { canonical, index, channel, ...rest } = options;
       const volume = await readVolume(file, { canonical, index, channel });
       const made = await reconstruct(run, volume, { ...rest, to, ...interruptible('reconstruct') });

@@ -1,5 +1,6 @@
 import type { Run, RunStatus } from '../index';
 import { type MeasureName, measureText, runNotices } from '../internal';
+import type { Answer } from './command';
 import { interruptible } from './terminal';
 
 /** Shows a run's progress until it ends; Ctrl-C leaves the run alone and says how to come back. */
@@ -43,6 +44,12 @@ export function summary(run: Run, status: RunStatus): string[] {
     `${run.id}  ${status.state}${error}  step ${status.step}/${status.steps}  ${run.dir}`,
     ...runNotices(status),
   ];
+}
+
+/** The answer of a command that has acted on a run. */
+export function told(run: Run, status: RunStatus, ...more: readonly string[]): Answer {
+  const { id, dir } = run;
+  return [{ id, dir, status }, [...summary(run, status), ...more]];
 }
 
 export function recordLine(record: { split: string; step: number }): string {

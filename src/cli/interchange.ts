@@ -1,18 +1,9 @@
 import type { Command } from 'commander';
-import {
-  exportOnnx,
-  exportSafetensors,
-  type ImportOptions,
-  InvalidArgument,
-  importSafetensors,
-  type Size,
-} from '../index';
+import { exportOnnx, exportSafetensors, type ImportOptions, importSafetensors, type Size } from '../index';
 import { chooseCheckpoint } from '../internal';
 import { addCommand, checkpointOption } from './command';
 import { fileToRead, folderToWrite } from './paths';
 import { modelLine } from './terminal';
-
-const formats = ['safetensors', 'onnx'];
 
 interface ExportCommandOptions {
   readonly format: string;
@@ -30,10 +21,10 @@ export function addInterchange(program: Command): void {
     takes: `
       <run>            run id, run folder or checkpoint folder
       <output>         a file; for onnx also a folder, which gets encoder, quantiser, embedding and decoder
-      --format <name>  ${formats.join(' or ')} (required)
+      --format <name>  of the file (required)
       ${checkpointOption}`,
+    reads: { format: ['safetensors', 'onnx'] },
     answers: async (run: string, output: string, { format, checkpoint: which }: ExportCommandOptions) => {
-      if (!formats.includes(format)) throw new InvalidArgument('format', 'a format', format, formats);
       const checkpoint = await chooseCheckpoint(run, which);
       const isOnnx = format === 'onnx';
       const files = isOnnx ? await exportOnnx(checkpoint.dir, output) : [output];

@@ -1,19 +1,16 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
-  type Checkpointing,
   type ForecastDevice,
   forecastMemory,
   type Grid,
   InvalidArgument,
   type MemoryForecast,
   type PhantomOptions,
-  type Precision,
   phantom,
   planGrid,
   presets,
   readVolume,
-  type Size,
   type TrainOptions,
   type Vec3,
   writeVolume,
@@ -41,16 +38,12 @@ const KEPT_FREE = 0.06;
 
 const GiB = 2 ** 30;
 
-interface PlanOptions {
+type Overrides = Pick<TrainOptions, 'preset' | 'patch' | 'stride' | 'batch' | 'checkpointing' | 'precision'>;
+
+interface PlanOptions extends Overrides {
   readonly set?: readonly string[];
   readonly volume?: string;
-  readonly preset?: string;
-  readonly model?: string;
-  readonly patch?: Size;
-  readonly stride?: Size;
-  readonly batch?: number;
-  readonly checkpointing?: Checkpointing;
-  readonly precision?: Precision;
+  readonly model?: Overrides['preset'];
   readonly gan: boolean;
   readonly device?: ForecastDevice;
   readonly gpuMemory?: number;

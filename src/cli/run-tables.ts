@@ -40,15 +40,10 @@ const resultRows: readonly (readonly [string, (result: RunResult) => string | un
   ['backend', ({ backend }) => backend],
   ...summaryMeasures.map((name) => {
     const title = measureTitle(name);
-    const heading =
-      measures[name].summary === 'train' ? `${title} of the last step` : `best validation ${title}`;
-    return [
-      heading,
-      (result: RunResult) => {
-        const value = result[name];
-        return value === undefined ? undefined : numberText(name, value);
-      },
-    ] as const;
+    const isLast = measures[name].summary === 'train';
+    const text = ({ [name]: value }: RunResult) =>
+      value === undefined ? undefined : numberText(name, value);
+    return [isLast ? `${title} of the last step` : `best validation ${title}`, text] as const;
   }),
   ['its step', ({ bestStep }) => bestStep?.toString()],
   ['patches / s', ({ patchesPerSecond }) => patchesPerSecond?.toPrecision(4)],
@@ -59,21 +54,11 @@ export function compareLines({ differences, results }: RunsSideBySide, width: nu
   const names = [...differences.map(({ setting }) => setting), ...resultRows.map(([name]) => name)];
   const first = Math.max(...names.map(({ length }) => length));
   const room = Math.max(12, Math.floor((width - first) / results.length) - 2);
+  const ids = results.map(({ id }) => id);
+  const texts = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value) ?? '-');
   return columns([
-    [
-      '',
-      ...shortened(
-        results.map(({ id }) => id),
-        room,
-      ),
-    ],
-    ...differences.map(({ setting, values }) => [
-      setting,
-      ...shortened(
-        values.map((value) => JSON.stringify(value) ?? '-'),
-        room,
-      ),
-    ]),
+    ['', ...shortened(ids, room)],
+    ...differences.map(({ setting, values }) => [setting, ...shortened(texts(values), room)]),
     ...resultRows.map(([name, of]) => [name, ...results.map((result) => of(result) ?? '-')]),
   ]);
 }

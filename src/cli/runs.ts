@@ -4,7 +4,7 @@ import { attach, InvalidArgument, listRuns, type Run, runsRoot } from '../index'
 import { duration, runLines, runSummaries, runsSideBySide } from '../internal';
 import { nearest } from '../spelling';
 import { addCommand } from './command';
-import { follow, recordLine, summary } from './follow';
+import { follow, recordLine, summary, told } from './follow';
 import { compareLines, listLines } from './run-tables';
 
 const aRun = '<run>  id or folder';
@@ -99,8 +99,7 @@ export function addRuns(program: Command): void {
     takes: aRun,
     answers: async (name: string) => {
       const run = await attach(name);
-      const status = await run.stop();
-      return [{ id: run.id, dir: run.dir, status }, summary(run, status)];
+      return told(run, await run.stop());
     },
   });
 
@@ -115,12 +114,8 @@ export function addRuns(program: Command): void {
     answers: async (name: string, options: Following & Parameters<Run['resume']>[0]) => {
       const run = await (await attach(name)).resume(options);
       if (options.follow) await follow(run, options.json);
-      const status = await run.status();
       const how = `follow it with: npx patchwise runs watch ${run.id}`;
-      return [
-        { id: run.id, dir: run.dir, status },
-        [...summary(run, status), ...(options.follow ? [] : [how])],
-      ];
+      return told(run, await run.status(), ...(options.follow ? [] : [how]));
     },
   });
 

@@ -4,7 +4,7 @@ import { InvalidArgument, presets, train } from '../index';
 import { prepareRun, readConfig, runRank, supervise } from '../internal';
 import { addCommand } from './command';
 import { settingLines } from './config';
-import { follow, summary } from './follow';
+import { follow, told } from './follow';
 import { fileToRead, folderToRead } from './paths';
 import { addRuns } from './runs';
 
@@ -43,11 +43,10 @@ export function addTrain(program: Command): void {
         return [{ id, dir }, dir];
       }
       const run = await train(config);
-      const { id, dir } = run;
       if (!detach) await follow(run, json);
-      const status = await run.status();
-      const started = `started ${id}; follow it with: npx patchwise runs show ${id} --follow`;
-      return [{ id, dir, status }, detach ? started : summary(run, status)];
+      const [value, lines] = told(run, await run.status());
+      const started = `started ${run.id}; follow it with: npx patchwise runs show ${run.id} --follow`;
+      return [value, detach ? started : lines];
     },
   }).addHelpText('after', () => ['', 'Settings:', ...settingLines()].join('\n'));
 

@@ -45,7 +45,7 @@ describe('export and import', { timeout: 300_000 }, () => {
   });
 
   it.each([
-    [['export', 'MODEL', 'x', '--format', 'torch'], 2, 'allowed: safetensors, onnx'],
+    [['export', 'MODEL', 'x', '--format', 'torch'], 2, 'Allowed choices are safetensors, onnx'],
     [['export', 'MODEL', 'x'], 2, '--format'],
     [['export', 'no-run', 'x', '--format', 'onnx'], 2, 'run: expected'],
     [['export', 'MODEL', 'none/x', '--format', 'safetensors'], 2, 'its folder does not exist (ENOENT)'],

@@ -14,14 +14,14 @@ import { type DivergenceState, DivergenceWatch } from './divergence';
 import { learningRateAt, makeOptimiser, type Optimiser } from './optimiser';
 import { type Pass, rowsOf, StepSum } from './passes';
 
+type Trained = MeasuredIn<'train'>;
+
 /** What the update of a step has done: the same on every rank. */
-type Update = Pick<
-  MeasuredIn<'train'>,
-  'gradientNorm' | 'discriminatorNorm' | 'learningRate' | 'restartedCodes'
-> & {
+interface Update
+  extends Pick<Trained, 'gradientNorm' | 'discriminatorNorm' | 'learningRate' | 'restartedCodes'> {
   /** What is wrong, if anything, and whether the step was applied all the same. */
   readonly diverged?: { readonly what: string; readonly applied: boolean };
-};
+}
 
 /** Weights are of the order of 1; normalisation hides how large they become until nothing is finite. */
 const LARGEST_WEIGHT = 1e6;
@@ -87,15 +87,8 @@ export class Learner {
    * @param step optimiser steps done before this one
    * @param ready called in the last pass of a step for every gradient that is whole, while others are still computed
    */
-  async addPass(
-    sum: StepSum,
-    x: tf.Tensor5D,
-    pass: Pass,
-    step: number,
-    ready?: (name: string) => void,
-  ): Promise<void> {
-    const { offset, total } = pass;
-    const part = { step, offset, total, peers: this.peers };
+  async addPass(sum: StepSum, x: tf.Tensor5D, pass: Pass, step: number, ready?: (name: string) => void) {
+    const part = { ...pass, step, peers: this.peers };
     const added = new Set<string>();
     const add = (name: string, gradient: tf.Tensor) => {
       added.add(name);

@@ -119,11 +119,7 @@ function free(moments: readonly (Float32Array | tf.Tensor)[]): void {
 }
 
 /** Values of a checkpoint. @throws InvalidArgument unless they are there and fit */
-export function storedValues(
-  state: ReadonlyMap<string, StoredTensor>,
-  name: string,
-  size: number,
-): Float32Array {
+export function storedValues(state: ReadonlyMap<string, StoredTensor>, name: string, size: number) {
   const data = state.get(name)?.data;
   if (data?.length === size) return data;
   throw new InvalidArgument(`state ${name}`, `${size} numbers`, data?.length ?? 'nothing');

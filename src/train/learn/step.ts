@@ -83,12 +83,7 @@ export async function trainStep(
 }
 
 /** What the quantiser must know of the latents of all ranks before a step: at the first, where its codes start. */
-async function prepareQuantiser(
-  training: Training,
-  passes: readonly Pass[],
-  share: Share,
-  clock: Clock,
-): Promise<void> {
+async function prepareQuantiser(training: Training, passes: readonly Pass[], share: Share, clock: Clock) {
   const { collective, config } = training;
   const { model } = training.learner;
   const latents = async (): Promise<tf.Tensor2D> => {

@@ -11,9 +11,6 @@ import type { RunConfig } from '../settings/config';
 import type { MeasuredIn } from '../settings/measures';
 import { Columns } from './columns';
 
-/** Told, on rank 0, of one patch and what the model made of it: [pz * py * px] in the model's range. */
-type ShownPatch = (patch: Float32Array, decoded: Float32Array) => void;
-
 /** The model's range. */
 const [low, high] = [-1, 1];
 const dataRange = high - low;
@@ -24,20 +21,21 @@ const dataRange = high - low;
  * PSNR, SSIM and MAE are those of `compareVolumes`: within the intensity window, without voxels that are NaN in the
  * volume. The L1 loss is that of training: what the model gives outside its range counts in full.
  *
- * @param onShown gets the patch in which there is most to see: the same one on any number of ranks
+ * @param onShown gets, on rank 0, the patch in which there is most to see, and what the model made of it: [pz * py * px]
+ * in the model's range; the same patch on any number of ranks
  */
 export async function validate(
   { model, collective, config }: { model: VqGan; collective: Collective; config: RunConfig },
   set: PatchSet,
-  onShown?: ShownPatch,
+  onShown?: (patch: Float32Array, decoded: Float32Array) => void,
 ) {
   const chosen = sample(set.count, config.validationPatches, config.seed);
   const counts = new Float32Array(model.quantiser.size);
   const rows: PatchRow[] = [];
   for (let i = collective.rank; i < chosen.length; i += collective.worldSize) {
-    const { patch, truth } = await set.readTruth(chosen[i]!);
+    const measuring = measure(model, set, chosen[i]!, config);
     set.prefetch(chosen.slice(i + collective.worldSize, i + collective.worldSize + 1));
-    const { figures, codes } = measure(model, { patch, truth, own: set.own(chosen[i]!) }, config);
+    const { figures, codes, patch } = await measuring;
     for (const code of codes) counts[code]!++;
     rows.push({ place: i, ...figures, detail: detail(patch, config.patch) });
     // The heartbeat and the sockets get their turn between two patches.
@@ -52,9 +50,8 @@ export async function validate(
   const mean = (column: keyof PatchRow) => sum((row) => row.voxels * row[column]) / voxels;
   if (onShown && collective.rank === 0) {
     const { place } = patches.reduce((best, row) => (row.detail > best.detail ? row : best));
-    const shown = chosen[place]!;
-    const { patch, truth } = await set.readTruth(shown);
-    onShown(patch, measure(model, { patch, truth, own: set.own(shown) }, config).decoded);
+    const { patch, decoded } = await measure(model, set, chosen[place]!, config);
+    onShown(patch, decoded);
   }
   const windows = sum((row) => row.windows);
   const reconstruction = mean('reconstruction');
@@ -98,15 +95,10 @@ function similarity(truth: Float32Array, decoded: Float32Array, { from, to }: Ow
   return { windows, ssim: windows > 0 ? ssim : 0 };
 }
 
-interface TruePatch {
-  readonly patch: Float32Array; // [pz * py * px]
-  /** The same, NaN where there is nothing to measure against. */
-  readonly truth: Float32Array; // [pz * py * px]
-  readonly own: OwnVoxels;
-}
-
-/** The figures of one patch, its codes, and what the model made of it. */
-function measure(model: VqGan, { patch, truth, own }: TruePatch, config: RunConfig) {
+/** Measures one patch. Returns its figures, its codes, itself and what the model made of it. */
+async function measure(model: VqGan, set: PatchSet, index: number, config: RunConfig) {
+  const own = set.own(index);
+  const { patch, truth } = await set.readTruth(index); // [pz * py * px]; the truth is NaN where it is not known
   const [px, py, pz] = config.patch;
   const [y, commitment, loss, codes] = tf.tidy(() => {
     const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
@@ -123,15 +115,20 @@ function measure(model: VqGan, { patch, truth, own }: TruePatch, config: RunConf
   const clipped = clip(ownDecoded, { low, high });
   const errors = knownErrors(ownTruth, clipped);
   const voxels = errors.count;
-  const means = { reconstruction: knownErrors(ownTruth, ownDecoded).mae, mse: errors.mse, mae: errors.mae };
+  // A patch without known voxels has no means.
+  const mean = (value: number) => (voxels > 0 ? value : 0);
   const figures = {
     voxels,
-    ...(voxels > 0 ? means : { reconstruction: 0, mse: 0, mae: 0 }),
+    ...{
+      reconstruction: mean(knownErrors(ownTruth, ownDecoded).mae),
+      mse: mean(errors.mse),
+      mae: mean(errors.mae),
+    },
     ...{ commitment: commitment.dataSync()[0]!, quantiser: loss.dataSync()[0]! },
     ...similarity(ownTruth, clipped, own),
   };
   tf.dispose([y, commitment, loss, codes]);
-  return { figures, codes: used, decoded };
+  return { figures, codes: used, patch, decoded };
 }
 
 /** Bits a voxel that the middle slice takes at 32 grey levels: 0 for air alone, more where there is more to see. */

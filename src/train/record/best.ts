@@ -72,8 +72,7 @@ export class Ranking {
  */
 export function phaseOf(gan: GanConfig, step: number): 0 | 1 | 2 {
   const factor = hasDiscriminators(gan) ? adversarialFactor(gan, step - 1) : 0;
-  if (factor === 0) return 0;
-  return factor < 1 ? 1 : 2;
+  return factor === 0 ? 0 : factor < 1 ? 1 : 2;
 }
 
 /**

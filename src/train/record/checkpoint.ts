@@ -54,12 +54,13 @@ export interface Checkpoint {
 }
 
 export interface StateFile extends CheckpointState {
-  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
+  readonly files: Readonly<Record<string, ReturnType<typeof fingerprint>>>;
   /** Of everything else in the file; absent in checkpoints from before there was one. */
   readonly sha256?: string;
 }
 
-const tensorFiles = { model: 'model.safetensors', optimiser: 'optimiser.safetensors' } as const;
+/** Each is a file of tensors. */
+const parts = ['model', 'optimiser'] as const;
 
 /**
  * Writes `checkpoints/step-…` complete or not at all: everything goes into a folder beside it, reaches the disk and
@@ -78,12 +79,12 @@ export function saveCheckpoint(
   rmSync(temporary, { recursive: true, force: true });
   makeFolder(temporary);
   try {
-    const files: Record<string, ReturnType<typeof fingerprint>> = {};
-    for (const [part, file] of Object.entries(tensorFiles)) {
-      writeSafetensors(join(temporary, file), checkpoint[part as keyof typeof tensorFiles]);
-      files[file] = fingerprint(join(temporary, file));
-    }
-    const content = { ...checkpoint.state, files };
+    const files = parts.map((part) => {
+      const file = `${part}.safetensors`;
+      writeSafetensors(join(temporary, file), checkpoint[part]);
+      return [file, fingerprint(join(temporary, file))] as const;
+    });
+    const content = { ...checkpoint.state, files: Object.fromEntries(files) };
     const state: StateFile = { ...content, sha256: digestOf(content) };
     replaceFile(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`, { durable: true });
     syncPath(temporary);
@@ -111,7 +112,7 @@ export function readCheckpoint(dir: string): Checkpoint {
     if (found.bytes !== bytes || found.sha256 !== sha256)
       throw new UnreadableFile(path, `${bytes} bytes as written`, different);
   }
-  const [model, optimiser] = Object.values(tensorFiles).map((file) => readSafetensors(join(dir, file)));
+  const [model, optimiser] = parts.map((part) => readSafetensors(join(dir, `${part}.safetensors`)));
   return { dir, state, model: model!, optimiser: optimiser! };
 }
 

@@ -33,7 +33,8 @@ class Sampled {
 export class RunCourse {
   private readonly splits = { train: new Sampled(), validation: new Sampled() };
   private readonly reader: MetricsReader;
-  private highest: MetricRecord | undefined;
+  /** The validation of the highest PSNR, of those with as much of the discriminators as the run came to. */
+  best: MetricRecord | undefined;
 
   /** @param gan of the run's config: validations from before its discriminators joined are then not the best */
   constructor(
@@ -45,20 +46,19 @@ export class RunCourse {
 
   /** Takes in what has been written since the last call. */
   async update(): Promise<void> {
-    for await (const records of this.reader.read()) {
+    for await (const records of this.reader.read())
       for (const record of records) {
         this.splits[record.split].add(record);
-        if (record.split === 'validation' && this.isBest(record)) this.highest = record;
+        if (record.split === 'validation' && this.isBest(record)) this.best = record;
       }
-    }
   }
 
   private isBest({ step, psnr }: MetricRecord): boolean {
     if (psnr === undefined) return false;
-    if (!this.highest) return true;
+    if (!this.best) return true;
     const phase = (of: number) => (this.gan ? phaseOf(this.gan, of) : 0);
-    const later = phase(step) - phase(this.highest.step);
-    return later > 0 || (later === 0 && psnr > this.highest.psnr!);
+    const later = phase(step) - phase(this.best.step);
+    return later > 0 || (later === 0 && psnr > this.best.psnr!);
   }
 
   /** Those of training, then those of validation, each in the order of their steps. */
@@ -68,11 +68,6 @@ export class RunCourse {
 
   last(split: MetricRecord['split']): MetricRecord | undefined {
     return this.splits[split].records.at(-1);
-  }
-
-  /** The validation of the highest PSNR, of those with as much of the discriminators as the run came to. */
-  get best(): MetricRecord | undefined {
-    return this.highest;
   }
 
   /** What people should know of the log: damaged lines. */

@@ -1,12 +1,12 @@
-/**
- * `slices.json` of a run: the middle slice of one validation patch and what the model made of it, as of the latest
- * validation. A few tens of KiB, replaced as a whole, for live figures.
- */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../atomic-file';
 import type { Vec3 } from '../../vec3';
 
+/**
+ * `slices.json` of a run: the middle slice of one validation patch and what the model made of it, as of the latest
+ * validation. A few tens of KiB, replaced as a whole, for live figures.
+ */
 export interface LatestSlices {
   readonly step: number;
   readonly columns: number;
@@ -19,11 +19,10 @@ export interface LatestSlices {
 /** The slices of one validation; `patch` and `decoded` are [pz * py * px] in the model's range. */
 export function middleSlices(
   step: number,
-  size: Vec3,
+  [columns, rows, depth]: Vec3,
   patch: Float32Array,
   decoded: Float32Array,
 ): LatestSlices {
-  const [columns, rows, depth] = size;
   const start = (depth >> 1) * columns * rows;
   const bytes = (values: Float32Array): string => {
     const slice = values.subarray(start, start + columns * rows);
@@ -40,10 +39,10 @@ export function writeLatestSlices(runDir: string, slices: LatestSlices): void {
 export function readLatestSlices(runDir: string): LatestSlices | undefined {
   try {
     const slices = JSON.parse(readFileSync(slicesPath(runDir), 'utf8')) as LatestSlices;
-    const { columns, rows, original, reconstruction } = slices;
+    const pixels = slices.columns * slices.rows;
     const isPicture = (bytes: unknown) =>
-      typeof bytes === 'string' && Buffer.byteLength(bytes, 'base64') === columns * rows;
-    return isPicture(original) && isPicture(reconstruction) ? slices : undefined;
+      typeof bytes === 'string' && Buffer.byteLength(bytes, 'base64') === pixels;
+    return isPicture(slices.original) && isPicture(slices.reconstruction) ? slices : undefined;
   } catch {
     return undefined;
   }

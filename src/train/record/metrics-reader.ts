@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { type MetricRecord, parseRecord } from './metrics-log';
 
@@ -33,7 +33,9 @@ export class MetricsReader {
 
   /** The whole lines that were not read yet, a piece of the file at a time. No file yet means no records. */
   async *read(): AsyncGenerator<MetricRecord[], void, undefined> {
-    const file = await openIfThere(this.path);
+    const file = await open(this.path, 'r').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
     if (!file) return;
     try {
       // What a writer has cut off comes again; it was read before.
@@ -75,10 +77,8 @@ export class MetricsReader {
   }
 
   private leaveOut(text: string): void {
-    const { damaged } = this;
-    this.damaged = damaged
-      ? { ...damaged, count: damaged.count + 1 }
-      : { count: 1, line: this.line, text: text.slice(0, 40) };
+    const { count, ...first } = this.damaged ?? { count: 0, line: this.line, text: text.slice(0, 40) };
+    this.damaged = { ...first, count: count + 1 };
   }
 }
 
@@ -124,15 +124,6 @@ export function describeDamage(path: string, { count, line, text }: DamagedLines
   const lines = count === 1 ? 'a damaged line is' : `${count} damaged lines are`;
   const first = count === 1 ? 'line' : 'the first is line';
   return `${basename(path)}: ${lines} left out, ${first} ${line}: ${JSON.stringify(text)}`;
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
 
 /**

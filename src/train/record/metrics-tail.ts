@@ -3,13 +3,6 @@ import { withFile } from '../../atomic-file';
 import { type MetricRecord, parseRecord } from './metrics-log';
 import { longestLine, newline } from './metrics-reader';
 
-/** One whole line of a log, and its first byte. */
-interface Line {
-  readonly at: number;
-  /** Undefined where the line is damaged. */
-  readonly record: MetricRecord | undefined;
-}
-
 const pieceBytes = 2 ** 18;
 
 /** Bytes of a log without a torn last line. */
@@ -68,8 +61,8 @@ function lastLineEnd(file: number): number {
   return 0;
 }
 
-/** The whole lines of a log, the last one first. */
-function* linesBackward(file: number): Generator<Line, void, undefined> {
+/** The whole lines of a log, the last one first: the first byte, and the record; undefined where the line is damaged. */
+function* linesBackward(file: number) {
   // Bytes from `start` on to the end of a line, without its newline.
   let held: Buffer = Buffer.alloc(0);
   let start = lastLineEnd(file) - 1;

@@ -40,16 +40,18 @@ interface ResolvedConfig {
  */
 export function readStoredConfig(runDir: string): StoredConfig {
   const path = join(runDir, 'config.json');
-  let stored: StoredConfig | undefined;
+  let stored: StoredConfig;
   try {
     stored = parseConfig(readFileSync(path, 'utf8'));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code !== undefined && code !== 'ENOENT') throw cause;
-    stored = configOfCheckpoint(runDir);
+    const state = newestState(runDir);
     const found = code ? 'nothing' : 'something else';
     const nowhere = `${found}, and no checkpoint has it either`;
-    if (!stored) throw new UnreadableFile(path, 'the config of a run', nowhere, { cause });
+    if (!state) throw new UnreadableFile(path, 'the config of a run', nowhere, { cause });
+    const versions = { patchwise: state.patchwise, node: process.version };
+    stored = { id: basename(runDir), created: '', versions, ...state.config };
     console.warn(`${path}: ${found}; the config of the newest checkpoint is used`);
   }
   if (!Array.isArray(stored.data)) return stored;
@@ -61,13 +63,6 @@ export function parseConfig(text: string): StoredConfig {
   const value: unknown = JSON.parse(text);
   if (!isMapping(value)) throw new SyntaxError('not a JSON object');
   return value as unknown as StoredConfig;
-}
-
-function configOfCheckpoint(runDir: string): StoredConfig | undefined {
-  const state = newestState(runDir);
-  if (!state) return undefined;
-  const versions = { patchwise: state.patchwise, node: process.version };
-  return { id: basename(runDir), created: '', versions, ...state.config };
 }
 
 /** Volumes that a run keeps in its own folder are there, wherever the folder has been moved. */

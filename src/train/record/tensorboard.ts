@@ -1,7 +1,7 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { appendWhole } from '../../atomic-file';
+import { appendWhole, replaceFile } from '../../atomic-file';
 import { message } from '../../protobuf';
 import { crc32c } from '../../volume/crc32c';
 import type { MetricRecord } from './metrics-log';
@@ -29,12 +29,7 @@ export class TensorboardEvents {
     const begin = [framed(message([1, { double: seconds }], [3, 'brain.Event:2']))];
     if (!this.isFirst) begin.push(framed(sessionStart(seconds, after + 1)));
     const bytes = Buffer.concat(begin);
-    try {
-      writeFileSync(this.path, bytes);
-    } catch (error) {
-      rmSync(this.path, { force: true });
-      throw error;
-    }
+    replaceFile(this.path, bytes);
     this.bytes = bytes.length;
   }
 

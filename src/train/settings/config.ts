@@ -43,8 +43,8 @@ export function resolveConfig(
 ): RunConfig {
   const { name: _, ...given } = withoutUndefined(options);
   const presetName = given.preset ?? runSettings.preset.default!;
-  if (!Object.hasOwn(PRESETS, presetName))
-    throw new InvalidConfig(readSettings({ preset: runSettings.preset }, { preset: presetName }).problems);
+  const { problems } = readSettings({ preset: runSettings.preset }, { preset: presetName });
+  if (problems.length > 0) throw new InvalidConfig(problems);
   const { description: _description, ...preset } = PRESETS[presetName];
   // A run has one length: whoever asks for epochs does not want the preset's steps.
   const { steps, ...rest } = preset;
@@ -54,14 +54,13 @@ export function resolveConfig(
   const stride = patch && { stride: patch.map((size) => Math.max(1, Math.floor(0.75 * size))) };
   const over = (part: unknown, preset: object): unknown =>
     isMapping(part) ? { ...preset, ...withoutUndefined(part) } : (part ?? preset);
+  const model = over(given.model, preset.model);
   return checkedConfig({
     ...rest,
     ...length,
     ...stride,
     ...given,
-    model: isMapping(given.model)
-      ? fitQuantiser(over(given.model, preset.model) as ModelConfig, given.model)
-      : over(given.model, preset.model),
+    model: isMapping(given.model) ? fitQuantiser(model as ModelConfig, given.model) : model,
     gan: over(given.gan, preset.gan),
     perceptual: over(given.perceptual, defaultsOf(perceptualSettings)),
     preset: presetName,

@@ -199,9 +199,8 @@ export function measureTitle(name: MeasureName): string {
 /** A value as people read it, `31.23`, in the measure's unit. */
 export function numberText(name: MeasureName, value: number): string {
   const { digits, times = 1 } = measureOf(name);
-  return digits === undefined
-    ? String(Number((times * value).toPrecision(4)))
-    : (times * value).toFixed(digits);
+  const shown = times * value;
+  return digits === undefined ? String(Number(shown.toPrecision(4))) : shown.toFixed(digits);
 }
 
 /** `31.23 dB`. */
@@ -223,8 +222,6 @@ export interface Panel extends PanelLook {
 /** The panel that shows a measure, if any. */
 export function panelOf(name: MeasureName): Panel | undefined {
   const { panel } = measureOf(name);
-  if (panel === undefined) return undefined;
-  return typeof panel === 'string'
-    ? { key: panel, ...sharedPanels[panel] }
-    : { key: name, title: measureTitle(name), ...panel };
+  if (typeof panel === 'string') return { key: panel, ...sharedPanels[panel] };
+  return panel && { key: name, title: measureTitle(name), ...panel };
 }

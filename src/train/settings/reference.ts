@@ -32,13 +32,9 @@ export function listSettings(preset: PresetName = 'toy'): SettingEntry[] {
   const options: Settings = Object.assign({}, ...Object.values(quantisers).map((kind) => kind.options));
   return [
     ...entries(runSettings, config),
-    ...Object.entries(groups).flatMap(([group, settings]) =>
-      entries(
-        group === 'model' ? { ...settings, ...options } : settings,
-        config[group as keyof typeof groups],
-        `${group}.`,
-      ),
-    ),
+    ...entries({ ...groups.model, ...options }, config.model, 'model.'),
+    ...entries(groups.gan, config.gan, 'gan.'),
+    ...entries(groups.perceptual, config.perceptual, 'perceptual.'),
   ];
 }
 

@@ -42,6 +42,9 @@ function row(
   return { default: value, unit, meaning, ...more };
 }
 
+const optionalCount = (unit: string, meaning: string) => optional(count({ unit, meaning, ...mayChange }));
+const weightsFile = (meaning: string) => optional(text('a safetensors file', { meaning, ...mayChange }));
+
 /** The settings of a run, beside those below `model`, `gan` and `perceptual`. */
 export const runSettings = {
   preset: oneOf(presetNames, {
@@ -103,15 +106,9 @@ export const runSettings = {
       'What the ranks talk through: `local` (TCP), `c10d` (Gloo or NCCL), or `auto`, which takes `c10d` across hosts ' +
       'and between GPUs where it is built.',
   }),
-  threads: optional(
-    count(
-      row(
-        undefined,
-        'threads',
-        "Threads of a rank's backend; by default the ranks of a host share its cores.",
-        mayChange,
-      ),
-    ),
+  threads: optionalCount(
+    'threads',
+    "Threads of a rank's backend; by default the ranks of a host share its cores.",
   ),
   // Only the machine that trains knows which backends it has.
   backend: text("'auto' or a backend", {
@@ -130,10 +127,8 @@ export const runSettings = {
       'What the backward pass computes again to save memory: `blocks` every ResBlock. Gradients are the same.',
   }),
   seed: whole({ default: 0, meaning: 'Draws weights, codes, patches and the split.' }),
-  steps: optional(count(row(undefined, 'steps', 'Optimiser steps; either this or `epochs`.', mayChange))),
-  epochs: optional(
-    count(row(undefined, 'epochs', 'Passes through all patches; either this or `steps`.', mayChange)),
-  ),
+  steps: optionalCount('steps', 'Optimiser steps; either this or `epochs`.'),
+  epochs: optionalCount('epochs', 'Passes through all patches; either this or `steps`.'),
   batch: count(row(1, 'patches', 'Patches of a rank in one pass through the model.', mayChange)),
   accumulate: count(
     row(
@@ -211,13 +206,9 @@ export const runSettings = {
       'Validations in a row without a better `bestMetric` that end the run, counted once discriminators have their full ' +
       'weight; 0 goes on to the last step.',
   }),
-  workers: optional(
-    count({
-      unit: 'threads',
-      mayChange: true,
-      meaning:
-        "A rank's threads that read patches of prepared datasets; by default the cores shared out, at most 4.",
-    }),
+  workers: optionalCount(
+    'threads',
+    "A rank's threads that read patches of prepared datasets; by default the cores shared out, at most 4.",
   ),
   prefetch: whole(row(1, 'steps', 'Steps whose patches are read ahead of the current one.', mayChange)),
   restarts: whole({
@@ -245,19 +236,11 @@ export const perceptualSettings = {
     default: 0,
     meaning: 'Weight of the perceptual loss (LPIPS) of a random slice of every patch; 0 for none.',
   }),
-  vgg: optional(
-    text('a safetensors file', {
-      ...mayChange,
-      meaning:
-        "Safetensors with torchvision's VGG-16, `features.0.weight` and so on; see data/perceptual/README.md.",
-    }),
+  vgg: weightsFile(
+    "Safetensors with torchvision's VGG-16, `features.0.weight` and so on; see data/perceptual/README.md.",
   ),
-  heads: optional(
-    text('a safetensors file', {
-      ...mayChange,
-      meaning:
-        "Safetensors with LPIPS's heads, `lin0.model.1.weight` to `lin4.model.1.weight`; may be the same file.",
-    }),
+  heads: weightsFile(
+    "Safetensors with LPIPS's heads, `lin0.model.1.weight` to `lin4.model.1.weight`; may be the same file.",
   ),
 };
 
