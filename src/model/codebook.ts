@@ -45,9 +45,6 @@ const SMOOTHING = 1e-7;
 export class Codebook {
   readonly codes: number;
   readonly codeDim: number;
-  private readonly decay: number;
-  private readonly restartBelow: number;
-  private readonly cosine: boolean;
   private readonly name: string;
   private embedding: Float32Array; // [codes * codeDim]
   private counts: Float32Array; // moving average of latents per code, [codes]
@@ -55,12 +52,10 @@ export class Codebook {
   private ready = false;
   private tensor: tf.Tensor2D | undefined;
 
-  constructor({ codes, codeDim, decay, restartBelow, cosine = false, name = 'codebook' }: CodebookOptions) {
+  constructor(private readonly options: CodebookOptions) {
+    const { codes, codeDim, name = 'codebook' } = options;
     this.codes = codes;
     this.codeDim = codeDim;
-    this.decay = decay;
-    this.restartBelow = restartBelow;
-    this.cosine = cosine;
     this.name = name;
     this.embedding = new Float32Array(codes * codeDim);
     this.counts = new Float32Array(codes);
@@ -81,23 +76,27 @@ export class Codebook {
     return { codes, embeddings: gatherCodes(this.tensor, codes) };
   }
 
-  /** A copy of the codes' embeddings, [codes * codeDim]. */
-  embeddings(): Float32Array {
-    return this.embedding.slice();
+  /** The embeddings of codes, [m, codeDim]. */
+  embed(codes: ArrayLike<number>): tf.Tensor2D {
+    const { codeDim } = this;
+    const rows = new Float32Array(codes.length * codeDim);
+    for (let i = 0; i < codes.length; i++)
+      rows.set(this.embedding.subarray(codes[i]! * codeDim, (codes[i]! + 1) * codeDim), i * codeDim);
+    return tf.tensor2d(rows, [codes.length, codeDim]);
   }
 
   /** What this rank's latents [m, codeDim] and their codes [m] add to the sum that `apply` takes. */
   statistics(
     latents: tf.Tensor2D,
-    codes: tf.Tensor1D,
+    codes: ArrayLike<number>,
     rows: RowRange & { readonly step: number },
   ): CodebookStatistics {
     const { codeDim } = this;
     const vectors = latents.dataSync<'float32'>();
-    const { counts, sums } = sumsByCode(vectors, codes.dataSync<'int32'>(), this.codes, codeDim);
+    const { counts, sums } = sumsByCode(vectors, codes, this.codes, codeDim);
     const random = new Random(rows.seed, `${this.name} restart`, rows.step);
     const candidates =
-      this.restartBelow > 0
+      this.options.restartBelow > 0
         ? drawRows(vectors, codeDim, this.codes, rows, random)
         : new Float32Array(this.codes * codeDim);
     return { counts, sums, candidates };
@@ -118,7 +117,8 @@ export class Codebook {
    * @returns how many codes restarted
    */
   apply({ counts, sums, candidates }: CodebookStatistics): number {
-    const { codeDim, decay } = this;
+    const { codeDim } = this;
+    const { decay } = this.options;
     for (let code = 0; code < this.codes; code++) {
       this.counts[code] = decay * this.counts[code]! + (1 - decay) * counts[code]!;
       for (let i = code * codeDim; i < (code + 1) * codeDim; i++)
@@ -136,14 +136,14 @@ export class Codebook {
       const count = ((this.counts[code]! + SMOOTHING) / (total + this.codes * SMOOTHING)) * total;
       for (let i = code * codeDim; i < (code + 1) * codeDim; i++) this.embedding[i] = this.sums[i]! / count;
     }
-    if (this.cosine) toUnitRows(this.embedding, codeDim);
+    if (this.options.cosine) toUnitRows(this.embedding, codeDim);
     this.changed();
     return restarted;
   }
 
   /** The count below which a code is dead, in a step of so many latents over all ranks. */
   threshold(latents: number): number {
-    return (this.restartBelow * latents) / this.codes;
+    return (this.options.restartBelow * latents) / this.codes;
   }
 
   /** The rows this rank owns of the latents the codes start from; zero elsewhere. Sum over ranks, then `initialise`. */
@@ -155,7 +155,7 @@ export class Codebook {
   /** Starts every code from the summed `initialisation`, as if so many latents had chosen it; one by default. */
   initialise(embedding: Float32Array, counts = new Float32Array(this.codes).fill(1)): void {
     this.embedding = embedding.slice();
-    if (this.cosine) toUnitRows(this.embedding, this.codeDim);
+    if (this.options.cosine) toUnitRows(this.embedding, this.codeDim);
     this.counts = counts.slice();
     this.sums = this.embedding.map((value, i) => value * counts[Math.floor(i / this.codeDim)]!);
     this.ready = true;

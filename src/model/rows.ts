@@ -38,7 +38,7 @@ export function drawRows(
 /** How many latents chose each code, and their sums, in doubles so that any split over ranks rounds almost alike. */
 export function sumsByCode(
   latents: Float32Array,
-  codes: Int32Array,
+  codes: ArrayLike<number>,
   count: number,
   width: number,
 ): { counts: Float32Array; sums: Float32Array } {
@@ -49,7 +49,12 @@ export function sumsByCode(
 }
 
 /** A function of its own: in a longer one V8 leaves a compiled loop for the interpreter at code it has not run before. */
-function addByCode(latents: Float32Array, codes: Int32Array, counts: Float32Array, sums: Float64Array): void {
+function addByCode(
+  latents: Float32Array,
+  codes: ArrayLike<number>,
+  counts: Float32Array,
+  sums: Float64Array,
+): void {
   const width = sums.length / counts.length;
   for (let row = 0; row < codes.length; row++) {
     const code = codes[row]!;

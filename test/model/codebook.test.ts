@@ -129,7 +129,9 @@ describe('dead codes', () => {
         [latents, 1],
       );
       const { codes: numbers, embeddings } = codebook.quantise(z);
-      const count = codebook.apply(codebook.statistics(z, numbers, { ...none, total: latents, step }));
+      const count = codebook.apply(
+        codebook.statistics(z, numbers.dataSync(), { ...none, total: latents, step }),
+      );
       if (step >= steps - 100) restarted += count;
       tf.dispose([z, numbers, embeddings]);
     }
@@ -140,7 +142,7 @@ describe('dead codes', () => {
 test('statistics are plain sums over the latents of each code', () => {
   const codebook = corners();
   const latents = tf.tensor2d([1, 2, 3, 4, 5, 6], [3, 2]);
-  const { counts, sums } = codebook.statistics(latents, tf.tensor1d([3, 0, 3], 'int32'), {
+  const { counts, sums } = codebook.statistics(latents, [3, 0, 3], {
     ...none,
     total: 3,
     step: 0,

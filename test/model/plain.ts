@@ -14,7 +14,7 @@ export function reconstruct(model: VqGan, x: tf.Tensor5D): tf.Tensor5D {
 
 /** The codebook of an `ema` model. */
 export function codebookOf(model: VqGan): Codebook {
-  return (model.quantiser as MovingAverageQuantiser).codebook;
+  return (model.quantiser as MovingAverageQuantiser).books[0]!;
 }
 
 /** What the trainer computes of a whole batch [n, d, h, w, 1] in one pass. */

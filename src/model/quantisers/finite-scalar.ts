@@ -1,10 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../../errors';
 import { listOf, positive } from '../../setting';
-import { CountingQuantiser } from './counting';
 import { roundStraightThrough } from './estimators';
 import { type GraphBuilder, weightedSum } from './onnx';
-import { type Chosen, type Quantised, type Quantiser, quantiserKind } from './quantiser';
+import { type Chosen, CountingQuantiser, type Quantised, type Quantiser, quantiserKind } from './quantiser';
 
 /** Lets the bound reach the outermost levels; from the paper's code. */
 const EPSILON = 1e-3;

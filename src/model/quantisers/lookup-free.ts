@@ -3,12 +3,12 @@ import { mse, stopGradient, straightThrough } from '../../compute/ops/ops';
 import { InvalidArgument } from '../../errors';
 import { amount, type ConfigOf, flag, positive } from '../../setting';
 import { averageCodeProbabilities, averageEntropy, signRows } from './code-probabilities';
-import { CountingQuantiser } from './counting';
 import { unitRows } from './estimators';
 import { weightedSum } from './onnx';
 import {
   type Chosen,
   type CodeSizes,
+  CountingQuantiser,
   type GlobalBatch,
   type Quantised,
   type Quantiser,

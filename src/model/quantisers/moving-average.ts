@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse } from '../../compute/ops/ops';
 import type { StoredTensor } from '../../safetensors';
-import { type ConfigOf, flag } from '../../setting';
+import { type ConfigOf, count, flag } from '../../setting';
 import { Codebook, type CodebookStatistics } from '../codebook';
 import { estimate, estimator, unitRows } from './estimators';
 import { chooseNearest, unit } from './onnx';
@@ -17,50 +17,67 @@ import {
 } from './quantiser';
 import { initialisation, startCodebook } from './start';
 
-const options = {
-  initialisation,
-  estimator,
-  cosine: flag({ default: false, meaning: 'Compare latents and codes by their angle, both at unit length.' }),
-};
+const shared = { initialisation, estimator };
 
-type Options = CodeSizes & ConfigOf<typeof options>;
+type Options = CodeSizes & ConfigOf<typeof shared> & { readonly cosine?: boolean };
 
 /**
- * One codebook whose codes are moving averages of the latents that chose them (VQ-VAE's EMA variant). With `cosine`
- * latents and codes are scaled to unit length first and compared by their angle (ViT-VQGAN, Yu et al. 2022).
+ * Codebooks whose codes are moving averages of the latents that chose them. With `cosine` latents and codes are scaled to
+ * unit length first and compared by their angle (ViT-VQGAN, Yu et al. 2022).
+ *
+ * With several codebooks this is residual vector quantisation (Zeghidour et al., "SoundStream", 2021): each quantises the
+ * rest that the ones before it leave, and the decoder gets the sum. As in EnCodec, the estimator applies once, to the sum;
+ * applied to every codebook it would multiply the latents' gradient by the number of codebooks.
  */
 export class MovingAverageQuantiser implements Quantiser {
-  readonly codebook: Codebook;
-  readonly codebooks = 1;
+  readonly books: readonly Codebook[];
+  private readonly cosine: boolean;
 
-  constructor(private readonly options: Options) {
-    this.codebook = new Codebook(options);
+  /** @param names of the codebooks in the state */
+  constructor(
+    private readonly options: Options,
+    names: readonly string[],
+  ) {
+    this.cosine = options.cosine ?? false;
+    this.books = names.map((name) => new Codebook({ ...options, name }));
   }
 
   get size(): number {
-    return this.codebook.codes;
+    return this.books.length * this.options.codes;
+  }
+
+  get codebooks(): number {
+    return this.books.length;
   }
 
   get initialised(): boolean {
-    return this.codebook.initialised;
+    return this.books.every((book) => book.initialised);
   }
 
   async prepare({ latents, rows, sum }: GlobalBatch): Promise<void> {
     if (this.initialised) return;
     const given = await latents?.();
-    const compared = given && tf.tidy(() => tf.clone(this.compared(given)));
-    await startCodebook(this.codebook, compared, rows, sum, this.options);
-    tf.dispose([given, compared].filter((tensor) => tensor !== undefined));
+    let left = given && tf.tidy(() => tf.clone(this.compared(given)));
+    given?.dispose();
+    for (const book of this.books) {
+      const before = left;
+      await startCodebook(book, before, rows, sum, { ...this.options, cosine: this.cosine });
+      left = before && tf.tidy(() => tf.sub(before, book.quantise(before).embeddings));
+      before?.dispose();
+    }
+    left?.dispose();
   }
 
   quantise(latents: tf.Tensor2D): Chosen {
-    return this.codebook.quantise(this.compared(latents));
+    const { codes, embeddings } = this.walk(this.compared(latents));
+    return { codes, embeddings };
   }
 
   forward(latents: tf.Tensor2D): Quantised {
     const z = this.compared(latents);
-    const { codes, embeddings } = this.codebook.quantise(z);
-    const commitment = mse(z, embeddings);
+    const { codes, embeddings, commitments } = this.walk(z);
+    const total = commitments.reduce((sum, part) => tf.add(sum, part));
+    const commitment: tf.Scalar = this.codebooks === 1 ? total : tf.div(total, this.codebooks);
     return {
       codes,
       embeddings: estimate(z, embeddings, this.options.estimator),
@@ -70,7 +87,10 @@ export class MovingAverageQuantiser implements Quantiser {
   }
 
   embed(codes: ArrayLike<number>): tf.Tensor2D {
-    return embedRows(this.codebook, codes);
+    return tf.tidy(() => {
+      const parts = this.books.map((book, b) => book.embed(this.codesOf(codes, b)));
+      return parts.reduce((sum, part) => tf.add(sum, part));
+    });
   }
 
   statistics(
@@ -78,51 +98,124 @@ export class MovingAverageQuantiser implements Quantiser {
     codes: tf.Tensor1D,
     rows: RowRange & { readonly step: number },
   ): CodebookStatistics {
-    return tf.tidy(() => this.codebook.statistics(this.compared(latents), codes, rows));
+    const chosen = codes.dataSync<'int32'>();
+    return tf.tidy(() => {
+      let left = this.compared(latents);
+      const parts = this.books.map((book, b) => {
+        const own = this.codesOf(chosen, b);
+        if (b > 0) left = tf.sub(left, this.books[b - 1]!.embed(this.codesOf(chosen, b - 1)));
+        return book.statistics(left, own, rows);
+      });
+      return joinStatistics(parts);
+    });
   }
 
   noStatistics(): CodebookStatistics {
-    return this.codebook.noStatistics();
+    return joinStatistics(this.books.map((book) => book.noStatistics()));
   }
 
   apply(statistics: QuantiserStatistics): number {
-    return this.codebook.apply(statistics as CodebookStatistics);
+    return this.books.reduce((restarted, book, b) => {
+      const part = (array: Float32Array) => {
+        const size = array.length / this.codebooks;
+        return array.subarray(b * size, (b + 1) * size);
+      };
+      const { counts, sums, candidates } = statistics as CodebookStatistics;
+      return restarted + book.apply({ counts: part(counts), sums: part(sums), candidates: part(candidates) });
+    }, 0);
   }
 
   state(): Map<string, StoredTensor> {
-    return this.codebook.state();
+    return new Map(this.books.flatMap((book) => [...book.state()]));
   }
 
   load(state: ReadonlyMap<string, StoredTensor>): void {
-    this.codebook.load(state);
+    for (const book of this.books) book.load(state);
   }
 
   dispose(): void {
-    this.codebook.dispose();
+    for (const book of this.books) book.dispose();
   }
 
   /** The latents as they are compared with the codes. */
   private compared(latents: tf.Tensor2D): tf.Tensor2D {
-    return this.options.cosine ? unitRows(latents) : latents;
+    return this.cosine ? unitRows(latents) : latents;
+  }
+
+  /** Codes [m * codebooks], the sum of their embeddings [m, codeDim], and each codebook's commitment. */
+  private walk(latents: tf.Tensor2D): Chosen & { readonly commitments: tf.Scalar[] } {
+    let sum: tf.Tensor2D | undefined;
+    const codes: tf.Tensor1D[] = [];
+    const commitments: tf.Scalar[] = [];
+    for (const book of this.books) {
+      const left: tf.Tensor2D = sum ? tf.sub(latents, sum) : latents;
+      const chosen = book.quantise(left);
+      codes.push(chosen.codes);
+      commitments.push(mse(left, chosen.embeddings));
+      sum = sum ? tf.add(sum, chosen.embeddings) : chosen.embeddings;
+    }
+    return { codes: this.join(codes), embeddings: sum!, commitments };
+  }
+
+  /** Codes [m] of each codebook as one tensor [m * codebooks], codebook b's numbers from b * codes on. */
+  private join(codes: readonly tf.Tensor1D[]): tf.Tensor1D {
+    if (codes.length === 1) return codes[0]!;
+    const parts = codes.map((chosen) => chosen.dataSync<'int32'>());
+    const joined = new Int32Array(parts.length * parts[0]!.length);
+    for (let i = 0; i < joined.length; i++) {
+      const b = i % parts.length;
+      joined[i] = parts[b]![Math.floor(i / parts.length)]! + b * this.options.codes;
+    }
+    return tf.tensor1d(joined, 'int32');
+  }
+
+  /** Codebook b's part of joined codes, numbered from 0. */
+  private codesOf(joined: ArrayLike<number>, b: number): ArrayLike<number> {
+    const { length } = this.books;
+    if (length === 1) return joined;
+    const first = b * this.options.codes;
+    return Int32Array.from({ length: joined.length / length }, (_, i) => joined[i * length + b]! - first);
   }
 }
 
-/** Rows of a codebook, [m, codeDim]. */
-export function embedRows(codebook: Codebook, codes: ArrayLike<number>): tf.Tensor2D {
-  const { codeDim } = codebook;
-  const table = codebook.embeddings();
-  const rows = new Float32Array(codes.length * codeDim);
-  for (let i = 0; i < codes.length; i++)
-    rows.set(table.subarray(codes[i]! * codeDim, (codes[i]! + 1) * codeDim), i * codeDim);
-  return tf.tensor2d(rows, [codes.length, codeDim]);
+function joinStatistics(parts: readonly CodebookStatistics[]): CodebookStatistics {
+  if (parts.length === 1) return parts[0]!;
+  const join = (name: 'counts' | 'sums' | 'candidates') => {
+    const size = parts[0]![name].length;
+    const joined = new Float32Array(parts.length * size);
+    for (const [i, part] of parts.entries()) joined.set(part[name], i * size);
+    return joined;
+  };
+  return { counts: join('counts'), sums: join('sums'), candidates: join('candidates') };
 }
 
 export const ema = quantiserKind({
   meaning: 'a codebook of moving averages',
-  options,
+  options: {
+    ...shared,
+    cosine: flag({
+      default: false,
+      meaning: 'Compare latents and codes by their angle, both at unit length.',
+    }),
+  },
   averagesLatents: true,
-  create: (config) => new MovingAverageQuantiser(config),
+  create: (config) => new MovingAverageQuantiser(config, ['codebook']),
   tables: (_, state) => [state.get('codebook.embeddings')!.data],
   choose: (graph, rows, { cosine, codeDim }, tables) =>
     chooseNearest(graph, cosine ? unit(graph, rows) : rows, codeDim, tables),
+});
+
+const namesOf = (codebooks: number) => Array.from({ length: codebooks }, (_, b) => `codebook.${b}`);
+
+export const residual = quantiserKind({
+  meaning: 'several ema codebooks, each of what the ones before left over',
+  options: {
+    ...shared,
+    codebooks: count({ default: 2, meaning: 'Codebooks in a row, of `codes` codes each.' }),
+  },
+  averagesLatents: true,
+  codebooks: ({ codebooks }) => codebooks,
+  create: (config) => new MovingAverageQuantiser(config, namesOf(config.codebooks)),
+  tables: ({ codebooks }, state) => namesOf(codebooks).map((name) => state.get(`${name}.embeddings`)!.data),
+  choose: (graph, rows, { codeDim }, tables) => chooseNearest(graph, rows, codeDim, tables),
 });

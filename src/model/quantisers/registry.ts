@@ -3,10 +3,9 @@ import { type ConfigOf, defaultsOf, optional, type Settings, withoutUndefined } 
 import type { WeightShape } from '../weights';
 import { fsq } from './finite-scalar';
 import { lfq } from './lookup-free';
-import { ema } from './moving-average';
+import { ema, residual } from './moving-average';
 import type { CodeTable, GraphBuilder } from './onnx';
 import type { CodeSizes, Quantiser, QuantiserKind } from './quantiser';
-import { residual } from './residual';
 import { simvq } from './sim';
 
 /** Ways to make codes of latents, by the name of `model.quantiser`. */

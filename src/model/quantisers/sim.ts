@@ -5,18 +5,17 @@ import { Random } from '../../random';
 import type { StoredTensor } from '../../safetensors';
 import { amount, type ConfigOf } from '../../setting';
 import type { WeightShape, Weights } from '../weights';
-import { CountingQuantiser } from './counting';
 import { estimate, estimator } from './estimators';
 import { chooseNearest } from './onnx';
 import {
   type Chosen,
   type CodeSizes,
+  CountingQuantiser,
   type GlobalBatch,
   type Quantised,
   type Quantiser,
   quantiserKind,
 } from './quantiser';
-import { spreadOf } from './spread';
 
 const options = {
   estimator,
@@ -80,7 +79,7 @@ class SimQuantiser extends CountingQuantiser implements Quantiser {
     );
     tf.tidy(() => {
       weights.get(WEIGHT)!.assign(tf.tensor2d(layer, [codeDim, codeDim]));
-      weights.get(BIAS)!.assign(tf.tensor1d(Float32Array.from(mean)));
+      weights.get(BIAS)!.assign(tf.tensor1d(mean));
     });
     this.ready = true;
   }
@@ -149,6 +148,46 @@ class SimQuantiser extends CountingQuantiser implements Quantiser {
     this.tensor ??= tf.keep(tf.tensor2d(this.frozen, [codes, codeDim]));
     return this.tensor;
   }
+}
+
+/** Keeps the triangle regular when channels are constant or equal. */
+const LEAST_DEVIATION = 1e-3;
+
+/**
+ * Where the latents of all ranks lie, equal on every rank: their mean [width], and a lower triangle L [width, width] with
+ * covariance L L'. `latents` are this rank's, if it has any.
+ */
+async function spreadOf(
+  latents: tf.Tensor2D | undefined,
+  width: number,
+  { rows, sum }: Pick<GlobalBatch, 'rows' | 'sum'>,
+) {
+  const values = latents?.dataSync<'float32'>() ?? new Float32Array(0);
+  const total = new Float64Array(width);
+  for (let i = 0; i < values.length; i++) total[i % width]! += values[i]!;
+  const means = Float32Array.from(total, (value) => value / rows.total);
+  await sum([means]);
+  const products = new Float64Array(width * width);
+  for (let start = 0; start < values.length; start += width)
+    for (let i = 0; i < width; i++)
+      for (let j = 0; j <= i; j++)
+        products[i * width + j]! += (values[start + i]! - means[i]!) * (values[start + j]! - means[j]!);
+  const covariance = Float32Array.from(products, (value) => value / rows.total);
+  await sum([covariance]);
+  return { mean: means, triangle: cholesky(covariance, width) };
+}
+
+/** L with L L' = a + LEAST_DEVIATION^2 I; `a` is given by its lower triangle. */
+function cholesky(a: Float32Array, width: number): Float64Array {
+  const triangle = new Float64Array(width * width);
+  for (let i = 0; i < width; i++)
+    for (let j = 0; j <= i; j++) {
+      let rest = a[i * width + j]! + (i === j ? LEAST_DEVIATION ** 2 : 0);
+      for (let k = 0; k < j; k++) rest -= triangle[i * width + k]! * triangle[j * width + k]!;
+      if (i === j) triangle[i * width + i] = Math.sqrt(Math.max(rest, LEAST_DEVIATION ** 2));
+      else triangle[i * width + j] = rest / triangle[j * width + j]!;
+    }
+  return triangle;
 }
 
 /** All codes as the linear layer shows them, [codes * codeDim], from a model's state. */

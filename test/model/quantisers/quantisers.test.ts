@@ -7,7 +7,6 @@ import { presetNamed } from '../../../src/model/presets';
 import { averageCodeProbabilities, averageEntropy } from '../../../src/model/quantisers/code-probabilities';
 import { rotateTo, unitRows } from '../../../src/model/quantisers/estimators';
 import { levelsFor } from '../../../src/model/quantisers/finite-scalar';
-import { kMeans } from '../../../src/model/quantisers/kmeans';
 import type { GlobalBatch, Quantiser } from '../../../src/model/quantisers/quantiser';
 import {
   asItWas,
@@ -16,6 +15,7 @@ import {
   fitQuantiser,
   quantiserWeights,
 } from '../../../src/model/quantisers/registry';
+import { kMeans } from '../../../src/model/quantisers/start';
 import { VqGan } from '../../../src/model/vqgan';
 import { createWeights, type Weights } from '../../../src/model/weights';
 import { resolveConfig } from '../../../src/train/settings/config';
