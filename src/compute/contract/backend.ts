@@ -69,57 +69,41 @@ export interface Pads {
   readonly after: Size3;
 }
 
+type Info = tf.TensorInfo;
+
 /** What the project adds to tfjs's own kernels. */
 export interface Kernels {
   /** y [n, ...output, out] from x [n, ...input, in], w [...kernel, in, out] and a bias [out]. */
-  convolve(
-    x: tf.TensorInfo,
-    w: tf.TensorInfo,
-    bias: tf.TensorInfo | undefined,
-    c: Convolution,
-  ): tf.TensorInfo;
-  convolveInputGradient(dy: tf.TensorInfo, w: tf.TensorInfo, c: Convolution): tf.TensorInfo;
-  convolveWeightGradient(x: tf.TensorInfo, dy: tf.TensorInfo, c: Convolution): tf.TensorInfo;
+  convolve(x: Info, w: Info, bias: Info | undefined, c: Convolution): Info;
+  convolveInputGradient(dy: Info, w: Info, c: Convolution): Info;
+  convolveWeightGradient(x: Info, dy: Info, c: Convolution): Info;
   /** Sums dy [..., channels] over all but its last axis: the gradient of a bias. */
-  channelSums(dy: tf.TensorInfo): tf.TensorInfo;
+  channelSums(dy: Info): Info;
   /** [y, mean [n, groups], reciprocal standard deviation [n, groups]]. */
-  groupNorm(x: tf.TensorInfo, gamma: tf.TensorInfo, beta: tf.TensorInfo, norm: GroupNorm): tf.TensorInfo[];
+  groupNorm(x: Info, gamma: Info, beta: Info, norm: GroupNorm): Info[];
   /** y of `groupNorm` from its mean and scale. */
-  normalise(
-    x: tf.TensorInfo,
-    gamma: tf.TensorInfo,
-    beta: tf.TensorInfo,
-    mean: tf.TensorInfo,
-    scale: tf.TensorInfo,
-    norm: GroupNorm,
-  ): tf.TensorInfo;
+  normalise(x: Info, gamma: Info, beta: Info, mean: Info, scale: Info, norm: GroupNorm): Info;
   /** [dx, dgamma, dbeta]. */
   groupNormGradient(
-    dy: tf.TensorInfo,
-    x: tf.TensorInfo,
-    gamma: tf.TensorInfo,
-    beta: tf.TensorInfo,
-    mean: tf.TensorInfo,
-    scale: tf.TensorInfo,
+    dy: Info,
+    x: Info,
+    gamma: Info,
+    beta: Info,
+    mean: Info,
+    scale: Info,
     norm: GroupNorm,
-  ): tf.TensorInfo[];
-  replicatePad(x: tf.TensorInfo, pads: Pads): tf.TensorInfo;
-  replicatePadGradient(dy: tf.TensorInfo, pads: Pads): tf.TensorInfo;
+  ): Info[];
+  replicatePad(x: Info, pads: Pads): Info;
+  replicatePadGradient(dy: Info, pads: Pads): Info;
   /** int32 [m]: the row of codebook [k, d] nearest each row of z [m, d]; the lowest of those equally near. */
-  nearestCode(z: tf.TensorInfo, codebook: tf.TensorInfo): tf.TensorInfo;
+  nearestCode(z: Info, codebook: Info): Info;
 }
 
 export interface OptimiserKernels {
   /** The next [w, m, v]. */
-  adam(
-    w: tf.TensorInfo,
-    g: tf.TensorInfo,
-    m: tf.TensorInfo,
-    v: tf.TensorInfo,
-    step: AdamStep,
-  ): tf.TensorInfo[];
+  adam(w: Info, g: Info, m: Info, v: Info, step: AdamStep): Info[];
   /** The sum of the squares of all values of all tensors. */
-  squares(tensors: readonly tf.TensorInfo[]): number;
+  squares(tensors: readonly Info[]): number;
 }
 
 /** One step of Adam: g' = scale g + pull w; w' = shrink w - rate m' / (sqrt(v') correction + epsilon). */
