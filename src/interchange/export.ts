@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { replaceFile, replaceFileBy, writeTo } from '../atomic-file';
 import { makeFolder } from '../make-folder';
-import type { ModelConfig } from '../model/config';
 import { decode } from '../model/decoder';
 import { encode } from '../model/encoder';
 import { codeCount } from '../model/quantisers/registry';
@@ -61,62 +60,43 @@ export async function exportOnnx(
     writeTo('output', file, () => replaceFile(file, graph.bytes(trained.metadata, version())));
     return file;
   };
-  if (path.endsWith('.onnx')) return [write(path, wholeGraph(trained))];
+  if (path.endsWith('.onnx')) return [write(path, graphOf('vqgan', trained))];
   writeTo('output', path, () => makeFolder(path));
-  return onnxParts.map((part) => write(join(path, `${part}.onnx`), partGraph(part, trained)));
+  return onnxParts.map((part) => write(join(path, `${part}.onnx`), graphOf(part, trained)));
 }
 
 const FULL = ['n', 1, 'd', 'h', 'w'] as const;
 const SMALL = ['latent_d', 'latent_h', 'latent_w'] as const;
 
-function shapesOf(config: ModelConfig) {
-  return {
-    vectors: ['n', config.codeDim, ...SMALL] as const,
-    codes: ['n', codeCount(config) / config.codes, ...SMALL] as const,
-  };
-}
-
-function wholeGraph({ config: { model: config }, arrays }: Trained): OnnxGraph {
-  const graph = new OnnxGraph('vqgan');
-  const layers = new OnnxLayers(graph, arrays, config.groups);
-  const { vectors, codes } = shapesOf(config);
-  const latents = encode(graph.input('patch', 'float', FULL), layers, config);
-  const chosen = quantiser(graph, ours(arrays), config, latents);
-  graph.output(decode(chosen.quantised, layers, config), 'reconstruction', 'float', FULL);
-  graph.output(chosen.codes, 'codes', 'int64', codes);
-  graph.output(latents, 'latents', 'float', vectors);
-  graph.output(chosen.quantised, 'quantised', 'float', vectors);
-  return graph;
-}
-
-function partGraph(
-  part: (typeof onnxParts)[number],
+/** Encoder, quantiser and decoder in one graph, or one part of them. */
+function graphOf(
+  part: (typeof onnxParts)[number] | 'vqgan',
   { config: { model: config }, arrays }: Trained,
 ): OnnxGraph {
   const graph = new OnnxGraph(part);
   const layers = new OnnxLayers(graph, arrays, config.groups);
-  const { vectors, codes } = shapesOf(config);
-  switch (part) {
-    case 'encoder': {
-      const latents = encode(graph.input('patch', 'float', FULL), layers, config);
-      graph.output(latents, 'latents', 'float', vectors);
-      break;
-    }
-    case 'quantiser': {
-      const chosen = quantiser(graph, ours(arrays), config, graph.input('latents', 'float', vectors));
-      graph.output(chosen.codes, 'codes', 'int64', codes);
-      graph.output(chosen.quantised, 'quantised', 'float', vectors);
-      break;
-    }
-    case 'embedding': {
-      const quantised = embedding(graph, ours(arrays), config, graph.input('codes', 'int64', codes));
-      graph.output(quantised, 'quantised', 'float', vectors);
-      break;
-    }
-    case 'decoder': {
-      const patch = decode(graph.input('quantised', 'float', vectors), layers, config);
-      graph.output(patch, 'reconstruction', 'float', FULL);
-    }
+  const state = ours(arrays);
+  const vectors = ['n', config.codeDim, ...SMALL] as const;
+  const values = {
+    patch: ['float', FULL],
+    latents: ['float', vectors],
+    codes: ['int64', ['n', codeCount(config) / config.codes, ...SMALL]],
+    quantised: ['float', vectors],
+    reconstruction: ['float', FULL],
+  } as const;
+  const input = (name: keyof typeof values) => graph.input(name, values[name][0], values[name][1]);
+  const output = (name: keyof typeof values, value: string) =>
+    graph.output(value, name, values[name][0], values[name][1]);
+  if (part === 'encoder') output('latents', encode(input('patch'), layers, config));
+  else if (part === 'embedding') output('quantised', embedding(graph, state, config, input('codes')));
+  else if (part === 'decoder') output('reconstruction', decode(input('quantised'), layers, config));
+  else {
+    const latents = part === 'quantiser' ? input('latents') : encode(input('patch'), layers, config);
+    const { codes, quantised } = quantiser(graph, state, config, latents);
+    if (part === 'vqgan') output('reconstruction', decode(quantised, layers, config));
+    output('codes', codes);
+    if (part === 'vqgan') output('latents', latents);
+    output('quantised', quantised);
   }
   return graph;
 }

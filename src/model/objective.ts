@@ -10,7 +10,6 @@ import type {
   Discriminators,
   Slices,
 } from './discriminators/discriminators';
-import { l1Reconstruction } from './losses';
 import type { Peers } from './peers';
 import type { Perceptual } from './perceptual';
 import type { ForwardPass, GradientReady, VqGan } from './vqgan';
@@ -201,6 +200,23 @@ export function drawSlices(
     new Random(seed, 'slice', step, offset + i).below(shape[across + 1]!),
   );
   return { axis: across, indices };
+}
+
+/**
+ * Mean absolute difference of the reconstruction y to the patches x, both [n, d, h, w, 1]: its value, unweighted, and the
+ * gradient of `weight` times it at y.
+ */
+function l1Reconstruction(x: tf.Tensor5D, y: tf.Tensor5D, weight: number) {
+  const [mean, gradient] = tf.tidy(() => {
+    const difference = tf.sub(y, x);
+    return [
+      tf.mean(tf.abs(difference)),
+      tf.mul(tf.sign(difference), weight / y.size) as tf.Tensor5D,
+    ] as const;
+  });
+  const value = mean.dataSync()[0]!;
+  mean.dispose();
+  return { value, gradient };
 }
 
 /** The perceptual loss of the slices, with its gradient at the patches they were taken from. */

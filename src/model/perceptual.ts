@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { conv3d } from '../compute/ops/ops';
 import { maxPool } from '../compute/ops/pool';
+import { withGradient } from '../compute/ops/with-gradient';
 import { InvalidArgument } from '../errors';
 import { packageRoot } from '../package';
 import type { StoredTensor } from '../safetensors';
@@ -150,21 +151,18 @@ export class Perceptual {
 
 /** Scales the vectors along the last axis to length 1; what is all zeros stays so, with no gradient of its length. */
 function unit(x: tf.Tensor): tf.Tensor {
-  return tf.customGrad((...inputs) => {
-    const [value, save] = inputs as unknown as [tf.Tensor, tf.GradSaveFunc];
-    save([value]);
-    return {
-      value: tf.div(value, tf.add(lengthOf(value), EPSILON)),
-      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
-        const length = lengthOf(saved!);
-        const along = tf.sum(tf.mul(dy, saved!), -1, true);
-        // d(x / (|x| + e)) = dy / (|x| + e) - x (x . dy) / (|x| (|x| + e)^2)
-        const guarded = tf.add(length, EPSILON);
-        const inward = tf.div(along, tf.mul(tf.maximum(length, EPSILON), tf.square(guarded)));
-        return tf.sub(tf.div(dy, guarded), tf.mul(saved!, inward));
-      },
-    };
-  })(x) as tf.Tensor;
+  return withGradient(
+    [x],
+    (x) => [tf.div(x, tf.add(lengthOf(x), EPSILON)), x],
+    (dy, x) => {
+      const length = lengthOf(x);
+      const along = tf.sum(tf.mul(dy, x), -1, true);
+      // d(x / (|x| + e)) = dy / (|x| + e) - x (x . dy) / (|x| (|x| + e)^2)
+      const guarded = tf.add(length, EPSILON);
+      const inward = tf.div(along, tf.mul(tf.maximum(length, EPSILON), tf.square(guarded)));
+      return tf.sub(tf.div(dy, guarded), tf.mul(x, inward));
+    },
+  );
 }
 
 function lengthOf(x: tf.Tensor): tf.Tensor {

@@ -8,6 +8,7 @@ import { InvalidArgument } from '../../errors';
 import type { GroupNorm, Pads } from '../contract/backend';
 import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 } from '../contract/geometry';
 import { runKernel } from '../contract/registry';
+import { withGradient } from './with-gradient';
 
 /**
  * 3D convolution with "same" padding by replication, then the output is floor(size / stride); or with `padding` zeros
@@ -138,61 +139,47 @@ export function normSiluConv3d(
 ): tf.Tensor5D {
   const plan = planConvolution(x.shape, w.shape, false);
   const norm: GroupNorm = { groups, eps, silu: true };
-  return tf.customGrad((...inputs) => {
-    const [value, scale, shift, kernel, start, save] = inputs as unknown as [
-      ...[tf.Tensor5D, tf.Tensor1D, tf.Tensor1D, tf.Tensor5D, tf.Tensor1D],
-      tf.GradSaveFunc,
-    ];
-    const [h, mean, rsd] = normWithStatistics(value, scale, shift, norm);
-    const y = convolve(h, kernel, start, plan);
-    h.dispose();
-    save([value, scale, shift, kernel, mean, rsd]);
-    return {
-      value: y,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [x, gamma, beta, w, mean, rsd] = saved as [
-          ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
-          ...[tf.Tensor, tf.Tensor],
-        ];
-        const h = runKernel('normalise', { x, gamma, beta, mean, scale: rsd }, norm);
-        const dw = runKernel('convolveWeightGradient', { x: h, dy }, plan);
-        h.dispose();
-        const db = runKernel('channelSums', { dy });
-        const dh = runKernel('convolveInputGradient', { dy, w }, plan);
-        const given = { dy: dh, x, gamma, beta, mean, scale: rsd };
-        const dx = runKernel('groupNormGradient', given, norm);
-        dh.dispose();
-        return [...dx, dw, db];
-      },
-    };
-  })(x, gamma, beta, w, bias) as tf.Tensor5D;
+  return withGradient(
+    [x, gamma, beta, w, bias],
+    (x, gamma, beta, w, bias) => {
+      const [h, mean, scale] = normWithStatistics(x, gamma, beta, norm);
+      const y = convolve(h, w, bias, plan);
+      h.dispose();
+      return [y, x, gamma, beta, w, mean, scale];
+    },
+    (dy, x, gamma, beta, w, mean, scale) => {
+      const h = runKernel('normalise', { x, gamma, beta, mean, scale }, norm);
+      const dw = runKernel('convolveWeightGradient', { x: h, dy }, plan);
+      h.dispose();
+      const db = runKernel('channelSums', { dy });
+      const dh = runKernel('convolveInputGradient', { dy, w }, plan);
+      const dx = runKernel('groupNormGradient', { dy: dh, x, gamma, beta, mean, scale }, norm);
+      dh.dispose();
+      return [...dx, dw, db];
+    },
+  );
 }
 
 /** x * sigmoid(x). */
 export function silu<T extends tf.Tensor>(x: T): T {
-  return tf.customGrad((...inputs) => {
-    const [value, save] = inputs as unknown as [tf.Tensor, tf.GradSaveFunc];
-    save([value]);
-    return {
-      value: tf.mul(value, tf.sigmoid(value)),
-      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
-        const s = tf.sigmoid(saved!);
-        return tf.mul(dy, tf.mul(s, tf.add(1, tf.mul(saved!, tf.sub(1, s)))));
-      },
-    };
-  })(x) as T;
+  return withGradient(
+    [x],
+    (x) => [tf.mul(x, tf.sigmoid(x)) as T, x],
+    (dy, x) => {
+      const s = tf.sigmoid(x);
+      return tf.mul(dy, tf.mul(s, tf.add(1, tf.mul(x, tf.sub(1, s)))));
+    },
+  );
 }
 
 /** a + b of one shape, as a residual connection; unlike tf.add it keeps neither for the gradient. */
 export function residual<T extends tf.Tensor>(a: T, b: T): T {
   requireSameShape('b', b, a);
-  return tf.customGrad((...inputs) => {
-    const [left, right] = inputs as [tf.Tensor, tf.Tensor];
-    return {
-      value: tf.add(left, right),
-      gradFunc: (dy: tf.Tensor) => [tf.clone(dy), tf.clone(dy)],
-    };
-  })(a, b) as T;
+  return withGradient(
+    [a, b],
+    (a, b) => [tf.add(a, b) as T],
+    (dy) => [tf.clone(dy), tf.clone(dy)],
+  );
 }
 
 /**
@@ -223,10 +210,11 @@ export function gatherCodes(codebook: tf.Tensor2D, codes: tf.Tensor1D): tf.Tenso
 /** The value of `quantised` with the gradient of `z`: what lets a decoder train its encoder across a codebook. */
 export function straightThrough<T extends tf.Tensor>(z: T, quantised: T): T {
   requireSameShape('quantised', quantised, z);
-  return tf.customGrad(() => ({
-    value: tf.clone(quantised),
-    gradFunc: (dy: tf.Tensor) => tf.clone(dy),
-  }))(z) as T;
+  return withGradient(
+    [z],
+    (_) => [tf.clone(quantised)],
+    (dy) => tf.clone(dy),
+  );
 }
 
 /** The value of x as a constant: no gradient flows back from it. */
@@ -237,22 +225,23 @@ export function stopGradient<T extends tf.Tensor>(x: T): T {
 /** Mean of (prediction - target)^2, a scalar; the gradient flows to both. */
 export function mse(prediction: tf.Tensor, target: tf.Tensor): tf.Scalar {
   requireSameShape('target', target, prediction);
-  return tf.customGrad((...inputs) => {
-    const [a, b, save] = inputs as unknown as [tf.Tensor, tf.Tensor, tf.GradSaveFunc];
-    save([a, b]);
-    return {
-      value: tf.mean(tf.square(tf.sub(a, b))),
-      gradFunc: (dy: tf.Tensor, [left, right]: tf.Tensor[]) => {
-        const da = tf.mul(tf.mul(tf.sub(left!, right!), 2), tf.div(dy, left!.size));
-        return [da, tf.neg(da)];
-      },
-    };
-  })(prediction, target) as tf.Scalar;
+  return withGradient(
+    [prediction, target],
+    (a, b) => [tf.mean<tf.Scalar>(tf.square(tf.sub(a, b))), a, b],
+    (dy, a, b) => {
+      const da = tf.mul(tf.mul(tf.sub(a, b), 2), tf.div(dy, a.size));
+      return [da, tf.neg(da)];
+    },
+  );
 }
 
 /** Runs `compute` where the tape does not see it; what it returns is a constant to every gradient. */
 function offTape<T extends tf.Tensor>(compute: () => T): T {
-  return tf.customGrad(() => ({ value: compute(), gradFunc: () => [] }))() as T;
+  return withGradient(
+    [],
+    () => [compute()],
+    () => [],
+  );
 }
 
 function requireRank(argument: string, tensor: tf.Tensor, rank: number): void {

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { withGradient } from './with-gradient';
 
 /**
  * Max pooling of 2 x 2 voxels in the plane, stride 2; an odd last row or column is dropped. Where voxels are equal the
@@ -8,32 +9,29 @@ import * as tf from '@tensorflow/tfjs-core';
  * @returns [n, d, floor(h / 2), floor(w / 2), c]
  */
 export function maxPool(x: tf.Tensor5D): tf.Tensor5D {
-  return tf.customGrad((...inputs) => {
-    const [value, save] = inputs as unknown as [tf.Tensor5D, tf.GradSaveFunc];
-    const [n, d, h, w, c] = value.shape;
-    const [rows, columns] = [Math.floor(h / 2), Math.floor(w / 2)];
-    save([value]);
-    return {
-      value: tf.reshape(pooled(value).y, [n, d, rows, columns, c]),
-      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => {
-        const { top, bottom, left, right } = pooled(saved as tf.Tensor5D);
-        const flat = tf.reshape(dy, [n * d * rows, 1, columns * c]);
-        // Up the same tree: to the upper of two rows, to the left of two columns, where they are equal.
-        const upper = tf.cast(tf.greaterEqual(top, bottom), 'float32');
-        const byRow = tf.concat([tf.mul(flat, upper), tf.mul(flat, tf.sub(1, upper))], 1);
-        const byPair = tf.reshape(byRow, [n * d * rows * 2 * columns, 1, c]);
-        const first = tf.cast(tf.greaterEqual(left, right), 'float32');
-        const spread = tf.concat([tf.mul(byPair, first), tf.mul(byPair, tf.sub(1, first))], 1);
-        const even = tf.reshape(spread, [n * d, rows * 2, columns * 2 * c]);
-        const padded = tf.pad(even, [
-          [0, 0],
-          [0, h - 2 * rows],
-          [0, (w - 2 * columns) * c],
-        ]);
-        return tf.reshape(padded, [n, d, h, w, c]);
-      },
-    };
-  })(x) as tf.Tensor5D;
+  const [n, d, h, w, c] = x.shape;
+  const [rows, columns] = [Math.floor(h / 2), Math.floor(w / 2)];
+  return withGradient(
+    [x],
+    (x) => [tf.reshape(pooled(x).y, [n, d, rows, columns, c]) as tf.Tensor5D, x],
+    (dy, x) => {
+      const { top, bottom, left, right } = pooled(x);
+      const flat = tf.reshape(dy, [n * d * rows, 1, columns * c]);
+      // Up the same tree: to the upper of two rows, to the left of two columns, where they are equal.
+      const upper = tf.cast(tf.greaterEqual(top, bottom), 'float32');
+      const byRow = tf.concat([tf.mul(flat, upper), tf.mul(flat, tf.sub(1, upper))], 1);
+      const byPair = tf.reshape(byRow, [n * d * rows * 2 * columns, 1, c]);
+      const first = tf.cast(tf.greaterEqual(left, right), 'float32');
+      const spread = tf.concat([tf.mul(byPair, first), tf.mul(byPair, tf.sub(1, first))], 1);
+      const even = tf.reshape(spread, [n * d, rows * 2, columns * 2 * c]);
+      const padded = tf.pad(even, [
+        [0, 0],
+        [0, h - 2 * rows],
+        [0, (w - 2 * columns) * c],
+      ]);
+      return tf.reshape(padded, [n, d, h, w, c]);
+    },
+  );
 }
 
 /** The maxima and what they were chosen from: left and right of each pair, then top and bottom of each pair of those. */

@@ -6,7 +6,7 @@
  * gradients are left to tfjs.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { timed, timePasses } from './pass-times';
+import { timed } from './pass-times';
 
 /** A recorded operation, as tfjs keeps it. */
 interface TapeNode {
@@ -15,11 +15,6 @@ interface TapeNode {
   readonly outputs: readonly tf.Tensor[];
   readonly saved: readonly tf.Tensor[];
   readonly gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
-}
-
-interface Gradients {
-  value: tf.Tensor;
-  grads: tf.Tensor[];
 }
 
 /** What this file touches of the engine; tfjs declares parts of it private. */
@@ -33,7 +28,7 @@ interface Engine {
     xs: readonly tf.Tensor[],
     dy?: tf.Tensor | null,
     allowNone?: boolean,
-  ): Gradients;
+  ): { value: tf.Tensor; grads: tf.Tensor[] };
 }
 
 /** Makes the engine of this process compute its gradients by the walk of this file. */
@@ -42,20 +37,15 @@ export function freeGradientsEarly(): void {
   const stock = engine.gradients.bind(engine);
   engine.gradients = (f, xs, dy, allowNone = false) => {
     if (engine.state.gradientDepth > 0 || (dy && dy.dtype !== 'float32')) return stock(f, xs, dy, allowNone);
-    return timePasses(
-      () => run(engine, () => [f()], xs),
-      ({ path, ys }) => {
-        const y = ys[0]!;
-        if (path.length === 0 && !allowNone) {
-          throw new Error(
-            'Cannot compute gradient of y=f(x) with respect to x: no operation leads from x to y',
-          );
-        }
-        return tf.tidy('backward', () => ({
-          value: y,
-          grads: walk(path, xs, ys, [dy ?? tf.ones(y.shape)]) as tf.Tensor[],
-        }));
-      },
+    const { path, ys } = timed('forward', () => run(engine, () => [f()], xs));
+    const y = ys[0]!;
+    if (path.length === 0 && !allowNone)
+      throw new Error('Cannot compute gradient of y=f(x) with respect to x: no operation leads from x to y');
+    return timed('backward', () =>
+      tf.tidy('backward', () => ({
+        value: y,
+        grads: walk(path, xs, ys, [dy ?? tf.ones(y.shape)]) as tf.Tensor[],
+      })),
     );
   };
 }
@@ -97,7 +87,7 @@ export function record(f: () => tf.Tensor[], xs: readonly tf.Tensor[]): Recordin
           }),
         ),
       ),
-    dispose: () => tf.dispose(path.flatMap(({ node }) => [...node.saved])),
+    dispose: () => free(path.map(({ node }) => node)),
   };
 }
 
@@ -116,7 +106,7 @@ function run(
     );
   } catch (error) {
     // What was saved belongs to no scope; whoever catches, say, a lack of memory wants it back.
-    for (const { saved } of engine.state.activeTape ?? []) tf.dispose([...saved]);
+    free(engine.state.activeTape ?? []);
     engine.state.activeTape = null;
     throw error;
   }
@@ -172,7 +162,13 @@ function walk(
       tf.dispose([...node.saved]);
       continue;
     }
-    const made = gradientsOrNothing(node, wanted, gradients, path);
+    let made: tf.Tensor[];
+    try {
+      made = inputGradients(node, wanted, gradients);
+    } catch (error) {
+      free(path.map((step) => step.node));
+      throw error;
+    }
     tf.dispose([...node.saved]);
     for (const output of node.outputs) {
       const spent = gradients.get(output.id);
@@ -191,6 +187,11 @@ function walk(
   return xs.map((x) => gradients.get(x.id));
 }
 
+/** Frees what operations saved. */
+function free(nodes: readonly TapeNode[]): void {
+  tf.dispose(nodes.flatMap(({ saved }) => [...saved]));
+}
+
 /** By node: the xs, by place, whose gradient no later node of the walk adds to. */
 function lastSteps(path: readonly Step[], xs: readonly tf.Tensor[]): Map<TapeNode, number[]> {
   const places = new Map(xs.map((x, at) => [x.id, at]));
@@ -203,21 +204,6 @@ function lastSteps(path: readonly Step[], xs: readonly tf.Tensor[]): Map<TapeNod
   const byNode = new Map<TapeNode, number[]>();
   for (const [at, node] of lasts) byNode.set(node, [...(byNode.get(node) ?? []), at]);
   return byNode;
-}
-
-/** As `inputGradients`; where they fail, all that the path saved is freed. */
-function gradientsOrNothing(
-  node: TapeNode,
-  wanted: readonly string[],
-  gradients: ReadonlyMap<number, tf.Tensor>,
-  path: readonly Step[],
-): tf.Tensor[] {
-  try {
-    return inputGradients(node, wanted, gradients);
-  } catch (error) {
-    for (const { node } of path) tf.dispose([...node.saved]);
-    throw error;
-  }
 }
 
 /** The gradients of the wanted inputs, each a tensor of its own. */

@@ -1,22 +1,16 @@
 import type { Precision } from '../../compute/contract/backend';
 import { InvalidArgument } from '../../errors';
+import { type Vec3, voxelCount } from '../../vec3';
 import type { ModelConfig } from '../config';
-import type { GanConfig } from '../discriminators/config';
 import type { Checkpointing } from '../tensor-layers';
-import { type ForecastDevice, forecastMemory, type MemoryForecast } from './forecast';
-
-type Vec3 = readonly [number, number, number];
+import { type ForecastOptions, forecastMemory, type MemoryForecast } from './forecast';
 
 /** What a run is meant to do, before anybody asks whether it fits. */
-interface FitRequest {
+interface FitRequest extends ForecastOptions {
   readonly model: ModelConfig;
-  readonly gan?: GanConfig;
   readonly patch: Vec3;
   readonly stride: Vec3;
   readonly batch: number;
-  readonly checkpointing?: Checkpointing;
-  readonly precision?: Precision;
-  readonly device?: ForecastDevice;
 }
 
 /** Settings of a training step that fits. */
@@ -57,8 +51,7 @@ export function fitMemory(request: FitRequest, bytes: number): Fit[] {
     }
     return [];
   });
-  const size = ({ patch, batch }: Fit) =>
-    patch.reduce((a, b) => a * b) * 2 + (batch === request.batch ? 1 : 0);
+  const size = ({ patch, batch }: Fit) => voxelCount(patch) * 2 + (batch === request.batch ? 1 : 0);
   // Stable: of equal patches the earlier way is the cheaper one.
   return fits.sort((a, b) => size(b) - size(a));
 }
@@ -72,47 +65,34 @@ export function memoryRemedies(request: FitRequest): { setting: string; memory: 
   const forecast = (change: Partial<FitRequest>) =>
     forecastMemory(model, change.patch ?? request.patch, { ...request, ...change });
   const remedies: { setting: string; memory: MemoryForecast }[] = [];
-  const smaller = patches(request).find(({ patch }) => volume(patch) <= 0.6 * volume(request.patch));
-  if (smaller) {
-    const { patch, stride } = smaller;
-    remedies.push({
-      setting: `patch=${patch.join(',')} stride=${stride.join(',')}`,
-      memory: forecast({ patch }),
-    });
-  }
-  if (batch > 1) {
-    const fewer = Math.floor(batch / 2);
-    remedies.push({
-      setting: `batch=${fewer}${batch % 2 === 0 ? ' accumulate=2' : ''}`,
-      memory: forecast({ batch: fewer }),
-    });
-  }
-  const hasBlocks = model.encoderBlocks + model.decoderBlocks > 0;
-  if (checkpointing === 'none' && hasBlocks)
-    remedies.push({ setting: 'checkpointing=blocks', memory: forecast({ checkpointing: 'blocks' }) });
-  if (precision === 'float32' && device !== 'wasm')
-    remedies.push({ setting: 'precision=bf16', memory: forecast({ precision: 'bf16' }) });
+  const propose = (setting: string, change: Partial<FitRequest>) =>
+    remedies.push({ setting, memory: forecast(change) });
+  const smaller = patches(request).find(({ patch }) => voxelCount(patch) <= 0.6 * voxelCount(request.patch));
+  if (smaller) propose(`patch=${smaller.patch.join(',')} stride=${smaller.stride.join(',')}`, smaller);
+  const fewer = Math.floor(batch / 2);
+  if (batch > 1) propose(`batch=${fewer}${batch % 2 === 0 ? ' accumulate=2' : ''}`, { batch: fewer });
+  if (checkpointing === 'none' && hasBlocks(model))
+    propose('checkpointing=blocks', { checkpointing: 'blocks' });
+  if (precision === 'float32' && device !== 'wasm') propose('precision=bf16', { precision: 'bf16' });
   return remedies;
 }
 
-function waysToCompute({
-  model,
-  checkpointing,
-  precision,
-  device,
-}: FitRequest): { checkpointing: Checkpointing; precision: Precision }[] {
-  const hasBlocks = model.encoderBlocks + model.decoderBlocks > 0;
-  const checkpointings = checkpointing
-    ? [checkpointing]
-    : hasBlocks
-      ? (['none', 'blocks'] as const)
-      : (['none'] as const);
-  const precisions = precision
-    ? [precision]
-    : device === 'wasm'
-      ? (['float32'] as const)
-      : (['float32', 'bf16'] as const);
-  return precisions.flatMap((p) => checkpointings.map((c) => ({ checkpointing: c, precision: p })));
+/** Whether there is anything for checkpointing to compute again. */
+function hasBlocks({ encoderBlocks, decoderBlocks }: ModelConfig): boolean {
+  return encoderBlocks + decoderBlocks > 0;
+}
+
+/** How a step may compute, the cheapest way first. */
+function waysToCompute({ model, device, ...asked }: FitRequest) {
+  const checkpointings: readonly Checkpointing[] = asked.checkpointing
+    ? [asked.checkpointing]
+    : ['none', ...(hasBlocks(model) ? (['blocks'] as const) : [])];
+  const precisions: readonly Precision[] = asked.precision
+    ? [asked.precision]
+    : ['float32', ...(device === 'wasm' ? [] : (['bf16'] as const))];
+  return precisions.flatMap((precision) =>
+    checkpointings.map((checkpointing) => ({ checkpointing, precision })),
+  );
 }
 
 /** The patch and smaller ones of its shape, each a multiple of the downsampling, with strides of its overlap. */
@@ -139,8 +119,4 @@ function largest(fits: (batch: number) => boolean): number {
     else high = middle;
   }
   return low;
-}
-
-function volume(size: Vec3): number {
-  return size[0] * size[1] * size[2];
 }

@@ -3,6 +3,7 @@
  * Its bits are independent, each with probability sigmoid(4 z / temperature). No array of size [m, 2^d] is kept.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import { withGradient } from '../../compute/ops/with-gradient';
 
 /** The most probabilities in memory at once. */
 const CHUNK = 2 ** 21;
@@ -26,55 +27,52 @@ function signTable(width: number): tf.Tensor2D {
  * d mean(p_k) / dz = p_k (code_k - sum_j p_j code_j) * 2 / (m * temperature).
  */
 export function averageCodeProbabilities(latents: tf.Tensor2D, temperature: number): tf.Tensor1D {
-  return tf.customGrad((...inputs) => {
-    const [z, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
-    save([z]);
-    return {
-      value: tf.tidy(() => {
+  return withGradient(
+    [latents],
+    (z) => {
+      const average = tf.tidy(() => {
         const codes = signTable(z.shape[1]);
         const sums = chunks(z, (rows) => tf.sum(probabilities(rows, codes, temperature), 0) as tf.Tensor1D);
-        return tf.div(
-          sums.reduce((sum, part) => tf.add(sum, part)),
-          z.shape[0],
-        ) as tf.Tensor1D;
-      }),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const from = saved[0] as tf.Tensor2D;
-        const codes = signTable(from.shape[1]);
-        const parts = chunks(from, (rows) => {
-          const p = probabilities(rows, codes, temperature); // [rows, 2^d]
-          const weighted = tf.mul(p, dy) as tf.Tensor2D;
-          const mean = tf.mul(tf.sum(weighted, 1, true), tf.matMul(p, codes));
-          return tf.sub(tf.matMul(weighted, codes), mean) as tf.Tensor2D; // [rows, d]
-        });
-        return tf.mul(tf.concat(parts, 0), 2 / (temperature * from.shape[0]));
-      },
-    };
-  })(latents) as tf.Tensor1D;
+        const sum = sums.reduce((total, part) => tf.add(total, part));
+        return tf.div(sum, z.shape[0]) as tf.Tensor1D;
+      });
+      return [average, z];
+    },
+    (dy, z) => {
+      const codes = signTable(z.shape[1]);
+      const parts = chunks(z, (rows) => {
+        const p = probabilities(rows, codes, temperature); // [rows, 2^d]
+        const weighted = tf.mul(p, dy) as tf.Tensor2D;
+        const mean = tf.mul(tf.sum(weighted, 1, true), tf.matMul(p, codes));
+        return tf.sub(tf.matMul(weighted, codes), mean) as tf.Tensor2D; // [rows, d]
+      });
+      return tf.mul(tf.concat(parts, 0), 2 / (temperature * z.shape[0]));
+    },
+  );
 }
 
 /** Mean over the latents of the entropy of their code: the sum of the bits' entropies, without any code. */
 export function averageEntropy(latents: tf.Tensor2D, temperature: number): tf.Scalar {
-  return tf.customGrad((...inputs) => {
-    const [z, save] = inputs as unknown as [tf.Tensor2D, tf.GradSaveFunc];
-    save([z]);
-    const scale = 4 / temperature;
-    return {
-      // With a = |scale z| and s = sigmoid(-a) a bit's entropy is log(1 + exp(-a)) + a s.
-      value: tf.tidy(() => {
+  const scale = 4 / temperature;
+  return withGradient(
+    [latents],
+    // With a = |scale z| and s = sigmoid(-a) a bit's entropy is log(1 + exp(-a)) + a s.
+    (z) => {
+      const mean = tf.tidy(() => {
         const a = tf.abs(tf.mul(z, scale));
         const entropy = tf.add(tf.log1p(tf.exp(tf.neg(a))), tf.mul(a, tf.sigmoid(tf.neg(a))));
-        return tf.div(tf.sum(entropy), z.shape[0]);
-      }),
-      // Its derivative by a is -a s (1 - s).
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const a = tf.mul(saved[0]!, scale);
-        const s = tf.sigmoid(a);
-        const slope = tf.neg(tf.mul(a, tf.mul(s, tf.sub(1, s))));
-        return tf.mul(slope, tf.mul(dy, scale / saved[0]!.shape[0]!));
-      },
-    };
-  })(latents) as tf.Scalar;
+        return tf.div<tf.Scalar>(tf.sum(entropy), z.shape[0]);
+      });
+      return [mean, z];
+    },
+    // Its derivative by a is -a s (1 - s).
+    (dy, z) => {
+      const a = tf.mul(z, scale);
+      const s = tf.sigmoid(a);
+      const slope = tf.neg(tf.mul(a, tf.mul(s, tf.sub(1, s))));
+      return tf.mul(slope, tf.mul(dy, scale / z.shape[0]));
+    },
+  );
 }
 
 /** Softmax over the codes, [rows, 2^d]. */

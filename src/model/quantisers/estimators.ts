@@ -1,6 +1,7 @@
 /** Replacements for the gradient of quantisation, which is zero almost everywhere. */
 import * as tf from '@tensorflow/tfjs-core';
 import { straightThrough } from '../../compute/ops/ops';
+import { withGradient } from '../../compute/ops/with-gradient';
 import { oneOf } from '../../setting';
 
 const estimatorNames = ['straight-through', 'rotation'] as const;
@@ -27,29 +28,27 @@ export function estimate(latents: tf.Tensor2D, quantised: tf.Tensor2D, estimator
  * w = (u + v) / |u + v| the matrix is |code| / |latent| (I - 2 w w' + 2 v u'), and the gradient meets its transpose.
  */
 export function rotateTo(latents: tf.Tensor2D, quantised: tf.Tensor2D): tf.Tensor2D {
-  return tf.customGrad((...inputs) => {
-    const [z, q, save] = inputs as unknown as [tf.Tensor2D, tf.Tensor2D, tf.GradSaveFunc];
-    save([z, q]);
-    return {
-      value: tf.clone(q),
-      gradFunc: (dy: tf.Tensor2D, saved: tf.Tensor[]) => {
-        const [u, from] = directions(saved[0] as tf.Tensor2D);
-        const [v, to] = directions(saved[1] as tf.Tensor2D);
-        const [w] = directions(tf.add(u, v));
-        const dot = (a: tf.Tensor2D, b: tf.Tensor2D) => tf.sum(tf.mul(a, b), 1, true); // [m, 1]
-        const turned = tf.add(tf.sub(dy, tf.mul(tf.mul(w, dot(w, dy)), 2)), tf.mul(tf.mul(u, dot(v, dy)), 2));
-        return [tf.mul(turned, tf.div(to, from)), tf.zerosLike(saved[1]!)];
-      },
-    };
-  })(latents, quantised) as tf.Tensor2D;
+  return withGradient(
+    [latents, quantised],
+    (z, q) => [tf.clone(q), z, q],
+    (dy, z, q) => {
+      const [u, from] = directions(z);
+      const [v, to] = directions(q);
+      const [w] = directions(tf.add(u, v));
+      const dot = (a: tf.Tensor2D, b: tf.Tensor2D) => tf.sum(tf.mul(a, b), 1, true); // [m, 1]
+      const turned = tf.add(tf.sub(dy, tf.mul(tf.mul(w, dot(w, dy)), 2)), tf.mul(tf.mul(u, dot(v, dy)), 2));
+      return [tf.mul(turned, tf.div(to, from)), tf.zerosLike(q)];
+    },
+  );
 }
 
 /** Rounds to whole numbers, halves to even; the gradient passes unchanged. */
 export function roundStraightThrough<T extends tf.Tensor>(x: T): T {
-  return tf.customGrad((...inputs) => ({
-    value: tf.round(inputs[0] as tf.Tensor),
-    gradFunc: (dy: tf.Tensor) => tf.clone(dy),
-  }))(x) as T;
+  return withGradient(
+    [x],
+    (x) => [tf.round(x)],
+    (dy) => tf.clone(dy),
+  );
 }
 
 /** Rows of unit length; the gradient flows. */

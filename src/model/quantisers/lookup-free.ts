@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mse, stopGradient, straightThrough } from '../../compute/ops/ops';
+import { withGradient } from '../../compute/ops/with-gradient';
 import { InvalidArgument } from '../../errors';
 import { amount, type ConfigOf, flag, positive } from '../../setting';
 import { averageCodeProbabilities, averageEntropy, signRows } from './code-probabilities';
@@ -128,16 +129,15 @@ function codesOf(signs: tf.Tensor2D): tf.Tensor1D {
  * This rank's part then gets the gradient -log(average) - 1; the -1 has no effect because probabilities sum to 1.
  */
 function diversityOf(local: tf.Tensor1D, global: Float32Array | undefined): tf.Scalar {
-  return tf.customGrad((...inputs) => {
-    const [p, save] = inputs as unknown as [tf.Tensor1D, tf.GradSaveFunc];
-    const average = global ? tf.tensor1d(global) : tf.clone(p);
-    const logs = tf.log(tf.maximum(average, 1e-20)) as tf.Tensor1D;
-    save([logs]);
-    return {
-      value: tf.neg(tf.sum(tf.mul(average, logs))),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(tf.neg(saved[0]!), dy),
-    };
-  })(local) as tf.Scalar;
+  return withGradient(
+    [local],
+    (p) => {
+      const average = global ? tf.tensor1d(global) : tf.clone(p);
+      const logs = tf.log(tf.maximum(average, 1e-20)) as tf.Tensor1D;
+      return [tf.neg(tf.sum<tf.Scalar>(tf.mul(average, logs))), logs];
+    },
+    (dy, logs) => tf.mul(tf.neg(logs), dy),
+  );
 }
 
 export const lfq = quantiserKind({
