@@ -1,6 +1,6 @@
 /**
- * The execution queue: one cell after the other, in the order they came. A failed cell whose request says
- * stop_on_error takes with it the requests that were already waiting.
+ * The execution queue: cells run one after another, in the order they came. If a cell fails and its request says
+ * stop_on_error, the requests that were already waiting are aborted.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CellEngine, CellError } from './cells/engine';
@@ -20,7 +20,7 @@ export interface ExecutionOutlet {
   within<T>(request: Message, work: () => Promise<T>): Promise<T>;
   /** How a value is shown; runs code of its own, so only `within` a request. */
   bundle(value: unknown): Promise<Json>;
-  /** Shows a value that keeps moving by a display of its own; false for every other value. */
+  /** Shows a live value, such as a run, by a display of its own; false for every other value. */
   showLive(value: unknown): Promise<boolean>;
 }
 
@@ -56,7 +56,7 @@ export class ExecutionQueue {
       this.outlet.status('busy', request);
       const reply = await this.#outcome(request);
       const stops = reply.status === 'error' && request.content.stop_on_error !== false;
-      // Before the answer, so that what a client sends after it has seen the failure is not taken along.
+      // Before the answer: requests that a client sends once it knows of the failure are not aborted.
       const aborted = stops ? await this.#takeWaiting() : [];
       this.#answer(request, reply);
       this.#running = undefined;
@@ -66,7 +66,7 @@ export class ExecutionQueue {
     this.#busy = false;
   }
 
-  /** The reply to one request, not sent yet. Never rejects: whatever goes wrong, the requests behind it get their turn. */
+  /** The reply to one request, not sent yet. Never rejects, so that the requests behind it get their turn. */
   async #outcome(request: Message): Promise<Json> {
     try {
       return await this.#run(request);
@@ -75,7 +75,7 @@ export class ExecutionQueue {
     }
   }
 
-  /** Sends the reply; where a value in it is no JSON, the error that says so. */
+  /** Sends the reply, or an error if a value in it is no JSON. */
   #answer(request: Message, reply: Json): void {
     try {
       this.outlet.reply(request, reply);
@@ -91,7 +91,7 @@ export class ExecutionQueue {
     const isStored = !silent && request.content.store_history !== false;
     if (isStored) this.history.add(++this.#count, code);
     if (!silent) this.outlet.publish('execute_input', { code, execution_count: this.#count }, request);
-    // What is not stored has no number: that of the cell before it is taken.
+    // A cell that is not stored has no number of its own. The count stays at that of the cell before it.
     const cell = isStored ? this.#count : 0;
     const outcome = await this.outlet.within(request, () => this.engine.execute(code, cell));
     if (outcome.status === 'error') return this.#failed(request, outcome.error);
@@ -133,7 +133,7 @@ export class ExecutionQueue {
     const outcome = await this.outlet.within(request, () => this.engine.execute(`(${expression})`, 0));
     if (outcome.status === 'error') return { status: 'error', ...outcome.error };
     const data = await this.outlet.within(request, () => this.outlet.bundle(outcome.value));
-    JSON.stringify(data); // throws for a value that could not be sent, before the others are lost with it
+    JSON.stringify(data); // throws for a value that cannot be sent, which would take the others with it
     return { status: 'ok', data, metadata: {} };
   }
 

@@ -1,5 +1,4 @@
-/** The answers to requests that run no cell, one function a message type. */
-
+/** The answers to requests that run no cell, one function per message type. */
 import { version } from '../src/package';
 import { codePointsBefore, utf16Offset } from './protocol/cursor';
 import { type Json, type Message, PROTOCOL_VERSION } from './protocol/wire';
@@ -8,7 +7,7 @@ import type { KernelServer } from './server';
 type Answer = (message: Message, kernel: KernelServer) => Json | undefined | Promise<Json>;
 
 const ANSWERS: Readonly<Record<string, Answer>> = {
-  // Whoever has the answer may send a cell at once, and would wait for the compiler then.
+  // A client may send a cell as soon as it has the answer. That cell must not wait for the compiler.
   kernel_info_request: async (_, { engine }) => {
     await engine.ready();
     return {
@@ -77,7 +76,7 @@ async function complete(content: Json, engine: KernelServer['engine']): Promise<
   return { status: 'ok', matches, cursor_start, cursor_end, metadata };
 }
 
-/** The front end draws a kind beside a match; nobody reads further down than this, and the reply stays small. */
+/** Matches that get a kind, which the front end shows beside them. Nobody reads further, and the reply stays small. */
 const TYPED_MATCHES = 200;
 
 async function inspect(content: Json, engine: KernelServer['engine']): Promise<Json> {

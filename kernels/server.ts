@@ -25,13 +25,13 @@ interface KernelOptions extends Presentation {
   readonly connection: Connection;
   readonly engine: CellEngine;
   readonly interrupts: Interrupts;
-  /** Where what is written to file descriptor 1 can be read. */
+  /** The descriptor that reads what is written to file descriptor 1. */
   readonly stdout?: number | undefined;
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
 
-/** How long the thread of the network may send the rest when the process aborts. */
+/** How long the control thread may send the rest when the process aborts. */
 const LAST_WORDS_MS = 300;
 
 const SIGNAL_AFTER_REQUEST_MS = 100;
@@ -49,9 +49,9 @@ export class KernelServer {
   readonly #queue: ExecutionQueue;
   /** The request whose code runs in the present asynchronous context: background work keeps that of its cell. */
   readonly #cells = new AsyncLocalStorage<Message>();
-  /** When what a cell waits for was ended last. */
+  /** When an interrupt last ended the waits of a cell. */
   #stopped = Number.NEGATIVE_INFINITY;
-  /** What has no context of its own (an uncaught error, a library's global timer) goes to the latest cell. */
+  /** Output without a context (an uncaught error, a library's global timer) goes to the latest cell. */
   #latest: Message | undefined;
 
   constructor(private readonly options: KernelOptions) {
@@ -92,7 +92,7 @@ export class KernelServer {
     });
     keepSigint(() => this.interrupt(), this.options.interrupts.gate);
     process.on('exit', () => this.#end()); // after a shutdown request, but also where a cell calls process.exit
-    this.#endBefore('abort');
+    this.#endBeforeAbort();
     process.on('uncaughtException', (error) => this.#reportStray('Uncaught', error));
     process.on('unhandledRejection', (error) => this.#reportStray('Unhandled rejection:', error));
     keepListeners();
@@ -112,7 +112,7 @@ export class KernelServer {
 
   /** Stops the cell that runs, if one does: there was a SIGINT. */
   interrupt(): void {
-    // The control thread sends a signal with each request: where that was quicker, the next cell may run already.
+    // The control thread sends a signal with each request. If the request came first, the next cell may run already.
     if (performance.now() - this.#stopped < SIGNAL_AFTER_REQUEST_MS) return;
     this.options.interrupts.mark();
     this.#stopWaiting();
@@ -127,12 +127,12 @@ export class KernelServer {
   }
 
   /** `process.abort` ends the process without the event `exit`. */
-  #endBefore(name: 'abort'): void {
-    const end = process[name];
-    process[name] = () => {
+  #endBeforeAbort(): void {
+    const { abort } = process;
+    process.abort = () => {
       this.#end();
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_WORDS_MS);
-      return end.call(process);
+      return abort.call(process);
     };
   }
 

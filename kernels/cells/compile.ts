@@ -17,7 +17,7 @@ export interface CompiledCell {
   readonly insertions: readonly Insertion[];
   /** What it imports; the modules are to be passed to the factory in this order. */
   readonly imports: readonly string[];
-  /** What stands in the way of compiling it, placed; nothing else of the result counts then. */
+  /** If there are any, nothing else of the result counts. */
   readonly syntaxErrors: readonly PlacedMessage[];
 }
 
@@ -28,8 +28,8 @@ export interface PlacedMessage {
 }
 
 const TOO_DEEP =
-  'This code is nested too deeply for the compiler, as a sum of many thousand terms is: put the terms into an array, or ' +
-  'the code into several statements.';
+  'This code is nested too deeply for the compiler. Split it into several statements, or put the terms of a long sum ' +
+  'into an array.';
 
 /** @param known the names that earlier cells have declared; undefined for a local `.ts` file that cells import */
 export function compile(
@@ -45,7 +45,7 @@ export function compile(
   }
 }
 
-/** True for what a compiler throws whose stack is not large enough for the code. */
+/** True for the error of a compiler whose stack is too small for the code. */
 export function isTooDeep(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('call stack');
 }

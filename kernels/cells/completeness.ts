@@ -6,9 +6,9 @@ import type { Completeness } from './engine';
 import { parsed } from './syntax';
 
 const INDENT = '  ';
-/** A text that ends with its line, whatever follows. */
+/** TypeScript's code for a text that must end with its line. */
 const UNTERMINATED_STRING = 1002;
-/** The parser takes these alone for a fault. */
+/** Alone, these are errors to the parser. */
 const KEYWORD = /(^|[;}\n])\s*(import|export)$/;
 
 export function completenessOf(code: string): Completeness {

@@ -7,7 +7,7 @@ export interface CellError {
   readonly traceback: readonly string[];
 }
 
-/** How a cell ended. `value` is the value of its last expression, undefined where there is none to show. */
+/** How a cell ended. `value` is the value of its last expression, undefined if there is none to show. */
 export type CellOutcome =
   | { readonly status: 'ok'; readonly value: unknown }
   | { readonly status: 'error'; readonly error: CellError };
@@ -54,7 +54,7 @@ export interface CellEngine {
   inspect(code: string, position: number): Inspection | undefined | Promise<Inspection | undefined>;
   isComplete(code: string): Completeness | Promise<Completeness>;
   setTypes(mode: TypeMode): void;
-  /** Ends waits of the engine's own that `Interrupts` knows nothing of. */
+  /** Ends the engine's own waits, which `Interrupts` does not know. */
   interrupt(): void;
   /** The error of code that a cell left running, with the cells' own lines in its traceback. Never throws. */
   describe(error: unknown): CellError;

@@ -1,6 +1,6 @@
 /**
- * What a cell threw, as the three fields of an `error` message. A cell may throw anything, also what throws again when
- * it is looked at: describing it never throws and always ends.
+ * What a cell threw, as the three fields of an `error` message. A cell may throw anything, even a value that throws when
+ * it is read: describing it never throws and always ends.
  */
 import { attempt, read, shown, textOf } from '../display/odd-values';
 import { CellInterrupted } from '../process/interrupts';
@@ -14,19 +14,19 @@ const INTERRUPTED = 'Interrupted';
 const RED = '\u001b[31m';
 const RESET = '\u001b[39m';
 
-/** Frames that say how cells are run rather than what went wrong in one. */
+/** Frames of the code that runs cells. */
 const MACHINERY =
   /node:internal|node:vm|[\\/]tslab[\\/]dist[\\/]|[\\/]kernels[\\/]([\w-]+[\\/])?[\w-]+\.[jt]s:|AsyncLocalStorage\.run/;
 
 const FRAME = /^\s+at /;
 
-/** Errors that one description tells of, causes and inner errors together. */
+/** The most errors in one description, causes and inner errors together. */
 const MOST_ERRORS = 20;
 /** Of an error's own fields. */
 const FIELDS = { depth: 2, maxArrayLength: 20, maxStringLength: 1000, breakLength: 100 };
 const NO_FIELDS = new Set(['name', 'message', 'stack', 'cause', 'errors']);
 
-/** A stack that was printed before has been rewritten then. */
+/** The rewritten stacks. A stack that was printed before must not be rewritten again. */
 const stacks = new WeakMap<object, string>();
 
 /** The stack with the lines of cells as the user wrote them, and without the frames that run them. */
@@ -53,7 +53,7 @@ export function describer(sources: CellSources): (thrown: unknown) => CellError 
     ) ?? interrupted;
 }
 
-/** @param told the errors that the description tells of already */
+/** @param told the errors that the description has so far */
 function describe(thrown: unknown, sources: CellSources, told: Set<unknown>): CellError {
   told.add(Object(thrown)); // a new object for what is none: a number may be told twice
   if (!isErrorLike(thrown)) return named('Thrown', shown(thrown), []);
@@ -75,7 +75,7 @@ function named(ename: string, evalue: string, trace: readonly string[]): CellErr
 
 const BUILT_IN = /^(|Aggregate|Eval|Range|Reference|Syntax|Type|URI)Error$/;
 
-/** The error's name. A class that gives its errors none is told by its own name, as `console.log` does. */
+/** The error's name or, if its class gives it none, the name of the class, as `console.log` prints it. */
 function nameOf(error: object): string {
   const name = read(error, 'name');
   const ofClass = read(read(error, 'constructor'), 'name');
@@ -86,14 +86,14 @@ function nameOf(error: object): string {
   return isNamed ? name : 'Error';
 }
 
-/** What else the error carries (`status`, `code`, `body`), in one text; nothing where there is nothing. */
+/** The error's other fields (`status`, `code`, `body`) in one text; none if it has none. */
 function fieldsOf(error: object): string[] {
   const keys = (attempt(() => Object.keys(error)) ?? []).filter((key) => !NO_FIELDS.has(key));
   if (keys.length === 0) return [];
   return [shown(Object.fromEntries(keys.map((key) => [key, read(error, key)])), FIELDS)];
 }
 
-/** The errors inside of an error: its cause, and each of an AggregateError. One that was told is not told again. */
+/** The errors inside an error: its cause, and each of an AggregateError. Each error is described once. */
 function innerErrors(error: object, sources: CellSources, told: Set<unknown>): string[] {
   const list = read(error, 'errors');
   const errors = attempt(() => (Array.isArray(list) ? Array.from(list as unknown[]) : [])) ?? [];
@@ -106,7 +106,7 @@ function innerErrors(error: object, sources: CellSources, told: Set<unknown>): s
   for (const { what, thrown } of inner) {
     if (told.has(thrown)) continue;
     if (told.size >= MOST_ERRORS) {
-      lines.push('… and more errors inside of it');
+      lines.push('… and more inner errors');
       break;
     }
     const [first, ...rest] = describe(thrown, sources, told).traceback;

@@ -2,7 +2,7 @@
 import type ts from 'typescript';
 
 /**
- * Puts what no name of the file begins with in front of a word:
+ * Makes the name for a word. No name of the file begins as these do:
  * - `cells.x` is what an earlier cell has declared, `own.x` what the cell declares itself, `value` what a setter is given;
  * - `declare`, `star`, `modules`, `import` and `meta` are given to the code, `default` is the value of `export default`;
  * - `m0` is the first module that it imports;

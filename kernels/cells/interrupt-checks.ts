@@ -23,7 +23,7 @@ export class InterruptChecks {
     return this.#slotted.has(file) ? `${first}${this.#slot()}; ` : first;
   }
 
-  /** What is made of `original`, with checks at its start if it is the body of a loop or a function that needs them. */
+  /** `made`, with checks at its start if `original` is the body of a loop or a function that needs them. */
   within(made: ts.Node, original: ts.Node): ts.Node {
     const parent = original.parent as ts.Node | undefined;
     if (!parent) return made;
@@ -35,8 +35,8 @@ export class InterruptChecks {
   }
 
   /**
-   * A loop in asynchronous code asks at each turn. SIGINT ends other loops, which may be hot, but for those in timers and
-   * event handlers: of them the ones ask that look endless.
+   * A loop in asynchronous code asks at each turn. SIGINT ends other loops, which may be hot, except in timers and event
+   * handlers. So of the others only those ask that look endless.
    */
   #forLoop(loop: ts.IterationStatement): string[] {
     const owner = this.#ownerOf(loop);

@@ -32,7 +32,7 @@ export class OwnNames {
     }
   }
 
-  /** What an identifier of the cell has to become, unless `assigned` answers for what it stands in; undefined where it stays. */
+  /** What replaces an identifier of the cell; undefined if it stays. Ask `assigned` for the expression around it first. */
   redirected(identifier: ts.Identifier): ts.Expression | undefined {
     const { inner } = this;
     const name = identifier.text;
@@ -48,7 +48,7 @@ export class OwnNames {
       : inBrackets(raw(`${this.#ifMoved(at, 'renew')}, ${name}`));
   }
 
-  /** An assignment to a variable of the cell, or `++` of it; undefined where it stays. `visit` is for what is assigned. */
+  /** What replaces an assignment to a variable of the cell, or `++`; undefined if it stays. @param visit for its value */
   assigned(node: ts.Node, visit: (node: ts.Expression) => ts.Expression): ts.Expression | undefined {
     const { parent } = node;
     const isUnused =
@@ -108,7 +108,7 @@ export class OwnNames {
     return parts.join('');
   }
 
-  /** JavaScript of the functions by which the scope tells the cell that a name was moved, or was not after all. */
+  /** JavaScript of the functions by which the scope tells the cell that a name was moved, or is back. */
   movers(): string {
     const value = this.inner('value');
     const parts = this.used.map(
@@ -117,7 +117,7 @@ export class OwnNames {
     return `{ ${parts.join(', ')} }`;
   }
 
-  /** The identifier that an assignment is to, where it is a variable of the cell's in a function. */
+  /** The identifier that is assigned, if it is a variable of the cell and the assignment is in a function. */
   #variable(target: ts.Expression): ts.Identifier | undefined {
     const node = ts.skipOuterExpressions(target);
     if (!ts.isIdentifier(node) || this.constants.has(node.text) || !this.#isOwn(node, false))

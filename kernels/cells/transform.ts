@@ -29,7 +29,7 @@ export function transformCell(
   const checks = new InterruptChecks(inner, isAsync);
   const own = known && new OwnNames(file, inner);
 
-  /** What an identifier that stands for a value has to become; undefined where it stays. */
+  /** What replaces an identifier that stands for a value; undefined if it stays. */
   function redirected(identifier: ts.Identifier): ts.Expression | undefined {
     if (!identifier.parent) return undefined; // the name that an anonymous default export was given
     const name = identifier.text;

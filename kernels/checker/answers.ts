@@ -30,7 +30,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Without the module names of cells, which TypeScript prints with types and which mean nothing to a reader. */
+/** The text without the module names of cells, which TypeScript prints with types. */
 export function readable(text: string): string {
   return text
     .replace(/import\("[^"]*~[\w-]+"\)\./g, '')

@@ -16,7 +16,7 @@ import { augmentsGlobals, type Declared, exportsOf, GUEST, importedBy, importsOf
 import { CheckerHost } from './host';
 import { absentNames } from './node-library';
 
-/** What TypeScript's program has beyond its public type, and what a guest is answered for through. */
+/** The lookups of a program that answer for guests, some beyond its public type. */
 interface OpenProgram extends ts.Program {
   getSourceFile(fileName: string): ts.SourceFile | undefined;
   getResolvedModule(file: ts.SourceFile, name: string, mode: unknown): object | undefined;
@@ -104,7 +104,7 @@ export class CellChecker {
   }
 
   complete(code: string, position: number): Completion {
-    // Of the names that the text does not mention, those may be meant that go on as the last one begins.
+    // A name that the text does not mention may be meant if it begins like the last word.
     const typed = /(?:^|[^.\w$])([\w$]*)$/.exec(code.slice(0, position))?.[1];
     const name = this.#transientName();
     const { file, offset } = this.#admit(code, name, { isCell: false, typed });
@@ -160,7 +160,7 @@ export class CellChecker {
     return guest;
   }
 
-  /** The present program, with the guests in it; a new one where the old one lacks something. @param asked the guest it is for */
+  /** The present program, with the guests in it; a new one if the old one lacks something. @param asked the guest it is for */
   #current(asked: string): ts.Program {
     if (++this.#seen > MOST_GUESTS) {
       this.#seen = 0;
@@ -176,7 +176,7 @@ export class CellChecker {
     return program;
   }
 
-  /** Takes out the cells of which no name is left, neither for later cells nor in a type of one that is; not `asked`. */
+  /** Forgets the cells whose names neither later cells nor the types of a remaining cell use; never `asked`. */
   #forgetUnused(asked: string): void {
     const used = new Set<string>();
     const use = (name: string): void => {
@@ -191,7 +191,7 @@ export class CellChecker {
     for (const path of this.#guests.keys()) if (!used.has(path)) this.#guests.delete(path);
   }
 
-  /** Has the program's lookups answer for guests. The checker looks files and imports up through these only. */
+  /** Makes the program's lookups answer for guests. The checker looks files and imports up through these only. */
   #open(program: OpenProgram): void {
     const { getSourceFile, getResolvedModule, getResolvedModuleFromModuleSpecifier } = program;
     const resolve = (name: string): object => {

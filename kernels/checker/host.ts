@@ -16,9 +16,9 @@ export class CheckerHost implements ts.LanguageServiceHost {
   readonly registry: ts.DocumentRegistry;
   readonly preloadedModule = ROOT;
   readonly #root: string;
-  /** What cells import, and the file that each was found to be; undefined for what was not there. */
+  /** By import of a cell, its file; undefined if it was missing. */
   readonly #imports = new Map<string, string | undefined>();
-  /** What local files of the program import and was not there. */
+  /** Imports of the program's local files that were missing. */
   #missing: readonly { readonly specifier: string; readonly from: string }[] = [];
   readonly #augmentations = new Map<string, string>();
   /** Local files of the program, which a person may edit, with their state when they were read. */
@@ -67,8 +67,8 @@ export class CheckerHost implements ts.LanguageServiceHost {
   }
 
   /**
-   * These modules are imported: the next program has them. They are looked for again each time, as is whatever was not
-   * there before: files come and go while a person works.
+   * Brings imported modules into the next program. Looks for them again each time, and for those that were missing
+   * before: files come and go while a person works.
    */
   require(specifiers: readonly string[]): void {
     const cache = this.#newCache();

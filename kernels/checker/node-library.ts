@@ -37,7 +37,7 @@ const NOT_EVERYWHERE = [
   ...['DisposableStack', 'AsyncDisposableStack', 'SuppressedError', 'Iterator', 'URLPattern', 'ErrorEvent'],
 ];
 
-/** The uses in a cell of global names that its types know and this Node lacks; none that it asks for with `typeof`. */
+/** Uses of global names that the types declare and this Node lacks, except names that the cell tests with `typeof`. */
 export function absentNames(file: ts.SourceFile, checker: ts.TypeChecker, offset: number): PlacedMessage[] {
   const names = NOT_EVERYWHERE.filter((name) => !(name in globalThis) && file.identifiers.has(name));
   if (names.length === 0) return [];

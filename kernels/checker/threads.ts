@@ -16,7 +16,7 @@ export class TypescriptThreads {
   #compiler: Compiler = newCompiler();
   #checker: Checker | undefined;
   #isReady = false;
-  /** What the checker is to be told once it is there: cells in their order. */
+  /** Messages for the checker that comes later: cells in their order. */
   readonly #backlog: ((checker: Checker) => void)[] = [];
 
   /** What cells have declared, for a compiler that comes later. */
@@ -54,7 +54,7 @@ export class TypescriptThreads {
     return checked.catch(() => this.compile(cell));
   }
 
-  /** The type errors of a cell, once there is a checker: somebody has to wake it. */
+  /** The type errors of a cell, once somebody has woken the checker. */
   check(cell: CellText): Promise<PlacedMessage[]> {
     return new Promise((resolve, reject) => {
       this.#tell((checker) => checker.ask('check', cell).then(resolve, reject));
@@ -68,7 +68,7 @@ export class TypescriptThreads {
     this.#tell((checker) => checker.tell('given', { cell, names }));
   }
 
-  /** The checker's thread, started now where it is not there yet. */
+  /** The checker's thread, which starts now if it has not yet. */
   readonly wake = (): Checker => {
     if (this.#checker) return this.#checker;
     const path = join(__dirname, 'checker-thread.js');

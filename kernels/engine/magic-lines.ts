@@ -17,11 +17,11 @@ export const MAGICS: Readonly<Record<string, string>> = {
 
 /** The notes on cells below the list of `%help`. */
 export const NOTES = `
-A name that is declared again is the new one for all cells, also in functions of earlier cells (tslab: only in later cells).
+If a name is declared again, all cells use the new one, also functions of earlier cells (tslab: only later cells).
 A local file that has changed is loaded again by the next import. Objects made before keep the code they were made with.
 An ES module (.js, .mjs) below another local ES module is loaded once: restart the kernel after an edit, or make it a .ts file.
-An interrupt does not end, in a timer, in a handler or after an await: a loop that counts or waits for a variable, and
-a loop in plain JavaScript. Nor does it end a read of a pipe that blocks. Restart the kernel then.`;
+An interrupt does not end a blocking read of a pipe. In a timer, in a handler or after an await it does not end a loop
+that counts or waits for a variable, or a loop in plain JavaScript. Restart the kernel then.`;
 
 const LINE = /^([ \t]*)%(%?[a-zA-Z]\w*)(?:[ \t]+(.*))?$/;
 const CALL =
@@ -53,7 +53,7 @@ export function expandMagics(code: string): ExpandedCell {
     if (!Object.hasOwn(MAGICS, name))
       throw Object.assign(new Error(`there is no %${name}; %help lists what there is`), {
         name: 'UnknownMagic',
-        stack: '', // where the kernel noticed does not help the user
+        stack: '', // the kernel's own frames do not help the user
       });
     if (name === 'time' && rest === '') {
       isTimed = true;
@@ -90,7 +90,7 @@ function written(name: string, given: string): string {
   }
 }
 
-/** What stands at one place of the code, and how far it goes. */
+/** Comments, strings, regular expressions, and what opens or closes a template literal or ends a line. */
 const TOKEN =
   /\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'(?:\\[\s\S]|[^'\\\n])*'?|"(?:\\[\s\S]|[^"\\\n])*"?|(?<=(?:^|[=(,:[!&|?{};+\n]|return)\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/|[`{}\n]/g;
 

@@ -1,5 +1,5 @@
 /**
- * Interrupts what no signal reaches. On SIGINT V8 stops the synchronous part of a cell. A loop after an await runs
+ * Interrupts code that no signal reaches. On SIGINT V8 stops the synchronous part of a cell. A loop after an await runs
  * outside that part, and would go on unseen once the kernel stops waiting for the cell. So every loop in asynchronous
  * code of a cell asks, once a turn, whether its run was interrupted (cells/interrupt-checks.ts, tslab/rewrite.ts). An
  * endless loop in a timer or an event handler belongs to a run that has ended: it asks whether the main thread is stuck.

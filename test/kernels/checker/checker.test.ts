@@ -48,7 +48,7 @@ it('forgets the cells that no later one can see', () => {
   expect(heapUsed() - before).toBeLessThan(3e6); // kept, they take 8e6
 }, 60_000);
 
-it('knows what a cell declares first, also where the cell mentions names of earlier ones', () => {
+it('knows the first declaration of a cell, also if the cell mentions names of earlier ones', () => {
   const checker = checkerOf();
   const cell = (code: string, number: string, names: readonly string[]) => {
     expect(checker.check(code, number), code).toEqual([]);
@@ -61,7 +61,7 @@ it('knows what a cell declares first, also where the cell mentions names of earl
   cell('const box: Sized = new Box(); area(box.side)', '5', ['box']);
 });
 
-it('knows what the running Node has, and nothing that it lacks', () => {
+it('knows the globals of the running Node, and none that it lacks', () => {
   const checker = checkerOf();
   let cell = 0;
   const errors = (code: string) => checker.check(code, `node-${++cell}`).map(({ text }) => text);

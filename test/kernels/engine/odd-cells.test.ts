@@ -19,6 +19,11 @@ it('comments may be all of a cell, or its end', async () => {
   expect(await kernel.value('`a\nexport {};\nb`.length // text stays text')).toBe('14');
 });
 
+it('the default export of a cell may be an anonymous class or function', async () => {
+  expect(await kernel.value('export default class { one() {} }')).toBeUndefined();
+  expect(await kernel.value('export default function () {}')).toBeUndefined();
+});
+
 it('a cell may redeclare an enum, a class, an interface or a type as something else, and may hide `pw`', async () => {
   expect(
     await kernel.value(

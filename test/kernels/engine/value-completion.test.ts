@@ -44,7 +44,7 @@ describe('completion from values', () => {
     });
   });
 
-  it('has nothing to say within a string, behind a call or in a comment', () => {
+  it('answers nothing in a string, behind a call or in a comment', () => {
     for (const code of ["'scan.", 'f("a", "scan.', 'f().sc', 'scan[0].v', '// scan.'])
       expect(matches(code), code).toBeUndefined();
     expect(matches("f('a', scan.v")).toEqual(['voxels']);

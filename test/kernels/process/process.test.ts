@@ -121,7 +121,7 @@ it('a run outlives the interrupt of its cell, and the kernel that started it', a
   }
 }, 180_000);
 
-it('a cell may end the process itself, and what it printed before arrives', async () => {
+it('a cell may end the process itself; what it printed before arrives', async () => {
   kernel = await RawKernel.start();
   const id = kernel.begin(`console.log('goodbye'); process.exit(7)`);
   expect(await kernel.exit).toEqual([7, null]);
@@ -136,7 +136,7 @@ it('shutdown_request ends even a kernel whose cell never yields', async () => {
   expect(code).toBe(0);
 });
 
-it('a kernel whose parent has died leaves, even from a cell that never yields', async () => {
+it('a kernel whose parent has died ends, even in a cell that never yields', async () => {
   // The shell writes the kernel's pid and ends; the kernel was told that the shell is its parent.
   const script = `JPY_PARENT_PID=$$ "${process.execPath}" "${KERNEL}" "$1" & echo $! > pid; read line < hold`;
   kernel = await RawKernel.start({}, ['sh', '-c', `mkfifo hold; ${script}`, 'sh']);
