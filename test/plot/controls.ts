@@ -1,4 +1,4 @@
-import type { Locator, Page } from 'playwright-core';
+import type { Locator } from 'playwright-core';
 import { expect } from 'vitest';
 
 /** What a reader can do to a figure, and what each kind of control must change. */
@@ -51,6 +51,19 @@ export async function useEveryControl(
     expect(pixels, `${what}: pixels`).not.toBe(seen);
     seen = pixels;
   };
+  /** Uses a control and waits until it has changed what it is for. */
+  const change = async (
+    what: string,
+    changes: (typeof kinds)[number]['changes'],
+    use: () => Promise<void>,
+  ): Promise<void> => {
+    const old = (await measure(figure))[changes];
+    await use();
+    await expect
+      .poll(async () => (await measure(figure))[changes], { message: what, timeout: 15_000 })
+      .not.toBe(old);
+    await check(what);
+  };
   await check('as drawn');
 
   for (const { name, selector, changes } of kinds) {
@@ -59,32 +72,16 @@ export async function useEveryControl(
     // From the last to the first, because the first button is the one that holds already.
     for (let at = count[name] - 1; at >= Math.max(0, count[name] - most); at--) {
       for (const place of placesOf(name)) {
-        const old = (await measure(figure))[changes];
         if (name === 'legend entry') await page.waitForTimeout(350); // two within 300 ms are a double click
-        await clickAt(page, controls.nth(at), place);
-        const what = `${name} ${at} at ${place}`;
-        await expect
-          .poll(async () => (await measure(figure))[changes], { message: what, timeout: 15_000 })
-          .not.toBe(old);
-        await check(what);
+        await change(`${name} ${at} at ${place}`, changes, () => clickAt(controls.nth(at), place));
       }
     }
   }
 
   const panel = figure.locator('.nsewdrag').first();
   if ((await panel.count()) > 0) {
-    const unzoomed = (await measure(figure)).axes;
-    await drag(page, panel);
-    await expect
-      .poll(async () => (await measure(figure)).axes, { message: 'zoom', timeout: 15_000 })
-      .not.toBe(unzoomed);
-    await check('zoom');
-    const zoomed = (await measure(figure)).axes;
-    await panel.dblclick();
-    await expect
-      .poll(async () => (await measure(figure)).axes, { message: 'double click', timeout: 15_000 })
-      .not.toBe(zoomed);
-    await check('double click');
+    await change('zoom', 'axes', () => drag(panel));
+    await change('double click', 'axes', () => panel.dblclick());
   }
   return count;
 }
@@ -95,21 +92,26 @@ function placesOf(kind: Kind): readonly number[] {
   return kind === 'legend entry' ? [0.5, 0.4] : [0.5];
 }
 
-async function clickAt(page: Page, control: Locator, place: number): Promise<void> {
-  await control.scrollIntoViewIfNeeded();
-  const box = (await control.boundingBox())!;
-  await page.mouse.click(box.x + box.width * place, box.y + box.height / 2);
+async function clickAt(control: Locator, place: number): Promise<void> {
+  const [x, y] = (await pointsIn(control))(place, 0.5);
+  await control.page().mouse.click(x, y);
 }
 
-async function drag(page: Page, panel: Locator): Promise<void> {
-  await panel.scrollIntoViewIfNeeded();
-  const box = (await panel.boundingBox())!;
-  const at = (part: number): [number, number] => [box.x + box.width * part, box.y + box.height * part];
-  await page.mouse.move(...at(0.25));
-  await page.mouse.down();
-  await page.mouse.move(...at(0.5), { steps: 4 });
-  await page.mouse.move(...at(0.75), { steps: 4 });
-  await page.mouse.up();
+async function drag(panel: Locator): Promise<void> {
+  const at = await pointsIn(panel);
+  const { mouse } = panel.page();
+  await mouse.move(...at(0.25, 0.25));
+  await mouse.down();
+  await mouse.move(...at(0.5, 0.5), { steps: 4 });
+  await mouse.move(...at(0.75, 0.75), { steps: 4 });
+  await mouse.up();
+}
+
+/** The page's coordinates of a place in an element, which is scrolled into view. */
+async function pointsIn(element: Locator): Promise<(across: number, down: number) => [number, number]> {
+  await element.scrollIntoViewIfNeeded();
+  const box = (await element.boundingBox())!;
+  return (across, down) => [box.x + box.width * across, box.y + box.height * down];
 }
 
 export function measure(figure: Locator): Promise<Measures> {

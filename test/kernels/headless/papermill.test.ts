@@ -1,16 +1,16 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, expect, it } from 'vitest';
 import { installKernel } from '../../../kernels/install/install';
+import { pythonWith } from '../../python';
 import '../raw-kernel'; // refuses a stale build
 
 /* papermill writes parameters in the languages it knows. Ours is none of them; its C# is TypeScript where a value is plain. */
 
-const python = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3'].find(hasPapermill);
-if (!python) console.log('skipped: no Python with papermill (set PATCHWISE_PYTHON)');
+const python = pythonWith('papermill');
 
 const prefix = mkdtempSync(join(tmpdir(), 'patchwise-papermill-'));
 afterAll(() => rmSync(prefix, { recursive: true, force: true, maxRetries: 3 }));
@@ -95,13 +95,3 @@ it.skipIf(!python)(
   },
   120_000,
 );
-
-function hasPapermill(program: string | undefined): boolean {
-  if (!program) return false;
-  try {
-    execFileSync(program, ['-c', 'import papermill'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { installKernel } from '../../../kernels/install/install';
 import { listRuns } from '../../../src/index';
 import { hasChromium, openBrowser } from '../../chromium';
 import { type Kind, measure, useEveryControl } from '../../plot/controls';
+import { pythonWith } from '../../python';
 import { skip } from '../../required';
 
 /*
@@ -16,8 +17,7 @@ import { skip } from '../../required';
  * a Python with JupyterLab (PATCHWISE_PYTHON, .venv/bin/python or python3) and a fresh build of the package.
  * PATCHWISE_SCREENSHOTS names a folder for pictures to look at.
  */
-const candidates = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3'];
-const python = candidates.find((candidate) => candidate && imports(candidate, 'jupyterlab'));
+const python = pythonWith('jupyterlab');
 if (!python)
   skip('jupyterlab', 'a live figure in JupyterLab', 'set PATCHWISE_PYTHON to a Python that has it');
 
@@ -387,13 +387,4 @@ function notebookOf(cells: readonly string[]): object {
     execution_count: null,
   });
   return { nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells: cells.map(code) };
-}
-
-function imports(program: string, module: string): boolean {
-  try {
-    execFileSync(program, ['-c', `import ${module}`], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }

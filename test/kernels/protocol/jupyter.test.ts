@@ -1,15 +1,15 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { installKernel } from '../../../kernels/install/install';
+import { pythonWith } from '../../python';
 import '../raw-kernel'; // refuses a stale build
 
-const candidates = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3', '/usr/bin/python3'];
-const python = candidates.find((candidate) => candidate && imports(candidate, 'jupyter_kernel_test'));
-if (!python) console.log('skipped: no Python with jupyter_kernel_test (Debian: python3-jupyter-kernel-test)');
+// Debian: python3-jupyter-kernel-test
+const python = pythonWith('jupyter_kernel_test');
 
 it.skipIf(!python)('jupyter_kernel_test: every test passes but the pager, which cannot apply', async () => {
   const prefix = mkdtempSync(join(tmpdir(), 'patchwise-jupyter-'));
@@ -26,10 +26,7 @@ it.skipIf(!python)('jupyter_kernel_test: every test passes but the pager, which 
   }
 });
 
-const converter = candidates.find(
-  (candidate) => candidate && imports(candidate, 'nbclient, nbconvert, jupyter_client'),
-);
-if (!converter) console.log('skipped: no Python with nbclient and nbconvert (set PATCHWISE_PYTHON)');
+const converter = pythonWith('nbclient', 'nbconvert', 'jupyter_client');
 
 it.skipIf(!converter)(
   'nbclient executes a notebook, nbconvert makes HTML of it with its figures',
@@ -101,13 +98,4 @@ it.skipIf(!converter)(
 interface Executed {
   readonly text?: string | string[];
   readonly data?: Record<string, unknown>;
-}
-
-function imports(program: string, module: string): boolean {
-  try {
-    execFileSync(program, ['-c', `import ${module}`], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
