@@ -5,7 +5,7 @@ import { writeSync } from 'node:fs';
 import { cellHook, type MimeBundle } from '../src/display-protocol';
 import type { Run } from '../src/index';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
-import type { DisplayOptions } from './display/bundle';
+import type { DisplayOptions } from './display/displays';
 import { attempt } from './display/odd-values';
 import { loadedInternals } from './engine/library';
 import { withMagics } from './engine/magics';

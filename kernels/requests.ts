@@ -1,6 +1,5 @@
 /** The answers to requests that run no cell, one function per message type. */
 import { version } from '../src/package';
-import { codePointsBefore, utf16Offset } from './protocol/cursor';
 import { type Json, type Message, PROTOCOL_VERSION } from './protocol/wire';
 import type { KernelServer } from './server';
 
@@ -97,4 +96,19 @@ function codeOf(content: Json): string {
 
 function cursorOf(content: Json, code: string): number {
   return typeof content.cursor_pos === 'number' ? utf16Offset(code, content.cursor_pos) : code.length;
+}
+
+/** Jupyter counts cursor positions in Unicode code points, JavaScript and TypeScript in UTF-16 units. */
+function utf16Offset(text: string, codePoints: number): number {
+  let offset = 0;
+  for (let passed = 0; passed < codePoints && offset < text.length; passed++) {
+    offset += text.codePointAt(offset)! > 0xffff ? 2 : 1;
+  }
+  return offset;
+}
+
+function codePointsBefore(text: string, offset: number): number {
+  let passed = 0;
+  for (let at = 0; at < offset && at < text.length; passed++) at += text.codePointAt(at)! > 0xffff ? 2 : 1;
+  return passed;
 }

@@ -3,11 +3,10 @@
  * else, comms included, is answered at once, also between the awaits of a running cell.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { MimeBundle } from '../src/display-protocol';
+import { type CellHooks, installCellHooks, type MimeBundle } from '../src/display-protocol';
 import type { CellEngine } from './cells/engine';
 import { isInterruption } from './cells/error';
-import { type DisplayOptions, installHooks } from './display/bundle';
-import { Displays, type Presentation } from './display/displays';
+import { type DisplayOptions, Displays, type Presentation } from './display/displays';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import type { Interrupts } from './process/interrupts';
 import { keepListeners, keepSigint } from './process/listeners';
@@ -81,7 +80,7 @@ export class KernelServer {
   }
 
   async start(): Promise<void> {
-    installHooks({
+    const hooks: CellHooks & { readonly comms: CommRegistry } = {
       display: (value, options) => this.#displays.showValue(value, options),
       clearOutput: ({ wait = false } = {}) => this.#displays.clear(wait),
       input: (prompt = '', { password = false } = {}) => {
@@ -89,7 +88,9 @@ export class KernelServer {
         return this.#prompts.ask(prompt, password, this.#cell());
       },
       comms: this.comms,
-    });
+    };
+    installCellHooks(hooks);
+    console.clear = () => hooks.clearOutput();
     keepSigint(() => this.interrupt(), this.options.interrupts.gate);
     process.on('exit', () => this.#end()); // after a shutdown request, but also where a cell calls process.exit
     this.#endBeforeAbort();

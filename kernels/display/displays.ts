@@ -1,13 +1,29 @@
-/** The displays of a kernel: which cell each belongs to, and which it replaces. */
-import type { MimeBundle } from '../../src/display-protocol';
+/** The displays of a kernel: how a value becomes a MIME bundle, which cell a display belongs to, and which it replaces. */
+import { inspect, types } from 'node:util';
+import {
+  type MimeBundle,
+  SHOWS_ITSELF,
+  type DisplayOptions as ShownOptions,
+} from '../../src/display-protocol';
 import type { Output, Parent, Publish } from '../protocol/output';
-import { type DisplayOptions, type Present, toMimeBundle } from './bundle';
+import type { Json } from '../protocol/wire';
+import { attempt, read } from './odd-values';
+import { tabularBundle } from './tabular';
 
 /** How values are shown; the library is asked through these, so that the kernel need not load it. */
 export interface Presentation {
-  readonly present?: Present;
+  /** How values of the library show themselves; undefined for a value that is none of its own. */
+  readonly present: (value: unknown) => MimeBundle | undefined;
   /** Shows a value that keeps moving (a run) by a display of its own; undefined for a value that does not move. */
-  readonly showLive?: (value: unknown, options: DisplayOptions) => Promise<void> | undefined;
+  readonly showLive: (value: unknown, options: DisplayOptions) => Promise<void> | undefined;
+}
+
+export interface DisplayOptions extends ShownOptions {
+  /** Replace every display of this name, in whichever cell it is, instead of showing a new one. */
+  readonly update?: boolean;
+  /** The cell it belongs to; the one whose code runs, if not given. */
+  readonly parent?: Parent;
+  readonly metadata?: Json;
 }
 
 const REMEMBERED_CELLS = 1000;
@@ -40,7 +56,7 @@ export class Displays {
   /** Shows any value. */
   showValue(value: unknown, options: DisplayOptions = {}): void {
     const placed = { ...options, parent: options.parent ?? this.currentParent() };
-    const live = this.presentation.showLive?.(value, placed);
+    const live = this.presentation.showLive(value, placed);
     const bundle = live ? undefined : this.bundle(value);
     if (live) this.#expect(live);
     else if (bundle instanceof Promise) this.#expect(bundle.then((ready) => this.show(ready, placed)));
@@ -49,13 +65,23 @@ export class Displays {
 
   /** Shows the last value of a cell if it is one that moves; false for all others. */
   async showLive(value: unknown): Promise<boolean> {
-    const shown = this.presentation.showLive?.(value, {});
+    const shown = this.presentation.showLive(value, {});
     await shown;
     return shown !== undefined;
   }
 
+  /**
+   * The bundle of any value: its own, the library's, or its text. A promise only where its own method returns one. A value
+   * that throws when it is looked at, as a proxy may, is shown as its text.
+   * @throws what the value's own method throws
+   */
   bundle(value: unknown): MimeBundle | Promise<MimeBundle> {
-    return toMimeBundle(value, this.presentation.present ?? (() => undefined));
+    const present = () => this.presentation.present(value);
+    const others = (): MimeBundle | undefined =>
+      (types.isProxy(value) ? attempt(present) : present()) ?? tabularBundle(value);
+    const own = callOwnMethod(value);
+    if (own instanceof Promise) return own.then((bundle: unknown) => withText(bundle ?? others(), value));
+    return withText(own ?? others(), value);
   }
 
   /**
@@ -84,11 +110,20 @@ export class Displays {
     return this.#shown.get(cell.msg_id ?? '')?.has(id) ?? false;
   }
 
-  #remember(id: string, cell: Parent): void {
-    const execution = cell.msg_id ?? '';
-    const ids = this.#shown.get(execution) ?? new Set();
-    this.#shown.set(execution, ids.add(id));
+  #remember(id: string, { msg_id = '' }: Parent): void {
+    this.#shown.set(msg_id, (this.#shown.get(msg_id) ?? new Set()).add(id));
     // A display under a forgotten name is a new one.
     if (this.#shown.size > REMEMBERED_CELLS) this.#shown.delete(this.#shown.keys().next().value!);
   }
+}
+
+function callOwnMethod(value: unknown): unknown {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
+  const method = read(value, SHOWS_ITSELF);
+  return typeof method === 'function' ? method.call(value) : undefined;
+}
+
+function withText(bundle: unknown, value: unknown): MimeBundle {
+  const shown = typeof bundle === 'object' && bundle !== null ? (bundle as MimeBundle) : {};
+  return 'text/plain' in shown ? shown : { ...shown, 'text/plain': inspect(value) };
 }

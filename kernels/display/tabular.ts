@@ -47,29 +47,23 @@ function ndarrayOf(array: Record<string, unknown>): Grid | undefined {
     return undefined;
   if (!isList(data) && !ArrayBuffer.isView(data)) return undefined;
   const rest = shape.slice(2).map((size) => size >> 1);
-  const at = (...place: number[]): unknown => get.apply(array, place);
   const [height = 1, width = 1] = shape;
-  const rowsOf = (size: number): number[] => spread(size, MOST_ROWS).filter((n) => n >= 0);
-  const rows = rowsOf(height).map((i) =>
-    shape.length < 2
-      ? [shape.length === 0 ? at() : at(i)]
-      : spread(width, MOST_COLUMNS).map((j) => (j < 0 ? '…' : at(i, j, ...rest))),
+  const isFlat = shape.length < 2;
+  const index = spread(height, MOST_ROWS).filter((i) => i >= 0);
+  const columns = isFlat ? [0] : spread(width, MOST_COLUMNS);
+  const rows = index.map((i) =>
+    columns.map((j) => (j < 0 ? '…' : get.apply(array, [i, j, ...rest].slice(0, shape.length)))),
   );
-  const names = shape.length < 2 ? [''] : spread(width, MOST_COLUMNS).map((j) => (j < 0 ? '…' : String(j)));
+  const names = isFlat ? [''] : columns.map((j) => (j < 0 ? '…' : String(j)));
   const place = rest.length > 0 ? `, at [:, :, ${rest.join(', ')}]` : '';
   const caption = `ndarray ${String(dtype ?? '')} ${shape.join(' × ')}${place}`;
-  return { columns: names, index: rowsOf(height), rows, caption };
+  return { columns: names, index, rows, caption };
 }
 
 /** The indices 0 to size - 1, or the first and last of them around a -1 that stands for the rest. */
 function spread(size: number, most: number): number[] {
-  if (size <= most) return Array.from({ length: size }, (_, at) => at);
-  const half = most >> 1;
-  const [start, end] = [
-    Array.from({ length: half }, (_, at) => at),
-    Array.from({ length: half }, (_, at) => size - half + at),
-  ];
-  return [...start, -1, ...end];
+  const all = Array.from({ length: size }, (_, at) => at);
+  return size <= most ? all : [...all.slice(0, most >> 1), -1, ...all.slice(-(most >> 1))];
 }
 
 function shown(grid: Grid): string[][] {
@@ -90,16 +84,12 @@ function text(value: unknown): string {
 }
 
 function htmlOf(grid: Grid): string {
-  const [head, ...body] = shown(grid) as [string[], ...string[][]];
-  const cells = (tag: string, row: readonly string[]): string =>
-    row
-      .map((cell, at) => (at === 0 ? `<th>${escapeHtml(cell)}</th>` : `<${tag}>${escapeHtml(cell)}</${tag}>`))
-      .join('');
-  const rows = body.map((row) => `<tr>${cells('td', row)}</tr>`).join('');
-  return (
-    `<table><thead><tr>${cells('th', head)}</tr></thead><tbody>${rows}</tbody></table>` +
-    `<p>${escapeHtml(grid.caption)}</p>`
-  );
+  const [head, ...body] = shown(grid).map((row) => row.map(escapeHtml));
+  const line = (tag: string, [first, ...cells]: readonly string[]): string =>
+    `<tr><th>${first}</th>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
+  const rows = body.map((row) => line('td', row)).join('');
+  const table = `<table><thead>${line('th', head!)}</thead><tbody>${rows}</tbody></table>`;
+  return `${table}<p>${escapeHtml(grid.caption)}</p>`;
 }
 
 function textOf(grid: Grid): string {

@@ -107,61 +107,61 @@ class ScreenLine {
   }
 }
 
+const MARKS: Readonly<Record<number, string>> = {
+  ...{ 1: 'bold', 2: 'dim', 3: 'italic', 4: 'underline', 7: 'inverse' },
+};
+type Ground = 'fg' | 'bg';
+/** By the tens of a colour's code: 30 to 37 and 90 to 97 for the text, 40 to 47 and 100 to 107 for what is behind it. */
+const GROUNDS: Readonly<Record<number, Ground>> = { 3: 'fg', 9: 'fg', 4: 'bg', 10: 'bg' };
+
 /** What the colour sequences (SGR) so far ask for. */
 class Pen {
   look = '';
   readonly #marks = new Set<string>();
-  readonly #colours: Record<'fg' | 'bg', string | undefined> = { fg: undefined, bg: undefined };
+  #colours: { readonly [G in Ground]?: string | undefined } = {};
 
   obey(parameters: string): void {
     const codes = parameters.split(/[;:]/).map(Number);
-    for (let n = 0; n < codes.length; n++) n += this.#obey(codes, n);
+    for (let n = 0; n < codes.length; n++) n += this.#obey(codes[n]!, codes.slice(n + 1));
     this.look = this.#attributes();
   }
 
-  /** Returns how many further codes belong to the one at `n`. */
-  #obey(codes: readonly number[], n: number): number {
-    const code = codes[n]!;
-    const mark = MARKS[code];
+  /** Returns how many of the codes that follow belong to this one. */
+  #obey(code: number, next: readonly number[]): number {
+    const [mark, ground, unit] = [MARKS[code], GROUNDS[Math.floor(code / 10)], code % 10];
     if (code === 0) {
       this.#marks.clear();
-      this.#colours.fg = undefined;
-      this.#colours.bg = undefined;
+      this.#colours = {};
     } else if (mark) this.#marks.add(mark);
     else if (code >= 22 && code <= 27)
       for (const ended of code === 22 ? ['bold', 'dim'] : [MARKS[code - 20] ?? '']) this.#marks.delete(ended);
-    else if (code === 38 || code === 48) return this.#palette(codes.slice(n + 1), code === 38 ? 'fg' : 'bg');
-    else if (code === 39) this.#colours.fg = undefined;
-    else if (code === 49) this.#colours.bg = undefined;
-    else this.#basic(code);
+    else if ((code === 38 || code === 48) && ground) return this.#palette(next, ground);
+    else if ((code === 39 || code === 49) && ground) this.#paint(ground, undefined);
+    else if (ground && COLOURS[unit]) this.#paint(ground, COLOURS[unit]);
     return 0;
   }
 
-  /** 30 to 37 and 90 to 97 for the text, 40 to 47 and 100 to 107 for what is behind it. */
-  #basic(code: number): void {
-    const name = COLOURS[code % 10];
-    const place = ({ 3: 'fg', 9: 'fg', 4: 'bg', 10: 'bg' } as const)[Math.floor(code / 10)];
-    if (name && place) this.#colours[place] = name;
+  #paint(ground: Ground, colour: string | undefined): void {
+    this.#colours = { ...this.#colours, [ground]: colour };
   }
 
-  #palette([kind, ...values]: readonly number[], place: 'fg' | 'bg'): number {
+  #palette([kind, index, ...values]: readonly number[], ground: Ground): number {
     if (kind === 2) {
-      this.#colours[place] = hex(values.slice(0, 3));
+      this.#paint(ground, hex([index ?? 0, ...values.slice(0, 2)]));
       return 4;
     }
-    const [index] = values;
     if (kind !== 5 || index === undefined) return 0;
-    this.#colours[place] = index < 16 ? COLOURS[index % 8] : hex(paletteColour(index));
+    this.#paint(ground, index < 16 ? COLOURS[index % 8] : hex(paletteColour(index)));
     return 2;
   }
 
   #attributes(): string {
     const classes = [...this.#marks];
     const styles: string[] = [];
-    for (const place of ['fg', 'bg'] as const) {
-      const colour = this.#colours[place];
-      if (colour?.startsWith('#')) styles.push(`${place === 'fg' ? 'color' : 'background'}:${colour}`);
-      else if (colour) classes.push(`${place}-${colour}`);
+    for (const ground of ['fg', 'bg'] as const) {
+      const colour = this.#colours[ground];
+      if (colour?.startsWith('#')) styles.push(`${ground === 'fg' ? 'color' : 'background'}:${colour}`);
+      else if (colour) classes.push(`${ground}-${colour}`);
     }
     return [
       ...(classes.length > 0 ? [`class="${classes.join(' ')}"`] : []),
@@ -169,14 +169,6 @@ class Pen {
     ].join(' ');
   }
 }
-
-const MARKS: Readonly<Record<number, string>> = {
-  1: 'bold',
-  2: 'dim',
-  3: 'italic',
-  4: 'underline',
-  7: 'inverse',
-};
 
 /** The colours 16 to 255 of xterm: a cube of 6 x 6 x 6, then 24 greys. */
 function paletteColour(index: number): number[] {
@@ -188,13 +180,7 @@ function paletteColour(index: number): number[] {
 }
 
 function hex(rgb: readonly number[]): string {
-  return `#${rgb
-    .map((value) =>
-      Math.min(255, Math.max(0, value || 0))
-        .toString(16)
-        .padStart(2, '0'),
-    )
-    .join('')}`;
+  return `#${Buffer.from(Uint8ClampedArray.from(rgb)).toString('hex')}`;
 }
 
 /** The first and the last of the lines, of `longest` characters in all, with a line between them that says so. */

@@ -71,12 +71,8 @@ export class KernelClient {
     code: string,
     options: { onSent?: (id: string) => void; content?: Json } = {},
   ): Promise<Message> {
-    const allow_stdin = this.onInput !== undefined;
-    const id = this.send(
-      'execute_request',
-      { code, silent: false, allow_stdin, ...options.content },
-      'shell',
-    );
+    const content = { code, silent: false, allow_stdin: this.onInput !== undefined, ...options.content };
+    const id = this.send('execute_request', content, 'shell');
     options.onSent?.(id);
     const idle = new Promise<void>((resolve) => this.#idle.set(id, resolve));
     const reply = new Promise<Message>((resolve) => this.#replies.set(id, resolve));
@@ -118,13 +114,14 @@ export class KernelClient {
   async #connect(timeoutMs: number): Promise<void> {
     const { connection } = this.process;
     for (const channel of ['shell', 'control', 'stdin'] as const) {
-      this.#sockets[channel].connect(addressOf(connection, channel));
+      const socket = this.#sockets[channel];
+      socket.connect(addressOf(connection, channel));
+      void this.#listen(socket, (message) =>
+        channel === 'stdin' ? void this.#answerInput(message) : this.#settle(message),
+      );
     }
     this.#iopub.connect(addressOf(connection, 'iopub'));
     this.#iopub.subscribe();
-    void this.#listen(this.#sockets.shell, (message) => this.#settle(message));
-    void this.#listen(this.#sockets.control, (message) => this.#settle(message));
-    void this.#listen(this.#sockets.stdin, (message) => void this.#answerInput(message));
     let heard = false; // a subscription takes a moment; the first status that comes through proves it
     void this.#listen(this.#iopub, (message) => {
       heard = true;

@@ -2,19 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { InvalidArgument, UnreadableFile } from '../../src/index';
+import type { StreamName } from '../protocol/output';
 
 /** nbformat allows a text as one string or as its lines. */
 export type MultilineText = string | string[];
 
+interface Bundle {
+  data: Record<string, unknown>;
+  metadata: Record<string, unknown>;
+}
+
 export type Output =
-  | { output_type: 'stream'; name: 'stdout' | 'stderr'; text: MultilineText }
-  | { output_type: 'display_data'; data: Record<string, unknown>; metadata: Record<string, unknown> }
-  | {
-      output_type: 'execute_result';
-      execution_count: number | null;
-      data: Record<string, unknown>;
-      metadata: Record<string, unknown>;
-    }
+  | { output_type: 'stream'; name: StreamName; text: MultilineText }
+  | ({ output_type: 'display_data' } & Bundle)
+  | ({ output_type: 'execute_result'; execution_count: number | null } & Bundle)
   | { output_type: 'error'; ename: string; evalue: string; traceback: string[] };
 
 export interface Cell {
@@ -41,24 +42,24 @@ const INJECTED = 'injected-parameters';
 
 /** Reads a notebook of format 4. @throws UnreadableFile for anything else. */
 export async function readNotebook(path: string): Promise<Notebook> {
+  const unreadable = (expected: string, found: string, options?: ErrorOptions) =>
+    new UnreadableFile(path, expected, found, options);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     const found = { ENOENT: 'nothing there', ENOTDIR: 'nothing there', EISDIR: 'a folder' }[error.code ?? ''];
-    throw found === undefined ? error : new UnreadableFile(path, 'a notebook', found, { cause: error });
+    throw found === undefined ? error : unreadable('a notebook', found, { cause: error });
   });
   let notebook: Partial<Notebook> | null;
   try {
     notebook = JSON.parse(text.replace(/^\ufeff/, '')) as Partial<Notebook> | null;
   } catch (error) {
-    throw new UnreadableFile(path, 'a notebook', 'text that is not JSON', { cause: error });
+    throw unreadable('a notebook', 'text that is not JSON', { cause: error });
   }
-  if (notebook?.nbformat !== 4) {
-    throw new UnreadableFile(path, 'a notebook of nbformat 4', `nbformat ${notebook?.nbformat ?? 'missing'}`);
-  }
-  if (!Array.isArray(notebook.cells))
-    throw new UnreadableFile(path, 'a notebook with a list of cells', typeof notebook.cells);
-  const damaged = notebook.cells.findIndex((cell) => !isCell(cell));
-  if (damaged >= 0)
-    throw new UnreadableFile(path, 'cells with a type and a source', `another cell ${damaged + 1}`);
+  if (notebook?.nbformat !== 4)
+    throw unreadable('a notebook of nbformat 4', `nbformat ${notebook?.nbformat ?? 'missing'}`);
+  const { cells } = notebook;
+  if (!Array.isArray(cells)) throw unreadable('a notebook with a list of cells', typeof cells);
+  const damaged = cells.findIndex((cell) => !isCell(cell));
+  if (damaged >= 0) throw unreadable('cells with a type and a source', `another cell ${damaged + 1}`);
   return { nbformat_minor: 5, ...notebook, metadata: notebook.metadata ?? {} } as Notebook;
 }
 
@@ -71,10 +72,8 @@ function isCell(cell: unknown): boolean {
   return typeof cell_type === 'string' && isText(source) && Array.isArray(outputs) && outputs.every(isOutput);
 }
 
-function isText(value: unknown): boolean {
-  return (
-    typeof value === 'string' || (Array.isArray(value) && value.every((line) => typeof line === 'string'))
-  );
+export function isText(value: unknown): value is MultilineText {
+  return [value].flat().every((line) => typeof line === 'string');
 }
 
 /** The text of a notebook file of nbformat 4.5. */
@@ -92,10 +91,7 @@ export function cellsToRun(notebook: Notebook): Cell[] {
 
 /** Refuses a notebook that says it is in another language. @throws UnreadableFile */
 export function requireOurLanguage(path: string, { metadata }: Notebook): void {
-  const { kernelspec, language_info } = metadata as Record<
-    string,
-    Record<string, unknown> | null | undefined
-  >;
+  const { kernelspec, language_info } = metadata as Record<string, Record<string, unknown> | null>;
   const said = kernelspec?.language ?? language_info?.name;
   // A kernel of Python need not say its language, only its name.
   const language = said ?? /^x?python|^julia|^ir$/.exec(String(kernelspec?.name ?? ''))?.[0];
@@ -121,14 +117,7 @@ export function withParameters(notebook: Notebook, parameters: Parameters): Note
   if (Object.keys(parameters).length === 0) return { ...notebook, cells };
   const tagged = cells.findIndex((cell) => hasTag(cell, PARAMETERS));
   const source = assignments(parameters, joined(tagged < 0 ? '' : cells[tagged]!.source));
-  const injected: Cell = {
-    id: newCellId(),
-    cell_type: 'code',
-    source,
-    metadata: { tags: [INJECTED] },
-    outputs: [],
-    execution_count: null,
-  };
+  const injected = validCell({ cell_type: 'code', source, metadata: { tags: [INJECTED] } });
   return { ...notebook, cells: cells.toSpliced(tagged + 1, 0, injected) };
 }
 
@@ -153,12 +142,16 @@ export function hasTag(cell: Cell, tag: string): boolean {
 }
 
 function validCell(cell: Cell): Cell {
-  const { id = newCellId(), cell_type, metadata = {}, source, outputs, execution_count, ...rest } = cell;
+  const {
+    id = randomBytes(4).toString('hex'),
+    cell_type,
+    metadata = {},
+    source,
+    outputs,
+    execution_count,
+    ...rest
+  } = cell;
   const common = { ...rest, id, cell_type, metadata, source };
   if (cell_type !== 'code') return common;
   return { ...common, outputs: outputs ?? [], execution_count: execution_count ?? null };
-}
-
-function newCellId(): string {
-  return randomBytes(4).toString('hex');
 }

@@ -1,8 +1,8 @@
 /** The outputs of the cells of one notebook, as the messages of their kernel build them up. */
-
 import type { Json, Message } from '../protocol/wire';
 import type { Output } from './notebook';
 
+/** A display, and the outputs that it is one of. */
 interface ShownIn {
   readonly outputs: Output[];
   readonly output: Output & { output_type: 'display_data' | 'execute_result' };
@@ -30,12 +30,8 @@ export class CellOutputs {
     if (this.#clearBeforeNext.delete(outputs)) outputs.length = 0;
     append(outputs, output);
     const id = displayId(content);
-    if (
-      id !== undefined &&
-      (output.output_type === 'display_data' || output.output_type === 'execute_result')
-    ) {
+    if (id !== undefined && 'data' in output)
       this.#displays.set(id, [...(this.#displays.get(id) ?? []), { outputs, output }]);
-    }
     return outputs;
   }
 
@@ -67,28 +63,20 @@ function displayId(content: Json): string | undefined {
   return typeof display_id === 'string' ? display_id : undefined;
 }
 
-function outputFrom(type: string, content: Json): Output | undefined {
-  const data = (content.data ?? {}) as Json;
-  const metadata = (content.metadata ?? {}) as Json;
-  switch (type) {
+function outputFrom(output_type: string, content: Json): Output | undefined {
+  const { name, text, execution_count: count, ename, evalue, traceback = [] } = content;
+  const bundle = { data: (content.data ?? {}) as Json, metadata: (content.metadata ?? {}) as Json };
+  switch (output_type) {
     case 'stream':
-      return {
-        output_type: 'stream',
-        name: content.name === 'stderr' ? 'stderr' : 'stdout',
-        text: String(content.text),
-      };
+      return { output_type, name: name === 'stderr' ? 'stderr' : 'stdout', text: String(text) };
     case 'display_data':
-      return { output_type: 'display_data', data, metadata };
-    case 'execute_result': {
-      const execution_count = typeof content.execution_count === 'number' ? content.execution_count : null;
-      return { output_type: 'execute_result', execution_count, data, metadata };
-    }
+      return { output_type, ...bundle };
+    case 'execute_result':
+      return { output_type, execution_count: typeof count === 'number' ? count : null, ...bundle };
     case 'error':
       return {
-        output_type: 'error',
-        ename: String(content.ename),
-        evalue: String(content.evalue),
-        traceback: ((content.traceback ?? []) as unknown[]).map(String),
+        ...{ output_type, ename: String(ename), evalue: String(evalue) },
+        traceback: (traceback as unknown[]).map(String),
       };
     default:
       return undefined;

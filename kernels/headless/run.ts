@@ -1,11 +1,13 @@
 /** Runs a notebook headless, cell by cell, on our kernel: `patchwise notebook run`. No Python. */
 import { dirname, resolve } from 'node:path';
 import { NotebookFailed } from '../../src/index';
+import { afterSeconds } from '../../src/timer';
+import type { StreamName } from '../protocol/output';
 import type { Message } from '../protocol/wire';
 import { KernelClient } from './client';
-import { limitCell } from './limit';
 import {
   cellsToRun,
+  hasTag,
   type Notebook,
   type Output,
   type Parameters,
@@ -14,20 +16,14 @@ import {
   sourceOf,
   withParameters,
 } from './notebook';
-import { OutputFile } from './output-file';
+import { NotebookSaver, OutputFile } from './output-file';
 import { CellOutputs } from './outputs';
-import { NotebookSaver } from './saver';
 
 /** What happens while a notebook runs, for a terminal to print. `cell` counts the code cells from 1. */
 export type NotebookEvent =
   | { readonly type: 'kernel-ready'; readonly cells: number }
   | { readonly type: 'cell-started'; readonly cell: number; readonly cells: number; readonly source: string }
-  | {
-      readonly type: 'text';
-      readonly cell: number;
-      readonly name: 'stdout' | 'stderr';
-      readonly text: string;
-    }
+  | { readonly type: 'text'; readonly cell: number; readonly name: StreamName; readonly text: string }
   | { readonly type: 'outputs'; readonly cell: number; readonly outputs: readonly Output[] }
   | { readonly type: 'cell-ended'; readonly cell: number; readonly ok: boolean; readonly seconds: number }
   /** Written past the cells to the kernel's stderr, by children or native code; not part of the notebook. */
@@ -41,14 +37,14 @@ interface RunNotebookOptions {
   readonly output?: string;
   readonly parameters?: Parameters;
   /** Seconds that one cell may take; a longer one is interrupted and fails. No limit if not given. */
-  readonly cellTimeout?: number;
+  readonly cellTimeout?: number | undefined;
   /** The folder that cells see as theirs; the notebook's, if not given. */
   readonly cwd?: string;
   readonly environment?: NodeJS.ProcessEnv;
   /** Goes on after a failed cell, as for a cell tagged "raises-exception". */
   readonly allowErrors?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: NotebookEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: NotebookEvent) => void) | undefined;
 }
 
 interface NotebookRun {
@@ -155,16 +151,47 @@ async function runCells(
     await saver.save();
     const ok = reply.content.status === 'ok';
     onEvent({ type: 'cell-ended', cell: number, ok, seconds: (performance.now() - begun) / 1000 });
-    const expected = options.allowErrors || cell.metadata?.tags?.includes('raises-exception');
+    const expected = options.allowErrors || hasTag(cell, 'raises-exception');
     if (!ok && (limit.reason() !== undefined || !expected)) {
-      const { ename, evalue, traceback } = reply.content;
-      return new NotebookFailed(
-        output,
-        number,
-        limit.reason() ?? `${ename}: ${evalue}`,
-        (traceback ?? []) as string[],
-      );
+      const { ename, evalue, traceback = [] } = reply.content;
+      const reason = limit.reason() ?? `${ename}: ${evalue}`;
+      return new NotebookFailed(output, number, reason, traceback as string[]);
     }
   }
   return undefined;
+}
+
+const ASK_AGAIN_MS = 1000;
+const PATIENCE_MS = 10_000;
+
+/** Interrupts what runs when its time is over or the caller aborts. `reason` says why, if it did. */
+function limitCell(
+  client: KernelClient,
+  { cellTimeout, signal }: { cellTimeout?: number | undefined; signal?: AbortSignal | undefined },
+) {
+  let reason: string | undefined;
+  let asking: NodeJS.Timeout | undefined;
+  let patience: NodeJS.Timeout | undefined;
+  const interrupt = (): void => void client.send('interrupt_request', {}, 'control');
+  const stop = (why: string): void => {
+    if (reason !== undefined) return;
+    reason = why;
+    interrupt();
+    asking = setInterval(interrupt, ASK_AGAIN_MS); // the first may have come before the cell had begun
+    // Code that no interrupt reaches, deep in a native call for instance, goes with its kernel.
+    patience = setTimeout(() => client.process.kill(), PATIENCE_MS);
+  };
+  const onAbort = (): void => stop('aborted');
+  const late = (): void => stop(`took longer than ${cellTimeout} s`);
+  const endLimit = cellTimeout === undefined ? undefined : afterSeconds(cellTimeout, late);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return {
+    clear() {
+      endLimit?.();
+      clearInterval(asking);
+      clearTimeout(patience);
+      signal?.removeEventListener('abort', onAbort);
+    },
+    reason: () => reason,
+  };
 }

@@ -62,28 +62,21 @@ async function testNotebook(
   { parameters = {}, cellTimeout, signal, onEvent }: TestNotebooksOptions,
 ): Promise<NotebookTest> {
   const started = performance.now();
-  const ended = (): { notebook: string; seconds: number } => ({
-    notebook: path,
-    seconds: (performance.now() - started) / 1000,
-  });
+  const ended = (failure?: Pick<NotebookTest, 'cell' | 'reason' | 'traceback'>): NotebookTest => {
+    const seconds = (performance.now() - started) / 1000;
+    return { notebook: path, ok: failure === undefined, seconds, ...failure };
+  };
   try {
-    const original = await readNotebook(path);
-    const { notebook } = await runNotebook({
-      path,
-      output,
-      parameters: original.cells.some((cell) => hasTag(cell, 'parameters')) ? parameters : {},
-      ...(cellTimeout !== undefined && { cellTimeout }),
-      ...(signal && { signal }),
-      ...(onEvent && { onEvent }),
-    });
-    const tame = cellThatShouldHaveFailed(notebook);
-    if (tame === undefined) return { ...ended(), ok: true };
-    return { ...ended(), ok: false, cell: tame, reason: 'is tagged raises-exception and raised none' };
+    const { cells } = await readNotebook(path);
+    const takesParameters = cells.some((cell) => hasTag(cell, 'parameters'));
+    const given = takesParameters ? parameters : {};
+    const { notebook } = await runNotebook({ path, output, parameters: given, cellTimeout, signal, onEvent });
+    const cell = cellThatShouldHaveFailed(notebook);
+    return ended(cell === undefined ? cell : { cell, reason: 'is tagged raises-exception and raised none' });
   } catch (error) {
-    if (!(error instanceof NotebookFailed))
-      return { ...ended(), ok: false, reason: (error as Error).message };
+    if (!(error instanceof NotebookFailed)) return ended({ reason: (error as Error).message });
     const { cell, reason, traceback } = error;
-    return { ...ended(), ok: false, cell, reason, traceback };
+    return ended({ cell, reason, traceback });
   }
 }
 
@@ -98,10 +91,7 @@ async function notebooksAt(path: string): Promise<string[]> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory()) return [resolve(path)];
   const names = await readdir(path, { recursive: true });
-  return names
-    .filter(
-      (name) => name.endsWith('.ipynb') && !/(^|[\\/])(\.ipynb_checkpoints|node_modules)[\\/]/.test(name),
-    )
-    .sort()
-    .map((name) => resolve(path, name));
+  const isHidden = (name: string) => /(^|[\\/])(\.ipynb_checkpoints|node_modules)[\\/]/.test(name);
+  const notebooks = names.filter((name) => name.endsWith('.ipynb') && !isHidden(name));
+  return notebooks.sort().map((name) => resolve(path, name));
 }

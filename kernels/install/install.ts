@@ -1,5 +1,6 @@
-/** Makes the kernel and its JupyterLab extension known to Jupyter: two folders under a `share/jupyter`. */
-import { execFile } from 'node:child_process';
+/** Makes the kernel and its JupyterLab extension known to Jupyter, two folders under a `share/jupyter`; starts JupyterLab. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
@@ -8,10 +9,11 @@ import { makeFolder } from '../../src/make-folder';
 import { nodeArguments, packageRoot } from '../../src/package';
 
 const KERNEL_NAME = 'patchwise';
+const EXTENSION = join(packageRoot(), 'kernels', 'labextension');
+const run = promisify(execFile);
 
-/** What compiles and runs cells; the first is the default. */
-const ENGINES = ['typescript', 'tslab'] as const;
-type EngineName = (typeof ENGINES)[number];
+/** What compiles and runs cells. */
+type EngineName = 'typescript' | 'tslab';
 
 export interface InstallOptions {
   /** For the present user; the default. */
@@ -24,13 +26,6 @@ export interface InstallOptions {
   readonly engine?: EngineName;
 }
 
-interface InstalledKernel {
-  readonly name: string;
-  readonly dir: string;
-  readonly displayName: string;
-  readonly argv: readonly string[];
-}
-
 /** Installs the kernelspec and the JupyterLab extension, replacing older ones. Returns the folders written. */
 export async function installKernel(
   options: InstallOptions = {},
@@ -40,12 +35,11 @@ export async function installKernel(
   makeFolder(kernel);
   await writeFile(join(kernel, 'kernel.json'), `${JSON.stringify(kernelSpec(options.engine), null, 2)}\n`);
 
-  const source = join(packageRoot(), 'kernels', 'labextension');
   const name = await extensionName();
   if (name === undefined) return { kernel };
   const extension = join(share, 'labextensions', name);
   await rm(extension, { recursive: true, force: true });
-  await cp(source, extension, { recursive: true });
+  await cp(EXTENSION, extension, { recursive: true });
   // The extension draws with the Plotly of our dependencies, offline.
   await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(extension, 'static', 'plotly.min.js'));
   return { kernel, extension };
@@ -57,22 +51,18 @@ export async function uninstallKernel(options: InstallOptions = {}): Promise<str
   const extension = await extensionName();
   const folders = [join(share, 'kernels', KERNEL_NAME)];
   if (extension !== undefined) folders.push(join(share, 'labextensions', extension));
-  const removed: string[] = [];
-  for (const folder of folders) {
-    if (!(await entriesOf(folder))) continue;
-    await rm(folder, { recursive: true });
-    removed.push(folder);
-  }
+  const removed = folders.filter((folder) => existsSync(folder));
+  for (const folder of removed) await rm(folder, { recursive: true });
   return removed;
 }
 
 /** Every kernelspec that Jupyter would find and that starts a Patchwise kernel, ours or another copy's. */
-export async function listKernels(): Promise<InstalledKernel[]> {
-  const found: InstalledKernel[] = [];
+export async function listKernels() {
+  const found: { name: string; dir: string; displayName: string; argv: readonly string[] }[] = [];
   for (const share of await jupyterPath()) {
-    for (const name of (await entriesOf(join(share, 'kernels'))) ?? []) {
+    for (const name of await readdir(join(share, 'kernels')).catch(() => [])) {
       const dir = join(share, 'kernels', name);
-      const spec = await readSpec(join(dir, 'kernel.json'));
+      const spec = await readJson<KernelSpec>(join(dir, 'kernel.json'));
       if (spec?.metadata?.patchwise)
         found.push({ name, dir, displayName: spec.display_name, argv: spec.argv });
     }
@@ -80,32 +70,26 @@ export async function listKernels(): Promise<InstalledKernel[]> {
   return found;
 }
 
-interface KernelSpec {
-  readonly argv: readonly string[];
-  readonly display_name: string;
-  readonly language: string;
-  readonly interrupt_mode: 'message' | 'signal';
-  readonly metadata?: { readonly patchwise?: string };
-  readonly env?: Readonly<Record<string, string>>;
-}
+type KernelSpec = ReturnType<typeof kernelSpec>;
 
-function kernelSpec(engine: EngineName = 'typescript'): KernelSpec {
+function kernelSpec(engine: EngineName = 'typescript') {
   const root = packageRoot();
   return {
     argv: [process.execPath, ...nodeArguments(join(root, 'dist', 'kernels', 'main.js'), '{connection_file}')],
     display_name: 'Patchwise (TypeScript)',
     language: 'typescript',
     interrupt_mode: 'message',
-    metadata: { patchwise: root },
+    metadata: { patchwise: root } as { readonly patchwise: string } | undefined, // that of another kernel may have none
     ...(engine === 'typescript' ? {} : { env: { PATCHWISE_ENGINE: engine } }),
   };
 }
 
-async function readSpec(path: string): Promise<KernelSpec | undefined> {
+/** Undefined if there is no such file, or it is not JSON. */
+async function readJson<T>(path: string): Promise<T | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as KernelSpec;
+    return JSON.parse(await readFile(path, 'utf8')) as T;
   } catch {
-    return undefined; // no kernelspec, or not one that Jupyter would start
+    return undefined;
   }
 }
 
@@ -129,34 +113,53 @@ function userFolder(): string {
 async function pythonPrefix(): Promise<string> {
   const active = process.env.VIRTUAL_ENV ?? process.env.CONDA_PREFIX;
   if (active) return active;
-  const { stdout } = await promisify(execFile)('python3', ['-c', 'import sys; print(sys.prefix)']);
+  const { stdout } = await run('python3', ['-c', 'import sys; print(sys.prefix)']);
   return stdout.trim();
 }
 
 async function jupyterPath(): Promise<string[]> {
   const configured = (process.env.JUPYTER_PATH ?? '').split(delimiter).filter((path) => path !== '');
-  const environment = await pythonPrefix().then(
-    (prefix) => [join(prefix, 'share', 'jupyter')],
+  const environment = await shareFolder({ sysPrefix: true }).then(
+    (folder) => [folder],
     () => [],
   );
   const system = process.platform === 'win32' ? [] : ['/usr/local/share/jupyter', '/usr/share/jupyter'];
   return [...new Set([...configured, userFolder(), ...environment, ...system])];
 }
 
-/** JupyterLab wants the extension's folder named as its package.json names it. */
+/** JupyterLab wants the extension's folder named as its package.json names it. A package without it still has a kernel. */
 async function extensionName(): Promise<string | undefined> {
-  try {
-    const text = await readFile(join(packageRoot(), 'kernels', 'labextension', 'package.json'), 'utf8');
-    return (JSON.parse(text) as { name: string }).name;
-  } catch {
-    return undefined; // a package without the extension still has a kernel
-  }
+  return (await readJson<{ name: string }>(join(EXTENSION, 'package.json')))?.name;
 }
 
-async function entriesOf(folder: string): Promise<string[] | undefined> {
-  try {
-    return await readdir(folder);
-  } catch {
-    return undefined;
+interface Lab {
+  readonly command: readonly string[];
+  readonly version: string;
+}
+
+/** Said where there is none. */
+export const HOW_TO_GET_LAB = [
+  'JupyterLab is not here. To get it, beside this project:',
+  '  python3 -m venv .venv',
+  '  .venv/bin/pip install jupyterlab',
+  'then run `npx patchwise lab` again. (PATCHWISE_PYTHON names another Python that has it.)',
+];
+
+/** The first JupyterLab of PATCHWISE_PYTHON, .venv/bin/python, python3 and the path. */
+export async function findLab(): Promise<Lab | undefined> {
+  const pythons = [process.env.PATCHWISE_PYTHON, '.venv/bin/python', 'python3'].filter((python) => python);
+  const commands = [...pythons.map((python) => [python!, '-m', 'jupyterlab']), ['jupyter-lab']];
+  for (const command of commands) {
+    const [program, ...args] = command;
+    const found = await run(program!, [...args, '--version']).catch(() => undefined);
+    if (found) return { command, version: found.stdout.trim() };
   }
+  return undefined;
+}
+
+/** Starts JupyterLab in the terminal that we have. The kernel is installed for this user if Jupyter finds none of ours. */
+export async function startLab({ command }: Lab, args: readonly string[]): Promise<ChildProcess> {
+  if ((await listKernels()).length === 0) await installKernel();
+  const [program, ...first] = command;
+  return spawn(program!, [...first, ...args], { stdio: 'inherit' });
 }

@@ -2,29 +2,17 @@
 import { type Figure, type LatestSlices, type MetricRecord, Run, type RunStatus } from '../../src/index';
 import { appendRecord, type RunOfLine, type Series, seriesFigure, thin, titleOf } from '../../src/internal';
 
-/** Points that a line got since the last tick. */
-interface NewPoints {
-  readonly x: number[];
-  readonly y: (number | null)[];
-}
-
-/** What viewers learn at a tick: the whole figure, and by line what is new in it. */
+/** What viewers learn at a tick: the whole figure, and by line the points that are new in it. */
 export interface Tick {
   readonly figure: Figure;
-  readonly added: ReadonlyMap<string, NewPoints>;
+  readonly added: ReadonlyMap<string, Pick<Series, 'x' | 'y'>>;
   /** The pictures changed too, so new points of lines do not suffice. */
   readonly isNew: boolean;
   readonly ended: boolean;
 }
 
 type Viewer = (tick: Tick) => void;
-
-export interface Followed {
-  readonly ended: boolean;
-  figure(): Figure;
-  view(viewer: Viewer): void;
-  leave(viewer: Viewer): void;
-}
+export type Followed = Pick<RunFollower, 'ended' | 'figure' | 'view' | 'leave'>;
 
 /** Between two ticks: a person sees it as movement, and a slow connection carries it. */
 const TICK_MS = 300;
@@ -32,12 +20,12 @@ const TICK_MS = 300;
 const MOST_KEPT = 5000;
 const STATUS_MS = 1000;
 
-export class RunFollower implements Followed {
+export class RunFollower {
   readonly run: Run;
   readonly #lines = new Map<string, Series>();
   readonly #viewers = new Set<Viewer>();
   readonly #abort = new AbortController();
-  #added = new Map<string, NewPoints>();
+  #added = new Map<string, Pick<Series, 'x' | 'y'>>();
   #status: RunStatus | undefined;
   #failure: string | undefined;
   #slices: LatestSlices | undefined;
@@ -104,9 +92,8 @@ export class RunFollower implements Followed {
     const { signal } = this.#abort;
     try {
       for await (const record of this.run.metrics({ signal, caughtUp: endPast })) {
-        const added = this.#append(record);
+        this.#append(record, isPast);
         if (isPast) continue;
-        this.#take(added);
         if (record.split === 'validation') await this.#readSlices();
       }
     } catch (error) {
@@ -122,14 +109,17 @@ export class RunFollower implements Followed {
     this.#stop();
   }
 
-  #take(points: readonly { key: string; x: number; y: number | null }[]): void {
-    for (const { key, x, y } of points) {
+  /** Adds a record to its lines, whose length stays bounded however long the run is. */
+  #append(record: MetricRecord, isPast: boolean): void {
+    for (const { key, x, y } of appendRecord(this.#lines, record, this.among)) {
+      thin(this.#lines.get(key)!, MOST_KEPT);
+      if (isPast) continue;
       const line = this.#added.get(key) ?? { x: [], y: [] };
       line.x.push(x);
       line.y.push(y);
       this.#added.set(key, line);
+      this.#changed = true;
     }
-    this.#changed = true;
   }
 
   async #readStatus(): Promise<void> {
@@ -140,13 +130,6 @@ export class RunFollower implements Followed {
     } catch {
       // The run has only just been made, or its folder is going away: the last status stays.
     }
-  }
-
-  /** Adds a record to its lines, whose length stays bounded however long the run is. */
-  #append(record: MetricRecord): ReturnType<typeof appendRecord> {
-    const added = appendRecord(this.#lines, record, this.among);
-    for (const { key } of added) thin(this.#lines.get(key)!, MOST_KEPT);
-    return added;
   }
 
   /** The pictures of the latest validation; a figure of several runs has no room for them. */
@@ -162,9 +145,8 @@ export class RunFollower implements Followed {
   #tick(): void {
     if (!this.#changed) return;
     const tick: Tick = { figure: this.figure(), added: this.#added, isNew: this.#isNew, ended: this.#ended };
-    this.#isNew = false;
+    this.#isNew = this.#changed = false;
     this.#added = new Map();
-    this.#changed = false;
     for (const viewer of [...this.#viewers]) viewer(tick);
   }
 
@@ -194,12 +176,10 @@ export class GroupFollower implements Followed {
   }
 
   view(viewer: Viewer): void {
-    const listeners = this.followers.map((follower): Viewer => {
-      const listener = ({ added, isNew }: Tick): void =>
-        viewer({ figure: this.figure(), added, isNew, ended: this.ended });
-      if (!follower.ended) follower.view(listener);
-      return listener;
-    });
+    const listeners = this.followers.map(
+      (): Viewer => (tick) => viewer({ ...tick, figure: this.figure(), ended: this.ended }),
+    );
+    for (const [at, follower] of this.followers.entries()) if (!follower.ended) follower.view(listeners[at]!);
     this.#listeners.set(viewer, listeners);
   }
 

@@ -4,17 +4,17 @@
  * display replaced once a second. Both go on for as long as the run does, whichever cell runs meanwhile.
  *
  * Messages to the front end: `{type: 'figure', figure: {data, layout}}`, `{type: 'points', points: {uid: {x, y}},
- * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}` or `{runs: [{dir, id}]}`, then `{type: 'alive'}` now
- * and then, and `{type: 'figure'}` to ask for a whole figure again.
+ * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}` or `{runs: [{dir, id}]}`, then
+ * `{type: 'alive'}` now and then, and `{type: 'figure'}` to ask for a whole figure again.
  */
 import type { AsyncResource } from 'node:async_hooks';
 import type { MimeBundle } from '../../src/display-protocol';
 import { attach, type Figure, type Run } from '../../src/index';
 import { figureBundle } from '../../src/internal';
-import type { DisplayOptions } from '../display/bundle';
+import type { DisplayOptions } from '../display/displays';
 import type { Comm } from '../protocol/comms';
-import type { Followed, Tick } from './followers';
-import { GroupFollower, RunFollower } from './followers';
+import type { Json } from '../protocol/wire';
+import { type Followed, GroupFollower, RunFollower, type Tick } from './followers';
 
 /** A line that has grown by more than this since the last whole figure is sent again, thinned. */
 const MOST_POINTS = 1000;
@@ -67,14 +67,11 @@ export class LiveFigures {
   }
 
   /** Serves one comm of a front end. */
-  async open(
-    comm: Comm,
-    data: { readonly runs?: unknown; readonly dir?: unknown; readonly id?: unknown },
-  ): Promise<void> {
+  async open(comm: Comm, data: Json): Promise<void> {
     let follower: Followed;
     try {
       // A notebook that was moved with its runs names a folder that is no more: the id may still be known here.
-      const named = (Array.isArray(data.runs) ? data.runs : [data]) as { dir?: unknown; id?: unknown }[];
+      const named = (Array.isArray(data.runs) ? data.runs : [data]) as Json[];
       const runs = await Promise.all(
         named.map(({ dir, id }) => attach(String(dir)).catch(() => attach(String(id)))),
       );

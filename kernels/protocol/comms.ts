@@ -93,15 +93,13 @@ export class CommRegistry {
   }
 
   handleOpen(message: Message): void {
-    const id = String(message.content.comm_id);
-    const target = this.#targets.get(String(message.content.target_name));
-    if (!target) {
-      this.publish('comm_close', { comm_id: id, data: {} }, []); // as the specification demands for an unknown target
-      return;
-    }
-    const comm = new Comm(id, String(message.content.target_name), this);
-    this.#comms.set(id, comm);
-    target(comm, commMessage(message));
+    const [id, name] = [String(message.content.comm_id), String(message.content.target_name)];
+    const comm = new Comm(id, name, this);
+    const target = this.#targets.get(name);
+    if (target) {
+      this.#comms.set(id, comm);
+      target(comm, commMessage(message));
+    } else comm.close(); // as the specification demands for an unknown target
   }
 
   handleMessage(message: Message): void {
@@ -109,14 +107,10 @@ export class CommRegistry {
   }
 
   handleClose(message: Message): void {
-    const comm = this.#comms.get(String(message.content.comm_id));
-    if (!comm) return;
-    this.forget(comm);
-    comm.closed(commMessage(message).data);
-  }
-
-  closeAll(): void {
-    for (const comm of [...this.#comms.values()]) comm.close();
+    const id = String(message.content.comm_id);
+    const comm = this.#comms.get(id);
+    this.#comms.delete(id);
+    comm?.closed(commMessage(message).data);
   }
 }
 

@@ -3,42 +3,47 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import type { Json } from './wire';
 
-type Channel = 'shell' | 'iopub' | 'stdin' | 'control' | 'hb';
-const CHANNELS: readonly Channel[] = ['shell', 'iopub', 'stdin', 'control', 'hb'];
+const CHANNELS = ['shell', 'iopub', 'stdin', 'control', 'hb'] as const;
+type Channel = (typeof CHANNELS)[number];
 
 /** The exit code of a kernel that found one of its ports taken. */
 export const ADDRESS_IN_USE = 98;
+
+type Ports = Readonly<Record<Channel, number>>;
 
 export interface Connection {
   readonly transport: 'tcp' | 'ipc';
   readonly ip: string;
   readonly key: string;
-  readonly ports: Readonly<Record<Channel, number>>;
+  readonly ports: Ports;
 }
 
 /** Reads and checks a connection file. @throws Error if a field is missing or unknown */
 export function readConnection(path: string): Connection {
   const file: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  if (typeof file !== 'object' || file === null) throw malformed(path, 'a JSON object', typeof file);
-  const fields = file as Record<string, unknown>;
-  const scheme = fields.signature_scheme ?? 'hmac-sha256';
-  if (scheme !== 'hmac-sha256') {
-    throw malformed(path, 'signature_scheme hmac-sha256', scheme);
-  }
-  const transport = fields.transport ?? 'tcp';
-  if (transport !== 'tcp' && transport !== 'ipc') {
-    throw malformed(path, 'transport tcp or ipc', transport);
-  }
-  const port = (channel: Channel): number => {
+  // A plain error: no code of ours asks which kind it is.
+  const malformed = (expected: string, found: unknown) =>
+    new Error(`${path}: expected ${expected}, found ${String(found)}`);
+  if (typeof file !== 'object' || file === null) throw malformed('a JSON object', typeof file);
+  const { transport = 'tcp', signature_scheme: scheme = 'hmac-sha256', ip, key, ...fields } = file as Json;
+  if (scheme !== 'hmac-sha256') throw malformed('signature_scheme hmac-sha256', scheme);
+  if (transport !== 'tcp' && transport !== 'ipc') throw malformed('transport tcp or ipc', transport);
+  const ports = portsOf((channel) => {
     const value = fields[`${channel}_port`];
-    if (typeof value !== 'number') throw malformed(path, `a number ${channel}_port`, value);
+    if (typeof value !== 'number') throw malformed(`a number ${channel}_port`, value);
     return value;
+  });
+  return {
+    ...{ transport, ports },
+    ip: typeof ip === 'string' ? ip : '127.0.0.1',
+    key: typeof key === 'string' ? key : '',
   };
-  const ports = Object.fromEntries(CHANNELS.map((channel) => [channel, port(channel)]));
-  const ip = typeof fields.ip === 'string' ? fields.ip : '127.0.0.1';
-  const key = typeof fields.key === 'string' ? fields.key : '';
-  return { transport, ip, key, ports: ports as Record<Channel, number> };
+}
+
+function portsOf(port: (channel: Channel, at: number) => number): Ports {
+  return Object.fromEntries(CHANNELS.map((channel, at) => [channel, port(channel, at)])) as Ports;
 }
 
 /** The connection file's JSON, as Jupyter writes it. */
@@ -60,12 +65,6 @@ export async function freeConnection(): Promise<Connection> {
   await Promise.all(servers.map((server) => once(server, 'listening')));
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
-  const byChannel = Object.fromEntries(CHANNELS.map((channel, at) => [channel, ports[at]!]));
   const key = randomBytes(32).toString('hex');
-  return { transport: 'tcp', ip: '127.0.0.1', key, ports: byChannel as Record<Channel, number> };
-}
-
-// A plain error: no code of ours asks which kind it is.
-function malformed(path: string, expected: string, found: unknown): Error {
-  return new Error(`${path}: expected ${expected}, found ${String(found)}`);
+  return { transport: 'tcp', ip: '127.0.0.1', key, ports: portsOf((_, at) => ports[at]!) };
 }

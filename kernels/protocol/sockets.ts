@@ -52,22 +52,22 @@ export class Sockets {
   }
 
   publish(message: Outgoing): void {
-    this.#control?.postMessage({ publish: iopubFrames(this.wire, message) } satisfies ToControl);
+    this.#tell({ publish: iopubFrames(this.wire, message) });
   }
 
   /** Sends text of a cell within 30 ms, even if the main thread is busy. */
   print(print: Printed): void {
-    this.#control?.postMessage({ print } satisfies ToControl);
+    this.#tell({ print });
   }
 
   /** From now on the output of children belongs to this cell. */
   enter(cell: Parent): void {
-    this.#control?.postMessage({ cell } satisfies ToControl);
+    this.#tell({ cell });
   }
 
   send(channel: RequestChannel, message: Outgoing): void {
     const frames = this.wire.encode(message);
-    if (channel === 'control') this.#control?.postMessage({ send: frames } satisfies ToControl);
+    if (channel === 'control') this.#tell({ send: frames });
     else this.#send(channel === 'shell' ? this.#shell : this.#stdin, frames);
   }
 
@@ -77,9 +77,13 @@ export class Sockets {
    */
   close(): void {
     const closed = new Int32Array(new SharedArrayBuffer(4));
-    this.#control?.postMessage({ close: closed } satisfies ToControl);
+    this.#tell({ close: closed });
     if (this.#control) Atomics.wait(closed, 0, 0, CONTROL_CLOSE_MS);
     for (const socket of [this.#shell, this.#stdin]) socket.close();
+  }
+
+  #tell(message: ToControl): void {
+    this.#control?.postMessage(message);
   }
 
   #send(socket: Router, frames: Uint8Array[]): void {

@@ -2,7 +2,7 @@ import { escapeHtml } from '../../src/escape';
 import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
 import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
-import { joined, type MultilineText, type Output } from '../headless/notebook';
+import { isText, joined, type Output } from '../headless/notebook';
 
 /** A figure of a report: drawn by Plotly, or a still picture or text if the report would get too large. */
 export interface ReportFigure {
@@ -48,9 +48,9 @@ export class OutputWriter {
     const plain = textOf(data['text/plain']) ?? '';
     // The text of a picture: nobody reads more of it.
     const text = terminalText(plain.slice(0, LONGEST_ALT));
-    const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
-    if (isPlotly(figure)) return this.#figure(figure, stillOf(data, text), text);
     const still = stillOf(data, text);
+    const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
+    if (isPlotly(figure)) return this.#figure(figure, still, text);
     if (still.length > 10 * this.longest) return leftOut('A picture', still.length);
     if (still) return still;
     const html = textOf(data['text/html']);
@@ -108,17 +108,12 @@ function isPlotly(value: unknown): value is { data: unknown; layout: unknown } {
 }
 
 function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  return Array.isArray(value) && value.every((line) => typeof line === 'string')
-    ? joined(value as MultilineText)
-    : undefined;
+  return isText(value) ? joined(value) : undefined;
 }
 
 function leftOut(what: string, characters: number): string {
-  return pre(
-    'output',
-    `${what} of ${(characters / 1e6).toFixed(1)} MB is left out here: the notebook has it.`,
-  );
+  const size = (characters / 1e6).toFixed(1);
+  return pre('output', `${what} of ${size} MB is left out here: the notebook has it.`);
 }
 
 const TOKEN =
@@ -131,24 +126,17 @@ const KEYWORDS = new Set(
   ).split(' '),
 );
 
+const KINDS = ['comment', 'string', 'number'] as const;
+
 /** TypeScript as HTML with its comments, strings, numbers and keywords marked; everything else is only escaped. */
 export function highlight(source: string): string {
   let html = '';
   let end = 0;
-  for (const match of source.matchAll(TOKEN)) {
-    const [token, comment, string, number] = match;
-    html += escapeHtml(source.slice(end, match.index));
-    const kind = comment
-      ? 'comment'
-      : string
-        ? 'string'
-        : number
-          ? 'number'
-          : KEYWORDS.has(token)
-            ? 'keyword'
-            : '';
+  for (const { 0: token, index, ...match } of source.matchAll(TOKEN)) {
+    html += escapeHtml(source.slice(end, index));
+    const kind = KINDS.find((_, at) => match[at + 1]) ?? (KEYWORDS.has(token) ? 'keyword' : '');
     html += kind ? `<span class="${kind}">${escapeHtml(token)}</span>` : escapeHtml(token);
-    end = match.index + token.length;
+    end = index + token.length;
   }
   return html + escapeHtml(source.slice(end));
 }

@@ -58,10 +58,15 @@ function writeCells(notebook: Notebook, markdown: Markdown, longest: number): [s
   return [cells.join('\n'), outputs];
 }
 
+/** Bytes that a figure takes less as a still picture. */
+function savingOf({ json, still }: ReportFigure): number {
+  return Buffer.byteLength(json) - Buffer.byteLength(still);
+}
+
 /** Bytes of the figures if each takes its smaller form. */
 function smallest(figures: readonly ReportFigure[]): number {
   return figures.reduce(
-    (sum, { json, still }) => sum + Math.min(Buffer.byteLength(json), Buffer.byteLength(still)),
+    (sum, figure) => sum + Buffer.byteLength(figure.json) - Math.max(0, savingOf(figure)),
     0,
   );
 }
@@ -116,15 +121,15 @@ ${scripts}
  */
 function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<string> {
   const drawn = new Set(figures.map(({ id }) => id));
-  const saving = ({ json, still }: ReportFigure): number =>
-    Buffer.byteLength(json) - Buffer.byteLength(still);
-  const candidates = figures.filter((figure) => saving(figure) > 0).sort((a, b) => saving(a) - saving(b));
+  const candidates = figures
+    .filter((figure) => savingOf(figure) > 0)
+    .sort((a, b) => savingOf(a) - savingOf(b));
   let left = room - figures.reduce((sum, { json }) => sum + Buffer.byteLength(json), 0);
   while (left < 0 && candidates.length > 0) {
-    const enough = candidates.findIndex((figure) => left + saving(figure) >= 0);
+    const enough = candidates.findIndex((figure) => left + savingOf(figure) >= 0);
     const [figure] = candidates.splice(enough < 0 ? candidates.length - 1 : enough, 1);
     drawn.delete(figure!.id);
-    left += saving(figure!);
+    left += savingOf(figure!);
   }
   return drawn;
 }
@@ -135,8 +140,7 @@ const WHY_STILL =
 
 function placeFigures(body: string, figures: readonly ReportFigure[], drawn: ReadonlySet<string>): string {
   let html = body;
-  for (const figure of figures) {
-    const { id, json, still, text } = figure;
+  for (const { id, json, still, text } of figures) {
     const interactive =
       `<div class="wide"><div class="figure" data-figure="${id}">${pre('output', text)}</div></div>` +
       `<script type="application/json" id="${id}">${json}</script>`;
@@ -181,10 +185,9 @@ async function markdownWriter(): Promise<Markdown> {
   };
 }
 
-function firstHeading(notebook: Notebook): string | undefined {
-  for (const cell of notebook.cells) {
-    const heading = cell.cell_type === 'markdown' ? /^#\s+(.+)$/m.exec(sourceOf(cell))?.[1] : undefined;
-    if (heading) return heading.trim();
-  }
-  return undefined;
+function firstHeading({ cells }: Notebook): string | undefined {
+  const headings = cells.map(
+    (cell) => cell.cell_type === 'markdown' && /^#\s+(.+)$/m.exec(sourceOf(cell))?.[1],
+  );
+  return headings.find((heading) => typeof heading === 'string')?.trim();
 }

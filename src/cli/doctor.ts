@@ -40,7 +40,7 @@ function findingLines(findings: readonly Partial<Finding>[]): string[] {
 }
 
 async function jupyter(): Promise<Finding> {
-  const { findLab } = await import('../../kernels/install/lab.js'); // as `npx patchwise lab` finds it
+  const { findLab } = await import('../../kernels/install/install.js'); // as `npx patchwise lab` finds it
   const lab = await findLab();
   return {
     part: 'JupyterLab',

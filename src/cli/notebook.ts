@@ -115,7 +115,7 @@ function addRunning(notebook: Command): void {
 }
 
 async function lab(args: string[]): Promise<void> {
-  const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/install/lab.js');
+  const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/install/install.js');
   const found = await findLab();
   if (!found) {
     process.stderr.write(`${HOW_TO_GET_LAB.join('\n')}\n`);

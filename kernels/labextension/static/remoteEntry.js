@@ -49,30 +49,11 @@
     return { ...layout, font: { ...layout.font, color: ink } };
   }
 
-  const arrays = {
-    i1: Int8Array,
-    u1: Uint8Array,
-    i2: Int16Array,
-    u2: Uint16Array,
-    i4: Int32Array,
-    f4: Float32Array,
-    f8: Float64Array,
-  };
-
-  /** A list of numbers as Plotly may have it in JSON: an array, or base64 of a typed one. */
-  function listOf(values) {
-    if (!values || values.bdata === undefined) return Array.from(values ?? []);
-    const bytes = Uint8Array.from(atob(values.bdata), (character) => character.charCodeAt(0));
-    return Array.from(new arrays[values.dtype](bytes.buffer));
-  }
-
   /** The data with new points at the end of their lines. */
   function appended(data, points) {
     return data.map((trace) => {
       const added = points[trace.uid];
-      return added
-        ? { ...trace, x: [...listOf(trace.x), ...added.x], y: [...listOf(trace.y), ...added.y] }
-        : trace;
+      return added ? { ...trace, x: [...trace.x, ...added.x], y: [...trace.y, ...added.y] } : trace;
     });
   }
 
@@ -106,13 +87,9 @@
     onStatus() {
       const kernel = this.session.session?.kernel;
       if (kernel?.connectionStatus !== 'connected') return;
-      if (
-        kernel.status === 'restarting' ||
-        kernel.status === 'autorestarting' ||
-        kernel.status === 'starting'
-      ) {
+      if (['restarting', 'autorestarting', 'starting'].includes(kernel.status))
         this.comm = undefined; // the restarted kernel knows nothing of the comms before
-      } else if (!this.comm || this.comm.isDisposed) this.reopen();
+      else if (!this.comm || this.comm.isDisposed) this.reopen();
     }
 
     async reopen() {
@@ -267,12 +244,8 @@
           // Plotly writes what the reader does (zoom, buttons, slider, legend) into what it is given. A still figure keeps
           // it there over a change of theme. A live one gets copies: Plotly keeps what the reader did only where the
           // kernel's next figure says the same as its last.
-          const { data, layout } = this.link
-            ? {
-                data: this.figure.data.map((trace) => ({ ...trace })),
-                layout: structuredClone(this.figure.layout),
-              }
-            : this.figure;
+          let { data, layout } = this.figure;
+          if (this.link) [data, layout] = [data.map((trace) => ({ ...trace })), structuredClone(layout)];
           this.reserve(layout);
           await Plotly.react(this.drawing, data, themed(layout), config);
           this.plotly = Plotly;

@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { DisplayOptions } from '../../../kernels/display/bundle';
+import type { DisplayOptions } from '../../../kernels/display/displays';
 import { RunFollower } from '../../../kernels/live/followers';
 import { LiveFigures } from '../../../kernels/live/live';
 import { CommRegistry } from '../../../kernels/protocol/comms';
