@@ -71,7 +71,7 @@ const rooms: Record<string, readonly string[]> = {
   train: ['collective', 'settings', 'data', 'learn', 'record', 'ranks', '.'],
   kernels: [
     ...['process', 'protocol', 'display', 'cells', 'checker', 'engine', 'tslab'],
-    ...['live', 'headless', 'report', 'install', '.'],
+    ...['live', 'headless', 'report', '.'],
   ],
 };
 

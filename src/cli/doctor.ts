@@ -40,7 +40,7 @@ function findingLines(findings: readonly Partial<Finding>[]): string[] {
 }
 
 async function jupyter(): Promise<Finding> {
-  const { findLab } = await import('../../kernels/install/install.js'); // as `npx patchwise lab` finds it
+  const { findLab } = await import('../../kernels/install.js'); // as `npx patchwise lab` finds it
   const lab = await findLab();
   return {
     part: 'JupyterLab',
@@ -51,7 +51,7 @@ async function jupyter(): Promise<Finding> {
 }
 
 async function kernel(): Promise<Finding> {
-  const { listKernels } = await import('../../kernels/install/install.js');
+  const { listKernels } = await import('../../kernels/install.js');
   const found = (await listKernels()).map(({ dir }) => dir).join(', ') || undefined;
   return { part: 'Jupyter kernel', found, required: false, cure: 'npx patchwise kernel install' };
 }

@@ -5,7 +5,7 @@ import type { FuzzOptions } from '../../bench/kernel-rounds/fuzz';
 import type { SoakOptions } from '../../bench/kernel-rounds/soak';
 import type { Notebook, Output } from '../../kernels/headless/notebook';
 import type { NotebookEvent } from '../../kernels/headless/run';
-import type { InstallOptions } from '../../kernels/install/install';
+import type { InstallOptions } from '../../kernels/install';
 import { InvalidArgument } from '../index';
 import { addCommand } from './command';
 import { fileOrFolderToRead, fileToRead, fileToWrite, folderToWrite } from './paths';
@@ -115,7 +115,7 @@ function addRunning(notebook: Command): void {
 }
 
 async function lab(args: string[]): Promise<void> {
-  const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/install/install.js');
+  const { findLab, HOW_TO_GET_LAB, startLab } = await import('../../kernels/install.js');
   const found = await findLab();
   if (!found) {
     process.stderr.write(`${HOW_TO_GET_LAB.join('\n')}\n`);
@@ -134,7 +134,7 @@ function addKernel(kernel: Command): void {
       --sys-prefix    ${from} the Python environment on the path
       --prefix <dir>  ${below} share/jupyter below a folder`;
   const prefix = folderToWrite('a folder');
-  const installer = () => import('../../kernels/install/install.js');
+  const installer = () => import('../../kernels/install.js');
   addCommand(kernel, 'install', {
     does: 'make the kernel and the figures known to Jupyter',
     takes: `${places('into', 'into')}

@@ -5,7 +5,7 @@ import { afterAll, afterEach, expect, it } from 'vitest';
 import { fuzzKernel } from '../../../bench/kernel-rounds/fuzz';
 import { soakKernel } from '../../../bench/kernel-rounds/soak';
 import { testNotebooks } from '../../../kernels/headless/test';
-import { findLab, HOW_TO_GET_LAB } from '../../../kernels/install/install';
+import { findLab, HOW_TO_GET_LAB } from '../../../kernels/install';
 import { RawKernel } from '../raw-kernel';
 
 /* The short forms of `kernel fuzz` (10,000 messages) and `kernel soak` (an hour), and what prints much. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, expect, it } from 'vitest';
-import { installKernel } from '../../../kernels/install/install';
+import { installKernel } from '../../../kernels/install';
 import { pythonWith } from '../../python';
 import '../raw-kernel'; // refuses a stale build
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { installKernel } from '../../../kernels/install/install';
+import { installKernel } from '../../../kernels/install';
 import { listRuns } from '../../../src/index';
 import { hasChromium, openBrowser } from '../../chromium';
 import { type Kind, measure, useEveryControl } from '../../plot/controls';

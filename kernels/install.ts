@@ -5,8 +5,8 @@ import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { makeFolder } from '../../src/make-folder';
-import { nodeArguments, packageRoot } from '../../src/package';
+import { makeFolder } from '../src/make-folder';
+import { nodeArguments, packageRoot } from '../src/package';
 
 const KERNEL_NAME = 'patchwise';
 const EXTENSION = join(packageRoot(), 'kernels', 'labextension');

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { installKernel, listKernels, uninstallKernel } from '../../../kernels/install/install';
+import { installKernel, listKernels, uninstallKernel } from '../../kernels/install';
 
 const prefix = mkdtempSync(join(tmpdir(), 'patchwise-install-'));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
