@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { compiledFile } from '../package';
 
-/** A WebAssembly memory that threads share; Node has them, TypeScript declares them for browsers only. */
+/** A WebAssembly memory that threads share. TypeScript declares it for browsers only, but Node has it too. */
 export interface SimdMemory {
   readonly buffer: SharedArrayBuffer;
   grow(pages: number): number;
@@ -13,7 +13,7 @@ declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => SimdMemory;
 };
 
-/** The parts whose folder `simd` holds loops in AssemblyScript, and what the build makes of them. */
+/** The compiled loops of each part that has a folder `simd` with loops in AssemblyScript. */
 const FILES = {
   volume: 'volume/simd/blosc.wasm',
   patch: 'patch/simd/loops.wasm',
@@ -41,7 +41,7 @@ export function simdModule(part: SimdPart): object {
   return module;
 }
 
-/** The functions of a compiled module, on a memory that is given or else on its own. */
+/** The functions of a compiled module, on the given memory or else on its own. */
 export function instantiate<Loops>(module: object, memory?: { readonly buffer: ArrayBufferLike }): Loops {
   return new WebAssembly.Instance(module, memory ? { env: { memory } } : {}).exports as Loops;
 }

@@ -18,12 +18,12 @@ const owners = new WeakMap<object, VoxelMemory>();
 /**
  * Memory that all threads and the WebAssembly loops reach without a copy, up to 4 GiB. Volumes that lie in one are cut
  * into patches, blended and compared faster than those in arrays of their own: `readVolume(path, { memory })`.
- * It is freed as a whole, when nothing refers to it or to its arrays any more.
+ * It is freed as a whole when nothing refers to it or to its arrays.
  */
 export class VoxelMemory {
   readonly shared: SimdMemory;
   private end = LINE;
-  /** Everything from here on was never used, so it is zero. */
+  /** Nobody has used the memory from here on, so it is zero. */
   private untouched = LINE;
   private readonly free: { address: number; bytes: number }[] = [];
   private readonly instances = new Map<SimdPart, unknown>();
@@ -72,7 +72,7 @@ export class VoxelMemory {
     return address;
   }
 
-  /** Gives back what `allocate` gave. */
+  /** Frees the bytes of an `allocate`. */
   release(address: number, bytes: number): void {
     const gap = { address, bytes: aligned(bytes) };
     const before = this.free.findIndex((other) => other.address + other.bytes === gap.address);

@@ -48,6 +48,11 @@ export function extractPatch(
   const row = px * channels;
   const [x0, x1] = inside[0];
   const copyRow = rowCopier(data, patch);
+  const padVoxel = (from: number, to: number, x: number): void => {
+    const voxel = source[0][x]!;
+    for (let c = 0; c < channels; c++)
+      patch[to + x * channels + c] = voxel < 0 ? padValue : data[(from + voxel) * channels + c]!;
+  };
   for (let z = 0, to = 0; z < pz; z++) {
     for (let y = 0; y < py; y++, to += row) {
       const sy = source[1][y]!;
@@ -59,8 +64,8 @@ export function extractPatch(
       const from = (sz * vy + sy) * vx;
       const first = from + start[0] + x0;
       copyRow(first * channels, to + x0 * channels, (x1 - x0) * channels);
-      for (let x = 0; x < x0; x++) padVoxel(data, from, source[0][x]!, patch, to, x, channels, padValue);
-      for (let x = x1; x < px; x++) padVoxel(data, from, source[0][x]!, patch, to, x, channels, padValue);
+      for (let x = 0; x < x0; x++) padVoxel(from, to, x);
+      for (let x = x1; x < px; x++) padVoxel(from, to, x);
     }
   }
   return patch;
@@ -159,21 +164,6 @@ function copyPairs(
     target[to + i + 1] = source[from + i + 1]!;
     target[to + i + 2] = source[from + i + 2]!;
     target[to + i + 3] = source[from + i + 3]!;
-  }
-}
-
-function padVoxel(
-  data: VoxelSource,
-  from: number,
-  source: number,
-  patch: Float32Array,
-  to: number,
-  x: number,
-  channels: number,
-  padValue: number,
-): void {
-  for (let c = 0; c < channels; c++) {
-    patch[to + x * channels + c] = source < 0 ? padValue : data[(from + source) * channels + c]!;
   }
 }
 

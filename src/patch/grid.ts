@@ -9,20 +9,20 @@ export interface GridOptions {
   readonly patch: Size;
   /** Distance between neighbouring patches in voxels; give this or `overlap`, the default is an overlap of 0.25. */
   readonly stride?: Size;
-  /** What neighbours share: a fraction of the patch (under 1) or a number of voxels (1 and more). */
+  /** The part that neighbours share: a fraction of the patch (under 1) or a number of voxels (1 and more). */
   readonly overlap?: Size;
   readonly layout?: GridLayout;
 }
 
 /**
  * The positions of all patches of a volume: a frozen value that extracting, training, blending and planning share.
- * Positions are voxels of the volume; where the volume is smaller than the patch they are negative, and what lies
- * outside the volume is padding.
+ * Positions are in voxels of the volume. Along an axis on which the volume is smaller than the patch they are negative,
+ * and voxels outside the volume are padding.
  */
 export interface Grid {
   readonly volume: Vec3;
   readonly patch: Vec3;
-  /** The distance asked for; the last one on an axis is shorter where the grid does not divide the volume. */
+  /** The requested distance. The last one on an axis is shorter if the grid does not divide the volume. */
   readonly stride: Vec3;
   readonly layout: GridLayout;
   /** Number of patches along each axis. */

@@ -55,7 +55,7 @@ export function simdBuffers(plan: BufferPlan): SlabBuffers | undefined {
   const stage = ({ patch, from, fromRow, rows, width }: WeightedPlane): Place => {
     const place = places[nextPlace++ % places.length]!;
     threads.finish(place.sent);
-    // The rows with what lies between them: one copy is faster than one for each row.
+    // Copies the gaps between the rows too: one copy is faster than one for each row.
     place.values.set(patch.subarray(from, from + (rows - 1) * fromRow + width));
     return place;
   };

@@ -11,7 +11,7 @@ export interface FileSink extends Omit<WriteOptions, 'signal' | 'onProgress'> {
   readonly file: string;
 }
 
-/** A dataset to add a volume to, and what it says of the volume. */
+/** A dataset to add a volume to, and the volume's description there. */
 export interface DatasetSink extends Omit<DatasetVolumeOptions, 'signal'> {
   /** Its folder. */
   readonly dataset: string;
@@ -34,8 +34,8 @@ const niftiNames = /\.(nii|hdr|img)(\.gz)?$/i;
 const otherFormats = /\.(mha|mhd|nrrd|nhdr|mnc|mgz|dcm|h5|npy|npz|txt|json|csv|png|jpe?g|tiff?|zip|tar|gz)$/i;
 
 /**
- * Writes slabs in ascending z, in the memory of one slab. The volume appears complete or not at all. `known` is what a
- * dataset says of the volume unless the sink says otherwise. Errors are those of `writeSlabs` and `writeDatasetVolume`.
+ * Writes slabs in ascending z, in the memory of one slab. The volume appears complete or not at all. `known`
+ * describes the volume in a dataset unless the sink does. Errors are those of `writeSlabs` and `writeDatasetVolume`.
  */
 export async function writeTo(
   to: Sink,

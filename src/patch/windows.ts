@@ -5,7 +5,7 @@ import type { Grid } from './grid';
 /** The shape of the blending weight over a patch. */
 export type WindowName = 'constant' | 'linear' | 'gaussian' | 'hann' | 'seed-linear';
 
-/** All windows. `seed-linear` only shows what the sawtooth of an earlier system does to seams. */
+/** All windows. `seed-linear` only shows how the sawtooth of an earlier system makes seams. */
 export const windowNames: readonly WindowName[] = ['constant', 'linear', 'gaussian', 'hann', 'seed-linear'];
 
 /** Standard deviation of the gaussian window as a fraction of the patch: MONAI's and nnU-Net's choice. */
@@ -27,7 +27,7 @@ export interface WindowOptions {
  * of a patch is the product of its three; over the patches that cover a voxel of the volume the products sum to
  * exactly 1, because they do so on every axis. Weights in the padding are zero.
  *
- * `seed-linear` is the window of the system this one re-creates, kept to show its fault: it falls from 1 to 0 in the
+ * `seed-linear` is the window of an earlier system and shows its fault: it falls from 1 to 0 in the
  * middle of the patch. If only zeros cover a plane, the weights sum to 0 and the blended volume is 0.
  */
 export function axisWindows(
@@ -62,44 +62,32 @@ const WINDOWS: Record<WindowName, (size: number, sigma: number) => (i: number) =
   },
 };
 
+/** The patch with the greatest weight takes the rest of the rounding, so that the sum is exact. */
 function normalise(grid: Grid, axis: Axis, shape: Float64Array): Float32Array[] {
   const starts = grid.starts[axis];
   const weights = starts.map(() => new Float32Array(shape.length));
   let first = 0;
   for (let voxel = 0; voxel < grid.volume[axis]; voxel++) {
     while (starts[first]! + shape.length <= voxel) first++;
-    let last = first;
-    while (last + 1 < starts.length && starts[last + 1]! <= voxel) last++;
-    normaliseVoxel(voxel, first, last, starts, shape, weights);
+    const valueAt = (patch: number) => shape[voxel - starts[patch]!]!;
+    let sum = 0;
+    let greatest = first;
+    let end = first;
+    for (; end < starts.length && starts[end]! <= voxel; end++) {
+      if (valueAt(end) > valueAt(greatest)) greatest = end;
+      sum += valueAt(end);
+    }
+    if (sum === 0) continue;
+    let rest = 1;
+    for (let patch = first; patch < end; patch++) {
+      if (patch === greatest) continue;
+      const weight = Math.round(valueAt(patch) / sum / UNIT) * UNIT;
+      weights[patch]![voxel - starts[patch]!] = weight;
+      rest -= weight;
+    }
+    weights[greatest]![voxel - starts[greatest]!] = rest;
   }
   return weights;
-}
-
-/** The patch with the greatest weight takes the rest of the rounding, so that the sum is exact. */
-function normaliseVoxel(
-  voxel: number,
-  first: number,
-  last: number,
-  starts: readonly number[],
-  shape: Float64Array,
-  weights: readonly Float32Array[],
-): void {
-  let sum = 0;
-  let greatest = first;
-  for (let k = first; k <= last; k++) {
-    const value = shape[voxel - starts[k]!]!;
-    if (value > shape[voxel - starts[greatest]!]!) greatest = k;
-    sum += value;
-  }
-  if (sum === 0) return;
-  let rest = 1;
-  for (let k = first; k <= last; k++) {
-    if (k === greatest) continue;
-    const weight = Math.round(shape[voxel - starts[k]!]! / sum / UNIT) * UNIT;
-    weights[k]![voxel - starts[k]!] = weight;
-    rest -= weight;
-  }
-  weights[greatest]![voxel - starts[greatest]!] = rest;
 }
 
 function sigmaOf(sigma: Size, axis: Axis): number {

@@ -17,11 +17,6 @@ export function centreOf(shape: Vec3): Vec3 {
   return eachAxis((axis) => (shape[axis] - 1) / 2);
 }
 
-/** The affine's 3 x 3 part, row-major. */
-export function matrixOf(affine: Affine): number[] {
-  return [0, 1, 2, 4, 5, 6, 8, 9, 10].map((at) => affine[at]!);
-}
-
 /** Lengths in mm of one voxel step along x, y and z: the norms of the affine's columns. */
 export function affineSpacing(affine: Affine): Vec3 {
   return eachAxis((axis) => Math.hypot(affine[axis]!, affine[axis + 4]!, affine[axis + 8]!));
@@ -63,7 +58,7 @@ function inverse(matrix: readonly number[]): number[] {
  * The orthogonal matrix nearest to a 3 x 3 matrix: the limit of X -> (X + X^-T) / 2 (Higham, "Computing the polar
  * decomposition", 1986). Undefined for a singular or non-finite matrix.
  */
-export function nearestOrthogonal(matrix: readonly number[]): number[] | undefined {
+function nearestOrthogonal(matrix: readonly number[]): number[] | undefined {
   let x = [...matrix];
   for (let step = 0; step < 100; step++) {
     const back = inverse(x);
@@ -100,14 +95,26 @@ export function quaternionAffine(quaternion: Vec3, spacing: Vec3, offset: Vec3, 
   return [...offset.flatMap((shift, row) => [...rows.slice(3 * row, 3 * row + 3), shift]), 0, 0, 0, 1];
 }
 
-/** The qform nearest to an affine; undefined if the affine is singular. */
-export function affineQuaternion(affine: Affine): { quaternion: Vec3; qfac: 1 | -1 } | undefined {
+/**
+ * The directions of the affine's axes: the orthogonal 3 x 3 matrix (row-major) nearest to them, and whether they are
+ * sheared, so that a qform cannot hold them. Undefined if the affine is singular.
+ */
+export function directionsOf(affine: Affine): { orthogonal: number[]; sheared: boolean } | undefined {
   const spacing = affineSpacing(affine);
-  const r = nearestOrthogonal(matrixOf(affine).map((value, at) => value / spacing[at % 3]!));
-  if (!r) return undefined;
-  const qfac = determinant(r) < 0 ? -1 : 1;
+  const unit = [0, 1, 2, 4, 5, 6, 8, 9, 10].map((at) => affine[at]! / spacing[at % 4]!);
+  const orthogonal = nearestOrthogonal(unit);
+  if (!orthogonal) return undefined;
+  return { orthogonal, sheared: unit.some((value, at) => Math.abs(value - orthogonal[at]!) > 1e-5) };
+}
+
+/** The qform nearest to an affine; undefined if the affine is singular. */
+export function affineQuaternion(affine: Affine) {
+  const directions = directionsOf(affine);
+  if (!directions) return undefined;
+  const { orthogonal: r, sheared } = directions;
+  const qfac: 1 | -1 = determinant(r) < 0 ? -1 : 1;
   for (const at of [2, 5, 8]) r[at]! *= qfac;
-  return { quaternion: rotationQuaternion(r), qfac };
+  return { quaternion: rotationQuaternion(r), qfac, sheared };
 }
 
 /** Vector part of a rotation's unit quaternion with a >= 0. It starts from the largest component, for precision. */

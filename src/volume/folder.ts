@@ -27,7 +27,7 @@ export function searchFolder(root: string): FolderContent {
   const links: string[] = [];
   const seen = new Set<string>();
 
-  /** What `read` gives for a file or folder; undefined if it cannot be read, which adds it to `leftOut`. */
+  /** The result of `read`. If the file or folder cannot be read: undefined, and `leftOut` gets an entry. */
   const attempt = <T>(file: string, what: string, read: (path: string) => T): T | undefined => {
     const path = join(root, file);
     try {

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import type { Vec3 } from '../vec3';
-import { affineQuaternion, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
+import { affineQuaternion, affineSpacing } from './affine';
 import { componentBytes, datatypes, type StoredType } from './datatypes';
 import type { Forms } from './header';
 import { nifti1Bytes, nifti2Bytes } from './header-bytes';
@@ -83,7 +83,7 @@ function formsOf(volume: VolumePlace): Forms {
   const offset: Vec3 = [affine[3]!, affine[7]!, affine[11]!];
   const turned = affineQuaternion(affine);
   // A qform cannot hold a shear, so the sform alone holds a sheared affine.
-  const rigid = turned !== undefined && !isSheared(volume);
+  const rigid = turned !== undefined && !turned.sheared;
   const code = header?.sform.code || header?.qform.code || 1;
   return {
     pixdim: rigid ? affineSpacing(affine) : spacing,
@@ -103,11 +103,4 @@ function finiteForms({ pixdim, qfac, qform, sform }: Forms): Forms {
   const placed = [...qform.quaternion, ...qform.offset].every(Number.isFinite);
   const rows = sform.rows.every(Number.isFinite) ? sform : { code: 0, rows: new Array<number>(12).fill(0) };
   return { pixdim, qfac, qform: placed ? qform : none, sform: rows };
-}
-
-function isSheared({ affine }: VolumePlace): boolean {
-  const spacing = affineSpacing(affine);
-  const unit = matrixOf(affine).map((value, at) => value / spacing[at % 3]!);
-  const rotation = nearestOrthogonal(unit)!;
-  return unit.some((value, at) => Math.abs(value - rotation[at]!) > 1e-5);
 }

@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { eachAxis, type Vec3 } from '../vec3';
-import { type Affine, affineSpacing, matrixOf, nearestOrthogonal } from './affine';
+import { type Affine, directionsOf } from './affine';
 import type { VoxelArray } from './datatypes';
 import type { VoxelImage } from './resample';
 
@@ -18,10 +18,9 @@ type Oriented<T> = VoxelImage & { readonly data: T };
  * is singular.
  */
 export function canonicalAxes(affine: Affine): AxisMap {
-  const spacing = affineSpacing(affine);
-  const rotation = nearestOrthogonal(matrixOf(affine).map((value, at) => value / spacing[at % 3]!));
-  if (!rotation) throw new InvalidArgument('affine', 'an affine that can be inverted', affine);
-  const along = (world: number, axis: number) => rotation[world * 3 + axis]!;
+  const directions = directionsOf(affine);
+  if (!directions) throw new InvalidArgument('affine', 'an affine that can be inverted', affine);
+  const along = (world: number, axis: number) => directions.orthogonal[world * 3 + axis]!;
   const from: [number, number, number] = [0, 0, 0];
   const flip: [boolean, boolean, boolean] = [false, false, false];
   const decided = (axis: number) => Math.max(...[0, 1, 2].map((world) => along(world, axis) ** 2));

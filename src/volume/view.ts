@@ -24,8 +24,19 @@ export interface GivenView {
  * const smaller = pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] });
  * ```
  */
-export function viewVolume(volume: Volume, view: GivenView): Volume {
-  return changed(volume, view.how === 'crop' ? cropToShape : resampleToShape, view.shape, view.how);
+export function viewVolume(volume: Volume, { shape, how }: GivenView): Volume {
+  const { data, ...place } = viewImage(volume, { shape: checkShape('shape', shape), how });
+  const source = `${how === 'crop' ? 'the centre' : 'a smaller view'} of ${volume.source ?? 'a volume'}`;
+  return new Volume({ ...place, data: data as Float32Array, source });
+}
+
+/** The view of stored voxels. `antialias` smooths axes that lose voxels first; default true. */
+export function viewImage(
+  image: VoxelImage,
+  { shape, how }: BaselineView,
+  options: { readonly antialias?: boolean } = {},
+): VoxelImage {
+  return how === 'crop' ? cropToShape(image, shape) : resampleToShape(image, shape, options);
 }
 
 /**
@@ -33,18 +44,7 @@ export function viewVolume(volume: Volume, view: GivenView): Volume {
  * Axes that lose voxels are smoothed first, to prevent aliasing.
  */
 export function resampleVolume(volume: Volume, shape: Size): Volume {
-  return changed(volume, resampleToShape, shape, 'resample');
-}
-
-function changed(
-  volume: Volume,
-  change: (image: VoxelImage, shape: Vec3) => VoxelImage,
-  size: Size,
-  how: BaselineView['how'],
-): Volume {
-  const { data, ...place } = change(volume, checkShape('shape', size));
-  const source = `${how === 'crop' ? 'the centre' : 'a smaller view'} of ${volume.source ?? 'a volume'}`;
-  return new Volume({ ...place, data: data as Float32Array, source });
+  return viewVolume(volume, { shape, how: 'resample' });
 }
 
 /**

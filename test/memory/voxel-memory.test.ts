@@ -10,7 +10,7 @@ function noise(array: Float32Array, stream: string): Float32Array {
   return array;
 }
 
-/** Compared as bytes, for vitest takes seconds over as many values. */
+/** Compared as bytes, because vitest takes seconds for so many values. */
 function same(a: Float32Array, b: Float32Array): boolean {
   const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) =>
     Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
@@ -33,7 +33,7 @@ describe('memory', () => {
     expect([...after]).toEqual([0, 0, 0, 0, 0, 0, 0]);
   });
 
-  test('what is given back is used again, gaps side by side as one', () => {
+  test('freed bytes are used again, neighbouring gaps as one', () => {
     const memory = new VoxelMemory();
     const places = [1, 2, 3, 4].map(() => memory.allocate(6400)!);
     memory.floats(1);

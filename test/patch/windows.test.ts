@@ -52,7 +52,7 @@ test('linear is a triangle: it falls by the same step all the way to the border'
   for (let i = 1; i < 64; i++) expect(shape[i]! - shape[i - 1]!).toBeCloseTo(1 / 64, 12);
 });
 
-test('the gaussian has one eighth of the patch as its standard deviation, or what is asked for', () => {
+test('the gaussian has one eighth of the patch as its standard deviation, or the given one', () => {
   const atOneSigma = (shape: Float64Array, sigma: number) => shape[50]! / shape[50 + sigma]!;
   expect(atOneSigma(patchWindow(101, 'gaussian', 10 / 101), 10)).toBeCloseTo(Math.exp(0.5), 10);
   expect(patchWindow(256, 'gaussian')[127]! / patchWindow(256, 'gaussian')[159]!).toBeCloseTo(

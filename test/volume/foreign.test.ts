@@ -17,7 +17,7 @@ function file(start: string, at = 0): Buffer {
 
 const lfs = 'version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123456\n';
 
-describe('what is given for a volume by mistake is named, with the cure', () => {
+describe('a file that people mistake for a volume is named, with the cure', () => {
   it.each([
     ['DICOM', file('DICM', 128), /DICOM; .*dcm2niix/],
     ['DICOM with a TIFF in its preamble', Buffer.from(file('DICM', 128).fill('II*\0', 0, 4)), /DICOM/],
@@ -71,7 +71,7 @@ describe('what is given for a volume by mistake is named, with the cure', () => 
     await expect(readVolume(annex)).rejects.toThrow(/datalad get/);
   });
 
-  it('and what is a volume stays one', async () => {
+  it('does not mistake a volume for another kind of file', async () => {
     for (const name of ['int16-1-little.nii', 'float64-2-big.nii', 'analyze-big.hdr', 'plain-named.nii.gz'])
       await expect(readHeader(fixture(name))).resolves.toBeTruthy();
   });

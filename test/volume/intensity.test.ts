@@ -23,7 +23,7 @@ describe('resolveIntensity', () => {
     expect(() => resolveIntensity([5, 5], display)).toThrow('low < high');
   });
 
-  it('looks past what is not finite, and gives a constant volume a range', () => {
+  it('ignores values that are not finite, and gives a constant volume a range', () => {
     const odd = {
       data: Float32Array.of(Number.NaN, -5, Number.NEGATIVE_INFINITY, 5, Number.POSITIVE_INFINITY),
     };
@@ -44,7 +44,7 @@ describe('the map', () => {
     expect([...toModel(values, window)]).toEqual([-1, 0, 1, -1, 1, -1]);
   });
 
-  it('comes back', () => {
+  it('gives the same values back', () => {
     const values = Float32Array.from({ length: 701 }, (_, n) => n - 200);
     const back = fromModel(toModel(values, window), window);
     for (const [n, value] of values.entries()) expect(back[n]).toBeCloseTo(value, 3);

@@ -103,7 +103,7 @@ describe('the header', () => {
   });
 });
 
-describe('what is no volume', () => {
+describe('a file that is no volume', () => {
   const folder = temporaryFolder();
 
   it.each([
@@ -125,10 +125,10 @@ describe('what is no volume', () => {
 describe('files past 4 GiB', () => {
   const folder = temporaryFolder();
 
-  it('gives a volume behind the 4 GiB mark without reading what is before it', async () => {
+  it('gives a volume behind the 4 GiB mark without reading the bytes before it', async () => {
     const path = join(folder(), 'large.nii');
     const small = readFileSync(fixture('dim-4d.nii'));
-    // 256 x 256 x 64 x 1024 int16 voxels: 8 GiB, of which the file system stores only what is written.
+    // 256 x 256 x 64 x 1024 int16 voxels: 8 GiB, but the file system stores only the written parts.
     for (const [n, size] of [4, 256, 256, 64, 1024].entries()) small.writeInt16LE(size, 40 + 2 * n);
     await writeFile(path, small.subarray(0, 352));
     const volumeBytes = 256 * 256 * 64 * 2;

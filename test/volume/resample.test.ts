@@ -104,7 +104,7 @@ describe('cropping', () => {
     expect(result.data[0]).toBeCloseTo(field(world(affine, 3, 2, 2)), 4);
   });
 
-  it('repeats the border of what is smaller', () => {
+  it('repeats the border of a smaller image', () => {
     const data = Int16Array.of(1, 2);
     const given = { shape: [2, 1, 1] as const, data, spacing: [1, 1, 1] as const, affine };
     expect(cropToShape(given, [6, 1, 2]).data).toEqual(Int16Array.of(1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2));

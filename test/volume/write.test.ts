@@ -94,7 +94,7 @@ describe('writeVolume', () => {
     expect(back.header!.qform.code).toBe(1);
   });
 
-  it('refuses values that the type cannot hold, says where, and leaves what was there', async () => {
+  it('refuses values that the type cannot hold, says where, and keeps the old file', async () => {
     const path = join(folder(), 'kept.nii');
     writeFileSync(path, 'before');
     const volume = new Volume({ shape: [2, 2, 1], data: Float32Array.of(1, 2, 3, 40_000) });
@@ -120,7 +120,7 @@ describe('writeVolume', () => {
   });
 });
 
-describe('what is written, read by nibabel', async () => {
+describe('written files, read by nibabel', async () => {
   const folder = temporaryFolder();
   const python = await findPython(['nibabel']);
   if (!python) console.warn('skipped: no Python with nibabel (PATCHWISE_PYTHON, .venv/bin/python, python3)');

@@ -8,10 +8,11 @@ import { typeOf } from '../datatypes';
 import { openError } from '../fault';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { readVoxels } from '../read';
-import { cropToShape, resampleToShape, resampleToSpacing, type VoxelImage } from '../resample';
+import { resampleToSpacing, type VoxelImage } from '../resample';
 import { same, unfinished, writeJson } from '../store/files';
 import { groupMetadata, type SourceRecord, type VolumeRecord, type VoxelSettings } from '../store/format';
 import { writeImage } from '../store/image-writer';
+import { viewImage } from '../view';
 import { filesOf, type Source, stateOf } from './sources';
 
 /** One volume to prepare. */
@@ -50,7 +51,7 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
       range,
       intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
       image: await write('image', image),
-      baseline: settings.baseline ? await write('baseline', baselineOf(image, settings)) : null,
+      baseline: settings.baseline && (await write('baseline', viewImage(image, settings.baseline, settings))),
     };
     writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
     replaceFolder(temporary, folder);
@@ -64,12 +65,6 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
 /** Whether V8 had no memory for an array. */
 function isOutOfMemory(error: unknown): boolean {
   return error instanceof RangeError && /allocation failed/i.test(error.message);
-}
-
-function baselineOf(image: VoxelImage, { baseline, antialias }: VoxelSettings): VoxelImage {
-  return baseline!.how === 'crop'
-    ? cropToShape(image, baseline!.shape)
-    : resampleToShape(image, baseline!.shape, { antialias });
 }
 
 /**

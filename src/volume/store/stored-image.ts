@@ -83,11 +83,8 @@ export class StoredImage {
     });
     if (parts.length === 1) return parts[0]!;
     const whole = new Float32Array(voxelCount(box.size));
-    let at = 0;
-    for (const part of parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
+    const plane = box.size[0] * box.size[1];
+    for (const [n, part] of parts.entries()) whole.set(part, (boxes[n]!.start[2] - box.start[2]) * plane);
     return whole;
   }
 }

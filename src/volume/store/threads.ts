@@ -94,7 +94,7 @@ export function answerJobs<Job, Result>(
   });
 }
 
-/** Errors of ours that reach another thread as what they are. */
+/** Our errors that keep their class and fields between threads. */
 const crossing = [UnreadableFile, InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend];
 
 /** An error on its way between threads. The error itself would arrive without its class and its fields. */

@@ -92,7 +92,7 @@ describe('the phantom', () => {
     expect([affine[0]! < 0, affine[5]! < 0, affine[10]! > 0]).toEqual([true, true, true]);
   });
 
-  it('refuses what is no shape', () => {
+  it('refuses a wrong shape', () => {
     expect(() => phantom({ shape: [64, 64] })).toThrow('a whole number above 0, or three');
     expect(() => phantom({ shape: [64, 64, 0] })).toThrow('a whole number above 0, or three');
   });

@@ -33,7 +33,7 @@ function* slabs(depths = [1, 40, 5, 31]): Generator<Slab> {
   for (const depth of depths) {
     lent.set(data.subarray(z * plane, (z + depth) * plane));
     yield { z, depth, data: lent.subarray(0, depth * plane) };
-    lent.fill(Number.NaN); // what is lent is not to be kept
+    lent.fill(Number.NaN); // a lent array must not be kept
     z += depth;
   }
 }
@@ -89,7 +89,7 @@ describe('a volume that comes in slabs', () => {
     expect(added.source.bytes).toBe(statSync(path).size);
   });
 
-  it('that fails leaves the dataset as it was, and what a kill left is removed', async () => {
+  it('that fails leaves the dataset unchanged, and the next call removes the files of a killed one', async () => {
     const dir = join(folder(), 'new');
     const before = readFileSync(join(dir, 'dataset.json'), 'utf8');
     const missing = slabs([1, 40, 5]);

@@ -22,7 +22,7 @@ const path = (name: string) => join(folder(), 'in', `${name}.nii`);
 const store = () => join(folder(), 'store');
 const affine = [-1.4, 0.1, 0.2, 30, 0.12, 1.3, -0.3, -20.5, 0.15, 0.25, 2.2, 7, 0, 0, 0, 1];
 
-/** By type: what is stored, and how it is scaled. */
+/** Stored volumes by type, with their scaling. */
 const volumes: Record<string, { shape: Vec3; dtype: StoredType; slope?: number; intercept?: number }> = {
   s1_int16: { shape: [70, 66, 40], dtype: 'int16' },
   s2_scaled: { shape: [33, 64, 35], dtype: 'int16', slope: 0.37, intercept: -1024 },
@@ -71,7 +71,7 @@ describe('openDataset', () => {
     expect(one['text/html']).toContain('<table>');
   });
 
-  it('says what a folder is that is no dataset', () => {
+  it('names the kind of a folder that is no dataset', () => {
     expect(() => openDataset(folder())).toThrow(/index of a prepared dataset .* found none/);
     writeFileSync(join(folder(), 'dataset.json'), '{"format":"another"}');
     expect(() => openDataset(folder())).toThrow(UnreadableFile);
@@ -118,7 +118,7 @@ describe('readPatch', () => {
     await dataset.close();
   });
 
-  it('refuses what is no place or size', async () => {
+  it('refuses a wrong place or size', async () => {
     const [volume] = openDataset(store()).volumes;
     await expect(volume!.readPatch([0, 0.5, 0], [1, 1, 1])).rejects.toThrow(InvalidArgument);
     await expect(volume!.readPatch([0, 0, 0], [1, 0, 1])).rejects.toThrow(InvalidArgument);
@@ -127,7 +127,7 @@ describe('readPatch', () => {
     );
   });
 
-  it('finds damage, and goes on with what is sound', async () => {
+  it('finds damage, and still reads the sound volumes', async () => {
     const damaged = join(folder(), 'damaged');
     await prepareDataset(path('s1_int16'), damaged);
     const shard = join(damaged, 's1_int16/image/c/0/0/0');

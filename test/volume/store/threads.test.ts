@@ -30,7 +30,7 @@ describe('Threads', () => {
     await threads.close();
   });
 
-  it('one that dies answers for its own job, and another takes its place', async () => {
+  it('a thread that dies fails its own job, and a new one takes its place', async () => {
     const threads = new Threads<string, [string, number]>(worker(), 1);
     const answers = await Promise.all(['a', 'exit', 'b', 'throw', 'c'].map((job) => threads.run(job)));
     expect(answers).toEqual([
@@ -43,7 +43,7 @@ describe('Threads', () => {
     await threads.close();
   });
 
-  it('closed, it answers what runs, what waits and what comes', async () => {
+  it('when closed it answers running, waiting and later jobs', async () => {
     const threads = new Threads<string, unknown>(worker(), 1);
     const answers = [threads.run('hang'), threads.run('waits')];
     await threads.close();
@@ -56,7 +56,7 @@ describe('Threads', () => {
     new InvalidArgument('index', '0 to 3', undefined, [1, 2]),
     new NoMemory('a', 2 ** 33),
     Object.assign(new Error('ENOSPC: full'), { code: 'ENOSPC', errno: -28, syscall: 'write', path: '/d/a' }),
-  ])('%s crosses threads as what it is', (error) => {
+  ])('%s keeps its class and fields between threads', (error) => {
     const crossed = errorOf(structuredClone(failureOf(error)));
     expect(crossed).toEqual(error);
     expect(crossed.constructor).toBe(error.constructor);
