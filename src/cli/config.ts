@@ -22,9 +22,7 @@ export function settingLines(preset?: PresetName): string[] {
   return listSettings(preset).flatMap((entry) => {
     const value = entry.value ?? entry.default;
     const shown = typeof value === 'string' ? value : JSON.stringify(value);
-    return [
-      `${entry.name}${shown === undefined ? '' : ` = ${shown}`}`,
-      `    ${entry.meaning} ${taken(entry)}`,
-    ];
+    const line = shown === undefined ? entry.name : `${entry.name} = ${shown}`;
+    return [line, `    ${entry.meaning} ${taken(entry)}`];
   });
 }

@@ -61,19 +61,17 @@ export function whileRotating<T>(read: () => T): T {
  * @throws InvalidArgument if there is none yet
  */
 export function checkpointOfRun(runDir: string, which?: 'best' | 'last'): ChosenCheckpoint {
-  return whileRotating(() => choose(runDir, which));
-}
-
-function choose(runDir: string, which?: 'best' | 'last'): ChosenCheckpoint {
-  if (which === 'last') return described(findCheckpoint(runDir, 'last'), 'the last, as asked for');
-  if (which === 'best') return described(findCheckpoint(runDir, 'best'));
-  const last = findCheckpoint(runDir, 'last');
-  const best = checkpointIfAny(runDir, 'best');
-  if (best === undefined) return described(last, 'the last; no validation has ranked one');
-  const { config, step } = readState(last);
-  if (phaseOf(config.gan, readState(best).step) < phaseOf(config.gan, step))
-    return described(last, 'the last; the best is from before the discriminators');
-  return described(best);
+  return whileRotating(() => {
+    if (which === 'last') return described(findCheckpoint(runDir, 'last'), 'the last, as asked for');
+    if (which === 'best') return described(findCheckpoint(runDir, 'best'));
+    const last = findCheckpoint(runDir, 'last');
+    const best = checkpointIfAny(runDir, 'best');
+    if (best === undefined) return described(last, 'the last; no validation has ranked one');
+    const { config, step } = readState(last);
+    if (phaseOf(config.gan, readState(best).step) < phaseOf(config.gan, step))
+      return described(last, 'the last; the best is from before the discriminators');
+    return described(best);
+  });
 }
 
 /** A checkpoint that was named by its folder. */

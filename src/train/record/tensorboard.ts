@@ -27,7 +27,9 @@ export class TensorboardEvents {
     const seconds = Math.max(Math.floor(Date.now() / 1000), ...earlier.map((time) => Number(time) + 1));
     this.path = join(runDir, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.0`);
     const begin = [framed(message([1, { double: seconds }], [3, 'brain.Event:2']))];
-    if (!this.isFirst) begin.push(framed(sessionStart(seconds, after + 1)));
+    // A `SessionLog` of status START: a reader forgets what it has seen of this step and later ones.
+    const start = message([1, { double: seconds }], [2, after + 1], [7, message([1, 1])]);
+    if (!this.isFirst) begin.push(framed(start));
     const bytes = Buffer.concat(begin);
     replaceFile(this.path, bytes);
     this.bytes = bytes.length;
@@ -38,11 +40,6 @@ export class TensorboardEvents {
     appendWhole(this.path, events, this.bytes);
     this.bytes += events.length;
   }
-}
-
-/** A `SessionLog` of status START: a reader forgets what it has seen of this step and later ones. */
-function sessionStart(seconds: number, step: number): Buffer {
-  return message([1, { double: seconds }], [2, step], [7, message([1, 1])]);
 }
 
 /** One event with a scalar for every measure of a record; one for every rank or part where a measure has several. */
