@@ -35,6 +35,13 @@ export { makeOptimiser } from './train/learn/optimiser';
 export { runRank } from './train/ranks/rank-process';
 export { supervise } from './train/ranks/supervisor';
 export { withoutClock } from './train/record/metrics-log';
+export {
+  type RunResult,
+  type RunSummary,
+  type RunsSideBySide,
+  runSummaries,
+  runsSideBySide,
+} from './train/runs';
 export { resolveConfig } from './train/settings/config';
 export { readConfig } from './train/settings/config-file';
 export {
@@ -46,13 +53,6 @@ export {
   summaryMeasures,
 } from './train/settings/measures';
 export { listSettings, type SettingEntry, settingsYaml, taken } from './train/settings/reference';
-export {
-  type RunResult,
-  type RunSummary,
-  type RunsSideBySide,
-  runSummaries,
-  runsSideBySide,
-} from './train/side-by-side';
 export { prepareRun } from './train/train';
 export { checkShape } from './vec3';
 export { searchFolder } from './volume/folder';

@@ -1,26 +1,19 @@
-import { existsSync, readdirSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../errors';
 import { isAlive, type ProcessIdentity, signalProcess } from '../process-identity';
 import { claimRun, isHere, livesOn, type Owner, readOwner } from './ranks/claim';
 import { launchSupervisor } from './ranks/launch';
+import { configToResume, withRanks } from './ranks/resume';
 import { findCheckpoint } from './record/choose-checkpoint';
 import { type Pace, paceOf, paceWindow, RunCourse } from './record/course';
 import { type LatestSlices, readLatestSlices } from './record/latest-slices';
 import type { MetricRecord } from './record/metrics-log';
 import { changed, followMetrics, readMetrics } from './record/metrics-reader';
 import { latestRecords } from './record/metrics-tail';
-import {
-  isRunFolder,
-  knownRunsRoots,
-  metricsPath,
-  readStoredConfig,
-  runsRoot,
-  type StoredConfig,
-} from './record/run-folder';
+import { metricsPath, readStoredConfig, type StoredConfig } from './record/run-folder';
 import { readLogEnds } from './record/run-logs';
 import {
   hasEnded,
@@ -30,9 +23,8 @@ import {
   settledStatus,
   writeStatus,
 } from './record/status';
-import { configToResume, withRanks } from './reshape';
 
-/** A training run: a folder, which any process that can read it can follow. Get one from `train` or `attach`. */
+/** A training run: a folder. Any process that can read it can follow the run. Get one from `train` or `attach`. */
 export class Run {
   readonly id: string;
   private end: Promise<RunStatus> | undefined;
@@ -50,12 +42,12 @@ export class Run {
     return readStatus(this.dir);
   }
 
-  /** All metrics so far, without damaged lines, which are named on the console. */
+  /** All metrics so far. Names damaged lines on the console and leaves them out. */
   async records(): Promise<MetricRecord[]> {
     return readMetrics(metricsPath(this.dir));
   }
 
-  /** The metrics so far as far as a glance needs them: a few thousand records, however long the run is. */
+  /** The metrics so far, thinned to a few thousand records, however long the run is. */
   async course(): Promise<RunCourse> {
     const course = new RunCourse(metricsPath(this.dir), readStoredConfig(this.dir).gan);
     await course.update();
@@ -64,34 +56,31 @@ export class Run {
 
   /**
    * Every metric from the first, then the new ones as they come, until the run ends or the signal is aborted.
-   * `caughtUp` is called once, when those of the past have been given.
+   * `caughtUp` is called once, after the metrics of the past.
    */
   metrics(options: { signal?: AbortSignal; caughtUp?: () => void } = {}): AsyncIterable<MetricRecord> {
     const ended = async () => hasEnded(await settledStatus(this.dir));
     return followMetrics(metricsPath(this.dir), { ended, ...options });
   }
 
-  /** Settles when the run ends: with its status if it is done or was stopped, else it rejects with `RunFailed`. */
+  /** The status of the run once it is done or stopped. Rejects with `RunFailed` if it fails. */
   get done(): Promise<RunStatus> {
-    if (!this.end) {
-      this.end = this.waitForEnd();
-      // Looking at `done` and waiting for it later must not count as an unhandled rejection.
-      this.end.catch(() => {});
-    }
+    this.end ??= this.waitForEnd();
+    this.end.catch(() => {}); // who waits for it later must not meet an unhandled rejection
     return this.end;
   }
 
   /**
-   * Ends the run and everything that belongs to it: asks, then kills what is still there when its time is over.
-   * The ranks leave a checkpoint, so the run can be resumed. A run that has ended stays as it is.
-   * @throws InvalidArgument if it runs on another machine, whose processes cannot be reached from here
+   * Ends the run and all its processes: asks them, and kills those that still live after `grace` seconds. The ranks write
+   * a checkpoint, so the run can be resumed. A run that has ended stays as it is.
+   * @throws InvalidArgument if it runs on another machine
    */
   async stop(): Promise<RunStatus> {
     const before = readStatus(this.dir);
     const owner = await this.owner();
     const known = [...(owner ? [owner] : []), ...processesOf(before)];
     if (hasEnded(before) && !known.some(isAlive)) return before;
-    // A supervisor leads a process group that its ranks are in; ranks of torchrun stop together on their own.
+    // A supervisor's ranks are in its process group. Ranks of torchrun stop together on their own.
     const supervisor = owner?.role === 'supervisor' ? owner : before.pids.supervisor;
     if (!supervisor || !signalProcess(supervisor, 'SIGTERM', true))
       for (const each of known) signalProcess(each, 'SIGTERM');
@@ -103,19 +92,18 @@ export class Run {
     }
     const { error, ...after } = readStatus(this.dir);
     if (after.state === 'done' || after.state === 'stopped') return { ...after, ...(error && { error }) };
-    // No other process is left to write it.
+    // No other process can write it now.
     const stopped: RunStatus = { ...after, state: 'stopped', updated: new Date().toISOString() };
     writeStatus(this.dir, stopped);
     return stopped;
   }
 
   /**
-   * Goes on with a run that has ended, from its newest checkpoint. `steps` sets a new end; `ranks` another number of
-   * processes, which keep the global batch as large as it was where it can be shared out among them (more or fewer
-   * passes a step), and say in the status what changed. Other data or settings than those of that checkpoint are refused
-   * unless `acceptChanges` says that they are meant.
-   * @throws InvalidArgument if it has not ended, or another process has it; InvalidConfig if its `config.json` was
-   * edited and is no longer valid
+   * Continues a run that has ended, from its newest checkpoint. `steps` sets a new end. `ranks` sets another number of
+   * processes; they keep the size of the global batch if they can share it evenly, and the status says what changed.
+   * `acceptChanges` allows other data or settings than those of the checkpoint.
+   * @throws InvalidArgument if it has not ended, or another process has it; InvalidConfig for an edited `config.json` that
+   * is no longer valid
    */
   async resume(options: { steps?: number; ranks?: number; acceptChanges?: boolean } = {}): Promise<this> {
     const { steps, ranks, acceptChanges } = options;
@@ -134,18 +122,18 @@ export class Run {
     return this;
   }
 
-  /** Removes the run's folder with everything in it. @throws InvalidArgument if it has not ended, or another process has it */
+  /** Removes the run's folder. @throws InvalidArgument if it has not ended, or another process has it */
   async remove(): Promise<void> {
     const status = readStatus(this.dir);
     if (!hasEnded(status) || processesOf(status).some(isAlive) || (await this.owner()))
       throw this.notEnded(status);
-    // Nobody can resume the run from here on. A resume may have come just before.
+    // From here on nobody can resume the run, but a resume may have come just before.
     const claim = await claimRun(this.dir, 'launcher');
     const removed = join(dirname(this.dir), `.removed-${claim.token}`);
     try {
       const now = readStatus(this.dir);
       if (!hasEnded(now)) throw this.notEnded(now);
-      // At once: whoever waits for the claim must not find half a run.
+      // In one step: a process that waits for the claim must not find half a run.
       await rename(this.dir, removed);
     } catch (error) {
       await claim.release();
@@ -154,27 +142,27 @@ export class Run {
     await rm(removed, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  /** How fast the run goes and when it will be done; undefined before its second step. */
+  /** The speed of the run and when it will be done; undefined before its second step. */
   async pace(): Promise<Pace | undefined> {
     const latest = latestRecords(metricsPath(this.dir), 'train', paceWindow);
     return paceOf(latest, readStatus(this.dir));
   }
 
   /**
-   * Asks for a checkpoint at the end of the step under way; the run goes on. Returns false if no process of the run can
-   * be asked: it runs on another machine, or a launcher's ranks have not begun.
+   * Asks for a checkpoint after the current step; the run goes on. Returns false if no process can be asked, because the
+   * run is on another machine or a launcher's ranks have not begun.
    */
   async save(): Promise<boolean> {
     const status = readStatus(this.dir);
     if (hasEnded(status)) return false;
     const processes = processesOf(status);
     const { supervisor } = status.pids;
-    // A supervisor keeps the wish until its ranks can hear it; the status may lag behind their first steps.
+    // A supervisor passes it on once its ranks listen. The status may lag behind their first steps.
     const asked = supervisor ? processes.slice(0, 1) : status.state === 'running' ? processes : [];
     return asked.map((process) => signalProcess(process, 'SIGUSR1')).some(Boolean);
   }
 
-  /** This run as a figure that keeps moving: shows itself where figures can be shown. */
+  /** This run as a live figure, which a notebook shows. */
   live(): LiveView {
     return new LiveView([this]);
   }
@@ -184,23 +172,21 @@ export class Run {
     return findCheckpoint(this.dir, which);
   }
 
-  /** The middle slice of a validation patch and its reconstruction, as of the latest validation. */
+  /** The middle slice of a validation patch and its reconstruction, from the latest validation. */
   async slices(): Promise<LatestSlices | undefined> {
     return readLatestSlices(this.dir);
   }
 
   /**
-   * What the supervisor and the ranks wrote, by name: `supervisor`, `rank-0`, … Of a log of more than 1 MiB it is the end,
-   * after a line that says where the whole log is.
+   * What the supervisor and the ranks wrote, by name: `supervisor`, `rank-0`, … Of a log above 1 MiB only the end, after a
+   * line with the path of the whole log.
    */
   async logs(): Promise<Record<string, string>> {
-    const ends = Object.entries(readLogEnds(this.dir, 2 ** 20));
-    return Object.fromEntries(
-      ends.map(([name, { path, text, before }]) => {
-        const note = before > 0 ? `[the first ${before} bytes are left out; they are in ${path}]\n` : '';
-        return [name, `${note}${text}`];
-      }),
-    );
+    const ends = Object.entries(readLogEnds(this.dir, 2 ** 20)).map(([name, { path, text, before }]) => {
+      const note = before > 0 ? `[the first ${before} bytes are left out; they are in ${path}]\n` : '';
+      return [name, note + text] as const;
+    });
+    return Object.fromEntries(ends);
   }
 
   private async waitForEnd(): Promise<RunStatus> {
@@ -213,22 +199,22 @@ export class Run {
     }
   }
 
-  /** The pauses are counted, and no clock: a laptop may sleep meanwhile. */
+  /** Counts pauses instead of reading a clock, because a laptop may sleep meanwhile. */
   private async allGone(known: readonly ProcessIdentity[], seconds: number): Promise<boolean> {
     for (let waited = 0; waited < seconds; waited += 0.025) {
       const gone = !this.processes(known).some(isAlive);
-      await pause(25); // also after the last: a child of this process keeps its pid until Node has collected it
+      await pause(25); // in any case: a child of this process keeps its pid until Node has collected it
       if (gone) return true;
     }
     return false;
   }
 
-  /** The run's processes: those known and those the status names by now. */
+  /** The known processes, and those that the status names by now. */
   private processes(known: readonly ProcessIdentity[]): ProcessIdentity[] {
     return [...known, ...processesOf(readStatus(this.dir))];
   }
 
-  /** The living process that has the run. @throws InvalidArgument if it lives on another machine */
+  /** The living process that has the run. @throws InvalidArgument if it is on another machine */
   private async owner(): Promise<Owner | undefined> {
     for (let waited = 0; ; waited += 0.025) {
       const owner = readOwner(this.dir);
@@ -251,59 +237,7 @@ export class Run {
   }
 }
 
-/** Runs to look at while they move. Data only: `plot` and the kernel make the figure. */
+/** Runs to show live. Data only: `plot` and the kernel make the figure. */
 export class LiveView {
   constructor(readonly runs: readonly Run[]) {}
-}
-
-/** Several runs in one figure that keeps moving, each in a colour of its own. @throws InvalidArgument for none */
-export function live(runs: Run | readonly Run[]): LiveView {
-  const all = runs instanceof Run ? [runs] : runs;
-  if (all.length === 0) throw new InvalidArgument('runs', 'at least one run', all);
-  return new LiveView(all);
-}
-
-/**
- * A run by its own folder or by its id: in the folder of runs (`runsRoot`), else in any other that this user has
- * started runs in. @throws InvalidArgument with the places where it looked and the latest runs
- *
- * ```ts
- * const [latest] = await pw.listRuns();
- * const run = await pw.attach(latest!.id); // tomorrow, or from another notebook
- * console.log((await run.status()).state);
- * ```
- */
-export async function attach(idOrDir: string): Promise<Run> {
-  const root = runsRoot();
-  const others = basename(idOrDir) === idOrDir ? knownRunsRoots().filter((other) => other !== root) : [];
-  const places = [join(root, idOrDir), resolve(idOrDir), ...others.map((other) => join(other, idOrDir))];
-  const dir = places.find(isRunFolder);
-  if (dir !== undefined) return new Run(dir);
-  const elsewhere = others.length > 0 ? ` or in ${others.length} other folder(s) of earlier runs` : '';
-  const latest = (await listRuns()).slice(0, 10).map((run) => run.id);
-  throw new InvalidArgument(
-    'run',
-    `the folder of a run, or the id of one in ${root}${elsewhere} (PATCHWISE_RUNS names another folder)`,
-    idOrDir,
-    latest,
-  );
-}
-
-/**
- * All runs of a folder, newest first.
- *
- * ```ts
- * for (const run of await pw.listRuns()) console.log(run.id, (await run.status()).state);
- * ```
- */
-export async function listRuns(root: string = runsRoot()): Promise<Run[]> {
-  if (!existsSync(root)) return [];
-  return (
-    readdirSync(root)
-      // A run that is being removed has a name with a dot.
-      .filter((name) => !name.startsWith('.') && isRunFolder(join(root, name)))
-      .sort()
-      .reverse()
-      .map((name) => new Run(join(root, name)))
-  );
 }

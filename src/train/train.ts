@@ -18,8 +18,8 @@ import { Run } from './run';
 import { resolveConfig, type TrainOptions } from './settings/config';
 
 /**
- * Starts a training run in the background and returns at once: when its folder is there and its supervisor runs.
- * The run does not need this process any more.
+ * Starts a training run in the background. Returns once its folder exists and its supervisor runs; from then on the run
+ * does not need this process.
  *
  * ```ts
  * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 2, steps: 20 });
@@ -33,7 +33,7 @@ export async function train(options: TrainOptions, call: LongCall = {}): Promise
   try {
     await launchSupervisor(run.dir, run.id);
   } catch (error) {
-    // A full disk, say: there is no log to read and nothing to resume.
+    // Such as a full disk: there is no log to read and nothing to resume.
     if (!(error instanceof RunFailed)) rmSync(run.dir, { recursive: true, force: true });
     throw error;
   }
@@ -52,7 +52,7 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   const created = new Date();
   const id = runId(created, options.name ?? options.preset ?? 'toy');
   const dir = join(runsRoot(), id);
-  // Checked before anything is written: bad options leave no folder behind.
+  // Checked first, so that bad options leave no folder.
   const data = given.flatMap((entry) =>
     entry instanceof Volume
       ? [join(dir, 'data', `volume-${volumes.indexOf(entry)}.nii`)]
@@ -96,7 +96,7 @@ function runId(time: Date, name: string): string {
 
 const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
 
-/** The volumes that an entry of `data` stands for, with absolute paths. */
+/** The volumes that an entry of `data` names, with absolute paths. */
 function findVolumes(entry: string): string[] {
   const fail = (expected: string) => new InvalidConfig([{ key: 'data', expected, received: entry }]);
   if (phantomOptions(entry)) return [entry];
@@ -106,7 +106,7 @@ function findVolumes(entry: string): string[] {
       'a file or folder that exists, or phantom:XxYxZ (check from which folder you run the command)',
     );
   if (isDataset(path)) {
-    openDataset(path); // throws for one that is damaged or not whole, while there is no run yet
+    openDataset(path); // throws for a damaged or incomplete one, while there is no run yet
     return [path];
   }
   if (!statSync(path).isDirectory()) return [path];

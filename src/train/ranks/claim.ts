@@ -8,20 +8,20 @@ import { replaceFile } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive, type ProcessIdentity, thisMachine } from '../../process-identity';
 
-/** The one process that may write a run's files, as `owner.json` in the run's folder names it. */
+/** The one process that may write a run's files. `owner.json` in the folder names it. */
 export interface Owner extends ProcessIdentity {
-  /** A `launcher` is about to start the supervisor and hands the run to it. */
+  /** A `launcher` starts the supervisor and hands the run to it. */
   readonly role: 'launcher' | 'supervisor' | 'rank';
   readonly host: string;
   readonly machine: string;
-  /** Names this claim, whichever process holds it. */
+  /** Names this claim; stays the same when another process takes it over. */
   readonly token: string;
 }
 
-/** Environment variable with the token of the claim that a launcher hands to its supervisor. */
+/** Environment variable in which a launcher hands the token to its supervisor. */
 export const claimVariable = 'PATCHWISE_CLAIM';
 
-/** Seconds that an owner gets to end, and seconds in which one on another machine must give a sign of life. */
+/** Seconds that an owner here gets to end, and in which one on another machine must give a sign of life. */
 const patience = { here: 5, elsewhere: 15 };
 
 /** Takes a run for this process. @throws InvalidArgument naming the process that has it */
@@ -38,14 +38,14 @@ export async function claimRun(runDir: string, role: Owner['role']): Promise<Cla
       if (code !== 'EEXIST') throw error;
     }
     const other = readOwner(runDir);
-    // A file that cannot be read yet is just being written.
+    // Another process may be writing a file that cannot be read yet.
     if (other ? !(await livesOn(runDir, other)) : waited > 1) removeStale(runDir, other);
     else if (other && (waited >= patience.here || !isHere(other))) throw taken(runDir, other);
     else await pause(100);
   }
 }
 
-/** Takes over the claim of the launcher that has started this process. @throws InvalidArgument if another has the run */
+/** Takes over the claim of this process's launcher. @throws InvalidArgument if another process has the run */
 export async function adoptClaim(runDir: string): Promise<Claim> {
   const other = readOwner(runDir);
   const token = process.env[claimVariable];
@@ -56,7 +56,7 @@ export async function adoptClaim(runDir: string): Promise<Claim> {
   return claim;
 }
 
-/** Whose run it is, as far as its folder says; the process may be gone. */
+/** The owner that the folder names; its process may be gone. */
 export function readOwner(runDir: string): Owner | undefined {
   try {
     const owner = JSON.parse(readFileSync(ownerPath(runDir), 'utf8')) as Partial<Owner> | null;
@@ -71,8 +71,8 @@ export function isHere({ machine }: Pick<Owner, 'machine'>): boolean {
 }
 
 /**
- * True while the owner lives. Nobody sees the processes of another machine, or of another container: there the owner
- * must touch its file within some seconds. No clocks are compared.
+ * Whether the owner lives. Processes of another machine or container cannot be seen, so their owner must touch its file
+ * within some seconds. No clocks are compared.
  */
 export async function livesOn(runDir: string, owner: Owner): Promise<boolean> {
   if (isHere(owner)) return isAlive(owner);
@@ -85,7 +85,7 @@ export async function livesOn(runDir: string, owner: Owner): Promise<boolean> {
   return false;
 }
 
-/** A run that this process has. */
+/** This process's claim on a run. */
 export class Claim {
   private beats: Worker | undefined;
 
@@ -104,8 +104,8 @@ export class Claim {
   }
 
   /**
-   * Touches the file every two seconds, from a thread of its own: a step may take minutes. A machine that slept while
-   * another one took the run ends this process, or both would write the same files.
+   * Touches the file every two seconds, in its own thread because a step may take minutes. If another process took the run
+   * while this machine slept, this process is killed: both would write the same files.
    */
   keep(): void {
     this.beats = new Worker(
@@ -115,7 +115,7 @@ export class Claim {
          try {
            if (JSON.parse(readFileSync(path, 'utf8')).token !== token) process.kill(process.pid, 'SIGKILL');
            utimesSync(path, new Date(), new Date());
-         } catch { /* the folder is gone or out of reach, which is for others to find out */ }
+         } catch { /* the folder is gone or out of reach; others report that */ }
        }, 2000);`,
       { eval: true, workerData: { path: ownerPath(this.runDir), token: this.token } },
     );
@@ -133,7 +133,7 @@ function taken(runDir: string, { pid, host }: Owner): InvalidArgument {
   return new InvalidArgument('run', `a run that nobody trains (${cure})`, `one of process ${pid} on ${host}`);
 }
 
-/** Two processes may find the same stale file: the second must not remove the claim of the first. */
+/** If two processes find the same stale file, the second must not remove the claim of the first. */
 function removeStale(runDir: string, stale: Owner | undefined): void {
   const aside = `${ownerPath(runDir)}.${process.pid}.tmp`;
   try {
@@ -146,7 +146,7 @@ function removeStale(runDir: string, stale: Owner | undefined): void {
   rmSync(aside, { force: true });
 }
 
-/** A file system that is shared may keep what it knows of a file until the file is opened. */
+/** Opens the file, because shared file systems may show old times of files until then. */
 function touched(runDir: string): number | undefined {
   try {
     const file = openSync(ownerPath(runDir), 'r');

@@ -11,13 +11,12 @@ import { logEnd } from '../record/run-logs';
 import { processesOf, readStatus, whereWeAre, writeStatus } from '../record/status';
 import { type Claim, claimRun, claimVariable } from './claim';
 
-/** Seconds that a supervisor gets to come up, on a machine with other work and a slow disk. */
+/** Seconds that a supervisor gets to start, on a busy machine with a slow disk. */
 const patience = 300;
 
 /**
- * Starts a run's supervisor as a process that does not depend on this one: a session of its own, its output in the
- * run's logs, not waited for. `config` replaces the stored one. Returns once it says that it is there, or somebody has
- * stopped it already.
+ * Starts a run's supervisor as an independent process, with its own session and its output in the run's logs. `config`
+ * replaces the stored one. Returns once the supervisor says that it runs, or is stopped.
  * @throws RunFailed with the end of its log if it does not come up, and then nothing of it is left; InvalidArgument if
  * another process has the run
  */
@@ -40,15 +39,11 @@ export async function launchSupervisor(runDir: string, id: string, config?: Stor
   throw new RunFailed(id, 'failed', error);
 }
 
-/** Returns what is wrong if the supervisor ends before it is up, or takes too long. */
-async function start(
-  runDir: string,
-  claim: Claim,
-  config: StoredConfig | undefined,
-): Promise<string | undefined> {
+/** Returns what is wrong if the supervisor ends before it runs, or takes too long. */
+async function start(runDir: string, claim: Claim, config?: StoredConfig): Promise<string | undefined> {
   if (config) writeStoredConfig(runDir, config);
   const { error: _, note: _note, ...before } = readStatus(runDir);
-  // Ranks whose supervisor was killed are about to end, and must not write any more.
+  // Ranks whose supervisor was killed may still write.
   for (const left of processesOf(before)) signalProcess(left, 'SIGKILL');
   makeFolder(join(runDir, 'logs'));
   const log = openSync(join(runDir, 'logs', 'supervisor.log'), 'a');
@@ -64,7 +59,7 @@ async function start(
   closeSync(log);
   const identity = supervisor.pid === undefined ? undefined : identify(supervisor.pid);
   if (identity) {
-    // From now on, stopping the run stops this process.
+    // From now on, `stop` finds this process.
     const pids = { supervisor: identity, ranks: [] };
     const { steps = before.steps } = config ?? {};
     writeStatus(runDir, { ...before, ...whereWeAre(), state: 'starting', steps, pids });

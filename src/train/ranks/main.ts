@@ -4,8 +4,8 @@ import { runRank } from './rank-process';
 import { supervise } from './supervisor';
 
 /**
- * The processes of a run: `node main.js rank|supervise|probe --run DIR`. It does what `patchwise rank` and
- * `patchwise supervise` do, without loading what only the command line needs: a run of four ranks starts five of them.
+ * The processes of a run: `node main.js rank|supervise|probe --run DIR`. It does the same as `patchwise rank` and
+ * `patchwise supervise` without loading the command line, because a run of four ranks starts five of them.
  */
 async function main([program, , runDir]: readonly string[]): Promise<void> {
   const start = program === 'rank' ? runRank : program === 'probe' ? runProbe : supervise;

@@ -6,12 +6,12 @@ import type { RunConfig } from '../settings/config';
 
 type Where = Pick<BackendInfo, 'name' | 'device'>;
 
-/** In the words of libtorch on GPUs, of tfjs and of V8. */
+/** Messages of libtorch on GPUs, of tfjs and of V8. */
 const exhausted = /out of memory|failed to allocate|allocation failed/i;
 
 /**
- * A step's error as it is; or, where memory has run out, one that says what the step takes by forecast, and what each
- * remedy would: a smaller patch, a smaller batch, checkpointing, and bf16 where the backend has it.
+ * An error of a step. If memory has run out, the result says how much the step takes by forecast, and how much with each
+ * remedy: a smaller patch, a smaller batch, checkpointing, and bf16 if the backend has it.
  */
 export function explainOutOfMemory(error: unknown, run: string, config: RunConfig, where: Where): unknown {
   if (!(error instanceof Error)) return error;

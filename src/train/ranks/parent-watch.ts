@@ -1,15 +1,15 @@
 import { Worker } from 'node:worker_threads';
 
-/** Environment variable with the file descriptor of the pipe that the supervisor listens to for heartbeats. */
+/** Environment variable with the file descriptor of the supervisor's pipe for heartbeats. */
 export const heartbeatVariable = 'PATCHWISE_HEARTBEAT';
-/** Environment variable with the process id of ours that has started this one. */
+/** Environment variable with the pid of our process that started this one. */
 export const supervisorVariable = 'PATCHWISE_SUPERVISOR';
 
 /**
- * Watches the process that started this one, and tells it every second that this one lives. When our supervisor is
- * gone, this process is killed at once: nobody keeps the status of the run any more. When a launcher is gone (npx,
- * torchrun, srun), this process gets SIGTERM, and a rank leaves a checkpoint. A thread of its own, because a step on a
- * large patch can keep the main thread busy for minutes. Returns what ends the watch.
+ * Watches the process that started this one, and sends it a heartbeat every second. If our supervisor is gone, this
+ * process is killed at once, because nobody keeps the run's status. If a launcher is gone (npx, torchrun, srun), it gets
+ * SIGTERM, so that a rank writes a checkpoint. The watch has its own thread, because a step on a large patch can keep the
+ * main thread busy for minutes. Returns a function that ends the watch.
  */
 export function watchParent(): () => Promise<unknown> {
   const { [supervisorVariable]: supervisor, [heartbeatVariable]: pipe } = process.env;
@@ -40,7 +40,7 @@ export function watchParent(): () => Promise<unknown> {
     {
       eval: true,
       workerData: {
-        // The supervisor may be gone before this process has come so far, and another one its parent.
+        // The supervisor may already be gone, and this process have another parent.
         parent: Number(supervisor ?? process.ppid),
         signal: supervisor === undefined ? 'SIGTERM' : 'SIGKILL',
         pipe: Number(pipe ?? 0),

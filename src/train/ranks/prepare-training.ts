@@ -12,31 +12,30 @@ import { Ranking } from '../record/best';
 import { readStoredConfig, type StoredConfig, settingsOf } from '../record/run-folder';
 import { checkedConfig } from '../settings/check';
 import type { RunConfig } from '../settings/config';
-import { changesSince, listed } from './changes';
 import type { Reporter } from './reporter';
-import { checkpointOfAll, whatChanged, whatWasPrepared } from './resume';
+import { changesSince, checkpointOfAll, listed, printOf, whatChanged, whatWasPrepared } from './resume';
 import { RunWriter } from './run-writer';
 
 export interface RankOptions {
   readonly runDir: string;
   readonly collective: Collective;
   readonly stop: AbortSignal;
-  /** Returns true once for every request for a checkpoint. */
+  /** Returns true once for each request for a checkpoint. */
   readonly takeSaveRequest: () => boolean;
   readonly report: Reporter;
-  /** The rank writes its progress here for the heartbeat. */
+  /** The rank's progress, for its heartbeat. */
   readonly progress: { step: number; training: boolean };
 }
 
 /**
- * Makes everything that a rank trains with, from the newest whole checkpoint if there is one, and reports that it is
- * ready. Rank 0 has a writer.
- * @throws RunFailed if data or settings differ from the checkpoint's and the user has not accepted the changes
+ * Makes all that a rank trains with, from the newest whole checkpoint if there is one, and reports that it is ready. Only
+ * rank 0 has a writer.
+ * @throws RunFailed if data or settings differ from the checkpoint's and the user has not accepted that
  */
 export async function prepareTraining({ runDir, collective, stop, report, progress }: RankOptions) {
   const read = readStoredConfig(runDir);
   const config = checkedConfig(settingsOf(read));
-  // Checkpoints keep the values as they are used: a size of three where people wrote one number.
+  // Checkpoints keep the values as read: three numbers for a size that the user wrote as one.
   const stored = { ...read, ...config };
   const { rank, worldSize: ranks } = collective;
   const backend = await useBackend(config.backend);
@@ -49,7 +48,7 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const resumed = checkpoint?.state;
   const changes = resumed ? changesSince(resumed, config, data) : [];
   const reshaped = resumed && whatChanged(resumed, config, ranks);
-  // The user has resumed the run at this checkpoint, or at a later one that is damaged.
+  // Whether the user resumed the run at this checkpoint, or at a later one that is damaged.
   const byHand = resumed !== undefined && resumed.step <= (stored.resumed?.from ?? -1);
   if (changes.length > 0 && !(byHand && stored.resumed?.acceptChanges))
     throw changed(stored, resumed!.step, changes);
@@ -76,28 +75,11 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   progress.training = true;
   const warn = (warning: string | undefined) => void report({ type: 'warning', warning });
   const writer = rank === 0 ? new RunWriter({ runDir, stored, data, ranks, stop, warn }) : undefined;
-  const patches = { train: data.train.count, validation: data.validation.count };
-  const { intensities } = data;
-  await writer?.open(
-    { backend, intensities, steps, stepsPerEpoch: sampler.stepsPerEpoch, patches },
-    step,
-    changes.length === 0 && reshaped === undefined,
-  );
+  const { stepsPerEpoch } = sampler;
+  const resolved = { backend, intensities: data.intensities, steps, stepsPerEpoch, ...printOf(data) };
+  await writer?.open(resolved, step, changes.length === 0 && reshaped === undefined);
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
-  const newestCheckpoint = resumed?.step;
-  return {
-    config,
-    id: stored.id,
-    backend,
-    data,
-    feed,
-    learner,
-    ranking,
-    writer,
-    step,
-    steps,
-    newestCheckpoint,
-  };
+  return { id: stored.id, config, backend, data, feed, learner, ranking, writer, step, steps, resumed };
 }
 
 function changed({ id }: StoredConfig, step: number, changes: readonly string[]): RunFailed {
@@ -109,7 +91,7 @@ function changed({ id }: StoredConfig, step: number, changes: readonly string[])
   );
 }
 
-/** @throws InvalidConfig where no validation patch is large enough for the measure that ranks checkpoints */
+/** @throws InvalidConfig if no validation patch is large enough for the measure that ranks checkpoints */
 function checkBestMetric(
   { bestMetric, validationPatches, seed }: RunConfig,
   { validation }: TrainingData,

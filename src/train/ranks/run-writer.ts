@@ -12,7 +12,7 @@ import { MetricsReader } from '../record/metrics-reader';
 import { MetricsLog } from '../record/metrics-writer';
 import { metricsPath, type StoredConfig, settingsOf, writeStoredConfig } from '../record/run-folder';
 import { TensorboardEvents } from '../record/tensorboard';
-import { printOf } from './changes';
+import { printOf } from './resume';
 
 interface WriterOptions {
   readonly runDir: string;
@@ -20,11 +20,11 @@ interface WriterOptions {
   readonly data: TrainingData;
   readonly ranks: number;
   readonly stop: AbortSignal;
-  /** Told when the disk is full, and with nothing when it no longer is. */
+  /** Called when the disk is full, and without a message once it has space again. */
   readonly warn: (message: string | undefined) => void;
 }
 
-/** What rank 0 writes into the run's folder. A full disk makes it wait. */
+/** Writes the run's folder, on rank 0. Waits while the disk is full. */
 export class RunWriter {
   private log: MetricsLog | undefined;
   private events: TensorboardEvents | undefined;
@@ -32,9 +32,9 @@ export class RunWriter {
   constructor(private readonly options: WriterOptions) {}
 
   /**
-   * Opens the log, and adds to the config what the machine made of it.
-   * @param after the step that the run goes on from
-   * @param repeats whether the steps after it come again as the log has them
+   * Opens the log and adds `resolved` to the config.
+   * @param after the step from which the run goes on
+   * @param repeats whether the later steps in the log come again unchanged
    */
   async open(resolved: StoredConfig['resolved'], after: number, repeats: boolean): Promise<void> {
     const { runDir, stored } = this.options;
@@ -44,7 +44,7 @@ export class RunWriter {
     if (later.damaged > 0)
       console.error(`metrics.jsonl: damaged lines after step ${after}: ${later.damaged}`);
     const events = await this.write('the TensorBoard file', () => new TensorboardEvents(runDir, after));
-    // What the log knows already does not come again. The files of earlier lives have all but the later steps.
+    // Records that the log has do not come again, and the event files so far end at this step.
     const missing = new MetricsReader(metricsPath(runDir), events.isFirst ? 0 : later.offset);
     for await (const records of missing.read())
       await this.write('TensorBoard records', () => events.append(...records));
@@ -58,16 +58,18 @@ export class RunWriter {
     { measured, spent }: StepResult,
     wholeStep: number,
   ): Promise<void> {
-    const { data } = this.options;
+    const { volumes, train } = this.options.data;
     const patchesPerSecond = total / wholeStep;
+    const volumesPerSecond = (patchesPerSecond * volumes) / train.count;
+    const seconds = { step: wholeStep, ...spent };
     await this.record({
       ...measured,
       step,
       epoch,
       split: 'train',
       patchesPerSecond,
-      volumesPerSecond: (patchesPerSecond * data.volumes) / data.train.count,
-      seconds: { step: wholeStep, ...spent },
+      volumesPerSecond,
+      seconds,
     });
   }
 
@@ -77,7 +79,7 @@ export class RunWriter {
       await this.write('a TensorBoard record', () => this.events!.append(record));
   }
 
-  /** What one validation patch looks like, for watchers of the run: of no use to the run, so nothing waits for it. */
+  /** A validation patch for those who watch the run. The run itself does not need it, so it never waits. */
   slices(step: number, patch: Float32Array, decoded: Float32Array): void {
     const { runDir, stored } = this.options;
     try {
@@ -87,7 +89,7 @@ export class RunWriter {
     }
   }
 
-  /** Metrics first: what a checkpoint has seen is in the log, so a run that resumes from it misses no record. */
+  /** Writes the metrics first, so that a run that resumes from the checkpoint misses no record. */
   async checkpoint(
     learner: Learner,
     at: Pick<CheckpointState, 'step' | keyof Cursor | keyof RankingState>,
@@ -112,12 +114,7 @@ export class RunWriter {
 
   private write<T>(what: string, write: () => T): Promise<T> {
     const { stored, stop, warn } = this.options;
-    // Less than the other ranks wait for this one.
-    return whenDiskHasSpace(what, write, {
-      run: stored.id,
-      patience: 0.8 * stored.timeout,
-      signal: stop,
-      warn,
-    });
+    const patience = 0.8 * stored.timeout; // less than the other ranks wait for this one
+    return whenDiskHasSpace(what, write, { run: stored.id, patience, signal: stop, warn });
   }
 }

@@ -19,8 +19,9 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     work.catch((error) => {
       throw explainOutOfMemory(error, id, config, backend);
     });
-  let { step, newestCheckpoint } = ready;
-  // All ranks find this at the same step.
+  let { step } = ready;
+  let newestCheckpoint = ready.resumed?.step;
+  // All ranks find out at the same step.
   const endDiverged = async (what: string) => {
     await collective.barrier('end');
     return diverged(id, what, newestCheckpoint);
@@ -34,7 +35,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     // Step.
     const requests = { stop: stop.aborted, save: takeSaveRequest(), resources: () => meter.look() };
     const result = await withinMemory(trainStep(training, share, step, requests));
-    // Without a checkpoint: the weights before this step may be bad already.
+    // No checkpoint here: the weights before this step may already be bad.
     if (result.diverged) throw await endDiverged(`at step ${step + 1} ${result.diverged.what}`);
     progress.step = ++step;
     stopped = result.stop;
@@ -67,7 +68,7 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     }
 
     void report({ type: 'alive', step });
-    // Signals, sockets and the heartbeat get their turn between two steps.
+    // Lets signals, sockets and the heartbeat in between two steps.
     await new Promise((resolve) => setImmediate(resolve));
   }
 

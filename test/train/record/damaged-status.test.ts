@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RunFailed, UnreadableFile } from '../../../src/errors';
 import { readStatus, StatusFile } from '../../../src/train/record/status';
-import { attach, listRuns, Run } from '../../../src/train/run';
+import { Run } from '../../../src/train/run';
+import { attach, listRuns } from '../../../src/train/runs';
 import { prepareRun, train } from '../../../src/train/train';
 import { tiny, useTemporaryRuns } from '../tiny';
 

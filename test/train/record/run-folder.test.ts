@@ -2,9 +2,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnreadableFile } from '../../../src/errors';
+import { configToResume } from '../../../src/train/ranks/resume';
 import { saveCheckpoint } from '../../../src/train/record/checkpoint';
 import { readStoredConfig, settingsOf } from '../../../src/train/record/run-folder';
-import { configToResume } from '../../../src/train/reshape';
 import { prepareRun } from '../../../src/train/train';
 import { tiny, useTemporaryRuns } from '../tiny';
 
