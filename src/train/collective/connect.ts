@@ -6,7 +6,7 @@ import { connectC10d } from './c10d/c10d';
 import type { Collective } from './collective';
 import { sharesGpu } from './devices';
 import { connectLocal } from './local';
-import { Alone } from './star';
+import { Star } from './star';
 import type { World } from './world';
 
 export const collectiveNames = ['auto', 'local', 'c10d'] as const;
@@ -19,7 +19,7 @@ interface ConnectOptions {
   readonly secret: string;
   /** Seconds. */
   readonly timeout: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -43,25 +43,23 @@ export function chooseCollective(
 }
 
 /** Connects all ranks. @throws CollectiveFailed if they do not find one another; UnavailableBackend */
-export async function connectCollective(options: ConnectOptions): Promise<Collective> {
-  const { world, secret, timeout, signal } = options;
+export async function connectCollective({ world, secret, ...options }: ConnectOptions): Promise<Collective> {
+  const { timeout, signal } = options;
   // Asked for by name, c10d also runs with one rank, to try NCCL or Gloo on one device.
-  if (world.worldSize === 1 && options.name !== 'c10d') return new Alone();
+  if (world.worldSize === 1 && options.name !== 'c10d') return new Star(0, 1, timeout);
   const { name, reason } = chooseCollective(options.name, world);
   if (world.rank === 0) console.error(`collective ${name}: ${reason}`);
-  const call = { timeout, ...(signal && { signal }) };
   if (name === 'local') {
     // The store of torchrun's agent listens on the port itself; the star takes the next one.
     const port = world.port + (world.storeIsServed ? 1 : 0);
-    return connectLocal({ ...world, ...call, port, secret, oneHost: isOneHost(world) });
+    return connectLocal({ ...world, port, secret, timeout, signal, oneHost: isOneHost(world) });
   }
-  const device = builtC10d()?.nccl ? gpu(world) : undefined;
   return connectC10d({
     ...world,
-    ...call,
+    ...{ timeout, signal },
     // A store has no password, but others cannot guess the names of its entries.
     session: createHmac('sha256', secret).update(`store ${world.life}`).digest('hex'),
-    ...(device !== undefined && { gpu: device }),
+    gpu: builtC10d()?.nccl ? gpu(world) : undefined,
   });
 }
 

@@ -32,7 +32,6 @@ interface FrameEvents {
 export class FrameChannel {
   private readonly frames: Frame[] = [];
   private waiting: { resolve: (frame: Frame) => void; reject: (error: Error) => void } | undefined;
-  private finished: Error | undefined;
   private closed: Error | undefined;
 
   constructor(
@@ -76,18 +75,10 @@ export class FrameChannel {
   receive(): Promise<Frame> {
     const frame = this.frames.shift();
     if (frame) return Promise.resolve(frame);
-    const over = this.finished ?? this.closed;
-    if (over) return Promise.reject(over);
+    if (this.closed) return Promise.reject(this.closed);
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };
     });
-  }
-
-  /** No frame comes any more: `receive` throws the error once it has given those that are here. */
-  finish(error: Error): void {
-    this.finished = error;
-    this.waiting?.reject(error);
-    this.waiting = undefined;
   }
 
   /** Takes a chunk at every `next`, and delivers frames. The numbers are copied once, into the array that is handed on. */

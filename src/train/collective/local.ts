@@ -1,12 +1,12 @@
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../errors';
 import { afterSeconds } from '../../timer';
 import type { Collective } from './collective';
 import { FrameChannel, type FrameHeader } from './frames';
 import { admitRank, presentTo } from './handshake';
-import { Alone, Star } from './star';
-import type { World } from './world';
+import { Star } from './star';
+import { knock, type World } from './world';
 
 interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'port'> {
   /** What only the ranks of this run know: see `runSecret`. */
@@ -15,7 +15,7 @@ interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'p
   readonly oneHost?: boolean;
   /** Seconds that ranks wait for one another, at the rendezvous and in each operation. */
   readonly timeout: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -25,7 +25,7 @@ interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'p
  * and the caller should try another
  */
 export async function connectLocal(options: LocalOptions): Promise<Collective> {
-  if (options.worldSize === 1) return new Alone();
+  if (options.worldSize === 1) return new Star(0, 1, options.timeout);
   return options.rank === 0 ? gather(options) : join(options);
 }
 
@@ -139,18 +139,4 @@ async function join({ rank, worldSize, secret, timeout, ...options }: LocalOptio
     await star.greet().finally(() => signal?.removeEventListener('abort', abort));
     return star;
   }
-}
-
-function knock(address: string, port: number): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(port, address);
-    socket.once('connect', () => {
-      socket.removeAllListeners('error');
-      resolve(socket);
-    });
-    socket.once('error', () => {
-      socket.destroy();
-      resolve(undefined);
-    });
-  });
 }

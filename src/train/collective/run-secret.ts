@@ -1,15 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { replaceFileBy } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 
-const bytes = 32;
-
 /** 64 random hexadecimal digits. */
 function makeSecret(): string {
-  return randomBytes(bytes).toString('hex');
+  return randomBytes(32).toString('hex');
 }
 
 /** How often a process reads, every 50 ms, a secret that another one writes. */
@@ -43,22 +50,15 @@ function makeOnce(path: string): void {
   const temporary = `${path}.${process.pid}.${makeSecret().slice(0, 8)}.tmp`;
   try {
     writeFileSync(temporary, makeSecret(), { flag: 'wx', mode: 0o600 });
-    linkSync(temporary, path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // Some file systems have no links.
-    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') makeWithoutLink(path);
-    else if (code !== 'EEXIST') throw error;
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-}
-
-function makeWithoutLink(path: string): void {
-  try {
-    writeFileSync(path, makeSecret(), { flag: 'wx', mode: 0o600 });
+    try {
+      linkSync(temporary, path);
+    } catch {
+      copyFileSync(temporary, path, constants.COPYFILE_EXCL); // some file systems have no links
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(temporary, { force: true });
   }
 }
 
@@ -75,7 +75,7 @@ function readSecret(path: string): string {
 /** Copies of a folder may lose the modes of its files. */
 function hideFromOthers(path: string): void {
   try {
-    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+    chmodSync(path, 0o600);
   } catch {
     // Another user's file, or a file system without modes.
   }

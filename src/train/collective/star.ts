@@ -3,24 +3,15 @@ import { afterSeconds } from '../../timer';
 import type { Collective } from './collective';
 import type { Frame, FrameChannel, FrameHeader } from './frames';
 
-/** The only rank there is. */
-export class Alone implements Collective {
-  readonly rank = 0;
-  readonly worldSize = 1;
-  readonly overlaps = false;
-  async allReduce(): Promise<void> {}
-  async broadcast(): Promise<void> {}
-  async allGather(array: Float32Array): Promise<Float32Array[]> {
-    return [array.slice()];
-  }
-  async barrier(): Promise<void> {}
-  async close(): Promise<void> {}
-}
-
 type Kind = 'allReduce' | 'broadcast' | 'allGather' | 'barrier';
 
-/** An operation as a rank announces it. All ranks announce the same, but for the lengths of an `allGather`. */
-type Heading = Omit<FrameHeader, 'bytes'> & { readonly lengths: readonly number[] };
+/** An operation as a rank enters it. All ranks have the same header, but for `rank` and the lengths of an `allGather`. */
+interface Entry {
+  readonly kind: Kind;
+  readonly header: Omit<FrameHeader, 'bytes'> & { readonly lengths: readonly number[] };
+  readonly arrays: readonly Float32Array[];
+  readonly root: number;
+}
 
 /**
  * One rank of a star with rank 0 in the middle. In an operation every other rank sends one frame to rank 0, which waits
@@ -67,11 +58,9 @@ export class Star implements Collective {
   /** Handles a frame that is no part of an operation. Returns false for all others. */
   take({ kind, reason }: FrameHeader, from: FrameChannel): boolean {
     if (kind === 'abort') this.fail(`${reason}`);
-    else if (kind === 'bye') {
-      // A failure only for operations that still need a frame of it.
-      this.left ??= `rank ${this.rankOf(from)} has left`;
-      from.finish(new Error(this.left));
-    } else return false;
+    // A failure only for operations that still need a frame of it.
+    else if (kind === 'bye') this.left ??= `rank ${this.rankOf(from)} has left`;
+    else return false;
     return true;
   }
 
@@ -130,47 +119,37 @@ export class Star implements Collective {
     if (this.failure) return Promise.reject(this.failure);
     const { rank } = this;
     const lengths = arrays.map((array) => array.length);
-    const heading: Heading = { kind: 'operation', rank, sequence: this.sequence++, operation, lengths };
-    return this.within(() =>
-      rank === 0 ? this.gather(kind, heading, arrays, root) : this.give(kind, heading, arrays, root),
-    );
+    const header = { kind: 'operation', rank, sequence: this.sequence++, operation, lengths } as const;
+    const entry: Entry = { kind, header, arrays, root };
+    return this.within(() => (rank === 0 ? this.gather(entry) : this.give(entry)));
   }
 
   /** Rank 0's part of an operation. */
-  private async gather(
-    kind: Kind,
-    heading: Heading,
-    arrays: readonly Float32Array[],
-    root: number,
-  ): Promise<Float32Array[]> {
+  private async gather(entry: Entry): Promise<Float32Array[]> {
     this.arrived.clear();
     const frames = new Array<Frame>(this.worldSize);
     await Promise.all(
       [...this.peers].map(async ([rank, channel]) => {
         const frame = await channel.receive();
         this.arrived.add(rank);
-        const difference = disagreement(kind, heading, frame.header);
+        const difference = disagreement(entry, frame.header);
         if (difference) throw new Error(`rank ${rank} is at ${difference}`);
         frames[rank] = frame;
       }),
     );
-    const result = combine(kind, arrays, root, frames);
-    const answer = { ...heading, lengths: result.map((array) => array.length) };
+    const others = frames.slice(1).map(({ payload }) => payload);
+    const result = combine(entry, others);
+    const answer = { ...entry.header, lengths: result.map((array) => array.length) };
     await Promise.all([...this.peers.values()].map((channel) => channel.send(answer, result)));
     return result;
   }
 
   /** Any other rank's part. */
-  private async give(
-    kind: Kind,
-    heading: Heading,
-    arrays: readonly Float32Array[],
-    root: number,
-  ): Promise<Float32Array[]> {
+  private async give({ kind, header, arrays, root }: Entry): Promise<Float32Array[]> {
     const hub = this.peers.get(0)!;
-    await hub.send(heading, kind === 'broadcast' && root !== this.rank ? [] : arrays);
-    const { header, payload } = await hub.receive();
-    const parts = split(payload, header.lengths ?? []);
+    await hub.send(header, kind === 'broadcast' && root !== this.rank ? [] : arrays);
+    const answer = await hub.receive();
+    const parts = split(answer.payload, answer.header.lengths ?? []);
     if (kind === 'allGather') return parts;
     for (const [i, array] of arrays.entries()) array.set(parts[i]!);
     return [...arrays];
@@ -191,7 +170,7 @@ export class Star implements Collective {
       work().then(
         (result) => settle(() => resolve(result)),
         (error: Error) => {
-          this.fail(error.message);
+          this.fail(this.left ?? error.message);
           settle(() => reject(this.failure ?? error));
         },
       );
@@ -210,7 +189,7 @@ export class Star implements Collective {
   }
 }
 
-function disagreement(kind: Kind, own: Heading, given: FrameHeader): string | undefined {
+function disagreement({ kind, header: own }: Entry, given: FrameHeader): string | undefined {
   const here = `rank 0 at ${own.operation} (operation ${own.sequence})`;
   if (given.sequence !== own.sequence || given.operation !== own.operation)
     return `${given.operation} (operation ${given.sequence}), ${here}`;
@@ -219,20 +198,12 @@ function disagreement(kind: Kind, own: Heading, given: FrameHeader): string | un
   return undefined;
 }
 
-/** What every rank gets, on rank 0. @param frames by rank, from rank 1 on */
-function combine(
-  kind: Kind,
-  arrays: readonly Float32Array[],
-  root: number,
-  frames: readonly Frame[],
-): Float32Array[] {
-  const others = frames.slice(1).map(({ payload }) => payload);
+/** What every rank gets, on rank 0. @param others payloads of ranks 1, 2, ... */
+function combine({ kind, header, arrays, root }: Entry, others: readonly Float32Array[]): Float32Array[] {
   if (kind === 'allGather') return [arrays[0]!.slice(), ...others];
-  if (kind === 'broadcast' && root > 0) {
-    const lengths = arrays.map((array) => array.length);
-    for (const [i, part] of split(others[root - 1]!, lengths).entries()) arrays[i]!.set(part);
-  }
-  if (kind === 'allReduce') {
+  if (kind === 'broadcast' && root > 0)
+    for (const [i, part] of split(others[root - 1]!, header.lengths).entries()) arrays[i]!.set(part);
+  if (kind === 'allReduce')
     for (const payload of others) {
       let offset = 0;
       for (const array of arrays) {
@@ -240,7 +211,6 @@ function combine(
         offset += array.length;
       }
     }
-  }
   return [...arrays];
 }
 

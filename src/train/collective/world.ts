@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { InvalidArgument } from '../../errors';
 
 /** Where a rank stands among the others, in the words of torchrun's environment. */
@@ -112,5 +112,18 @@ export function freePort(address = '127.0.0.1'): Promise<number> {
       const { port } = server.address() as { port: number };
       server.close(() => resolve(port));
     });
+  });
+}
+
+/** A connection to the port; undefined if nobody listens there. */
+export function knock(address: string, port: number): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(port, address);
+    const end = () => {
+      socket.destroy();
+      resolve(undefined);
+    };
+    socket.setTimeout(2000).once('timeout', end).once('error', end);
+    socket.once('connect', () => resolve(socket.setTimeout(0).off('timeout', end).off('error', end)));
   });
 }

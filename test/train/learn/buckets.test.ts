@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../../src/compute/use-backend';
 import { VqGan } from '../../../src/model/vqgan';
-import { Alone } from '../../../src/train/collective/star';
+import { Star } from '../../../src/train/collective/star';
 import { GradientBuckets } from '../../../src/train/learn/buckets';
 import { resolveConfig } from '../../../src/train/settings/config';
 import { codebookOf } from '../../model/plain';
@@ -13,9 +13,13 @@ beforeAll(async () => {
 });
 
 /** Remembers what it was asked to sum, and is done when it is told. */
-class Recorder extends Alone {
+class Recorder extends Star {
   readonly asked: { readonly name: string; readonly lengths: number[] }[] = [];
   private readonly waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  constructor() {
+    super(0, 1, 60);
+  }
 
   override allReduce(arrays: readonly Float32Array[] = [], name = ''): Promise<void> {
     this.asked.push({ name, lengths: arrays.map(({ length }) => length) });

@@ -6,7 +6,7 @@ import { ssim } from '../../../src/fidelity/ssim';
 import { alone } from '../../../src/model/peers';
 import { patchStart } from '../../../src/patch/grid';
 import type { Collective } from '../../../src/train/collective/collective';
-import { Alone } from '../../../src/train/collective/star';
+import { Star } from '../../../src/train/collective/star';
 import { loadData } from '../../../src/train/data/loader';
 import { PatchSet } from '../../../src/train/data/patch-set';
 import { type Cursor, Sampler } from '../../../src/train/data/sampler';
@@ -35,7 +35,7 @@ async function prepare(options: object = {}) {
   const data = await loadData(config);
   const learner = new Learner(config, config.steps!, alone);
   learners.push(learner);
-  const collective = new Alone();
+  const collective = new Star(0, 1, 60);
   const training: Training = { learner, collective, config, patches: data.train };
   const sampler = new Sampler({ ...config, patches: data.train.count });
   return { training, data, sampler };
@@ -123,7 +123,7 @@ describe('validation', () => {
     set.prefetch = () => {};
     const [shown, gathered]: Float32Array[][] = [[], []];
     const validateOn = (rank: number) => {
-      const collective: Collective = Object.assign(new Alone(), {
+      const collective: Collective = Object.assign(new Star(0, 1, 60), {
         rank,
         worldSize: ranks,
         allGather: async (own: Float32Array) => {

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { OutOfMemory, RunFailed } from '../../../src/errors';
-import { Alone } from '../../../src/train/collective/star';
+import { Star } from '../../../src/train/collective/star';
 import { Learner } from '../../../src/train/learn/learner';
 import { explainOutOfMemory } from '../../../src/train/ranks/out-of-memory';
 import { trainRank } from '../../../src/train/ranks/training-loop';
@@ -34,7 +34,7 @@ test('a rank that runs out of memory ends with it', async () => {
   try {
     const run = await prepareRun({ ...tiny, backend: 'wasm', batch: 2 });
     const training = trainRank({
-      ...{ runDir: run.dir, collective: new Alone(), stop: new AbortController().signal },
+      ...{ runDir: run.dir, collective: new Star(0, 1, 60), stop: new AbortController().signal },
       ...{ takeSaveRequest: () => false, report: async () => {}, progress: { step: 0, training: false } },
     });
     await expect(training).rejects.toThrow(

@@ -1,31 +1,26 @@
-import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../../errors';
 import type { Collective } from '../collective';
+import { knock, type World } from '../world';
 import { type C10dAddon, type GroupHandle, loadC10d, type OperationKind, type StoreHandle } from './addon';
 
-interface C10dOptions {
-  readonly rank: number;
-  readonly worldSize: number;
-  /** Where the TCPStore is. Rank 0 serves it unless somebody else does, such as torchrun's agent. */
-  readonly address: string;
-  readonly port: number;
-  readonly storeIsServed: boolean;
+/** At `address` and `port` rank 0 serves the TCPStore, unless another process does, such as torchrun's agent. */
+interface C10dOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'port' | 'storeIsServed'> {
   /** Keeps the ranks of this life of this run apart from others on the same store. */
   readonly session: string;
-  /** Seconds that ranks wait for one another, in one operation and in finding one another. */
+  /** Seconds that ranks wait for one another, at the rendezvous and in each operation. */
   readonly timeout: number;
-  readonly signal?: AbortSignal;
-  /** NCCL on this GPU; Gloo where it is undefined. */
-  readonly gpu?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** The GPU for NCCL; Gloo if undefined. */
+  readonly gpu?: number | undefined;
 }
 
 /**
  * The collective of several hosts, through libtorch's c10d: Gloo on CPUs, NCCL on GPUs. Ranks meet at a TCPStore as
- * torchrun sets it up. Sums go round a ring in a fixed order: as many ranks get the same bits on every rank and in every
- * run.
- * @throws CollectiveFailed if the ranks do not find one another; its cause has `code: 'EADDRINUSE'` where the port
- * is taken and another one should be tried. UnavailableBackend where it is not built
+ * torchrun sets it up. Sums go round a ring in a fixed order, with the same bits on every rank and in every run of as many
+ * ranks.
+ * @throws CollectiveFailed if the ranks do not find one another; its cause has `code: 'EADDRINUSE'` if the port is taken
+ * and the caller should try another. UnavailableBackend if it is not built
  */
 export async function connectC10d(options: C10dOptions): Promise<Collective> {
   const { rank, worldSize, address, port, storeIsServed, session, signal } = options;
@@ -48,8 +43,14 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
     if (signal?.aborted) throw fail('stopped');
     return ask();
   };
-  // Also tells which of this host's addresses the others can reach.
-  const own = await poll(50, deadline, () => unlessStopped(() => knock(address, port)));
+  // The address of this host that the others can reach.
+  const findAddress = async () => {
+    const socket = await knock(address, port);
+    const found = socket?.localAddress;
+    socket?.destroy();
+    return found;
+  };
+  const own = await poll(50, deadline, () => unlessStopped(findAddress));
   if (!own) throw fail(`no store listens on ${address}:${port}`);
   store ??= await open();
   await addon.set(store, `here/${rank}`, own);
@@ -89,23 +90,9 @@ function counter(addon: C10dAddon, store: StoreHandle, key: string, worldSize: n
 
 /** Ranks that have not left `key/rank` in the store. */
 async function absent(addon: C10dAddon, store: StoreHandle, key: string, worldSize: number) {
-  const ranks = Array.from({ length: worldSize }, (_, rank) => rank);
+  const ranks = [...Array(worldSize).keys()];
   const found = await Promise.all(ranks.map((rank) => addon.get(store, `${key}/${rank}`)));
   return ranks.filter((rank) => found[rank] === undefined);
-}
-
-/** This host's address towards another one; undefined if that one does not listen. */
-function knock(address: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(port, address);
-    const end = (found: string | undefined) => {
-      socket.destroy();
-      resolve(found);
-    };
-    socket.once('connect', () => end(socket.localAddress));
-    socket.once('error', () => end(undefined));
-    socket.setTimeout(2000, () => end(undefined));
-  });
 }
 
 type Arrays = readonly Float32Array[];
