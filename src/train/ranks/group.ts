@@ -12,15 +12,12 @@ import type { RankStatus } from '../record/status';
 import { heartbeatVariable, supervisorVariable } from './parent-watch';
 import type { RankMessage } from './reporter';
 
+type Failure = RankMessage & { readonly type: 'failed' };
+
 /** How one life of a group ended. */
 export type GroupEnd =
   | { readonly outcome: 'done' | 'stopped' }
-  | {
-      readonly outcome: 'failed';
-      readonly reason: string;
-      readonly permanent: boolean;
-      readonly portTaken: boolean;
-    };
+  | ({ readonly outcome: 'failed'; readonly reason: string } & Pick<Failure, 'permanent' | 'portTaken'>);
 
 interface GroupOptions {
   /** What each process runs, of `main.ts`. */
@@ -50,8 +47,8 @@ interface Member {
    */
   quiet: number;
   still: number;
-  message: RankMessage | undefined;
-  exit: string | undefined;
+  message?: RankMessage;
+  exit?: string;
 }
 
 /** All ranks of a run: child processes in the process group of this one. */
@@ -68,10 +65,9 @@ export class RankGroup {
 
   constructor(private readonly options: GroupOptions) {
     this.members = Array.from({ length: options.ranks }, (_, rank) => this.start(rank));
-    const exits = this.members.map((member) => this.exitOf(member));
     const ticks = setInterval(() => this.lookForSilence(), 1000);
     this.timers.push(() => clearInterval(ticks));
-    this.ended = Promise.all(exits).then(() => {
+    this.ended = Promise.all(this.members.map((member) => this.exitOf(member))).then(() => {
       for (const end of this.timers) end();
       return this.end();
     });
@@ -127,7 +123,7 @@ export class RankGroup {
       },
     );
     closeSync(log);
-    const member: Member = { rank, child, quiet: 0, still: 0, message: undefined, exit: undefined };
+    const member: Member = { rank, child, quiet: 0, still: 0 };
     const beats = child.stdio[4] as Readable | null | undefined;
     beats?.on('data', () => {
       member.still = 0;
@@ -138,9 +134,8 @@ export class RankGroup {
       if (message.type === 'ended' || message.type === 'failed') member.message = message;
       if (message.type === 'failed') this.lost.push(member);
       if (message.type === 'ready' && rank === 0) {
-        const wanted = this.save === 'wanted';
+        if (this.save === 'wanted') child.kill('SIGUSR1');
         this.save = 'possible';
-        if (wanted) this.requestSave();
       }
       this.options.onMessage(rank, message);
     });
@@ -167,24 +162,20 @@ export class RankGroup {
   }
 
   private lookForSilence(): void {
-    if (this.silent) return;
     const { silence, heartbeat } = this.options;
-    for (const member of this.members) {
-      if (member.exit !== undefined) continue;
+    for (const member of this.members.filter(({ exit }) => exit === undefined)) {
       member.still++;
       member.quiet++;
-      const limit = member.still > heartbeat ? heartbeat : silence;
-      if (limit === silence && member.quiet <= silence) continue;
-      this.silent ??= `rank ${member.rank} gave no sign of life for ${limit} s`;
+      const limit = member.still > heartbeat ? heartbeat : member.quiet > silence ? silence : undefined;
+      if (limit) this.silent ??= `rank ${member.rank} gave no sign of life for ${limit} s`;
     }
     if (this.silent) this.kill();
   }
 
   private end(): GroupEnd {
+    const messages = this.members.map(({ message }) => message);
     if (this.members.every(endedWell)) {
-      const done = this.members.every(
-        ({ message }) => message?.type === 'ended' && message.outcome === 'done',
-      );
+      const done = messages.every((message) => message?.type === 'ended' && message.outcome === 'done');
       return { outcome: done ? 'done' : 'stopped' };
     }
     // The others only report the consequences if a rank died without a message.
