@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidConfig, RunFailed } from '../errors';
@@ -83,18 +83,16 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   return new Run(dir);
 }
 
-/** Sorts by time: `2026-11-24-203512-toy-k3f9`, in UTC. */
+/** Sorts by time: `2026-11-24-203512-toy-3f9a`, in UTC. */
 function runId(time: Date, name: string): string {
   const [date, clock] = time.toISOString().slice(0, 19).split('T') as [string, string];
-  const random = Array.from({ length: 4 }, () => alphabet[randomInt(alphabet.length)]).join('');
+  const random = randomBytes(2).toString('hex');
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
   return [date, clock.replaceAll(':', ''), plain || 'run', random].join('-');
 }
-
-const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
 
 /** The volumes that an entry of `data` names, with absolute paths. */
 function findVolumes(entry: string): string[] {

@@ -22,10 +22,11 @@ export interface Frame {
   readonly payload: Float32Array;
 }
 
-interface FrameEvents {
+interface FrameListener {
   /** Returns true if it takes the frame, so that `receive` does not. */
-  readonly onFrame: (frame: Frame) => boolean;
-  readonly onClose: (error: Error) => void;
+  take(header: FrameHeader, from: FrameChannel): boolean;
+  /** The connection has ended. */
+  lost(channel: FrameChannel, error: Error): void;
 }
 
 /** Frames on a socket: 4 bytes for the length of the header, the header as JSON, then the numbers. */
@@ -36,7 +37,7 @@ export class FrameChannel {
 
   constructor(
     readonly socket: Socket,
-    private readonly events: FrameEvents,
+    private readonly listener: FrameListener,
   ) {
     const parser = this.parse();
     parser.next();
@@ -105,7 +106,7 @@ export class FrameChannel {
   }
 
   private deliver(frame: Frame): void {
-    if (this.events.onFrame(frame)) return;
+    if (this.listener.take(frame.header, this)) return;
     if (this.waiting) {
       const { resolve } = this.waiting;
       this.waiting = undefined;
@@ -119,7 +120,7 @@ export class FrameChannel {
     this.socket.destroy();
     this.waiting?.reject(error);
     this.waiting = undefined;
-    this.events.onClose(error);
+    this.listener.lost(this, error);
   }
 }
 

@@ -70,22 +70,21 @@ function gather({ worldSize, secret, timeout, oneHost = true, ...options }: Loca
     const abort = () => fail('stopped');
     const admitted = (socket: Socket) => {
       if (!strangers.has(socket)) return; // dropped in the meantime
-      const channel: FrameChannel = new FrameChannel(socket, {
-        onFrame: ({ header }) => {
-          if (!strangers.has(socket)) return star.take(header, channel);
-          greet(header, channel);
-          return true;
-        },
-        onClose: (error) => star.lost(channel, error),
+      new FrameChannel(socket, {
+        take: (header, from) => (strangers.has(socket) ? greet(header, from) : star.take(header, from)),
+        lost: (channel, error) => star.lost(channel, error),
       });
     };
-    const greet = ({ kind, rank, worldSize: ranks }: FrameHeader, channel: FrameChannel) => {
-      if (kind !== 'hello') return drop(channel.socket);
-      if (ranks !== worldSize || !missing().includes(rank))
-        return fail(`rank ${rank} of ${ranks} came twice or to a group of ${worldSize}`);
-      strangers.delete(channel.socket);
-      star.add(rank, channel);
-      if (missing().length === 0) finish(() => star.greet().then(() => resolve(star), reject));
+    const greet = ({ kind, rank, worldSize: ranks }: FrameHeader, channel: FrameChannel): true => {
+      if (kind !== 'hello') drop(channel.socket);
+      else if (ranks !== worldSize || !missing().includes(rank))
+        fail(`rank ${rank} of ${ranks} came twice or to a group of ${worldSize}`);
+      else {
+        strangers.delete(channel.socket);
+        star.add(rank, channel);
+        if (missing().length === 0) finish(() => star.greet().then(() => resolve(star), reject));
+      }
+      return true;
     };
     server.on('error', (error) => fail(error.message, error));
     if (options.signal?.aborted) return abort();
@@ -129,11 +128,7 @@ async function join({ rank, worldSize, secret, timeout, ...options }: LocalOptio
 
   async function greet(socket: Socket): Promise<Star> {
     const star = new Star(rank, worldSize, timeout);
-    const channel: FrameChannel = new FrameChannel(socket, {
-      onFrame: ({ header }) => star.take(header, channel),
-      onClose: (error) => star.lost(channel, error),
-    });
-    star.add(0, channel);
+    star.add(0, new FrameChannel(socket, star));
     const abort = () => star.fail('stopped');
     signal?.addEventListener('abort', abort, { once: true });
     await star.greet().finally(() => signal?.removeEventListener('abort', abort));

@@ -92,11 +92,8 @@ export class Claim {
   constructor(
     private readonly runDir: string,
     private owner: Owner,
+    readonly token = owner.token,
   ) {}
-
-  get token(): string {
-    return this.owner.token;
-  }
 
   handTo(supervisor: ProcessIdentity): void {
     this.owner = { ...this.owner, ...supervisor, role: 'supervisor' };

@@ -20,8 +20,8 @@ export interface RankOptions {
   readonly runDir: string;
   readonly collective: Collective;
   readonly stop: AbortSignal;
-  /** Returns true once for each request for a checkpoint. */
-  readonly takeSaveRequest: () => boolean;
+  /** A signal sets `save` to ask for a checkpoint; the rank clears it. */
+  readonly asked: { save: boolean };
   readonly report: Reporter;
   /** The rank's progress, for its heartbeat. */
   readonly progress: { step: number; training: boolean };

@@ -23,11 +23,11 @@ export async function runRank({ runDir }: { readonly runDir: string }): Promise<
   // Backends read torchrun's variables, also under another launcher.
   Object.assign(process.env, worldEnvironment(world));
   const stop = new AbortController();
-  let isSaveAsked = false;
+  const asked = { save: false };
   const endSignals = onSignals(
     () => stop.abort(),
     () => {
-      isSaveAsked = true;
+      asked.save = true;
     },
   );
   // The supervisor owns the run; without one, rank 0 does.
@@ -52,18 +52,7 @@ export async function runRank({ runDir }: { readonly runDir: string }): Promise<
     });
     // Only now can it tell the other ranks.
     if (refusal) throw refusal;
-    const outcome = await trainRank({
-      runDir,
-      collective,
-      stop: stop.signal,
-      takeSaveRequest: () => {
-        const wanted = isSaveAsked;
-        isSaveAsked = false;
-        return wanted;
-      },
-      report,
-      progress,
-    });
+    const outcome = await trainRank({ runDir, collective, stop: stop.signal, asked, report, progress });
     await collective.close();
     await report({ type: 'ended', outcome, step: progress.step });
   } catch (cause) {

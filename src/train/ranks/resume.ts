@@ -114,9 +114,9 @@ export function whatChanged(state: CheckpointState, config: RunConfig, ranks: nu
   const before = state.shape;
   if (!before) return undefined;
   const now = { ranks, batch: config.batch, accumulate: config.accumulate };
-  const changes = (['ranks', 'batch', 'accumulate'] as const)
-    .filter((key) => before[key] !== now[key])
-    .map((key) => `${key} ${before[key]} -> ${now[key]}`);
+  const changes = (['ranks', 'batch', 'accumulate'] as const).flatMap((key) =>
+    change(key, before[key], now[key]),
+  );
   if (changes.length === 0) return undefined;
   const [old, size] = [globalBatch(before), globalBatch(now)];
   const effect =
@@ -161,28 +161,31 @@ function changedSettings(before: RunConfig, now: RunConfig): string[] {
     // Read like the current value, so that 16 equals [16, 16, 16] and the order of keys does not count.
     const was = setting?.read(old!.get(key)) ?? old!.get(key);
     // A setting that the checkpoint lacks is newer than it.
-    if (setting?.mayChange || !old!.has(key) || JSON.stringify(was) === JSON.stringify(value)) return [];
-    return [`${key} ${JSON.stringify(was)} -> ${JSON.stringify(value)}`];
+    if (setting?.mayChange || !old!.has(key)) return [];
+    return change(key, JSON.stringify(was), JSON.stringify(value));
   });
 }
 
 function changedData(state: CheckpointState, data: TrainingData): string[] {
   const [before, now] = [Object.entries(state.intensities), Object.entries(data.intensities)];
-  if (before.length !== now.length) return [`volumes ${before.length} -> ${now.length}`];
+  if (before.length !== now.length) return change('volumes', before.length, now.length);
   const changes = now.flatMap(([name, intensity], i) => {
     const [was, digest] = [before[i]![1], state.data?.digests[i]];
     const [old, range] = [was, intensity].map(({ name, low, high }) => `${name} [${low}, ${high}]`);
     return [
       ...(digest === undefined || digest === data.digests[i] ? [] : [`${name} is another volume`]),
-      ...(old === range ? [] : [`intensity of ${name} ${old} -> ${range}`]),
+      ...change(`intensity of ${name}`, old, range),
     ];
   });
   const { patches } = printOf(data);
-  const counts = (['train', 'validation'] as const).flatMap((side) => {
-    const was = state.data?.patches[side] ?? patches[side];
-    return was === patches[side] ? [] : [`${side} patches ${was} -> ${patches[side]}`];
-  });
+  const counts = (['train', 'validation'] as const).flatMap((side) =>
+    change(`${side} patches`, state.data?.patches[side] ?? patches[side], patches[side]),
+  );
   return [...changes, ...counts];
+}
+
+function change(what: string, before: unknown, now: unknown): string[] {
+  return before === now ? [] : [`${what} ${before} -> ${now}`];
 }
 
 /** The settings of a config by dotted path. Only values whose key `opens` are taken apart. */

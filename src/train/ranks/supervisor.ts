@@ -5,7 +5,7 @@ import { readStoredConfig } from '../record/run-folder';
 import { StatusFile, whereWeAre } from '../record/status';
 import { adoptClaim } from './claim';
 import { type GroupEnd, RankGroup } from './group';
-import { applyToStatus } from './reporter';
+import { applyToStatus, type RankMessage } from './reporter';
 import { onSignals } from './stop-signals';
 
 /** Another program may take a free port before rank 0 listens; so often another port is tried. */
@@ -20,6 +20,7 @@ const portAttempts = 10;
 export async function supervise({ runDir }: { readonly runDir: string }): Promise<void> {
   outliveLogs();
   const config = readStoredConfig(runDir);
+  const { ranks, timeout: silence, heartbeat } = config;
   let group: RankGroup | undefined;
   let stopping = false;
   const stop = () => {
@@ -43,19 +44,13 @@ export async function supervise({ runDir }: { readonly runDir: string }): Promis
   status.flush();
   reportUp();
 
+  const onMessage = (rank: number, message: RankMessage) => applyToStatus(status, rank, message);
   let restarts = 0;
   let ports = 0;
   let end: GroupEnd = { outcome: 'stopped' };
   while (!stopping) {
-    group = new RankGroup({
-      program: 'rank',
-      runDir,
-      ranks: config.ranks,
-      port: await freePort(),
-      silence: config.timeout,
-      heartbeat: config.heartbeat,
-      onMessage: (rank, message) => applyToStatus(status, rank, message),
-    });
+    const port = await freePort();
+    group = new RankGroup({ program: 'rank', runDir, ranks, port, silence, heartbeat, onMessage });
     status.update({ pids: { ...status.current.pids, ranks: group.identities } });
     status.flush();
     if (stopping) stop(); // the signal came while the ranks started
@@ -70,11 +65,12 @@ export async function supervise({ runDir }: { readonly runDir: string }): Promis
 
   endSignals();
   // A run that was asked to stop has stopped, even if some ranks had to be killed.
-  const state = stopping && end.outcome === 'failed' ? 'stopped' : end.outcome;
-  status.update({ state, ...(state === 'failed' && end.outcome === 'failed' && { error: end.reason }) });
+  const reason = end.outcome === 'failed' ? end.reason : undefined;
+  const state = stopping && reason !== undefined ? 'stopped' : end.outcome;
+  status.update({ state, ...(state === 'failed' && { error: reason }) });
   await status.flushEnd();
   await claim.release();
-  log(`${state}${end.outcome === 'failed' ? `: ${end.reason}` : ''}`);
+  log(reason === undefined ? state : `${state}: ${reason}`);
 }
 
 /** Tells the launcher, if it still lives, that this process has the run. */

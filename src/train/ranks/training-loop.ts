@@ -10,7 +10,7 @@ import { prepareTraining, type RankOptions } from './prepare-training';
 
 /** Trains one rank of a run to its end, from the newest whole checkpoint if there is one. */
 export async function trainRank(options: RankOptions): Promise<'done' | 'stopped'> {
-  const { collective, stop, report, progress, takeSaveRequest } = options;
+  const { collective, stop, asked, report, progress } = options;
   const ready = await prepareTraining(options);
   const { config, id, backend, data, feed, learner, ranking, writer, steps } = ready;
   const training = { learner, collective, config, patches: data.train };
@@ -33,7 +33,8 @@ export async function trainRank(options: RankOptions): Promise<'done' | 'stopped
     const share = feed.next();
 
     // Step.
-    const requests = { stop: stop.aborted, save: takeSaveRequest(), resources: () => meter.look() };
+    const requests = { stop: stop.aborted, save: asked.save, resources: () => meter.look() };
+    asked.save = false;
     const result = await withinMemory(trainStep(training, share, step, requests));
     // No checkpoint here: the weights before this step may already be bad.
     if (result.diverged) throw await endDiverged(`at step ${step + 1} ${result.diverged.what}`);

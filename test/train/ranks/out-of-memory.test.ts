@@ -35,7 +35,7 @@ test('a rank that runs out of memory ends with it', async () => {
     const run = await prepareRun({ ...tiny, backend: 'wasm', batch: 2 });
     const training = trainRank({
       ...{ runDir: run.dir, collective: new Star(0, 1, 60), stop: new AbortController().signal },
-      ...{ takeSaveRequest: () => false, report: async () => {}, progress: { step: 0, training: false } },
+      ...{ asked: { save: false }, report: async () => {}, progress: { step: 0, training: false } },
     });
     await expect(training).rejects.toThrow(
       /takes 0\.\d+ GiB a rank[\s\S]*--set batch=1 accumulate=2 takes 0\.\d+ GiB/,
