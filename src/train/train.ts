@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidConfig, RunFailed } from '../errors';
@@ -83,10 +83,10 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   return new Run(dir);
 }
 
-/** Sorts by time: `2026-11-24-203512-toy-3f9a`, in UTC. */
+/** Sorts by time: `2026-11-24-203512-toy-k3f9`, in UTC. */
 function runId(time: Date, name: string): string {
   const [date, clock] = time.toISOString().slice(0, 19).split('T') as [string, string];
-  const random = randomBytes(2).toString('hex');
+  const random = randomInt(36 ** 4).toString(36).padStart(4, '0');
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
