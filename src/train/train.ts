@@ -86,7 +86,9 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
 /** Sorts by time: `2026-11-24-203512-toy-k3f9`, in UTC. */
 function runId(time: Date, name: string): string {
   const [date, clock] = time.toISOString().slice(0, 19).split('T') as [string, string];
-  const random = randomInt(36 ** 4).toString(36).padStart(4, '0');
+  const random = randomInt(36 ** 4)
+    .toString(36)
+    .padStart(4, '0');
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')

@@ -4,10 +4,9 @@ import { rankGpu } from '../../compute/machine/threads';
 import { builtC10d } from './c10d/addon';
 import { connectC10d } from './c10d/c10d';
 import type { Collective } from './collective';
-import { sharesGpu } from './devices';
 import { connectLocal } from './local';
 import { Star } from './star';
-import type { World } from './world';
+import { sharesGpu, type World } from './world';
 
 export const collectiveNames = ['auto', 'local', 'c10d'] as const;
 export type CollectiveName = (typeof collectiveNames)[number];

@@ -1,5 +1,5 @@
 import { queryGpus } from '../../compute/machine/nvidia-smi';
-import { ownGpu } from '../collective/devices';
+import { ownGpu } from '../collective/world';
 import type { RankMeasure } from '../settings/measures';
 
 /** What one rank measures of itself, under the names of the measures. */

@@ -6,11 +6,10 @@ import { visibleGpus } from '../../compute/machine/gpus';
 import { compiledFile, nodeArguments } from '../../package';
 import { identify } from '../../process-identity';
 import { afterSeconds } from '../../timer';
-import { pinGpu } from '../collective/devices';
-import { worldEnvironment } from '../collective/world';
+import { pinGpu, worldEnvironment } from '../collective/world';
 import type { RankStatus } from '../record/status';
-import { heartbeatVariable, supervisorVariable } from './parent-watch';
 import type { RankMessage } from './reporter';
+import { heartbeatVariable, supervisorVariable } from './signals';
 
 type Failure = RankMessage & { readonly type: 'failed' };
 

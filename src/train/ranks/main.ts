@@ -8,9 +8,9 @@ import { supervise } from './supervisor';
  * `patchwise supervise` without loading the command line, because a run of four ranks starts five of them.
  */
 async function main([program, , runDir]: readonly string[]): Promise<void> {
-  const start = program === 'rank' ? runRank : program === 'probe' ? runProbe : supervise;
+  const programs = { rank: runRank, probe: runProbe, supervise };
   try {
-    await start({ runDir: runDir! });
+    await programs[program as keyof typeof programs]({ runDir: runDir! });
   } catch (error) {
     console.error(error);
     process.exitCode = 1;

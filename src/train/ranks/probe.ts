@@ -6,8 +6,8 @@ import type { Collective } from '../collective/collective';
 import { type CollectiveName, chooseCollective, connectCollective } from '../collective/connect';
 import { runSecret } from '../collective/run-secret';
 import { worldFromEnvironment } from '../collective/world';
-import { watchParent } from './parent-watch';
 import { failureOf, openReporter } from './reporter';
+import { watchParent } from './signals';
 
 /** How the ranks of this machine speak with each other, measured. */
 export interface ProbeResult {

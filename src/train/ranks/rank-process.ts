@@ -5,9 +5,8 @@ import { worldEnvironment, worldFromEnvironment } from '../collective/world';
 import { outliveLogs } from '../record/disk-space';
 import { isRunFolder, readStoredConfig } from '../record/run-folder';
 import { Claim, claimRun } from './claim';
-import { supervisorVariable, watchParent } from './parent-watch';
 import { failureOf, openReporter } from './reporter';
-import { onSignals } from './stop-signals';
+import { onSignals, supervisorVariable, watchParent } from './signals';
 import { trainRank } from './training-loop';
 
 /**

@@ -44,7 +44,7 @@ export class RunWriter {
     if (later.damaged > 0)
       console.error(`metrics.jsonl: damaged lines after step ${after}: ${later.damaged}`);
     const events = await this.write('the TensorBoard file', () => new TensorboardEvents(runDir, after));
-    // Records that the log has do not come again, and the event files so far end at this step.
+    // Steps in the log do not come again. Earlier event files, if there are any, end at this step.
     const missing = new MetricsReader(metricsPath(runDir), events.isFirst ? 0 : later.offset);
     for await (const records of missing.read())
       await this.write('TensorBoard records', () => events.append(...records));

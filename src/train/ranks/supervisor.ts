@@ -6,7 +6,7 @@ import { StatusFile, whereWeAre } from '../record/status';
 import { adoptClaim } from './claim';
 import { type GroupEnd, RankGroup } from './group';
 import { applyToStatus, type RankMessage } from './reporter';
-import { onSignals } from './stop-signals';
+import { onSignals } from './signals';
 
 /** Another program may take a free port before rank 0 listens; so often another port is tried. */
 const portAttempts = 10;

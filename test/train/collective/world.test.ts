@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { visibleGpus } from '../../../src/compute/machine/gpus';
 import { InvalidArgument } from '../../../src/errors';
-import { pinGpu, sharesGpu } from '../../../src/train/collective/devices';
-import { firstHost, worldEnvironment, worldFromEnvironment } from '../../../src/train/collective/world';
+import {
+  firstHost,
+  pinGpu,
+  sharesGpu,
+  worldEnvironment,
+  worldFromEnvironment,
+} from '../../../src/train/collective/world';
 
 describe('the place of a rank', () => {
   const torchrun = {
