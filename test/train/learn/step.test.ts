@@ -126,6 +126,7 @@ describe('validation', () => {
       const collective: Collective = Object.assign(new Star(0, 1, 60), {
         rank,
         worldSize: ranks,
+        allReduce: async () => {},
         allGather: async (own: Float32Array) => {
           gathered!.push(own);
           while (gathered!.length < ranks) await new Promise((resolve) => setTimeout(resolve, 5));
