@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidConfig } from '../../errors';
+import { isMapping } from '../../setting';
 import type { Collective } from '../collective/collective';
 import type { TrainingData } from '../data/loader';
 import {
@@ -23,7 +24,7 @@ import {
   type StoredConfig,
   settingsOf,
 } from '../record/run-folder';
-import { checkedConfig, isMapping } from '../settings/check';
+import { checkedConfig } from '../settings/check';
 import type { RunConfig } from '../settings/config';
 import { groups, settingAt } from '../settings/settings';
 
