@@ -103,7 +103,12 @@ PATCHWISE_INLINE void tileProduct(const TileStep& step) {
   load(0, 2), load(kSame, 1), load(1, kSame), load(kSame, 0), load(2, kSame), load(0, kSame);
 }
 
-PATCHWISE_INLINE void clearSums() { _tile_zero(0), _tile_zero(1), _tile_zero(2), _tile_zero(3); }
+PATCHWISE_INLINE void clearSums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
 
 // The four sums as floats, rows `stride` floats apart, the second left side's behind the first's 16 rows.
 template <int kLeft, int kRight>
