@@ -1,6 +1,6 @@
 /** What is on this machine to compute with, and the command for what is missing. */
 import { availableParallelism, totalmem } from 'node:os';
-import { queryGpus } from './machine/nvidia-smi';
+import { queryGpus } from './machine/gpus';
 import { type BackendInfo, backendNames, useBackend } from './use-backend';
 
 /** One part of this machine. */

@@ -94,11 +94,8 @@ export class Objective {
     const seen = perceptual && slicesLoss(perceptual, x, pass.y, slices, weight);
     const plain = seen ? addUp([reconstruction.gradient, seen.gradient]) : reconstruction.gradient;
     const factor = discriminators ? adversarialFactor(gan, part.step) : 0;
-    let [dy, scale, ofDiscriminators]: [tf.Tensor5D, number, DiscriminatorResult | undefined] = [
-      plain,
-      0,
-      undefined,
-    ];
+    let [dy, scale] = [plain, 0];
+    let ofDiscriminators: DiscriminatorResult | undefined;
     if (discriminators && factor > 0) {
       const { adaptive } = gan;
       const seenBy = { slices, weight, factor, peers: part.peers, apart: adaptive };

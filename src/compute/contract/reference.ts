@@ -201,8 +201,7 @@ function groupStatistics(
 
 function forEachPadded(shape: readonly number[], pads: Pads, visit: (x: number, y: number) => void): void {
   const [n, depth, height, width, channels] = shape as [number, number, number, number, number];
-  const [, paddedDepth, paddedHeight, paddedWidth] = paddedShape(shape, pads) as [
-    number,
+  const [paddedDepth, paddedHeight, paddedWidth] = paddedShape(shape, pads).slice(1) as [
     number,
     number,
     number,

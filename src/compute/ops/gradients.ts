@@ -73,11 +73,6 @@ function spread(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
 
 /** Registers all gradients of this file. Call it once: tfjs warns of what is registered twice. */
 export function registerGradients(): void {
-  registerStockGradients();
-  registerKernelGradients();
-}
-
-function registerKernelGradients(): void {
   tf.registerGradient({
     kernelName: tfjsName('convolve'),
     inputsToSave: ['x', 'w'],
@@ -107,9 +102,6 @@ function registerKernelGradients(): void {
       x: () => runKernel('replicatePadGradient', { dy: dy as tf.Tensor }, attributes),
     }),
   });
-}
-
-function registerStockGradients(): void {
   for (const [name, rule] of Object.entries(BINARY)) {
     register(name, ['a', 'b'], (dy, [a, b]) =>
       rule(dy, a!, b!).map((gradient, i) => () => unbroadcast(gradient(), [a, b][i]!.shape)),

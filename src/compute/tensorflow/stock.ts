@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
-import { queryGpus } from '../machine/nvidia-smi';
+import { queryGpus } from '../machine/gpus';
 import { execute } from '../machine/toolchain';
 import { type Tensorflow, tensorflowIn } from './locate';
 

@@ -1,4 +1,4 @@
-import { queryGpus } from '../../compute/machine/nvidia-smi';
+import { queryGpus } from '../../compute/machine/gpus';
 import { ownGpu } from '../collective/world';
 import type { RankMeasure } from '../settings/measures';
 
