@@ -32,10 +32,10 @@ export function libraryFiles(): string[] {
 }
 
 /** Declared by the types that come with this package, and not there in every Node. */
-const NOT_EVERYWHERE = [
-  ...['WebSocket', 'CloseEvent', 'EventSource', 'Storage', 'localStorage', 'sessionStorage', 'Navigator'],
-  ...['DisposableStack', 'AsyncDisposableStack', 'SuppressedError', 'Iterator', 'URLPattern', 'ErrorEvent'],
-];
+const NOT_EVERYWHERE = (
+  'WebSocket CloseEvent EventSource ErrorEvent Storage localStorage sessionStorage Navigator Iterator ' +
+  'URLPattern DisposableStack AsyncDisposableStack SuppressedError'
+).split(' ');
 
 /** Uses of global names that the types declare and this Node lacks, except names that the cell tests with `typeof`. */
 export function absentNames(file: ts.SourceFile, checker: ts.TypeChecker, offset: number): PlacedMessage[] {

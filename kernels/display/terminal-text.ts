@@ -108,7 +108,11 @@ class ScreenLine {
 }
 
 const MARKS: Readonly<Record<number, string>> = {
-  ...{ 1: 'bold', 2: 'dim', 3: 'italic', 4: 'underline', 7: 'inverse' },
+  1: 'bold',
+  2: 'dim',
+  3: 'italic',
+  4: 'underline',
+  7: 'inverse',
 };
 type Ground = 'fg' | 'bg';
 /** By the tens of a colour's code: 30 to 37 and 90 to 97 for the text, 40 to 47 and 100 to 107 for what is behind it. */

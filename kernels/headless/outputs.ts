@@ -75,7 +75,9 @@ function outputFrom(output_type: string, content: Json): Output | undefined {
       return { output_type, execution_count: typeof count === 'number' ? count : null, ...bundle };
     case 'error':
       return {
-        ...{ output_type, ename: String(ename), evalue: String(evalue) },
+        output_type,
+        ename: String(ename),
+        evalue: String(evalue),
         traceback: (traceback as unknown[]).map(String),
       };
     default:

@@ -36,7 +36,8 @@ export function readConnection(path: string): Connection {
     return value;
   });
   return {
-    ...{ transport, ports },
+    transport,
+    ports,
     ip: typeof ip === 'string' ? ip : '127.0.0.1',
     key: typeof key === 'string' ? key : '',
   };

@@ -45,9 +45,14 @@ export function addBench(program: Command): void {
       --variants <names>    quantisers: which, comma-separated; default all`,
     reads: {
       name: Object.keys(benches),
-      ...{ shape: (text) => checkShape('shape', parseSize(text)), seed: parseWhole },
-      ...{ data: fileToRead('a NIfTI file'), backends: names, variants: names },
-      ...{ precision: precisions, checkpointing: checkpointings, device: ['cpu', 'cuda'] },
+      shape: (text) => checkShape('shape', parseSize(text)),
+      seed: parseWhole,
+      data: fileToRead('a NIfTI file'),
+      backends: names,
+      variants: names,
+      precision: precisions,
+      checkpointing: checkpointings,
+      device: ['cpu', 'cuda'],
     },
     answers: async (name: string, options: object) => {
       const bench = await benches[name]!();

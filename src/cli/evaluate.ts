@@ -37,7 +37,10 @@ const shared = `${modelOptions}
   --canonical           turn the volume to RAS+ first`;
 
 const reads = {
-  ...{ overlap: parseSize, sigma: parseSize, fill: parseNumber, index: parseWhole },
+  overlap: parseSize,
+  sigma: parseSize,
+  fill: parseNumber,
+  index: parseWhole,
   use: ['trained', 'average'],
   mirror: (text: string) => text.split(','),
   foreground: (text: string) => ({ above: parseNumber(text) }),

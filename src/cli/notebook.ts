@@ -40,8 +40,11 @@ function addRunning(notebook: Command): void {
       --html [file]         also write one self-contained HTML report; default: reports/<name>.html
       --timeout <seconds>   longest time for one cell (default: 3600)`,
     reads: {
-      ...{ file: fileToRead('a notebook'), parameter: parseParameter, volume: fileToRead('a NIfTI file') },
-      ...{ output: fileToWrite('a notebook'), html: fileToWrite('a report') },
+      file: fileToRead('a notebook'),
+      parameter: parseParameter,
+      volume: fileToRead('a NIfTI file'),
+      output: fileToWrite('a notebook'),
+      html: fileToWrite('a report'),
     },
     answers: async (file: string, options: NotebookOptions) => {
       const { runNotebook } = await import('../../kernels/headless/run.js');

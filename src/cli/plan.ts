@@ -67,8 +67,11 @@ export function addPlan(program: Command): void {
       --device <name>        what computes; default gpu with --gpu-memory, else libtorch
       --gpu-memory <GiB>     propose batch, patch, stride and checkpointing that fit`,
     reads: {
-      ...{ config: fileToRead('a YAML file'), gpuMemory: parseMemory },
-      ...{ checkpointing: checkpointings, precision: precisions, device: forecastDevices },
+      config: fileToRead('a YAML file'),
+      gpuMemory: parseMemory,
+      checkpointing: checkpointings,
+      precision: precisions,
+      device: forecastDevices,
     },
     answers: async (file: string | undefined, options: PlanOptions) => {
       const given = await givenSettings(file, options);
@@ -78,7 +81,12 @@ export function addPlan(program: Command): void {
       const { model, gan, patch, stride, ranks, accumulate, preset } = config;
       const batch = given.batch ?? (gpuMemory === undefined ? 1 : config.batch);
       const request = {
-        ...{ model, gan, patch, stride, batch, device },
+        model,
+        gan,
+        patch,
+        stride,
+        batch,
+        device,
         // A file or an option fixes these two; else what fits is proposed with any of their values.
         ...(given.checkpointing && { checkpointing: config.checkpointing }),
         ...(given.precision && { precision: config.precision }),

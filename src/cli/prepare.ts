@@ -23,8 +23,12 @@ export function addPrepare(program: Command): void {
       --csv <file>           a table file,patient[,split]; only files in it are prepared
       --workers <n>          threads; each holds a volume or two`,
     reads: {
-      ...{ in: fileOrFolderToRead('NIfTI files'), out: folderToWrite('the folder of a dataset') },
-      ...{ baseline: parseBaseline, index: parseWhole, split: parseFractions, seed: parseWhole },
+      in: fileOrFolderToRead('NIfTI files'),
+      out: folderToWrite('the folder of a dataset'),
+      baseline: parseBaseline,
+      index: parseWhole,
+      split: parseFractions,
+      seed: parseWhole,
       csv: fileToRead('a table'),
     },
     answers: async (input: string, output: string, options: PrepareOptions) => {

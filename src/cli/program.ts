@@ -14,8 +14,18 @@ import { addPrepare } from './prepare';
 import { addTrain } from './train';
 
 const commands = [
-  ...[addPlan, addPrepare, addTrain, addConfig, addEvaluate, addCompare, addCodes, addInterchange],
-  ...[addNotebook, addBackend, addBench, addDoctor],
+  addPlan,
+  addPrepare,
+  addTrain,
+  addConfig,
+  addEvaluate,
+  addCompare,
+  addCodes,
+  addInterchange,
+  addNotebook,
+  addBackend,
+  addBench,
+  addDoctor,
 ];
 
 /** `patchwise` with all its commands. */

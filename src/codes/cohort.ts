@@ -68,11 +68,7 @@ export async function encodeFiles(
     const seconds = (performance.now() - started) / 1000;
     started = performance.now();
     const ratio = (2 * volume.data.length) / bytes;
-    rows.push({
-      ...{ file, output, bytes, ratio, seconds },
-      perplexity: perplexity(own),
-      usage: usage(own),
-    });
+    rows.push({ file, output, bytes, ratio, seconds, perplexity: perplexity(own), usage: usage(own) });
   }
   const all = counts ?? new Float64Array(1);
   return { checkpoint, rows, leftOut, perplexity: perplexity(all), usage: usage(all) };

@@ -45,7 +45,10 @@ export async function encode(
       checkpoint: setup.checkpoint,
       sha256: state.files['model.safetensors']!.sha256,
       use: setup.use,
-      ...{ quantiser, codes, codebooks, downsample },
+      quantiser,
+      codes,
+      codebooks,
+      downsample,
     },
   });
 }

@@ -143,7 +143,12 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
   }
   const { device, threads, version, warning, onHost = [] } = backend;
   return {
-    ...{ name, device, threads, version, reason, onHost },
+    name,
+    device,
+    threads,
+    version,
+    reason,
+    onHost,
     ...(warning !== undefined && { warning }),
     precisions: backend.storeActivationsIn ? precisions : ['float32'],
     missing: STOCK_KERNELS.filter((kernel) => !tf.getKernel(kernel, name)),

@@ -127,10 +127,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   const names = named.map(({ name }) => name);
   const training = await Promise.all(named.map(({ run }) => trainingFigures(run)));
   return new RunComparison(
-    named.map(({ name, run }, i) => ({
-      ...{ name, id: run.id },
-      ...{ checkpoint: models[i]!, training: training[i]! },
-    })),
+    named.map(({ name, run }, i) => ({ name, id: run.id, checkpoint: models[i]!, training: training[i]! })),
     rows,
     aggregateRows(patients, options),
     differencesOf(patients, names, options),

@@ -95,8 +95,12 @@ export async function evaluateFiles(
     return { file, units, ...(side && { side }), ...row };
   });
   return {
-    ...{ checkpoint, rows, leftOut, aggregate: aggregateRows(rows.map(comparable), options) },
-    ...{ perplexity: perplexity(counts), usage: usage(counts) },
+    checkpoint,
+    rows,
+    leftOut,
+    aggregate: aggregateRows(rows.map(comparable), options),
+    perplexity: perplexity(counts),
+    usage: usage(counts),
     notes: [...notes, ...found.notes, ...notesOn([...sides.values()])],
   };
 }

@@ -142,7 +142,9 @@ function modelOf(path: string, found: ReadonlyMap<string, StoredTensor>): Partia
     ? (shapeOf('codebook.embeddings') as [number, number])
     : [undefined, shapeOf('pre_vq_conv.conv.weight')[0]!];
   return {
-    ...{ hidden, codeDim, ...(codes && { codes }) },
+    hidden,
+    codeDim,
+    ...(codes && { codes }),
     downsample: [factor, factor, factor],
     encoderBlocks: count(/^encoder\.conv_blocks\.0\.(res\d*)\./),
     decoderBlocks: count(/^decoder\.conv_blocks\.0\.(res\d*)\./),

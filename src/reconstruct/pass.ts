@@ -62,7 +62,11 @@ export async function planPass(model: ModelSource, volume: Volume, options: Pass
   const grid = planGrid((view ?? volume).shape, { patch, stride, overlap });
   const { use = config.use ?? 'trained', backend = config.backend } = options;
   return {
-    ...{ checkpoint, state, config, view, grid },
+    checkpoint,
+    state,
+    config,
+    view,
+    grid,
     setup: { checkpoint: checkpoint.dir, use, backend, intensity, patch },
   };
 }

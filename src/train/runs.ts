@@ -99,7 +99,9 @@ export async function runSummaries(runs: readonly Run[]): Promise<RunSummary[]> 
       const last = run.checkpoint('last').then(readState);
       const state = await last.catch(() => undefined);
       return {
-        ...{ id: run.id, dir: run.dir, ...status },
+        id: run.id,
+        dir: run.dir,
+        ...status,
         ...(config && { preset: config.preset, data: config.data }),
         ...(state?.best && { best: state.best }),
       };
@@ -128,7 +130,11 @@ async function resultOf(run: Run): Promise<RunResult> {
     return value === undefined ? [] : [[name, value] as const];
   });
   return {
-    ...{ id: run.id, state, step, steps, ...Object.fromEntries(summary) },
+    id: run.id,
+    state,
+    step,
+    steps,
+    ...Object.fromEntries(summary),
     ...(backend && { backend }),
     ...(best && { bestStep: best.step }),
     ...(pace && { patchesPerSecond: pace.patchesPerSecond }),

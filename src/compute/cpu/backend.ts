@@ -6,7 +6,10 @@ import { referenceKernels } from '../contract/reference';
 export async function loadCpu(): Promise<Backend> {
   await import('@tensorflow/tfjs-backend-cpu');
   return {
-    ...{ name: 'cpu', device: 'CPU', threads: 1, version: `tfjs ${tf.version_core}` },
+    name: 'cpu',
+    device: 'CPU',
+    threads: 1,
+    version: `tfjs ${tf.version_core}`,
     kernels: referenceKernels(() => tf.backend()),
   };
 }

@@ -53,7 +53,8 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
     };
     await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, compileAll));
     const objects = units.map((unit) => `${unit}.o`);
-    const link = linkerArguments(libtorch, objects, addonPath(work));
+    const out = ['-shared', '-fopenmp', '-o', addonPath(work)];
+    const link = [...out, ...objects, ...linkArguments(libtorch, libtorch.cuda)];
     await execute(compiler, link, { backend: 'libtorch', what: 'linking', signal });
     report('linked');
     const program = compiledFile('src', 'compute', 'libtorch', 'self-test.js');
@@ -94,27 +95,35 @@ function compilerFlags(libtorch: Libtorch, march = 'native'): string[] {
   const standard = Number(libtorch.version.split('.')[0]) >= 2 ? 'c++20' : 'c++17';
   return [
     `-std=${standard}`,
-    ...['-O3', `-march=${march}`, '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'],
-    ...['-fPIC', '-fopenmp', '-fvisibility=hidden', '-Wno-psabi', '-DNODE_GYP_MODULE_NAME=patchwise'],
-    `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
-    `-I${nodeApiHeaders()}`,
+    `-march=${march}`,
+    ...'-O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast'.split(' '),
+    ...'-fPIC -fopenmp -fvisibility=hidden -Wno-psabi -DNODE_GYP_MODULE_NAME=patchwise'.split(' '),
     `-I${sourceFolder()}`,
-    // If /usr/include were named again, it would come before the compiler's own headers, which must come first.
-    ...libtorch.includes
-      .filter((folder) => folder !== '/usr/include')
-      .flatMap((folder) => ['-isystem', folder]),
+    ...includeArguments(libtorch),
   ];
 }
 
-function linkerArguments(libtorch: Libtorch, objects: readonly string[], out: string): string[] {
-  // libtorch_cuda registers GPUs as it is loaded; nothing in it is called by name.
-  const cuda = libtorch.cuda ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : [];
+/** What finds the headers of Node-API, of libtorch and of more folders. */
+export function includeArguments(libtorch: Libtorch, more: readonly string[] = []): string[] {
+  // The compiler searches /usr/include anyway; if we named it, it would come before the compiler's own headers.
+  const folders = [...libtorch.includes, ...more].filter((folder) => folder !== '/usr/include');
   return [
-    '-shared',
-    ...['-o', out, ...objects],
-    ...[`-L${libtorch.libraries}`, '-ltorch_cpu', '-lc10', ...cuda, '-fopenmp'],
-    `-Wl,-rpath,${libtorch.libraries}`,
-    // Worker threads end before libtorch's own threads do, so the library must stay loaded.
+    `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
+    `-I${nodeApiHeaders()}`,
+    ...folders.flatMap((folder) => ['-isystem', folder]),
+  ];
+}
+
+/** What links an addon with libtorch, and with its CUDA if that is asked for. */
+export function linkArguments({ libraries }: Libtorch, cuda: boolean): string[] {
+  return [
+    `-L${libraries}`,
+    '-ltorch_cpu',
+    '-lc10',
+    // libtorch_cuda registers GPUs as it is loaded; nothing in it is called by name.
+    ...(cuda ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : []),
+    `-Wl,-rpath,${libraries}`,
+    // Threads that still wait when the process ends run in the library, so it must stay loaded.
     '-Wl,-z,nodelete',
   ];
 }

@@ -111,8 +111,15 @@ function shapes(tensors: LibtorchTensors, host: ReadonlyMap<string, Run>): Recor
     StridedSlice({ x }, { begin, end, strides, ...masks }) {
       const { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = masks;
       const plan = tf.slice_util.sliceInfo(
-        ...[x.shape, begin, end, strides],
-        ...[beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask],
+        x.shape,
+        begin,
+        end,
+        strides,
+        beginMask,
+        endMask,
+        ellipsisMask,
+        newAxisMask,
+        shrinkAxisMask,
       );
       const dense = native.stridedSlice(x, plan.begin, plan.end, plan.strides);
       return tensors.consume(dense, (y) => native.reshape(y, plan.finalShape));

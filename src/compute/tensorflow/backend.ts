@@ -39,7 +39,10 @@ export function tensorflowBackend(folder: string, packageName: TfjsNodePackage):
   const backend = () => tf.backend() as NodeBackend;
   const device = binding.isUsingGpuDevice() ? `GPU ${rankGpu()}` : 'CPU';
   return {
-    ...{ name: 'tensorflow', device, threads, version: binding.TF_Version },
+    name: 'tensorflow',
+    device,
+    threads,
+    version: binding.TF_Version,
     kernels: tensorflowKernels(backend),
   };
 }

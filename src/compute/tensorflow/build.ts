@@ -85,7 +85,10 @@ export async function buildTensorflow(options: TensorflowBuildOptions = {}): Pro
         gpu,
       );
     return {
-      ...{ tensorflow: test.version, from, package: name, tfjsNode: TFJS_NODE },
+      tensorflow: test.version,
+      from,
+      package: name,
+      tfjsNode: TFJS_NODE,
       library: libraries[0]!.replace(work, folder),
       librarySize: statSync(libraries[0]!).size,
       seconds: (performance.now() - started) / 1000,
@@ -148,20 +151,20 @@ async function compile(compiler: string, job: Job, tensorflow: Tensorflow): Prom
   const places = [...tensorflow.libraries, ...cuda].map((file) => dirname(file));
   const folders = new Set(places.flatMap((place) => [place, place.replace(work, buildFolder('tensorflow'))]));
   const common = [
-    ...['-shared', '-fPIC', '-O2', '-std=c++17', '-DNAPI_VERSION=8'],
-    ...['-I', '..', '-I', nodeApiHeaders(), '-isystem', tensorflow.headers],
+    ...'-shared -fPIC -O2 -std=c++17 -DNAPI_VERSION=8 -I..'.split(' '),
+    `-I${nodeApiHeaders()}`,
+    '-isystem',
+    tensorflow.headers,
     // When TensorFlow starts, it asks for CUDA's libraries by name. It finds those of pip if they are loaded already.
     ...(cuda.length ? ['-Wl,--disable-new-dtags'] : []),
     ...[...folders].map((folder) => `-Wl,-rpath,${folder}`),
   ];
   const loader = join(packageRoot(), 'src', 'compute', 'tensorflow', 'native', 'load.cc');
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc', ...tensorflow.libraries];
+  if (cuda.length) sources.push('-Wl,--no-as-needed', ...cuda);
   const addons = [
     ['-DNODE_GYP_MODULE_NAME=load', '-o', loaderPath(work), loader, '-ldl'],
-    [
-      ...['-DNODE_GYP_MODULE_NAME=tfjs_binding', '-o', bindingPath(work), ...sources],
-      ...(cuda.length ? ['-Wl,--no-as-needed', ...cuda] : []),
-    ],
+    ['-DNODE_GYP_MODULE_NAME=tfjs_binding', '-o', bindingPath(work), ...sources],
   ];
   const folder = join(work, 'node_modules', name, 'binding');
   const tool = { backend: 'tensorflow', what: 'compiling the addon', folder, signal } as const;

@@ -168,10 +168,7 @@ function swapChannels(w: tf.Tensor): tf.Tensor {
   return tf.transpose(w, [0, 1, 2, 4, 3]);
 }
 
-type NormArguments = [
-  ...[gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor],
-  norm: GroupNorm,
-];
+type NormArguments = [gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, norm: GroupNorm];
 
 function groupNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, norm: GroupNorm): tf.Tensor[] {
   const { groups, eps } = norm;

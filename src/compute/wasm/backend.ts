@@ -18,7 +18,10 @@ export async function loadWasm(): Promise<Backend> {
   const shared = new SharedWasm(tf.backend());
   const simd = { ...simdConvolutions(shared), ...simdKernels(shared) };
   return {
-    ...{ name: 'wasm', device: 'CPU', threads: 1, version: `tfjs ${tf.version_core}` },
+    name: 'wasm',
+    device: 'CPU',
+    threads: 1,
+    version: `tfjs ${tf.version_core}`,
     kernels: { ...referenceKernels(() => tf.backend()), ...shared.freeing(simd) },
   };
 }

@@ -50,8 +50,13 @@ function convolve(
     const sizes = { channels, lanes, weights, run, slot: run * lanes * FLOAT };
     const walk = [
       ...walkOf(scratch, c.n, walks, x, y, walks.w.outputStep * y.voxel, sizes),
-      ...[offsets, scratch.floats(lattice * channels), walks.h.taps.length],
-      ...[forward ? 0 : c.border === 'replicate' ? 1 : 2, c.before[2], c.input[2], classes.length],
+      offsets,
+      scratch.floats(lattice * channels),
+      walks.h.taps.length,
+      forward ? 0 : c.border === 'replicate' ? 1 : 2,
+      c.before[2],
+      c.input[2],
+      classes.length,
     ];
     for (const { outputs, taps, firstInput, firstOutput } of classes)
       walk.push(outputs, taps.length * channelsIn, firstInput * x.voxel, firstOutput * y.voxel);
@@ -72,19 +77,25 @@ function walkOf(
   yStep: number,
   { channels, lanes, weights, slot, run }: Sizes,
 ): number[] {
+  const walked = ({ address, depth, height, row }: Rows, step: number) => [address, depth, height, row, step];
   return [
-    ...[
-      samples,
-      d.positions,
-      h.positions,
-      d.slots,
-      h.slots,
-      scratch.integers(d.table),
-      scratch.integers(h.table),
-    ],
-    ...[x.address, x.depth, x.height, x.row, w.inputStep * x.voxel],
-    ...[y.address, y.depth, y.height, y.row, yStep],
-    ...[channels, lanes, weights, slot, run, w.lattice, scratch.floats(2 * d.slots * h.slots), 0],
+    samples,
+    d.positions,
+    h.positions,
+    d.slots,
+    h.slots,
+    scratch.integers(d.table),
+    scratch.integers(h.table),
+    ...walked(x, w.inputStep * x.voxel),
+    ...walked(y, yStep),
+    channels,
+    lanes,
+    weights,
+    slot,
+    run,
+    w.lattice,
+    scratch.floats(2 * d.slots * h.slots),
+    0,
   ];
 }
 

@@ -121,7 +121,9 @@ export function forecastMemory(
   const patches: Activation = { n: batch, size: [patch[2], patch[1], patch[0]], channels: 1, width: FLOAT32 };
   ledger.take(bytesOf(patches));
   const pass = new GeneratorPass(ledger, generatorLayers(config, patch, batch, precision), {
-    ...{ habits: habits[device], checkpointing, width: precision === 'bf16' ? 2 : FLOAT32 },
+    habits: habits[device],
+    checkpointing,
+    width: precision === 'bf16' ? 2 : FLOAT32,
   });
   pass.forward();
   const activations = ledger.live;

@@ -63,15 +63,30 @@ export interface Habits {
 /** Backends' own code, read and measured; `gpu` is libtorch's with ATen's kernels, read alone. */
 export const habits: Readonly<Record<'libtorch' | 'gpu' | 'wasm', Habits>> = {
   libtorch: {
-    ...{ keepsBorders: true, padsRows: false, reorders: false },
-    ...{ padding: 1, norm: 0, normGradient: 0, inputGradient: 1 },
+    keepsBorders: true,
+    padsRows: false,
+    reorders: false,
+    padding: 1,
+    norm: 0,
+    normGradient: 0,
+    inputGradient: 1,
   },
   gpu: {
-    ...{ keepsBorders: true, padsRows: false, reorders: true },
-    ...{ padding: 2, norm: 2, normGradient: 3, inputGradient: 1 },
+    keepsBorders: true,
+    padsRows: false,
+    reorders: true,
+    padding: 2,
+    norm: 2,
+    normGradient: 3,
+    inputGradient: 1,
   },
   wasm: {
-    ...{ keepsBorders: false, padsRows: true, reorders: false },
-    ...{ padding: 1, norm: 0, normGradient: 0, inputGradient: 0 },
+    keepsBorders: false,
+    padsRows: true,
+    reorders: false,
+    padding: 1,
+    norm: 0,
+    normGradient: 0,
+    inputGradient: 0,
   },
 };

@@ -57,11 +57,16 @@ export function pictureAxes(
   return axisOptions(
     panel,
     {
-      ...{ ...shared, domain: place.x, range: extent(columns, reversed.horizontal) },
+      ...shared,
+      domain: place.x,
+      range: extent(columns, reversed.horizontal),
       ...(follows && { matches: leader.xaxis }),
     },
     {
-      ...{ ...shared, domain: place.y, range: extent(rows, reversed.vertical), constraintoward: 'top' },
+      ...shared,
+      domain: place.y,
+      range: extent(rows, reversed.vertical),
+      constraintoward: 'top',
       ...(follows ? { matches: leader.yaxis } : { scaleanchor: own.xaxis, scaleratio: aspect }),
     },
   );
@@ -71,8 +76,12 @@ export function pictureAxes(
 export function orientationMarks(panel: number, { edges }: Plane): Layout[] {
   const { xaxis, yaxis } = axesOf(panel);
   const look = {
-    ...{ xref: `${xaxis} domain`, yref: `${yaxis} domain`, showarrow: false },
-    ...{ font: { size: 11, color: '#ffffff' }, bgcolor: 'rgba(0,0,0,0.45)', borderpad: 1 },
+    xref: `${xaxis} domain`,
+    yref: `${yaxis} domain`,
+    showarrow: false,
+    font: { size: 11, color: '#ffffff' },
+    bgcolor: 'rgba(0,0,0,0.45)',
+    borderpad: 1,
   };
   return [
     { ...look, text: edges.left, x: 0, y: 0.5, xanchor: 'left', yanchor: 'middle' },
@@ -94,7 +103,12 @@ export function differenceScale(limit: number, units: string, bar: Layout): Layo
 export function colorbar(title: string, more: Layout): Layout {
   return {
     title: { text: title, side: 'top', font: { size: 11 } },
-    ...{ thickness: 9, outlinewidth: 0, tickfont: { size: 10 }, ticks: '', tickcolor: hairline, xpad: 4 },
+    thickness: 9,
+    outlinewidth: 0,
+    tickfont: { size: 10 },
+    ticks: '',
+    tickcolor: hairline,
+    xpad: 4,
     ...more,
   };
 }

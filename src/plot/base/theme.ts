@@ -51,8 +51,15 @@ export function layeredWidth(index: number, count: number): number {
 export function baseLayout(title: string, height: number): Layout {
   return {
     title: {
-      ...{ text: title, font: { size: 15 }, pad: { t: 14 } },
-      ...{ x: 0, xref: 'paper', xanchor: 'left', y: 1, yref: 'container', yanchor: 'top' },
+      text: title,
+      font: { size: 15 },
+      pad: { t: 14 },
+      x: 0,
+      xref: 'paper',
+      xanchor: 'left',
+      y: 1,
+      yref: 'container',
+      yanchor: 'top',
     },
     height,
     paper_bgcolor: clear,
@@ -63,7 +70,9 @@ export function baseLayout(title: string, height: number): Layout {
     uirevision: 'keep',
     // Plotly would offer to upload the figure to its maker's server: not a patient's CT.
     modebar: {
-      ...{ bgcolor: clear, color: ink, activecolor: palette[0] },
+      bgcolor: clear,
+      color: ink,
+      activecolor: palette[0],
       remove: ['sendChartToCloud', 'select2d', 'lasso2d'],
     },
   };
@@ -87,7 +96,11 @@ export const legendBelow = { orientation: 'h', x: 0, y: -0.24, yanchor: 'top' } 
 
 /** What all sliders look like. */
 export const sliderLook = {
-  ...{ yanchor: 'top', bgcolor: wash, activebgcolor: ink, bordercolor: hairline, tickcolor: hairline },
+  yanchor: 'top',
+  bgcolor: wash,
+  activebgcolor: ink,
+  bordercolor: hairline,
+  tickcolor: hairline,
   minorticklen: 0,
 } as const;
 

@@ -21,7 +21,10 @@ export function distanceFigure(lines: Readonly<Record<string, readonly DistanceR
       const values = rows.map((row) => short(row[key]));
       drawing.data.push(
         lineTrace(name, distances, values, {
-          ...{ ...axes, legendgroup: name, showlegend: i === 0, marker: { size: 5 } },
+          ...axes,
+          legendgroup: name,
+          showlegend: i === 0,
+          marker: { size: 5 },
           line: { color: color(line), width: layeredWidth(line, named.length) },
           hovertemplate: `%{x} voxels from a border<br><b>%{y}</b><extra>${name}</extra>`,
         }),

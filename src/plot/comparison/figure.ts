@@ -77,7 +77,11 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   const look = {
     margin: { l: 44, r: 72, t: rows.top, b: rows.bottom },
     legend: {
-      ...{ orientation: 'h', x: 1, xanchor: 'right', yanchor: 'bottom', font: { size: 11 } },
+      orientation: 'h',
+      x: 1,
+      xanchor: 'right',
+      yanchor: 'bottom',
+      font: { size: 11 },
       y: place('seams')[1] + 22 / rows.inner,
     },
     coloraxis: grayScale(pages.windows[0]!, pages.units, grayBar!),

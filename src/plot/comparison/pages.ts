@@ -59,7 +59,13 @@ export function slider({ pages, first }: Pages, plane: Plane, pictures: number, 
   const indices = Array.from({ length: pictures }, (_, i) => i);
   const prefix = `${plane.name} slice, ${axisNames[plane.through]} = `;
   return {
-    ...{ ...sliderLook, active: first, x: 0, len: 1, y, pad: { t: 4, b: 0, l: 0, r: 0 }, ticklen: 3 },
+    ...sliderLook,
+    active: first,
+    x: 0,
+    len: 1,
+    y,
+    pad: { t: 4, b: 0, l: 0, r: 0 },
+    ticklen: 3,
     currentvalue: { prefix, font: { size: 12 }, xanchor: 'left' },
     font: { size: 10, color: ink },
     steps: pages.map(({ index }, page) => ({

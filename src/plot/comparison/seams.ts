@@ -50,7 +50,9 @@ export function addSeams(
     const xAxis = { title: 'voxels from the border', zerolinecolor: ink };
     const title = i > 0 ? '' : units === 'HU' ? 'mean step, HU' : 'mean step';
     const axes = drawing.addGraph(firstPanel + i, '', { x, y }, xAxis, {
-      ...{ title, rangemode: 'tozero', nticks: 5 },
+      title,
+      rangemode: 'tozero',
+      nticks: 5,
     });
     drawing.annotations.push({
       ...heading(`seam across ${axisNames[axesShown[i]!]}`, [x[0], x[0]], y[1]),
@@ -60,7 +62,10 @@ export function addSeams(
       if (axis !== axesShown[i]) continue;
       drawing.data.push(
         lineTrace(name, offsets, jumps.map(short), {
-          ...{ ...axes, legendgroup: name, showlegend: i === 0, line: lineOf(name, candidates) },
+          ...axes,
+          legendgroup: name,
+          showlegend: i === 0,
+          line: lineOf(name, candidates),
           marker: { size: 4 },
           hovertemplate: `%{x} voxels from the border<br><b>%{y}</b><extra>${name}</extra>`,
         }),

@@ -36,12 +36,18 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
       { ...category, ...(i > 0 && { showticklabels: false }) },
     );
     drawing.data.push({
-      ...{ ...axes, type: 'heatmap', name: label, xgap: 1, ygap: 1, colorscale: scale },
+      ...axes,
+      type: 'heatmap',
+      name: label,
+      xgap: 1,
+      ygap: 1,
+      colorscale: scale,
       x: overlaps.map((overlap) => `${Math.round(100 * overlap)} %`),
       y: names,
       z: values.map((row) => row.map((v) => (v === undefined ? null : isMore ? v : Math.abs(v - 1)))),
       text: values.map((row) => row.map((v) => v?.toFixed(digits) ?? '')),
-      ...{ texttemplate: '%{text}', textfont: { size: 11 } },
+      texttemplate: '%{text}',
+      textfont: { size: 11 },
       colorbar: colorbar(isMore ? '' : '|E - 1|', { x: x[1] + 0.005, len: 1 }),
       hovertemplate: `%{y}, overlap %{x}<br><b>%{text}</b><extra>${label}</extra>`,
     });
@@ -58,7 +64,14 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
 function frame(panel: number, column: number, row: number): Layout {
   const { xaxis, yaxis } = axesOf(panel);
   return {
-    ...{ type: 'rect', xref: xaxis, yref: yaxis, fillcolor: clear, line: { color: '#d55e00', width: 3 } },
-    ...{ x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5 },
+    type: 'rect',
+    xref: xaxis,
+    yref: yaxis,
+    fillcolor: clear,
+    line: { color: '#d55e00', width: 3 },
+    x0: column - 0.5,
+    x1: column + 0.5,
+    y0: row - 0.5,
+    y1: row + 0.5,
   };
 }

@@ -31,7 +31,11 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
     const look = { legendgroup: name, marker: { color: color(i) } };
     drawing.data.push(
       {
-        ...{ ...look, ...byNumber, name, type: 'bar', opacity: named.length > 1 ? 0.75 : 1 },
+        ...look,
+        ...byNumber,
+        name,
+        type: 'bar',
+        opacity: named.length > 1 ? 0.75 : 1,
         x: shares.map((_, code) => code),
         y: shares.map(short),
         hovertemplate: `code %{x}<br><b>%{y:.3f} %</b><extra>${name}</extra>`,
@@ -41,7 +45,10 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
         used.map((_, rank) => rank + 1),
         used.map(short),
         {
-          ...{ ...look, ...lines, showlegend: false, line: { color: color(i), width: 2 } },
+          ...look,
+          ...lines,
+          showlegend: false,
+          line: { color: color(i), width: 2 },
           hovertemplate: `the %{x}. most used<br><b>%{y:.3f} %</b><extra>${name}</extra>`,
         },
       ),

@@ -56,7 +56,9 @@ export function seriesFigure(
     const place = { x: across[i % columns]!, y: down[Math.floor(i / columns)]! };
     const lines = series.filter((line) => line.panel === panel.key);
     const x = {
-      ...{ title: i + columns < panels.length ? '' : 'step', nticks: 5, type: 'linear' },
+      title: i + columns < panels.length ? '' : 'step',
+      nticks: 5,
+      type: 'linear',
       ...(i > 0 && { matches: 'x' }),
       ...(series.length === 0 && { range: [0, status?.steps || 1] }),
     };
@@ -144,13 +146,11 @@ function runTrace(line: Series, points: number, panels: readonly string[]): Trac
   const validation = line.split === 'validation';
   const name = line.run ? `${line.run.id}${validation ? ', validation' : ''}` : line.name;
   return {
-    ...{
-      type: 'scatter',
-      uid: line.key,
-      name,
-      legendgroup: name,
-      mode: validation ? 'lines+markers' : 'lines',
-    },
+    type: 'scatter',
+    uid: line.key,
+    name,
+    legendgroup: name,
+    mode: validation ? 'lines+markers' : 'lines',
     // The names of the splits are the same everywhere: the first panel says them.
     showlegend: line.name !== line.split || line.panel === runPanels[0]!.key,
     ...decimate(line, points),

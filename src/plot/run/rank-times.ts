@@ -24,12 +24,22 @@ export function rankTimesFigure(records: readonly ShownRecord[]): Figure {
     const name = `rank ${rank}`;
     drawing.data.push(
       {
-        ...{ ...axes, type: 'bar', name, x: [name], y: [at(0.5)], width: 0.6 },
+        ...axes,
+        type: 'bar',
+        name,
+        x: [name],
+        y: [at(0.5)],
+        width: 0.6,
         marker: { color: color(1 + rank) },
         hovertemplate: `${name}<br>median <b>%{y:.4f} s</b><extra></extra>`,
       },
       {
-        ...{ ...axes, type: 'scatter', mode: 'lines', name, x: [name, name], y: [at(0.25), at(0.75)] },
+        ...axes,
+        type: 'scatter',
+        mode: 'lines',
+        name,
+        x: [name, name],
+        y: [at(0.25), at(0.75)],
         line: { color: ink, width: 4 },
         hovertemplate: `${name}<br>middle half to <b>%{y:.4f} s</b><extra></extra>`,
       },
@@ -40,7 +50,10 @@ export function rankTimesFigure(records: readonly ShownRecord[]): Figure {
       seconds.reduce((sum, step) => sum + (step[part] ?? 0), 0) / seconds.length;
     drawing.data.push({
       ...drawing.addGraph(2, 'parts of a step, rank 0', { x: [0.56, 1] }, x, y),
-      ...{ type: 'bar', name: 'parts of a step', showlegend: false, marker: { color: color(0) } },
+      type: 'bar',
+      name: 'parts of a step',
+      showlegend: false,
+      marker: { color: color(0) },
       x: parts,
       y: parts.map((part) => short(mean(part))),
       hovertemplate: '%{x}<br><b>%{y:.4f} s</b><extra></extra>',

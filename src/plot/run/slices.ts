@@ -27,7 +27,12 @@ export function addSlices(drawing: Drawing, slices: LatestSlices, first: number,
     drawing.addAxes(pictureAxes(first + at, plane, { x, y }, first));
     drawing.annotations.push(heading(name, x, y[1]));
     drawing.data.push({
-      ...{ ...axesOf(first + at), type: 'heatmap', uid: `slice-${at}`, name, coloraxis, zsmooth: false },
+      ...axesOf(first + at),
+      type: 'heatmap',
+      uid: `slice-${at}`,
+      name,
+      coloraxis,
+      zsmooth: false,
       z: { dtype, bdata, shape: `${rows}, ${columns}` },
       hovertemplate: `x %{x}, y %{y}<br><b>%{z}</b> of 255<extra>${name}</extra>`,
     });

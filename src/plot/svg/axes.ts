@@ -55,7 +55,11 @@ function makePair(x: Axis, y: Axis, layout: Layout, paper: Box) {
     py: (value) => box.top + (1 - fraction(y, value)) * box.height,
   };
   return {
-    ...{ ...panel, x: x.id, y: y.id, xReversed: x.range[0] > x.range[1], yReversed: y.range[0] > y.range[1] },
+    ...panel,
+    x: x.id,
+    y: y.id,
+    xReversed: x.range[0] > x.range[1],
+    yReversed: y.range[0] > y.range[1],
     grid: gridSvg(x, y, panel),
     labels: labelsSvg(x, y, panel),
   };

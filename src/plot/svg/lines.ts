@@ -73,7 +73,11 @@ export function legendSvg(
   const entries = [...groups.values()].filter(({ name }) => name);
   if (layout.showlegend === false || entries.length < 2) return { svg: '', bottom: 0 };
   const legend = {
-    ...{ orientation: 'v', x: 1.02, y: 1, xanchor: 'left', yanchor: 'top' },
+    orientation: 'v',
+    x: 1.02,
+    y: 1,
+    xanchor: 'left',
+    yanchor: 'top',
     ...(layout.legend as object),
   };
   const sizes = entries.map(({ name }) => plainText(name).length * 6.4 + 40);

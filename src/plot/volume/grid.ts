@@ -28,8 +28,11 @@ export function gridFigure(grid: Grid): Figure {
       { x, y: [0.06, 0.92] },
       { ...ticks, title: h, range: rangeOf(grid, across) },
       {
-        ...{ ...ticks, title: v, range: rangeOf(grid, up) },
-        ...{ scaleanchor: i === 0 ? 'x' : `x${i + 1}`, constraintoward: 'top' },
+        ...ticks,
+        title: v,
+        range: rangeOf(grid, up),
+        scaleanchor: i === 0 ? 'x' : `x${i + 1}`,
+        constraintoward: 'top',
       },
     );
     const corners = grid.starts[up].flatMap((y0) => grid.starts[across].map((x0) => [x0, y0] as const));

@@ -73,8 +73,15 @@ export function stackSliders(stacks: readonly SliceStack[], domains: readonly Sp
     );
     const [left, right] = domains[number]!;
     return {
-      ...{ ...sliderLook, active: stack.first, x: left, len: right - left, y: 0, ticklen: 0 },
-      ...{ pad: { t: 6, b: 0, l: 6, r: 6 }, currentvalue: { visible: false }, font: { size: 9, color: ink } },
+      ...sliderLook,
+      active: stack.first,
+      x: left,
+      len: right - left,
+      y: 0,
+      ticklen: 0,
+      pad: { t: 6, b: 0, l: 6, r: 6 },
+      currentvalue: { visible: false },
+      font: { size: 9, color: ink },
       steps: stack.indices.map((index, at) => {
         const ends = lines.flatMap((line) => [0, 1].map((end) => [`${line}${end}`, index]));
         const text = { [`annotations[${number}].text`]: sliceHeading(stack.plane, index) };

@@ -55,7 +55,8 @@ export async function connectCollective({ world, secret, ...options }: ConnectOp
   }
   return connectC10d({
     ...world,
-    ...{ timeout, signal },
+    timeout,
+    signal,
     // A store has no password, but others cannot guess the names of its entries.
     session: createHmac('sha256', secret).update(`store ${world.life}`).digest('hex'),
     gpu: builtC10d()?.nccl ? gpu(world) : undefined,

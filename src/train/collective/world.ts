@@ -43,7 +43,12 @@ export function worldFromEnvironment(given: NodeJS.ProcessEnv): World {
   const address = environment.MASTER_ADDR;
   if (!address) throw new InvalidArgument('MASTER_ADDR', 'the host of rank 0', address);
   return {
-    ...{ rank, worldSize, localRank, localWorldSize, address, port },
+    rank,
+    worldSize,
+    localRank,
+    localWorldSize,
+    address,
+    port,
     // torchrun's agent keeps a store on MASTER_PORT and says so.
     storeIsServed: environment.TORCHELASTIC_USE_AGENT_STORE === 'True',
     life: environment.TORCHELASTIC_RESTART_COUNT ?? '0',

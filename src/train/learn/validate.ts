@@ -119,12 +119,11 @@ async function measure(model: VqGan, set: PatchSet, index: number, config: RunCo
   const mean = (value: number) => (voxels > 0 ? value : 0);
   const figures = {
     voxels,
-    ...{
-      reconstruction: mean(knownErrors(ownTruth, ownDecoded).mae),
-      mse: mean(errors.mse),
-      mae: mean(errors.mae),
-    },
-    ...{ commitment: commitment.dataSync()[0]!, quantiser: loss.dataSync()[0]! },
+    reconstruction: mean(knownErrors(ownTruth, ownDecoded).mae),
+    mse: mean(errors.mse),
+    mae: mean(errors.mae),
+    commitment: commitment.dataSync()[0]!,
+    quantiser: loss.dataSync()[0]!,
     ...similarity(ownTruth, clipped, own),
   };
   tf.dispose([y, commitment, loss, codes]);

@@ -98,7 +98,12 @@ async function probe(
   // They start, wait for one another, and sum; then comes their only message.
   const patience = 60 + seconds;
   const group = new RankGroup({
-    ...{ program: 'probe', runDir: folder, ranks, port, silence: patience, heartbeat: patience },
+    program: 'probe',
+    runDir: folder,
+    ranks,
+    port,
+    silence: patience,
+    heartbeat: patience,
     onMessage: (rank, message) => {
       if (message.type === 'measured' && rank === 0) measured = message.result;
     },

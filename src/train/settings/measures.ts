@@ -61,7 +61,10 @@ const ofRanks = { ...ofMachine, byRank: true } as const;
 export const measures = {
   /** What the generator minimises. Losses are means over the global batch, or over the validation voxels. */
   loss: {
-    ...{ label: 'loss', loss: 'always', better: 'lower', summary: 'train' },
+    label: 'loss',
+    loss: 'always',
+    better: 'lower',
+    summary: 'train',
     panel: { ...always, axis: 'log' },
   },
   /** Mean absolute difference of patch and reconstruction. */
@@ -93,15 +96,24 @@ export const measures = {
   adversarialScale: { label: 'adversarial scale', ...ofDiscriminators },
   /** dB, data range 2 (the model's [-1, 1]). */
   psnr: {
-    ...{ label: 'PSNR', unit: 'dB', digits: 2, ...ofValidation, better: 'higher', summary: 'validation' },
+    label: 'PSNR',
+    unit: 'dB',
+    digits: 2,
+    ...ofValidation,
+    better: 'higher',
+    summary: 'validation',
     panel: { ...always, ...signed },
   },
   /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
   ssim: { label: 'SSIM', digits: 4, ...ofValidation, better: 'higher', panel: { ...filled, ...signed } },
   /** In the model's range, which is 2 wide. */
   mae: {
-    ...{ label: 'MAE', unit: '% of the intensity window', times: 50, digits: 2 },
-    ...{ ...ofValidation, better: 'lower' },
+    label: 'MAE',
+    unit: '% of the intensity window',
+    times: 50,
+    digits: 2,
+    ...ofValidation,
+    better: 'lower',
   },
   /** exp(entropy) of the code frequencies. */
   perplexity: { label: 'perplexity', better: 'higher', panel: always },
@@ -133,7 +145,11 @@ export const measures = {
   memoryByRank: { label: 'memory by rank', unit: 'MiB', digits: 0, ...ofRanks },
   /** Percent of the time that each rank's GPU computes, by nvidia-smi. */
   gpuByRank: {
-    ...{ label: 'GPU busy by rank', unit: '%', digits: 0, ...ofRanks, device: 'GPU' },
+    label: 'GPU busy by rank',
+    unit: '%',
+    digits: 0,
+    ...ofRanks,
+    device: 'GPU',
     panel: { ...filled, axis: 'percent' },
   },
   /** Memory in use on each rank's GPU. */

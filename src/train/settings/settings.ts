@@ -9,7 +9,6 @@ import {
   count,
   fraction,
   listOf,
-  type Meaning,
   oneOf,
   optional,
   positive,
@@ -29,21 +28,16 @@ import { bestMetrics } from './measures';
 const presetNames = Object.keys(PRESETS) as PresetName[];
 const intensities = ['auto', ...Object.keys(intensityPresets), 'minmax'];
 
-/** A run may be resumed with another value. */
-const mayChange = { mayChange: true } as const;
+const optionalCount = (unit: string, meaning: string) => optional(count({ unit, meaning, mayChange: true }));
+const weightsFile = (meaning: string) => optional(text('a safetensors file', { meaning, mayChange: true }));
 
-/** A number as a row of a table. */
-function row(
-  value: number | undefined,
-  unit: string,
-  meaning: string,
-  more?: typeof mayChange,
-): Meaning<number> {
-  return { default: value, unit, meaning, ...more };
-}
-
-const optionalCount = (unit: string, meaning: string) => optional(count({ unit, meaning, ...mayChange }));
-const weightsFile = (meaning: string) => optional(text('a safetensors file', { meaning, ...mayChange }));
+const every = (steps: number, what: string) =>
+  whole({
+    default: steps,
+    unit: 'steps',
+    mayChange: true,
+    meaning: `Steps between two ${what}; 0 for none.`,
+  });
 
 /** The settings of a run, beside those below `model`, `gan` and `perceptual`. */
 export const runSettings = {
@@ -64,13 +58,11 @@ export const runSettings = {
       'Fraction held out for validation, 0 for none: whole volumes of two or more, else the upper z end of the only ' +
       'volume, which no training patch overlaps.',
   }),
-  validationPatches: count(
-    row(
-      64,
-      'patches',
-      'The most patches that a validation measures, always the same ones, drawn by the seed.',
-    ),
-  ),
+  validationPatches: count({
+    default: 64,
+    unit: 'patches',
+    meaning: 'The most patches that a validation measures, always the same ones, drawn by the seed.',
+  }),
   intensity: setting<IntensitySpec>(
     'an intensity, or [low, high] with low < high',
     readIntensity,
@@ -98,7 +90,7 @@ export const runSettings = {
     unit: 'voxels',
     meaning: "Distance of neighbouring patches; by default 3/4 of a patch that is not the preset's.",
   }),
-  ranks: count(row(1, 'processes', 'Processes that train together.', mayChange)),
+  ranks: count({ default: 1, unit: 'processes', meaning: 'Processes that train together.', mayChange: true }),
   collective: oneOf(collectiveNames, {
     default: 'auto',
     mayChange: true,
@@ -129,15 +121,18 @@ export const runSettings = {
   seed: whole({ default: 0, meaning: 'Draws weights, codes, patches and the split.' }),
   steps: optionalCount('steps', 'Optimiser steps; either this or `epochs`.'),
   epochs: optionalCount('epochs', 'Passes through all patches; either this or `steps`.'),
-  batch: count(row(1, 'patches', 'Patches of a rank in one pass through the model.', mayChange)),
-  accumulate: count(
-    row(
-      1,
-      'passes',
-      'Passes whose gradients a step adds up: a step has batch x accumulate x ranks patches.',
-      mayChange,
-    ),
-  ),
+  batch: count({
+    default: 1,
+    unit: 'patches',
+    meaning: 'Patches of a rank in one pass through the model.',
+    mayChange: true,
+  }),
+  accumulate: count({
+    default: 1,
+    unit: 'passes',
+    meaning: 'Passes whose gradients a step adds up: a step has batch x accumulate x ranks patches.',
+    mayChange: true,
+  }),
   tail: oneOf(['pad', 'drop', 'uneven'], {
     default: 'pad',
     meaning:
@@ -151,7 +146,11 @@ export const runSettings = {
       'Whether the learning rate stays, or falls along half a cosine to nearly nothing at the last step; then a longer ' +
       'run is another run.',
   }),
-  warmup: whole(row(0, 'steps', 'Steps in which the learning rate grows to its full size.')),
+  warmup: whole({
+    default: 0,
+    unit: 'steps',
+    meaning: 'Steps in which the learning rate grows to its full size.',
+  }),
   optimiser: oneOf(['adam', 'adamw'], {
     default: 'adam',
     meaning:
@@ -179,13 +178,16 @@ export const runSettings = {
     default: 1,
     meaning: 'Largest norm of all gradients, of generator and discriminators each; 0 does not clip.',
   }),
-  logEvery: count(row(1, 'steps', 'Steps between two records.', mayChange)),
-  validateEvery: whole(row(100, 'steps', 'Steps between two validations; 0 for none.', mayChange)),
-  checkpointEvery: whole(row(100, 'steps', 'Steps between two checkpoints; 0 for none.', mayChange)),
-  compareEvery: whole(
-    row(25, 'steps', "Steps between two comparisons of the ranks' weights; 0 for none.", mayChange),
-  ),
-  keep: count(row(2, 'checkpoints', 'Newest checkpoints to keep, beside the best.', mayChange)),
+  logEvery: count({ default: 1, unit: 'steps', meaning: 'Steps between two records.', mayChange: true }),
+  validateEvery: every(100, 'validations'),
+  checkpointEvery: every(100, 'checkpoints'),
+  compareEvery: every(25, "comparisons of the ranks' weights"),
+  keep: count({
+    default: 2,
+    unit: 'checkpoints',
+    meaning: 'Newest checkpoints to keep, beside the best.',
+    mayChange: true,
+  }),
   keepBest: count({
     default: 1,
     unit: 'checkpoints',
@@ -210,24 +212,35 @@ export const runSettings = {
     'threads',
     "A rank's threads that read patches of prepared datasets; by default the cores shared out, at most 4.",
   ),
-  prefetch: whole(row(1, 'steps', 'Steps whose patches are read ahead of the current one.', mayChange)),
+  prefetch: whole({
+    default: 1,
+    unit: 'steps',
+    meaning: 'Steps whose patches are read ahead of the current one.',
+    mayChange: true,
+  }),
   restarts: whole({
     default: 3,
     mayChange: true,
     meaning: 'How often a group that lost a rank starts again from the last checkpoint.',
   }),
-  timeout: positive(row(600, 'seconds', 'How long ranks wait for one another.', mayChange)),
-  heartbeat: positive(
-    row(
-      30,
-      'seconds',
-      'How long a rank may be silent: then it counts as hung, and the group starts again.',
-      mayChange,
-    ),
-  ),
-  grace: positive(
-    row(15, 'seconds', 'How long ranks have to end in good order when the run is stopped.', mayChange),
-  ),
+  timeout: positive({
+    default: 600,
+    unit: 'seconds',
+    meaning: 'How long ranks wait for one another.',
+    mayChange: true,
+  }),
+  heartbeat: positive({
+    default: 30,
+    unit: 'seconds',
+    meaning: 'How long a rank may be silent: then it counts as hung, and the group starts again.',
+    mayChange: true,
+  }),
+  grace: positive({
+    default: 15,
+    unit: 'seconds',
+    meaning: 'How long ranks have to end in good order when the run is stopped.',
+    mayChange: true,
+  }),
 };
 
 /** The settings below `perceptual`. Nothing is downloaded: the weights are files of the user's. */

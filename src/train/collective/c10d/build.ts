@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { includeArguments, linkArguments } from '../../../compute/libtorch/build';
 import { findLibtorch, type Libtorch } from '../../../compute/libtorch/locate';
 import {
   buildCommand,
@@ -9,7 +10,6 @@ import {
   execute,
   findCompiler,
   install,
-  nodeApiHeaders,
 } from '../../../compute/machine/toolchain';
 import { UnavailableBackend } from '../../../errors';
 import type { LongCall } from '../../../progress';
@@ -93,22 +93,14 @@ function compilerArguments(
   nccl: readonly string[],
   out: string,
 ): string[] {
-  const cuda = nccl.length > 0 ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : [];
-  // The compiler searches /usr/include anyway; if we named it, it would come before the compiler's own headers.
-  const includes = [...libtorch.includes, ...nccl, ...(gloo ? [gloo] : [])].filter(
-    (folder) => folder !== '/usr/include',
-  );
   return [
-    ...['-std=c++20', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-Wno-psabi'],
+    ...'-std=c++20 -O2 -fPIC -shared -fvisibility=hidden -Wno-psabi'.split(' '),
     ...(gloo ? ['-DUSE_C10D_GLOO'] : []),
     ...(nccl.length > 0 ? ['-DUSE_C10D_NCCL'] : []),
-    `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11 ? 1 : 0}`,
-    `-I${nodeApiHeaders()}`,
-    ...includes.flatMap((folder) => ['-isystem', folder]),
-    ...[c10dSource(), '-o', out],
-    ...[`-L${libtorch.libraries}`, '-ltorch_cpu', '-lc10', ...cuda],
-    `-Wl,-rpath,${libtorch.libraries}`,
-    // Threads that still wait when the process ends run in the library, so it must stay loaded.
-    '-Wl,-z,nodelete',
+    ...includeArguments(libtorch, gloo ? [...nccl, gloo] : nccl),
+    c10dSource(),
+    '-o',
+    out,
+    ...linkArguments(libtorch, nccl.length > 0),
   ];
 }
