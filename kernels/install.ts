@@ -1,7 +1,9 @@
-/** Makes the kernel and its JupyterLab extension known to Jupyter, two folders under a `share/jupyter`; starts JupyterLab. */
+/**
+ * Makes the kernel and its JupyterLab extension known to Jupyter: two folders under a `share/jupyter`. Finds JupyterLab
+ * and starts it.
+ */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -51,8 +53,13 @@ export async function uninstallKernel(options: InstallOptions = {}): Promise<str
   const extension = await extensionName();
   const folders = [join(share, 'kernels', KERNEL_NAME)];
   if (extension !== undefined) folders.push(join(share, 'labextensions', extension));
-  const removed = folders.filter((folder) => existsSync(folder));
-  for (const folder of removed) await rm(folder, { recursive: true });
+  const removed: string[] = [];
+  for (const folder of folders) {
+    const found = await stat(folder).catch(() => undefined);
+    if (!found?.isDirectory()) continue;
+    await rm(folder, { recursive: true });
+    removed.push(folder);
+  }
   return removed;
 }
 
@@ -70,16 +77,23 @@ export async function listKernels() {
   return found;
 }
 
-type KernelSpec = ReturnType<typeof kernelSpec>;
+interface KernelSpec {
+  readonly argv: readonly string[];
+  readonly display_name: string;
+  readonly language: string;
+  readonly interrupt_mode: 'message' | 'signal';
+  readonly metadata?: { readonly patchwise?: string };
+  readonly env?: Readonly<Record<string, string>>;
+}
 
-function kernelSpec(engine: EngineName = 'typescript') {
+function kernelSpec(engine: EngineName = 'typescript'): KernelSpec {
   const root = packageRoot();
   return {
     argv: [process.execPath, ...nodeArguments(join(root, 'dist', 'kernels', 'main.js'), '{connection_file}')],
     display_name: 'Patchwise (TypeScript)',
     language: 'typescript',
     interrupt_mode: 'message',
-    metadata: { patchwise: root } as { readonly patchwise: string } | undefined, // that of another kernel may have none
+    metadata: { patchwise: root },
     ...(engine === 'typescript' ? {} : { env: { PATCHWISE_ENGINE: engine } }),
   };
 }
@@ -137,7 +151,7 @@ interface Lab {
   readonly version: string;
 }
 
-/** Said where there is none. */
+/** What `patchwise lab` prints if it finds no JupyterLab. */
 export const HOW_TO_GET_LAB = [
   'JupyterLab is not here. To get it, beside this project:',
   '  python3 -m venv .venv',

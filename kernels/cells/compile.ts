@@ -56,7 +56,7 @@ function failed(syntaxErrors: readonly PlacedMessage[]): CompiledCell {
 
 /** What a compiled cell is given. A cell may have variables of the same names: its own come first. */
 function given(inner: InnerNames): string {
-  const names = ['cells', 'declare', 'star', 'modules'].map((name) => `${name}: ${inner(name)}`);
+  const names = (['cells', 'declare', 'star', 'modules'] as const).map((name) => `${name}: ${inner(name)}`);
   const more = `dynamicImport: ${inner('import')}, meta: ${inner('meta')}`;
   return `{ ${names.join(', ')}, ${more}, require, filename: __filename, dirname: __dirname }`;
 }

@@ -6,7 +6,7 @@ import type { Completeness } from './engine';
 import { parsed } from './syntax';
 
 const INDENT = '  ';
-/** TypeScript's code for a text that must end with its line. */
+/** The number of TypeScript's error for an unterminated string. */
 const UNTERMINATED_STRING = 1002;
 /** Alone, these are errors to the parser. */
 const KEYWORD = /(^|[;}\n])\s*(import|export)$/;

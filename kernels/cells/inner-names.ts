@@ -1,6 +1,10 @@
 /** The names that compiled code uses for its own ends. */
 import type ts from 'typescript';
 
+type Given = 'cells' | 'declare' | 'star' | 'modules' | 'import' | 'meta';
+type Made = 'own' | 'value' | 'default' | 'stop' | 'slot';
+type Numbered = `${'m' | 'moved' | 'renew' | 'give'}${number}`;
+
 /**
  * Makes the name for a word. No name of the file begins as these do:
  * - `cells.x` is what an earlier cell has declared, `own.x` what the cell declares itself, `value` what a setter is given;
@@ -10,7 +14,7 @@ import type ts from 'typescript';
  * - `moved0` says whether a later cell has declared the first name of this cell again, `renew0` fetches the value of that
  *   name, `give0` hands it on.
  */
-export type InnerNames = (word: string) => string;
+export type InnerNames = (word: Given | Made | Numbered) => string;
 
 export function innerNames({ identifiers }: ts.SourceFile): InnerNames {
   let start = '__';

@@ -27,7 +27,8 @@ export function transformCell(
   const imports = new ImportTable(file, inner);
   const isAsync = awaitsAtTop(file);
   const checks = new InterruptChecks(inner, isAsync);
-  const own = known && new OwnNames(file, inner);
+  const isModule = known === undefined;
+  const own = isModule ? undefined : new OwnNames(file, inner);
 
   /** What replaces an identifier that stands for a value; undefined if it stays. */
   function redirected(identifier: ts.Identifier): ts.Expression | undefined {
@@ -36,7 +37,7 @@ export function transformCell(
     const path = imports.paths.get(name);
     const ownAccess = path === undefined ? own?.redirected(identifier) : undefined;
     if (ownAccess) return ownAccess;
-    if (path === undefined && !known?.has(name)) return undefined;
+    if (path === undefined && (isModule || !known.has(name))) return undefined;
     if (!isRedirected(identifier, file, path !== undefined)) return undefined;
     return raw(path ?? `${inner('cells')}.${name}`);
   }
@@ -97,7 +98,7 @@ export function transformCell(
   /** `export default x`: the value of a cell, the default export of a module. */
   function exported(statement: ts.ExportAssignment): ts.Statement {
     const value = visit(statement.expression);
-    if (known) return placed(factory.createExpressionStatement(value), statement)!;
+    if (!isModule) return placed(factory.createExpressionStatement(value), statement)!;
     const name = factory.createVariableDeclaration(inner('default'), undefined, undefined, value);
     const list = factory.createVariableDeclarationList([name], ts.NodeFlags.Const);
     return placed(factory.createVariableStatement(undefined, list), statement)!;
@@ -118,7 +119,7 @@ export function transformCell(
   const statements: ts.Statement[] = file.statements.flatMap(changedStatement);
   if (own) for (const [at, statement] of statements.entries()) statements[at] = own.renewable(statement);
   const last = statements.at(-1);
-  if (known && last && ts.isExpressionStatement(last)) {
+  if (!isModule && last && ts.isExpressionStatement(last)) {
     const value = factory.createArrayLiteralExpression([last.expression]);
     statements[statements.length - 1] = placed(factory.createReturnStatement(value), last)!;
   }

@@ -1,4 +1,4 @@
-/** The version of TypeScript, and what we use of it beyond its public types. */
+/** The version of TypeScript, which is all that this file has at run time, and types of internals that we use. */
 import type ts from 'typescript';
 
 export const TYPESCRIPT_VERSION = (require('typescript/package.json') as { version: string }).version;

@@ -62,8 +62,9 @@ function ndarrayOf(array: Record<string, unknown>): Grid | undefined {
 
 /** The indices 0 to size - 1, or the first and last of them around a -1 that stands for the rest. */
 function spread(size: number, most: number): number[] {
-  const all = Array.from({ length: size }, (_, at) => at);
-  return size <= most ? all : [...all.slice(0, most >> 1), -1, ...all.slice(-(most >> 1))];
+  const from = (start: number, count: number) => Array.from({ length: count }, (_, at) => start + at);
+  const half = most >> 1;
+  return size <= most ? from(0, size) : [...from(0, half), -1, ...from(size - half, half)];
 }
 
 function shown(grid: Grid): string[][] {

@@ -126,12 +126,13 @@ class Pen {
 
   obey(parameters: string): void {
     const codes = parameters.split(/[;:]/).map(Number);
-    for (let n = 0; n < codes.length; n++) n += this.#obey(codes[n]!, codes.slice(n + 1));
+    for (let n = 0; n < codes.length; n++) n += this.#obey(codes, n);
     this.look = this.#attributes();
   }
 
-  /** Returns how many of the codes that follow belong to this one. */
-  #obey(code: number, next: readonly number[]): number {
+  /** Returns how many of the codes after code number `n` belong to it. */
+  #obey(codes: readonly number[], n: number): number {
+    const code = codes[n]!;
     const [mark, ground, unit] = [MARKS[code], GROUNDS[Math.floor(code / 10)], code % 10];
     if (code === 0) {
       this.#marks.clear();
@@ -139,7 +140,7 @@ class Pen {
     } else if (mark) this.#marks.add(mark);
     else if (code >= 22 && code <= 27)
       for (const ended of code === 22 ? ['bold', 'dim'] : [MARKS[code - 20] ?? '']) this.#marks.delete(ended);
-    else if ((code === 38 || code === 48) && ground) return this.#palette(next, ground);
+    else if ((code === 38 || code === 48) && ground) return this.#palette(codes.slice(n + 1, n + 5), ground);
     else if ((code === 39 || code === 49) && ground) this.#paint(ground, undefined);
     else if (ground && COLOURS[unit]) this.#paint(ground, COLOURS[unit]);
     return 0;
@@ -151,7 +152,7 @@ class Pen {
 
   #palette([kind, index, ...values]: readonly number[], ground: Ground): number {
     if (kind === 2) {
-      this.#paint(ground, hex([index ?? 0, ...values.slice(0, 2)]));
+      this.#paint(ground, hex([index ?? 0, ...values]));
       return 4;
     }
     if (kind !== 5 || index === undefined) return 0;

@@ -132,8 +132,10 @@ export function createTypescriptEngine(
   async function complete(code: string, position: number): Promise<Completion> {
     const byTypes = threads.wake().ask('complete', { code, position });
     if (threads.isReady) return byTypes;
-    const patience = sleep(FRONT_END_PATIENCE_MS, undefined, { ref: false });
-    const first = await Promise.race([byTypes.catch(() => undefined), patience]);
+    const answered = new AbortController();
+    const patience = sleep(FRONT_END_PATIENCE_MS, undefined, { signal: answered.signal }).catch(() => {});
+    const first = await Promise.race([byTypes.catch(() => {}), patience]);
+    answered.abort();
     return first ?? completionFromValues(code, position, scope.names) ?? byTypes;
   }
 
@@ -142,7 +144,9 @@ export function createTypescriptEngine(
   return {
     languageVersion: TYPESCRIPT_VERSION,
     // If the thread has failed, the cells fail with its reason.
-    ready: async () => void (await threads.compiler.ask('completeness', '').catch(() => {})),
+    ready: async () => {
+      await threads.compiler.ask('completeness', '').catch(() => {});
+    },
     execute,
     complete,
     inspect: (code, position) => threads.wake().ask('inspect', { code, position }),

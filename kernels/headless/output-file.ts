@@ -1,6 +1,6 @@
 /**
  * A file that a command writes as a whole: whoever reads it meanwhile sees the old one or the new one. Links are
- * followed. Devices and pipes are written into, never replaced.
+ * followed. Devices and pipes are written into, never replaced. `NotebookSaver` writes a notebook to it while it runs.
  */
 import { constants } from 'node:fs';
 import { access, lstat, mkdtemp, readlink, realpath, rmdir, stat, writeFile } from 'node:fs/promises';

@@ -64,7 +64,7 @@ function displayId(content: Json): string | undefined {
 }
 
 function outputFrom(output_type: string, content: Json): Output | undefined {
-  const { name, text, execution_count: count, ename, evalue, traceback = [] } = content;
+  const { name, text, execution_count: count, ename, evalue, traceback } = content;
   const bundle = { data: (content.data ?? {}) as Json, metadata: (content.metadata ?? {}) as Json };
   switch (output_type) {
     case 'stream':
@@ -78,7 +78,7 @@ function outputFrom(output_type: string, content: Json): Output | undefined {
         output_type,
         ename: String(ename),
         evalue: String(evalue),
-        traceback: (traceback as unknown[]).map(String),
+        traceback: ((traceback ?? []) as unknown[]).map(String),
       };
     default:
       return undefined;

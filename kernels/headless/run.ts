@@ -153,9 +153,9 @@ async function runCells(
     onEvent({ type: 'cell-ended', cell: number, ok, seconds: (performance.now() - begun) / 1000 });
     const expected = options.allowErrors || hasTag(cell, 'raises-exception');
     if (!ok && (limit.reason() !== undefined || !expected)) {
-      const { ename, evalue, traceback = [] } = reply.content;
+      const { ename, evalue, traceback } = reply.content;
       const reason = limit.reason() ?? `${ename}: ${evalue}`;
-      return new NotebookFailed(output, number, reason, traceback as string[]);
+      return new NotebookFailed(output, number, reason, (traceback ?? []) as string[]);
     }
   }
   return undefined;
@@ -164,7 +164,10 @@ async function runCells(
 const ASK_AGAIN_MS = 1000;
 const PATIENCE_MS = 10_000;
 
-/** Interrupts what runs when its time is over or the caller aborts. `reason` says why, if it did. */
+/**
+ * When the time of a cell is over or the caller aborts, the cell is asked to end again and again, then its kernel is
+ * killed. `reason` says why, if that happened.
+ */
 function limitCell(
   client: KernelClient,
   { cellTimeout, signal }: { cellTimeout?: number | undefined; signal?: AbortSignal | undefined },

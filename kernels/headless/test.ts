@@ -72,7 +72,8 @@ async function testNotebook(
     const given = takesParameters ? parameters : {};
     const { notebook } = await runNotebook({ path, output, parameters: given, cellTimeout, signal, onEvent });
     const cell = cellThatShouldHaveFailed(notebook);
-    return ended(cell === undefined ? cell : { cell, reason: 'is tagged raises-exception and raised none' });
+    if (cell === undefined) return ended();
+    return ended({ cell, reason: 'is tagged raises-exception and raised none' });
   } catch (error) {
     if (!(error instanceof NotebookFailed)) return ended({ reason: (error as Error).message });
     const { cell, reason, traceback } = error;

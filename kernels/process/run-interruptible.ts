@@ -1,4 +1,7 @@
-/** Runs a function so that SIGINT ends its synchronous part, as Ctrl+C ends a script's. */
+/**
+ * Runs a function so that SIGINT ends its synchronous part, as Ctrl+C ends a script's; and the gate that keeps the
+ * signal out of the moments in which it would end the process.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Script } from 'node:vm';
 
@@ -12,7 +15,7 @@ const SENT = 3;
 const LONGEST_WAIT_MS = 500;
 
 /**
- * Keeps SIGINT out of the moments in which it would end the process. V8 takes the signal over when an interruptible
+ * V8 takes the signal over when an interruptible
  * script starts and gives it back when the script ends; during the handover nobody listens. The main thread closes the
  * gate for these moments. The control thread, which sends the signals, waits at it.
  */

@@ -94,12 +94,15 @@ export class CommRegistry {
 
   handleOpen(message: Message): void {
     const [id, name] = [String(message.content.comm_id), String(message.content.target_name)];
-    const comm = new Comm(id, name, this);
     const target = this.#targets.get(name);
-    if (target) {
-      this.#comms.set(id, comm);
-      target(comm, commMessage(message));
-    } else comm.close(); // as the specification demands for an unknown target
+    // The specification demands it for an unknown target. An open comm of the same id stays.
+    if (!target) {
+      this.publish('comm_close', { comm_id: id, data: {} }, []);
+      return;
+    }
+    const comm = new Comm(id, name, this);
+    this.#comms.set(id, comm);
+    target(comm, commMessage(message));
   }
 
   handleMessage(message: Message): void {

@@ -27,7 +27,9 @@ export function readConnection(path: string): Connection {
   const malformed = (expected: string, found: unknown) =>
     new Error(`${path}: expected ${expected}, found ${String(found)}`);
   if (typeof file !== 'object' || file === null) throw malformed('a JSON object', typeof file);
-  const { transport = 'tcp', signature_scheme: scheme = 'hmac-sha256', ip, key, ...fields } = file as Json;
+  const { ip, key, ...fields } = file as Json;
+  const scheme = fields.signature_scheme ?? 'hmac-sha256';
+  const transport = fields.transport ?? 'tcp';
   if (scheme !== 'hmac-sha256') throw malformed('signature_scheme hmac-sha256', scheme);
   if (transport !== 'tcp' && transport !== 'ipc') throw malformed('transport tcp or ipc', transport);
   const ports = portsOf((channel) => {

@@ -132,11 +132,12 @@ const KINDS = ['comment', 'string', 'number'] as const;
 export function highlight(source: string): string {
   let html = '';
   let end = 0;
-  for (const { 0: token, index, ...match } of source.matchAll(TOKEN)) {
-    html += escapeHtml(source.slice(end, index));
+  for (const match of source.matchAll(TOKEN)) {
+    const [token] = match;
+    html += escapeHtml(source.slice(end, match.index));
     const kind = KINDS.find((_, at) => match[at + 1]) ?? (KEYWORDS.has(token) ? 'keyword' : '');
     html += kind ? `<span class="${kind}">${escapeHtml(token)}</span>` : escapeHtml(token);
-    end = index + token.length;
+    end = match.index + token.length;
   }
   return html + escapeHtml(source.slice(end));
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -35,4 +35,7 @@ it('the kernelspec is installed under a prefix, listed, and taken away again', a
   expect(existsSync(kernel)).toBe(false);
   expect((await listKernels()).map(({ dir }) => dir)).not.toContain(kernel);
   expect(await uninstallKernel({ prefix })).toEqual([]);
+  writeFileSync(kernel, 'a file of that name is not ours');
+  expect(await uninstallKernel({ prefix })).toEqual([]);
+  expect(existsSync(kernel)).toBe(true);
 });

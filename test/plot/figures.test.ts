@@ -88,6 +88,8 @@ describe('a volume', () => {
 
   it('says in words what it is', () => {
     expect(figure.summary).toBe('sample.nii.gz · 24 × 20 × 12 voxels · 1 × 1 × 2 mm · -1000 to 311 HU');
+    const empty = volumeFigure(volumeOf([4, 4, 4], () => Number.NaN));
+    expect(empty.summary).toBe('sample.nii.gz · 4 × 4 × 4 voxels · 1 × 1 × 2 mm · no finite value');
   });
 });
 
@@ -182,6 +184,12 @@ describe('a comparison', () => {
       'RMSE, HU',
     ]);
     expect(comparisonTable(comparison).rows[1]).toEqual(['gaussian', '31.00', '0.9000', '4.25', '4.00']);
+    const stored = { ...comparison, metrics: [{ name: 'read from JSON', psnr: 31, ssim: null }] };
+    const table = comparisonTable(stored as unknown as typeof comparison);
+    expect([table.columns, ...table.rows]).toEqual([
+      ['candidate', 'PSNR, dB'],
+      ['read from JSON', '31.00'],
+    ]);
     const named = Object.entries(figure.layout).filter(
       ([key, axis]) => /^yaxis/.test(key) && (axis as { title?: Layout }).title?.text === 'mean step, HU',
     );

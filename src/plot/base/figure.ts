@@ -69,7 +69,7 @@ export class Drawing {
     this.#axes.push(axes);
   }
 
-  /** Adds the axes of a graph, which may have titles, and its heading, if any. Returns what its traces call the axes. */
+  /** Adds the axes of a graph, which may have titles, and its heading, if any. Returns the names that its traces use for the axes. */
   addGraph(panel: number, title: string, place: Partial<Place>, x: Layout = {}, y: Layout = {}) {
     const axis = (domain: Span | undefined, { title: name = '', ...more }: Layout): Layout =>
       graphAxis(name as string, { ...(domain && { domain }), ...more });

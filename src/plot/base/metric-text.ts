@@ -8,9 +8,10 @@ export function metricLabel(key: MetricName, units: 'HU' | 'file'): string {
   return units === 'HU' ? `${label}, HU` : `${label}, file units`;
 }
 
-export function metricText(key: MetricName, value: number | undefined): string {
+/** '-' for what was not measured: JSON has `null` for it. */
+export function metricText(key: MetricName, value: number | null | undefined): string {
   const { digits, scale = 1 } = metricOf(key);
-  return value === undefined || Number.isNaN(value) ? '-' : (scale * value).toFixed(digits);
+  return Number.isNaN(value ?? Number.NaN) ? '-' : (scale * value!).toFixed(digits);
 }
 
 /** A mean, with its interval if there are enough values, and with their count if some values are missing. */

@@ -13,7 +13,7 @@ export function comparisonTable({
   metrics,
   intensity,
 }: Pick<ShownComparison, 'metrics' | 'intensity'>): Table {
-  const columns = shownMetrics.filter(({ key }) => metrics.some((row) => row[key] !== undefined));
+  const columns = shownMetrics.filter(({ key }) => metrics.some((row) => typeof row[key] === 'number'));
   return new Table({
     columns: ['candidate', ...columns.map(({ key }) => metricLabel(key, intensity.units))],
     rows: metrics.map((row) => [row.name, ...columns.map(({ key }) => metricText(key, row[key]))]),

@@ -109,10 +109,9 @@ function lastValues(series: readonly Series[]): string[] {
 function scaleOf({ axis }: Panel, lines: readonly Series[]): Layout {
   if (axis === 'percent') return { type: 'linear', range: [0, 105] };
   if (axis !== 'log') return { type: 'linear', rangemode: axis === 'signed' ? 'normal' : 'tozero' };
-  const [low, high] = finiteRange(lines.flatMap(({ y }) => y.filter((value) => value! > 0) as number[])) ?? [
-    1, 0,
-  ];
-  if (high < 8 * low) return { type: 'linear', uirevision: 'linear' };
+  const positive = lines.flatMap(({ y }) => y.filter((value) => value! > 0) as number[]);
+  const range = finiteRange(positive); // undefined: a logarithmic axis could show nothing
+  if (!range || range[1] < 8 * range[0]) return { type: 'linear', uirevision: 'linear' };
   const powers = Array.from({ length: 10 }, (_, i) => i - 5);
   const marks = powers.flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
   return {

@@ -36,11 +36,10 @@ export function linesSvg(trace: Trace, pair: AxisPair): string {
     .join('');
   const look = { d, fill: 'none', 'stroke-linejoin': 'round', ...strokeOf(line, color) };
   const [r, fill] = [(marker.size ?? 6) / 2, marker.color ?? color];
-  const dots = drawn.map((point) => point && element('circle', { cx: point[0], cy: point[1], r, fill }));
-  return [
-    ...(mode.includes('lines') && d ? [element('path', look)] : []),
-    ...(mode.includes('markers') ? dots : []),
-  ].join('');
+  const dots = mode.includes('markers')
+    ? drawn.map((point) => point && element('circle', { cx: point[0], cy: point[1], r, fill }))
+    : [];
+  return [mode.includes('lines') && d ? element('path', look) : '', ...dots].join('');
 }
 
 /** A bar trace, upright bars side by side at their categories or values. */

@@ -13,7 +13,7 @@ export function datasetTable({ dir, volumes, leftOut }: ShownDataset): Table {
 }
 
 function volumesTable(volumes: readonly ShownStoredVolume[], caption: string): Table {
-  const names = ['name', 'patient', 'split', 'voxels', 'mm', 'stored as', 'values', 'window', 'baseline'];
+  const columns = 'name, patient, split, voxels, mm, stored as, values, window, baseline, source'.split(', ');
   const rows = volumes.map((volume) => {
     const { name, patient, split, shape, spacing, type, range, intensity, baseline, source } = volume;
     const window = `${intensity.name} ${intensity.low} to ${intensity.high}`;
@@ -21,5 +21,5 @@ function volumesTable(volumes: readonly ShownStoredVolume[], caption: string): T
     const mm = spacing.map((step) => Number(step.toFixed(3))).join(' x ');
     return [name, patient, split, shape.join(' x '), mm, type, range.join(' to '), window, smaller, source];
   });
-  return new Table({ columns: [...names, 'source'], rows, caption });
+  return new Table({ columns, rows, caption });
 }

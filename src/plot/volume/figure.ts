@@ -68,14 +68,14 @@ export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions =
 
 /** Size, spacing, range of the values and where they came from, in one line. */
 function describeVolume(volume: ShownVolume, units: string): string {
-  const range = finiteRange(volume.data) ?? [0, 0];
+  const range = finiteRange(volume.data)?.map((end) => Number(end.toPrecision(5)));
   // Of a prepared volume the folder has the name; its array is always called `image`.
   const path = volume.source?.replace(/[\\/]image$/, '') ?? '';
   return [
     path.split(/[\\/]/).at(-1),
     `${volume.shape.join(' × ')} voxels`,
     `${volume.spacing.map((mm) => Number(mm.toPrecision(4))).join(' × ')} mm`,
-    `${range.map((end) => Number(end.toPrecision(5))).join(' to ')}${units && ` ${units}`}`,
+    range ? `${range.join(' to ')} ${units}`.trimEnd() : 'no finite value',
   ]
     .filter(Boolean)
     .join(' · ');

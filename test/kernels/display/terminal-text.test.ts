@@ -48,6 +48,14 @@ describe('colours', () => {
     ['\u001b[31', '[31'],
   ])('%j', (text, shown) => expect(html(text)).toBe(shown));
 
+  it('may be 100,000 in one sequence', () => {
+    const begun = performance.now();
+    expect(html(`\u001b[${'1;38;5;9;'.repeat(25_000)}4mx`)).toBe(
+      '<span class="bold underline fg-red">x</span>',
+    );
+    expect(performance.now() - begun).toBeLessThan(2000);
+  });
+
   it('lets nothing of the text into the attributes', () => {
     expect(html('\u001b[38;2;"><script>mx\u001b[99;1e9;-3my')).not.toMatch(
       /<(?!\/?span( class="[\w -]*"| style="[\w:#;]*")*>)/,

@@ -93,7 +93,7 @@ it('notebook test: passes and failures of a folder, with cell and reason, and th
   await expect(testNotebooks([])).rejects.toMatchObject({ tag: 'InvalidArgument' });
 }, 120_000);
 
-it('without JupyterLab, `notebook lab` says how to install it', async () => {
+it('without JupyterLab findLab finds none, and the hint names pip', async () => {
   const { PATH, PATCHWISE_PYTHON } = process.env;
   process.env.PATH = folder;
   process.env.PATCHWISE_PYTHON = join(folder, 'no-python');

@@ -93,6 +93,14 @@ async function until<T>(get: () => T | undefined | false, patience = 5000): Prom
 
 const lossOf = (sent: Sent) => sent.figure?.data.find(({ uid }) => uid === 'loss-train');
 
+it('a comm that nobody can open leaves an open one of its id', () => {
+  const { comms, closed, message } = makeKernel();
+  comms.register('known', () => {});
+  for (const target_name of ['known', 'unknown']) comms.handleOpen(message({ comm_id: 'a', target_name }));
+  expect(closed).toEqual(['a']);
+  expect(comms.info()).toEqual({ a: { target_name: 'known' } });
+});
+
 describe('a live figure', () => {
   let run: FakeRun;
   beforeEach(async () => {

@@ -90,6 +90,7 @@ describe('figureToSvg', () => {
       new Figure([{ type: 'scatter', x: [0, 5, 6, 10], y: [0.1, 1, null, 10] }], layout, ''),
     );
     expect(svg).toContain('d="M100 250L450 150M800 50"');
+    expect(svg).not.toContain('<circle');
   });
 });
 
