@@ -15,7 +15,7 @@ export function replaceFile(
 ): void {
   const { durable: flush = false, mode } = options;
   // As bytes: an error about text would name the temporary file.
-  const bytes = Buffer.from(content as Uint8Array);
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   replaceFileBy(path, (temporary) => fs.writeFileSync(temporary, bytes, { flush, mode }));
 }
 

@@ -5,14 +5,12 @@ import { nearest } from './spelling';
  * if there are few. Catch them with `isPatchwiseError(error, 'InvalidArgument')`.
  */
 export abstract class PatchwiseError extends Error {
+  /** The name of its class; a subclass keeps it. */
+  abstract readonly tag: string;
+
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;
-  }
-
-  /** The name of its class. */
-  get tag(): string {
-    return this.name;
   }
 }
 
@@ -23,6 +21,8 @@ export function isPatchwiseError(error: unknown, tag?: string): error is Patchwi
 
 /** An argument has a value that cannot be used. */
 export class InvalidArgument extends PatchwiseError {
+  readonly tag = 'InvalidArgument';
+
   constructor(
     readonly argument: string,
     readonly expected: string,
@@ -35,6 +35,8 @@ export class InvalidArgument extends PatchwiseError {
 
 /** A file is missing, damaged or of another kind. */
 export class UnreadableFile extends PatchwiseError {
+  readonly tag = 'UnreadableFile';
+
   constructor(
     readonly path: string,
     readonly expected: string,
@@ -47,6 +49,8 @@ export class UnreadableFile extends PatchwiseError {
 
 /** The machine lacks memory for a volume. The file itself may be sound. */
 export class NoMemory extends PatchwiseError {
+  readonly tag = 'NoMemory';
+
   constructor(
     readonly path: string,
     /** The requested size; 0 if unknown. */
@@ -60,6 +64,8 @@ export class NoMemory extends PatchwiseError {
 
 /** A tensor backend that the user chose by name is not available on this machine. */
 export class UnavailableBackend extends PatchwiseError {
+  readonly tag = 'UnavailableBackend';
+
   constructor(
     readonly backend: string,
     readonly reason: string,
@@ -72,6 +78,8 @@ export class UnavailableBackend extends PatchwiseError {
 
 /** An optional package is needed and not installed. */
 export class UnavailablePackage extends PatchwiseError {
+  readonly tag = 'UnavailablePackage';
+
   constructor(
     readonly pack: string,
     readonly purpose: string,
@@ -84,6 +92,8 @@ export class UnavailablePackage extends PatchwiseError {
 
 /** A tensor does not fit its backend's memory. */
 export class OutOfMemory extends PatchwiseError {
+  readonly tag = 'OutOfMemory';
+
   constructor(
     readonly backend: string,
     /** The requested size; 0 if unknown. */
@@ -101,6 +111,8 @@ export class OutOfMemory extends PatchwiseError {
 
 /** A collective operation failed on all ranks because one of them died, disagreed or was too late. */
 export class CollectiveFailed extends PatchwiseError {
+  readonly tag = 'CollectiveFailed';
+
   constructor(
     readonly rank: number,
     readonly operation: string,
@@ -113,6 +125,8 @@ export class CollectiveFailed extends PatchwiseError {
 
 /** A training run ended before its last step. */
 export class RunFailed extends PatchwiseError {
+  readonly tag = 'RunFailed';
+
   constructor(
     readonly run: string,
     readonly state: string,
@@ -125,6 +139,8 @@ export class RunFailed extends PatchwiseError {
 
 /** A notebook stopped at a cell that failed, took too long or was aborted. The file at `path` has the results so far. */
 export class NotebookFailed extends PatchwiseError {
+  readonly tag = 'NotebookFailed';
+
   constructor(
     readonly path: string,
     /** Code cells count from 1. */
@@ -148,6 +164,8 @@ export interface ConfigProblem {
 
 /** A training config cannot be used. `problems` lists everything that is wrong with it. */
 export class InvalidConfig extends PatchwiseError {
+  readonly tag = 'InvalidConfig';
+
   /** @param where text before every key, such as the file */
   constructor(
     readonly problems: readonly ConfigProblem[],

@@ -83,12 +83,13 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   return new Run(dir);
 }
 
+/** Without i, l, o, 0 and 1, which people confuse when they retype an id. */
+const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
+
 /** Sorts by time: `2026-11-24-203512-toy-k3f9`, in UTC. */
 function runId(time: Date, name: string): string {
   const [date, clock] = time.toISOString().slice(0, 19).split('T') as [string, string];
-  const random = randomInt(36 ** 4)
-    .toString(36)
-    .padStart(4, '0');
+  const random = Array.from({ length: 4 }, () => alphabet[randomInt(alphabet.length)]).join('');
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')

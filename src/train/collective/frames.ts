@@ -99,7 +99,8 @@ export class FrameChannel {
       const length = (yield* fill(Buffer.alloc(4))).readUInt32LE(0);
       if (length > longestHeader) throw notAFrame();
       const header = parseHeader((yield* fill(Buffer.alloc(length))).toString());
-      const payload = new Float32Array(header.bytes / 4); // throws if there is no memory for it
+      if (!header) throw notAFrame();
+      const payload = allocate(header.bytes);
       yield* fill(asBytes(payload));
       this.deliver({ header, payload });
     }
@@ -114,12 +115,17 @@ export class FrameChannel {
     } else this.frames.push(frame);
   }
 
-  private end(error: Error): void {
-    if (this.closed) return;
+  /** The other end sends nothing more. `receive` gives the frames that have come, then throws the error. */
+  finish(error: Error): void {
     this.closed = error;
-    this.socket.destroy();
     this.waiting?.reject(error);
     this.waiting = undefined;
+  }
+
+  private end(error: Error): void {
+    if (this.closed) return;
+    this.finish(error);
+    this.socket.destroy();
     this.listener.lost(this, error);
   }
 }
@@ -127,16 +133,27 @@ export class FrameChannel {
 const longestHeader = 2 ** 20;
 const notAFrame = () => new Error('what came is not a frame');
 
-/** @throws Error for anything but a header whose size follows from the lengths that it names */
-function parseHeader(text: string): FrameHeader {
-  const header = JSON.parse(text) as FrameHeader;
-  const { kind, rank, bytes, lengths = [] } = header;
-  if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) throw notAFrame();
-  if (!Array.isArray(lengths) || !lengths.every(isCount)) throw notAFrame();
-  // A rank that only receives a broadcast names the lengths and sends nothing.
-  const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
-  if (bytes !== 0 && bytes !== named) throw notAFrame();
-  return header;
+/** A header whose size follows from the lengths that it names; undefined for any other text. */
+function parseHeader(text: string): FrameHeader | undefined {
+  try {
+    const header = JSON.parse(text) as FrameHeader;
+    const { kind, rank, bytes, lengths = [] } = header;
+    if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) return undefined;
+    if (!Array.isArray(lengths) || !lengths.every(isCount)) return undefined;
+    // A rank that only receives a broadcast names the lengths and sends nothing.
+    const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
+    return bytes === 0 || bytes === named ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function allocate(bytes: number): Float32Array {
+  try {
+    return new Float32Array(bytes / 4);
+  } catch {
+    throw new Error(`no memory for a frame of ${bytes} bytes`);
+  }
 }
 
 function isCount(value: unknown): value is number {

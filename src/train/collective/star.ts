@@ -52,15 +52,19 @@ export class Star implements Collective {
         await channel.send({ kind: 'hello', rank: this.rank, worldSize: this.worldSize });
         if (this.rank > 0) await channel.receive();
       }
+      this.current = 'waiting';
     });
   }
 
   /** Handles a frame that is no part of an operation. Returns false for all others. */
   take({ kind, reason }: FrameHeader, from: FrameChannel): boolean {
     if (kind === 'abort') this.fail(`${reason}`);
-    // A failure only for operations that still need a frame of it.
-    else if (kind === 'bye') this.left ??= `rank ${this.rankOf(from)} has left`;
-    else return false;
+    else if (kind === 'bye') {
+      // A failure only for operations that still need a frame of it.
+      const left = `rank ${this.rankOf(from)} has left`;
+      this.left ??= left;
+      from.finish(new Error(left));
+    } else return false;
     return true;
   }
 
@@ -170,7 +174,7 @@ export class Star implements Collective {
       work().then(
         (result) => settle(() => resolve(result)),
         (error: Error) => {
-          this.fail(this.left ?? error.message);
+          this.fail(error.message);
           settle(() => reject(this.failure ?? error));
         },
       );

@@ -76,7 +76,8 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const warn = (warning: string | undefined) => void report({ type: 'warning', warning });
   const writer = rank === 0 ? new RunWriter({ runDir, stored, data, ranks, stop, warn }) : undefined;
   const { stepsPerEpoch } = sampler;
-  const resolved = { backend, intensities: data.intensities, steps, stepsPerEpoch, ...printOf(data) };
+  const { patches } = printOf(data);
+  const resolved = { backend, intensities: data.intensities, steps, stepsPerEpoch, patches };
   await writer?.open(resolved, step, changes.length === 0 && reshaped === undefined);
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
   return { id: stored.id, config, backend, data, feed, learner, ranking, writer, step, steps, resumed };

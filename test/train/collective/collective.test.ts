@@ -144,6 +144,31 @@ describe('local collective', () => {
       expect(error.message).toContain('rank 2 has left');
   });
 
+  it('a disagreement is told as such even when a rank has left meanwhile', async () => {
+    const ranks = await group(3);
+    const early = ranks[2]!.barrier('one');
+    const work = failures([early, ranks[0]!.barrier('one')]);
+    await ranks[2]!.close();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [error] = await failures([ranks[1]!.barrier('two')]);
+    expect(error!.message).toContain('rank 1 is at barrier two (operation 0), rank 0 at barrier one');
+    expect((await work)[1]!.message).toContain(
+      'rank 1 is at barrier two (operation 0), rank 0 at barrier one',
+    );
+  });
+
+  it.each([
+    ['between two operations', (socket: Socket) => socket.resetAndDestroy(), 'rank 1 died'],
+    ['with bytes of something else', (socket: Socket) => socket.write('GET / HTTP/1.1'), 'not a frame'],
+  ])('names a rank that goes %s', async (_, go, expected) => {
+    const ranks = await group(2);
+    for (const { socket } of channelsOf(ranks[1]!)) go(socket);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [error] = await failures([ranks[0]!.barrier()]);
+    expect(error!.message).toContain('rank 0: waiting failed: rank 1 died');
+    expect(error!.message).toContain(expected);
+  });
+
   it('lets every rank leave right after its last operation', async () => {
     for (let round = 0; round < 20; round++) {
       const ranks = await group(4);
@@ -194,6 +219,9 @@ describe('local collective', () => {
 
 /** What the operating system does to a killed process: its sockets are reset. */
 function kill(collective: Collective): void {
-  const { peers } = collective as unknown as { peers: Map<number, { socket: Socket }> };
-  for (const { socket } of peers.values()) socket.resetAndDestroy();
+  for (const { socket } of channelsOf(collective)) socket.resetAndDestroy();
+}
+
+function channelsOf(collective: Collective): Iterable<{ socket: Socket }> {
+  return (collective as unknown as { peers: Map<number, { socket: Socket }> }).peers.values();
 }
