@@ -8,26 +8,31 @@ import { packageRoot } from '../package';
 import type { StoredTensor } from '../safetensors';
 
 /** VGG-16's convolutions by pooled stage: [index in torchvision's `features`, input channels, output channels]. */
-const STAGES: readonly (readonly (readonly [number, number, number])[])[] = stagesOf();
-
-function stagesOf(): [number, number, number][][] {
-  let [index, inputs] = [0, 3];
-  return [
-    [64, 64],
-    [128, 128],
-    [256, 256, 256],
-    [512, 512, 512],
-    [512, 512, 512],
-  ].map((stage) => {
-    const convolutions = stage.map((outputs, i): [number, number, number] => {
-      const convolution: [number, number, number] = [index + 2 * i, inputs, outputs]; // a ReLU follows each
-      inputs = outputs;
-      return convolution;
-    });
-    index += 2 * stage.length + 1; // the pooling
-    return convolutions;
-  });
-}
+const STAGES: readonly (readonly (readonly [number, number, number])[])[] = [
+  [
+    [0, 3, 64],
+    [2, 64, 64],
+  ],
+  [
+    [5, 64, 128],
+    [7, 128, 128],
+  ],
+  [
+    [10, 128, 256],
+    [12, 256, 256],
+    [14, 256, 256],
+  ],
+  [
+    [17, 256, 512],
+    [19, 512, 512],
+    [21, 512, 512],
+  ],
+  [
+    [24, 512, 512],
+    [26, 512, 512],
+    [28, 512, 512],
+  ],
+];
 
 /** What LPIPS takes from an image in [-1, 1], by channel, to be like the images that VGG was trained on. */
 const SHIFT = [-0.03, -0.088, -0.188];

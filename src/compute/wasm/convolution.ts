@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Kernels } from '../contract/backend';
 import { type Convolution, inputShape, outputShape, weightShape } from '../contract/geometry';
-import type { Scratch, SharedWasm } from './module';
+import { numbersOf, type Scratch, type SharedWasm } from './module';
 import { axisWalk, type Direction, rowWalk } from './walk';
 
 type Convolutions = Pick<Kernels, 'convolve' | 'convolveInputGradient' | 'convolveWeightGradient'>;
@@ -47,17 +47,22 @@ function convolve(
     if (bias) wasm.floats(offsets, channels).set(wasm.floats(wasm.address(bias), channels));
     const y = rowsOf(to, wasm.address(to));
     if (!forward) wasm.floats(y.address, tf.util.sizeFromShape(to.shape)).fill(0);
-    const sizes = { channels, lanes, weights, run, slot: run * lanes * FLOAT };
-    const walk = [
-      ...walkOf(scratch, c.n, walks, x, y, walks.w.outputStep * y.voxel, sizes),
-      offsets,
-      scratch.floats(lattice * channels),
-      walks.h.taps.length,
-      forward ? 0 : c.border === 'replicate' ? 1 : 2,
-      c.before[2],
-      c.input[2],
-      classes.length,
-    ];
+    const walk = numbersOf({
+      ...walkOf(scratch, c.n, walks, x, y),
+      yStep: walks.w.outputStep * y.voxel,
+      channels,
+      lanes,
+      weights,
+      slot: run * lanes * FLOAT,
+      run,
+      bias: offsets,
+      row: scratch.floats(lattice * channels),
+      classesH: walks.h.taps.length,
+      fold: forward ? 0 : c.border === 'replicate' ? 1 : 2,
+      foldBefore: c.before[2],
+      foldWidth: c.input[2],
+      classes: classes.length,
+    });
     for (const { outputs, taps, firstInput, firstOutput } of classes)
       walk.push(outputs, taps.length * channelsIn, firstInput * x.voxel, firstOutput * y.voxel);
     wasm.module.convolve(scratch.integers(walk));
@@ -65,38 +70,29 @@ function convolve(
   });
 }
 
-type Sizes = Readonly<Record<'channels' | 'lanes' | 'weights' | 'slot' | 'run', number>>;
-
-/** `Walk` of `simd/walk.ts`, in its order. */
-function walkOf(
-  scratch: Scratch,
-  samples: number,
-  { d, h, w }: Walks,
-  x: Rows,
-  y: Rows,
-  yStep: number,
-  { channels, lanes, weights, slot, run }: Sizes,
-): number[] {
-  const walked = ({ address, depth, height, row }: Rows, step: number) => [address, depth, height, row, step];
-  return [
+/** What every walk begins with: fields of `Walk` in `simd/walk.ts`, in its order. */
+function walkOf(scratch: Scratch, samples: number, { d, h, w }: Walks, x: Rows, y: Rows) {
+  return {
     samples,
-    d.positions,
-    h.positions,
-    d.slots,
-    h.slots,
-    scratch.integers(d.table),
-    scratch.integers(h.table),
-    ...walked(x, w.inputStep * x.voxel),
-    ...walked(y, yStep),
-    channels,
-    lanes,
-    weights,
-    slot,
-    run,
-    w.lattice,
-    scratch.floats(2 * d.slots * h.slots),
-    0,
-  ];
+    depth: d.positions,
+    height: h.positions,
+    slotsD: d.slots,
+    slotsH: h.slots,
+    tableD: scratch.integers(d.table),
+    tableH: scratch.integers(h.table),
+    pairs: scratch.floats(2 * d.slots * h.slots),
+    count: 0,
+    lattice: w.lattice,
+    x: x.address,
+    xDepth: x.depth,
+    xHeight: x.height,
+    xRow: x.row,
+    xStep: w.inputStep * x.voxel,
+    y: y.address,
+    yDepth: y.depth,
+    yHeight: y.height,
+    yRow: y.row,
+  };
 }
 
 /** Packs w as [classD, classH, classW, block, slotD, slotH, run, lanes], lanes beyond the channels zero. */
@@ -164,8 +160,15 @@ function weightGradient(
     const [before, after] = c.transposed ? [c.before[2], c.after[2]] : [0, 0];
     const b = padded(wasm, scratch, still, before, after, true, channelsB !== channels);
     const weights = scratch.floats(walks.d.slots * walks.h.slots * run * channels);
-    const sizes = { channels, lanes, weights, run, slot: run * channels * FLOAT };
-    const walk = walkOf(scratch, c.n, walks, a, b, b.voxel, sizes);
+    const walk = numbersOf({
+      ...walkOf(scratch, c.n, walks, a, b),
+      yStep: b.voxel,
+      channels,
+      lanes,
+      weights,
+      slot: run * channels * FLOAT,
+      run,
+    });
     wasm.module.correlate(scratch.integers(walk));
     unpackSums(wasm, weights, dw, c, run, channels, lanes);
     return dw;

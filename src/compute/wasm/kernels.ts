@@ -1,45 +1,58 @@
 /** Group norm, sums over voxels and the search for codes on the wasm backend's SIMD module. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { GroupNorm, Kernels } from '../contract/backend';
-import type { NormFunction, SharedWasm } from './module';
+import { type NormFunction, numbersOf, type SharedWasm } from './module';
 
 type Simd = Pick<Kernels, NormFunction | 'channelSums' | 'nearestCode'>;
 
-/** The tensors of `Norm` in `simd/norm.ts`, in its order. `y` is dx for the gradient. */
-const NORM_TENSORS = ['x', 'gamma', 'beta', 'mean', 'scale', 'y', 'dy', 'dgamma', 'dbeta'] as const;
-type NormTensors = { readonly [name in (typeof NORM_TENSORS)[number]]?: tf.TensorInfo };
+/** The tensors of `Norm` in `simd/norm.ts`. */
+type NormTensors = {
+  readonly [name in 'x' | 'gamma' | 'beta' | 'mean' | 'scale' | 'out']: tf.TensorInfo;
+} & { readonly [name in 'dy' | 'dgamma' | 'dbeta']?: tf.TensorInfo };
 
 export function simdKernels(wasm: SharedWasm): Simd {
-  const runNorm = (
-    name: NormFunction,
-    tensors: NormTensors & { readonly x: tf.TensorInfo },
-    { groups, silu, eps }: GroupNorm,
-  ) =>
+  const address = (tensor?: tf.TensorInfo) => (tensor ? wasm.address(tensor) : 0);
+  const withNorm = (tensors: NormTensors, { groups, silu }: GroupNorm, run: (norm: number) => void) =>
     wasm.withScratch((scratch) => {
       const { shape } = tensors.x;
-      const [samples, channels] = [shape[0]!, shape.at(-1)!];
-      const voxels = tf.util.sizeFromShape(shape.slice(1, -1));
-      const addresses = NORM_TENSORS.map((tensor) => (tensors[tensor] ? wasm.address(tensors[tensor]) : 0));
-      const sizes = [samples, voxels, channels, groups, silu ? 1 : 0];
-      wasm.module[name](scratch.integers([...addresses, scratch.floats(8 * channels), ...sizes]), eps);
+      const channels = shape.at(-1)!;
+      const norm = numbersOf({
+        x: address(tensors.x),
+        gamma: address(tensors.gamma),
+        beta: address(tensors.beta),
+        mean: address(tensors.mean),
+        scale: address(tensors.scale),
+        out: address(tensors.out),
+        dy: address(tensors.dy),
+        dgamma: address(tensors.dgamma),
+        dbeta: address(tensors.dbeta),
+        work: scratch.floats(8 * channels, false),
+        samples: shape[0]!,
+        voxels: tf.util.sizeFromShape(shape.slice(1, -1)),
+        channels,
+        groups,
+        silu: silu ? 1 : 0,
+      });
+      run(scratch.integers(norm));
     });
   return {
     groupNorm(x, gamma, beta, norm) {
       const y = wasm.output([...x.shape]);
       const groups = [x.shape[0]!, norm.groups];
       const [mean, scale] = [wasm.output(groups), wasm.output(groups)];
-      runNorm('groupNorm', { x, gamma, beta, mean, scale, y }, norm);
+      withNorm({ x, gamma, beta, mean, scale, out: y }, norm, (at) => wasm.module.groupNorm(at, norm.eps));
       return [y, mean, scale];
     },
     normalise(x, gamma, beta, mean, scale, norm) {
       const y = wasm.output([...x.shape]);
-      runNorm('normalise', { x, gamma, beta, mean, scale, y }, norm);
+      withNorm({ x, gamma, beta, mean, scale, out: y }, norm, wasm.module.normalise);
       return y;
     },
     groupNormGradient(dy, x, gamma, beta, mean, scale, norm) {
       const dx = wasm.output([...x.shape]);
       const [dgamma, dbeta] = [wasm.output([...gamma.shape]), wasm.output([...gamma.shape])];
-      runNorm('groupNormGradient', { x, gamma, beta, mean, scale, y: dx, dy, dgamma, dbeta }, norm);
+      const tensors = { x, gamma, beta, mean, scale, out: dx, dy, dgamma, dbeta };
+      withNorm(tensors, norm, wasm.module.groupNormGradient);
       return [dx, dgamma, dbeta];
     },
     channelSums(dy) {

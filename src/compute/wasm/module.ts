@@ -28,6 +28,9 @@ export interface Scratch {
   integers(values: ArrayLike<number>): number;
 }
 
+/** The fields of a class of the SIMD module, written in its order. */
+export const numbersOf = (fields: Readonly<Record<string, number>>): number[] => Object.values(fields);
+
 /** What tfjs's module lets its memory grow to. */
 const MEMORY_LIMIT = 4_294_901_760;
 

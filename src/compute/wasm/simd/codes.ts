@@ -9,7 +9,13 @@
  * @param half those starts, -infinity for the lanes beyond the last code
  */
 export function nearestCodes(
-  z: usize, packed: usize, half: usize, nearest: usize, rows: i32, blocks: i32, width: i32,
+  z: usize,
+  packed: usize,
+  half: usize,
+  nearest: usize,
+  rows: i32,
+  blocks: i32,
+  width: i32,
 ): void {
   const rowBytes = width << 2;
   const blockBytes = width << 4;

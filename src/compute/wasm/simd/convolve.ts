@@ -64,8 +64,11 @@ function rowOf(k: Convolution, c: i32, first: i32, w: usize, y: usize): void {
   const tile = lanes == 4 ? 8 : 4;
   if (outputs < tile) {
     for (let i = 0; i < outputs; i++) {
-      if (lanes == 1) dot1(pairs, end, w, x + i * xStep, run, bias, out + i * yStep);
-      else tile1(pairs, end, w, x + i * xStep, run, bias, out + i * yStep, valid, lanes);
+      const from = x + i * xStep;
+      const to = out + i * yStep;
+      if (lanes == 8) tile1(pairs, end, w, from, run, bias, to, valid, true);
+      else if (lanes == 4) tile1(pairs, end, w, from, run, bias, to, valid, false);
+      else dot1(pairs, end, w, from, run, bias, to);
     }
     return;
   }

@@ -1,6 +1,6 @@
 /** Group normalisation of x [n, voxels, channels], with SiLU in the same pass. */
 import { silu, siluGradient } from './silu';
-import { addTo, moments, put, STRETCH, take } from './sums';
+import { moments, promoteHigh, put, putSums, STRETCH, take } from './sums';
 
 /** What a call works on, as 32-bit integers in the order that the caller writes them in. */
 @unmanaged
@@ -10,11 +10,11 @@ class Norm {
   beta: usize; // [channels]
   mean: usize; // [n, groups]
   scale: usize; // [n, groups], reciprocal standard deviations
-  y: usize; // [n, voxels, channels]; dx for the gradient
-  dy: usize; // [n, voxels, channels]; this and the next for the gradient only
+  out: usize; // [n, voxels, channels]: y, or dx of the gradient
+  dy: usize; // [n, voxels, channels]; this and the next two for the gradient only
   dgamma: usize; // [channels]
   dbeta: usize; // [channels]
-  work: usize; // for each channel 2 doubles, then 4 floats
+  work: usize; // for each channel 2 doubles, then 4 rows of floats
   samples: i32;
   voxels: i32;
   channels: i32;
@@ -22,14 +22,27 @@ class Norm {
   silu: i32;
 }
 
+// The rows of `work`.
+const FACTOR: i32 = 0;
+const OFFSET: i32 = 1;
+const SCALE: i32 = 2;
+const SHIFT: i32 = 3;
+/** In place of the scale, which is not needed by then. */
+const SLOPE: i32 = SCALE;
+
+/** A row of `work`, from channel c on. */
+@inline
+function row(k: Norm, i: i32, c: i32 = 0): usize {
+  return k.work + (k.channels << 4) + ((i * k.channels + c) << 2);
+}
+
 export function groupNorm(k: Norm, eps: f32): void {
   const perGroup = k.channels / k.groups;
   const size: f64 = <f64>k.voxels * perGroup;
-  const center = k.work + (k.channels << 4);
+  const center = row(k, FACTOR); // which `normalise` writes later
   for (let n = 0; n < k.samples; n++) {
     const x = k.x + sampleOffset(k, n);
     const to = (n * k.groups) << 2;
-    memory.fill(center, 0, k.channels << 2);
     moments(x, center, k.work, k.voxels, k.channels, false);
     for (let g = 0; g < k.groups; g++) {
       const mean = <f32>(groupSum(k.work, g, perGroup) / size);
@@ -62,13 +75,10 @@ export function normalise(k: Norm): void {
 export function groupNormGradient(k: Norm): void {
   const perGroup = k.channels / k.groups;
   const size: f64 = <f64>k.voxels * perGroup;
-  const offset = k.work + 20 * k.channels;
-  const slopes = k.work + 24 * k.channels;
   memory.fill(k.dgamma, 0, k.channels << 2);
   memory.fill(k.dbeta, 0, k.channels << 2);
   for (let n = 0; n < k.samples; n++) {
     affine(k, n);
-    memory.fill(k.work, 0, k.channels << 4);
     let c = 0;
     for (; c + 4 <= k.channels; c += 4) backThroughSilu(k, n, c, true);
     for (; c < k.channels; c++) backThroughSilu(k, n, c, false);
@@ -90,8 +100,8 @@ export function groupNormGradient(k: Norm): void {
       const slope = (-s * s * product) / size;
       const constant = (-s * sum) / size - slope * load<f32>(k.mean + at);
       for (let c = g * perGroup; c < (g + 1) * perGroup; c++) {
-        store<f32>(slopes + (c << 2), <f32>slope);
-        store<f32>(offset + (c << 2), <f32>constant);
+        store<f32>(row(k, SLOPE, c), <f32>slope);
+        store<f32>(row(k, OFFSET, c), <f32>constant);
       }
     }
     c = 0;
@@ -114,18 +124,16 @@ function groupSum(sums: usize, group: i32, perGroup: i32): f64 {
 
 /** Writes a sample's norm for each channel: factor * x + offset, and without gamma and beta scale * x + shift. */
 function affine(k: Norm, n: i32): void {
-  const row = k.channels << 2;
   const perGroup = k.channels / k.groups;
   for (let c = 0; c < k.channels; c++) {
-    const to = k.work + (k.channels << 4) + (c << 2);
     const at = (n * k.groups + c / perGroup) << 2;
     const mean = load<f32>(k.mean + at);
     const scale = load<f32>(k.scale + at);
     const factor = load<f32>(k.gamma + (c << 2)) * scale;
-    store<f32>(to, factor);
-    store<f32>(to + row, load<f32>(k.beta + (c << 2)) - factor * mean);
-    store<f32>(to + 2 * row, scale);
-    store<f32>(to + 3 * row, -mean * scale);
+    store<f32>(row(k, FACTOR, c), factor);
+    store<f32>(row(k, OFFSET, c), load<f32>(k.beta + (c << 2)) - factor * mean);
+    store<f32>(row(k, SCALE, c), scale);
+    store<f32>(row(k, SHIFT, c), -mean * scale);
   }
 }
 
@@ -135,10 +143,9 @@ function affine(k: Norm, n: i32): void {
 function apply(k: Norm, n: i32, c: i32, four: bool): void {
   const step = k.channels << 2;
   const x = k.x + sampleOffset(k, n) + (c << 2);
-  const y = k.y - k.x;
-  const constants = k.work + (k.channels << 4) + (c << 2);
-  const f = take(constants, four);
-  const o = take(constants + step, four);
+  const y = k.out - k.x;
+  const f = take(row(k, FACTOR, c), four);
+  const o = take(row(k, OFFSET, c), four);
   const withSilu = k.silu;
   for (let at = x, stop = x + <usize>k.voxels * step; at < stop; at += step) {
     const v = f32x4.add(f32x4.mul(take(at, four), f), o);
@@ -151,17 +158,18 @@ function backThroughSilu(k: Norm, n: i32, c: i32, four: bool): void {
   const step = k.channels << 2;
   const x = k.x + sampleOffset(k, n);
   const dy = k.dy + sampleOffset(k, n);
-  const dx = k.y + sampleOffset(k, n);
-  const sums = k.work + (c << 3);
-  const products = sums + (k.channels << 3);
-  const constants = k.work + (k.channels << 4) + (c << 2);
-  const f = take(constants, four);
-  const o = take(constants + step, four);
-  const s = take(constants + 2 * step, four);
-  const m = take(constants + 3 * step, four);
+  const dx = k.out + sampleOffset(k, n);
+  const f = take(row(k, FACTOR, c), four);
+  const o = take(row(k, OFFSET, c), four);
+  const s = take(row(k, SCALE, c), four);
+  const m = take(row(k, SHIFT, c), four);
   const withSilu = k.silu;
   const voxels = k.voxels;
-  const stretch = four ? STRETCH : 1;
+  const stretch = four ? STRETCH : voxels; // single channels are summed in double precision
+  let sumLow = f64x2.splat(0);
+  let sumHigh = sumLow;
+  let productLow = sumLow;
+  let productHigh = sumLow;
   for (let i = 0; i < voxels; i += stretch) {
     let sum = f32x4.splat(0);
     let product = sum;
@@ -172,24 +180,35 @@ function backThroughSilu(k: Norm, n: i32, c: i32, four: bool): void {
       let g = take(dy + at, four);
       if (withSilu) g = f32x4.mul(g, siluGradient(f32x4.add(f32x4.mul(v, f), o)));
       put(dx + at, g, four);
-      sum = f32x4.add(sum, g);
-      product = f32x4.add(product, f32x4.mul(g, f32x4.add(f32x4.mul(v, s), m)));
+      const p = f32x4.mul(g, f32x4.add(f32x4.mul(v, s), m));
+      if (four) {
+        sum = f32x4.add(sum, g);
+        product = f32x4.add(product, p);
+      } else {
+        sumLow = f64x2.add(sumLow, f64x2.promote_low_f32x4(g));
+        productLow = f64x2.add(productLow, f64x2.promote_low_f32x4(p));
+      }
     }
-    addTo(sums, sum, four);
-    addTo(products, product, four);
+    if (four) {
+      sumLow = f64x2.add(sumLow, f64x2.promote_low_f32x4(sum));
+      productLow = f64x2.add(productLow, f64x2.promote_low_f32x4(product));
+      sumHigh = f64x2.add(sumHigh, promoteHigh(sum));
+      productHigh = f64x2.add(productHigh, promoteHigh(product));
+    }
   }
+  putSums(k.work + (c << 3), sumLow, sumHigh, four);
+  putSums(k.work + ((k.channels + c) << 3), productLow, productHigh, four);
 }
 
 /** dx = factor * dx + slope * x + offset. */
 @inline
 function inputGradient(k: Norm, n: i32, c: i32, four: bool): void {
   const step = k.channels << 2;
-  const x = k.x - k.y;
-  const dx = k.y + sampleOffset(k, n) + (c << 2);
-  const constants = k.work + (k.channels << 4) + (c << 2);
-  const f = take(constants, four);
-  const o = take(constants + step, four);
-  const s = take(constants + 2 * step, four);
+  const x = k.x - k.out;
+  const dx = k.out + sampleOffset(k, n) + (c << 2);
+  const f = take(row(k, FACTOR, c), four);
+  const o = take(row(k, OFFSET, c), four);
+  const s = take(row(k, SLOPE, c), four);
   for (let at = dx, stop = dx + <usize>k.voxels * step; at < stop; at += step) {
     const v = f32x4.add(f32x4.mul(take(at + x, four), s), o);
     put(at, f32x4.add(f32x4.mul(take(at, four), f), v), four);

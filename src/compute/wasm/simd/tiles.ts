@@ -8,8 +8,16 @@
  */
 
 export function tile4x8(
-  pairs: usize, end: usize, weights: usize, x: usize, xStep: usize, run: i32,
-  bias: usize, y: usize, yStep: usize, valid: i32,
+  pairs: usize,
+  end: usize,
+  weights: usize,
+  x: usize,
+  xStep: usize,
+  run: i32,
+  bias: usize,
+  y: usize,
+  yStep: usize,
+  valid: i32,
 ): void {
   let a0 = v128.load(bias);
   let a1 = v128.load(bias, 16);
@@ -55,8 +63,16 @@ export function tile4x8(
 }
 
 export function tile8x4(
-  pairs: usize, end: usize, weights: usize, x: usize, xStep: usize, run: i32,
-  bias: usize, y: usize, yStep: usize, valid: i32,
+  pairs: usize,
+  end: usize,
+  weights: usize,
+  x: usize,
+  xStep: usize,
+  run: i32,
+  bias: usize,
+  y: usize,
+  yStep: usize,
+  valid: i32,
 ): void {
   let a = v128.load(bias);
   let b = a;
@@ -101,28 +117,46 @@ export function tile8x4(
   store4(y + 7 * yStep, h, valid);
 }
 
-/** One position of a row that is too short for a tile: a vector of channels after the other. */
+/** One position of a row that is too short for a tile: eight channels where `wide`, else four. */
+@inline
 export function tile1(
-  pairs: usize, end: usize, weights: usize, x: usize, run: i32, bias: usize, y: usize, valid: i32, lanes: i32,
+  pairs: usize,
+  end: usize,
+  weights: usize,
+  x: usize,
+  run: i32,
+  bias: usize,
+  y: usize,
+  valid: i32,
+  wide: bool,
 ): void {
-  for (let c = 0; c < valid; c += 4) {
-    let a = v128.load(bias + (c << 2));
-    for (let pair = pairs; pair < end; pair += 8) {
-      let w = weights + load<u32>(pair, 4) + (c << 2);
-      let xa = load<usize>(pair) + x;
-      for (const stop = xa + (run << 2); xa < stop; xa += 4) {
-        a = f32x4.add(a, f32x4.mul(v128.load_splat<f32>(xa), v128.load(w)));
-        w += lanes << 2;
-      }
+  let a = v128.load(bias);
+  let b = wide ? v128.load(bias, 16) : a;
+  for (let pair = pairs; pair < end; pair += 8) {
+    let w = weights + load<u32>(pair, 4);
+    let xa = load<usize>(pair) + x;
+    for (const stop = xa + (run << 2); xa < stop; xa += 4) {
+      const v = v128.load_splat<f32>(xa);
+      a = f32x4.add(a, f32x4.mul(v, v128.load(w)));
+      if (wide) b = f32x4.add(b, f32x4.mul(v, v128.load(w, 16)));
+      w += wide ? 32 : 16;
     }
-    store4(y + (c << 2), a, min(4, valid - c));
   }
+  if (wide) store8(y, a, b, valid);
+  else store4(y, a, valid);
 }
 
 /** One output channel of four positions: vectors along the run. */
 export function dot4(
-  pairs: usize, end: usize, weights: usize, x: usize, xStep: usize, run: i32,
-  bias: usize, y: usize, yStep: usize,
+  pairs: usize,
+  end: usize,
+  weights: usize,
+  x: usize,
+  xStep: usize,
+  run: i32,
+  bias: usize,
+  y: usize,
+  yStep: usize,
 ): void {
   let a = f32x4.splat(0);
   let b = a;
@@ -171,7 +205,13 @@ export function dot4(
 }
 
 export function dot1(
-  pairs: usize, end: usize, weights: usize, x: usize, run: i32, bias: usize, y: usize,
+  pairs: usize,
+  end: usize,
+  weights: usize,
+  x: usize,
+  run: i32,
+  bias: usize,
+  y: usize,
 ): void {
   let sum = load<f32>(bias);
   for (let pair = pairs; pair < end; pair += 8) {

@@ -2,6 +2,7 @@
  * A convolution on rows along w, which carry their border. Tables made by the caller say for every position along d and h
  * which input rows it takes (or -1) and with which class of weights. Forward and input gradient, plain and transposed,
  * are the same walk with other tables; so is the weight gradient, which sums products instead of taking weights.
+ * `padRows` gives rows their border.
  */
 
 /** A walk, as 32-bit integers in the order that the caller writes them in. */
@@ -14,6 +15,9 @@ export class Walk {
   slotsH: i32;
   tableD: usize; // for each position: target row, class, then an input row or -1 for each slot
   tableH: usize;
+  pairs: usize; // room for two words for each pair of slots
+  count: i32; // pairs that are listed; not the caller's
+  lattice: i32; // positions of a row
   x: usize; // the input, whose rows the slots choose
   xDepth: i32;
   xHeight: i32;
@@ -29,9 +33,6 @@ export class Walk {
   weights: usize; // packed weights, or the sums of the weight gradient
   slot: i32; // bytes of one pair of slots there
   run: i32; // inputs along a row that one position takes, for the weight gradient
-  lattice: i32; // positions of a row
-  pairs: usize; // room for two words for each pair of slots
-  count: i32; // pairs that are listed; not the caller's
 }
 
 /** Lists [input row, offset of its weights] for every pair of slots of a position that has one. */
@@ -70,7 +71,14 @@ export function lineOf(table: usize, slots: i32, position: i32): usize {
  * `replicate`, else zeros.
  */
 export function padRows(
-  x: usize, y: usize, rows: i32, width: i32, voxelBytes: i32, before: i32, after: i32, replicate: i32,
+  x: usize,
+  y: usize,
+  rows: i32,
+  width: i32,
+  voxelBytes: i32,
+  before: i32,
+  after: i32,
+  replicate: i32,
 ): void {
   const bytes = width * voxelBytes;
   for (let row = 0; row < rows; row++) {
