@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { buildLibtorch } from '../../src/compute/libtorch/build';
 import { addonPath, buildKey, requireBuild } from '../../src/compute/libtorch/built';
 
 describe('a built libtorch', () => {
@@ -34,6 +35,18 @@ describe('a built libtorch', () => {
     record({ key: buildKey() });
     libtorchIs('2.8.0');
     expect(requireBuild).toThrow('it was built on libtorch 2.7.1, and 2.8.0 is in');
+  });
+
+  it('reports while it is built how much of it is compiled', async () => {
+    for (const file of ['lib/libtorch_cpu.so', 'lib/libc10.so', 'include/ATen/ATen.h']) {
+      mkdirSync(join(folder, file, '..'), { recursive: true });
+      writeFileSync(join(folder, file), '');
+    }
+    vi.stubEnv('CXX', 'true'); // a compiler that compiles nothing
+    const steps: string[] = [];
+    const build = buildLibtorch({ libtorch: folder, onProgress: ({ what }) => steps.push(what) });
+    await expect(build).rejects.toThrow('it was built but does not work');
+    expect(steps.slice(1)).toEqual(['compiled 1 of 2', 'compiled 2 of 2', 'linked']);
   });
 
   function record(changes: { readonly key: string; readonly march?: string }): void {

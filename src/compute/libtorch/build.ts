@@ -48,7 +48,7 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
       for (let unit = waiting.shift(); unit; unit = waiting.shift()) {
         const args = [...flags, '-c', unit, '-o', `${unit}.o`];
         await execute(compiler, args, { backend: 'libtorch', what: 'compiling', signal });
-        report('compiled');
+        report(`compiled ${done} of ${units.length}`);
       }
     };
     await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, compileAll));

@@ -63,7 +63,8 @@ export class LibtorchTensors extends tf.KernelBackend {
   private onTensors(kernels: RawKernels) {
     const argument = (value: unknown): unknown => {
       if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(argument) : value;
-      return typeof value === 'object' && 'dataId' in value! ? this.handle(value as tf.TensorInfo) : value;
+      const isTensor = typeof value === 'object' && value !== null && 'dataId' in value;
+      return isTensor ? this.handle(value as tf.TensorInfo) : value;
     };
     const wrapped = Object.entries(kernels).map(([name, kernel]) => [
       name,

@@ -233,7 +233,8 @@ function nearestCode(z: tf.Tensor2D, codebook: tf.Tensor2D): tf.Tensor {
   const [count, width] = z.shape;
   const halves = tf.mul(tf.sum(tf.square(codebook), 1), 0.5);
   const rows = Math.max(1, Math.floor(DISTANCES / codebook.shape[0]));
-  const found = [tf.tensor1d([], 'int32')];
+  if (count === 0) return tf.tensor1d([], 'int32');
+  const found: tf.Tensor1D[] = [];
   for (let start = 0; start < count; start += rows) {
     const nearest = tf.tidy(() => {
       const part = tf.slice(z, [start, 0], [Math.min(rows, count - start), width]);
@@ -241,5 +242,5 @@ function nearestCode(z: tf.Tensor2D, codebook: tf.Tensor2D): tf.Tensor {
     });
     found.push(nearest);
   }
-  return tf.concat(found);
+  return found.length === 1 ? found[0]! : tf.concat(found);
 }
