@@ -93,6 +93,8 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     const other = tf.ones([5]);
     expect(() => backend.addon.unary.Neg!(handle)).toThrow(/freed tensor/);
     expect(() => backend.addon.unary.Neg!(1e6)).toThrow(/no such tensor handle/);
+    expect(() => backend.addon.unary.Neg!(-1)).toThrow(/no such tensor handle: -1/);
+    expect(() => backend.native.unary.Neg!(null as never)).toThrow(/argument 0: number expected/);
     const before = backend.memory();
     expect(() => tf.fill([1 << 20, 1 << 20], 1)).toThrow(OutOfMemory);
     expect(backend.memory().live).toBe(before.live);

@@ -1,13 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { referenceKernels } from '../../src/compute/contract/reference';
+import { buildFolder } from '../../src/compute/machine/toolchain';
 import { nearestCode, replicatePad } from '../../src/compute/ops/ops';
 import { buildTensorflow } from '../../src/compute/tensorflow/build';
+import { loaderPath } from '../../src/compute/tensorflow/built';
 import { findTensorflow } from '../../src/compute/tensorflow/locate';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { InvalidArgument, UnavailableBackend } from '../../src/errors';
@@ -87,6 +90,14 @@ describe.skipIf(!built)('the tensorflow backend', () => {
     const last = nearestCode(tf.slice(z, [2999, 0], [1, 4]), codebook).dataSync();
     expect(whole[2999]).toBe(last[0]);
     expect(new Set(whole).size).toBeGreaterThan(1000);
+    const none = nearestCode(tf.zeros([0, 4]), codebook);
+    expect([none.shape, none.dtype]).toEqual([[0], 'int32']);
+  });
+
+  it('loads and sets only what is a text', () => {
+    const loader = createRequire(__filename)(loaderPath(buildFolder('tensorflow')));
+    expect(() => loader.load()).toThrow(/argument 0: text expected/);
+    expect(() => loader.tell('PATCHWISE_TEST', 1)).toThrow(/argument 1: text expected/);
   });
 
   it("turns TensorFlow's complaints into errors, and goes on", () => {

@@ -6,19 +6,23 @@
 #include <unistd.h>
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
-// The arguments of a call, which are texts.
+// The arguments of a call, which are texts; none, and a TypeError in JavaScript, if one is no text.
 template <size_t kCount>
-static std::array<std::string, kCount> textsOf(napi_env env, napi_callback_info info) {
+static std::optional<std::array<std::string, kCount>> textsOf(napi_env env, napi_callback_info info) {
   size_t count = kCount;
   napi_value arguments[kCount];
   napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
   std::array<std::string, kCount> texts;
   for (size_t i = 0; i < kCount; i++) {
-    char text[4096] = "";
+    char text[4096];
     size_t length = 0;
-    napi_get_value_string_utf8(env, arguments[i], text, sizeof text, &length);
+    if (napi_get_value_string_utf8(env, arguments[i], text, sizeof text, &length) != napi_ok) {
+      napi_throw_type_error(env, nullptr, ("argument " + std::to_string(i) + ": text expected").c_str());
+      return std::nullopt;
+    }
     texts[i] = text;
   }
   return texts;
@@ -26,14 +30,18 @@ static std::array<std::string, kCount> textsOf(napi_env env, napi_callback_info 
 
 // tell(name, value): sets an environment variable where C reads it. Node's process.env of a worker is a copy.
 static napi_value tell(napi_env env, napi_callback_info info) {
-  auto [name, value] = textsOf<2>(env, info);
+  const auto texts = textsOf<2>(env, info);
+  if (!texts) return nullptr;
+  const auto& [name, value] = *texts;
   setenv(name.c_str(), value.c_str(), 1);
   return nullptr;
 }
 
 // load(path): what was written to stderr. Throws what dlopen says.
 static napi_value load(napi_env env, napi_callback_info info) {
-  auto [path] = textsOf<1>(env, info);
+  const auto texts = textsOf<1>(env, info);
+  if (!texts) return nullptr;
+  const auto& [path] = *texts;
   const int caught = memfd_create("stderr", 0);
   const int real = dup(STDERR_FILENO);
   if (caught >= 0 && real >= 0) dup2(caught, STDERR_FILENO);

@@ -57,9 +57,12 @@ template <> at::ScalarType read(Call& call) {
 
 template <> Slot& read(Call& call) { return call.environment.find(read<int64_t>(call)); }
 
-template <> Tensor read(Call& call) {
+template <> Tensor read(Call& call) { return valueOf(read<Slot&>(call)); }
+
+template <> std::optional<Tensor> read(Call& call) {
   int64_t handle = read<int64_t>(call);
-  return handle == -1 ? Tensor() : valueOf(call.environment.find(handle));
+  if (handle == -1) return std::nullopt;
+  return valueOf(call.environment.find(handle));
 }
 
 template <> std::vector<Tensor> read(Call& call) {

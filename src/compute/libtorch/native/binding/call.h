@@ -2,6 +2,7 @@
 // what the call returns.
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <tuple>
 #include "binding/table.h"
@@ -61,7 +62,8 @@ template <> Size3 read(Call& call);
 template <> Border read(Call& call);          // two arguments: before, after
 template <> at::ScalarType read(Call& call);  // a code: float32, int32, bool
 template <> Slot& read(Call& call);           // a handle
-template <> Tensor read(Call& call);          // a handle; -1: an undefined tensor
+template <> Tensor read(Call& call);          // a handle
+template <> std::optional<Tensor> read(Call& call); // a handle; -1: none
 template <> std::vector<Tensor> read(Call& call);
 template <> Array read(Call& call);
 // These take no argument.

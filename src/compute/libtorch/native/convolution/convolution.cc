@@ -88,7 +88,7 @@ at::ScalarType storageOf(const Environment& environment, at::IntArrayRef weights
 }
 
 // What libtorch computes in. On processors without a matrix unit, oneDNN is slower in bfloat16 than in floats at these
-// sizes; on those with one, our own loops take what fits. cuDNN uses the GPU's.
+// sizes; on those with one, our own loops take what fits. cuDNN computes in what is stored.
 at::ScalarType computeIn(const Environment& environment, at::ScalarType stored) {
   return environment.device.is_cpu() && !likeCuda() ? at::kFloat : stored;
 }
@@ -141,8 +141,8 @@ Tensor uncropped(const Tensor& dy, const Tensor& filter) {
   return channelsFirst(at::constant_pad_nd(dy, pads));
 }
 
-Slot convolve(Environment& environment, Slot& given, Slot& weights, Tensor bias, Plan plan) {
-  Tensor w = valueOf(weights), x = borderedOf(given, plan.border);
+Slot convolve(Environment& environment, Slot& given, Slot& weights, std::optional<Tensor> offset, Plan plan) {
+  Tensor w = valueOf(weights), x = borderedOf(given, plan.border), bias = offset.value_or(Tensor());
   TORCH_CHECK(x.dim() == 5 && w.dim() == 5 && x.size(4) == w.size(3), "x [n, d, h, w, in] and w [..., in, out] expected");
   Thin thin = environment.ownLoops && !plan.transposed ? thinFits(w, plan.stride) : Thin::kNo;
   at::ScalarType type = storageOf(environment, w.sizes(), w.size(4));

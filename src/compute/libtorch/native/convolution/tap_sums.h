@@ -210,7 +210,7 @@ void sumGrid(const Grid<X, Y>& grid, const Tensor& packed, const float* bias) {
   int64_t together = std::clamp<int64_t>(kWeights / rowBytes, 1, rows);
   int64_t group = together < rows ? kGroup : 1, groups = (planes * blocks + group - 1) / group;
   // Groups for which one block of channels is summed before the next: all, if the inputs stay in the cache or the
-  // weights do not; else as many as have inputs that stay for all channels.
+  // weights do not; else so few that their inputs stay in the cache for all channels.
   bool small = planes * grid.from.z * TapSums<X, Y>::kElements * (int64_t)sizeof(X) <= kInputs;
   int64_t span = small || together < rows ? groups : kSpan, channels = (out + kBlock - 1) / kBlock;
   int64_t spans = (groups + span - 1) / span;

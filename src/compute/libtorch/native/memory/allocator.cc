@@ -128,7 +128,8 @@ void* take(size_t bytes) {
   if (bytes == 0) return nullptr;
   size_t whole = bytes + sizeof(Header);
   Header* header = nullptr;
-  // The system promises more than it has, and kills the process that uses it. Throw before, what can be caught.
+  // The system promises more than it has, and kills the process that uses it. So we throw an error that can be caught,
+  // before that.
   if ((int64_t)bytes < 0 || live + (int64_t)bytes > memoryLimit()) throw OutOfMemory((int64_t)bytes, memoryLimit());
   if (whole >= kOwn) {
     size_t block = (whole + kStep - 1) / kStep * kStep;

@@ -20,16 +20,12 @@ const c10::optional<at::Scalar> kPopulation = at::Scalar(0);
 const c10::optional<int64_t> kPopulation = (int64_t)0;
 #endif
 
-// One norm of x [n, d, h, w, channels].
-struct Norm {
+// Of x [n, d, h, w, channels], the sizes that a norm needs.
+struct NormSizes {
   int64_t n, rows, width, channels, groups; // rows = d * h
   Row row;
-  bool silu;
-  Tensor gamma, beta;  // [channels]
-  Tensor mean, scale;  // [n, groups]; the scale is the reciprocal standard deviation
 
-  Norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, int64_t groups, bool silu)
-      : groups(groups), silu(silu), gamma(gamma.contiguous()), beta(beta.contiguous()) {
+  NormSizes(const Tensor& x, int64_t groups) : groups(groups) {
     TORCH_CHECK(x.dim() == 5 && groups > 0 && x.size(4) % groups == 0, "x [n, d, h, w, c], c divisible by ", groups);
     n = x.size(0), rows = x.size(1) * x.size(2), width = x.size(3), channels = x.size(4);
     row = {width * channels, periodOf(channels)};
@@ -38,9 +34,20 @@ struct Norm {
   double count() const { return (double)rows * width * perGroup(); } // of values in a group
 };
 
+// One norm, with its statistics.
+struct Norm : NormSizes {
+  Tensor gamma, beta; // [channels]
+  Tensor mean, scale; // [n, groups]; the scale is the reciprocal standard deviation
+  bool silu;
+
+  Norm(NormSizes sizes, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& scale, bool silu)
+      : NormSizes(sizes), gamma(gamma.contiguous()), beta(beta.contiguous()), mean(mean.contiguous()),
+        scale(scale.contiguous()), silu(silu) {}
+};
+
 // Calls body(row, two accumulators [period]) for the rows of a sample, and returns the sums by channel.
 template <typename Body>
-std::array<std::vector<double>, 2> sumRows(const Norm& s, Body body) {
+std::array<std::vector<double>, 2> sumRows(const NormSizes& s, Body body) {
   int64_t period = s.row.period;
   std::vector<double> parts(kShares * 2 * period, 0.0);
   eachIndex(kShares, 1, [&](int64_t share) {
@@ -56,7 +63,7 @@ std::array<std::vector<double>, 2> sumRows(const Norm& s, Body body) {
 
 // Mean and scale of a sample's groups.
 template <typename X>
-void statistics(const Norm& s, const X* x, double eps, float* mean, float* scale) {
+void statistics(const NormSizes& s, const X* x, double eps, float* mean, float* scale) {
   // Sums are of differences from the first voxel, or the variance of a bright volume would drown in its mean.
   std::vector<float> first(x, x + s.channels);
   std::vector<float> shift = repeated(first);
@@ -156,32 +163,32 @@ Slot normalised(const Environment& environment, const Norm& s, const Tensor& x) 
 // y, mean, scale
 Results groupNorm(Environment& environment, Tensor x, Tensor gamma, Tensor beta, int64_t groups, double eps, bool silu) {
   x = x.contiguous();
-  Norm s(x, gamma, beta, groups, silu);
+  NormSizes s(x, groups);
+  Tensor mean, scale;
   if (!environment.ownLoops || x.numel() == 0) {
     // In our order of memory. torch's own norm wants another order, and computes y in another way than `normalise`
     // does: the backward pass would see other values than the forward pass.
     Tensor byGroup = x.reshape({s.n, s.rows * s.width, groups, s.perGroup()}).to(at::kFloat);
     Sizes within{1, 3};
-    auto [variance, mean] = at::var_mean(byGroup, at::OptionalIntArrayRef(at::IntArrayRef(within)), kPopulation, false);
-    s.mean = mean;
-    s.scale = variance.add(eps).rsqrt_();
+    auto [variance, center] =
+        at::var_mean(byGroup, at::OptionalIntArrayRef(at::IntArrayRef(within)), kPopulation, false);
+    mean = center;
+    scale = variance.add(eps).rsqrt_();
   } else {
-    s.mean = at::empty({s.n, groups}, environment.floats()), s.scale = at::empty({s.n, groups}, environment.floats());
+    mean = at::empty({s.n, groups}, environment.floats()), scale = at::empty({s.n, groups}, environment.floats());
     withType(x, [&](auto in) {
       for (int64_t n = 0; n < s.n; n++)
-        statistics(s, x.data_ptr<decltype(in)>() + n * s.rows * s.row.size, eps, s.mean.data_ptr<float>() + n * groups,
-                   s.scale.data_ptr<float>() + n * groups);
+        statistics(s, x.data_ptr<decltype(in)>() + n * s.rows * s.row.size, eps, mean.data_ptr<float>() + n * groups,
+                   scale.data_ptr<float>() + n * groups);
     });
   }
-  return {normalised(environment, s, x), s.mean, s.scale};
+  return {normalised(environment, Norm(s, gamma, beta, mean, scale, silu), x), mean, scale};
 }
 
 Slot normalise(Environment& environment, Tensor x, Tensor gamma, Tensor beta, Tensor mean, Tensor scale, int64_t groups,
                bool silu) {
   x = x.contiguous();
-  Norm s(x, gamma, beta, groups, silu);
-  s.mean = mean.contiguous(), s.scale = scale.contiguous();
-  return normalised(environment, s, x);
+  return normalised(environment, Norm(NormSizes(x, groups), gamma, beta, mean, scale, silu), x);
 }
 
 Results gradientOnDevice(const Norm& s, Tensor dy, Tensor x) {
@@ -263,8 +270,7 @@ void gradients(const Norm& s, const Tensor& dy, const Border& border, const Tens
 Results groupNormGradient(Environment& environment, Slot& given, Tensor x, Tensor gamma, Tensor beta, Tensor mean,
                           Tensor scale, int64_t groups, bool silu) {
   x = x.contiguous();
-  Norm s(x, gamma, beta, groups, silu);
-  s.mean = mean.contiguous(), s.scale = scale.contiguous();
+  Norm s(NormSizes(x, groups), gamma, beta, mean, scale, silu);
   if (!environment.ownLoops || x.numel() == 0) return gradientOnDevice(s, valueOf(given), x);
   bool folded = given.value.defined();
   Tensor dy = (folded ? given.value : given.gradient).contiguous();

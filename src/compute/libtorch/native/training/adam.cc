@@ -29,9 +29,9 @@ void move(const AdamStep& s, const float* w, const float* g, const float* m, con
 // The next w, m, v.
 Results adam(Environment& environment, Tensor w, Tensor g, Tensor m, Tensor v, std::vector<double> step) {
   w = w.contiguous(), g = g.contiguous(), m = m.contiguous(), v = v.contiguous();
-  AdamStep s;
-  TORCH_CHECK(step.size() == sizeof(s) / sizeof(float), "a step of 8 numbers expected");
-  std::copy(step.begin(), step.end(), &s.rate);
+  TORCH_CHECK(step.size() == 8, "a step of 8 numbers expected");
+  auto part = [&](size_t i) { return (float)step[i]; };
+  AdamStep s{part(0), part(1), part(2), part(3), part(4), part(5), part(6), part(7)};
   TORCH_CHECK(w.sizes() == g.sizes() && w.sizes() == m.sizes() && w.sizes() == v.sizes(), "w, g, m, v of one shape");
   if (!environment.ownLoops) {
     Tensor gradient = s.pull ? g * s.scale + w * s.pull : g * s.scale;
