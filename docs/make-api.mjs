@@ -61,10 +61,7 @@ function headOf(member) {
   const source = member.getSourceFile().text;
   const end = member.body?.getStart() ?? member.initializer?.getFullStart() ?? member.getEnd();
   const text = source.slice(member.getStart(undefined, true), end);
-  return `${text
-    .trim()
-    .replace(/\bdeclare readonly/, 'readonly')
-    .replace(/\s*[=;]$/, '')};`;
+  return `${text.trim().replace(/\s*[=;]$/, '')};`;
 }
 
 function hidden(member) {

@@ -75,7 +75,7 @@ export {
   frameToCsv,
   runFrame,
 } from './evaluate/frames';
-export { type AggregateRow, aggregateRows, type MetricName } from './evaluate/metrics';
+export { type AggregateRow, aggregateRows, type MetricName, type MetricRow } from './evaluate/metrics';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type Budget, equalSteps, type TrainingFigures, trainingFigures } from './evaluate/training-cost';
 export { mae, psnr, rmse } from './fidelity/error-sums';
@@ -172,6 +172,7 @@ export { attach, listRuns, live } from './train/runs';
 export type { RunConfig, TrainOptions } from './train/settings/config';
 export { train } from './train/train';
 export type { Size, Vec3 } from './vec3';
+export type { VoxelArray } from './volume/datatypes';
 export type { NiftiHeader } from './volume/header';
 export type { Intensity, IntensitySpec } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom/phantom';

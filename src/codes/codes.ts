@@ -32,27 +32,41 @@ export interface CodesModel {
   readonly downsample: Vec3;
 }
 
-type CodeArray = Uint8Array | Uint16Array | Uint32Array;
+export interface CodesInit {
+  /** [patches, codebooks, z, y, x], x fastest: each latent's code in its codebook, in [0, codes). */
+  readonly data: Uint8Array | Uint16Array | Uint32Array;
+  readonly patch: Vec3;
+  readonly stride: Vec3;
+  readonly geometry: CodesGeometry;
+  readonly intensity: Intensity;
+  readonly model: CodesModel;
+  /** [patches, z, y, x, codeDim], if they were asked for. */
+  readonly latents?: Float32Array;
+}
 
 /** A volume as a model's codes, patch by patch: all that the decoder needs to make the reconstruction. */
-export class Codes {
-  /** [patches, codebooks, z, y, x], x fastest: each latent's code in its codebook, in [0, codes). */
-  declare readonly data: CodeArray;
-  declare readonly patch: Vec3;
-  declare readonly stride: Vec3;
-  declare readonly geometry: CodesGeometry;
-  declare readonly intensity: Intensity;
-  declare readonly model: CodesModel;
-  /** [patches, z, y, x, codeDim], if they were asked for. */
-  declare readonly latents?: Float32Array;
+export class Codes implements CodesInit {
+  readonly data: CodesInit['data'];
+  readonly patch: Vec3;
+  readonly stride: Vec3;
+  readonly geometry: CodesGeometry;
+  readonly intensity: Intensity;
+  readonly model: CodesModel;
+  readonly latents?: Float32Array;
   readonly grid: Grid;
   /** Codes of a patch along [x, y, z]. */
   readonly patchCodes: Vec3;
 
   /** @throws InvalidArgument if the number of codes or a code does not fit */
   constructor(init: CodesInit) {
-    Object.assign(this, init);
     const { patch, stride, geometry } = init;
+    this.data = init.data;
+    this.patch = patch;
+    this.stride = stride;
+    this.geometry = geometry;
+    this.intensity = init.intensity;
+    this.model = init.model;
+    this.latents = init.latents;
     this.grid = planGrid((geometry.seen ?? geometry).shape, { patch, stride });
     const { downsample, codes } = init.model;
     this.patchCodes = eachAxis((axis) => patch[axis] / downsample[axis]);
@@ -112,19 +126,19 @@ export class Codes {
   }
 }
 
-export type CodesInit = Pick<
-  Codes,
-  'data' | 'patch' | 'stride' | 'geometry' | 'intensity' | 'model' | 'latents'
->;
-
 /** An array of `length` codes in [0, codes), of the smallest type that holds them. */
-export function codesArray(length: number, codes: number): CodeArray {
+export function codesArray(length: number, codes: number): CodesInit['data'] {
   if (codes <= 2 ** 8) return new Uint8Array(length);
   return codes <= 2 ** 16 ? new Uint16Array(length) : new Uint32Array(length);
 }
 
 /** Writes a patch's codes, as the model numbers and orders them, to where `ofPatch` reads them. */
-export function putPatch(data: CodeArray, index: number, patch: ArrayLike<number>, books: Books): void {
+export function putPatch(
+  data: CodesInit['data'],
+  index: number,
+  patch: ArrayLike<number>,
+  books: Books,
+): void {
   eachCode(index, patch.length, books, (i, at, first) => {
     data[at] = patch[i]! - first;
   });

@@ -4,16 +4,20 @@ import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { blendVolume, blendVolumeTo } from '../reconstruct/blend-volume';
 import { type ModelPatch, passPatches } from '../reconstruct/model-threads';
-import { chooseCheckpoint, type ModelSource, type PassOptions } from '../reconstruct/pass';
+import { chooseCheckpoint, type ModelSource } from '../reconstruct/pass';
 import { readState } from '../train/record/checkpoint';
 import { Volume } from '../volume/volume';
 import type { Codes } from './codes';
 
-export interface DecodeOptions extends LongCall, Pick<PassOptions, 'backend' | 'workers'> {
+export interface DecodeOptions extends LongCall {
   /** The model the codes are of; default: the checkpoint they were made with, in its place at that time. */
   readonly model?: ModelSource;
   /** How patches are blended; default `gaussian`. */
   readonly window?: WindowName;
+  /** Default: the one the run was trained with. */
+  readonly backend?: string;
+  /** Threads that decode patches; default: as many as backend, cores and memory allow, one on a GPU. */
+  readonly workers?: number;
 }
 
 /**

@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import type { GridOptions } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
-import { chooseCheckpoint, type PassOptions } from '../reconstruct/pass';
+import { chooseCheckpoint } from '../reconstruct/pass';
 import { type Reconstruction, reconstruct } from '../reconstruct/reconstruct';
 import { heldOut, volumeAt } from '../train/data/sides';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
@@ -10,6 +10,7 @@ import { Run } from '../train/run';
 import { attach } from '../train/runs';
 import type { RunConfig } from '../train/settings/config';
 import { eachAxis, type Size, type Vec3 } from '../vec3';
+import type { IntensitySpec } from '../volume/intensity';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 import { measureCohort, namedOnce } from './cohort';
@@ -30,10 +31,7 @@ import { type TrainingFigures, trainingFigures } from './training-cost';
 /** Runs to compare: a list, or runs by names of your own. */
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
-export interface CompareRunsOptions
-  extends LongCall,
-    ConfidenceOptions,
-    Pick<PassOptions, 'intensity' | 'workers'> {
+export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
   /** NIfTI files, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
@@ -47,6 +45,10 @@ export interface CompareRunsOptions
   readonly overlap?: GridOptions['overlap'];
   /** Default gaussian. */
   readonly window?: WindowName;
+  /** Default: the first run's for each volume. */
+  readonly intensity?: IntensitySpec;
+  /** Threads that send patches through a model; default: as many as backend, cores and memory allow, one on a GPU. */
+  readonly workers?: number;
 }
 
 /** How one run reconstructed one volume, at the volume's full resolution. */

@@ -17,6 +17,7 @@ import type { ModelPatch, ModelSetup } from './model-threads';
 /** A trained model: a run, a run's id or folder, or the folder of a checkpoint. */
 export type ModelSource = Run | string;
 
+/** Which patches go through which of a model's weights, and by what. */
 export interface PassOptions {
   /** Distance of neighbouring patches in voxels; default: as in the training. */
   readonly stride?: Size;

@@ -37,32 +37,50 @@ export interface Blending extends WindowOptions {
 /** What one pass is blended to: a reconstruction for each window, or for each way to blend under a name of your own. */
 export type Windows<N extends string> = readonly (N & WindowName)[] | Readonly<Record<N, Blending>>;
 
-/** A model's reconstruction of a volume, and how it was made. */
-export class Reconstruction extends Volume {
-  declare readonly grid: Grid;
-  declare readonly window: WindowName;
-  declare readonly intensity: Intensity;
+/** How a model reconstructed a volume, patch by patch. */
+export interface ReconstructionDetails {
+  readonly grid: Grid;
+  readonly window: WindowName;
+  readonly intensity: Intensity;
   /** exp(entropy) of the codes the volume used. */
-  declare readonly perplexity: number;
+  readonly perplexity: number;
   /** Distinct codes the volume used over the size of the codebook. */
-  declare readonly usage: number;
+  readonly usage: number;
   /** How often the volume used each code, by the code's number. */
-  declare readonly codeCounts: Float64Array;
+  readonly codeCounts: Float64Array;
   /** Voxels per latent `[x, y, z]`: the period of the model's own pattern. */
-  declare readonly downsample: Vec3;
+  readonly downsample: Vec3;
   /** Wall time from the first patch to the last voxel. */
-  declare readonly seconds: number;
+  readonly seconds: number;
   /** The model that made it. */
-  declare readonly checkpoint: ChosenCheckpoint;
+  readonly checkpoint: ChosenCheckpoint;
+}
+
+/** A model's reconstruction of a volume, and how it was made. */
+export class Reconstruction extends Volume implements ReconstructionDetails {
+  readonly grid: Grid;
+  readonly window: WindowName;
+  readonly intensity: Intensity;
+  readonly perplexity: number;
+  readonly usage: number;
+  readonly codeCounts: Float64Array;
+  readonly downsample: Vec3;
+  readonly seconds: number;
+  readonly checkpoint: ChosenCheckpoint;
 
   constructor(init: VolumeInit, how: ReconstructionDetails) {
     super(init);
-    Object.assign(this, how);
+    this.grid = how.grid;
+    this.window = how.window;
+    this.intensity = how.intensity;
+    this.perplexity = how.perplexity;
+    this.usage = how.usage;
+    this.codeCounts = how.codeCounts;
+    this.downsample = how.downsample;
+    this.seconds = how.seconds;
+    this.checkpoint = how.checkpoint;
   }
 }
-
-/** How a model reconstructed a volume, patch by patch. */
-export type ReconstructionDetails = Omit<Reconstruction, keyof Volume>;
 
 /**
  * Passes a volume through a trained model, patch by patch, and blends the patches: to a volume in memory; to several,

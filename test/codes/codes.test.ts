@@ -9,11 +9,12 @@ import { encodeFiles } from '../../src/codes/cohort';
 import { decode } from '../../src/codes/decode';
 import { encode } from '../../src/codes/encode';
 import { readCodes, writeCodes } from '../../src/codes/file';
-import { unpackNpz } from '../../src/codes/npz';
+import { packNpz, unpackNpz } from '../../src/codes/npz';
 import { useBackend } from '../../src/compute/use-backend';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
 import type { ModelConfig } from '../../src/model/config';
 import { VqGan } from '../../src/model/vqgan';
+import type { Progress } from '../../src/progress';
 import { reconstruct } from '../../src/reconstruct/reconstruct';
 import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { phantom } from '../../src/volume/phantom/phantom';
@@ -99,7 +100,12 @@ describe('encoding', () => {
     await writeVolume(join(input, 'a.nii.gz'), volume);
     await writeVolume(join(input, 'b.nii'), other);
     writeFileSync(join(input, 'c.nii'), 'no volume');
-    const found = await encodeFiles(checkpoints.ema!, input, join(folder, 'out'), options);
+    const seen: Progress[] = [];
+    const found = await encodeFiles(checkpoints.ema!, input, join(folder, 'out'), {
+      ...options,
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(seen.at(-1)).toMatchObject({ done: seen.at(-1)!.total, what: 'patches' });
     expect(found.rows.map(({ file }) => file)).toEqual(
       ['a.nii.gz', 'b.nii'].map((file) => join(input, file)),
     );
@@ -174,6 +180,19 @@ describe('the file', () => {
     await expect(attempt(changed)).rejects.toThrow(/damaged/);
     await expect(attempt(deflateRawSync(bytes))).rejects.toThrow(/damaged\.npz/);
     await expect(readCodes(join(folder, 'none.npz'))).rejects.toThrow(/none\.npz/);
+  });
+
+  it('may say more than codes have: names that codes use otherwise do no harm', async () => {
+    const path = join(folder, 'more.npz');
+    const codes = await encode(checkpoints.fsq!, volume, options);
+    await writeCodes(path, codes);
+    const arrays = unpackNpz(readFileSync(path), path);
+    const meta = JSON.parse(Buffer.from(arrays.get('meta')!.data as Uint8Array).toString('utf8'));
+    const bytes = new Uint8Array(Buffer.from(JSON.stringify({ ...meta, usage: 0.4, counts: [1, 2] })));
+    arrays.set('meta', { shape: [bytes.length], data: bytes });
+    writeFileSync(path, await packNpz(arrays));
+    const read = await readCodes(path);
+    expect([read.usage, read.counts()]).toEqual([codes.usage, codes.counts()]);
   });
 
   const python = pythonWith('numpy');
