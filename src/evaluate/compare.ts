@@ -2,7 +2,7 @@ import { InvalidArgument } from '../errors';
 import { knownErrors } from '../fidelity/error-sums';
 import { fitsMsSsim, msSsim } from '../fidelity/ms-ssim';
 import { countUnknown } from '../fidelity/pair';
-import { type SeamProfile, seamEnergy, seamProfile } from '../fidelity/seam';
+import { seamEnergy, seamProfile } from '../fidelity/seam';
 import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
@@ -33,8 +33,13 @@ export interface ComparisonRow {
 }
 
 /** How one volume jumps around the patch borders of an axis. */
-export interface NamedSeamProfile extends SeamProfile {
+export interface NamedSeamProfile {
   readonly name: string;
+  readonly axis: 'x' | 'y' | 'z';
+  /** Voxels from a border, 0 for the jump across it. */
+  readonly offsets: readonly number[];
+  /** Mean absolute jump between neighbouring voxels there, in the volume's own units. */
+  readonly jump: readonly number[];
 }
 
 export interface CompareOptions {
@@ -148,5 +153,8 @@ function notesOn({ shape, data }: Volume, unknown: number, rows: readonly Compar
 
 function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProfile[] {
   const axes = ([0, 1, 2] as const).filter((axis) => grid.counts[axis] > 1);
-  return axes.map((axis) => ({ name, ...seamProfile(data, grid, axis) }));
+  return axes.map((axis) => {
+    const { offsets, jumps } = seamProfile(data, grid, axis);
+    return { name, axis: (['x', 'y', 'z'] as const)[axis], offsets, jump: jumps };
+  });
 }

@@ -64,7 +64,8 @@ describe('a comparison', () => {
     expect(row!.mae).toBeCloseTo(mae(a, b), 10);
     expect(row!.ssim).toBeCloseTo(whole.metrics[0]!.ssim, 1);
     expect(row!.seamEnergy).toBeGreaterThan(0);
-    expect(seamProfiles[0]!.jumps.some(Number.isFinite)).toBe(true);
+    expect(seamProfiles[0]).toMatchObject({ name: 'original', axis: 'x' });
+    expect(seamProfiles[0]!.jump.some(Number.isFinite)).toBe(true);
     expect(notes).toEqual([`3 of ${24 * 20 * 18} voxels are NaN and count in no metric`]);
   });
 

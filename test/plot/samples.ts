@@ -27,7 +27,7 @@ export function comparisonOf(reference: ShownVolume, names: readonly string[]): 
     name,
     volume: { ...reference, data: reference.data.map((value, at) => value + (at % 7) + i) },
   }));
-  const axes = [0, 1, 2] as const;
+  const axes = ['x', 'y', 'z'] as const;
   return {
     reference,
     candidates,
@@ -35,7 +35,7 @@ export function comparisonOf(reference: ShownVolume, names: readonly string[]): 
     intensity: { name: 'ctpa (auto: because)', low: -200, high: 500, units: 'HU' },
     grid: planGrid(reference.shape, { patch: [12, 12, 8], stride: [8, 8, 4] }),
     seamProfiles: ['original', ...names].flatMap((name) =>
-      axes.map((axis) => ({ name, axis, offsets: [-2, -1, 0, 1, 2], jumps: [1, 1.1, 2, 1.1, 1] })),
+      axes.map((axis) => ({ name, axis, offsets: [-2, -1, 0, 1, 2], jump: [1, 1.1, 2, 1.1, 1] })),
     ),
   };
 }

@@ -3,7 +3,6 @@ import { shownMetrics } from '../../evaluate/metrics';
 import { short } from '../base/encode';
 import { Drawing, type Figure, type Layout, lineTrace, type Span, spans } from '../base/figure';
 import { metricLabel, metricText } from '../base/metric-text';
-import { axisNames } from '../base/planes';
 import type { ShownComparison } from '../base/shown';
 import { Table } from '../base/table';
 import { color, heading, ink, layeredWidth, legendBelow } from '../base/theme';
@@ -44,7 +43,9 @@ export function addSeams(
   y: Span = [0, 1],
   units?: string,
 ): void {
-  const axesShown = ([0, 1, 2] as const).filter((axis) => profiles.some((profile) => profile.axis === axis));
+  const axesShown = (['x', 'y', 'z'] as const).filter((axis) =>
+    profiles.some((profile) => profile.axis === axis),
+  );
   const candidates = [...new Set(profiles.map(({ name }) => name))].filter((name) => !isReference(name));
   spans(axesShown.length, 0.07).forEach((x, i) => {
     const xAxis = { title: 'voxels from the border', zerolinecolor: ink };
@@ -55,13 +56,13 @@ export function addSeams(
       nticks: 5,
     });
     drawing.annotations.push({
-      ...heading(`seam across ${axisNames[axesShown[i]!]}`, [x[0], x[0]], y[1]),
+      ...heading(`seam across ${axesShown[i]}`, [x[0], x[0]], y[1]),
       xanchor: 'left',
     });
-    for (const { name, axis, offsets, jumps } of profiles) {
+    for (const { name, axis, offsets, jump } of profiles) {
       if (axis !== axesShown[i]) continue;
       drawing.data.push(
-        lineTrace(name, offsets, jumps.map(short), {
+        lineTrace(name, offsets, jump.map(short), {
           ...axes,
           legendgroup: name,
           showlegend: i === 0,
