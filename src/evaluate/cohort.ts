@@ -28,13 +28,14 @@ export function namedOnce<T>(volumes: readonly T[]): { once: readonly T[]; notes
 
 /**
  * Reads the volumes of a cohort one at a time, each with a callback that turns its progress into the cohort's. Those that
- * cannot be read are added to `leftOut` instead.
+ * cannot be read are added to `leftOut` instead and count as done, in the units of the volume before.
  */
 export async function* readCohort<T extends CohortFile>(
   files: readonly T[],
   leftOut: LeftOut[],
   tell: LongCall['onProgress'],
 ) {
+  let counted = { total: 1, what: 'volumes' };
   for (const [i, source] of files.entries()) {
     const { name } = source;
     let volume: Volume;
@@ -43,10 +44,14 @@ export async function* readCohort<T extends CohortFile>(
     } catch (error) {
       if (!isOwnFault(error)) throw error;
       leftOut.push({ file: name, reason: reasonOf(name, error) });
+      const { total, what } = counted;
+      tell?.({ done: (i + 1) * total, total: files.length * total, what });
       continue;
     }
-    const onProgress: LongCall['onProgress'] = ({ done, total, what }) =>
+    const onProgress: LongCall['onProgress'] = ({ done, total, what }) => {
+      counted = { total, what };
       tell?.({ done: i * total + done, total: files.length * total, what: `${what} (${name})` });
+    };
     yield { source, volume, onProgress };
   }
 }

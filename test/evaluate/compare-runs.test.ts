@@ -11,6 +11,7 @@ import { sweepBlending } from '../../src/evaluate/sweep';
 import { sweepFigure } from '../../src/plot/comparison/sweep';
 import { runComparisonFigure, runComparisonTables } from '../../src/plot/run/comparison';
 import { toBundle } from '../../src/plot/show';
+import type { Progress } from '../../src/progress';
 import { chooseCheckpoint } from '../../src/reconstruct/pass';
 import { reconstruct } from '../../src/reconstruct/reconstruct';
 import { heldOut } from '../../src/train/data/sides';
@@ -137,6 +138,22 @@ describe('comparing runs', { timeout: 180_000 }, () => {
     await rm(folder, { recursive: true });
     expect(comparison.rows.map(({ volume }) => volume)).toEqual([file, file]);
     expect(comparison.notes).toContain('1 of 2 names are of a file named before: it counts once');
+  });
+
+  it('counts a volume that it cannot read as done', async () => {
+    const seen: Progress[] = [];
+    const { leftOut } = await compareRuns([full, small], {
+      volumes: ['phantom:16x16x16#9', 'none.nii'],
+      workers: 1,
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(leftOut.map(({ file }) => file)).toEqual(['none.nii']);
+    expect(seen.map(({ done, total }) => [done, total])).toEqual([
+      [1, 4],
+      [2, 4],
+      [4, 4],
+    ]);
+    expect(seen.at(-1)!.what).toBe('reconstructions');
   });
 
   it('of one run alone is refused', async () => {

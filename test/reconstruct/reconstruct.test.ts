@@ -7,10 +7,11 @@ import { InvalidArgument } from '../../src/errors';
 import { compareVolumes } from '../../src/evaluate/compare';
 import { evaluateFiles } from '../../src/evaluate/evaluate';
 import { VqGan } from '../../src/model/vqgan';
+import type { Progress } from '../../src/progress';
 import { Random } from '../../src/random';
 import { mirror } from '../../src/reconstruct/mirror';
 import { planPass } from '../../src/reconstruct/pass';
-import { reconstruct } from '../../src/reconstruct/reconstruct';
+import { Reconstruction, reconstruct } from '../../src/reconstruct/reconstruct';
 import { readState, saveCheckpoint } from '../../src/train/record/checkpoint';
 import { findCheckpoint } from '../../src/train/record/choose-checkpoint';
 import { resolveConfig } from '../../src/train/settings/config';
@@ -65,6 +66,16 @@ describe('reconstructing', () => {
     expect(new Set(back.data).size).toBeGreaterThan(1000);
   });
 
+  it('keeps the voxels it is given if another reconstruction says how it was made', async () => {
+    const made = await reconstruct(checkpoint, volume, options);
+    const data = made.data.map((value) => value / 2);
+    const { shape, spacing } = made;
+    const smoothed = new Reconstruction({ shape, spacing, data, source: 'smoothed' }, made);
+    expect(smoothed.data).toEqual(data);
+    expect(smoothed.source).toBe('smoothed');
+    expect(smoothed).toMatchObject({ window: 'gaussian', usage: made.usage, checkpoint: made.checkpoint });
+  });
+
   it('writes into a dataset, one volume a window', async () => {
     const dir = join(folder, 'dataset');
     const inMemory = await reconstruct(checkpoint, volume, { ...options, window: 'hann' });
@@ -86,10 +97,13 @@ describe('reconstructing', () => {
     await writeVolume(good, volume);
     writeFileSync(bad, 'no NIfTI');
     const windows = ['linear'] as const;
-    const { rows, aggregate, leftOut } = await evaluateFiles(checkpoint, [bad, good], {
+    const seen: Progress[] = [];
+    const { rows, aggregate, leftOut } = await evaluateFiles(checkpoint, [good, bad], {
       ...options,
       windows,
+      onProgress: (progress) => seen.push(progress),
     });
+    expect(seen.at(-1)).toEqual({ done: 2 * 27, total: 2 * 27, what: 'patches' });
     expect(rows.map(({ file }) => file)).toEqual([good]);
     expect(aggregate[0]!.metrics.mae!.count).toBe(1);
     expect(leftOut).toEqual([{ file: bad, reason: expect.stringMatching(/^expected/) }]);
