@@ -1,5 +1,5 @@
 /** Whether a file or the machine is at fault when a volume cannot be read. */
-import { lstatSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { isSystemError } from '../atomic-file';
 import { type InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
 
@@ -32,8 +32,12 @@ export function openError(path: string, error: unknown): unknown {
 
 /** Describes a path without a file: nothing is there, or a broken link. */
 function missingFile(path: string): string {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return 'none there';
-  const target = readlinkSync(path);
+  let target: string;
+  try {
+    target = readlinkSync(path);
+  } catch {
+    return 'none there';
+  }
   if (target.includes('.git/annex/objects/'))
     return `a link into git-annex whose content is not here: fetch it with \`datalad get\` or \`git annex get\``;
   return `a link to ${target}, where no file is`;

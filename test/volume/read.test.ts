@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { truncate, writeFile } from 'node:fs/promises';
+import { symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isPatchwiseError } from '../../src/errors';
@@ -53,6 +53,23 @@ describe('readVolume against nibabel', () => {
 function pythonFloat(text: string): number {
   return text.endsWith('inf') ? (text.startsWith('-') ? -Infinity : Infinity) : Number(text);
 }
+
+describe('readVolume of a path without a file', () => {
+  const folder = temporaryFolder();
+
+  it('says so, also if links on the way lead in a circle', async () => {
+    await symlink('loop', join(folder(), 'loop'));
+    await symlink('gone.nii', join(folder(), 'link.nii'));
+    const found = async (path: string) => {
+      const failure: unknown = await readVolume(join(folder(), path)).catch((error: unknown) => error);
+      expect(isPatchwiseError(failure, 'UnreadableFile'), `${failure}`).toBe(true);
+      return (failure as Error).message;
+    };
+    expect(await found('none.nii')).toContain('found none there');
+    expect(await found('loop/x.nii')).toContain('found none there');
+    expect(await found('link.nii')).toContain('a link to gone.nii, where no file is');
+  });
+});
 
 describe('readVoxels', () => {
   it('gives the stored numbers in an array of their own type, with the scaling beside them', async () => {

@@ -131,16 +131,18 @@ export function openShard(folder: string, record: ImageRecord): ShardReader {
   const expected: unknown = JSON.parse(JSON.stringify(arrayMetadata(record)));
   if (!contains(readJson(join(folder, 'zarr.json')), expected)) throw metadataError(folder, record);
   const path = join(folder, shardPath);
-  let file: number | undefined;
+  let file: number;
   try {
     file = openSync(path, 'r');
+  } catch (error) {
+    const own = openError(path, error);
+    throw own instanceof UnreadableFile ? damaged(path, 'a file of the store', own.received) : own;
+  }
+  try {
     return new ShardReader(path, file, voxelCount(chunkCounts(record)));
   } catch (error) {
-    if (file !== undefined) closeSync(file);
-    const own = openError(path, error);
-    throw own !== error && own instanceof UnreadableFile
-      ? damaged(path, 'a file of the store', own.received)
-      : own;
+    closeSync(file);
+    throw error;
   }
 }
 
