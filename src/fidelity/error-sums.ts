@@ -97,7 +97,7 @@ export function knownErrors(reference: Float32Array, candidate: Float32Array): E
   return new ErrorSums().add(reference.filter(has), candidate.filter(has));
 }
 
-/** For all types that the fast loop does not take. */
+/** Sums arrays of the types that the fast loop does not take. */
 function plainErrorSums(reference: VoxelSource, candidate: VoxelSource): Sums {
   let [absolute, squared, greatest] = [0, 0, 0];
   for (let i = 0; i < reference.length; i++) {
@@ -107,6 +107,11 @@ function plainErrorSums(reference: VoxelSource, candidate: VoxelSource): Sums {
     if (Math.abs(error) > greatest) greatest = Math.abs(error);
   }
   return [absolute, squared, greatest];
+}
+
+/** The function of simd/errors.ts: addresses in bytes; the sums are `Sums`. */
+interface ErrorLoops {
+  sumErrors(a: number, b: number, n: number, sums: number): void;
 }
 
 /** Over all values, in the order of simd/errors.ts. */
@@ -137,13 +142,18 @@ function sumsInMemory(a: Float32Array, b: Float32Array, memory: VoxelMemory): Su
   if (address === undefined) return undefined;
   try {
     const sums = new Float64Array(memory.shared.buffer, address, 3 * shares).fill(0);
+    const { sumErrors } = memory.loops<ErrorLoops>('fidelity');
     const threads = shares > 1 ? threadsOn(memory) : undefined;
     for (let share = 0; share < shares; share++) {
       const first = share * SHARE;
-      const [from, to] = [a.byteOffset + 4 * first, b.byteOffset + 4 * first];
-      const call = [from, to, Math.min(SHARE, a.length - first), address + share * SUMS_BYTES];
+      const call = [
+        a.byteOffset + 4 * first,
+        b.byteOffset + 4 * first,
+        Math.min(SHARE, a.length - first),
+        address + share * SUMS_BYTES,
+      ] as const;
       if (threads) threads.send(0, call);
-      else memory.loops('fidelity').sumErrors!(...call);
+      else sumErrors(...call);
     }
     threads?.finish();
     return total(sums);
@@ -181,9 +191,11 @@ function threadsOn(memory: VoxelMemory): SimdThreads {
 /** Room for a piece of the reference, one of the candidate, and their sums. */
 function makePieces() {
   const memory = new VoxelMemory();
-  const sums = new Float64Array(memory.shared.buffer, memory.allocate(SUMS_BYTES), 3);
-  const { sumErrors } = memory.loops('fidelity');
-  return { a: memory.floats(PIECE), b: memory.floats(PIECE), sums, sumErrors: sumErrors! };
+  const [a, b] = [memory.floats(PIECE), memory.floats(PIECE)];
+  // After the others: the memory has a new buffer when it grows.
+  const address = memory.allocate(SUMS_BYTES);
+  const sums = new Float64Array(memory.shared.buffer, address, 3);
+  return { a, b, sums, sumErrors: memory.loops<ErrorLoops>('fidelity').sumErrors };
 }
 
 let pieces: ReturnType<typeof makePieces> | undefined;

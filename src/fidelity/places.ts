@@ -74,10 +74,10 @@ export function qualityByDistance(
   expectLength('reference', reference as VoxelSource, distances.length, 'the volume of the grid');
   const similarity = ssimMap(reference, candidate, { shape: grid.volume, dataRange, low });
   return Array.from({ length: reach + 1 }, (_, distance): DistanceRow | undefined => {
-    const here = (_: number, i: number) => distances[i] === distance;
-    const errors = knownErrors(reference.filter(here), candidate.filter(here));
+    const places = indicesOf(distances, distance);
+    const errors = knownErrors(pick(reference, places), pick(candidate, places));
     if (errors.count === 0) return undefined;
-    const local = similarity.filter((value, i) => distances[i] === distance && !Number.isNaN(value));
+    const local = pick(similarity, places).filter((value) => !Number.isNaN(value));
     return {
       distance,
       voxels: errors.count,
@@ -106,6 +106,20 @@ function along(grid: Grid, axis: Axis, reach: number): number[] {
   return Array.from({ length: grid.volume[axis] }, (_, voxel) =>
     Math.min(reach, ...borders.map((border) => (voxel < border ? border - 1 - voxel : voxel - border))),
   );
+}
+
+/** Where `distances` has this value, in as much memory as these places need. */
+function indicesOf(distances: Uint8Array, distance: number): Uint32Array {
+  let count = 0;
+  for (const d of distances) if (d === distance) count++;
+  const indices = new Uint32Array(count);
+  let at = 0;
+  for (let i = 0; i < distances.length; i++) if (distances[i] === distance) indices[at++] = i;
+  return indices;
+}
+
+function pick(values: Float32Array, places: Uint32Array): Float32Array {
+  return Float32Array.from(places, (place) => values[place]!);
 }
 
 /**

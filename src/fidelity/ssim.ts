@@ -1,5 +1,4 @@
 import { InvalidArgument } from '../errors';
-import type { SimdFunction } from '../memory/simd';
 import { VoxelMemory } from '../memory/voxel-memory';
 import { expectLength, type VoxelSource } from '../patch/extract';
 import type { LongCall } from '../progress';
@@ -14,6 +13,22 @@ export const K1 = 0.01;
 export const K2 = 0.03;
 /** The four local means that SSIM needs: of a, of b, of a² + b², of ab. */
 const FIELDS = 4;
+
+/** The functions of simd/ssim.ts: addresses in bytes, sizes in values. */
+interface SsimLoops {
+  filterZ(planes: number, size: number, kernel: number, fields: number): void;
+  sumPlane(
+    fields: number,
+    size: number,
+    nx: number,
+    ny: number,
+    kernel: number,
+    rows: number,
+    c1: number,
+    c2: number,
+    sums: number,
+  ): void;
+}
 
 export interface SsimOptions extends IntensityRange, LongCall {
   /** Size of the volumes in voxels, at least 11 on every axis. */
@@ -124,7 +139,7 @@ export class SsimSums {
 
     for (let k = 0; k < TAPS; k++) this.rotated[(this.planes + k) % TAPS] = this.taps[k]!;
     const { recent, rotated, kernel, fields, rows, sums } = this.at;
-    const { filterZ, sumPlane } = this.memory.loops<Record<'filterZ' | 'sumPlane', SimdFunction>>('fidelity');
+    const { filterZ, sumPlane } = this.memory.loops<SsimLoops>('fidelity');
     filterZ(recent, size, rotated, fields);
     sumPlane(fields, size, nx, ny, kernel, rows, c1, c2, sums);
   }

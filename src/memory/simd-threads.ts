@@ -139,7 +139,7 @@ export interface ThreadData {
 export class SimdThreads extends SimdQueue {
   /** @param names the functions to call, by their number in `send` */
   constructor(part: SimdPart, memory: VoxelMemory, names: readonly string[], threads: number) {
-    super(names.map((name) => memory.loops(part)[name]!));
+    super(names.map((name) => memory.loops<Record<string, SimdFunction>>(part)[name]!));
     const { arrays } = this;
     const workerData: ThreadData = { compiled: simdModule(part), memory: memory.shared, names, arrays };
     for (let n = 1; n < threads; n++)

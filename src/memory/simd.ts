@@ -22,7 +22,10 @@ const FILES = {
 } as const;
 export type SimdPart = keyof typeof FILES;
 
-/** A function of a part's loops. Its `simd/index.ts` names the arguments. */
+/**
+ * A function of a part's loops that threads call by its name. Who calls one directly declares its arguments: a missing
+ * one is 0, and swapped addresses write anywhere.
+ */
 export type SimdFunction = (...args: number[]) => void;
 
 /** Bytes of a page, in which WebAssembly's memory grows. */
@@ -34,10 +37,13 @@ const modules = new Map<SimdPart, object>();
 
 /** A part's compiled loops, which threads can share. */
 export function simdModule(part: SimdPart): object {
-  const file = compiledFile('src', FILES[part]);
-  if (!existsSync(file)) throw new Error(`${file} is not built; run \`npm run build\``);
-  const module = modules.get(part) ?? new WebAssembly.Module(readFileSync(file));
-  modules.set(part, module);
+  let module = modules.get(part);
+  if (!module) {
+    const file = compiledFile('src', FILES[part]);
+    if (!existsSync(file)) throw new Error(`${file} is not built; run \`npm run build\``);
+    module = new WebAssembly.Module(readFileSync(file));
+    modules.set(part, module);
+  }
   return module;
 }
 

@@ -1,13 +1,5 @@
 import { InvalidArgument } from '../errors';
-import {
-  instantiate,
-  newMemory,
-  PAGE,
-  type SimdFunction,
-  type SimdMemory,
-  type SimdPart,
-  simdModule,
-} from './simd';
+import { instantiate, newMemory, PAGE, type SimdMemory, type SimdPart, simdModule } from './simd';
 
 /** Addresses are multiples of a cache line, and 0 is none. */
 const LINE = 64;
@@ -93,7 +85,7 @@ export class VoxelMemory {
   }
 
   /** The loops of a part on this memory. */
-  loops<Loops = Record<string, SimdFunction>>(part: SimdPart): Loops {
+  loops<Loops>(part: SimdPart): Loops {
     if (!this.instances.has(part)) this.instances.set(part, instantiate(simdModule(part), this.shared));
     return this.instances.get(part) as Loops;
   }

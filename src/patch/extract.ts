@@ -71,6 +71,21 @@ export function extractPatch(
   return patch;
 }
 
+/** The copying function of simd/index.ts. Addresses, distances and the length of a row are in bytes. */
+interface CopyLoops {
+  copyBox(
+    to: number,
+    toRow: number,
+    toPlane: number,
+    from: number,
+    fromRow: number,
+    fromPlane: number,
+    bytes: number,
+    rows: number,
+    planes: number,
+  ): void;
+}
+
 /** WebAssembly copies within one `VoxelMemory`: rows are short, and one call for each costs JavaScript more than the copy. */
 function copiedInMemory(
   data: VoxelSource,
@@ -85,7 +100,7 @@ function copiedInMemory(
   const [row, plane] = [volume[0] * voxel, volume[0] * volume[1] * voxel];
   const [patchRow, patchPlane] = [size[0] * voxel, size[0] * size[1] * voxel];
   const from = data.byteOffset + z * plane + y * row + x * voxel;
-  const copyBox = memory.loops('patch').copyBox!;
+  const { copyBox } = memory.loops<CopyLoops>('patch');
   copyBox(patch.byteOffset, patchRow, patchPlane, from, row, plane, patchRow, size[1], size[2]);
   return true;
 }

@@ -5,6 +5,21 @@ import { type BufferPlan, plainSlab, type SlabBuffers, type WeightedPlane } from
 /** How many planes may wait in the places that memory has for them. */
 const PLACES = 16;
 
+/** The arguments of `addPlane` in simd/index.ts. Addresses and `clearBytes` are in bytes, rows and width in values. */
+type AddPlane = readonly [
+  slab: number,
+  slabRow: number,
+  patch: number,
+  patchRow: number,
+  rows: number,
+  width: number,
+  weightsX: number,
+  weightsY: number,
+  weightZ: number,
+  clear: number,
+  clearBytes: number,
+];
+
 /** Memory for values of patches. */
 interface Place {
   readonly address: number;
@@ -27,27 +42,26 @@ export function simdBuffers(plan: BufferPlan): SlabBuffers | undefined {
     return address;
   };
   const release = () => held.forEach(({ address, bytes }) => void memory.release(address, bytes));
+  const placed = (values: number): Place | undefined => {
+    const address = allocate(values);
+    return address === undefined ? undefined : { address, values: memory.view(address, values), sent: -1 };
+  };
+  const copied = (list: Float32Array): Place | undefined => {
+    const place = placed(list.length);
+    place?.values.set(list);
+    return place;
+  };
+  const several = (count: number, values: number) => Array.from({ length: count }, () => placed(values));
 
   // With threads, one room is written while the other is read.
   const [placeCount, roomCount] = plan.threads > 1 ? [PLACES, 2] : [1, 1];
-  const lists = [...weights.x, ...weights.y];
-  const lengths = [
-    ...lists.map((list) => list.length),
-    ...new Array<number>(placeCount).fill(patchPlane),
-    ...new Array<number>(plan.rooms ? roomCount : 0).fill(patch),
-  ];
-  const addresses = lengths.map(allocate);
-  if (!addresses.every((address) => address !== undefined)) {
+  const [weightsX, weightsY] = [weights.x.map(copied), weights.y.map(copied)];
+  const places = several(placeCount, patchPlane);
+  const rooms = several(plan.rooms ? roomCount : 0, patch);
+  if ([...weightsX, ...weightsY, ...places, ...rooms].includes(undefined)) {
     release();
     return undefined;
   }
-  const all = addresses.map((address, n): Place => {
-    return { address, values: memory.view(address, lengths[n]!), sent: -1 };
-  });
-  for (const [n, list] of lists.entries()) all[n]!.values.set(list);
-  const [weightsX, weightsY] = [addresses, addresses.slice(weights.x.length)];
-  const places = all.slice(lists.length, lists.length + placeCount);
-  const rooms = all.slice(lists.length + placeCount);
   let [nextPlace, nextRoom] = [0, 0];
   const threads = new SimdThreads('patch', memory, ['addPlane'], plan.threads);
 
@@ -61,26 +75,23 @@ export function simdBuffers(plan: BufferPlan): SlabBuffers | undefined {
   };
   /** Adds to a slab after the call `after`. The first call on a plane clears it. Returns the call's number. */
   const add = (slab: number, part: WeightedPlane, after: number): number => {
-    const room = rooms.find(({ values }) => values === part.patch);
+    const room = rooms.find((place) => place!.values === part.patch);
     const source = room ?? stage(part);
     const isFirst = after < 0;
-    source.sent = threads.send(
-      0,
-      [
-        slab + 4 * part.to,
-        part.toRow,
-        source.address + (room ? 4 * part.from : 0),
-        part.fromRow,
-        part.rows,
-        part.width,
-        weightsX[part.placeX]! + 4 * part.firstX,
-        weightsY[part.placeY]! + 4 * part.firstY,
-        part.weightZ,
-        isFirst ? slab + 4 * plane * Math.floor(part.to / plane) : 0,
-        isFirst ? 4 * plane : 0,
-      ],
-      after,
-    );
+    const call: AddPlane = [
+      slab + 4 * part.to,
+      part.toRow,
+      source.address + (room ? 4 * part.from : 0),
+      part.fromRow,
+      part.rows,
+      part.width,
+      weightsX[part.placeX]!.address + 4 * part.firstX,
+      weightsY[part.placeY]!.address + 4 * part.firstY,
+      part.weightZ,
+      isFirst ? slab + 4 * plane * Math.floor(part.to / plane) : 0,
+      isFirst ? 4 * plane : 0,
+    ];
+    source.sent = threads.send(0, call, after);
     return source.sent;
   };
   const free: number[] = [];

@@ -1,4 +1,4 @@
-import { instantiate, PAGE, type SimdFunction, simdModule } from '../../memory/simd';
+import { instantiate, PAGE, simdModule } from '../../memory/simd';
 import { eachAxis, type Vec3, voxelCount } from '../../vec3';
 import { checksumBytes, checksumOf } from '../crc32c';
 import { componentBytes, componentsOf, type VoxelArray } from '../datatypes';
@@ -10,7 +10,19 @@ interface Loops {
   heap(): number;
   crc32c(from: number, length: number): number;
   decode(from: number, length: number, to: number, size: number, scratch: number): number;
-  readonly placeInt16: SimdFunction;
+  placeInt16(
+    from: number,
+    fromRow: number,
+    fromPlane: number,
+    to: number,
+    toRow: number,
+    toPlane: number,
+    width: number,
+    height: number,
+    depth: number,
+    slope: number,
+    intercept: number,
+  ): void;
 }
 
 /** Room behind each buffer: the loops write whole vectors, past the last byte. */
