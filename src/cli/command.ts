@@ -15,15 +15,21 @@ interface CommandParts extends CommandOptions {
    * meaning may go on below, and end with `(required)` or `(default: 5)`.
    */
   readonly takes?: string;
-  /** How values are read, by name; without a reader, what stands in the brackets decides. */
+  /** How values are read, by name of the argument or option; without a reader, `readers` decides. */
   readonly reads?: Readonly<Record<string, Reader>>;
   /** What it does where it answers nothing. */
   readonly run?: (...args: never[]) => unknown;
-  /** What it does where it answers; nothing is printed for undefined. The command then takes `--json`. */
+  /**
+   * What it does where it answers; nothing is printed for undefined. The command then takes `--json`, which its options
+   * lack: `wantsJson` tells.
+   */
   readonly answers?: (...args: never[]) => Promise<Answer | undefined> | Answer;
 }
 
-/** Readers by what stands in the brackets; a value in other brackets stays text. */
+/**
+ * Readers by what stands in the brackets, for every command: `<n>` is a count from 1, `<which>` is `best` or `last`. A
+ * value in other brackets stays text.
+ */
 const readers: Readonly<Record<string, Reader>> = {
   n: parseCount,
   seconds: parsePositive,
@@ -51,19 +57,34 @@ export function addCommand(
 ): Command {
   const command = parent.command(name, options).description(does);
   const help = answers ? `${takes}\n--json  print one JSON value` : takes;
-  for (const line of help.trim().split(/\n\s*(?=[-<[])/))
-    if (line !== '') addPart(command, line.replace(/\n\s*/g, ' '), reads);
+  const lines = help.trim() === '' ? [] : help.trim().split(/\n\s*(?=[-<[])/);
+  const names = lines.map((line) => addPart(command, line.replace(/\n\s*/g, ' '), reads));
+  const strange = Object.keys(reads).find((key) => !names.includes(key));
+  if (strange) throw new Error(`${name}: no argument or option is named ${strange}`);
   if (run) command.action(run as () => Promise<void>);
-  if (answers) command.action(async (...args) => print(await answers(...(args as never[])), command.opts()));
+  if (answers)
+    command.action(async (...args) => {
+      const { json: _, ...given } = command.opts();
+      const values = args.slice(0, -2);
+      print(await answers(...([...values, given, command] as never[])), wantsJson(command));
+    });
   return command;
 }
 
-function addPart(command: Command, line: string, reads: Readonly<Record<string, Reader>>): void {
-  const [, term, meaning, fallback] = /^(.*?) {2,}(.*?)(?: \(default: (.*)\))?$/.exec(line)!;
-  const option = term!.startsWith('-') ? new Option(term!, meaning) : undefined;
-  const part = option ?? new Argument(term!, meaning);
-  const kind = /[<[](.*?)(?:\.{3})?[>\]]/.exec(term!)?.[1] ?? '';
-  const reader = reads[option?.attributeName() ?? part.name()] ?? readers[kind];
+/** Whether the user of a command that answers asks for JSON. */
+export function wantsJson(command: Command): boolean {
+  return command.opts().json === true;
+}
+
+/** Returns the name of the part. */
+function addPart(command: Command, line: string, reads: Readonly<Record<string, Reader>>): string {
+  const [, term, meaning, fallback] = /^(.*?) {2,}(.*?)(?: \(default: (.*)\))?$/.exec(line) ?? [];
+  if (term === undefined) throw new Error(`${command.name()}: no term, two blanks and meaning: ${line}`);
+  const option = term.startsWith('-') ? new Option(term, meaning) : undefined;
+  const part = option ?? new Argument(term, meaning);
+  const name = option?.attributeName() ?? part.name();
+  const kind = /[<[](.*?)(?:\.{3})?[>\]]/.exec(term)?.[1] ?? '';
+  const reader = reads[name] ?? readers[kind];
   const read = typeof reader === 'function' ? reader : (text: string) => text;
   if (reader === read)
     part.argParser((text: string, before: unknown) => {
@@ -76,6 +97,7 @@ function addPart(command: Command, line: string, reads: Readonly<Record<string, 
     part.default(part.variadic ? fallback.split(' ').map(read) : read(fallback), fallback);
   if (!option) command.addArgument(part as Argument);
   else command.addOption(option.makeOptionMandatory(meaning!.endsWith('(required)')));
+  return name;
 }
 
 /** Makes an error of ours one of commander, which names the option: `option '--steps <n>' argument 'ten' is invalid`. */
@@ -89,7 +111,7 @@ function named<T>(read: () => T): T {
   }
 }
 
-function print(answer: Answer | undefined, { json }: { readonly json?: boolean }): void {
+function print(answer: Answer | undefined, json: boolean): void {
   if (!answer) return;
   const [value, lines] = answer;
   const text = json ? JSON.stringify(value, null, 2) : [lines].flat().join('\n');

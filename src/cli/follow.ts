@@ -4,7 +4,7 @@ import type { Answer } from './command';
 import { interruptible } from './terminal';
 
 /** Shows a run's progress until it ends; Ctrl-C leaves the run alone and says how to come back. */
-export async function follow(run: Run, json: boolean | undefined): Promise<void> {
+export async function follow(run: Run, json: boolean): Promise<void> {
   const call = interruptible(run.id);
   const { steps } = await run.status();
   const tellNew = noticeTeller(run);

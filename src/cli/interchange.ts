@@ -21,7 +21,7 @@ export function addInterchange(program: Command): void {
     takes: `
       <run>            run id, run folder or checkpoint folder
       <output>         a file; for onnx also a folder, which gets encoder, quantiser, embedding and decoder
-      --format <name>  of the file (required)
+      --format <name>  what is written (required)
       ${checkpointOption}`,
     reads: { format: ['safetensors', 'onnx'] },
     answers: async (run: string, output: string, { format, checkpoint: which }: ExportCommandOptions) => {

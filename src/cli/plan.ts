@@ -87,7 +87,7 @@ export function addPlan(program: Command): void {
         stride,
         batch,
         device,
-        // A file or an option fixes these two; else what fits is proposed with any of their values.
+        // If a file or an option sets one of these, every proposal has its value; else proposals try all values.
         ...(given.checkpointing && { checkpointing: config.checkpointing }),
         ...(given.precision && { precision: config.precision }),
       };

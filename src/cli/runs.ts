@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { attach, InvalidArgument, listRuns, type Run, runsRoot } from '../index';
 import { duration, runLines, runSummaries, runsSideBySide } from '../internal';
 import { nearest } from '../spelling';
-import { addCommand } from './command';
+import { addCommand, wantsJson } from './command';
 import { follow, recordLine, summary, told } from './follow';
 import { compareLines, listLines } from './run-tables';
 
@@ -12,7 +12,6 @@ const severalRuns = '<runs...>  ids or folders';
 
 interface Following {
   readonly follow?: boolean;
-  readonly json?: boolean;
 }
 
 export function addRuns(program: Command): void {
@@ -36,10 +35,10 @@ export function addRuns(program: Command): void {
     takes: `
       ${aRun}
       --follow  follow it until it ends`,
-    answers: async (name: string, options: Following) => {
+    answers: async (name: string, options: Following, command: Command) => {
       const run = await attach(name);
       const { id, dir } = run;
-      if (options.follow) await follow(run, options.json);
+      if (options.follow) await follow(run, wantsJson(command));
       const [status, course, pace] = [await run.status(), await run.course(), await run.pace()];
       const [train, validation] = [course.last('train'), course.last('validation')];
       const { notice } = course;
@@ -111,11 +110,15 @@ export function addRuns(program: Command): void {
       --nproc, --ranks <n>  another number of processes
       --accept-changes      go on although its data or settings have changed
       --follow              show its progress until it ends`,
-    answers: async (name: string, options: Following & Parameters<Run['resume']>[0]) => {
+    answers: async (
+      name: string,
+      { follow: goesOn, ...options }: Following & Parameters<Run['resume']>[0],
+      command: Command,
+    ) => {
       const run = await (await attach(name)).resume(options);
-      if (options.follow) await follow(run, options.json);
+      if (goesOn) await follow(run, wantsJson(command));
       const how = `follow it with: npx patchwise runs watch ${run.id}`;
-      return told(run, await run.status(), ...(options.follow ? [] : [how]));
+      return told(run, await run.status(), ...(goesOn ? [] : [how]));
     },
   });
 

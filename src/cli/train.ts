@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
 import { InvalidArgument, presets, train } from '../index';
 import { prepareRun, readConfig, runRank, supervise } from '../internal';
-import { addCommand } from './command';
+import { addCommand, wantsJson } from './command';
 import { settingLines } from './config';
 import { follow, told } from './follow';
 import { fileToRead, folderToRead } from './paths';
@@ -16,7 +16,6 @@ interface TrainCommandOptions {
   readonly set?: string[];
   readonly prepare?: boolean;
   readonly detach?: boolean;
-  readonly json?: boolean;
 }
 
 export function addTrain(program: Command): void {
@@ -32,8 +31,8 @@ export function addTrain(program: Command): void {
       --prepare            only make the run's folder, for ranks that torchrun, Slurm or Kubernetes starts
       --detach             return at once; follow with: npx patchwise runs show`,
     reads: { config: fileToRead('a YAML file (volumes are given by --data)') },
-    answers: async (file: string | undefined, options: TrainCommandOptions) => {
-      const { preset, ranks, steps, set = [], data, prepare, detach, json } = options;
+    answers: async (file: string | undefined, options: TrainCommandOptions, command: Command) => {
+      const { preset, ranks, steps, set = [], data, prepare, detach } = options;
       const config = await readConfig(file, {
         overrides: [...overridesOf({ preset, ranks, steps }), ...set],
         data,
@@ -43,7 +42,7 @@ export function addTrain(program: Command): void {
         return [{ id, dir }, dir];
       }
       const run = await train(config);
-      if (!detach) await follow(run, json);
+      if (!detach) await follow(run, wantsJson(command));
       const [value, lines] = told(run, await run.status());
       const started = `started ${run.id}; follow it with: npx patchwise runs show ${run.id} --follow`;
       return [value, detach ? started : lines];

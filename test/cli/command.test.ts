@@ -2,6 +2,7 @@ import { Command, type CommanderError } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { addCommand } from '../../src/cli/command';
 import { exitCodeOf } from '../../src/cli/failure';
+import { parseCount, parseSize } from '../../src/cli/terminal';
 
 let told = '';
 let printed = '';
@@ -32,18 +33,34 @@ function program(): Command {
       return [{ done: true }, ['done', 'twice']];
     },
   });
+  addCommand(parent, 'cut', {
+    does: 'cuts',
+    takes: `
+      <size>         of a part
+      [more...]      other sizes
+      --no-cache     forget
+      --log [file]   write a log
+      --level [n]    how much`,
+    reads: { size: parseSize, more: parseCount },
+    answers: (...args) => {
+      taken = args.slice(0, 3);
+      return [{}, ''];
+    },
+  });
   return parent;
 }
 
 afterEach(() => vi.restoreAllMocks());
 
-async function called(...args: string[]): Promise<string> {
+const called = (...args: string[]) => calledAs('train', '--name', 'a', ...args);
+
+async function calledAs(...args: string[]): Promise<string> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += text;
     return true;
   });
-  await program().parseAsync(['train', '--name', 'a', ...args], { from: 'user' });
+  await program().parseAsync(args, { from: 'user' });
   return out;
 }
 
@@ -66,6 +83,24 @@ describe('a command', () => {
   it('answers with lines, or with JSON', async () => {
     expect(await called()).toBe('done\ntwice\n');
     expect(JSON.parse(await called('--json'))).toEqual({ done: true });
+    expect(taken[1]).not.toHaveProperty('json');
+  });
+
+  it('takes several arguments, options with a value or without, and options that deny', async () => {
+    await calledAs('cut', '8');
+    expect(taken).toEqual([8, [], { cache: true }]);
+    await calledAs('cut', '1,2,3', '4', '5', '--no-cache', '--log', '--level', '6');
+    expect(taken).toEqual([[1, 2, 3], [4, 5], { cache: false, log: true, level: 6 }]);
+    await calledAs('cut', '8', '--log', 'a.txt', '--level');
+    expect(taken).toEqual([8, [], { cache: true, log: 'a.txt', level: true }]);
+  });
+
+  it.each([
+    ['--steps <n>  steps', { stpes: Number }, 'train: no argument or option is named stpes'],
+    ['--steps <n> steps', {}, 'train: no term, two blanks and meaning: --steps <n> steps'],
+    ['--steps <n>  steps, one of\n  <n> others', {}, 'meaning: <n> others'],
+  ])('does not accept %j with readers %j', (takes, reads, expected) => {
+    expect(() => addCommand(new Command(), 'train', { does: '', takes, reads })).toThrow(expected);
   });
 
   it.each([
@@ -75,14 +110,23 @@ describe('a command', () => {
     [['--engine', 'deno'], "'--engine <name>'", 'Allowed choices are typescript, tslab'],
     [[], '--name <text>', 'not specified'],
   ])('names the option of %j', (args, option, expected) => {
+    expectRefusal(['train', ...args], option, expected);
+  });
+
+  it('names the value of an argument', () => {
+    expectRefusal(['cut', '12,12'], "'12,12' is invalid for argument 'size'", 'one number, or three: x,y,z');
+    expectRefusal(['cut', '8', 'ten'], "'ten' is invalid for argument 'more'", 'a whole number above 0');
+  });
+
+  function expectRefusal(args: readonly string[], named: string, expected: string): void {
     let error: unknown;
     try {
-      program().parse(['train', ...args], { from: 'user' });
+      program().parse(args, { from: 'user' });
     } catch (thrown) {
       error = thrown as CommanderError;
     }
     expect(exitCodeOf(error)).toBe(2);
-    expect(told).toContain(option);
+    expect(told).toContain(named);
     expect(told).toContain(expected);
-  });
+  }
 });

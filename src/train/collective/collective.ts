@@ -1,6 +1,6 @@
 /**
  * What ranks do together. Every rank calls the same operations in the same order, each with the same `name`. If a rank
- * calls another operation, dies or is later than the timeout, all ranks throw `CollectiveFailed` within seconds. A
+ * calls another operation or dies, all ranks throw `CollectiveFailed` within seconds; if it is late, after the timeout. A
  * collective that has failed stays failed.
  */
 export interface Collective {

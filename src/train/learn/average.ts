@@ -52,7 +52,7 @@ export class WeightAverage {
   /** @throws InvalidArgument unless every average is there and fits */
   load(state: ReadonlyMap<string, StoredTensor>): void {
     for (const [name, average] of this.averages)
-      average.set(storedValues(state, AVERAGE_PREFIX + name, average.length));
+      average.set(storedValues(state, AVERAGE_PREFIX + name, average.length, 'state'));
   }
 }
 

@@ -65,7 +65,8 @@ export class Learner {
   }
 
   /**
-   * Begins a step: the discriminators join when it is their turn. Returns the sum that the passes are added to.
+   * Begins a step: the discriminators join when it is their turn. Returns the sum that the passes are added to. A step
+   * that threw leaves its gradients behind: go on with a new learner.
    * @param step optimiser steps done before this one
    */
   beginStep(step: number): StepSum {

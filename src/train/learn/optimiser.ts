@@ -93,7 +93,9 @@ abstract class AdamOf<Moment extends Float32Array | tf.Tensor> {
 
   load(state: ReadonlyMap<string, StoredTensor>, steps: number): void {
     for (const [name, { size, shape }] of this.weights) {
-      const [first, second] = MOMENTS.map((moment) => storedValues(state, `${moment}.${name}`, size));
+      const [first, second] = MOMENTS.map((moment) =>
+        storedValues(state, `${moment}.${name}`, size, 'optimiser state'),
+      );
       this.setMoments(name, this.momentOf(first!, shape), this.momentOf(second!, shape));
     }
     this.steps = steps;
@@ -119,10 +121,15 @@ function free(moments: readonly (Float32Array | tf.Tensor)[]): void {
 }
 
 /** Values of a checkpoint. @throws InvalidArgument unless they are there and fit */
-export function storedValues(state: ReadonlyMap<string, StoredTensor>, name: string, size: number) {
+export function storedValues(
+  state: ReadonlyMap<string, StoredTensor>,
+  name: string,
+  size: number,
+  what: string,
+) {
   const data = state.get(name)?.data;
   if (data?.length === size) return data;
-  throw new InvalidArgument(`state ${name}`, `${size} numbers`, data?.length ?? 'nothing');
+  throw new InvalidArgument(`${what} ${name}`, `${size} numbers`, data?.length ?? 'nothing');
 }
 
 /**

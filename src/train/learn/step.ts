@@ -117,9 +117,9 @@ async function readBatch({ patches, config }: Training, indices: readonly number
   return tf.tensor5d(await patches.readBatch(indices), [indices.length, pz, py, px, 1]);
 }
 
-/** What every rank measures of itself, a row each. Each rank fills in its own, and the sum over the ranks is the table. */
 const rankColumns = new Columns(rankMeasures);
 
+/** A table with a row for each rank, with this rank's figures filled in: the sum over the ranks is the whole table. */
 function ownRow({ rank, worldSize }: Collective, own: RankFigures): Float32Array {
   const table = new Float32Array(worldSize * rankMeasures.length);
   table.set(rankColumns.pack([own]), rank * rankMeasures.length);

@@ -120,9 +120,12 @@ async function probe(
   signal?.removeEventListener('abort', stop);
   signal?.throwIfAborted();
   if (end.outcome !== 'failed') return measured ? { measured } : { wrong: 'the ranks measured nothing' };
-  const [, mute] = /^rank (\d+) (?:ended|was ended)/.exec(end.reason) ?? [];
-  const log = mute && logEnd(join(folder, 'logs', `rank-${mute}.log`), 2 ** 16).text.trim();
-  return { wrong: log ? `${end.reason}: ${log.split('\n').at(-1)}` : end.reason };
+  if (end.silent) return { wrong: `the ranks did not come to an end within ${patience} s` };
+  if (end.mute === undefined) return { wrong: end.reason };
+  const log = logEnd(join(folder, 'logs', `rank-${end.mute}.log`), 2 ** 16).text;
+  // The first line, with dashes, is our own.
+  const last = log.split('\n').findLast((line) => line.trim() !== '' && !line.startsWith('--- '));
+  return { wrong: last ? `${end.reason}: ${last}` : end.reason };
 }
 
 async function devices(ranks: number): Promise<RanksFinding> {

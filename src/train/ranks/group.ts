@@ -16,7 +16,14 @@ type Failure = RankMessage & { readonly type: 'failed' };
 /** How one life of a group ended. */
 export type GroupEnd =
   | { readonly outcome: 'done' | 'stopped' }
-  | ({ readonly outcome: 'failed'; readonly reason: string } & Pick<Failure, 'permanent' | 'portTaken'>);
+  | ({
+      readonly outcome: 'failed';
+      readonly reason: string;
+      /** Whether the group was killed because a rank was silent. */
+      readonly silent: boolean;
+      /** The rank that ended without a message, if that is the reason. */
+      readonly mute: number | undefined;
+    } & Pick<Failure, 'permanent' | 'portTaken'>);
 
 interface GroupOptions {
   /** What each process runs, of `main.ts`. */
@@ -34,8 +41,8 @@ interface GroupOptions {
 /** When a rank is gone, the others have so many seconds to notice and log it. */
 const farewell = 3;
 
-/** The variables of launchers, which say where this process stands among their ranks. */
-const launcherVariables = /^(TORCHELASTIC_|SLURM_|GROUP_|ROLE_)/;
+/** Variables of torchrun that a rank would read beside ours. It reads those of Slurm only where there is no RANK. */
+const launcherVariables = /^TORCHELASTIC_/;
 
 interface Member {
   readonly rank: number;
@@ -86,7 +93,7 @@ export class RankGroup {
     this.timers.push(afterSeconds(grace, () => this.kill()));
   }
 
-  /** Asks one rank for a checkpoint after the current step, which all ranks then write. A starting rank is asked later. */
+  /** Asks rank 0 to write a checkpoint after the current step. A starting rank is asked later. */
   requestSave(): void {
     if (this.save === 'possible') this.members[0]!.child.kill('SIGUSR1');
     else this.save = 'wanted';
@@ -178,14 +185,16 @@ export class RankGroup {
       return { outcome: done ? 'done' : 'stopped' };
     }
     // The others only report the consequences if a rank died without a message.
-    const mute = this.lost.find(({ message }) => message === undefined);
     const failures = this.lost.flatMap(({ message }) => (message?.type === 'failed' ? [message] : []));
     const first = failures.find((failure) => !failure.secondary);
-    const reason =
-      this.silent ?? first?.message ?? (mute ? `rank ${mute.rank} ${mute.exit}` : failures[0]?.message);
+    const told = this.silent ?? first?.message;
+    const mute = told === undefined ? this.lost.find(({ message }) => message === undefined) : undefined;
+    const reason = told ?? (mute ? `rank ${mute.rank} ${mute.exit}` : failures[0]?.message);
     return {
       outcome: 'failed',
       reason: reason ?? 'a rank failed',
+      silent: this.silent !== undefined,
+      mute: mute?.rank,
       permanent: first?.permanent ?? false,
       portTaken: failures.some((failure) => failure.portTaken),
     };

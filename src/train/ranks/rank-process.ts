@@ -12,7 +12,7 @@ import { trainRank } from './training-loop';
 /**
  * One rank: `patchwise rank --run DIR`, in the environment of torchrun, Slurm or Kubernetes. It trains from the newest
  * whole checkpoint, or from the start, until the steps are done or a signal asks some rank to stop. Then it writes a
- * checkpoint. SIGUSR1 and SIGUSR2 ask for a checkpoint without an end.
+ * checkpoint. At SIGUSR1 and SIGUSR2 it writes a checkpoint and goes on.
  * @throws the error that ended it, after every other rank and the supervisor know of it
  */
 export async function runRank({ runDir }: { readonly runDir: string }): Promise<void> {

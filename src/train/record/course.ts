@@ -33,8 +33,7 @@ class Sampled {
 export class RunCourse {
   private readonly splits = { train: new Sampled(), validation: new Sampled() };
   private readonly reader: MetricsReader;
-  /** The validation of the highest PSNR, of those with as much of the discriminators as the run came to. */
-  best: MetricRecord | undefined;
+  private highest: MetricRecord | undefined;
 
   /** @param gan of the run's config: validations from before its discriminators joined are then not the best */
   constructor(
@@ -49,16 +48,21 @@ export class RunCourse {
     for await (const records of this.reader.read())
       for (const record of records) {
         this.splits[record.split].add(record);
-        if (record.split === 'validation' && this.isBest(record)) this.best = record;
+        if (record.split === 'validation' && this.isBest(record)) this.highest = record;
       }
   }
 
   private isBest({ step, psnr }: MetricRecord): boolean {
     if (psnr === undefined) return false;
-    if (!this.best) return true;
+    if (!this.highest) return true;
     const phase = (of: number) => (this.gan ? phaseOf(this.gan, of) : 0);
-    const later = phase(step) - phase(this.best.step);
-    return later > 0 || (later === 0 && psnr > this.best.psnr!);
+    const later = phase(step) - phase(this.highest.step);
+    return later > 0 || (later === 0 && psnr > this.highest.psnr!);
+  }
+
+  /** The validation of the highest PSNR, of those with as much of the discriminators as the run came to. */
+  get best(): MetricRecord | undefined {
+    return this.highest;
   }
 
   /** Those of training, then those of validation, each in the order of their steps. */

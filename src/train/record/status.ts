@@ -128,7 +128,7 @@ function ifPossible<T>(read: () => T): T | undefined {
   }
 }
 
-/** The status of a run whose file has none, from the rest of its folder. */
+/** The status of a run whose `status.json` is missing or damaged, from the rest of its folder. */
 function statusWithoutFile(runDir: string, problem: string): RunStatus {
   const path = join(runDir, 'status.json');
   const config = ifPossible(() => readStoredConfig(runDir));
@@ -144,14 +144,14 @@ function statusWithoutFile(runDir: string, problem: string): RunStatus {
   };
 }
 
-/** What changes all the time. */
+/** Fields that change all the time. */
 const moving: readonly string[] = ['heartbeats', 'step'];
 
 /** The writer of a run's `status.json`: changes come at every step, the file is replaced twice a second. */
 export class StatusFile {
   private status: RunStatus;
   private timer: NodeJS.Timeout | undefined;
-  /** Whether more has changed than that. */
+  /** Whether any other field has changed since the last write. */
   private isNews = true;
 
   constructor(private readonly runDir: string) {

@@ -232,7 +232,7 @@ export const runSettings = {
   heartbeat: positive({
     default: 30,
     unit: 'seconds',
-    meaning: 'How long a rank may be silent: then it counts as hung, and the group starts again.',
+    meaning: 'How long a rank may be silent before it counts as hung and the group starts again.',
     mayChange: true,
   }),
   grace: positive({

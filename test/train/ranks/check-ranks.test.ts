@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +38,21 @@ describe('doctor --ranks', { timeout: 120_000 }, () => {
       expect(readdirSync(folder)).toEqual([]);
     },
   );
+
+  it('says how a rank ended that was killed, and nothing of the head of its log', async () => {
+    const checking = checkRanks({ ranks: 2, seconds: 60, folder, collective: 'local' });
+    const pid = await vi.waitFor(
+      () => {
+        const { stdout } = spawnSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' });
+        const probe = stdout.split('\n').find((line) => line.includes('probe') && line.includes(folder));
+        return Number(/\d+/.exec(probe!)![0]);
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    process.kill(pid, 'SIGKILL');
+    const wrong = found(await checking, 'all-reduce')!.wrong;
+    expect(wrong).toMatch(/^rank \d was ended by SIGKILL: a user sent it, or the system ran out of memory$/);
+  });
 
   it('says that a folder cannot be written', async () => {
     const file = join(folder, 'file');
