@@ -1,5 +1,5 @@
 /** The one rule for which files of a folder are volumes. */
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
 import { openError } from './fault';
@@ -49,22 +49,26 @@ export function searchFolder(root: string): FolderContent {
       seen.add(place);
       return readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
     });
-  // Links come last, so that files within the folder keep their own path.
-  for (let folder = folders.shift(); folder !== undefined; folder = folders.shift() ?? links.shift()) {
+  /** What an entry of a folder is, or what its link leads to. */
+  const kindOf = (entry: Dirent, file: string): 'folder' | 'file' | undefined => {
+    const isLink = entry.isSymbolicLink();
+    // A broken link with the name of a volume counts as a file; reading it gives the reason.
+    if (isLink && isVolumeName(file) && !existsSync(join(root, file))) return 'file';
+    const target = isLink ? attempt(file, 'a link that cannot be followed', (path) => statSync(path)) : entry;
+    if (target?.isDirectory()) return 'folder';
+    return target?.isFile() ? 'file' : undefined;
+  };
+  while (folders.length + links.length > 0) {
+    // Links come last, so that files within the folder keep their own path.
+    const folder = folders.shift() ?? links.shift()!;
     const files: string[] = [];
     const pathOf = (name: string) => (folder === '' ? name : `${folder}/${name}`);
     for (const entry of list(folder) ?? []) {
       if (entry.name.startsWith('.')) continue;
       const file = pathOf(entry.name);
-      const isLink = entry.isSymbolicLink();
-      // A broken link with the name of a volume counts as a file; reading it gives the reason.
-      const isBrokenVolume = isLink && isVolumeName(file) && !existsSync(join(root, file));
-      const target =
-        isLink && !isBrokenVolume
-          ? attempt(file, 'a link that cannot be followed', (path) => statSync(path))
-          : entry;
-      if (target?.isDirectory()) (isLink ? links : folders).push(file);
-      else if (isBrokenVolume || target?.isFile()) files.push(entry.name);
+      const kind = kindOf(entry, file);
+      if (kind === 'folder') (entry.isSymbolicLink() ? links : folders).push(file);
+      else if (kind === 'file') files.push(entry.name);
     }
     const names = new Set(files);
     for (const name of files)

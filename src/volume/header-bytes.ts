@@ -4,7 +4,28 @@ import { foreignContent } from './foreign';
 import type { NiftiHeader } from './header';
 
 /** A header's fields as the file stores them, unchecked, the same for every format. */
-export type RawHeader = ReturnType<typeof parseNifti2>;
+export interface RawHeader {
+  readonly format: NiftiHeader['format'];
+  readonly littleEndian: boolean;
+  readonly pair: boolean;
+  readonly headerBytes: number;
+  readonly dim: readonly number[]; // [8]
+  readonly datatype: number;
+  readonly pixdim: readonly number[]; // [8]
+  readonly voxelOffset: number;
+  readonly slope: number;
+  readonly intercept: number;
+  readonly units: number;
+  readonly qformCode: number;
+  readonly sformCode: number;
+  readonly quaternion: Vec3;
+  readonly qoffset: Vec3;
+  readonly srow: readonly number[]; // [12]
+  readonly glmin: number;
+  readonly description: string;
+  /** ANALYZE only: the voxel at the world's origin. */
+  readonly origin?: Vec3;
+}
 
 export const nifti1Bytes = 348;
 export const nifti2Bytes = 540;
@@ -70,17 +91,16 @@ async function parseNifti1(bytes: Uint8Array, view: DataView): Promise<RawHeader
     srow: numbers(12, (n) => view.getFloat32(280 + 4 * n, little)),
     glmin: view.getInt32(144, little),
     description: header.description,
-    origin: undefined,
   };
 }
 
 /** Read without nifti-reader-js, which misreads negative and big-endian 64-bit sizes. */
-function parseNifti2(bytes: Uint8Array, view: DataView) {
+function parseNifti2(bytes: Uint8Array, view: DataView): RawHeader {
   const little = view.getInt32(0, true) === nifti2Bytes;
   const double = (at: number) => view.getFloat64(at, little);
   const doubles = (count: number, at: number) => numbers(count, (n) => double(at + 8 * n));
   return {
-    format: 'nifti-2' as NiftiHeader['format'],
+    format: 'nifti-2',
     littleEndian: little,
     pair: latin1(bytes, 4, 7) === 'ni2',
     headerBytes: nifti2Bytes,
@@ -99,7 +119,6 @@ function parseNifti2(bytes: Uint8Array, view: DataView) {
     glmin: 0,
     description: latin1(bytes, 240, 320),
     /** ANALYZE only: the voxel at the world's origin. */
-    origin: undefined as Vec3 | undefined,
   };
 }
 

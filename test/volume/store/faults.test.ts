@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
+import fs, {
   existsSync,
   mkdirSync,
   readdirSync,
@@ -10,13 +10,15 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { compiledFile } from '../../../src/package';
 import { phantom } from '../../../src/volume/phantom/phantom';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import { openDataset } from '../../../src/volume/store/dataset';
+import { openShard } from '../../../src/volume/store/shard';
 import { writeVolume } from '../../../src/volume/write';
 import { temporaryFolder } from '../folder';
 
@@ -135,6 +137,22 @@ describe('a damaged volume', { timeout: 120_000 }, () => {
     expect((await prepare()).written).toEqual(['in']);
     expect((await read()).data).toHaveLength(40 ** 3);
     expect((await prepare()).kept).toEqual(['in']);
+  });
+
+  it('is not one whose index the machine cannot read: it gives its own error', () => {
+    const [{ image }] = JSON.parse(readFileSync(join(output(), 'dataset.json'), 'utf8')).volumes;
+    const failure = Object.assign(new Error('EPERM: read'), { code: 'EPERM', syscall: 'read' });
+    const broken = vi.spyOn(fs, 'readSync').mockImplementation(() => {
+      throw failure;
+    });
+    syncBuiltinESMExports();
+    try {
+      expect(() => openShard(inVolume('image'), image)).toThrow(failure);
+    } finally {
+      broken.mockRestore();
+      syncBuiltinESMExports();
+    }
+    openShard(inVolume('image'), image).close();
   });
 
   it('also if only its smaller view is', async () => {
