@@ -58,7 +58,7 @@ export function grouped<T>(rows: readonly T[], keyOf: (row: T) => string): T[][]
   return [...groups.values()];
 }
 
-/** Gives something for each metric of which a row has a finite value, made of all those values. */
+/** Applies `make` to the finite values of each metric that has any. */
 export function overRows<T>(rows: readonly MetricRow[], make: (values: readonly number[]) => T) {
   const entries = shownMetrics.flatMap(({ key }) => {
     const values = rows.flatMap((row) => row[key] ?? []).filter(Number.isFinite);

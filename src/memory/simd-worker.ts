@@ -4,13 +4,11 @@ import { instantiate, type SimdFunction } from './simd';
 import { SimdQueue, type ThreadData } from './simd-threads';
 
 const { compiled, memory, names, arrays } = workerData as ThreadData;
-const functions: SimdFunction[] = [];
-const queue = new SimdQueue(functions, arrays);
 try {
   const loops = instantiate<Record<string, SimdFunction>>(compiled, memory);
-  functions.push(...names.map((name) => loops[name]!));
-  queue.serve();
+  const functions = names.map((name) => loops[name]!);
+  new SimdQueue(functions, arrays).serve();
 } catch (error) {
-  queue.break();
+  new SimdQueue([], arrays).break();
   throw error;
 }

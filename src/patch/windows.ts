@@ -27,8 +27,8 @@ export interface WindowOptions {
  * of a patch is the product of its three; over the patches that cover a voxel of the volume the products sum to
  * exactly 1, because they do so on every axis. Weights in the padding are zero.
  *
- * `seed-linear` is the window of an earlier system and shows its fault: it falls from 1 to 0 in the
- * middle of the patch. If only zeros cover a plane, the weights sum to 0 and the blended volume is 0.
+ * `seed-linear` is the window of an earlier system and shows its fault: it falls from 1 to 0 in the middle of the
+ * patch. If only zeros cover a plane, the weights sum to 0 and the blended volume is 0.
  */
 export function axisWindows(
   grid: Grid,

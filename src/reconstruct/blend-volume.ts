@@ -48,10 +48,10 @@ export async function blendVolumeTo(
   const { volume, view, grid } = canvas;
   const { signal, window } = options;
   const sink = sinkOf(to); // before the work
+  const name = `${plainName(basename(source))}-${window}`;
+  const { low, high } = intensity;
   const slabs = view
     ? [{ z: 0, depth: volume.shape[2], data: await blendVolume(canvas, patches, options) }]
     : blendSlabs(grid, patches, { ...options, ordered: true, reuse: true });
-  const name = `${plainName(basename(source))}-${window}`;
-  const { low, high } = intensity;
   return writeTo(sink, volume, slabs, { name, source, intensity: [low, high], signal });
 }

@@ -189,7 +189,8 @@ async function startPass(model: ModelSource, volume: Volume, options: Reconstruc
 
 /**
  * Lets several consumers walk one async source in step: an item is taken from the source when all of them have asked
- * for it, so that nothing is kept for the slowest. A consumer that stops early lets the others go on.
+ * for it, so that nothing is kept for the slowest. A consumer that stops early lets the others go on. Each must ask at
+ * least once: a generator that was never started does not notice its end, and the others would wait for it.
  */
 function share<T>(source: AsyncGenerator<T>, consumers: number): AsyncIterable<T>[] {
   let active = consumers;

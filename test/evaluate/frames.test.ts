@@ -88,7 +88,7 @@ describe('frames', { timeout: 120_000 }, () => {
     expect(readFileSync(path, 'utf8')).toBe(text);
   });
 
-  it('of a run have a row a record, and its parts as columns', async () => {
+  it('runFrame gives one row per record, nested values as columns', async () => {
     const record: MetricRecord = {
       step: 3,
       epoch: 0,
