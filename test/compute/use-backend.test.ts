@@ -28,7 +28,9 @@ describe('useBackend', () => {
   const absent = (['libtorch', 'tensorflow'] as const).filter((name) => !backendNames.includes(name));
   it.each(absent)('names the command that builds %s', async (name) => {
     await expect(useBackend(name)).rejects.toThrow(UnavailableBackend);
-    await expect(useBackend(name)).rejects.toThrow(`Run \`npx patchwise backend build ${name}\``);
+    await expect(useBackend(name)).rejects.toThrow(
+      `Run \`npx patchwise backend build ${name}\`, which says what it needs`,
+    );
     process.env.PATCHWISE_BACKEND = name;
     await expect(useBackend()).rejects.toThrow(UnavailableBackend);
   });

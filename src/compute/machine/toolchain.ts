@@ -74,7 +74,11 @@ export function requireBuilt<Record extends object>(
   const missing = isBuilt(backend) ? `${recordIn(buildFolder(backend))} is damaged` : 'it is not built';
   const problem = record ? fault(record) : missing;
   if (record && problem === undefined) return record;
-  throw new UnavailableBackend(backend, problem!, `Run \`${buildCommand(backend)}\``);
+  throw new UnavailableBackend(
+    backend,
+    problem!,
+    `Run \`${buildCommand(backend)}\`, which says what it needs`,
+  );
 }
 
 /** CXX where it is set, else g++ or clang++. @throws UnavailableBackend saying what to install. */
