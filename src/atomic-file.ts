@@ -1,3 +1,4 @@
+/** Writing files: replaced in one step, appended whole, synced to the disk; and errors of the system that name the path. */
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';

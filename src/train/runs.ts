@@ -2,12 +2,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { InvalidArgument } from '../errors';
-import { byPath } from './ranks/resume';
 import { type CheckpointState, readState } from './record/checkpoint';
 import { paceOf } from './record/course';
 import { isRunFolder, knownRunsRoots, runsRoot, type StoredConfig } from './record/run-folder';
 import type { RunStatus } from './record/status';
 import { LiveView, Run } from './run';
+import { byPath } from './settings/config';
 import { measures, type SummaryMeasure, summaryMeasures } from './settings/measures';
 
 /**

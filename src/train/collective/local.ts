@@ -5,8 +5,9 @@ import { afterSeconds } from '../../timer';
 import type { Collective } from './collective';
 import { FrameChannel, type FrameHeader } from './frames';
 import { admitRank, presentTo } from './handshake';
+import { knock } from './ports';
 import { Star } from './star';
-import { knock, type World } from './world';
+import type { World } from './world';
 
 interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'port'> {
   /** What only the ranks of this run know: see `runSecret`. */

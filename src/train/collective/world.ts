@@ -1,5 +1,4 @@
-/** Where a rank stands: its number, its address and its GPU. */
-import { connect, createServer, type Socket } from 'node:net';
+/** Where a rank stands, as its launcher says it: its number, the address of rank 0, and the GPU it is shown. */
 import { askedGpu, visibleGpus } from '../../compute/machine/gpus';
 import { rankGpu } from '../../compute/machine/threads';
 import { InvalidArgument } from '../../errors';
@@ -110,30 +109,6 @@ function integer(environment: NodeJS.ProcessEnv, name: string, least: number, mo
   if (!text || !Number.isInteger(value) || value < least || value > most)
     throw new InvalidArgument(name, `a whole number from ${least} to ${most}, as torchrun sets it`, text);
   return value;
-}
-
-/** A TCP port of this host on which nobody listens. Another program may still take it before we do. */
-export function freePort(address = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, address, () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** A connection to the port; undefined if nobody listens there. */
-export function knock(address: string, port: number): Promise<Socket | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(port, address);
-    const end = () => {
-      socket.destroy();
-      resolve(undefined);
-    };
-    socket.setTimeout(2000).once('timeout', end).once('error', end);
-    socket.once('connect', () => resolve(socket.setTimeout(0).off('timeout', end).off('error', end)));
-  });
 }
 
 /** Set by `pinGpu` if several ranks have this GPU. */

@@ -11,8 +11,9 @@ import type { RunConfig } from '../settings/config';
 import { type Losses, lossNames, type MeasuredIn, measures } from '../settings/measures';
 import { WeightAverage } from './average';
 import { type DivergenceState, DivergenceWatch } from './divergence';
-import { learningRateAt, makeOptimiser, type Optimiser } from './optimiser';
+import { makeOptimiser, type Optimiser } from './optimiser';
 import { type Pass, rowsOf, StepSum } from './passes';
+import { learningRateAt } from './schedule';
 
 type Trained = MeasuredIn<'train'>;
 

@@ -3,7 +3,6 @@ import { currentBackend } from '../../compute/contract/registry';
 import { adamStep, sumOfSquares } from '../../compute/ops/adam';
 import { InvalidArgument } from '../../errors';
 import type { StoredTensor } from '../../safetensors';
-import type { RunConfig } from '../settings/config';
 
 interface AdamOptions {
   /** Decay rates of the first and the second moment. */
@@ -222,24 +221,4 @@ export class BackendAdam extends AdamOf<tf.Tensor> implements Optimiser {
   protected override momentOf(values: Float32Array, shape: number[]): tf.Tensor {
     return tf.keep(tf.tensor(values, shape));
   }
-}
-
-/** What a cosine ends at, as a fraction of the learning rate: the last steps still move. */
-const FLOOR = 0.02;
-
-/**
- * The learning rate of a step: over the warm-up it grows in equal steps; then it stays, or falls along half a cosine to
- * nearly nothing at the last step.
- * @param step steps done before this one
- */
-export function learningRateAt(
-  { learningRate, schedule, warmup }: Pick<RunConfig, 'learningRate' | 'schedule' | 'warmup'>,
-  step: number,
-  steps: number,
-): number {
-  if (step < warmup) return (learningRate * (step + 1)) / warmup;
-  if (schedule === 'constant') return learningRate;
-  const done = (step - warmup) / Math.max(1, steps - warmup);
-  const falling = 0.5 * (1 + Math.cos(Math.PI * done));
-  return learningRate * (FLOOR + (1 - FLOOR) * falling);
 }

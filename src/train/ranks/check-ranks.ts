@@ -9,7 +9,7 @@ import { makeFolder } from '../../make-folder';
 import type { LongCall } from '../../progress';
 import { builtC10d } from '../collective/c10d/addon';
 import type { CollectiveName } from '../collective/connect';
-import { freePort } from '../collective/world';
+import { freePort } from '../collective/ports';
 import { runsRoot } from '../record/run-folder';
 import { logEnd } from '../record/run-logs';
 import { RankGroup } from './group';

@@ -13,7 +13,7 @@ import { readStoredConfig, type StoredConfig, settingsOf } from '../record/run-f
 import { checkedConfig } from '../settings/check';
 import type { RunConfig } from '../settings/config';
 import type { Reporter } from './reporter';
-import { changesSince, checkpointOfAll, listed, printOf, whatChanged, whatWasPrepared } from './resume';
+import { changesSince, checkpointOfAll, printOf, whatChanged, whatWasPrepared } from './resume';
 import { RunWriter } from './run-writer';
 
 export interface RankOptions {
@@ -105,4 +105,10 @@ function checkBestMetric(
   if (isThere) return;
   const expected = `a measure that the validation has: no patch of it has ${TAPS} voxels of its own along each axis`;
   throw new InvalidConfig([{ key: 'bestMetric', expected, received: bestMetric }]);
+}
+
+/** `a, b, c and 7 more`. */
+function listed(changes: readonly string[]): string {
+  const rest = changes.length - 5;
+  return changes.slice(0, 5).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }

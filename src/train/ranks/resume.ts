@@ -2,7 +2,6 @@
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidConfig } from '../../errors';
-import { isMapping } from '../../setting';
 import type { Collective } from '../collective/collective';
 import type { TrainingData } from '../data/loader';
 import {
@@ -25,7 +24,7 @@ import {
   settingsOf,
 } from '../record/run-folder';
 import { checkedConfig } from '../settings/check';
-import type { RunConfig } from '../settings/config';
+import { byPath, type RunConfig } from '../settings/config';
 import { groups, settingAt } from '../settings/settings';
 
 /**
@@ -187,20 +186,4 @@ function changedData(state: CheckpointState, data: TrainingData): string[] {
 
 function change(what: string, before: unknown, now: unknown): string[] {
   return before === now ? [] : [`${what} ${before} -> ${now}`];
-}
-
-/** The settings of a config by dotted path. Only values whose key `opens` are taken apart. */
-export function byPath(config: object, opens: (key: string) => boolean = () => true): Map<string, unknown> {
-  const entries = Object.entries(config).flatMap(([key, value]): [string, unknown][] =>
-    isMapping(value) && opens(key)
-      ? [...byPath(value, opens)].map(([part, each]) => [`${key}.${part}`, each])
-      : [[key, value]],
-  );
-  return new Map(entries);
-}
-
-/** `a, b, c and 7 more`. */
-export function listed(changes: readonly string[]): string {
-  const rest = changes.length - 5;
-  return changes.slice(0, 5).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }

@@ -1,5 +1,5 @@
 import { identify } from '../../process-identity';
-import { freePort } from '../collective/world';
+import { freePort } from '../collective/ports';
 import { outliveLogs } from '../record/disk-space';
 import { readStoredConfig } from '../record/run-folder';
 import { StatusFile, whereWeAre } from '../record/status';

@@ -1,13 +1,11 @@
-import type { BackendInfo } from '../../compute/use-backend';
-import { isPatchwiseError, RunFailed } from '../../errors';
-import { memoryRemedies } from '../../model/forecast/fit';
-import { type ForecastDevice, forecastMemory } from '../../model/forecast/forecast';
+import { RunFailed } from '../../errors';
 import { compareState } from '../learn/compare-state';
 import { ResourceMeter } from '../learn/resources';
 import { trainStep } from '../learn/step';
 import { validate } from '../learn/validate';
 import type { Ranking } from '../record/best';
 import type { RunConfig } from '../settings/config';
+import { explainOutOfMemory } from './out-of-memory';
 import { prepareTraining, type RankOptions } from './prepare-training';
 
 /** Trains one rank of a run to its end, from the newest whole checkpoint if there is one. */
@@ -102,36 +100,4 @@ function whyStalled(step: number, steps: number, { best }: Ranking, config: RunC
   const { patience, bestMetric } = config;
   const than = best ? ` than ${Number(best.value.toPrecision(5))} at step ${best.step}` : '';
   return `done at step ${step} of ${steps}: ${patience} validation(s) in a row brought no better ${bestMetric}${than} (patience)`;
-}
-
-type Where = Pick<BackendInfo, 'name' | 'device'>;
-
-/** Messages of libtorch on GPUs, of tfjs and of V8. */
-const exhausted = /out of memory|failed to allocate|allocation failed/i;
-
-/**
- * An error of a step. If memory has run out, the result says how much the step takes by forecast, and how much with each
- * remedy: a smaller patch, a smaller batch, checkpointing, and bf16 if the backend has it.
- */
-export function explainOutOfMemory(error: unknown, run: string, config: RunConfig, where: Where): unknown {
-  if (!(error instanceof Error)) return error;
-  if (!isPatchwiseError(error, 'OutOfMemory') && !exhausted.test(error.message)) return error;
-  const request = { ...config, device: deviceOf(where) };
-  const needs = forecastMemory(config.model, config.patch, request).total;
-  const remedies = memoryRemedies(request).filter(({ memory }) => memory.total < needs);
-  const lines = remedies.map(({ setting, memory }) => `  --set ${setting} takes ${GiB(memory.total)}`);
-  const reason =
-    `out of memory: a step on patch ${config.patch.join(' x ')}, batch ${config.batch}, takes ${GiB(needs)} a rank ` +
-    `by forecast (${error.message.split('\n')[0]}). Each of these takes less:\n${lines.join('\n')}\n` +
-    '`npx patchwise plan --gpu-memory GiB` proposes settings that fit';
-  return new RunFailed(run, 'failed', reason, { cause: error });
-}
-
-function deviceOf({ name, device }: Where): ForecastDevice {
-  if (name === 'libtorch') return /cuda/i.test(device) ? 'gpu' : 'libtorch';
-  return name === 'tensorflow' ? 'gpu' : 'wasm';
-}
-
-function GiB(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 3 : 1)} GiB`;
 }

@@ -66,3 +66,13 @@ export function resolveConfig(
     preset: presetName,
   });
 }
+
+/** The settings of a config by dotted path. Only values whose key `opens` are taken apart. */
+export function byPath(config: object, opens: (key: string) => boolean = () => true): Map<string, unknown> {
+  const entries = Object.entries(config).flatMap(([key, value]): [string, unknown][] =>
+    isMapping(value) && opens(key)
+      ? [...byPath(value, opens)].map(([part, each]) => [`${key}.${part}`, each])
+      : [[key, value]],
+  );
+  return new Map(entries);
+}

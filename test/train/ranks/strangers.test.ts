@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Collective } from '../../../src/train/collective/collective';
 import { connectLocal } from '../../../src/train/collective/local';
-import { freePort } from '../../../src/train/collective/world';
+import { freePort } from '../../../src/train/collective/ports';
 import { PatchwiseCommand } from '../../command';
 
 const secret = 'what only ranks know';

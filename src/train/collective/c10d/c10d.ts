@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../../errors';
 import type { Collective } from '../collective';
-import { knock, type World } from '../world';
+import { knock } from '../ports';
+import type { World } from '../world';
 import { type C10dAddon, type GroupHandle, loadC10d, type OperationKind, type StoreHandle } from './addon';
 
 /** At `address` and `port` rank 0 serves the TCPStore, unless another process does, such as torchrun's agent. */
