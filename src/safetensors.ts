@@ -1,12 +1,24 @@
 import { fsyncSync, readFileSync, writeSync } from 'node:fs';
 import { withFile } from './atomic-file';
-import { UnreadableFile } from './errors';
+import { InvalidArgument, UnreadableFile } from './errors';
 import { isMapping } from './setting';
 
 /** A named array of a checkpoint: row-major, the last axis runs fastest. */
 export interface StoredTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** Values of a checkpoint. @throws InvalidArgument unless they are there and fit */
+export function storedValues(
+  state: ReadonlyMap<string, StoredTensor>,
+  name: string,
+  size: number,
+  what: string,
+) {
+  const data = state.get(name)?.data;
+  if (data?.length === size) return data;
+  throw new InvalidArgument(`${what} ${name}`, `${size} numbers`, data?.length ?? 'nothing');
 }
 
 interface HeaderEntry {

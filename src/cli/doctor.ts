@@ -14,11 +14,8 @@ export function addDoctor(program: Command): void {
     reads: { collective: collectiveNames },
     answers: async ({ ranks, ...options }: Partial<RanksCheckOptions>) => {
       if (ranks !== undefined) {
-        const { findings, measured, ok } = await checkRanks({
-          ...interruptible('doctor'),
-          ...options,
-          ranks,
-        });
+        const check = { ...interruptible('doctor'), ...options, ranks };
+        const { findings, measured, ok } = await checkRanks(check);
         if (!ok) process.exitCode = 1;
         return [{ ranks, ok, findings, ...(measured && { measured }) }, findingLines(findings)];
       }

@@ -33,10 +33,8 @@ export function addTrain(program: Command): void {
     reads: { config: fileToRead('a YAML file (volumes are given by --data)') },
     answers: async (file: string | undefined, options: TrainCommandOptions, command: Command) => {
       const { preset, ranks, steps, set = [], data, prepare, detach } = options;
-      const config = await readConfig(file, {
-        overrides: [...overridesOf({ preset, ranks, steps }), ...set],
-        data,
-      });
+      const overrides = [...overridesOf({ preset, ranks, steps }), ...set];
+      const config = await readConfig(file, { overrides, data });
       if (prepare) {
         const { id, dir } = await prepareRun(config);
         return [{ id, dir }, dir];

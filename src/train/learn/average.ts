@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Weights } from '../../model/weights';
-import type { StoredTensor } from '../../safetensors';
-import { storedValues } from './optimiser';
+import { type StoredTensor, storedValues } from '../../safetensors';
 
 /** What an averaged weight is called in a checkpoint. */
 export const AVERAGE_PREFIX = 'average.';

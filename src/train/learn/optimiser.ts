@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { currentBackend } from '../../compute/contract/registry';
 import { adamStep, sumOfSquares } from '../../compute/ops/adam';
-import { InvalidArgument } from '../../errors';
-import type { StoredTensor } from '../../safetensors';
+import { type StoredTensor, storedValues } from '../../safetensors';
 
 interface AdamOptions {
   /** Decay rates of the first and the second moment. */
@@ -117,18 +116,6 @@ function valuesOf(moment: Float32Array | tf.Tensor): Float32Array {
 
 function free(moments: readonly (Float32Array | tf.Tensor)[]): void {
   for (const moment of moments) if (moment instanceof tf.Tensor) moment.dispose();
-}
-
-/** Values of a checkpoint. @throws InvalidArgument unless they are there and fit */
-export function storedValues(
-  state: ReadonlyMap<string, StoredTensor>,
-  name: string,
-  size: number,
-  what: string,
-) {
-  const data = state.get(name)?.data;
-  if (data?.length === size) return data;
-  throw new InvalidArgument(`${what} ${name}`, `${size} numbers`, data?.length ?? 'nothing');
 }
 
 /**

@@ -70,8 +70,16 @@ export async function validate(
 
 /** What is gathered of each patch: its place among the chosen, its own voxels, means over them, SSIM over windows. */
 const patchColumns = new Columns([
-  ...(['place', 'voxels', 'reconstruction', 'mse', 'mae', 'commitment', 'quantiser'] as const),
-  ...(['windows', 'ssim', 'detail'] as const),
+  'place',
+  'voxels',
+  'reconstruction',
+  'mse',
+  'mae',
+  'commitment',
+  'quantiser',
+  'windows',
+  'ssim',
+  'detail',
 ]);
 type PatchRow = ReturnType<typeof patchColumns.unpack>[number];
 
@@ -103,10 +111,8 @@ async function measure(model: VqGan, set: PatchSet, index: number, config: RunCo
   const [y, commitment, loss, codes] = tf.tidy(() => {
     const x = tf.tensor5d(patch, [1, pz, py, px, 1]);
     const z = model.encode(x);
-    const { codes, embeddings, commitment, loss } = model.quantiser.forward(
-      tf.reshape(z, [-1, model.config.codeDim]),
-      model.weights,
-    );
+    const latents: tf.Tensor2D = tf.reshape(z, [-1, model.config.codeDim]);
+    const { codes, embeddings, commitment, loss } = model.quantiser.forward(latents, model.weights);
     return [model.decode(tf.reshape(embeddings, z.shape)), commitment, loss, codes] as const;
   });
   const [decoded, used] = [y.dataSync<'float32'>(), codes.dataSync<'int32'>()];

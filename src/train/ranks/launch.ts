@@ -47,15 +47,12 @@ async function start(runDir: string, claim: Claim, config?: StoredConfig): Promi
   for (const left of processesOf(before)) signalProcess(left, 'SIGKILL');
   makeFolder(join(runDir, 'logs'));
   const log = openSync(join(runDir, 'logs', 'supervisor.log'), 'a');
-  const supervisor = spawn(
-    process.execPath,
-    nodeArguments(compiledFile('src', 'train', 'ranks', 'main.js'), 'supervise', '--run', runDir),
-    {
-      detached: true,
-      stdio: ['ignore', log, log, 'ipc'],
-      env: { ...process.env, [claimVariable]: claim.token },
-    },
-  );
+  const program = compiledFile('src', 'train', 'ranks', 'main.js');
+  const supervisor = spawn(process.execPath, nodeArguments(program, 'supervise', '--run', runDir), {
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc'],
+    env: { ...process.env, [claimVariable]: claim.token },
+  });
   closeSync(log);
   const identity = supervisor.pid === undefined ? undefined : identify(supervisor.pid);
   if (identity) {

@@ -114,9 +114,8 @@ export function whatChanged(state: CheckpointState, config: RunConfig, ranks: nu
   const before = state.shape;
   if (!before) return undefined;
   const now = { ranks, batch: config.batch, accumulate: config.accumulate };
-  const changes = (['ranks', 'batch', 'accumulate'] as const).flatMap((key) =>
-    change(key, before[key], now[key]),
-  );
+  const shape = ['ranks', 'batch', 'accumulate'] as const;
+  const changes = shape.flatMap((key) => change(key, before[key], now[key]));
   if (changes.length === 0) return undefined;
   const [old, size] = [globalBatch(before), globalBatch(now)];
   const effect =
@@ -136,12 +135,8 @@ export function whatWasPrepared(config: RunConfig, ranks: number): string | unde
   );
 }
 
-function globalBatch({
-  ranks,
-  batch,
-  accumulate,
-}: Pick<RunConfig, 'ranks' | 'batch' | 'accumulate'>): number {
-  return ranks * batch * accumulate;
+function globalBatch(shape: Pick<RunConfig, 'ranks' | 'batch' | 'accumulate'>): number {
+  return shape.ranks * shape.batch * shape.accumulate;
 }
 
 /** What a run trains on, as its checkpoints keep it. */

@@ -60,17 +60,9 @@ export class RunWriter {
   ): Promise<void> {
     const { volumes, train } = this.options.data;
     const patchesPerSecond = total / wholeStep;
-    const volumesPerSecond = (patchesPerSecond * volumes) / train.count;
+    const pace = { patchesPerSecond, volumesPerSecond: (patchesPerSecond * volumes) / train.count };
     const seconds = { step: wholeStep, ...spent };
-    await this.record({
-      ...measured,
-      step,
-      epoch,
-      split: 'train',
-      patchesPerSecond,
-      volumesPerSecond,
-      seconds,
-    });
+    await this.record({ ...measured, step, epoch, split: 'train', ...pace, seconds });
   }
 
   async record({ step, epoch, split, ...figures }: Omit<MetricRecord, 'time'>): Promise<void> {

@@ -97,8 +97,6 @@ export function usedModel(
   const averages = [...model].filter(([name]) => name.startsWith(AVERAGE_PREFIX));
   if (averages.length === 0)
     throw new InvalidArgument('use', "'trained': the run kept no average of its weights", 'average');
-  return new Map([
-    ...model,
-    ...averages.map(([name, value]) => [name.slice(AVERAGE_PREFIX.length), value] as const),
-  ]);
+  const weights = averages.map(([name, value]) => [name.slice(AVERAGE_PREFIX.length), value] as const);
+  return new Map([...model, ...weights]);
 }
