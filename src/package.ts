@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+/** The name that code imports this package by. */
+export const PACKAGE = 'patchwise';
+
 /** The folder with this package's package.json, whether this file runs from `src` or from `dist/src`. */
 export function packageRoot(): string {
   let folder = __dirname;

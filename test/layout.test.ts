@@ -131,6 +131,14 @@ describe('the layout is the data flow', () => {
     expect(touching).toContain(join(root, 'kernels', 'tslab', 'tslab.ts'));
   });
 
+  it('a thread that compiles imports our way to load TypeScript before all else of ours', () => {
+    for (const name of ['checker', 'compiler']) {
+      const text = readFileSync(join(root, 'kernels', 'checker', `${name}-thread.ts`), 'utf8');
+      const [first] = text.match(/^import (?!type )[^;]* from '\.[^;]*/gm)!;
+      expect(first).toContain("'../cells/load-typescript'");
+    }
+  });
+
   it('no folder is made by mkdir with `recursive`, which may never return', () => {
     const parts = sourceFiles().filter((file) => partOf(file) !== 'bench');
     const making = parts.filter((file) => /\bmkdir(Sync)?\([^;]*recursive/.test(readFileSync(file, 'utf8')));

@@ -3,10 +3,9 @@ import { statSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
-import { packageRoot } from '../../src/package';
+import { PACKAGE, packageRoot } from '../../src/package';
 import { parsed } from '../cells/syntax';
 import { libraryFiles, moreGlobals } from './node-library';
-import { PACKAGE } from './packages';
 
 /** Brings `pw` and every module that cells import into the program. */
 const ROOT = '~imports';

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type * as Library from '../../src/index';
 import type * as Internal from '../../src/internal';
-import { PACKAGE } from '../checker/packages';
+import { PACKAGE } from '../../src/package';
 import { attempt } from '../display/odd-values';
 
 /** The public names. Loads the library. */

@@ -9,9 +9,9 @@ import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
 import { packageRoot } from '../../src/package';
-import { isInstalled } from '../checker/packages';
 import { attempt } from '../display/odd-values';
 import type { LocalModules } from './local-modules';
+import { isInstalled } from './packages';
 
 /** A loaded module, by the three ways that an import statement can reach into it. */
 export interface Loaded {

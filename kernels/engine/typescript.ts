@@ -10,13 +10,13 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { PACKAGE } from '../../src/package';
 import type { CompiledCell, PlacedMessage } from '../cells/compile';
 import type { CellEngine, CellOutcome, Completion, TypeMode } from '../cells/engine';
 import { describer, stackOf, typeErrors } from '../cells/error';
 import { type CellNames, CellScope } from '../cells/scope';
 import { CellSources, cellFileName } from '../cells/source';
 import { TYPESCRIPT_VERSION } from '../cells/typescript';
-import { PACKAGE, prepareRequire } from '../checker/packages';
 import { TypescriptThreads } from '../checker/threads';
 import { tidyInspection } from '../display/odd-values';
 import { Interrupts } from '../process/interrupts';
@@ -24,6 +24,7 @@ import { runInterruptible } from '../process/run-interruptible';
 import { factoryOf } from './factory';
 import { LocalModules } from './local-modules';
 import { ModuleLoader, namespaceOf } from './module-loader';
+import { prepareRequire } from './packages';
 import { completionFromValues } from './value-completion';
 
 /** After the first cell, so that it has the processor for itself. */

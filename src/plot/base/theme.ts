@@ -119,14 +119,15 @@ export function buttonRow(buttons: readonly object[], more: Layout): Layout {
   };
 }
 
-/** A heading in the middle above a panel. */
-export function heading(text: string, [left, right]: Span, y: number): Layout {
+/** A heading above a panel: in the middle of a span, or from a point on. */
+export function heading(text: string, x: Span | number, y: number): Layout {
+  const isPoint = typeof x === 'number';
   const place = {
-    x: (left + right) / 2,
+    x: isPoint ? x : (x[0] + x[1]) / 2,
     y,
     xref: 'paper',
     yref: 'paper',
-    xanchor: 'center',
+    xanchor: isPoint ? 'left' : 'center',
     yanchor: 'bottom',
   };
   return { text, ...place, showarrow: false, font: { size: 12 } };

@@ -55,10 +55,7 @@ export function addSeams(
       rangemode: 'tozero',
       nticks: 5,
     });
-    drawing.annotations.push({
-      ...heading(`seam across ${axesShown[i]}`, [x[0], x[0]], y[1]),
-      xanchor: 'left',
-    });
+    drawing.annotations.push(heading(`seam across ${axesShown[i]}`, x[0], y[1]));
     for (const { name, axis, offsets, jump } of profiles) {
       if (axis !== axesShown[i]) continue;
       drawing.data.push(

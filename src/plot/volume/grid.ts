@@ -1,5 +1,5 @@
 import type { Grid } from '../../patch/grid';
-import { Drawing, type Figure, type Layout, lineTrace, spans } from '../base/figure';
+import { axesOf, Drawing, type Figure, type Layout, lineTrace, spans } from '../base/figure';
 import { type Axis, axisNames } from '../base/planes';
 import { Table } from '../base/table';
 import { color, hairline, heading, ink } from '../base/theme';
@@ -31,7 +31,7 @@ export function gridFigure(grid: Grid): Figure {
         ...ticks,
         title: v,
         range: rangeOf(grid, up),
-        scaleanchor: i === 0 ? 'x' : `x${i + 1}`,
+        scaleanchor: axesOf(i + 1).xaxis,
         constraintoward: 'top',
       },
     );

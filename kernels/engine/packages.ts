@@ -2,10 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import Module, { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
-import { packageRoot } from '../../src/package';
+import { PACKAGE, packageRoot } from '../../src/package';
 import { attempt } from '../display/odd-values';
 
-export const PACKAGE = 'patchwise';
 const OURS = new RegExp(`^${PACKAGE}(/|$)`);
 
 /** True if the notebook's own node_modules has our package. */
