@@ -34,12 +34,12 @@ async function libtorch({ libtorch, march, gpu }: BuildFlags): Promise<Answer> {
   const { test } = build;
   const lines = [
     `libtorch ${build.libtorch} from ${build.from}, built in ${build.seconds.toFixed(0)} s`,
-    works(test, test.gpu && 'on a GPU'),
+    works(test, test.cuda && 'on a GPU'),
     `collective for several hosts: ${'missing' in collective ? collective.missing : partsOf(collective)}`,
     'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
   ];
-  if (build.cuda && test.gpuProblem)
-    lines.splice(2, 0, `WRONG: it has CUDA, and no GPU answers: ${test.gpuProblem}`);
+  if (build.cuda && test.cudaProblem)
+    lines.splice(2, 0, `WRONG: it has CUDA, and no GPU answers: ${test.cudaProblem}`);
   return [{ ...build, collective }, lines];
 }
 

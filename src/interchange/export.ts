@@ -75,7 +75,6 @@ function graphOf(
 ): OnnxGraph {
   const graph = new OnnxGraph(part);
   const layers = new OnnxLayers(graph, arrays, config.groups);
-  const state = ours(arrays);
   const vectors = ['n', config.codeDim, ...SMALL] as const;
   const values = {
     patch: ['float', FULL],
@@ -87,16 +86,30 @@ function graphOf(
   const input = (name: keyof typeof values) => graph.input(name, values[name][0], values[name][1]);
   const output = (name: keyof typeof values, value: string) =>
     graph.output(value, name, values[name][0], values[name][1]);
-  if (part === 'encoder') output('latents', encode(input('patch'), layers, config));
-  else if (part === 'embedding') output('quantised', embedding(graph, state, config, input('codes')));
-  else if (part === 'decoder') output('reconstruction', decode(input('quantised'), layers, config));
-  else {
-    const latents = part === 'quantiser' ? input('latents') : encode(input('patch'), layers, config);
-    const { codes, quantised } = quantiser(graph, state, config, latents);
-    if (part === 'vqgan') output('reconstruction', decode(quantised, layers, config));
-    output('codes', codes);
-    if (part === 'vqgan') output('latents', latents);
-    output('quantised', quantised);
+  switch (part) {
+    case 'encoder':
+      output('latents', encode(input('patch'), layers, config));
+      break;
+    case 'quantiser': {
+      const { codes, quantised } = quantiser(graph, ours(arrays), config, input('latents'));
+      output('codes', codes);
+      output('quantised', quantised);
+      break;
+    }
+    case 'embedding':
+      output('quantised', embedding(graph, ours(arrays), config, input('codes')));
+      break;
+    case 'decoder':
+      output('reconstruction', decode(input('quantised'), layers, config));
+      break;
+    case 'vqgan': {
+      const latents = encode(input('patch'), layers, config);
+      const { codes, quantised } = quantiser(graph, ours(arrays), config, latents);
+      output('reconstruction', decode(quantised, layers, config));
+      output('codes', codes);
+      output('latents', latents);
+      output('quantised', quantised);
+    }
   }
   return graph;
 }

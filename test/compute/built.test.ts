@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { buildLibtorch } from '../../src/compute/libtorch/build';
 import { addonPath, buildKey, requireBuild } from '../../src/compute/libtorch/built';
+import { isBuilt } from '../../src/compute/machine/toolchain';
 
 describe('a built libtorch', () => {
   let folder: string;
@@ -47,6 +48,14 @@ describe('a built libtorch', () => {
     const build = buildLibtorch({ libtorch: folder, onProgress: ({ what }) => steps.push(what) });
     await expect(build).rejects.toThrow('it was built but does not work');
     expect(steps.slice(1)).toEqual(['compiled 1 of 2', 'compiled 2 of 2', 'linked']);
+  });
+
+  it('is not built if its addon is gone', () => {
+    record({ key: buildKey() });
+    expect(isBuilt('libtorch')).toBe(true);
+    rmSync(addonPath());
+    expect(isBuilt('libtorch')).toBe(false);
+    expect(requireBuild).toThrow('it is not built');
   });
 
   function record(changes: { readonly key: string; readonly march?: string }): void {

@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { compiledFile } from '../../package';
 import type { LongCall } from '../../progress';
-import type { SelfTest } from '../contract/self-test';
 import {
   buildFolder,
   execute,
@@ -58,7 +57,10 @@ export async function buildLibtorch(options: BuildOptions = {}): Promise<Build> 
     await execute(compiler, link, { backend: 'libtorch', what: 'linking', signal });
     report('linked');
     const program = compiledFile('src', 'compute', 'libtorch', 'self-test.js');
-    const test = await testInProcess<SelfTest>(program, [addonPath(work)], { backend: 'libtorch', signal });
+    const test = await testInProcess<Build['test']>(program, [addonPath(work)], {
+      backend: 'libtorch',
+      signal,
+    });
     report('tested');
     await Promise.all([...units, ...objects].map((file) => rm(file)));
     const { version, from, cuda, includes } = libtorch;

@@ -21,7 +21,12 @@ export interface Build {
   /** A digest of the sources and the processor. */
   readonly key: string;
   readonly seconds: number;
-  readonly test: SelfTest;
+  readonly test: SelfTest & {
+    /** Whether the kernels ran on a GPU. */
+    readonly cuda: boolean;
+    /** Why not, in CUDA's words, if libtorch has CUDA. */
+    readonly cudaProblem?: string;
+  };
 }
 
 export const sourceFolder = () => join(packageRoot(), 'src', 'compute', 'libtorch', 'native');

@@ -8,8 +8,10 @@ void printSelfTest(async () => {
   const addon = loadAddon(process.argv[2]!);
   addon.threads(rankThreads());
   // A build whose CUDA part is broken must not pass.
-  const gpu = addon.gpus() > 0 && process.env.PATCHWISE_DEVICE !== 'cpu';
-  if (gpu) addon.useCuda(0);
-  const backend = { ...(await libtorchBackend(addon)), device: gpu ? 'CUDA:0' : 'CPU' };
-  return { backend, gpuProblem: addon.cudaProblem() };
+  const cuda = addon.gpus() > 0 && process.env.PATCHWISE_DEVICE !== 'cpu';
+  if (cuda) addon.useCuda(0);
+  return {
+    backend: await libtorchBackend(addon),
+    found: { cuda, cudaProblem: addon.cudaProblem() || undefined },
+  };
 });

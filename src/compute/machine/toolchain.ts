@@ -47,13 +47,18 @@ export async function install<Record extends object>(
   }
 }
 
-/** Whether a build was installed here, fitting or not. */
-export function isBuilt(name: NativeBackend | 'c10d'): boolean {
-  return existsSync(recordIn(buildFolder(name)));
+/** The addon of each build. */
+const ADDONS = { libtorch: 'patchwise.node', tensorflow: 'tfjs_binding.node', c10d: 'c10d.node' } as const;
+
+/** Whether a build is here with its addon, fitting or not. */
+export function isBuilt(name: keyof typeof ADDONS): boolean {
+  const folder = buildFolder(name);
+  return existsSync(recordIn(folder)) && existsSync(join(folder, ADDONS[name]));
 }
 
-/** The record of a build; undefined if there is none or it is damaged. */
-export function builtRecord<Record extends object>(name: NativeBackend | 'c10d'): Record | undefined {
+/** The record of a build; undefined if there is none, it lacks its addon, or the record is damaged. */
+export function builtRecord<Record extends object>(name: keyof typeof ADDONS): Record | undefined {
+  if (!isBuilt(name)) return undefined;
   try {
     const record: unknown = JSON.parse(readFileSync(recordIn(buildFolder(name)), 'utf8'));
     return typeof record === 'object' && record !== null ? (record as Record) : undefined;

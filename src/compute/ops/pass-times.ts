@@ -6,7 +6,8 @@ let depth = 0;
 
 /**
  * Seconds in forward and in backward passes since the last call. On a GPU a pass ends when its work is queued; what
- * waits for the results (reading the loss, the gradients) pays the rest.
+ * waits for the results (reading the loss, the gradients) pays the rest. A pass that fails counts too, so a step asks once
+ * before it begins.
  */
 export function takePassTimes(): Readonly<typeof spent> {
   const taken = { ...spent };

@@ -8,7 +8,6 @@ import { dirname, join } from 'node:path';
 import { UnavailableBackend } from '../../errors';
 import { compiledFile, packageRoot } from '../../package';
 import type { LongCall } from '../../progress';
-import type { SelfTest } from '../contract/self-test';
 import {
   buildCommand,
   buildFolder,
@@ -77,7 +76,7 @@ export async function buildTensorflow(options: TensorflowBuildOptions = {}): Pro
     report('test', 'testing');
     const program = compiledFile('src', 'compute', 'tensorflow', 'self-test.js');
     const tool = { backend: 'tensorflow', signal } as const;
-    const test = await testInProcess<SelfTest>(program, [work, name], tool);
+    const test = await testInProcess<TensorflowBuild['test']>(program, [work, name], tool);
     if (gpu && !test.gpu)
       throw failed(
         'it was built, but TensorFlow sees no GPU',

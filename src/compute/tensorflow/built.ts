@@ -23,7 +23,7 @@ export interface TensorflowBuild {
   readonly library: string;
   readonly librarySize: number;
   readonly seconds: number;
-  readonly test: SelfTest;
+  readonly test: SelfTest & { readonly gpu: boolean };
 }
 
 /** tfjs-node's addon, and the addon that loads TensorFlow and catches what it prints meanwhile. */

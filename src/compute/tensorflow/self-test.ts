@@ -4,4 +4,7 @@ import { tensorflowBackend } from './backend';
 import type { TfjsNodePackage } from './built';
 
 const [folder, packageName] = process.argv.slice(2) as [string, TfjsNodePackage];
-void printSelfTest(async () => ({ backend: tensorflowBackend(folder, packageName) }));
+void printSelfTest(async () => {
+  const backend = tensorflowBackend(folder, packageName);
+  return { backend, found: { gpu: backend.device !== 'CPU' } };
+});

@@ -62,20 +62,20 @@ export class MovingAverageQuantiser implements Quantiser {
     for (const book of this.books) {
       const before = left;
       await startCodebook(book, before, rows, sum, { ...this.options, cosine: this.cosine });
-      left = before && tf.tidy(() => tf.sub(before, book.quantise(before).embeddings));
+      const last = book === this.books.at(-1);
+      left = before && !last ? tf.tidy(() => tf.sub(before, book.quantise(before).embeddings)) : undefined;
       before?.dispose();
     }
-    left?.dispose();
   }
 
   quantise(latents: tf.Tensor2D): Chosen {
-    const { codes, embeddings } = this.walk(this.compared(latents));
-    return { codes, embeddings };
+    return this.walk(this.compared(latents));
   }
 
   forward(latents: tf.Tensor2D): Quantised {
     const z = this.compared(latents);
-    const { codes, embeddings, commitments } = this.walk(z);
+    const commitments: tf.Scalar[] = [];
+    const { codes, embeddings } = this.walk(z, (left, chosen) => commitments.push(mse(left, chosen)));
     const total = commitments.reduce((sum, part) => tf.add(sum, part));
     const commitment: tf.Scalar = this.codebooks === 1 ? total : tf.div(total, this.codebooks);
     return {
@@ -103,8 +103,9 @@ export class MovingAverageQuantiser implements Quantiser {
       let left = this.compared(latents);
       const parts = this.books.map((book, b) => {
         const own = this.codesOf(chosen, b);
-        if (b > 0) left = tf.sub(left, this.books[b - 1]!.embed(this.codesOf(chosen, b - 1)));
-        return book.statistics(left, own, rows);
+        const statistics = book.statistics(left, own, rows);
+        if (book !== this.books.at(-1)) left = tf.sub(left, book.embed(own));
+        return statistics;
       });
       return joinStatistics(parts);
     });
@@ -142,19 +143,21 @@ export class MovingAverageQuantiser implements Quantiser {
     return this.cosine ? unitRows(latents) : latents;
   }
 
-  /** Codes [m * codebooks], the sum of their embeddings [m, codeDim], and each codebook's commitment. */
-  private walk(latents: tf.Tensor2D): Chosen & { readonly commitments: tf.Scalar[] } {
+  /**
+   * Codes [m * codebooks] and the sum of their embeddings [m, codeDim]. `each` gets what each codebook was given and the
+   * embeddings that it chose.
+   */
+  private walk(latents: tf.Tensor2D, each?: (left: tf.Tensor2D, chosen: tf.Tensor2D) => void): Chosen {
     let sum: tf.Tensor2D | undefined;
     const codes: tf.Tensor1D[] = [];
-    const commitments: tf.Scalar[] = [];
     for (const book of this.books) {
       const left: tf.Tensor2D = sum ? tf.sub(latents, sum) : latents;
-      const chosen = book.quantise(left);
-      codes.push(chosen.codes);
-      commitments.push(mse(left, chosen.embeddings));
-      sum = sum ? tf.add(sum, chosen.embeddings) : chosen.embeddings;
+      const { codes: own, embeddings } = book.quantise(left);
+      codes.push(own);
+      each?.(left, embeddings);
+      sum = sum ? tf.add(sum, embeddings) : embeddings;
     }
-    return { codes: this.join(codes), embeddings: sum!, commitments };
+    return { codes: this.join(codes), embeddings: sum! };
   }
 
   /** Codes [m] of each codebook as one tensor [m * codebooks], codebook b's numbers from b * codes on. */

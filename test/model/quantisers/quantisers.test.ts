@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { stopGradient } from '../../../src/compute/ops/ops';
 import { useBackend } from '../../../src/compute/use-backend';
+import { Codebook } from '../../../src/model/codebook';
 import type { ModelConfig } from '../../../src/model/config';
 import { presetNamed } from '../../../src/model/presets';
 import { averageCodeProbabilities, averageEntropy } from '../../../src/model/quantisers/code-probabilities';
@@ -56,6 +57,26 @@ test.each(['lfq', 'ema', 'residual', 'simvq', 'fsq'] as const)(
     expect(losses[1]).toBe(losses[0]);
   },
 );
+
+test.each([
+  { quantiser: 'ema', searches: 0 },
+  { quantiser: 'residual', searches: 2 },
+] as const)('$quantiser starts with $searches searches for codes', async ({ quantiser, searches }) => {
+  const config = fitQuantiser({ ...toy, codes: 8, codebooks: 3, quantiser }, { quantiser, codes: 8 });
+  const made = createQuantiser(config, 0);
+  const latents = tf.tensor2d(normal(1, [40, config.codeDim]), [40, config.codeDim]);
+  const rows = { offset: 0, total: 40, seed: 1 };
+  const search = vi.spyOn(Codebook.prototype, 'quantise');
+  await made.prepare({
+    latents: async () => latents,
+    rows,
+    onePass: true,
+    weights: createWeights(quantiserWeights(config), 0),
+    sum: async () => {},
+  });
+  expect(search).toHaveBeenCalledTimes(searches);
+  search.mockRestore();
+});
 
 describe('gradients agree with finite differences', () => {
   test('of unit rows', () => expectGradients((x) => unitRows(x as tf.Tensor2D), [[5, 3]]));
