@@ -122,7 +122,7 @@ export class KernelServer {
   /** Ends what an interrupted cell waits for. */
   #stopWaiting(): void {
     this.#stopped = performance.now();
-    this.options.interrupts.answer();
+    if (!this.options.interrupts.answer()) return;
     this.#prompts.cancel();
     this.engine.interrupt();
   }

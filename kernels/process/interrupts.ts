@@ -86,13 +86,18 @@ export class Interrupts {
   /** Whether SIGINT would end what the main thread does. */
   readonly inScript = (): boolean => Atomics.load(this.flags, SIGNALLED) > 0;
 
-  /** Ends what the interrupted run waits for, the innermost first. On the main thread, which is therefore not stuck. */
-  answer(): void {
+  /**
+   * Ends what the interrupted run waits for, the innermost first. On the main thread, which is therefore not stuck.
+   * @returns false if the next run has begun: SIGINT came first and ended the one that was meant
+   */
+  answer(): boolean {
     Atomics.store(this.flags, ANSWERED, Atomics.load(this.flags, ASKED));
     this.#noteInterrupted();
     if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots();
-    if (this.flags[RUNNING] !== this.flags[LAST]) return; // the interrupted run has ended meanwhile
+    const running = this.flags[RUNNING];
+    if (running !== this.flags[LAST]) return running === 0;
     for (const end of [...this.#waits].reverse()) end(new CellInterrupted('the cell was interrupted'));
+    return true;
   }
 
   /** Settles as `work` does, or rejects on an interrupt: an await may last for ever. On the main thread. */
