@@ -127,7 +127,6 @@ export { type Grid, type GridLayout, type GridOptions, planGrid } from './patch/
 export { type PatchSelection, selectForeground } from './patch/select';
 export type { DatasetSink, FileSink, Sink, Written } from './patch/sink';
 export { patchWindow, type WindowName, type WindowOptions, windowNames } from './patch/windows';
-export { Figure } from './plot/base/figure';
 export { Table } from './plot/base/table';
 export { baseLayout, graphAxis, palette } from './plot/base/theme';
 export { distanceFigure } from './plot/comparison/distance';
@@ -136,6 +135,7 @@ export { comparisonTable, seamFigure } from './plot/comparison/seams';
 export { sweepFigure } from './plot/comparison/sweep';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/comparison/worst-patches';
 export { clearOutput, display, html, input, json, latex, markdown, png, Rich, svg } from './plot/display';
+export { Figure } from './plot/figure/figure';
 export { progress, progressBar } from './plot/progress-bar';
 export { codesFigure } from './plot/run/codes';
 export { runComparisonFigure } from './plot/run/comparison';

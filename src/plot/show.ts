@@ -1,10 +1,10 @@
 import type { MimeBundle } from '../display-protocol';
 import type { RunComparison } from '../evaluate/compare-runs';
 import type { Grid } from '../patch/grid';
-import { Figure } from './base/figure';
 import type { ShownComparison, ShownDataset, ShownRun, ShownStoredVolume, ShownVolume } from './base/shown';
 import { type Cell, Table } from './base/table';
 import { comparisonFigure } from './comparison/figure';
+import { Figure } from './figure/figure';
 import { runComparisonTables } from './run/comparison';
 import { runFigure } from './run/figure';
 import { figureToSvg } from './svg/figure';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import type { Figure } from '../../src/plot/base/figure';
 import { comparisonFigure } from '../../src/plot/comparison/figure';
 import { seamFigure } from '../../src/plot/comparison/seams';
+import type { Figure } from '../../src/plot/figure/figure';
 import { runFigure } from '../../src/plot/run/figure';
 import { figureToSvg } from '../../src/plot/svg/figure';
 import { volumeFigure } from '../../src/plot/volume/figure';

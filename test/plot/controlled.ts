@@ -1,7 +1,7 @@
 import { planGrid } from '../../src/patch/grid';
-import type { Figure } from '../../src/plot/base/figure';
 import { comparisonFigure } from '../../src/plot/comparison/figure';
 import { seamFigure } from '../../src/plot/comparison/seams';
+import type { Figure } from '../../src/plot/figure/figure';
 import { codesFigure } from '../../src/plot/run/codes';
 import { runFigure } from '../../src/plot/run/figure';
 import { volumeFigure } from '../../src/plot/volume/figure';

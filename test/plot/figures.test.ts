@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
 import { decodePicture, type EncodedArray } from '../../src/plot/base/encode';
-import type { Figure, Layout, Trace } from '../../src/plot/base/figure';
+import type { Layout, Trace } from '../../src/plot/base/layout';
 import { planesOf, sliceOf } from '../../src/plot/base/planes';
 import { comparisonFigure } from '../../src/plot/comparison/figure';
 import { comparisonTable } from '../../src/plot/comparison/seams';
+import type { Figure } from '../../src/plot/figure/figure';
 import { runFigure } from '../../src/plot/run/figure';
 import { figureToSvg } from '../../src/plot/svg/figure';
 import { volumeFigure } from '../../src/plot/volume/figure';

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { planGrid } from '../../src/patch/grid';
-import { Figure } from '../../src/plot/base/figure';
 import { Table } from '../../src/plot/base/table';
 import { display } from '../../src/plot/display';
+import { Figure } from '../../src/plot/figure/figure';
 import { FIGURE_MIME, kinds, PLOTLY_MIME, toBundle } from '../../src/plot/show';
 import { LiveView, Run } from '../../src/train/run';
 import { phantom } from '../../src/volume/phantom/phantom';

@@ -1,6 +1,6 @@
 import { type Intensity, intensityPresets } from '../../volume/intensity';
 import { encodePicture } from './encode';
-import { axesOf, axisOptions, type Layout, type Place, type Trace } from './figure';
+import { axesOf, axisOptions, type Layout, type Place, type Trace } from './layout';
 import { axisNames, type Plane } from './planes';
 import { buttonRow, diverging, grays, hairline } from './theme';
 

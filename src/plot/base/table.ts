@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { escapeHtml } from '../../escape';
-import type { Place, Trace } from './figure';
+import type { Place, Trace } from './layout';
 import { clear, hairline, wash } from './theme';
 
 export type Cell = string | number | boolean | null | undefined;

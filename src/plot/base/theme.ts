@@ -1,4 +1,4 @@
-import type { Layout, Span } from './figure';
+import type { Layout, Span } from './layout';
 
 /**
  * Okabe and Ito's colours without black and yellow, the blue a little lighter: the colour-blind can tell them apart, on

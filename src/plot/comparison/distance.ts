@@ -1,7 +1,9 @@
 import type { DistanceRow } from '../../fidelity/places';
 import { short } from '../base/encode';
-import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
+import { lineTrace, spans } from '../base/layout';
 import { color, layeredWidth, legendBelow } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 const panels = [
   { key: 'psnr', label: 'PSNR, dB' },

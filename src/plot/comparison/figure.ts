@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../../errors';
-import { Drawing, type Figure, type Layout, type Span, spans } from '../base/figure';
+import { type Layout, type Span, spans } from '../base/layout';
 import {
   differenceScale,
   grayScale,
@@ -11,6 +11,8 @@ import {
 import { type Plane, type PlaneName, planesOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
 import { heading } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 import { type PageOptions, pagesOf, slider } from './pages';
 import { addSeams, comparisonTable } from './seams';
 

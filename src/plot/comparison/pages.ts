@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../../errors';
 import { clip, type Intensity } from '../../volume/intensity';
 import { encodePicture } from '../base/encode';
-import type { Layout, Trace } from '../base/figure';
+import type { Layout, Trace } from '../base/layout';
 import { differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
 import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownComparison } from '../base/shown';

@@ -1,11 +1,13 @@
 import type { NamedSeamProfile } from '../../evaluate/compare';
 import { shownMetrics } from '../../evaluate/metrics';
 import { short } from '../base/encode';
-import { Drawing, type Figure, type Layout, lineTrace, type Span, spans } from '../base/figure';
+import { type Layout, lineTrace, type Span, spans } from '../base/layout';
 import { metricLabel, metricText } from '../base/metric-text';
 import type { ShownComparison } from '../base/shown';
 import { Table } from '../base/table';
 import { color, heading, ink, layeredWidth, legendBelow } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 /** The metrics of a comparison, a row for every candidate; columns no candidate has are left out. */
 export function comparisonTable({

@@ -1,7 +1,9 @@
-import { axesOf, Drawing, type Figure, type Layout, spans } from '../base/figure';
+import { axesOf, type Layout, spans } from '../base/layout';
 import { colorbar } from '../base/panels';
 import type { ShownSweepRow } from '../base/shown';
 import { clear, viridis } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 /** What a sweep's heat maps show. The colour of a seam energy is how far it is from 1; the number written is the energy. */
 const maps = [

@@ -2,7 +2,7 @@ import type { PatchRow } from '../../fidelity/places';
 import { extractPatch } from '../../patch/extract';
 import type { Grid } from '../../patch/grid';
 import { clip, type Intensity } from '../../volume/intensity';
-import { Drawing, type Figure, spans } from '../base/figure';
+import { spans } from '../base/layout';
 import {
   differenceLimit,
   differenceScale,
@@ -15,6 +15,8 @@ import {
 import { planesOf, sliceOf } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
 import { heading } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 export interface WorstPatchesOptions {
   readonly intensity: Intensity;

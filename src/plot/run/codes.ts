@@ -1,6 +1,8 @@
 import { short } from '../base/encode';
-import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
+import { lineTrace, spans } from '../base/layout';
 import { color, ink, legendBelow } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 /**
  * How often each code is used: on the left by its number, on the right sorted, beside even use. A steep fall on the

@@ -1,11 +1,13 @@
 import type { RunComparison } from '../../evaluate/compare-runs';
 import { type MetricName, shownMetrics } from '../../evaluate/metrics';
 import type { TrainingFigures } from '../../evaluate/training-cost';
-import { Drawing, type Figure, lineTrace, spans } from '../base/figure';
+import { lineTrace, spans } from '../base/layout';
 import { meanText, metricLabel, metricText } from '../base/metric-text';
 import { type Cell, Table } from '../base/table';
 import { color, ink } from '../base/theme';
 import { notesTable } from '../comparison/evaluation';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 /**
  * Runs beside one another: for each metric every run's mean over patients and its interval, then what the training

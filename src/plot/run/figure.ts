@@ -1,9 +1,11 @@
 import type { LatestSlices } from '../../train/record/latest-slices';
 import { measureOf, type Panel } from '../../train/settings/measures';
 import { finiteRange } from '../../volume/intensity';
-import { axesOf, Drawing, type Figure, type Layout, spans, type Trace } from '../base/figure';
+import { axesOf, type Layout, spans, type Trace } from '../base/layout';
 import type { ShownRecord, ShownStatus } from '../base/shown';
 import { color } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 import { decimate } from './decimate';
 import { runPanels, type Series, seriesOf, sharingMeasures } from './series';
 import { addSlices } from './slices';

@@ -1,8 +1,9 @@
 import { measures } from '../../train/settings/measures';
 import { short } from '../base/encode';
-import { Drawing, type Figure } from '../base/figure';
 import type { ShownRecord } from '../base/shown';
 import { color, ink } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 /**
  * Where the time of training steps goes. Left: the time of every rank, its middle half and its median; ranks wait

@@ -1,7 +1,8 @@
 import type { LatestSlices } from '../../train/record/latest-slices';
-import { axesOf, type Drawing, type Layout, type Span, spans } from '../base/figure';
+import { axesOf, type Layout, type Span, spans } from '../base/layout';
 import { differenceScale, pictureAxes } from '../base/panels';
 import { grays, heading } from '../base/theme';
+import type { Drawing } from '../figure/drawing';
 
 /**
  * Adds three pictures side by side: what was put in, what came out, and the difference. Returns their colour axes.

@@ -1,6 +1,6 @@
 import { finiteRange } from '../../volume/intensity';
 import { isEncoded, sizeOf } from '../base/encode';
-import type { Layout, Place, Span, Trace } from '../base/figure';
+import type { Layout, Place, Span, Trace } from '../base/layout';
 import { hairline } from '../base/theme';
 import { element, plainText, text } from './elements';
 import { linearTicks, logTicks, type Tick } from './ticks';

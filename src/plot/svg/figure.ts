@@ -1,4 +1,4 @@
-import type { Figure, Layout, Place, Trace } from '../base/figure';
+import type { Layout, Place, PlainFigure, Trace } from '../base/layout';
 import { hairline, wash } from '../base/theme';
 import { type AxisPair, axisPairs, type Box, boxOf } from './axes';
 import { element, plainText, text } from './elements';
@@ -12,7 +12,7 @@ const WIDTH = 900;
  * linear, log and category axes, rectangles and lines among the shapes, annotations, legend and colour bars. What
  * only a pointer can use (buttons, sliders, hover) is left out, and so is a trace that starts hidden.
  */
-export function figureToSvg({ data, layout }: Pick<Figure, 'data' | 'layout'>): string {
+export function figureToSvg({ data, layout }: PlainFigure): string {
   const planned = asNumber(layout.height, 450);
   const margin = { l: 60, r: 30, t: 50, b: 50, ...(layout.margin as object) };
   const paper: Box = {

@@ -1,6 +1,6 @@
 import { finiteRange } from '../../volume/intensity';
 import { decodePicture, isEncoded } from '../base/encode';
-import type { Layout, Trace } from '../base/figure';
+import type { Layout, Trace } from '../base/layout';
 import { viridis } from '../base/theme';
 import type { AxisPair, Box } from './axes';
 import { element, plainText, text } from './elements';

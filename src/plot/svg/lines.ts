@@ -1,4 +1,4 @@
-import type { Layout, Trace } from '../base/figure';
+import type { Layout, Trace } from '../base/layout';
 import type { AxisPair, Box } from './axes';
 import { element, number, plainText, text } from './elements';
 

@@ -1,5 +1,5 @@
 import { finiteRange } from '../../volume/intensity';
-import { Drawing, type Figure, spans } from '../base/figure';
+import { spans } from '../base/layout';
 import {
   grayScale,
   orientationMarks,
@@ -11,6 +11,8 @@ import {
 import { planeNames, planesOf, sliceOf } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
 import { heading } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 import { crosshair, sliceHeading, sliceStack, stackSliders } from './slices';
 
 const GAP = 0.03;

@@ -1,8 +1,10 @@
 import type { Grid } from '../../patch/grid';
-import { axesOf, Drawing, type Figure, type Layout, lineTrace, spans } from '../base/figure';
+import { axesOf, type Layout, lineTrace, spans } from '../base/layout';
 import { type Axis, axisNames } from '../base/planes';
 import { Table } from '../base/table';
 import { color, hairline, heading, ink } from '../base/theme';
+import { Drawing } from '../figure/drawing';
+import type { Figure } from '../figure/figure';
 
 const MOST_RECTANGLES = 400; // of one view; past that a field of blue: their starts say more
 /** The three views as [across, up]. */

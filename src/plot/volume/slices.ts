@@ -1,5 +1,5 @@
 import { encodePicture } from '../base/encode';
-import { axesOf, type Layout, type Span, type Trace } from '../base/figure';
+import { axesOf, type Layout, type Span, type Trace } from '../base/layout';
 import { picture } from '../base/panels';
 import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownVolume } from '../base/shown';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { planGrid } from '../../../src/patch/grid';
-import { Figure } from '../../../src/plot/base/figure';
 import { comparisonFigure } from '../../../src/plot/comparison/figure';
+import { Figure } from '../../../src/plot/figure/figure';
 import { runFigure } from '../../../src/plot/run/figure';
 import { figureToSvg } from '../../../src/plot/svg/figure';
 import { linearTicks, logTicks } from '../../../src/plot/svg/ticks';
