@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { makeFolder } from '../src/make-folder';
-import { nodeArguments, packageRoot } from '../src/package';
+import { compiledFile, nodeArguments, packageRoot } from '../src/package';
 
 const KERNEL_NAME = 'patchwise';
 const EXTENSION = join(packageRoot(), 'kernels', 'labextension');
@@ -42,6 +42,7 @@ export async function installKernel(
   const extension = join(share, 'labextensions', name);
   await rm(extension, { recursive: true, force: true });
   await cp(EXTENSION, extension, { recursive: true });
+  await cp(compiledFile('kernels', 'browser'), join(extension, 'static'), { recursive: true });
   // The extension draws with the Plotly of our dependencies, offline.
   await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(extension, 'static', 'plotly.min.js'));
   return { kernel, extension };

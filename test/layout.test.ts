@@ -70,7 +70,7 @@ const rooms: Record<string, readonly string[]> = {
   plot: ['base', 'svg', 'figure', 'volume', 'comparison', 'run', '.'],
   train: ['collective', 'settings', 'data', 'learn', 'record', 'ranks', '.'],
   kernels: [
-    ...['process', 'protocol', 'display', 'cells', 'checker', 'engine', 'tslab'],
+    ...['browser', 'process', 'protocol', 'display', 'cells', 'checker', 'engine', 'tslab'],
     ...['live', 'headless', 'report', '.'],
   ],
 };

@@ -1,4 +1,4 @@
-/** What every report shares: its look and the script that draws its figures. */
+/** What every report shares: its look and what it may fetch. */
 
 /** Nothing may be fetched, because a report is complete in itself. The browser enforces it. */
 export const POLICY =
@@ -34,30 +34,4 @@ table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabul
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }
 img { max-width: 100%; } blockquote { margin: 1em 0; padding-left: 1em; border-left: 3px solid var(--rule); color: var(--quiet); }
 footer { margin-top: 4rem; padding-top: 0.8rem; border-top: 1px solid var(--rule); color: var(--quiet); font-size: 0.85rem; }
-`;
-
-/** Draws every figure in the page's colours, and again in the others when the reader's theme or the medium changes. */
-export const DRAW = `
-(() => {
-  const config = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: '' };
-  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const figures = [...document.querySelectorAll('.figure[data-figure]')].map((node) => ({
-    node,
-    figure: JSON.parse(document.getElementById(node.dataset.figure).textContent),
-  }));
-  const draw = () => {
-    for (const { node, figure } of figures) {
-      const font = { ...figure.layout.font, color: color('--ink') };
-      // Plotly forgets the layout's height when it resizes, and takes the node's.
-      const height = Math.min(figure.layout.height > 0 ? figure.layout.height : 450, 10000);
-      node.style.height = height + 'px';
-      // A broken figure throws at once; the others are still drawn.
-      const drawn = async () => Plotly.react(node, figure.data, { ...figure.layout, height, font }, config);
-      drawn().catch((error) => { node.textContent = String(error); });
-    }
-  };
-  for (const { node } of figures) node.textContent = '';
-  draw();
-  for (const query of ['(prefers-color-scheme: dark)', 'print']) matchMedia(query).addEventListener('change', draw);
-})();
 `;

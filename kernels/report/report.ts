@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { escapeHtml } from '../../src/escape';
 import { version } from '../../src/index';
+import { compiledFile } from '../../src/package';
 import { isClosedHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from '../display/safe-html';
 import { TERMINAL_STYLE } from '../display/terminal-text';
 import { type Notebook, readNotebook, sourceOf } from '../headless/notebook';
 import { OutputFile } from '../headless/output-file';
 import { figureMark, highlight, type Markdown, OutputWriter, pre, type ReportFigure } from './outputs';
-import { DRAW, POLICY, STYLE } from './page';
+import { POLICY, STYLE } from './page';
 
 interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
@@ -28,15 +29,15 @@ export async function notebookToHtml(notebook: Notebook, options: ReportOptions 
   const markdown = await markdownWriter();
   const most = (options.maxBytes ?? 10_000_000) - FRAME_BYTES;
   let [body, outputs] = writeCells(notebook, markdown, Number.POSITIVE_INFINITY);
-  const plotly = outputs.figures.length > 0 ? await plotlySource() : '';
-  const room = (): number => most - Buffer.byteLength(body) - Buffer.byteLength(plotly);
+  const scripts = outputs.figures.length > 0 ? await figureScripts() : '';
+  const room = (): number => most - Buffer.byteLength(body) - Buffer.byteLength(scripts);
   for (const longest of LONGEST_TEXTS) {
     if (room() >= smallest(outputs.figures)) break;
     [body, outputs] = writeCells(notebook, markdown, longest);
   }
   const title = options.title ?? firstHeading(notebook) ?? 'Notebook';
   const drawn = figuresThatFit(outputs.figures, room());
-  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? plotly : '');
+  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? scripts : '');
 }
 
 /** The page without cells and Plotly. */
@@ -93,8 +94,7 @@ export async function writeReportOf(
   await file.write(await notebookToHtml(notebook, { ...options, title }));
 }
 
-function page(title: string, body: string, plotly: string): string {
-  const scripts = plotly ? `<script>${plotly}</script>\n<script>${DRAW}</script>` : '';
+function page(title: string, body: string, scripts: string): string {
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -150,8 +150,18 @@ function placeFigures(body: string, figures: readonly ReportFigure[], drawn: Rea
   return html;
 }
 
-async function plotlySource(): Promise<string> {
-  const source = await readFile(require.resolve('plotly.js-dist-min/plotly.min.js'), 'utf8');
+/** Plotly and what draws the page's figures with it. */
+async function figureScripts(): Promise<string> {
+  const files = [
+    require.resolve('plotly.js-dist-min/plotly.min.js'),
+    compiledFile('kernels', 'browser', 'report.js'),
+  ];
+  const sources = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+  return sources.map((source) => `<script>${embeddable(source)}</script>`).join('\n');
+}
+
+/** A script that does not end its own element. */
+function embeddable(source: string): string {
   return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
 }
 

@@ -81,7 +81,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'patchwise-lab-'));
-    await cp('kernels/labextension/static', folder, { recursive: true });
+    await cp('dist/kernels/browser', folder, { recursive: true });
     await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(folder, 'plotly.min.js'));
     const page = `<body style="--jp-content-font-color1: rgb(1, 2, 3)"><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
     await writeFile(join(folder, 'lab.html'), page);

@@ -1,0 +1,76 @@
+/*
+ * Patchwise in JupyterLab: a module-federation container without a build of JupyterLab's own. JupyterLab loads this
+ * script, calls `init` with the packages it shares, and `get` for the module that package.json names.
+ */
+import { FIGURE_MIME, figureRenderer } from './figure-renderer';
+import type {
+  JupyterSession,
+  NotebookPanel,
+  NotebookTracker,
+  RenderMime,
+  Themes,
+  WidgetClass,
+} from './jupyter';
+import { plotlyLoader } from './plotly';
+
+interface SharedVersion {
+  readonly loaded?: unknown;
+  get(): Promise<() => unknown>;
+}
+/** Packages by name, and their versions. */
+type Shared = Record<string, Record<string, SharedVersion>>;
+
+/** The folder of this script, with plotly.min.js in it. */
+const base = new URL('.', (document.currentScript as HTMLScriptElement).src).href;
+let shared: Shared;
+
+/** A package of JupyterLab's own, in the version it runs. */
+async function packageOf<T>(name: string): Promise<T> {
+  const versions = shared[name]!;
+  const version = Object.keys(versions).find((key) => versions[key]!.loaded) ?? Object.keys(versions)[0]!;
+  return (await versions[version]!.get())() as T;
+}
+
+async function plugin(): Promise<object> {
+  const { Widget } = await packageOf<{ Widget: WidgetClass }>('@lumino/widgets');
+  const { INotebookTracker } = await packageOf<{ INotebookTracker: unknown }>('@jupyterlab/notebook');
+  const { IRenderMimeRegistry } = await packageOf<{ IRenderMimeRegistry: unknown }>('@jupyterlab/rendermime');
+  const { IThemeManager } = await packageOf<{ IThemeManager: unknown }>('@jupyterlab/apputils');
+  const FigureRenderer = figureRenderer(Widget, plotlyLoader(`${base}plotly.min.js`));
+  return {
+    id: 'patchwise:figures',
+    description: 'Draws the figures of Patchwise, live while a run goes on.',
+    autoStart: true,
+    requires: [INotebookTracker, IRenderMimeRegistry],
+    optional: [IThemeManager],
+    activate: (_app: unknown, notebooks: NotebookTracker, rendermime: RenderMime, themes?: Themes) => {
+      const serve = (registry: RenderMime, session?: JupyterSession): void => {
+        const figures = {
+          safe: true, // data for Plotly: nothing in it runs
+          mimeTypes: [FIGURE_MIME],
+          defaultRank: 0,
+          createRenderer: () => new FigureRenderer(session, themes),
+        };
+        registry.addFactory(figures, 0);
+      };
+      const attend = ({ content, sessionContext }: NotebookPanel): void =>
+        serve(content.rendermime, sessionContext);
+      serve(rendermime); // where there is no notebook and so no kernel: still pictures
+      notebooks.forEach(attend);
+      notebooks.widgetAdded.connect((_, panel) => attend(panel));
+    },
+  };
+}
+
+const page = window as unknown as { _JUPYTERLAB?: Record<string, unknown> };
+page._JUPYTERLAB ??= {};
+page._JUPYTERLAB.patchwise = {
+  init(scope: Shared): void {
+    shared = scope;
+  },
+  async get(module: string): Promise<() => object> {
+    if (module !== './extension') throw new Error(`patchwise has no module ${module}`);
+    const extension = await plugin();
+    return () => ({ __esModule: true, default: extension });
+  },
+};

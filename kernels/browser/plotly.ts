@@ -1,0 +1,76 @@
+/** Draws figures with Plotly into nodes of any page. */
+
+/** What Plotly draws. */
+export interface PlotlyFigure {
+  readonly data: readonly Trace[];
+  readonly layout: Readonly<Record<string, unknown>> & { readonly height?: number; readonly font?: object };
+}
+
+export interface Trace extends Record<string, unknown> {
+  readonly uid?: string;
+  readonly x?: readonly unknown[];
+  readonly y?: readonly unknown[];
+}
+
+/** The functions of Plotly that are called here. */
+export interface Plotly {
+  react(node: HTMLElement, data: readonly Trace[], layout: object, config: object): Promise<unknown>;
+  purge(node: HTMLElement): void;
+  readonly Plots: { resize(node: HTMLElement): void };
+}
+
+// Nothing leaves this machine: without the last two Plotly offers to upload the figure to its maker's server.
+const CONFIG = { responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: '' };
+const DEFAULT_HEIGHT = 450;
+/** A height from a file may be any number. */
+const MOST_HEIGHT = 10_000;
+
+/** Draws a figure in a colour that suits the page. */
+export async function drawFigure(
+  plotly: Plotly,
+  node: HTMLElement,
+  { data, layout }: PlotlyFigure,
+  ink: string,
+): Promise<void> {
+  const height = reserveHeight(node, layout);
+  const themed = { ...layout, height, font: { ...layout.font, color: ink } };
+  await plotly.react(node, data, themed, CONFIG);
+}
+
+/** Gives the node the figure's height: Plotly forgets that of the layout when it resizes, and takes the node's. */
+export function reserveHeight(node: HTMLElement, layout: PlotlyFigure['layout']): number {
+  const { height } = layout;
+  const reserved = Math.min(height !== undefined && height > 0 ? height : DEFAULT_HEIGHT, MOST_HEIGHT);
+  node.style.height = `${reserved}px`;
+  return reserved;
+}
+
+/** A function that loads Plotly once from an address; another's `window.Plotly` stays what it was. */
+export function plotlyLoader(address: string): () => Promise<Plotly> {
+  const page = window as unknown as { Plotly: Plotly | undefined; define: unknown };
+  let loading: Promise<Plotly> | undefined;
+  const load = () =>
+    new Promise<Plotly>((resolve, reject) => {
+      const before = { Plotly: page.Plotly, define: page.define };
+      page.define = undefined; // with an AMD loader on the page Plotly would register there instead
+      const script = document.createElement('script');
+      const restore = (): Plotly => {
+        page.define = before.define;
+        const ours = page.Plotly!;
+        if (before.Plotly) page.Plotly = before.Plotly;
+        return ours;
+      };
+      script.src = address;
+      script.onload = () => resolve(restore());
+      script.onerror = () => {
+        restore();
+        loading = undefined;
+        reject(new Error(`${address} could not be loaded: run "patchwise kernel install" again`));
+      };
+      document.head.appendChild(script);
+    });
+  return () => {
+    loading ??= load();
+    return loading;
+  };
+}
