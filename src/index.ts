@@ -136,6 +136,7 @@ export { sweepFigure } from './plot/comparison/sweep';
 export { type WorstPatchesOptions, worstPatchesFigure } from './plot/comparison/worst-patches';
 export { clearOutput, display, html, input, json, latex, markdown, png, Rich, svg } from './plot/display';
 export { Figure } from './plot/figure/figure';
+export type { SaveOptions } from './plot/paper/save';
 export { progress, progressBar } from './plot/progress-bar';
 export { codesFigure } from './plot/run/codes';
 export { runComparisonFigure } from './plot/run/comparison';

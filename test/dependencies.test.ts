@@ -12,6 +12,8 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 
 /** Every dependency is a decision. Adding one means saying here what it is for. */
 const chosen: Record<string, string> = {
+  '@expo-google-fonts/arimo': 'the letters of saved figures: a machine may have no font',
+  '@resvg/resvg-wasm': 'saved figures as PNG; WebAssembly, 2.5 MB',
   '@tensorflow/tfjs-backend-cpu': 'the reference backend the others are checked against',
   '@tensorflow/tfjs-backend-wasm': 'the embedded backend: XNNPACK from npm alone',
   '@tensorflow/tfjs-core': 'the tensor API that model, gradients and optimisers are written on',
@@ -23,6 +25,7 @@ const chosen: Record<string, string> = {
   'node-api-headers': 'the headers that native backends are built with, which not every Node comes with',
   'nifti-reader-js': 'NIfTI headers',
   numcodecs: 'blosc, which the prepared store is compressed with; WebAssembly, no install script',
+  pdfkit: 'saved figures as PDF, with letters that can be searched',
   'plotly.js-dist-min': 'the figures, in JupyterLab and in the HTML report',
   tslab: 'the other engine of the kernel: converter and executor',
   typescript: 'the engine of the kernel: compiles cells, and its LanguageService knows their types',

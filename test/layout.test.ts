@@ -18,7 +18,6 @@ const ground = [
   'package',
   'atomic-file',
   'display-protocol',
-  'volumes-bundle',
   'duration',
   'escape',
   'median',
@@ -68,7 +67,7 @@ const allowed: Record<string, readonly string[]> = {
 const rooms: Record<string, readonly string[]> = {
   volume: ['simd', '.', 'phantom', 'store', 'prepare'],
   compute: ['machine', 'contract', 'ops', 'cpu', 'wasm', 'libtorch', 'tensorflow', '.'],
-  plot: ['base', 'svg', 'figure', 'volume', 'comparison', 'run', '.'],
+  plot: ['base', 'svg', 'paper', 'figure', 'volume', 'comparison', 'run', '.'],
   train: ['collective', 'settings', 'data', 'learn', 'record', 'ranks', '.'],
   kernels: [
     ...['browser', 'process', 'protocol', 'display', 'cells', 'checker', 'engine', 'tslab'],

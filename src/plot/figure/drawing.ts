@@ -21,9 +21,15 @@ export class Drawing {
     return axesOf(panel);
   }
 
-  figure(title: string, height: number, more: Layout, summary = title): Figure {
+  figure(
+    title: string,
+    height: number,
+    more: Layout,
+    summary = title,
+    everyVoxel?: () => readonly Trace[],
+  ): Figure {
     const { annotations } = this;
     const layout = Object.assign(baseLayout(title, height), ...this.#axes, { annotations, ...more });
-    return new Figure(this.data, layout, summary);
+    return new Figure(this.data, layout, summary, everyVoxel);
   }
 }

@@ -2,23 +2,26 @@ import type { Layout, Place, PlainFigure, Trace } from '../base/layout';
 import { hairline, wash } from '../base/theme';
 import { type AxisPair, axisPairs, type Box, boxOf } from './axes';
 import { element, plainText, text } from './elements';
-import { colorbarSvg, heatmapSvg } from './heatmap';
+import { colorbarSvg, type Fineness, heatmapSvg } from './heatmap';
 import { barsSvg, legendSvg, linesSvg } from './lines';
 
-const WIDTH = 900;
+/** A still picture for a screen: 512 voxels a side are more than its panels show. */
+const SCREEN = { width: 900, fineness: { most: 512, sharp: 0 } };
 
 /**
  * A figure as a static SVG, for front ends without Plotly and for paper: scatter, bar, heatmap and table traces,
  * linear, log and category axes, rectangles and lines among the shapes, annotations, legend and colour bars. What
  * only a pointer can use (buttons, sliders, hover) is left out, and so is a trace that starts hidden.
+ *
+ * @param look its width in pixels, and how fine its embedded pictures are
  */
-export function figureToSvg({ data, layout }: PlainFigure): string {
+export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } = SCREEN): string {
   const planned = asNumber(layout.height, 450);
   const margin = { l: 60, r: 30, t: 50, b: 50, ...(layout.margin as object) };
   const paper: Box = {
     left: margin.l,
     top: margin.t,
-    width: Math.max(1, WIDTH - margin.l - margin.r),
+    width: Math.max(1, width - margin.l - margin.r),
     height: Math.max(1, planned - margin.t - margin.b),
   };
   const traces = data.filter((trace) => trace.visible !== false && trace.visible !== 'legendonly');
@@ -30,7 +33,7 @@ export function figureToSvg({ data, layout }: PlainFigure): string {
   const parts = [
     ...pairs.map((pair) => pair.grid),
     ...shapes(layout, pairs, true),
-    ...traces.map((trace) => traceSvg(trace, pairs, layout, paper)),
+    ...traces.map((trace) => traceSvg(trace, pairs, layout, paper, fineness)),
     ...shapes(layout, pairs, false),
     ...pairs.map((pair) => pair.labels),
     ...annotations(layout, pairs, paper),
@@ -42,9 +45,9 @@ export function figureToSvg({ data, layout }: PlainFigure): string {
   ];
   const root = {
     xmlns: 'http://www.w3.org/2000/svg',
-    width: WIDTH,
+    width,
     height,
-    viewBox: `0 0 ${WIDTH} ${height}`,
+    viewBox: `0 0 ${width} ${height}`,
     'font-family': font.family,
     'font-size': font.size,
     fill: font.color,
@@ -53,11 +56,17 @@ export function figureToSvg({ data, layout }: PlainFigure): string {
   return element('svg', root, parts.join(''));
 }
 
-function traceSvg(trace: Trace, pairs: readonly AxisPair[], layout: Layout, paper: Box): string {
+function traceSvg(
+  trace: Trace,
+  pairs: readonly AxisPair[],
+  layout: Layout,
+  paper: Box,
+  fineness: Fineness,
+): string {
   if (trace.type === 'table') return tableSvg(trace, paper);
   const pair = pairs.find(({ x, y }) => x === (trace.xaxis ?? 'x') && y === (trace.yaxis ?? 'y'));
   if (!pair) return '';
-  if (trace.type === 'heatmap') return heatmapSvg(trace, pair, layout);
+  if (trace.type === 'heatmap') return heatmapSvg(trace, pair, layout, fineness);
   if (trace.type === 'bar') return barsSvg(trace, pair);
   if (trace.type === 'scatter' || trace.type === 'scattergl') return linesSvg(trace, pair);
   return '';

@@ -10,25 +10,35 @@ import { linearTicks } from './ticks';
 type Scale = readonly (readonly [number, string])[];
 type Rgb = readonly [number, number, number];
 
-const LARGEST = 512; // pixels a side: more than a panel of the static picture shows
+/** How fine the embedded pictures are. */
+export interface Fineness {
+  /** Most pixels a side; a larger picture shows every second voxel, and so on. */
+  readonly most: number;
+  /** Pixels that a voxel gets for each pixel of the panel, if it covers two and more: its edges stay sharp in every viewer. */
+  readonly sharp: number;
+}
 
 /** A heatmap as an embedded PNG that fills its panel. */
-export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout): string {
+export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout, { most, sharp }: Fineness): string {
   const { values, rows, columns } = valuesOf(trace.z);
   if (rows === 0 || columns === 0) return '';
   const shared = layout[String(trace.coloraxis)] as Layout | undefined;
   const scale = scaleOf(shared?.colorscale ?? trace.colorscale);
   const [low, high] = limits(values, shared?.cmin ?? trace.zmin, shared?.cmax ?? trace.zmax);
-  const step = Math.max(1, Math.ceil(Math.max(rows, columns) / LARGEST));
-  const [height, width] = [Math.ceil(rows / step), Math.ceil(columns / step)];
+  const step = Math.max(1, Math.ceil(Math.max(rows, columns) / most));
+  const covered = Math.max(pair.box.width / columns, pair.box.height / rows);
+  const times = covered < 2 ? 1 : Math.max(1, Math.ceil(covered * sharp));
+  const [height, width] = [times * Math.ceil(rows / step), times * Math.ceil(columns / step)];
   const lookup = Array.from({ length: 256 }, (_, i) => colorAt(scale, i / 255));
   const gray = lookup.every(([r, g, b]) => r === g && g === b);
   const channels = gray ? 1 : 3;
   const pixels = new Uint8Array(height * width * channels);
   for (let y = 0; y < height; y++) {
-    const row = Math.min(rows - 1, (pair.yReversed ? y : height - 1 - y) * step);
+    const down = Math.floor((pair.yReversed ? y : height - 1 - y) / times);
+    const row = Math.min(rows - 1, down * step);
     for (let x = 0; x < width; x++) {
-      const column = Math.min(columns - 1, (pair.xReversed ? width - 1 - x : x) * step);
+      const across = Math.floor((pair.xReversed ? width - 1 - x : x) / times);
+      const column = Math.min(columns - 1, across * step);
       const level = Math.round((255 * (values[row * columns + column]! - low)) / (high - low));
       const color = lookup[Math.max(0, Math.min(255, level || 0))]!;
       for (let c = 0; c < channels; c++) pixels[(y * width + x) * channels + c] = color[c]!;

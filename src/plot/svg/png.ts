@@ -8,12 +8,14 @@ const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const; // grey, RGB, RGBA
  *
  * @param pixels row after row from the top, `width * height * channels` bytes
  * @param channels 1 grey, 3 RGB, 4 RGBA
+ * @param dpi pixels per inch, which a PNG holds as whole pixels per metre
  */
 export function encodePng(
   width: number,
   height: number,
   pixels: Uint8Array,
   channels: 1 | 3 | 4,
+  dpi?: number,
 ): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -29,8 +31,22 @@ export function encodePng(
       rows[at + 1 + i] = (pixels[row * stride + i]! - left) & 255;
     }
   }
-  const chunks = [chunk('IHDR', header), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))];
+  const chunks = [
+    chunk('IHDR', header),
+    ...(dpi === undefined ? [] : [chunk('pHYs', resolution(dpi))]),
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+  ];
   return Buffer.concat([SIGNATURE, ...chunks]);
+}
+
+function resolution(dpi: number): Buffer {
+  const body = Buffer.alloc(9);
+  const perMetre = Math.round(dpi / 0.0254);
+  body.writeUInt32BE(perMetre, 0);
+  body.writeUInt32BE(perMetre, 4);
+  body[8] = 1; // the unit is the metre
+  return body;
 }
 
 function chunk(type: string, body: Buffer): Buffer {

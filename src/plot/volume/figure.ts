@@ -1,9 +1,10 @@
 import { finiteRange } from '../../volume/intensity';
-import { spans } from '../base/layout';
+import { spans, type Trace } from '../base/layout';
 import {
   grayScale,
   orientationMarks,
   PLANNED_WIDTH,
+  picture,
   pictureAxes,
   windowButtons,
   windowsFor,
@@ -65,7 +66,14 @@ export function volumeFigure(volume: ShownVolume, options: VolumeFigureOptions =
     coloraxis: grayScale(windows[0]!, units, { x: 1.005, len: 1 }),
     updatemenus: windowButtons(windows, { y: 0, yanchor: 'top', pad: { t: 62 } }),
   };
-  return drawing.figure(options.title ?? header, Math.round(height) + 166, look, header);
+  const everyVoxel = (): Trace[] =>
+    cuts.map(({ plane, index }, i) => {
+      const values = sliceOf(volume, plane, index);
+      return picture(values, plane, index, { panel: i + 1, units, name: plane.name });
+    });
+  const isCoarser = cuts.some(({ step }) => step > 1);
+  const title = options.title ?? header;
+  return drawing.figure(title, Math.round(height) + 166, look, header, isCoarser ? everyVoxel : undefined);
 }
 
 /** Size, spacing, range of the values and where they came from, in one line. */
