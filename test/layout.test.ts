@@ -18,6 +18,7 @@ const ground = [
   'package',
   'atomic-file',
   'display-protocol',
+  'volumes-bundle',
   'duration',
   'escape',
   'median',

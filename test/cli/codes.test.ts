@@ -69,7 +69,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     ]);
     expect(readdirSync(join(folder, 'some'))).toEqual(['b.npz']);
     const none = await command.run(['encode', model, 'junk.nii.gz', '-o', 'none']);
-    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/^left out .*junk\.nii\.gz/)]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/^left out .*junk\.nii\.gz/m)]);
   });
 
   it.each([
