@@ -33,10 +33,11 @@ make_python() {
   return 1
 }
 
-# Installs a browser and Jupyter's own kernel tests, from Debian for Debian's Python. Fails if it cannot. Also installs
+# Installs a browser, a reader of PDFs and Jupyter's own kernel tests, from Debian for Debian's Python. Fails if it cannot. Also installs
 # JupyterLab (with nbclient and nbconvert) and papermill if pip can; otherwise their tests are skipped and say so.
 jupyter() {
   command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || return 1
+  command -v pdftoppm >/dev/null || apt_install poppler-utils || return 1 # the oracle of saved PDFs
   /usr/bin/python3 -c 'import jupyter_kernel_test' 2>/dev/null || apt_install python3-jupyter-kernel-test || return 1
   make_python || return 1
   "$python" -c 'import jupyterlab' 2>/dev/null || pip_install jupyterlab ||

@@ -3,32 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../../src/errors';
-import { planGrid } from '../../../src/patch/grid';
-import { comparisonFigure } from '../../../src/plot/comparison/figure';
-import { sweepFigure } from '../../../src/plot/comparison/sweep';
 import { Figure } from '../../../src/plot/figure/figure';
 import type { SaveOptions } from '../../../src/plot/paper/save';
-import { runFigure } from '../../../src/plot/run/figure';
 import { volumeFigure } from '../../../src/plot/volume/figure';
-import { gridFigure } from '../../../src/plot/volume/grid';
-import { body, comparisonOf, recordsOf, volumeOf } from '../samples';
+import { volumeOf } from '../samples';
 import { readPng } from '../svg/read-png';
 import { checkXml } from '../xml';
+import { figures } from './figures';
 import { readPdf } from './read-pdf';
-
-const sweep = sweepFigure(
-  ['linear', 'gaussian'].flatMap((name, i) =>
-    [0, 0.25, 0.5].map((overlap) => ({ name, overlap, psnr: 30 + i + overlap, ssim: 0.9, seamEnergy: 1.5 })),
-  ),
-);
-const figures: Record<string, Figure> = {
-  volume: volumeFigure(body),
-  comparison: comparisonFigure(comparisonOf(body, ['linear', 'gaussian & "co" <b>'])),
-  run: runFigure(recordsOf(60), { state: 'running', step: 60, steps: 100 }),
-  'empty run': runFigure([]),
-  grid: gridFigure(planGrid([64, 64, 76], { patch: [32, 32, 16], stride: [24, 24, 12] })),
-  sweep,
-};
 
 let folder: string;
 beforeAll(() => {
@@ -160,7 +142,7 @@ describe('pictures', () => {
 });
 
 describe('options', () => {
-  const { grid, run } = figures as { grid: Figure; run: Figure };
+  const { grid, run } = figures;
 
   it('set the width on the page, and the pixels with the resolution', async () => {
     const png = readPng(await saved(grid, 'narrow.png', { widthMm: 85, dpi: 600 }));
@@ -221,7 +203,7 @@ describe('options', () => {
 });
 
 describe('the file', () => {
-  const grid = figures.grid!;
+  const { grid } = figures;
 
   it.each(['figure', 'figure.jpg', 'figure.svg.txt', '', '.pdf'])('cannot be called "%s"', async (name) => {
     const attempt = grid.save(name === '' ? '' : join(folder, name));
@@ -257,7 +239,7 @@ describe('the file', () => {
 });
 
 it('the PDF of a run is lines, without a picture', async () => {
-  const { images, painted } = readPdf(await saved(figures.run!, 'lines.pdf'));
+  const { images, painted } = readPdf(await saved(figures.run, 'lines.pdf'));
   expect(images).toEqual([]);
   expect(painted.get('S')).toBeGreaterThan(20);
 });
