@@ -1,4 +1,5 @@
 /** Draws figures with Plotly into nodes of any page. */
+import { keepChoices, withChoices } from './choices';
 
 /** What Plotly draws. */
 export interface PlotlyFigure {
@@ -29,12 +30,14 @@ const MOST_HEIGHT = 10_000;
 export async function drawFigure(
   plotly: Plotly,
   node: HTMLElement,
-  { data, layout }: PlotlyFigure,
+  figure: PlotlyFigure,
   ink: string,
 ): Promise<void> {
+  const { data, layout } = withChoices(node, figure);
   const height = reserveHeight(node, layout);
   const themed = { ...layout, height, font: { ...layout.font, color: ink } };
   await plotly.react(node, data, themed, CONFIG);
+  keepChoices(node, (chosen) => reserveHeight(node, { height: chosen }));
 }
 
 /** Gives the node the figure's height: Plotly forgets that of the layout when it resizes, and takes the node's. */

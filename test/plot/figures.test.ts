@@ -37,8 +37,8 @@ describe('a volume', () => {
 
   it('offers windows in HU where the values look like HU, else a range', () => {
     const labels = (of: Figure): string[] =>
-      ((of.layout.updatemenus as { buttons: { label: string }[] }[])[0]?.buttons ?? []).map(
-        ({ label }) => label,
+      (of.layout.updatemenus as { buttons: { label: string }[] }[]).flatMap(({ buttons }) =>
+        buttons.map(({ label }) => label),
       );
     expect(labels(figure)).toEqual(['ctpa', 'mediastinum', 'lung', 'full range']);
     expect(figure.layout.coloraxis).toMatchObject({ cmin: -200, cmax: 500 });

@@ -1,8 +1,9 @@
 import { type Intensity, intensityPresets } from '../../volume/intensity';
+import { choiceButtons } from './controls';
 import { encodePicture } from './encode';
 import { axesOf, axisOptions, type Layout, type Place, type Trace } from './layout';
 import { axisNames, type Plane } from './planes';
-import { buttonRow, diverging, grays, hairline } from './theme';
+import { diverging, grays, hairline, SMALL } from './theme';
 
 /** Width in pixels that figures of pictures plan their heights for. The figure itself follows its cell. */
 export const PLANNED_WIDTH = 900;
@@ -79,8 +80,8 @@ export function orientationMarks(panel: number, { edges }: Plane): Layout[] {
     xref: `${xaxis} domain`,
     yref: `${yaxis} domain`,
     showarrow: false,
-    font: { size: 11, color: '#ffffff' },
-    bgcolor: 'rgba(0,0,0,0.45)',
+    font: { size: SMALL, color: '#ffffff' },
+    bgcolor: 'rgba(0,0,0,0.6)',
     borderpad: 1,
   };
   return [
@@ -102,10 +103,10 @@ export function differenceScale(limit: number, units: string, bar: Layout): Layo
 
 export function colorbar(title: string, more: Layout): Layout {
   return {
-    title: { text: title, side: 'top', font: { size: 11 } },
+    title: { text: title, side: 'top', font: { size: SMALL } },
     thickness: 9,
     outlinewidth: 0,
-    tickfont: { size: 10 },
+    tickfont: { size: SMALL },
     ticks: '',
     tickcolor: hairline,
     xpad: 4,
@@ -121,14 +122,16 @@ export function differenceLimit(differences: readonly Float32Array[]): number {
 }
 
 /** Buttons that set the window of the grey pictures; none if there is no choice. */
-export function windowButtons(windows: readonly DisplayWindow[], place: Layout): Layout[] {
+export function windowButtons(
+  windows: readonly DisplayWindow[],
+  place: Parameters<typeof choiceButtons>[2],
+): Layout[] {
   if (windows.length < 2) return [];
-  const buttons = windows.map(({ label, low, high }) => ({
+  const choices = windows.map(({ label, low, high }) => ({
     label,
-    method: 'relayout',
-    args: [{ 'coloraxis.cmin': low, 'coloraxis.cmax': high }],
+    layout: { 'coloraxis.cmin': low, 'coloraxis.cmax': high },
   }));
-  return [buttonRow(buttons, { x: 0, xanchor: 'left', ...place })];
+  return choiceButtons('window', choices, place);
 }
 
 /**

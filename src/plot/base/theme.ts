@@ -8,6 +8,9 @@ export const palette = ['#1a7fc1', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '
 
 /** A grey with the same contrast (4.3 : 1) on white and on JupyterLab's dark #111. */
 export const ink = '#767f8c';
+/** Pixels of the words in a figure, and of those at its axes and in its legends. Nothing is smaller. */
+export const TEXT = 12;
+export const SMALL = 11;
 export const hairline = 'rgba(128,136,148,0.28)';
 /** Behind buttons and table heads: visible on both papers, and hides nothing. */
 export const wash = 'rgba(128,136,148,0.14)';
@@ -64,7 +67,7 @@ export function baseLayout(title: string, height: number): Layout {
     height,
     paper_bgcolor: clear,
     plot_bgcolor: clear,
-    font: { family: 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', size: 12, color: ink },
+    font: { family: 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', size: TEXT, color: ink },
     margin: { l: 56, r: 24, t: 56, b: 44 },
     hovermode: 'closest',
     uirevision: 'keep',
@@ -81,11 +84,11 @@ export function baseLayout(title: string, height: number): Layout {
 /** An axis of a graph: light grid, no frame. */
 export function graphAxis(title: string, more: Layout = {}): Layout {
   return {
-    title: { text: title, standoff: 6, font: { size: 11 } },
+    title: { text: title, standoff: 6, font: { size: SMALL } },
     gridcolor: hairline,
     zerolinecolor: hairline,
     linecolor: hairline,
-    tickfont: { size: 11 },
+    tickfont: { size: SMALL },
     automargin: true,
     ...more,
   };
@@ -93,31 +96,6 @@ export function graphAxis(title: string, more: Layout = {}): Layout {
 
 /** A legend in rows below the figure. */
 export const legendBelow = { orientation: 'h', x: 0, y: -0.24, yanchor: 'top' } as const;
-
-/** What all sliders look like. */
-export const sliderLook = {
-  yanchor: 'top',
-  bgcolor: wash,
-  activebgcolor: ink,
-  bordercolor: hairline,
-  tickcolor: hairline,
-  minorticklen: 0,
-} as const;
-
-/** A row of buttons; their text keeps `ink` because Plotly paints the active one almost white in every theme. */
-export function buttonRow(buttons: readonly object[], more: Layout): Layout {
-  return {
-    type: 'buttons',
-    direction: 'right',
-    showactive: true,
-    bgcolor: wash,
-    bordercolor: hairline,
-    font: { size: 11, color: ink },
-    pad: { t: 0, r: 0, b: 0, l: 0 },
-    buttons,
-    ...more,
-  };
-}
 
 /** A heading above a panel: in the middle of a span, or from a point on. */
 export function heading(text: string, x: Span | number, y: number): Layout {
@@ -130,5 +108,5 @@ export function heading(text: string, x: Span | number, y: number): Layout {
     xanchor: isPoint ? 'left' : 'center',
     yanchor: 'bottom',
   };
-  return { text, ...place, showarrow: false, font: { size: 12 } };
+  return { text, ...place, showarrow: false, font: { size: TEXT } };
 }

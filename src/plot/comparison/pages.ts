@@ -1,11 +1,12 @@
 import { InvalidArgument } from '../../errors';
 import { clip, type Intensity } from '../../volume/intensity';
+import { sliderLook } from '../base/controls';
 import { encodePicture } from '../base/encode';
 import type { Layout, Trace } from '../base/layout';
 import { differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
 import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownComparison } from '../base/shown';
-import { ink, sliderLook } from '../base/theme';
+import { TEXT } from '../base/theme';
 
 /** Most bytes of JSON that the pictures of one figure take; a slider gets as many slices as fit. */
 const PICTURE_BYTES = 2_500_000;
@@ -66,8 +67,7 @@ export function slider({ pages, first }: Pages, plane: Plane, pictures: number, 
     y,
     pad: { t: 4, b: 0, l: 0, r: 0 },
     ticklen: 3,
-    currentvalue: { prefix, font: { size: 12 }, xanchor: 'left' },
-    font: { size: 10, color: ink },
+    currentvalue: { prefix, font: { size: TEXT }, xanchor: 'left' },
     steps: pages.map(({ index }, page) => ({
       label: String(index),
       method: 'restyle',

@@ -1,9 +1,9 @@
+import { sliderLook } from '../base/controls';
 import { encodePicture } from '../base/encode';
 import { axesOf, type Layout, type Span, type Trace } from '../base/layout';
 import { picture } from '../base/panels';
 import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
-import { ink, sliderLook } from '../base/theme';
 
 /** Most bytes of JSON that the slices of one plane take; its slider gets as many as fit. */
 const PLANE_BYTES = 700_000; // with a comparison of 512 x 512 and Plotly a report stays below its 10 MB
@@ -81,7 +81,6 @@ export function stackSliders(stacks: readonly SliceStack[], domains: readonly Sp
       ticklen: 0,
       pad: { t: 6, b: 0, l: 6, r: 6 },
       currentvalue: { visible: false },
-      font: { size: 9, color: ink },
       steps: stack.indices.map((index, at) => {
         const ends = lines.flatMap((line) => [0, 1].map((end) => [`${line}${end}`, index]));
         const text = { [`annotations[${number}].text`]: sliceHeading(stack.plane, index) };
