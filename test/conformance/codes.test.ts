@@ -2,13 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runKernel } from '../../src/compute/contract/registry';
-import {
-  gatherCodes,
-  nearestCode,
-  replicatePad,
-  stopGradient,
-  straightThrough,
-} from '../../src/compute/ops/ops';
+import { conv3d, gatherCodes, nearestCode, stopGradient, straightThrough } from '../../src/compute/ops/ops';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { normal, tensor, worstError } from './tensors';
 
@@ -18,10 +12,14 @@ describe.each(backendNames)('backend %s', (name) => {
   });
 
   it('repeats the border voxels', () => {
-    const padded = replicatePad(tf.tensor5d([1, 2, 3, 4], [1, 1, 2, 2, 1]), [1, 0, 2], [0, 1, 1]);
-    expect(padded.shape).toEqual([1, 2, 3, 5, 1]);
-    const plane = [1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 3, 3, 3, 4, 4];
-    expect([...padded.dataSync()]).toEqual([...plane, ...plane]);
+    const x = tf.tensor5d([1, 2, 3, 4, 5, 6], [1, 1, 2, 3, 1]);
+    const taps = tf.buffer([1, 3, 5, 1, 3]);
+    taps.set(1, 0, 0, 2, 0, 0); // the row above
+    taps.set(1, 0, 1, 0, 0, 1); // two voxels to the left
+    taps.set(1, 0, 1, 3, 0, 2); // one voxel to the right
+    const seen = conv3d(x, taps.toTensor() as tf.Tensor5D);
+    const byTap = [...tf.transpose(seen, [4, 0, 1, 2, 3]).dataSync()];
+    expect(byTap).toEqual([...[1, 2, 3, 1, 2, 3], ...[1, 1, 1, 4, 4, 4], ...[2, 3, 3, 5, 6, 6]]);
   });
 
   it.each([true, false])('normalises by given statistics as by those it finds, SiLU %s', (silu) => {

@@ -2,16 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { tfjsName } from '../../src/compute/contract/registry';
-import {
-  conv3d,
-  conv3dTranspose,
-  groupNorm,
-  mse,
-  normSiluConv3d,
-  replicatePad,
-  residual,
-  silu,
-} from '../../src/compute/ops/ops';
+import { conv3d, conv3dTranspose, groupNorm, mse, normSiluConv3d, residual } from '../../src/compute/ops/ops';
 import { maxPool } from '../../src/compute/ops/pool';
 import { putSlices, takeSlices } from '../../src/compute/ops/slices';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
@@ -52,13 +43,6 @@ describe.each(backendNames)('backend %s', (name) => {
       );
     });
 
-    it('replication pad', () => {
-      expectGradients((x) => replicatePad(x as tf.Tensor5D, [2, 0, 1], [1, 3, 0]), [[2, 2, 1, 3, 2]], {
-        step: 0.5,
-        tolerance: 1e-4,
-      });
-    });
-
     it('norm, SiLU and convolution, which keep the statistics of the norm', () => {
       const shapes = [[2, 3, 4, 5, 6], [6], [6], [3, 3, 3, 6, 4], [4]];
       expectGradients(
@@ -95,10 +79,9 @@ describe.each(backendNames)('backend %s', (name) => {
       expect([...takeSlices(x, 2, [0, 2]).dataSync()]).toEqual([0, 3, 6, 9, 14, 17, 20, 23]);
     });
 
-    it('SiLU, residual and losses', () => {
-      expectGradients((x) => silu(x), [[3, 4]]);
+    it('residual and losses', () => {
       expectGradients(
-        (a, b) => residual(a, silu(b)),
+        (a, b) => residual(a, tf.sigmoid(b)),
         [
           [3, 4],
           [3, 4],
@@ -147,7 +130,7 @@ describe.each(backendNames)('backend %s', (name) => {
   it('passes a residual block gradient on, twice used', () => {
     expectGradients(
       (x, w) => {
-        const inner = conv3d(silu(x) as tf.Tensor5D, w as tf.Tensor5D);
+        const inner = conv3d(tf.sigmoid(x) as tf.Tensor5D, w as tf.Tensor5D);
         return residual(residual(x, inner), x);
       },
       [

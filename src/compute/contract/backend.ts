@@ -15,7 +15,7 @@
  */
 import type * as tf from '@tensorflow/tfjs-core';
 import type { NativeBackend } from '../machine/toolchain';
-import type { Convolution, Size3 } from './geometry';
+import type { Convolution } from './geometry';
 
 /** The backends of this version. */
 export type BackendName = NativeBackend | 'wasm' | 'cpu';
@@ -64,11 +64,6 @@ export interface GroupNorm {
   readonly silu: boolean;
 }
 
-export interface Pads {
-  readonly before: Size3;
-  readonly after: Size3;
-}
-
 type Info = tf.TensorInfo;
 
 /** What the project adds to tfjs's own kernels. */
@@ -93,8 +88,6 @@ export interface Kernels {
     scale: Info,
     norm: GroupNorm,
   ): Info[];
-  replicatePad(x: Info, pads: Pads): Info;
-  replicatePadGradient(dy: Info, pads: Pads): Info;
   /** int32 [m]: the row of codebook [k, d] nearest each row of z [m, d]; the lowest of those equally near. */
   nearestCode(z: Info, codebook: Info): Info;
 }

@@ -3,7 +3,7 @@
  * tfjs backend through its read and write, serve `cpu` whole, and are what other backends are tested against.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { GroupNorm, Kernels, Pads } from './backend';
+import type { GroupNorm, Kernels } from './backend';
 import { axisProducts, type Convolution, inputShape, outputShape, weightShape } from './geometry';
 
 /** `backend` is asked for late, because a kernel object is made before tfjs has its backend. */
@@ -98,24 +98,6 @@ export function referenceKernels(backend: () => tf.KernelBackend): Kernels {
       });
       return [write(dx, [...x.shape]), write(dgamma, [...gamma.shape]), write(dbeta, [...gamma.shape])];
     },
-    replicatePad(x, pads) {
-      const from = read(x);
-      const shape = paddedShape(x.shape, pads);
-      const y = new Float64Array(tf.util.sizeFromShape(shape));
-      forEachPadded(x.shape, pads, (xAt, yAt) => {
-        y[yAt] = from[xAt]!;
-      });
-      return write(y, shape);
-    },
-    replicatePadGradient(dy, pads) {
-      const from = read(dy);
-      const shape = unpaddedShape(dy.shape, pads);
-      const dx = new Float64Array(tf.util.sizeFromShape(shape));
-      forEachPadded(shape, pads, (xAt, yAt) => {
-        dx[xAt]! += from[yAt]!;
-      });
-      return write(dx, shape);
-    },
     nearestCode(z, codebook) {
       const [rows, codes] = [read(z), read(codebook)];
       const [count, width] = z.shape as [number, number];
@@ -133,18 +115,6 @@ export function referenceKernels(backend: () => tf.KernelBackend): Kernels {
       return write(nearest, [count]);
     },
   };
-}
-
-function paddedShape(shape: readonly number[], pads: Pads): number[] {
-  return shape.map((size, axis) =>
-    axis > 0 && axis < 4 ? size + pads.before[axis - 1]! + pads.after[axis - 1]! : size,
-  );
-}
-
-function unpaddedShape(shape: readonly number[], pads: Pads): number[] {
-  return shape.map((size, axis) =>
-    axis > 0 && axis < 4 ? size - pads.before[axis - 1]! - pads.after[axis - 1]! : size,
-  );
 }
 
 /** Calls `visit` with the offsets of x, y and w for every product of positions and taps. */
@@ -197,30 +167,6 @@ function groupStatistics(
   });
   for (let i = 0; i < scale.length; i++) scale[i] = 1 / Math.sqrt(scale[i]! + norm.eps);
   return { mean, scale };
-}
-
-function forEachPadded(shape: readonly number[], pads: Pads, visit: (x: number, y: number) => void): void {
-  const [n, depth, height, width, channels] = shape as [number, number, number, number, number];
-  const [paddedDepth, paddedHeight, paddedWidth] = paddedShape(shape, pads).slice(1) as [
-    number,
-    number,
-    number,
-  ];
-  const inside = (padded: number, before: number, size: number) =>
-    Math.min(Math.max(padded - before, 0), size - 1);
-  let yAt = 0;
-  for (let sample = 0; sample < n; sample++) {
-    for (let d = 0; d < paddedDepth; d++) {
-      for (let h = 0; h < paddedHeight; h++) {
-        const plane = sample * depth + inside(d, pads.before[0], depth);
-        const row = (plane * height + inside(h, pads.before[1], height)) * width;
-        for (let w = 0; w < paddedWidth; w++) {
-          const xAt = (row + inside(w, pads.before[2], width)) * channels;
-          for (let channel = 0; channel < channels; channel++) visit(xAt + channel, yAt++);
-        }
-      }
-    }
-  }
 }
 
 function sigmoid(value: number): number {

@@ -14,8 +14,6 @@ const inputsOf = {
   groupNorm: ['x', 'gamma', 'beta'],
   normalise: ['x', 'gamma', 'beta', 'mean', 'scale'],
   groupNormGradient: ['dy', 'x', 'gamma', 'beta', 'mean', 'scale'],
-  replicatePad: ['x'],
-  replicatePadGradient: ['dy'],
   nearestCode: ['z', 'codebook'],
   adam: ['w', 'g', 'm', 'v'],
 } as const satisfies Record<keyof AllKernels, readonly string[]>;

@@ -101,8 +101,6 @@ export interface NativeKernels {
   convolveWeight: Kernel<[x: TensorInfo, dy: TensorInfo, ...plan: ConvolutionPlan, weights: Shape]>;
   channelSums: Kernel<[dy: TensorInfo]>;
   normalise: Kernel<[x: TensorInfo, ...NormTensors, groups: number, silu: boolean]>;
-  replicatePad: Kernel<[x: TensorInfo, before: Shape, after: Shape]>;
-  replicatePadGradient: Kernel<[dy: TensorInfo, before: Shape, after: Shape]>;
   nearestCode: Kernel<[z: TensorInfo, codebook: TensorInfo]>;
   /** [y, mean, scale]. */
   groupNorm(

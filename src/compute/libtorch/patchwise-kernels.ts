@@ -28,8 +28,6 @@ export function libtorchKernels(tensors: LibtorchTensors): Kernels {
       native.normalise(x, gamma, beta, mean, scale, groups, silu),
     groupNormGradient: (dy, x, gamma, beta, mean, scale, { groups, silu }) =>
       native.groupNormGradient(dy, x, gamma, beta, mean, scale, groups, silu),
-    replicatePad: (x, { before, after }) => native.replicatePad(x, before, after),
-    replicatePadGradient: (dy, { before, after }) => native.replicatePadGradient(dy, before, after),
     nearestCode: native.nearestCode,
   };
 }

@@ -96,12 +96,6 @@ export function registerGradients(): void {
       return { x: () => dx!, gamma: () => dgamma!, beta: () => dbeta! };
     },
   });
-  tf.registerGradient({
-    kernelName: tfjsName('replicatePad'),
-    gradFunc: (dy, _saved, attributes) => ({
-      x: () => runKernel('replicatePadGradient', { dy: dy as tf.Tensor }, attributes),
-    }),
-  });
   for (const [name, rule] of Object.entries(BINARY)) {
     register(name, ['a', 'b'], (dy, [a, b]) =>
       rule(dy, a!, b!).map((gradient, i) => () => unbroadcast(gradient(), [a, b][i]!.shape)),

@@ -5,8 +5,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument } from '../../errors';
-import type { GroupNorm, Pads } from '../contract/backend';
-import { type Convolution, type ConvolutionOptions, planConvolution, type Size3 } from '../contract/geometry';
+import type { GroupNorm } from '../contract/backend';
+import { type Convolution, type ConvolutionOptions, planConvolution } from '../contract/geometry';
 import { runKernel } from '../contract/registry';
 import { withGradient } from './with-gradient';
 
@@ -52,24 +52,6 @@ function convolve(x: tf.Tensor5D, w: tf.Tensor5D, bias: tf.Tensor1D | null, plan
   }
   requireFloat({ x, w, ...(bias && { bias }) });
   return runKernel('convolve', bias ? { x, w, bias } : { x, w }, plan) as tf.Tensor5D;
-}
-
-/**
- * Repeats the border voxels: `before[axis]` times in front, `after[axis]` times behind, axes [d, h, w].
- *
- * @throws InvalidArgument for another rank, or pads that are negative or not whole.
- */
-export function replicatePad(x: tf.Tensor5D, before: Size3, after: Size3 = before): tf.Tensor5D {
-  requireRank('x', x, 5);
-  requireFloat({ x });
-  for (const [name, pads] of Object.entries({ before, after })) {
-    if (pads.length !== 3 || pads.some((pad) => !Number.isInteger(pad) || pad < 0)) {
-      throw new InvalidArgument(name, 'three whole numbers from 0', pads);
-    }
-  }
-  const pads: Pads = { before, after };
-  if (x.size === 0) throw new InvalidArgument('x', 'voxels to repeat', x.shape);
-  return runKernel('replicatePad', { x }, pads) as tf.Tensor5D;
 }
 
 interface GroupNormOptions {
@@ -156,18 +138,6 @@ export function normSiluConv3d(
       const dx = runKernel('groupNormGradient', { dy: dh, x, gamma, beta, mean, scale }, norm);
       dh.dispose();
       return [...dx, dw, db];
-    },
-  );
-}
-
-/** x * sigmoid(x). */
-export function silu<T extends tf.Tensor>(x: T): T {
-  return withGradient(
-    [x],
-    (x) => [tf.mul(x, tf.sigmoid(x)) as T, x],
-    (dy, x) => {
-      const s = tf.sigmoid(x);
-      return tf.mul(dy, tf.mul(s, tf.add(1, tf.mul(x, tf.sub(1, s)))));
     },
   );
 }

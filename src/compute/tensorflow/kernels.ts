@@ -3,7 +3,7 @@
  * replication as MirrorPad, which repeats the border voxel if it mirrors one voxel only.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { GroupNorm, Kernels, Pads } from '../contract/backend';
+import type { GroupNorm, Kernels } from '../contract/backend';
 import { type Convolution, inputShape, weightShape } from '../contract/geometry';
 
 /** Distances that are held at once while codes are searched: 16 MB. */
@@ -48,8 +48,6 @@ export function tensorflowKernels(backend: () => NodeBackend): Kernels {
     groupNorm: tidy(groupNorm),
     normalise: tidy(normalise),
     groupNormGradient: tidy(groupNormGradient),
-    replicatePad: tidy((x: tf.Tensor, pads: Pads) => ops.replicatePad(x, pads)),
-    replicatePadGradient: tidy((dy: tf.Tensor, pads: Pads) => ops.replicatePadGradient(dy, pads)),
     nearestCode: tidy(nearestCode),
   };
 }
@@ -75,7 +73,8 @@ class TensorflowOps {
       ? this.op('Conv3D', convolution(c), [uncrop(dy, c), swapChannels(w)])
       : this.inputOfConvolution(paddedShape(c), w, dy, c);
     if (c.border === 'zero') return tf.slice(dPadded, [0, ...c.before, 0], inputShape(c));
-    return this.replicatePadGradient(dPadded, c);
+    const fold = (outer: tf.Tensor, paddings: tf.Tensor2D) => this.mirror('MirrorPadGrad', outer, paddings);
+    return layers(c).reduceRight(fold, dPadded);
   }
 
   weightGradient(x: tf.Tensor, dy: tf.Tensor, c: Convolution): tf.Tensor {
@@ -86,18 +85,10 @@ class TensorflowOps {
   }
 
   private border(x: tf.Tensor, c: Convolution): tf.Tensor {
-    if (c.border === 'replicate') return this.replicatePad(x, c);
+    if (c.border === 'replicate')
+      return layers(c).reduce((inner, paddings) => this.mirror('MirrorPad', inner, paddings), x);
     const pads = c.before.map((before, axis): [number, number] => [before, c.after[axis]!]);
     return tf.pad(x, [[0, 0], ...pads, [0, 0]]);
-  }
-
-  replicatePad(x: tf.Tensor, pads: Pads): tf.Tensor {
-    return layers(pads).reduce((inner, paddings) => this.mirror('MirrorPad', inner, paddings), tf.clone(x));
-  }
-
-  replicatePadGradient(dy: tf.Tensor, pads: Pads): tf.Tensor {
-    const fold = (outer: tf.Tensor, paddings: tf.Tensor2D) => this.mirror('MirrorPadGrad', outer, paddings);
-    return layers(pads).reduceRight(fold, tf.clone(dy));
   }
 
   private mirror(op: string, x: tf.Tensor, paddings: tf.Tensor2D): tf.Tensor {
@@ -139,7 +130,7 @@ function paddedShape(c: Convolution): number[] {
 }
 
 /** Pads of one voxel at most. Applied one after the other, they give those asked for. */
-function layers({ before, after }: Pads): tf.Tensor2D[] {
+function layers({ before, after }: Convolution): tf.Tensor2D[] {
   const count = Math.max(...before, ...after);
   return Array.from({ length: count }, (_, layer) => {
     const pads = before.map((pad, axis) => [Number(pad > layer), Number(after[axis]! > layer)]);

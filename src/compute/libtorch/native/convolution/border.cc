@@ -1,6 +1,5 @@
 #include "convolution/border.h"
 #include <cstring>
-#include "binding/call.h"
 #include "processor/simd.h"
 #include "processor/tasks.h"
 
@@ -111,10 +110,5 @@ Tensor borderedOf(Slot& slot, const Border& border) {
   if (slot.bordered.defined() && slot.border == border) return slot.bordered;
   return addBorder(valueOf(slot), border).contiguous();
 }
-
-static const Exports borders{"kernels", {
-  {"replicatePad", [](Tensor x, Border border) { return addBorder(x, border); }},
-  {"replicatePadGradient", [](Tensor dy, Border border) { return foldBorder(dy, border); }},
-}};
 
 } // namespace patchwise
