@@ -2,11 +2,11 @@
 import '../src/early-signals';
 import { AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
+import { attempt } from '../src/attempt';
 import { cellHook, type MimeBundle } from '../src/display-protocol';
 import type { Run } from '../src/index';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
 import type { DisplayOptions } from './display/displays';
-import { attempt } from './display/odd-values';
 import { loadedInternals } from './engine/library';
 import { withMagics } from './engine/magics';
 import { createTypescriptEngine } from './engine/typescript';

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { attempt } from './attempt';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -26,11 +27,8 @@ export function isAlive(identity: ProcessIdentity): boolean {
  */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals, group = false): boolean {
   if (!isAlive(identity)) return false;
-  try {
-    return process.kill(group && identity.pid > 1 ? -identity.pid : identity.pid, signal);
-  } catch {
-    return false; // It ended in between.
-  }
+  const pid = group && identity.pid > 1 ? -identity.pid : identity.pid;
+  return attempt(() => process.kill(pid, signal)) ?? false; // It throws if the process has ended in between.
 }
 
 /**
@@ -38,32 +36,22 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals,
  * share their machine's, and a laptop changes its own.
  */
 export function thisMachine(): string {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return hostname();
-  }
+  const boot = attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+  const container = attempt(() => readlinkSync('/proc/self/ns/pid'));
+  return boot === undefined || container === undefined ? hostname() : `${boot} ${container}`;
 }
 
 function startFromProc(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name (field 2) is in brackets and may itself hold blanks and brackets.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state, started] = [fields[0], fields[22 - 3]];
-    return state === 'Z' || state === 'X' ? undefined : started;
-  } catch {
-    return undefined;
-  }
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? '';
+  // The name (field 2) is in brackets and may itself hold blanks and brackets.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, started] = [fields[0], fields[22 - 3]];
+  return state === 'Z' || state === 'X' ? undefined : started;
 }
 
 function startFromPs(pid: number): string | undefined {
-  try {
-    const args = ['-o', 'state=,lstart=', '-p', String(pid)];
-    const [state, ...started] = execFileSync('ps', args, { encoding: 'utf8' }).trim().split(/\s+/);
-    return !state || state.startsWith('Z') ? undefined : started.join(' ');
-  } catch {
-    return undefined;
-  }
+  const args = ['-o', 'state=,lstart=', '-p', String(pid)];
+  const found = attempt(() => execFileSync('ps', args, { encoding: 'utf8' })) ?? '';
+  const [state, ...started] = found.trim().split(/\s+/);
+  return !state || state.startsWith('Z') ? undefined : started.join(' ');
 }

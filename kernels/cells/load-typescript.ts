@@ -10,8 +10,8 @@ import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import { workerData } from 'node:worker_threads';
 import { replaceFile } from '../../src/atomic-file';
+import { attempt } from '../../src/attempt';
 import { makeFolder } from '../../src/make-folder';
-import { attempt } from '../display/odd-values';
 import { TYPESCRIPT_VERSION } from './typescript';
 
 /** Names the cache: each kind of thread keeps the functions that it needs, and reads no others in vain. */

@@ -1,8 +1,8 @@
 /** Worker thread of the TypeScript engine: the types of cells, their completions and documentation; and it compiles. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { attempt } from '../../src/attempt';
 import type { CompiledCell, PlacedMessage } from '../cells/compile';
 import { keepTypescript } from '../cells/load-typescript';
-import { attempt } from '../display/odd-values';
 import { serve } from '../process/thread-client';
 import { CellChecker } from './checker';
 import { type CellSourceText, compilerCalls } from './compiler';

@@ -1,5 +1,7 @@
 /** The displays of a kernel: how a value becomes a MIME bundle, which cell a display belongs to, and which it replaces. */
+
 import { inspect, types } from 'node:util';
+import { attempt } from '../../src/attempt';
 import {
   type MimeBundle,
   SHOWS_ITSELF,
@@ -7,7 +9,7 @@ import {
 } from '../../src/display-protocol';
 import type { Output, Parent, Publish } from '../protocol/output';
 import type { Json } from '../protocol/wire';
-import { attempt, read } from './odd-values';
+import { read } from './odd-values';
 import { tabularBundle } from './tabular';
 
 /** How values are shown; the library is asked through these, so that the kernel need not load it. */

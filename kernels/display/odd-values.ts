@@ -1,14 +1,6 @@
 /** Reading and printing values that may throw at every touch: proxies, getters, a person's own `toString`. */
 import { inspect } from 'node:util';
-
-/** The result of `work`; undefined if it throws. */
-export function attempt<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
-}
+import { attempt } from '../../src/attempt';
 
 /** A property of any value; undefined if it cannot be read. */
 export function read(value: unknown, key: PropertyKey): unknown {

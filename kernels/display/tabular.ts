@@ -1,5 +1,7 @@
 /** Data frames, series and ndarrays of other libraries, known by their shape: as a table and as aligned text. */
+
 import { inspect } from 'node:util';
+import { attempt } from '../../src/attempt';
 import type { MimeBundle } from '../../src/display-protocol';
 import { escapeHtml } from '../../src/escape';
 
@@ -22,11 +24,8 @@ export function tabularBundle(value: unknown): MimeBundle | undefined {
 }
 
 function gridOf(value: Record<string, unknown>): Grid | undefined {
-  try {
-    return frameOf(value) ?? ndarrayOf(value);
-  } catch {
-    return undefined; // something with the same names that means something else by them
-  }
+  // It throws for something with the same names that means something else by them.
+  return attempt(() => frameOf(value) ?? ndarrayOf(value));
 }
 
 /** danfojs and its like: `columns`, `index` and `values`, rows of values or (a series) values. */

@@ -1,4 +1,5 @@
 /** The functions behind the `%` lines of cells, which magic-lines.ts writes out as calls. */
+import { attempt } from '../../src/attempt';
 import { duration } from '../../src/duration';
 import type { Run } from '../../src/index';
 import {
@@ -43,13 +44,9 @@ export function withMagics(engine: CellEngine, show: (value: unknown) => void): 
     return { matches, kinds: matches.map(() => 'magic'), start: position - line.length, end: position };
   }
 
-  const isComplete: CellEngine['isComplete'] = (code) => {
-    try {
-      return engine.isComplete(expandMagics(code).code);
-    } catch {
-      return { status: 'complete' }; // running it says what is wrong
-    }
-  };
+  /** A line that cannot be written out is complete: running it says what is wrong. */
+  const isComplete: CellEngine['isComplete'] = (code) =>
+    attempt(() => engine.isComplete(expandMagics(code).code)) ?? { status: 'complete' };
 
   return { ...engine, execute, complete, isComplete };
 }

@@ -8,8 +8,8 @@ import Module, { createRequire } from 'node:module';
 import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
+import { attempt } from '../../src/attempt';
 import { packageRoot } from '../../src/package';
-import { attempt } from '../display/odd-values';
 import type { LocalModules } from './local-modules';
 import { isInstalled } from './packages';
 

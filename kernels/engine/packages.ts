@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import Module, { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
+import { attempt } from '../../src/attempt';
 import { PACKAGE, packageRoot } from '../../src/package';
-import { attempt } from '../display/odd-values';
 
 const OURS = new RegExp(`^${PACKAGE}(/|$)`);
 

@@ -2,7 +2,9 @@
  * Jupyter messages as frames on a socket: `[identity..., <IDS|MSG>, signature, header, parent, metadata, content,
  * buffer...]`, signed with HMAC-SHA256 over the four JSON frames (messaging specification 5.4). Pure: no sockets here.
  */
+
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
+import { attempt } from '../../src/attempt';
 
 export const PROTOCOL_VERSION = '5.4';
 
@@ -131,12 +133,8 @@ function wellFormedEscape(escaped: string): string {
 }
 
 function parseObject(frame: Uint8Array): Json | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(frame).toString());
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
-  } catch {
-    return undefined;
-  }
+  const value: unknown = attempt(() => JSON.parse(Buffer.from(frame).toString()));
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
 }
 
 function isHeader(header: Json): header is Json & Header {

@@ -3,8 +3,10 @@
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html and PKWARE's APPNOTE, without zip64 (an array
  * below 4 GB).
  */
+
 import { promisify } from 'node:util';
 import { crc32, deflateRaw, inflateRawSync } from 'node:zlib';
+import { attempt } from '../attempt';
 import { UnreadableFile } from '../errors';
 
 export interface NpyArray {
@@ -94,11 +96,7 @@ export function unpackNpz(bytes: Buffer, path: string): Map<string, NpyArray> {
 
 function unpack(bytes: Buffer, method: number, size: number): Buffer | undefined {
   if (method === 0) return bytes;
-  try {
-    return inflateRawSync(bytes, { maxOutputLength: Math.max(size, 1) });
-  } catch {
-    return undefined;
-  }
+  return attempt(() => inflateRawSync(bytes, { maxOutputLength: Math.max(size, 1) }));
 }
 
 function npy({ shape, data }: NpyArray): Buffer {

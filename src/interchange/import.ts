@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { attempt } from '../attempt';
 import { InvalidArgument, UnreadableFile } from '../errors';
 import { checkModelConfig, type ModelConfig, stages } from '../model/config';
 import { PRESETS } from '../model/presets';
@@ -117,12 +118,8 @@ interface Known {
 /** What Patchwise wrote beside the arrays; nothing in a file of another program. */
 function knownOf(path: string, metadata: unknown): Partial<Known> {
   if (metadata === undefined) return {};
-  try {
-    const known: unknown = JSON.parse(String(metadata));
-    if (typeof known === 'object' && known !== null) return known;
-  } catch {
-    // told below
-  }
+  const known: unknown = attempt(() => JSON.parse(String(metadata)));
+  if (typeof known === 'object' && known !== null) return known;
   throw new UnreadableFile(path, 'metadata `patchwise` as export writes it', String(metadata).slice(0, 60));
 }
 

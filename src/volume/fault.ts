@@ -1,6 +1,8 @@
 /** Whether a file or the machine is at fault when a volume cannot be read. */
+
 import { readlinkSync } from 'node:fs';
 import { isSystemError } from '../atomic-file';
+import { attempt } from '../attempt';
 import { type InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
 
 /**
@@ -32,12 +34,8 @@ export function openError(path: string, error: unknown): unknown {
 
 /** Describes a path without a file: nothing is there, or a broken link. */
 function missingFile(path: string): string {
-  let target: string;
-  try {
-    target = readlinkSync(path);
-  } catch {
-    return 'none there';
-  }
+  const target = attempt(() => readlinkSync(path));
+  if (target === undefined) return 'none there';
   if (target.includes('.git/annex/objects/'))
     return `a link into git-annex whose content is not here: fetch it with \`datalad get\` or \`git annex get\``;
   return `a link to ${target}, where no file is`;

@@ -1,6 +1,8 @@
 /** Recognises files that people mistake for volumes, by their first bytes, and names the cure. */
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { withFile } from '../atomic-file';
+import { attempt } from '../attempt';
 
 /**
  * The command that converts a folder of DICOM files to NIfTI. dcm2niix comes with most Linux distributions, conda and
@@ -85,13 +87,6 @@ export function holdsDicom(folder: string, names: readonly string[] = readdirSyn
 /** The first bytes of a file; empty if it cannot be read. */
 function firstBytes(path: string): Uint8Array {
   const bytes = new Uint8Array(132);
-  let file: number | undefined;
-  try {
-    file = openSync(path, 'r');
-    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
-  } catch {
-    return bytes.subarray(0, 0);
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
+  const length = attempt(() => withFile(path, 'r', (file) => readSync(file, bytes, 0, bytes.length, 0)));
+  return bytes.subarray(0, length ?? 0);
 }

@@ -1,7 +1,9 @@
 /** The NVIDIA GPUs of this host: which there are, which may be used, and which one is asked for. */
+
 import { execFile, execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { attempt } from '../../attempt';
 
 /**
  * The GPUs of this host, as CUDA_VISIBLE_DEVICES names them: indices, or for a GPU that is divided (MIG) the names of its
@@ -25,12 +27,9 @@ export function parseGpuList(listed: string): string[] {
 }
 
 function deviceFiles(): string[] {
-  try {
-    const numbers = readdirSync('/dev').flatMap((name) => /^nvidia(\d+)$/.exec(name)?.[1] ?? []);
-    return numbers.sort((a, b) => Number(a) - Number(b));
-  } catch {
-    return [];
-  }
+  const names = attempt(() => readdirSync('/dev')) ?? [];
+  const numbers = names.flatMap((name) => /^nvidia(\d+)$/.exec(name)?.[1] ?? []);
+  return numbers.sort((a, b) => Number(a) - Number(b));
 }
 
 /** The GPUs that processes of this environment may use: those of CUDA_VISIBLE_DEVICES where it is set, else all. */
@@ -67,12 +66,8 @@ const TIMEOUT = 20_000;
 
 /** What `nvidia-smi -L` prints; undefined where it is not on the path or does not answer. */
 function listGpus(): string | undefined {
-  try {
-    const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
-    return execFileSync('nvidia-smi', ['-L'], { encoding: 'utf8', stdio, timeout: TIMEOUT });
-  } catch {
-    return undefined;
-  }
+  const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
+  return attempt(() => execFileSync('nvidia-smi', ['-L'], { encoding: 'utf8', stdio, timeout: TIMEOUT }));
 }
 
 /**

@@ -1,9 +1,11 @@
 /** How native parts are built, tested, kept and found again: a C++ compiler, Node-API's headers, Python's packages. */
+
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { attempt } from '../../attempt';
 import { InvalidArgument, UnavailableBackend } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { packageRoot } from '../../package';
@@ -59,12 +61,8 @@ export function isBuilt(name: keyof typeof ADDONS): boolean {
 /** The record of a build; undefined if there is none, it lacks its addon, or the record is damaged. */
 export function builtRecord<Record extends object>(name: keyof typeof ADDONS): Record | undefined {
   if (!isBuilt(name)) return undefined;
-  try {
-    const record: unknown = JSON.parse(readFileSync(recordIn(buildFolder(name)), 'utf8'));
-    return typeof record === 'object' && record !== null ? (record as Record) : undefined;
-  } catch {
-    return undefined;
-  }
+  const record: unknown = attempt(() => JSON.parse(readFileSync(recordIn(buildFolder(name)), 'utf8')));
+  return typeof record === 'object' && record !== null ? (record as Record) : undefined;
 }
 
 /**

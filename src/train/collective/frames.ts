@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { attempt } from '../../attempt';
 
 const kinds = ['hello', 'operation', 'abort', 'bye'] as const;
 
@@ -135,17 +136,14 @@ const notAFrame = () => new Error('what came is not a frame');
 
 /** A header whose size follows from the lengths that it names; undefined for any other text. */
 function parseHeader(text: string): FrameHeader | undefined {
-  try {
-    const header = JSON.parse(text) as FrameHeader;
-    const { kind, rank, bytes, lengths = [] } = header;
-    if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) return undefined;
-    if (!Array.isArray(lengths) || !lengths.every(isCount)) return undefined;
-    // A rank that only receives a broadcast names the lengths and sends nothing.
-    const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
-    return bytes === 0 || bytes === named ? header : undefined;
-  } catch {
-    return undefined;
-  }
+  const header = attempt(() => JSON.parse(text) as FrameHeader | null);
+  if (!header) return undefined;
+  const { kind, rank, bytes, lengths = [] } = header;
+  if (!kinds.includes(kind) || !isCount(rank) || !isCount(bytes)) return undefined;
+  if (!Array.isArray(lengths) || !lengths.every(isCount)) return undefined;
+  // A rank that only receives a broadcast names the lengths and sends nothing.
+  const named = kind === 'operation' ? 4 * lengths.reduce((sum, length) => sum + length, 0) : 0;
+  return bytes === 0 || bytes === named ? header : undefined;
 }
 
 function allocate(bytes: number): Float32Array {

@@ -1,5 +1,7 @@
 /** What each volume is to a run: the sides of its split, and whole volumes that it did not train on. */
+
 import { existsSync, realpathSync } from 'node:fs';
+import { attempt } from '../../attempt';
 import { InvalidConfig } from '../../errors';
 import type { Vec3 } from '../../vec3';
 import { checksum } from '../../volume/prepare/one-volume';
@@ -71,11 +73,7 @@ function shapesOf({ data }: RunConfig): Promise<Vec3[]> {
 
 /** One place for all names of a file. */
 export function placeOf(source: string): string {
-  try {
-    return realpathSync(source);
-  } catch {
-    return source; // a phantom's name, or a file that is gone
-  }
+  return attempt(() => realpathSync(source)) ?? source; // a phantom's name, or a file that is gone
 }
 
 async function isSameFile(path: string, { source, content }: KnownVolume): Promise<boolean> {

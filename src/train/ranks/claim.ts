@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { replaceFile } from '../../atomic-file';
+import { replaceFile, withFile } from '../../atomic-file';
+import { attempt } from '../../attempt';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive, type ProcessIdentity, thisMachine } from '../../process-identity';
 
@@ -58,12 +59,8 @@ export async function adoptClaim(runDir: string): Promise<Claim> {
 
 /** The owner that the folder names; its process may be gone. */
 export function readOwner(runDir: string): Owner | undefined {
-  try {
-    const owner = JSON.parse(readFileSync(ownerPath(runDir), 'utf8')) as Partial<Owner> | null;
-    return typeof owner?.token === 'string' ? (owner as Owner) : undefined;
-  } catch {
-    return undefined;
-  }
+  const owner = attempt(() => JSON.parse(readFileSync(ownerPath(runDir), 'utf8')) as Partial<Owner> | null);
+  return typeof owner?.token === 'string' ? (owner as Owner) : undefined;
 }
 
 export function isHere({ machine }: Pick<Owner, 'machine'>): boolean {
@@ -145,16 +142,7 @@ function removeStale(runDir: string, stale: Owner | undefined): void {
 
 /** Opens the file, because shared file systems may show old times of files until then. */
 function touched(runDir: string): number | undefined {
-  try {
-    const file = openSync(ownerPath(runDir), 'r');
-    try {
-      return fstatSync(file).mtimeMs;
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return undefined;
-  }
+  return attempt(() => withFile(ownerPath(runDir), 'r', (file) => fstatSync(file).mtimeMs));
 }
 
 function ownerPath(runDir: string): string {

@@ -1,6 +1,8 @@
 /** Going on with a run: its config, the checkpoint to start from, and what has changed since. */
+
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { attempt } from '../../attempt';
 import { InvalidConfig } from '../../errors';
 import type { Collective } from '../collective/collective';
 import type { TrainingData } from '../data/loader';
@@ -47,12 +49,7 @@ export function configToResume(runDir: string, acceptChanges = false): StoredCon
 }
 
 function isConfig(path: string): boolean {
-  try {
-    parseConfig(readFileSync(path, 'utf8'));
-    return true;
-  } catch {
-    return false;
-  }
+  return attempt(() => parseConfig(readFileSync(path, 'utf8'))) !== undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { replaceFile, syncPath } from '../../atomic-file';
+import { attempt } from '../../attempt';
 import { UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { readSafetensors, type StoredTensor, writeSafetensors } from '../../safetensors';
@@ -239,11 +240,7 @@ function pointTo(root: string, link: string, target: string): void {
 
 /** The name of the checkpoint that `last` or `best` links to. */
 export function linked(root: string, link: string): string | undefined {
-  try {
-    return readlinkSync(join(root, link));
-  } catch {
-    return undefined;
-  }
+  return attempt(() => readlinkSync(join(root, link)));
 }
 
 function removeOld(runDir: string, keep: number, ranking: readonly Ranked[]): void {

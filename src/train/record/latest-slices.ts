@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../atomic-file';
+import { attempt } from '../../attempt';
 import type { Vec3 } from '../../vec3';
 
 /**
@@ -37,15 +38,12 @@ export function writeLatestSlices(runDir: string, slices: LatestSlices): void {
 
 /** Undefined before the first validation, and where the file cannot be read as one. */
 export function readLatestSlices(runDir: string): LatestSlices | undefined {
-  try {
-    const slices = JSON.parse(readFileSync(slicesPath(runDir), 'utf8')) as LatestSlices;
-    const pixels = slices.columns * slices.rows;
-    const isPicture = (bytes: unknown) =>
-      typeof bytes === 'string' && Buffer.byteLength(bytes, 'base64') === pixels;
-    return isPicture(slices.original) && isPicture(slices.reconstruction) ? slices : undefined;
-  } catch {
-    return undefined;
-  }
+  const slices = attempt(() => JSON.parse(readFileSync(slicesPath(runDir), 'utf8')) as LatestSlices | null);
+  if (!slices) return undefined;
+  const pixels = slices.columns * slices.rows;
+  const isPicture = (bytes: unknown) =>
+    typeof bytes === 'string' && Buffer.byteLength(bytes, 'base64') === pixels;
+  return isPicture(slices.original) && isPicture(slices.reconstruction) ? slices : undefined;
 }
 
 function slicesPath(runDir: string): string {

@@ -1,3 +1,4 @@
+import { attempt } from '../../attempt';
 import { type Measured, type MeasureName, measureOf } from '../settings/measures';
 
 /** One line of `metrics.jsonl`. */
@@ -18,12 +19,7 @@ export function withoutClock({ time: _, ...record }: MetricRecord): Omit<MetricR
 
 /** The record of a line; undefined where the line is damaged. */
 export function parseRecord(line: string): MetricRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return undefined;
-  }
+  const value: unknown = attempt(() => JSON.parse(line));
   const { step, split } = (value ?? {}) as Partial<MetricRecord>;
   const isRecord = Number.isInteger(step) && (split === 'train' || split === 'validation');
   return isRecord ? (value as MetricRecord) : undefined;

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { replaceFile } from '../../atomic-file';
+import { attempt } from '../../attempt';
 import type { BackendInfo } from '../../compute/use-backend';
 import { UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
@@ -125,12 +126,8 @@ export function rememberRunsRoot(root: string): void {
 
 /** The folders of runs that are remembered and still there, the latest first. */
 export function knownRunsRoots(): string[] {
-  try {
-    const roots = readFileSync(rootsPath(), 'utf8').split('\n');
-    return roots.filter((root) => root !== '' && existsSync(root));
-  } catch {
-    return [];
-  }
+  const roots = attempt(() => readFileSync(rootsPath(), 'utf8').split('\n')) ?? [];
+  return roots.filter((root) => root !== '' && existsSync(root));
 }
 
 function rootsPath(): string {

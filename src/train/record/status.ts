@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { replaceFile } from '../../atomic-file';
+import { attempt } from '../../attempt';
 import { UnreadableFile } from '../../errors';
 import { isAlive, type ProcessIdentity, thisMachine } from '../../process-identity';
 import { isFull } from './disk-space';
@@ -120,19 +121,11 @@ function isStatus(value: unknown): value is RunStatus {
   );
 }
 
-function ifPossible<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
-}
-
 /** The status of a run whose `status.json` is missing or damaged, from the rest of its folder. */
 function statusWithoutFile(runDir: string, problem: string): RunStatus {
   const path = join(runDir, 'status.json');
-  const config = ifPossible(() => readStoredConfig(runDir));
-  const last = ifPossible(() => latestRecords(metricsPath(runDir), 'train', 1)[0]);
+  const config = attempt(() => readStoredConfig(runDir));
+  const last = attempt(() => latestRecords(metricsPath(runDir), 'train', 1)[0]);
   const cure = `\`patchwise runs resume ${basename(runDir)}\` goes on from the newest checkpoint`;
   return {
     ...initialStatus(config?.steps ?? config?.resolved?.steps ?? 0),

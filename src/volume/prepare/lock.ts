@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placeError, withPath } from '../../atomic-file';
+import { attempt } from '../../attempt';
 import { InvalidArgument } from '../../errors';
 import { identify, isAlive } from '../../process-identity';
 
@@ -64,11 +65,7 @@ function removeStale(path: string, holder: string): void {
 }
 
 function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
+  return attempt(() => readFileSync(path, 'utf8')) ?? '';
 }
 
 /** Whether the holder lives. A process on another host counts as alive, because nobody can tell. */
