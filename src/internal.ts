@@ -27,7 +27,6 @@ export { seriesFigure } from './plot/run/figure';
 export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
 export { runLines, runNotices } from './plot/run/terminal';
 export { FIGURE_MIME, figureBundle, PLOTLY_MIME, shownRuns, titleOf, toBundle } from './plot/show';
-export { type MirrorAxis, mirrorAxes } from './reconstruct/mirror';
 export { chooseCheckpoint } from './reconstruct/pass';
 export { buildC10d } from './train/collective/c10d/build';
 export { collectiveNames } from './train/collective/connect';
@@ -54,7 +53,7 @@ export {
 } from './train/settings/measures';
 export { listSettings, type SettingEntry, settingsYaml, taken } from './train/settings/reference';
 export { prepareRun } from './train/train';
-export { checkShape } from './vec3';
+export { axisNames, checkShape } from './vec3';
 export { searchFolder } from './volume/folder';
 export { convertDicom } from './volume/foreign';
 export { resolveIntensity, toModel } from './volume/intensity';

@@ -9,6 +9,10 @@ export type PerAxis<T> = readonly [T, T, T];
 /** An axis of a volume: 0 is x, 1 is y, 2 is z. */
 export type Axis = 0 | 1 | 2;
 
+/** The axes, as a user names them. */
+export const axisNames = ['x', 'y', 'z'] as const;
+export type AxisName = (typeof axisNames)[number];
+
 /** One number for all three axes, or one for each, [x, y, z]. What takes a size checks that there are three. */
 export type Size = number | readonly number[];
 

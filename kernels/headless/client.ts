@@ -98,10 +98,6 @@ export class KernelClient {
     return header.msg_id;
   }
 
-  interrupt(): Promise<Message> {
-    return this.request('interrupt_request', {}, 'control');
-  }
-
   /** Asks the kernel to leave, kills it where it does not, and removes the connection file. */
   async close(): Promise<KernelExit> {
     this.#isClosed = true;

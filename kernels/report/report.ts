@@ -1,13 +1,12 @@
 /** An executed notebook as one HTML file: readable, interactive, offline, complete in itself. */
 import { readFile } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
 import { escapeHtml } from '../../src/escape';
 import { version } from '../../src/index';
 import { compiledFile } from '../../src/package';
 import { isClosedHtml, isEmbeddedPicture, isHarmlessHtml, isHarmlessLink } from '../display/safe-html';
 import { TERMINAL_STYLE } from '../display/terminal-text';
-import { type Notebook, readNotebook, sourceOf } from '../headless/notebook';
-import { OutputFile } from '../headless/output-file';
+import { type Notebook, sourceOf } from '../headless/notebook';
+import type { OutputFile } from '../headless/output-file';
 import { figureMark, highlight, type Markdown, OutputWriter, pre, type ReportFigure } from './outputs';
 import { POLICY, STYLE } from './page';
 
@@ -72,26 +71,9 @@ function smallest(figures: readonly ReportFigure[]): number {
   );
 }
 
-/** Writes the report of an executed notebook file, replacing an older one in one step. @throws UnreadableFile */
-export async function writeReport(
-  notebookPath: string,
-  htmlPath: string,
-  options: ReportOptions = {},
-): Promise<void> {
-  const file = await OutputFile.open(htmlPath);
-  const name = basename(notebookPath, extname(notebookPath));
-  await writeReportOf(await readNotebook(notebookPath), name, file, options);
-}
-
 /** Writes the report of an executed notebook. @param name its title, if it has no heading */
-export async function writeReportOf(
-  notebook: Notebook,
-  name: string,
-  file: OutputFile,
-  options: ReportOptions = {},
-): Promise<void> {
-  const title = options.title ?? firstHeading(notebook) ?? name;
-  await file.write(await notebookToHtml(notebook, { ...options, title }));
+export async function writeReport(notebook: Notebook, name: string, file: OutputFile): Promise<void> {
+  await file.write(await notebookToHtml(notebook, { title: firstHeading(notebook) ?? name }));
 }
 
 function page(title: string, body: string, scripts: string): string {

@@ -9,7 +9,7 @@ import {
   type WindowName,
   windowNames,
 } from '../index';
-import { evaluationTables, mirrorAxes } from '../internal';
+import { axisNames, evaluationTables } from '../internal';
 import { addCommand, modelOptions } from './command';
 import { fileOrDataset } from './paths';
 import {
@@ -27,7 +27,7 @@ type ReconstructFlags = ReconstructOptions & ReadOptions & { readonly window: Wi
 /** The options that both commands share. */
 const shared = `${modelOptions}
   --overlap <part>      the same as parts of the patch, or voxels: one number or x,y,z
-  --mirror <axes>       take the mean over mirrored patches too: some of ${mirrorAxes}
+  --mirror <axes>       take the mean over mirrored patches too: some of ${axisNames}
   --sigma <part>        of the gaussian window, as a part of the patch: one number or x,y,z
   --foreground <value>  leave out patches without a value over this
   --fill <value>        what stands in patches left out; default: the window's least value

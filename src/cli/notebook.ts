@@ -79,8 +79,8 @@ function addRunning(notebook: Command): void {
       } finally {
         // A report of a failed notebook shows where it failed.
         if (report && written) {
-          const { writeReportOf } = await import('../../kernels/report/report.js');
-          await writeReportOf(written, name, report);
+          const { writeReport } = await import('../../kernels/report/report.js');
+          await writeReport(written, name, report);
         }
       }
       if (isStdout(output) || (report && isStdout(html))) return undefined; // nothing else may stand there

@@ -16,6 +16,7 @@ import {
   writeVolume,
 } from '../index';
 import {
+  axisNames,
   checkpointings,
   checkShape,
   type Fit,
@@ -164,7 +165,7 @@ function gridFigures({ volume, patch, stride, counts, patches, overlap, coverage
 }
 
 function gridLines(grid: Grid): string[] {
-  const overlap = ['x', 'y', 'z'].map((axis, i) => `${axis} ${grid.overlap[i]!.join(' ') || '-'}`);
+  const overlap = axisNames.map((axis, i) => `${axis} ${grid.overlap[i]!.join(' ') || '-'}`);
   return [
     `volume   ${grid.volume.join(' x ')} voxels, ${formatBytes(4 * grid.volume.reduce((a, b) => a * b))} as float32`,
     `patch    ${grid.patch.join(' x ')}, stride ${grid.stride.join(' x ')}`,

@@ -7,6 +7,7 @@ import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import { Reconstruction } from '../reconstruct/reconstruct';
+import { axisNames } from '../vec3';
 import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
 
@@ -155,6 +156,6 @@ function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProf
   const axes = ([0, 1, 2] as const).filter((axis) => grid.counts[axis] > 1);
   return axes.map((axis) => {
     const { offsets, jumps } = seamProfile(data, grid, axis);
-    return { name, axis: (['x', 'y', 'z'] as const)[axis], offsets, jump: jumps };
+    return { name, axis: axisNames[axis], offsets, jump: jumps };
   });
 }

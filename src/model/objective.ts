@@ -2,8 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { convolutionGradients } from '../compute/ops/backward';
 import { putSlices, type SliceAxis, takeSlices } from '../compute/ops/slices';
 import { Random } from '../random';
+import type { AxisName } from '../vec3';
 import { LAST_LAYER } from './decoder';
-import { type Axis, adversarialFactor, type GanConfig } from './discriminators/config';
+import { adversarialFactor, type GanConfig } from './discriminators/config';
 import type {
   AdversarialLosses,
   DiscriminatorResult,
@@ -186,7 +187,7 @@ const NO_DISCRIMINATORS: AdversarialLosses = {
  * @param shape [n, d, h, w, 1]
  */
 export function drawSlices(
-  axes: readonly Axis[],
+  axes: readonly AxisName[],
   shape: readonly number[],
   { step, offset }: Pick<BatchPart, 'step' | 'offset'>,
   seed: number,

@@ -134,7 +134,7 @@ export class VqGan {
 
   /** Takes another model's state. Throws InvalidArgument, and changes nothing, unless every array is there and fits. */
   load(state: ReadonlyMap<string, StoredTensor>): void {
-    requireArrays(stateShapes(this.quantiser), state);
+    requireArrays(this.quantiser.state(), state);
     loadWeights(this.weights, state);
     this.quantiser.load(state);
   }
@@ -159,8 +159,4 @@ export class VqGan {
     if (channels !== 1) throw new InvalidArgument('x', 'patches [n, d, h, w, 1]', x.shape);
     checkPatch(this.config, [w, h, d]);
   }
-}
-
-function stateShapes(quantiser: Quantiser): { name: string; shape: readonly number[] }[] {
-  return [...quantiser.state()].map(([name, { shape }]) => ({ name, shape }));
 }

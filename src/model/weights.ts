@@ -33,10 +33,10 @@ export function createWeights(shapes: readonly WeightShape[], seed: number): Map
 
 /** Throws InvalidArgument unless every one of these arrays is there and has its shape. */
 export function requireArrays(
-  wanted: Iterable<{ readonly name: string; readonly shape: readonly number[] }>,
+  wanted: Iterable<readonly [name: string, { readonly shape: readonly number[] }]>,
   state: ReadonlyMap<string, StoredTensor>,
 ): void {
-  for (const { name, shape } of wanted) {
+  for (const [name, { shape }] of wanted) {
     const found = state.get(name);
     if (!found || found.shape.join() !== shape.join() || found.data.length !== sizeOf(shape))
       throw new InvalidArgument(`state ${name}`, `an array of shape [${shape}]`, found?.shape ?? 'nothing');
@@ -45,10 +45,7 @@ export function requireArrays(
 
 /** Takes values for weights. Throws InvalidArgument, and changes nothing, unless every array is there and fits. */
 export function loadWeights(weights: Weights, state: ReadonlyMap<string, StoredTensor>): void {
-  requireArrays(
-    [...weights].map(([name, { shape }]) => ({ name, shape })),
-    state,
-  );
+  requireArrays(weights, state);
   for (const [name, weight] of weights) {
     const saved = tf.tensor(state.get(name)!.data.slice(), weight.shape);
     weight.assign(saved);

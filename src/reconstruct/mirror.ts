@@ -1,10 +1,5 @@
 import { InvalidArgument } from '../errors';
-import type { Vec3 } from '../vec3';
-
-/** An axis along which patches are mirrored. */
-export type MirrorAxis = 'x' | 'y' | 'z';
-
-export const mirrorAxes: readonly MirrorAxis[] = ['x', 'y', 'z'];
+import { type AxisName, axisNames, type Vec3 } from '../vec3';
 
 /**
  * Sends a patch and its mirror images through a model and gives the mean of the outputs, each mirrored back:
@@ -15,7 +10,7 @@ export const mirrorAxes: readonly MirrorAxis[] = ['x', 'y', 'z'];
 export function meanOverMirrors(
   patch: Float32Array,
   size: Vec3,
-  axes: readonly MirrorAxis[],
+  axes: readonly AxisName[],
   model: (patch: Float32Array, pass: number) => Float32Array,
 ): Float32Array {
   const passes = 2 ** checkMirror(axes).length;
@@ -30,9 +25,9 @@ export function meanOverMirrors(
 }
 
 /** A copy of a patch mirrored along axes; the patch itself where there are none. */
-export function mirror(patch: Float32Array, [nx, ny, nz]: Vec3, axes: readonly MirrorAxis[]): Float32Array {
+export function mirror(patch: Float32Array, [nx, ny, nz]: Vec3, axes: readonly AxisName[]): Float32Array {
   if (axes.length === 0) return patch;
-  const [x, y, z] = mirrorAxes.map((axis) => axes.includes(axis));
+  const [x, y, z] = axisNames.map((axis) => axes.includes(axis));
   const mirrored = new Float32Array(patch.length);
   for (let k = 0; k < nz; k++) {
     for (let j = 0; j < ny; j++) {
@@ -46,8 +41,8 @@ export function mirror(patch: Float32Array, [nx, ny, nz]: Vec3, axes: readonly M
 }
 
 /** @throws InvalidArgument for an unknown axis or one that is given twice. */
-export function checkMirror(axes: readonly MirrorAxis[]): readonly MirrorAxis[] {
-  const wrong = axes.find((axis, i) => !mirrorAxes.includes(axis) || axes.indexOf(axis) !== i);
-  if (wrong !== undefined) throw new InvalidArgument('mirror', 'axes, each once', axes, mirrorAxes);
+export function checkMirror(axes: readonly AxisName[]): readonly AxisName[] {
+  const wrong = axes.find((axis, i) => !axisNames.includes(axis) || axes.indexOf(axis) !== i);
+  if (wrong !== undefined) throw new InvalidArgument('mirror', 'axes, each once', axes, axisNames);
   return axes;
 }

@@ -9,9 +9,10 @@ import { countCodes } from '../model/quantisers/quantiser';
 import { VqGan } from '../model/vqgan';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
 import { usedModel } from '../train/record/choose-checkpoint';
+import type { AxisName } from '../vec3';
 import { fromModel, toModel } from '../volume/intensity';
 import { failureOf } from '../volume/store/threads';
-import { type MirrorAxis, meanOverMirrors } from './mirror';
+import { meanOverMirrors } from './mirror';
 import {
   forecastDeviceOf,
   type ModelPatch,
@@ -68,7 +69,7 @@ function pass(vqgan: VqGan, patch: ModelPatch): PassedPatch {
   return setup.work === 'encode' ? encode(vqgan, patch, setup.latents) : decode(vqgan, patch);
 }
 
-function reconstruct(vqgan: VqGan, { index, data }: ModelPatch, axes: readonly MirrorAxis[]): PassedPatch {
+function reconstruct(vqgan: VqGan, { index, data }: ModelPatch, axes: readonly AxisName[]): PassedPatch {
   let counts: Float32Array = new Float32Array(0);
   const once = (input: Float32Array, number: number): Float32Array =>
     tf.tidy(() => {

@@ -8,10 +8,9 @@ import { type ForecastDevice, forecastReconstruction } from '../model/forecast/f
 import { compiledFile } from '../package';
 import type { LongCall } from '../progress';
 import type { WeightsName } from '../train/settings/config';
-import { type Vec3, voxelCount } from '../vec3';
+import { type AxisName, type Vec3, voxelCount } from '../vec3';
 import type { Intensity } from '../volume/intensity';
 import { errorOf, type Failure } from '../volume/store/threads';
-import type { MirrorAxis } from './mirror';
 
 /** The model that patches go through, and how their values become the model's. */
 export interface ModelSetup {
@@ -30,7 +29,7 @@ export interface ModelSetup {
  */
 type Work =
   /** `mirror`: axes along which each patch is mirrored too, the output being the mean. */
-  | { readonly work: 'reconstruct'; readonly mirror: readonly MirrorAxis[] }
+  | { readonly work: 'reconstruct'; readonly mirror: readonly AxisName[] }
   /** `latents`: send the latents back too; default false. */
   | { readonly work: 'encode'; readonly latents?: boolean }
   | { readonly work: 'decode' };

@@ -8,11 +8,11 @@ import type { Sink, Written } from '../patch/sink';
 import type { WindowName, WindowOptions } from '../patch/windows';
 import type { LongCall } from '../progress';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
-import { type Vec3, voxelCount } from '../vec3';
+import { type AxisName, type Vec3, voxelCount } from '../vec3';
 import type { Intensity } from '../volume/intensity';
 import { Volume, type VolumeInit } from '../volume/volume';
 import { blendVolume, blendVolumeTo } from './blend-volume';
-import { checkMirror, type MirrorAxis } from './mirror';
+import { checkMirror } from './mirror';
 import { passPatches } from './model-threads';
 import { type ModelSource, type PassOptions, patchesOf, planPass } from './pass';
 
@@ -26,7 +26,7 @@ export interface ReconstructOptions extends LongCall, PassOptions {
   /** The value outside the mask and in patches without foreground; default: the least value the model can give. */
   readonly fill?: number;
   /** Also mirror each patch along these axes and take the mean of the outputs: n axes take 2^n times as long. */
-  readonly mirror?: readonly MirrorAxis[];
+  readonly mirror?: readonly AxisName[];
 }
 
 /** A way to blend: a window, and for the gaussian its standard deviation as a fraction of the patch. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cell, readNotebook, sourceOf } from '../../kernels/headless/notebook';
+import { OutputFile } from '../../kernels/headless/output-file';
 import { runNotebook } from '../../kernels/headless/run';
 import { writeReport } from '../../kernels/report/report';
 import * as pw from '../../src/index';
@@ -79,7 +80,7 @@ describe.skipIf(!wanted)('every notebook runs headless', () => {
     const shown = notebook.cells.filter((cell) => cell.cell_type === 'code' && shows(cell));
     for (const cell of shown) expect(cell.outputs?.length, sourceOf(cell).slice(0, 80)).toBeGreaterThan(0);
     const report = output.replace('.ipynb', '.html');
-    await writeReport(output, report);
+    await writeReport(await readNotebook(output), name, await OutputFile.open(report));
     expect(statSync(report).size).toBeLessThan(10_000_000);
     expect(readFileSync(report, 'utf8')).not.toMatch(/<(script|link|img)[^>]+(src|href)="https?:/);
   });

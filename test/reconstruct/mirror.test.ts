@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { InvalidArgument } from '../../src/errors';
-import { type MirrorAxis, meanOverMirrors, mirror } from '../../src/reconstruct/mirror';
-import type { Vec3 } from '../../src/vec3';
+import { meanOverMirrors, mirror } from '../../src/reconstruct/mirror';
+import type { AxisName, Vec3 } from '../../src/vec3';
 import { noise } from '../patch/volumes';
 
 const size: Vec3 = [5, 4, 3];
@@ -22,7 +22,7 @@ test('mirroring turns one axis around and is its own inverse', () => {
   expect(mirror(mirror(patch, size, ['y']), size, ['y'])).toEqual(patch);
 });
 
-test.each<MirrorAxis[][]>([[[]], [['x']], [['x', 'y']], [['z', 'y', 'x']]])(
+test.each<AxisName[][]>([[[]], [['x']], [['x', 'y']], [['z', 'y', 'x']]])(
   'the identity stays the identity, bit for bit: %j',
   (axes) => {
     expect(meanOverMirrors(patch, size, axes, (data) => data)).toEqual(patch);
@@ -30,7 +30,7 @@ test.each<MirrorAxis[][]>([[[]], [['x']], [['x', 'y']], [['z', 'y', 'x']]])(
 );
 
 test('it is the mean of the flips made by hand', () => {
-  const flips: MirrorAxis[][] = [[], ['x'], ['z'], ['x', 'z']];
+  const flips: AxisName[][] = [[], ['x'], ['z'], ['x', 'z']];
   const outputs = flips.map((axes) => mirror(lopsided(mirror(patch, size, axes)), size, axes));
   const passes: number[] = [];
   const mean = meanOverMirrors(patch, size, ['x', 'z'], (data, pass) => {

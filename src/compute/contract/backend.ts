@@ -48,8 +48,8 @@ export interface Backend {
   memory?(): BackendMemory;
 }
 
-interface BackendMemory {
-  /** Bytes of tensors on the device, of all threads of the process. */
+export interface BackendMemory {
+  /** Bytes of tensors on the device, of all threads of the process; of libtorch before 2.9 those on the CPU. */
   readonly live: number;
   /** The most there were. */
   readonly peak: number;

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { OutOfMemory } from '../../errors';
+import type { BackendMemory } from '../contract/backend';
 
 /** A tensor on the native side. */
 export type Handle = number;
@@ -17,13 +18,7 @@ type NormTensors = [gamma: TensorInfo, beta: TensorInfo, mean: TensorInfo, scale
  */
 export type RawKernels = Readonly<Record<string, (...args: unknown[]) => number>>;
 
-interface NativeMemory {
-  /** Bytes of tensors on the device, of all threads of the process; before libtorch 2.9 those on the CPU. */
-  readonly live: number;
-  /** The most there were. */
-  readonly peak: number;
-  /** Bytes of freed blocks that are kept for the next tensors. */
-  readonly cached: number;
+interface NativeMemory extends BackendMemory {
   /** Tensors of this thread. */
   readonly handles: number;
 }

@@ -1,11 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { amount, type ConfigOf, count, flag, listOf, oneOf, optional, positive, whole } from '../../setting';
-import type { Vec3 } from '../../vec3';
-
-/** An axis of a volume, as a user counts them. */
-export type Axis = 'x' | 'y' | 'z';
-
-const axes: readonly Axis[] = ['x', 'y', 'z'];
+import { axisNames, type Vec3 } from '../../vec3';
 
 /** The settings below `gan`. */
 export const ganSettings = {
@@ -44,7 +39,7 @@ export const ganSettings = {
       'How discriminators normalise: over the patches of one pass of all ranks (as SyncBatchNorm), each patch by ' +
       'itself, or not at all.',
   }),
-  axes: listOf('at least one of x, y, z', (value) => axes.find((axis) => axis === value), {
+  axes: listOf('at least one of x, y, z', (value) => axisNames.find((axis) => axis === value), {
     meaning: 'The axes that slices are taken across; every step draws one.',
   }),
   learningRate: optional(

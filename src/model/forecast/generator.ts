@@ -115,8 +115,7 @@ export class GeneratorPass {
     ledger.give(size); // the middle one
     const dx = this.normConvolutionBack(x, middle);
     kernels.free(middle);
-    if (!again) ledger.give(size); // x
-    if (again) ledger.give(size); // its output
+    ledger.give(size); // x, or the output of the block where that was computed again
     ledger.take(size); // the sum with what went past
     kernels.free(dx);
     kernels.free(dy);

@@ -1,28 +1,20 @@
 /** Bytes that are in use at a moment, and the most there ever were: memory on paper. */
 export class Ledger {
-  private inUse = 0;
-  private most = 0;
-
-  get live(): number {
-    return this.inUse;
-  }
-
-  get peak(): number {
-    return this.most;
-  }
+  live = 0;
+  peak = 0;
 
   take(bytes: number): void {
-    this.inUse += bytes;
-    this.most = Math.max(this.most, this.inUse);
+    this.live += bytes;
+    this.peak = Math.max(this.peak, this.live);
   }
 
   give(bytes: number): void {
-    this.inUse -= bytes;
+    this.live -= bytes;
   }
 
   /** What is taken for a moment, beside all that is live, and given back. */
   during(bytes: number): void {
-    this.most = Math.max(this.most, this.inUse + bytes);
+    this.peak = Math.max(this.peak, this.live + bytes);
   }
 }
 
@@ -60,33 +52,19 @@ export interface Habits {
   readonly inputGradient: number;
 }
 
+const libtorch: Habits = {
+  keepsBorders: true,
+  padsRows: false,
+  reorders: false,
+  padding: 1,
+  norm: 0,
+  normGradient: 0,
+  inputGradient: 1,
+};
+
 /** Backends' own code, read and measured; `gpu` is libtorch's with ATen's kernels, read alone. */
 export const habits: Readonly<Record<'libtorch' | 'gpu' | 'wasm', Habits>> = {
-  libtorch: {
-    keepsBorders: true,
-    padsRows: false,
-    reorders: false,
-    padding: 1,
-    norm: 0,
-    normGradient: 0,
-    inputGradient: 1,
-  },
-  gpu: {
-    keepsBorders: true,
-    padsRows: false,
-    reorders: true,
-    padding: 2,
-    norm: 2,
-    normGradient: 3,
-    inputGradient: 1,
-  },
-  wasm: {
-    keepsBorders: false,
-    padsRows: true,
-    reorders: false,
-    padding: 1,
-    norm: 0,
-    normGradient: 0,
-    inputGradient: 0,
-  },
+  libtorch,
+  gpu: { ...libtorch, reorders: true, padding: 2, norm: 2, normGradient: 3 },
+  wasm: { ...libtorch, keepsBorders: false, padsRows: true, inputGradient: 0 },
 };

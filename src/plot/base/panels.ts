@@ -1,8 +1,9 @@
+import { axisNames } from '../../vec3';
 import { type Intensity, intensityPresets } from '../../volume/intensity';
 import { choiceButtons } from './controls';
 import { encodePicture } from './encode';
 import { axesOf, axisOptions, type Layout, type Place, type Trace } from './layout';
-import { axisNames, type Plane } from './planes';
+import type { Plane } from './planes';
 import { diverging, grays, hairline, SMALL } from './theme';
 
 /** Width in pixels that figures of pictures plan their heights for. The figure itself follows its cell. */

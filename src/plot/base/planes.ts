@@ -1,11 +1,10 @@
 import { InvalidArgument } from '../../errors';
+import type { Axis } from '../../vec3';
 import type { ShownVolume } from './shown';
 
 export type PlaneName = 'axial' | 'coronal' | 'sagittal';
 export const planeNames: readonly PlaneName[] = ['axial', 'coronal', 'sagittal'];
 
-export type Axis = 0 | 1 | 2;
-export const axisNames = ['x', 'y', 'z'] as const;
 /** Where the world's axes point to in NIfTI, RAS+: right, anterior, superior. Left and top of a picture show these. */
 const TOWARDS = ['R', 'A', 'S'] as const;
 

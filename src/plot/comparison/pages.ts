@@ -1,10 +1,11 @@
 import { InvalidArgument } from '../../errors';
+import { axisNames } from '../../vec3';
 import { clip, type Intensity } from '../../volume/intensity';
 import { sliderLook } from '../base/controls';
 import { encodePicture } from '../base/encode';
 import type { Layout, Trace } from '../base/layout';
 import { differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
-import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
+import { type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownComparison } from '../base/shown';
 import { TEXT } from '../base/theme';
 

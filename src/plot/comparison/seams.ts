@@ -1,5 +1,6 @@
 import type { NamedSeamProfile } from '../../evaluate/compare';
 import { shownMetrics } from '../../evaluate/metrics';
+import { axisNames } from '../../vec3';
 import { short } from '../base/encode';
 import { type Layout, lineTrace, type Span, spans } from '../base/layout';
 import { metricLabel, metricText } from '../base/metric-text';
@@ -45,9 +46,7 @@ export function addSeams(
   y: Span = [0, 1],
   units?: string,
 ): void {
-  const axesShown = (['x', 'y', 'z'] as const).filter((axis) =>
-    profiles.some((profile) => profile.axis === axis),
-  );
+  const axesShown = axisNames.filter((axis) => profiles.some((profile) => profile.axis === axis));
   const candidates = [...new Set(profiles.map(({ name }) => name))].filter((name) => !isReference(name));
   spans(axesShown.length, 0.07).forEach((x, i) => {
     const xAxis = { title: 'voxels from the border', zerolinecolor: ink };

@@ -1,6 +1,6 @@
 import type { Grid } from '../../patch/grid';
+import { type Axis, axisNames } from '../../vec3';
 import { axesOf, type Layout, lineTrace, spans } from '../base/layout';
-import { type Axis, axisNames } from '../base/planes';
 import { Table } from '../base/table';
 import { color, hairline, heading, ink } from '../base/theme';
 import { Drawing } from '../figure/drawing';

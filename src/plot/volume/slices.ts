@@ -1,8 +1,9 @@
+import { axisNames } from '../../vec3';
 import { sliderLook } from '../base/controls';
 import { encodePicture } from '../base/encode';
 import { axesOf, type Layout, type Span, type Trace } from '../base/layout';
 import { picture } from '../base/panels';
-import { axisNames, type Plane, sliceOf, spread } from '../base/planes';
+import { type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
 
 /** Most bytes of JSON that the slices of one plane take; its slider gets as many as fit. */

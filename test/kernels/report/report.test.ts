@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isHarmlessHtml, isHarmlessLink } from '../../../kernels/display/safe-html';
 import type { Cell, Notebook, Output } from '../../../kernels/headless/notebook';
+import { OutputFile } from '../../../kernels/headless/output-file';
 import { notebookToHtml, writeReport } from '../../../kernels/report/report';
 import { Figure, phantom, Table } from '../../../src/index';
 import { figureBundle, toBundle } from '../../../src/internal';
@@ -307,8 +308,7 @@ describe.skipIf(!hasChromium('opening a report'))('a report in a browser', () =>
   let folder = '';
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'patchwise-report-'));
-    await writeFile(join(folder, 'study.ipynb'), JSON.stringify(executed));
-    await writeReport(join(folder, 'study.ipynb'), join(folder, 'study.html'));
+    await writeReport(executed, 'study', await OutputFile.open(join(folder, 'study.html')));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
