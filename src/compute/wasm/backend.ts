@@ -2,7 +2,6 @@
 import { dirname, join, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../contract/backend';
-import { referenceKernels } from '../contract/reference';
 import { simdConvolutions } from './convolution';
 import { simdKernels } from './kernels';
 import { SharedWasm } from './module';
@@ -22,7 +21,7 @@ export async function loadWasm(): Promise<Backend> {
     device: 'CPU',
     threads: 1,
     version: `tfjs ${tf.version_core}`,
-    kernels: { ...referenceKernels(() => tf.backend()), ...shared.freeing(simd) },
+    kernels: shared.freeing(simd),
   };
 }
 
