@@ -2,8 +2,8 @@
 import '../src/early-signals';
 import { AsyncResource } from 'node:async_hooks';
 import { writeSync } from 'node:fs';
-import { attempt } from '../src/attempt';
 import { cellHook, type MimeBundle } from '../src/display-protocol';
+import { attempt } from '../src/errors';
 import type { Run } from '../src/index';
 import { type CellEngine, TYPE_MODES } from './cells/engine';
 import type { DisplayOptions } from './display/displays';

@@ -19,6 +19,15 @@ export function isPatchwiseError(error: unknown, tag?: string): error is Patchwi
   return error instanceof PatchwiseError && (tag === undefined || error.tag === tag);
 }
 
+/** The result of `work`; undefined if it throws. */
+export function attempt<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
 /** An argument has a value that cannot be used. */
 export class InvalidArgument extends PatchwiseError {
   readonly tag = 'InvalidArgument';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { attempt } from './attempt';
+import { attempt } from './errors';
 
 /** A process that cannot be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {

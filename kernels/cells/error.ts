@@ -2,7 +2,7 @@
  * What a cell threw, as the three fields of an `error` message. A cell may throw anything, even a value that throws when
  * it is read: describing it never throws and always ends.
  */
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 import { read, shown, textOf } from '../display/odd-values';
 import { CellInterrupted } from '../process/interrupts';
 import { runInterruptible } from '../process/run-interruptible';

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import { workerData } from 'node:worker_threads';
 import { replaceFile } from '../../src/atomic-file';
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 import { makeFolder } from '../../src/make-folder';
 import { TYPESCRIPT_VERSION } from './typescript';
 

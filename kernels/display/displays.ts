@@ -1,12 +1,12 @@
 /** The displays of a kernel: how a value becomes a MIME bundle, which cell a display belongs to, and which it replaces. */
 
 import { inspect, types } from 'node:util';
-import { attempt } from '../../src/attempt';
 import {
   type MimeBundle,
   SHOWS_ITSELF,
   type DisplayOptions as ShownOptions,
 } from '../../src/display-protocol';
+import { attempt } from '../../src/errors';
 import type { Output, Parent, Publish } from '../protocol/output';
 import type { Json } from '../protocol/wire';
 import { read } from './odd-values';

@@ -1,6 +1,6 @@
 /** Reading and printing values that may throw at every touch: proxies, getters, a person's own `toString`. */
 import { inspect } from 'node:util';
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 
 /** A property of any value; undefined if it cannot be read. */
 export function read(value: unknown, key: PropertyKey): unknown {

@@ -1,8 +1,8 @@
 /** Data frames, series and ndarrays of other libraries, known by their shape: as a table and as aligned text. */
 
 import { inspect } from 'node:util';
-import { attempt } from '../../src/attempt';
 import type { MimeBundle } from '../../src/display-protocol';
+import { attempt } from '../../src/errors';
 import { escapeHtml } from '../../src/escape';
 
 /** Of more than these, the first and the last are shown. */

@@ -1,7 +1,7 @@
 /** The library as the notebook's cells import it: the notebook's own copy if there is one, of whatever version. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 import type * as Library from '../../src/index';
 import type * as Internal from '../../src/internal';
 import { PACKAGE } from '../../src/package';

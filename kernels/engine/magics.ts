@@ -1,6 +1,7 @@
 /** The functions behind the `%` lines of cells, which magic-lines.ts writes out as calls. */
-import { attempt } from '../../src/attempt';
+
 import { duration } from '../../src/duration';
+import { attempt } from '../../src/errors';
 import type { Run } from '../../src/index';
 import {
   type CellEngine,

@@ -8,7 +8,7 @@ import Module, { createRequire } from 'node:module';
 import { dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 import { packageRoot } from '../../src/package';
 import type { LocalModules } from './local-modules';
 import { isInstalled } from './packages';

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import Module, { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 import { PACKAGE, packageRoot } from '../../src/package';
 
 const OURS = new RegExp(`^${PACKAGE}(/|$)`);

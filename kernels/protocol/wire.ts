@@ -4,7 +4,7 @@
  */
 
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import { attempt } from '../../src/attempt';
+import { attempt } from '../../src/errors';
 
 export const PROTOCOL_VERSION = '5.4';
 

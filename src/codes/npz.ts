@@ -6,8 +6,7 @@
 
 import { promisify } from 'node:util';
 import { crc32, deflateRaw, inflateRawSync } from 'node:zlib';
-import { attempt } from '../attempt';
-import { UnreadableFile } from '../errors';
+import { attempt, UnreadableFile } from '../errors';
 
 export interface NpyArray {
   readonly shape: readonly number[];

@@ -1,7 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempt } from '../attempt';
-import { InvalidArgument, UnreadableFile } from '../errors';
+import { attempt, InvalidArgument, UnreadableFile } from '../errors';
 import { checkModelConfig, type ModelConfig, stages } from '../model/config';
 import { PRESETS } from '../model/presets';
 import { asItWas, fitQuantiser } from '../model/quantisers/registry';

@@ -2,8 +2,7 @@
 
 import { readlinkSync } from 'node:fs';
 import { isSystemError } from '../atomic-file';
-import { attempt } from '../attempt';
-import { type InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
+import { attempt, type InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
 
 /**
  * Whether one file is at fault, so that a call can go on with the other files. Such a file is not a volume, is damaged, or

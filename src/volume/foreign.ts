@@ -2,7 +2,7 @@
 import { readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withFile } from '../atomic-file';
-import { attempt } from '../attempt';
+import { attempt } from '../errors';
 
 /**
  * The command that converts a folder of DICOM files to NIfTI. dcm2niix comes with most Linux distributions, conda and

@@ -3,7 +3,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { attempt } from '../../attempt';
+import { attempt } from '../../errors';
 
 /**
  * The GPUs of this host, as CUDA_VISIBLE_DEVICES names them: indices, or for a GPU that is divided (MIG) the names of its

@@ -5,8 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { attempt } from '../../attempt';
-import { InvalidArgument, UnavailableBackend } from '../../errors';
+import { attempt, InvalidArgument, UnavailableBackend } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { packageRoot } from '../../package';
 

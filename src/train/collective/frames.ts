@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { attempt } from '../../attempt';
+import { attempt } from '../../errors';
 
 const kinds = ['hello', 'operation', 'abort', 'bye'] as const;
 

@@ -1,8 +1,7 @@
 /** What each volume is to a run: the sides of its split, and whole volumes that it did not train on. */
 
 import { existsSync, realpathSync } from 'node:fs';
-import { attempt } from '../../attempt';
-import { InvalidConfig } from '../../errors';
+import { attempt, InvalidConfig } from '../../errors';
 import type { Vec3 } from '../../vec3';
 import { checksum } from '../../volume/prepare/one-volume';
 import { patientByName } from '../../volume/prepare/patients';

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { replaceFile, withFile } from '../../atomic-file';
-import { attempt } from '../../attempt';
-import { InvalidArgument } from '../../errors';
+import { attempt, InvalidArgument } from '../../errors';
 import { identify, isAlive, type ProcessIdentity, thisMachine } from '../../process-identity';
 
 /** The one process that may write a run's files. `owner.json` in the folder names it. */

@@ -2,8 +2,7 @@
 
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempt } from '../../attempt';
-import { InvalidConfig } from '../../errors';
+import { attempt, InvalidConfig } from '../../errors';
 import type { Collective } from '../collective/collective';
 import type { TrainingData } from '../data/loader';
 import {

@@ -11,8 +11,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { replaceFile, syncPath } from '../../atomic-file';
-import { attempt } from '../../attempt';
-import { UnreadableFile } from '../../errors';
+import { attempt, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { readSafetensors, type StoredTensor, writeSafetensors } from '../../safetensors';
 import type { Intensity } from '../../volume/intensity';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../atomic-file';
-import { attempt } from '../../attempt';
+import { attempt } from '../../errors';
 import type { Vec3 } from '../../vec3';
 
 /**

@@ -1,4 +1,4 @@
-import { attempt } from '../../attempt';
+import { attempt } from '../../errors';
 import { type Measured, type MeasureName, measureOf } from '../settings/measures';
 
 /** One line of `metrics.jsonl`. */

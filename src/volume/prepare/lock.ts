@@ -3,8 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { placeError, withPath } from '../../atomic-file';
-import { attempt } from '../../attempt';
-import { InvalidArgument } from '../../errors';
+import { attempt, InvalidArgument } from '../../errors';
 import { identify, isAlive } from '../../process-identity';
 
 /** A killed process with much memory takes a while to end, and a new holder takes a while to write its name. */
