@@ -33,8 +33,9 @@ make_python() {
   return 1
 }
 
-# Installs a browser, a reader of PDFs and Jupyter's own kernel tests, from Debian for Debian's Python. Fails if it cannot. Also installs
-# JupyterLab (with nbclient and nbconvert) and papermill if pip can; otherwise their tests are skipped and say so.
+# Installs a browser, a reader of PDFs and Jupyter's own kernel tests, from Debian for Debian's Python. Fails if it
+# cannot. Also installs JupyterLab (with nbclient and nbconvert) and papermill if pip can; otherwise their tests are
+# skipped and say so.
 jupyter() {
   command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core || return 1
   command -v pdftoppm >/dev/null || apt_install poppler-utils || return 1 # the oracle of saved PDFs

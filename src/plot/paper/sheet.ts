@@ -1,5 +1,5 @@
 import type { PlainFigure } from '../base/layout';
-import { hairline, ink, wash } from '../base/theme';
+import { hairline, ink, TEXT, wash } from '../base/theme';
 import { figureToSvg } from '../svg/figure';
 import { FONT_FAMILY } from './font';
 import { closeGaps } from './gaps';
@@ -30,9 +30,6 @@ export interface SheetOptions {
 }
 
 export const POINTS_PER_MM = 72 / 25.4;
-/** Pixels of the ordinary text of a figure. */
-const TEXT = 12;
-
 /** Below these widths in pixels headings and numbers run into each other, and there is no room for a panel. */
 const NARROW = 640;
 const NARROWEST = 240;

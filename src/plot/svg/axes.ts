@@ -48,7 +48,8 @@ export function axisPairs(layout: Layout, traces: readonly Trace[], paper: Box):
 
 function makePair(x: Axis, y: Axis, layout: Layout, paper: Box) {
   const place = { x: domainOf(x), y: domainOf(y) };
-  const box = keepAspect(boxOf(place, paper), x, y, layout);
+  const room = boxOf(place, paper);
+  const box = keepAspect(room, x, y, layout);
   const panel: Panel = {
     box,
     px: (value) => box.left + fraction(x, value) * box.width,
@@ -56,6 +57,8 @@ function makePair(x: Axis, y: Axis, layout: Layout, paper: Box) {
   };
   return {
     ...panel,
+    /** What the layout planned for the panel, which may be lower or narrower for its proportions. */
+    room,
     x: x.id,
     y: y.id,
     xReversed: x.range[0] > x.range[1],
@@ -185,7 +188,9 @@ function labelsSvg(x: Axis, y: Axis, { box, px, py }: Panel): string {
     plainText((options.title as { text?: string } | undefined)?.text);
   const shown = (axis: Axis): readonly Tick[] => (axis.options.showticklabels === false ? [] : ticksOf(axis));
   const middle = { x: box.left + box.width / 2, y: box.top + box.height / 2 };
-  const side = box.left - 40;
+  // Beside the numbers, however long they are; a letter is half as wide as it is high.
+  const longest = Math.max(0, ...shown(y).map(({ label }) => label.length));
+  const side = box.left - Math.min(40, 15 + 6 * longest);
   const centred = { 'text-anchor': 'middle', 'font-size': 11 };
   const turned = { ...centred, transform: `rotate(-90 ${side} ${middle.y})` };
   return [

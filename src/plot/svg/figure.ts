@@ -2,7 +2,7 @@ import type { Layout, Place, PlainFigure, Trace } from '../base/layout';
 import { hairline, wash } from '../base/theme';
 import { type AxisPair, axisPairs, type Box, boxOf } from './axes';
 import { element, plainText, text } from './elements';
-import { colorbarSvg, type Fineness, heatmapSvg } from './heatmap';
+import { colorbarSvg, type Fineness, heatmapSvg, ownColorbarSvg } from './heatmap';
 import { barsSvg, legendSvg, linesSvg } from './lines';
 
 /** A still picture for a screen: 512 voxels a side are more than its panels show. */
@@ -40,7 +40,8 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
     legend.svg,
     ...Object.keys(layout)
       .filter((key) => /^coloraxis\d*$/.test(key))
-      .map((key) => colorbarSvg(layout[key] as Layout, paper)),
+      .map((key) => colorbarSvg(layout[key] as Layout, paper, pairs)),
+    ...traces.map((trace) => ownColorbarSvg(trace, paper)),
     title(layout, paper),
   ];
   const root = {

@@ -1,6 +1,6 @@
 import { finiteRange } from '../../volume/intensity';
 import { decodePicture, isEncoded } from '../base/encode';
-import type { Layout, Trace } from '../base/layout';
+import type { Layout, Span, Trace } from '../base/layout';
 import { viridis } from '../base/theme';
 import type { AxisPair, Box } from './axes';
 import { element, plainText, text } from './elements';
@@ -31,7 +31,8 @@ export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout, { most,
   const [height, width] = [times * Math.ceil(rows / step), times * Math.ceil(columns / step)];
   const lookup = Array.from({ length: 256 }, (_, i) => colorAt(scale, i / 255));
   const gray = lookup.every(([r, g, b]) => r === g && g === b);
-  const channels = gray ? 1 : 3;
+  const isWhole = values.every((value) => !Number.isNaN(value));
+  const channels = !isWhole ? 4 : gray ? 1 : 3;
   const pixels = new Uint8Array(height * width * channels);
   for (let y = 0; y < height; y++) {
     const down = Math.floor((pair.yReversed ? y : height - 1 - y) / times);
@@ -39,25 +40,53 @@ export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout, { most,
     for (let x = 0; x < width; x++) {
       const across = Math.floor((pair.xReversed ? width - 1 - x : x) / times);
       const column = Math.min(columns - 1, across * step);
-      const level = Math.round((255 * (values[row * columns + column]! - low)) / (high - low));
-      const color = lookup[Math.max(0, Math.min(255, level || 0))]!;
-      for (let c = 0; c < channels; c++) pixels[(y * width + x) * channels + c] = color[c]!;
+      const value = values[row * columns + column]!;
+      if (Number.isNaN(value)) continue; // nothing is there, so the paper is seen
+      const level = Math.round((255 * (value - low)) / (high - low));
+      const color = lookup[Math.max(0, Math.min(255, level))]!;
+      for (let c = 0; c < channels; c++) pixels[(y * width + x) * channels + c] = color[c] ?? 255;
     }
   }
   const png = Buffer.from(encodePng(width, height, pixels, channels)).toString('base64');
   const { left: x, top: y, ...size } = pair.box;
   const look = { preserveAspectRatio: 'none', style: 'image-rendering:pixelated' };
-  return element('image', { x, y, ...size, ...look, href: `data:image/png;base64,${png}` });
+  const image = element('image', { x, y, ...size, ...look, href: `data:image/png;base64,${png}` });
+  const words = (trace.texttemplate === '%{text}' ? trace.text : []) as readonly (readonly string[])[];
+  const wordLook = { 'text-anchor': 'middle', 'font-size': (trace.textfont as { size?: number })?.size };
+  const written = words.flatMap((row, down) =>
+    row.map((word, across) => {
+      const value = values[down * columns + across]!;
+      const [red, green, blue] = colorAt(scale, (value - low) / (high - low));
+      const fill = 0.3 * red + 0.59 * green + 0.11 * blue < 140 ? '#ffffff' : '#222222';
+      const at = { x: pair.px(indexed(trace.x, across)), y: pair.py(indexed(trace.y, down)) };
+      return word && text(word, at.x, at.y + 4, { ...wordLook, fill });
+    }),
+  );
+  return [image, ...written].join('');
+}
+
+/** Where a row or a column is: its name, its value, or its number. */
+function indexed(names: unknown, at: number): unknown {
+  return Array.isArray(names) ? names[at] : at;
+}
+
+/** The colour bar of a heatmap that has its own scale; none where it shares one or shows none. */
+export function ownColorbarSvg(trace: Trace, paper: Box): string {
+  if (trace.type !== 'heatmap' || trace.coloraxis || !trace.colorbar) return '';
+  const [cmin, cmax] = limits(valuesOf(trace.z).values, trace.zmin, trace.zmax);
+  return colorbarSvg({ cmin, cmax, colorscale: trace.colorscale, colorbar: trace.colorbar }, paper, []);
 }
 
 /** The colour bar of a shared colour axis, where its layout says, by default right of the paper. */
-export function colorbarSvg(axis: Layout, paper: Box): string {
+export function colorbarSvg(axis: Layout, paper: Box, pairs: readonly AxisPair[]): string {
   const { cmin, cmax } = axis as { cmin?: number; cmax?: number };
   if (axis.showscale === false || cmin === undefined || cmax === undefined) return '';
   const bar = (axis.colorbar ?? {}) as { x?: number; y?: number; len?: number; title?: { text?: string } };
-  const height = (bar.len ?? 1) * paper.height;
+  const length = (bar.len ?? 1) * paper.height;
   const left = paper.left + (bar.x ?? 1.02) * paper.width + 4;
-  const top = paper.top + (1 - (bar.y ?? 0.5)) * paper.height - height / 2;
+  const planned = paper.top + (1 - (bar.y ?? 0.5)) * paper.height - length / 2;
+  const [top, bottom] = besidePictures([planned, planned + length], pairs);
+  const height = bottom - top;
   const scale = scaleOf(axis.colorscale);
   const steps = 48;
   const cells = Array.from({ length: steps }, (_, i) => {
@@ -70,6 +99,18 @@ export function colorbarSvg(axis: Layout, paper: Box): string {
     return text(label, left + 13, y + 4, { 'font-size': 10 });
   });
   return [...cells, ...marks, text(plainText(bar.title?.text), left, top - 5, { 'font-size': 11 })].join('');
+}
+
+/** From where to where a bar reaches beside pictures that are lower than the row they are in, as on narrow paper. */
+function besidePictures([top, bottom]: Span, pairs: readonly AxisPair[]): Span {
+  const row = pairs.filter(({ room }) => room.top < bottom - 1 && room.top + room.height > top + 1);
+  if (row.length === 0) return [top, bottom];
+  const start = Math.min(...row.map(({ room }) => room.top));
+  const shares = row.map(
+    ({ box, room }) => (box.top + box.height - start) / (room.top + room.height - start),
+  );
+  const share = Math.min(1, Math.max(...shares));
+  return [start + share * (top - start), start + share * (bottom - start)];
 }
 
 function valuesOf(z: unknown): { values: Float32Array; rows: number; columns: number } {

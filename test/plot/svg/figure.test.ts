@@ -9,6 +9,7 @@ import { volumeFigure } from '../../../src/plot/volume/figure';
 import { gridFigure } from '../../../src/plot/volume/grid';
 import { body, comparisonOf, recordsOf } from '../samples';
 import { checkXml } from '../xml';
+import { readPng } from './read-png';
 
 const figures: Record<string, Figure> = {
   volume: volumeFigure(body),
@@ -68,6 +69,46 @@ describe('figureToSvg', () => {
       (figureToSvg(figures.comparison!).match(new RegExp(text, 'g')) ?? []).length;
     expect(count('<image ')).toBe(5);
     expect(count('data:image/png;base64,')).toBe(5);
+  });
+
+  it('writes the numbers of a heat map into its cells, dark on light and light on dark', () => {
+    const trace = {
+      type: 'heatmap',
+      ...{ x: ['a', 'b'], y: ['one'], z: [[0, 10]], text: [['nil', 'ten']], texttemplate: '%{text}' },
+      colorscale: [
+        [0, '#000000'],
+        [1, '#ffffff'],
+      ],
+      colorbar: { title: { text: 'of ten' } },
+    };
+    const svg = figureToSvg(new Figure([trace], { margin: { l: 0, r: 100, t: 0, b: 0 } }, ''));
+    expect(svg).toMatch(/<text x="200" y="\d+" text-anchor="middle" fill="#ffffff">nil</);
+    expect(svg).toMatch(/<text x="600" y="\d+" text-anchor="middle" fill="#222222">ten</);
+    expect(svg).toContain('>of ten<');
+  });
+
+  it('shows the paper where a heat map has no value', () => {
+    const trace = { type: 'heatmap', z: [[0, null]], zmin: 0, zmax: 1 };
+    const [, data] = /base64,([^"]*)/.exec(figureToSvg(new Figure([trace], {}, '')))!;
+    const png = readPng(Buffer.from(data!, 'base64'));
+    expect(png.channels).toBe(4);
+    expect(png.at(0, 0)).toEqual([0x44, 0x01, 0x54, 255]);
+    expect(png.at(1, 0)[3]).toBe(0);
+  });
+
+  it('has colour bars as long as the pictures beside them, also on narrow paper', () => {
+    const bottoms = [900, 450].map((width) => {
+      const look = { width, fineness: { most: 512, sharp: 0 } };
+      const svg = figureToSvg(figures.volume!, look);
+      const ends = (pattern: RegExp) =>
+        [...svg.matchAll(pattern)].map(([, top, height]) => Number(top) + Number(height));
+      return {
+        pictures: Math.max(...ends(/<image [^>]*y="([\d.]+)" [^>]*height="([\d.]+)"/g)),
+        bar: Math.max(...ends(/<rect [^>]*y="([\d.]+)" [^>]*height="([\d.]+)" fill="rgb/g)),
+      };
+    });
+    for (const { bar, pictures } of bottoms) expect(Math.abs(bar - pictures)).toBeLessThan(3);
+    expect(bottoms[1]!.pictures).toBeLessThan(bottoms[0]!.pictures - 50);
   });
 
   it('keeps the proportions of a picture', () => {
