@@ -10,6 +10,7 @@ import type { DisplayOptions } from './display/displays';
 import { loadedInternals } from './engine/library';
 import { withMagics } from './engine/magics';
 import { createTypescriptEngine } from './engine/typescript';
+import { Interactions } from './interact/interactions';
 import type { LiveFigures } from './live/live';
 import { pipeStdout } from './process/child-output';
 import { leadsGroup, signalGroup } from './process/group';
@@ -41,8 +42,19 @@ async function main(): Promise<void> {
   };
   // The library's own way of showing values.
   const present = (value: unknown): MimeBundle | undefined => loadedInternals()?.toBundle?.(value);
-  const shown = { present, showLive };
-  const kernel = new KernelServer({ connection, engine, interrupts, stdout, ...shown, onShutdown: leave });
+  const kernel: KernelServer = new KernelServer({
+    connection,
+    engine,
+    interrupts,
+    stdout,
+    present,
+    showLive,
+    onCell: (cellId) => interactions.endOf(cellId),
+    hooks: { interact: (given) => interactions.add(given) },
+    onShutdown: leave,
+  });
+  const interactions = new Interactions(kernel, outside);
+  kernel.comms.register('patchwise.interact', (comm, { data }) => interactions.open(comm, data));
   kernel.comms.register('patchwise.live', (comm, { data }) => {
     void live().then((figures) => figures.open(comm, data));
   });

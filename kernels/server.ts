@@ -4,9 +4,11 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type CellHooks, installCellHooks, type MimeBundle } from '../src/display-protocol';
+import type { AnswerOutput } from '../src/stored-interaction';
 import type { CellEngine } from './cells/engine';
 import { isInterruption } from './cells/error';
 import { type DisplayOptions, Displays, type Presentation } from './display/displays';
+import { Gathered } from './display/gathered';
 import { type ExecutionOutlet, ExecutionQueue } from './execution';
 import type { Interrupts } from './process/interrupts';
 import { keepListeners, keepSigint } from './process/listeners';
@@ -26,6 +28,10 @@ interface KernelOptions extends Presentation {
   readonly interrupts: Interrupts;
   /** The descriptor that reads what is written to file descriptor 1. */
   readonly stdout?: number | undefined;
+  /** Hears of every request that runs a cell, and which cell of the notebook it is, if the front end says so. */
+  readonly onCell?: (cellId: string | undefined) => void;
+  /** What the kernel offers to cells beside its own hooks. */
+  readonly hooks: Pick<CellHooks, 'interact'>;
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
@@ -48,6 +54,8 @@ export class KernelServer {
   readonly #queue: ExecutionQueue;
   /** The request whose code runs in the present asynchronous context: background work keeps that of its cell. */
   readonly #cells = new AsyncLocalStorage<Message>();
+  /** Takes the outputs of the code in the present asynchronous context, instead of its cell. */
+  readonly #gathering = new AsyncLocalStorage<Gathered>();
   /** When an interrupt last ended the waits of a cell. */
   #stopped = Number.NEGATIVE_INFINITY;
   /** Output without a context (an uncaught error, a library's global timer) goes to the latest cell. */
@@ -57,7 +65,11 @@ export class KernelServer {
     this.engine = options.engine;
     const { connection } = options;
     this.#wire = new Wire(connection.key, 'kernel');
-    const log = captureStreams((name, text) => this.#output.write(name, text, this.currentParent()));
+    const log = captureStreams((name, text) => {
+      const gathered = this.#gathered();
+      if (gathered) gathered.write(name, text);
+      else this.#output.write(name, text, this.currentParent());
+    });
     this.#sockets = new Sockets(
       this.#wire,
       options.interrupts,
@@ -71,7 +83,13 @@ export class KernelServer {
       print: (printed) => this.#sockets.print(printed),
       onError: (error, parent) => this.#reportStray('A display was not updated:', error, parent),
     });
-    this.#displays = new Displays(options, this.#output, publish, () => this.currentParent());
+    this.#displays = new Displays(
+      options,
+      this.#output,
+      publish,
+      () => this.currentParent(),
+      () => this.#gathered(),
+    );
     this.#prompts = new InputPrompts((message) => this.#sockets.send('stdin', message));
     this.comms = new CommRegistry((type, content, buffers) =>
       this.#sockets.publish({ type, content, buffers, parent: this.currentParent() }),
@@ -88,6 +106,7 @@ export class KernelServer {
         return this.#prompts.ask(prompt, password, this.#cell());
       },
       comms: this.comms,
+      ...this.options.hooks,
     };
     installCellHooks(hooks);
     console.clear = () => hooks.clearOutput();
@@ -104,6 +123,32 @@ export class KernelServer {
   /** Shows a ready bundle in the cell whose code runs, or in `parent`. */
   display(bundle: MimeBundle, options: DisplayOptions = {}): void {
     this.#displays.show(bundle, options);
+  }
+
+  /**
+   * Runs code of a cell beside all cells, and gives what it prints, shows and returns as outputs, or its error. An interrupt
+   * ends it.
+   */
+  async gather(work: () => unknown): Promise<readonly AnswerOutput[]> {
+    const { interrupts } = this.options;
+    const gathered = new Gathered();
+    try {
+      await interrupts.within(() =>
+        this.#gathering.run(gathered, async () => {
+          const value = await interrupts.orInterrupted(runInterruptible(work));
+          if (value !== undefined) runInterruptible(() => this.#displays.showValue(value));
+          await interrupts.orInterrupted(this.#displays.settled());
+        }),
+      );
+    } catch (error) {
+      gathered.fail(this.engine.describe(error));
+    }
+    return gathered.close();
+  }
+
+  /** The cell of the notebook whose code runs, as the front end names it. */
+  get cellId(): string | undefined {
+    return cellIdOf(this.#cell());
   }
 
   /** The header of the request whose code runs now: pass it to `display` from code that runs outside of any cell. */
@@ -186,6 +231,7 @@ export class KernelServer {
       status: (state, request) => this.#status(state, request),
       flush: () => this.#output.flush(),
       within: (request, work) => {
+        if (request !== this.#latest) this.options.onCell?.(cellIdOf(request));
         this.#latest = request;
         this.#sockets.enter(request.header);
         return interrupts.within(async () => {
@@ -205,6 +251,11 @@ export class KernelServer {
     this.#sockets.publish({ type: 'status', content: { execution_state }, parent: header });
   }
 
+  #gathered(): Gathered | undefined {
+    const gathered = this.#gathering.getStore();
+    return gathered?.isOpen ? gathered : undefined;
+  }
+
   #cell(): Message | undefined {
     return this.#cells.getStore() ?? this.#latest;
   }
@@ -215,4 +266,9 @@ export class KernelServer {
     const text = this.engine.describe(error).traceback.join('\n');
     this.#output.write('stderr', `${what} ${text}\n`, parent);
   }
+}
+
+function cellIdOf(request: Message | undefined): string | undefined {
+  const { cellId } = request?.metadata ?? {};
+  return typeof cellId === 'string' ? cellId : undefined;
 }

@@ -3,19 +3,38 @@
  * because a notebook may load another copy of this package than the kernel did.
  */
 
+import type { Control, ControlValues } from './controls';
+
 /** The representations of a value by MIME type, as in Jupyter's `display_data`. */
 export type MimeBundle = Record<string, unknown>;
 
 /** The method by which any object shows itself in Jupyter (deno's convention). */
 export const SHOWS_ITSELF: unique symbol = Symbol.for('Jupyter.display');
 
+/** The method by which an object shows itself by a display of its own, which it replaces later. */
+export const SHOWS_LIVE: unique symbol = Symbol.for('patchwise.showLive');
+
 export interface DisplayOptions {
   /** A later display with the same id replaces this one in place. */
   readonly id?: string;
 }
 
+/** Controls whose values a function answers. */
+export interface Answered {
+  readonly controls: readonly Control[];
+  readonly start: ControlValues;
+  answer(values: ControlValues, context: { readonly signal: AbortSignal }): unknown;
+}
+
+/** Controls that a kernel shows. */
+export interface ShownControls {
+  readonly values: ControlValues;
+  show(options?: DisplayOptions): Promise<void>;
+}
+
 /** The functions that a kernel offers to its cells. */
 export interface CellHooks {
+  interact(given: Answered): ShownControls;
   display(value: unknown, options?: DisplayOptions): void;
   clearOutput(options?: { readonly wait?: boolean }): void;
   /** Asks the user of the front end for a line of text. */

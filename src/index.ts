@@ -91,6 +91,17 @@ export {
 } from './fidelity/places';
 export { type SeamEnergyOptions, seamEnergy, seamProfile } from './fidelity/seam';
 export { type SsimOptions, ssim } from './fidelity/ssim';
+export {
+  button,
+  choice,
+  type GivenControl,
+  MadeControl,
+  type SliderRange,
+  slider,
+  type ValueOf,
+  type ValuesOf,
+} from './interact/given';
+export { Interaction, interact } from './interact/interact';
 export { type ExportOptions, exportOnnx, exportSafetensors } from './interchange/export';
 export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';

@@ -17,8 +17,10 @@ const ground = [
   'progress',
   'package',
   'atomic-file',
+  'controls',
   'display-protocol',
   'volumes-bundle',
+  'stored-interaction',
   'duration',
   'escape',
   'median',
@@ -43,11 +45,15 @@ const flow = [
   'codes',
   'interchange',
   'plot',
+  'interact',
 ];
 const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(ground.map((part) => [part, []])),
   ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),
   errors: ['spelling'],
+  controls: ['escape'],
+  'display-protocol': ['controls'],
+  'stored-interaction': ['controls', 'display-protocol'],
   vec3: ['errors'],
   setting: ['errors', 'vec3'],
   memory: ['errors', 'package'],
@@ -73,7 +79,7 @@ const rooms: Record<string, readonly string[]> = {
   train: ['collective', 'settings', 'data', 'learn', 'record', 'ranks', '.'],
   kernels: [
     ...['browser', 'process', 'protocol', 'display', 'cells', 'checker', 'engine', 'tslab'],
-    ...['live', 'headless', 'report', '.'],
+    ...['live', 'interact', 'headless', 'report', '.'],
   ],
 };
 

@@ -4,11 +4,13 @@ import { inspect, types } from 'node:util';
 import {
   type MimeBundle,
   SHOWS_ITSELF,
+  SHOWS_LIVE,
   type DisplayOptions as ShownOptions,
 } from '../../src/display-protocol';
 import { attempt } from '../../src/errors';
 import type { Output, Parent, Publish } from '../protocol/output';
 import type { Json } from '../protocol/wire';
+import type { Gathered } from './gathered';
 import { read } from './odd-values';
 import { tabularBundle } from './tabular';
 
@@ -40,10 +42,17 @@ export class Displays {
     private readonly output: Output,
     private readonly publish: Publish,
     private readonly currentParent: () => Parent,
+    /** Takes the place of the cell for code whose outputs are gathered. */
+    private readonly gathered: () => Gathered | undefined,
   ) {}
 
   /** Shows a ready bundle, in the cell whose code runs if the options name none. */
   show(data: MimeBundle, { id, update, metadata = {}, parent }: DisplayOptions = {}): void {
+    const gathered = this.gathered();
+    if (gathered) {
+      gathered.show(data, id, metadata);
+      return;
+    }
     const cell = parent ?? this.currentParent();
     const content = { data, metadata, transient: id === undefined ? {} : { display_id: id } };
     if (id !== undefined && (update ?? this.#isShown(id, cell))) {
@@ -58,7 +67,7 @@ export class Displays {
   /** Shows any value. */
   showValue(value: unknown, options: DisplayOptions = {}): void {
     const placed = { ...options, parent: options.parent ?? this.currentParent() };
-    const live = this.presentation.showLive(value, placed);
+    const live = this.#liveDisplay(value, placed);
     const bundle = live ? undefined : this.bundle(value);
     if (live) this.#expect(live);
     else if (bundle instanceof Promise) this.#expect(bundle.then((ready) => this.show(ready, placed)));
@@ -67,7 +76,7 @@ export class Displays {
 
   /** Shows the last value of a cell if it is one that moves; false for all others. */
   async showLive(value: unknown): Promise<boolean> {
-    const shown = this.presentation.showLive(value, {});
+    const shown = this.#liveDisplay(value, {});
     await shown;
     return shown !== undefined;
   }
@@ -91,21 +100,35 @@ export class Displays {
    * once: one that is never ready holds up its own cell, until that is interrupted, and no other.
    */
   async settled(): Promise<void> {
-    while (this.#pending.size > 0) {
-      const pending = [...this.#pending];
-      this.#pending.clear();
+    const expected = this.gathered()?.pending ?? this.#pending;
+    while (expected.size > 0) {
+      const pending = [...expected];
+      expected.clear();
       await Promise.allSettled(pending);
     }
   }
 
   clear(wait: boolean): void {
+    const gathered = this.gathered();
+    if (gathered) {
+      gathered.clear();
+      return;
+    }
     this.output.flush();
     this.publish('clear_output', { wait }, this.currentParent());
   }
 
+  /** A display that the value makes and replaces by itself. What is gathered is drawn once: a run is a still there. */
+  #liveDisplay(value: unknown, options: DisplayOptions): Promise<void> | undefined {
+    const method = callable(value, SHOWS_LIVE);
+    if (method) return method.call(value, options) as Promise<void>;
+    return this.gathered() ? undefined : this.presentation.showLive(value, options);
+  }
+
   #expect(shown: Promise<void>): void {
-    this.#pending.add(shown);
-    void shown.finally(() => this.#pending.delete(shown));
+    const expected = this.gathered()?.pending ?? this.#pending;
+    expected.add(shown);
+    void shown.finally(() => expected.delete(shown));
   }
 
   #isShown(id: string, cell: Parent): boolean {
@@ -120,9 +143,14 @@ export class Displays {
 }
 
 function callOwnMethod(value: unknown): unknown {
+  return callable(value, SHOWS_ITSELF)?.call(value);
+}
+
+/** A method of a value, which may be anything. */
+function callable(value: unknown, name: symbol): ((...given: unknown[]) => unknown) | undefined {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined;
-  const method = read(value, SHOWS_ITSELF);
-  return typeof method === 'function' ? method.call(value) : undefined;
+  const method = read(value, name);
+  return typeof method === 'function' ? (method as (...given: unknown[]) => unknown) : undefined;
 }
 
 function withText(bundle: unknown, value: unknown): MimeBundle {

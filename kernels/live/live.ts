@@ -19,8 +19,6 @@ import { type Followed, GroupFollower, RunFollower, type Tick } from './follower
 /** A line that has grown by more than this since the last whole figure is sent again, thinned. */
 const MOST_POINTS = 1000;
 const DISPLAY_MS = 1000;
-/** A page that has said nothing for so long is gone: a reload closes no comm. Hidden pages speak once a minute. */
-const SILENCE_MS = 150_000;
 
 /** What live figures need of the kernel. */
 interface LiveOutlet {
@@ -83,16 +81,14 @@ export class LiveFigures {
     }
     if (!comm.open) return; // the page has gone meanwhile
     const stream = new FigureStream((message) => comm.send(message));
-    let heard = performance.now();
     const viewer = (tick: Tick): void => {
-      if (performance.now() - heard < SILENCE_MS) stream.send(tick);
+      if (!comm.isSilent) stream.send(tick);
       else {
         follower.leave(viewer);
         comm.close();
       }
     };
     comm.onMessage(({ data }) => {
-      heard = performance.now();
       if (data.type === 'figure') stream.sendWhole(follower.figure());
     });
     comm.onClose(() => follower.leave(viewer));

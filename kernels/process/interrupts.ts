@@ -9,7 +9,7 @@ import { countInterruptible, SigintGate } from './run-interruptible';
 
 /** Slots of the memory that the main thread shares with the control thread. */
 export const HAPPENED = 0; // 1 while work of an interrupted run may go on
-const RUNNING = 1; // the number of the present run, 0 for none
+const RUNNING = 1; // the number of the run that began last and has not ended, 0 for none
 const LAST = 2; // the number of the run interrupted last
 export const STUCK = 3; // 1 once the main thread has left an interrupt unanswered
 const ASKED = 4; // interrupts that the control thread received
@@ -30,6 +30,8 @@ export class CellInterrupted extends Error {
 export class Interrupts {
   readonly #run = new AsyncLocalStorage<{ readonly number: number; readonly slot: number }>();
   #runs = 0;
+  /** The runs that have not ended, in the order of their beginnings: answers of controls run while a cell waits. */
+  readonly #running: number[] = [];
   readonly #interrupted = new Set<number>();
   /** Ends each wait that an interrupt must end. */
   readonly #waits = new Set<(reason: Error) => void>();
@@ -41,18 +43,20 @@ export class Interrupts {
     readonly flags: Int32Array = new Int32Array(new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT)),
   ) {}
 
-  /** Runs a cell, or shows its value. Work that it leaves running stays part of the run. */
+  /** Runs a cell, shows its value, or runs an answer of controls. Work that it leaves running stays part of the run. */
   async within<T>(work: () => Promise<T>): Promise<T> {
     const number = ++this.#runs;
     const slot = FIRST_RUN + (number % RUN_SLOTS);
     Atomics.store(this.flags, slot, 0);
     Atomics.store(this.flags, RUNNING, number);
+    this.#running.push(number);
     const run = { number, slot };
     this.#ended.register(run, number);
     try {
       return await this.#run.run(run, work);
     } finally {
-      Atomics.compareExchange(this.flags, RUNNING, number, 0);
+      this.#running.splice(this.#running.indexOf(number), 1);
+      Atomics.compareExchange(this.flags, RUNNING, number, this.#running.at(-1) ?? 0);
     }
   }
 
@@ -87,15 +91,19 @@ export class Interrupts {
   readonly inScript = (): boolean => Atomics.load(this.flags, SIGNALLED) > 0;
 
   /**
-   * Ends what the interrupted run waits for, the innermost first. On the main thread, which is therefore not stuck.
+   * Ends what the interrupted run waits for, the innermost first, and all runs beside it: a person who interrupts means
+   * whatever runs. On the main thread, which is therefore not stuck.
    * @returns false if the next run has begun: SIGINT came first and ended the one that was meant
    */
   answer(): boolean {
     Atomics.store(this.flags, ANSWERED, Atomics.load(this.flags, ASKED));
     this.#noteInterrupted();
     if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots();
-    const running = this.flags[RUNNING];
-    if (running !== this.flags[LAST]) return running === 0;
+    if (!this.#running.includes(this.flags[LAST]!)) return this.#running.length === 0;
+    for (const number of this.#running) {
+      this.#interrupted.add(number);
+      Atomics.store(this.flags, FIRST_RUN + (number % RUN_SLOTS), 1);
+    }
     for (const end of [...this.#waits].reverse()) end(new CellInterrupted('the cell was interrupted'));
     return true;
   }

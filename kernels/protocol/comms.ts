@@ -8,11 +8,15 @@ interface CommMessage {
   readonly buffers: readonly Uint8Array[];
 }
 
+/** Hidden pages speak once a minute. */
+const SILENCE_MS = 150_000;
+
 /** One open channel. After `close`, from either side, sending does nothing. */
 export class Comm {
   #onMessage: (message: CommMessage) => void = () => {};
   #onClose: (data: Json) => void = () => {};
   #open = true;
+  #heard = performance.now();
 
   constructor(
     readonly id: string,
@@ -22,6 +26,11 @@ export class Comm {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** Whether the page is gone: a reload closes no comm, and a page that is there says something now and then. */
+  get isSilent(): boolean {
+    return performance.now() - this.#heard > SILENCE_MS;
   }
 
   send(data: Json, buffers: readonly Uint8Array[] = []): void {
@@ -46,6 +55,7 @@ export class Comm {
 
   /** For the registry: a message of the front end. */
   receive(message: CommMessage): void {
+    this.#heard = performance.now();
     this.#onMessage(message);
   }
 

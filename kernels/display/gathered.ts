@@ -1,0 +1,60 @@
+/** What code prints, shows and throws, gathered as outputs instead of sent to the running cell. */
+import type { MimeBundle } from '../../src/display-protocol';
+import type { AnswerOutput } from '../../src/stored-interaction';
+import type { StreamName } from '../protocol/output';
+import type { Json } from '../protocol/wire';
+
+/** Characters of printed text. A page draws the outputs at every answer. */
+const MOST_TEXT = 100_000;
+
+export class Gathered {
+  /** Displays that take a moment to make. */
+  readonly pending = new Set<Promise<void>>();
+  readonly #names = new Map<string, number>();
+  #outputs: AnswerOutput[] = [];
+  #characters = 0;
+  #isOpen = true;
+
+  /** False once `close` was called: what comes later belongs elsewhere. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  write(name: StreamName, text: string): void {
+    const room = MOST_TEXT - this.#characters;
+    if (room <= 0) return;
+    this.#characters += text.length;
+    const kept = text.length > room ? `${text.slice(0, room)}\n… the rest is left out\n` : text;
+    const last = this.#outputs.at(-1);
+    if (last?.output_type === 'stream' && last.name === name)
+      this.#outputs[this.#outputs.length - 1] = { ...last, text: last.text + kept };
+    else this.#outputs.push({ output_type: 'stream', name, text: kept });
+  }
+
+  /** @param id a later display of the same id replaces this one */
+  show(data: MimeBundle, id?: string, metadata: Json = {}): void {
+    const output = { output_type: 'display_data', data, metadata } as const;
+    const at = id === undefined ? undefined : this.#names.get(id);
+    if (at !== undefined) this.#outputs[at] = output;
+    else {
+      if (id !== undefined) this.#names.set(id, this.#outputs.length);
+      this.#outputs.push(output);
+    }
+  }
+
+  fail({ ename, evalue, traceback }: Omit<AnswerOutput & { output_type: 'error' }, 'output_type'>): void {
+    this.#outputs.push({ output_type: 'error', ename, evalue, traceback });
+  }
+
+  clear(): void {
+    this.#outputs = [];
+    this.#names.clear();
+    this.#characters = 0;
+  }
+
+  /** Ends it and gives the outputs. */
+  close(): readonly AnswerOutput[] {
+    this.#isOpen = false;
+    return this.#outputs;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * One interaction: its controls, their values and the last answer. However fast the values change, one answer is made at
+ * a time, always for the newest values; the one before is aborted.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ControlValues, takenValue } from '../../src/controls';
+import type { Answered, DisplayOptions, MimeBundle, ShownControls } from '../../src/display-protocol';
+import { type AnswerOutput, interactionBundle } from '../../src/stored-interaction';
+import type { InteractNews } from '../browser/interact-messages';
+import type { DisplayOptions as KernelDisplayOptions } from '../display/displays';
+import type { Comm } from '../protocol/comms';
+import type { Json } from '../protocol/wire';
+
+/** What interactions need of the kernel. */
+export interface InteractOutlet {
+  display(bundle: MimeBundle, options: KernelDisplayOptions): void;
+  /** Runs code beside all cells, and gives its outputs or its error. */
+  gather(work: () => unknown): Promise<readonly AnswerOutput[]>;
+}
+
+/** A page that shows the interaction, and what it knows. */
+interface Page {
+  readonly comm: Comm;
+  seen: number;
+  told: number;
+}
+
+/** Moves that come together are read before an answer begins. */
+const GATHER_MS = 5;
+/** If the first answer takes longer, the controls are shown without it. */
+const SHOW_MS = 300;
+/** Between two replacements of what the notebook stores. */
+const STORE_MS = 1000;
+
+export class Interaction implements ShownControls {
+  readonly id = randomUUID();
+  /** Answers run as part of the cell that made the interaction, so what they leave running prints there. */
+  readonly #cell = new AsyncResource('patchwise.interact');
+  readonly #displays = new Set<string>();
+  readonly #pages = new Set<Page>();
+  #values: ControlValues;
+  #outputs: readonly AnswerOutput[] = [];
+  #answer = 0;
+  #stored = 0;
+  #answering: Promise<void> | undefined;
+  #isRunning = false;
+  /** The values have changed since the last answer began. */
+  #isStale = true;
+  #hasEnded = false;
+  #abort = new AbortController();
+  #storing: NodeJS.Timeout | undefined;
+
+  /** @param outside made outside of every cell: later replacements belong to none */
+  constructor(
+    private readonly given: Answered,
+    private readonly outlet: InteractOutlet,
+    private readonly outside: AsyncResource,
+  ) {
+    this.#values = given.start;
+  }
+
+  get values(): ControlValues {
+    return this.#values;
+  }
+
+  /** Shows it in the running cell. Resolves once there is an answer. */
+  async show(options: DisplayOptions = {}): Promise<void> {
+    const answering = this.#answer === 0 ? this.#makeAnswers() : this.#answering;
+    await Promise.race([answering, sleep(SHOW_MS)]);
+    const id = options.id ?? `patchwise-interact-${this.id}`;
+    this.#displays.add(id);
+    this.#stored = this.#answer;
+    this.outlet.display(this.#bundle(), { id, update: options.id === undefined ? false : undefined });
+    await answering;
+    if (this.#stored !== this.#answer) this.#store();
+  }
+
+  /** Serves one page. */
+  open(comm: Comm): void {
+    const page: Page = { comm, seen: 0, told: 0 };
+    this.#pages.add(page);
+    comm.onClose(() => this.#pages.delete(page));
+    comm.onMessage(({ data }) => this.#hear(page, data));
+    this.#tell(page);
+  }
+
+  /** Stops for good: its cell runs again. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#abort.abort();
+    clearTimeout(this.#storing);
+    for (const { comm } of this.#pages) {
+      comm.send({ type: 'gone' } satisfies InteractNews);
+      comm.close();
+    }
+    this.#pages.clear();
+  }
+
+  #hear(page: Page, data: Json): void {
+    if (data.type !== 'set' && data.type !== 'press') return;
+    page.seen++;
+    const asked = data.type === 'set' ? data.values : this.#pressed(String(data.name));
+    if (typeof asked === 'object' && asked !== null && this.#take(asked as Json)) {
+      this.#isStale = true;
+      this.#abort.abort();
+      void this.#makeAnswers();
+    }
+    for (const other of this.#pages) this.#tell(other);
+  }
+
+  #pressed(name: string): Json {
+    const isButton = this.given.controls.some(
+      (control) => control.kind === 'button' && control.name === name,
+    );
+    return isButton ? { [name]: Number(this.#values[name]) + 1 } : {};
+  }
+
+  /** Takes those values that the controls can have. @returns whether any has changed */
+  #take(asked: Json): boolean {
+    const before = this.#values;
+    for (const control of this.given.controls) {
+      const value = Object.hasOwn(asked, control.name) ? takenValue(control, asked[control.name]) : undefined;
+      if (value !== undefined && value !== this.#values[control.name])
+        this.#values = { ...this.#values, [control.name]: value };
+    }
+    return this.#values !== before;
+  }
+
+  /** Resolves once the newest values are answered. */
+  #makeAnswers(): Promise<void> {
+    this.#answering ??= this.#cell.runInAsyncScope(async () => {
+      while (this.#isStale && !this.#hasEnded) await this.#makeAnswer();
+      this.#answering = undefined;
+    });
+    return this.#answering;
+  }
+
+  async #makeAnswer(): Promise<void> {
+    await sleep(GATHER_MS);
+    this.#isStale = false;
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const values = this.#values;
+    this.#isRunning = true;
+    const outputs = await this.outlet.gather(() => this.given.answer(values, { signal }));
+    this.#isRunning = false;
+    const hasFailed = outputs.some(({ output_type }) => output_type === 'error');
+    if (hasFailed) this.#abort.abort(); // what it left running, if an interrupt ended it
+    // A late answer is still shown, so that the picture moves while a slider does; but an aborted one may be nothing.
+    if (this.#hasEnded || (this.#isStale && (hasFailed || outputs.length === 0))) return;
+    this.#outputs = outputs;
+    this.#answer++;
+    for (const page of this.#pages) this.#tell(page);
+    this.#storing ??= setTimeout(() => this.#store(), STORE_MS).unref();
+  }
+
+  #tell(page: Page): void {
+    if (page.comm.isSilent) {
+      this.#pages.delete(page);
+      page.comm.close();
+      return;
+    }
+    const isNew = page.told !== this.#answer;
+    page.told = this.#answer;
+    const news: InteractNews = {
+      type: 'state',
+      values: this.#values,
+      running: this.#isStale || this.#isRunning,
+      seen: page.seen,
+      answer: this.#answer,
+      ...(isNew && { outputs: this.#outputs }),
+    };
+    page.comm.send(news as unknown as Json);
+  }
+
+  /** Replaces what the notebook stores; a front end that was reloaded does so by itself. */
+  #store(): void {
+    clearTimeout(this.#storing);
+    this.#storing = undefined;
+    if (this.#stored === this.#answer) return;
+    this.#stored = this.#answer;
+    this.outside.runInAsyncScope(() => {
+      for (const id of this.#displays) this.outlet.display(this.#bundle(), { id, update: true });
+    });
+  }
+
+  #bundle(): MimeBundle {
+    const { id, given } = this;
+    return interactionBundle({
+      id,
+      controls: given.controls,
+      values: this.#values,
+      answer: this.#answer,
+      outputs: this.#outputs,
+    });
+  }
+}
