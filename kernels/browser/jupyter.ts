@@ -36,9 +36,11 @@ export interface JupyterSession {
 
 /** A bundle of MIME types as a cell's output holds it. `setData` changes what the notebook saves. */
 export interface MimeModel {
-  readonly data: Record<string, unknown>;
+  readonly data: Readonly<Record<string, unknown>>;
   readonly metadata?: Record<string, unknown>;
-  setData(change: { readonly data: Record<string, unknown> }): void;
+  /** Whether the reader has made the outputs, or trusts who did. */
+  readonly trusted?: boolean;
+  setData(change: { readonly data: Readonly<Record<string, unknown>> }): void;
 }
 
 /** Lumino's widget, whose node is the place of an output. */
@@ -50,6 +52,20 @@ export interface LuminoWidget {
 }
 export type WidgetClass = new () => LuminoWidget;
 
+/** A widget that holds others, one below the other. */
+export interface LuminoPanel extends LuminoWidget {
+  addWidget(widget: LuminoWidget): void;
+  insertWidget(index: number, widget: LuminoWidget): void;
+}
+
+/** The package `@lumino/widgets`. */
+export interface Lumino {
+  readonly Widget: WidgetClass;
+  readonly Panel: new () => LuminoPanel;
+}
+
+export type MimeRenderer = LuminoWidget & { renderModel(model: MimeModel): Promise<void> };
+
 export interface Themes {
   readonly themeChanged: Signal<() => void>;
 }
@@ -57,8 +73,11 @@ export interface Themes {
 export interface RenderMime {
   addFactory(factory: RendererFactory, rank?: number): void;
   /** The best type of a bundle that can be shown, which is a safe one if `safe` is 'ensure'. */
-  preferredMimeType(bundle: Record<string, unknown>, safe?: 'ensure' | 'prefer' | 'any'): string | undefined;
-  createRenderer(mimeType: string): LuminoWidget & { renderModel(model: MimeModel): Promise<void> };
+  preferredMimeType(
+    bundle: Readonly<Record<string, unknown>>,
+    safe?: 'ensure' | 'prefer' | 'any',
+  ): string | undefined;
+  createRenderer(mimeType: string): MimeRenderer;
 }
 
 export interface RendererFactory {

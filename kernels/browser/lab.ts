@@ -2,15 +2,10 @@
  * Patchwise in JupyterLab: a module-federation container without a build of JupyterLab's own. JupyterLab loads this
  * script, calls `init` with the packages it shares, and `get` for the module that package.json names.
  */
+import { INTERACT_MIME } from '../../src/stored-interaction';
 import { FIGURE_MIME, figureRenderer } from './figure-renderer';
-import type {
-  JupyterSession,
-  NotebookPanel,
-  NotebookTracker,
-  RenderMime,
-  Themes,
-  WidgetClass,
-} from './jupyter';
+import { interactRenderer } from './interact-renderer';
+import type { JupyterSession, Lumino, NotebookPanel, NotebookTracker, RenderMime, Themes } from './jupyter';
 import { plotlyLoader } from './plotly';
 
 interface SharedVersion {
@@ -32,11 +27,12 @@ async function packageOf<T>(name: string): Promise<T> {
 }
 
 async function plugin(): Promise<object> {
-  const { Widget } = await packageOf<{ Widget: WidgetClass }>('@lumino/widgets');
+  const lumino = await packageOf<Lumino>('@lumino/widgets');
   const { INotebookTracker } = await packageOf<{ INotebookTracker: unknown }>('@jupyterlab/notebook');
   const { IRenderMimeRegistry } = await packageOf<{ IRenderMimeRegistry: unknown }>('@jupyterlab/rendermime');
   const { IThemeManager } = await packageOf<{ IThemeManager: unknown }>('@jupyterlab/apputils');
-  const FigureRenderer = figureRenderer(Widget, plotlyLoader(`${base}plotly.min.js`));
+  const FigureRenderer = figureRenderer(lumino.Widget, plotlyLoader(`${base}plotly.min.js`));
+  const InteractRenderer = interactRenderer(lumino);
   return {
     id: 'patchwise:figures',
     description: 'Draws the figures of Patchwise, live while a run goes on.',
@@ -51,7 +47,14 @@ async function plugin(): Promise<object> {
           defaultRank: 0,
           createRenderer: () => new FigureRenderer(session, themes),
         };
+        const interactions = {
+          safe: true, // the answer is drawn by the renderers that its trust allows
+          mimeTypes: [INTERACT_MIME],
+          defaultRank: 0,
+          createRenderer: () => new InteractRenderer(session, registry),
+        };
         registry.addFactory(figures, 0);
+        registry.addFactory(interactions, 0);
       };
       const attend = ({ content, sessionContext }: NotebookPanel): void =>
         serve(content.rendermime, sessionContext);

@@ -67,9 +67,11 @@ export async function readNotebook(path: string): Promise<Notebook> {
 function isCell(cell: unknown): boolean {
   if (typeof cell !== 'object' || cell === null) return false;
   const { cell_type, source, outputs = [] } = cell as Partial<Cell>;
-  const isOutput = (output: unknown): boolean =>
-    typeof output === 'object' && output !== null && 'output_type' in output;
   return typeof cell_type === 'string' && isText(source) && Array.isArray(outputs) && outputs.every(isOutput);
+}
+
+export function isOutput(output: unknown): output is Output {
+  return typeof output === 'object' && output !== null && 'output_type' in output;
 }
 
 export function isText(value: unknown): value is MultilineText {

@@ -45,11 +45,11 @@ export class Interaction implements ShownControls {
   #answer = 0;
   #stored = 0;
   #answering: Promise<void> | undefined;
-  #isRunning = false;
   /** The values have changed since the last answer began. */
   #isStale = true;
   #hasEnded = false;
-  #abort = new AbortController();
+  /** Of the answer that is made now. */
+  #abort: AbortController | undefined;
   #storing: NodeJS.Timeout | undefined;
 
   /** @param outside made outside of every cell: later replacements belong to none */
@@ -89,7 +89,7 @@ export class Interaction implements ShownControls {
   /** Stops for good: its cell runs again. */
   end(): void {
     this.#hasEnded = true;
-    this.#abort.abort();
+    this.#abort?.abort();
     clearTimeout(this.#storing);
     for (const { comm } of this.#pages) {
       comm.send({ type: 'gone' } satisfies InteractNews);
@@ -104,7 +104,7 @@ export class Interaction implements ShownControls {
     const asked = data.type === 'set' ? data.values : this.#pressed(String(data.name));
     if (typeof asked === 'object' && asked !== null && this.#take(asked as Json)) {
       this.#isStale = true;
-      this.#abort.abort();
+      this.#abort?.abort();
       void this.#makeAnswers();
     }
     for (const other of this.#pages) this.#tell(other);
@@ -140,14 +140,13 @@ export class Interaction implements ShownControls {
   async #makeAnswer(): Promise<void> {
     await sleep(GATHER_MS);
     this.#isStale = false;
-    this.#abort = new AbortController();
-    const { signal } = this.#abort;
+    const abort = new AbortController();
     const values = this.#values;
-    this.#isRunning = true;
-    const outputs = await this.outlet.gather(() => this.given.answer(values, { signal }));
-    this.#isRunning = false;
+    this.#abort = abort;
+    const outputs = await this.outlet.gather(() => this.given.answer(values, { signal: abort.signal }));
+    this.#abort = undefined;
     const hasFailed = outputs.some(({ output_type }) => output_type === 'error');
-    if (hasFailed) this.#abort.abort(); // what it left running, if an interrupt ended it
+    if (hasFailed) abort.abort(); // what it left running, if an interrupt ended it
     // A late answer is still shown, so that the picture moves while a slider does; but an aborted one may be nothing.
     if (this.#hasEnded || (this.#isStale && (hasFailed || outputs.length === 0))) return;
     this.#outputs = outputs;
@@ -167,7 +166,7 @@ export class Interaction implements ShownControls {
     const news: InteractNews = {
       type: 'state',
       values: this.#values,
-      running: this.#isStale || this.#isRunning,
+      running: this.#isStale || this.#abort !== undefined,
       seen: page.seen,
       answer: this.#answer,
       ...(isNew && { outputs: this.#outputs }),

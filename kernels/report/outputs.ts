@@ -1,8 +1,10 @@
+import { type Control, controlsHtml } from '../../src/controls';
 import { escapeHtml } from '../../src/escape';
 import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
+import { INTERACT_MIME, type StoredInteraction } from '../../src/stored-interaction';
 import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
-import { isText, joined, type Output } from '../headless/notebook';
+import { isOutput, isText, joined, type Output } from '../headless/notebook';
 
 /** A figure of a report: drawn by Plotly, or a still picture or text if the report would get too large. */
 export interface ReportFigure {
@@ -44,7 +46,13 @@ export class OutputWriter {
   }
 
   /** The best form of a bundle that a page can show. */
-  #bundle(data: Record<string, unknown>): string {
+  #bundle(data: Readonly<Record<string, unknown>>): string {
+    const interaction = data[INTERACT_MIME];
+    if (isInteraction(interaction)) {
+      const controls = controlsHtml(interaction.controls, interaction.values, true);
+      const outputs = (interaction.outputs as Output[]).map((output) => this.write(output));
+      return `<div class="interaction">${controls}${STILL}${outputs.join('')}</div>`;
+    }
     const plain = textOf(data['text/plain']) ?? '';
     // The text of a picture: nobody reads more of it.
     const text = terminalText(plain.slice(0, LONGEST_ALT));
@@ -101,6 +109,23 @@ function stillOf(data: Record<string, unknown>, text: string): string {
 
 function image(type: string, base64: string, alt: string): string {
   return `<div class="output"><img src="data:${type};base64,${base64}" alt="${escapeHtml(alt)}"></div>`;
+}
+
+const STILL = '<p class="note">As it was left. In the notebook these controls can be moved.</p>';
+
+/** Whether a notebook's value can be drawn as an interaction: whoever wrote the file may have put anything there. */
+function isInteraction(value: unknown): value is StoredInteraction {
+  const { controls, values, outputs } = (value ?? {}) as Partial<StoredInteraction>;
+  if (!Array.isArray(controls) || typeof values !== 'object' || values === null) return false;
+  return controls.every(isControl) && Array.isArray(outputs) && outputs.every(isOutput);
+}
+
+function isControl(control: Partial<Record<string, unknown>> | null): control is Control {
+  const { kind, name, min, max, step, options, label } = control ?? {};
+  if (typeof name !== 'string') return false;
+  if (kind === 'slider') return [min, max, step].every(Number.isFinite);
+  if (kind === 'choice') return Array.isArray(options);
+  return kind === 'checkbox' || kind === 'text' || (kind === 'button' && typeof label === 'string');
 }
 
 function isPlotly(value: unknown): value is { data: unknown; layout: unknown } {

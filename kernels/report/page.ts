@@ -1,4 +1,5 @@
 /** What every report shares: its look and what it may fetch. */
+import { CONTROLS_STYLE } from '../../src/controls';
 
 /** Nothing may be fetched, because a report is complete in itself. The browser enforces it. */
 export const POLICY =
@@ -33,5 +34,6 @@ pre.stderr, pre.error { color: var(--error); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }
 img { max-width: 100%; } blockquote { margin: 1em 0; padding-left: 1em; border-left: 3px solid var(--rule); color: var(--quiet); }
+${CONTROLS_STYLE}.interaction { --controls-ink: var(--ink); --controls-quiet: var(--quiet); --controls-field: var(--wash); --controls-rule: #767f8c; --controls-mark: var(--link); }
 footer { margin-top: 4rem; padding-top: 0.8rem; border-top: 1px solid var(--rule); color: var(--quiet); font-size: 0.85rem; }
 `;

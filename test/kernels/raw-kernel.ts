@@ -126,6 +126,7 @@ export class RawKernel {
     content: object,
     signature?: string,
     buffers: Uint8Array[] = [],
+    metadata: object = {},
   ): (string | Uint8Array)[] {
     const header = {
       msg_id: randomUUID(),
@@ -135,14 +136,20 @@ export class RawKernel {
       msg_type: type,
       version: '5.4',
     };
-    const parts = [header, {}, {}, content].map((part) => JSON.stringify(part));
+    const parts = [header, {}, metadata, content].map((part) => JSON.stringify(part));
     const signed = createHmac('sha256', KEY).update(parts.join('')).digest('hex');
     return ['<IDS|MSG>', signature ?? signed, ...parts, ...buffers];
   }
 
   /** Sends a message and returns its id. */
-  send(socket: Name, type: string, content: object, buffers: Uint8Array[] = []): string {
-    const frames = this.frames(type, content, undefined, buffers);
+  send(
+    socket: Name,
+    type: string,
+    content: object,
+    buffers: Uint8Array[] = [],
+    metadata: object = {},
+  ): string {
+    const frames = this.frames(type, content, undefined, buffers, metadata);
     void this.sockets[socket].send(frames);
     return JSON.parse(frames[2] as string).msg_id;
   }
@@ -156,8 +163,9 @@ export class RawKernel {
   }
 
   /** Starts a cell and returns its id; `finished` waits for it. */
-  begin(code: string, options: object = {}): string {
-    return this.send('shell', 'execute_request', { code, silent: false, store_history: true, ...options });
+  begin(code: string, options: object = {}, metadata: object = {}): string {
+    const content = { code, silent: false, store_history: true, ...options };
+    return this.send('shell', 'execute_request', content, [], metadata);
   }
 
   async finished(id: string): Promise<{ reply: Received['content']; outputs: Received[] }> {
