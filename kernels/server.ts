@@ -3,8 +3,8 @@
  * else, comms included, is answered at once, also between the awaits of a running cell.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AnswerOutput } from '../src/controls/interact-bundle';
 import { type CellHooks, installCellHooks, type MimeBundle } from '../src/display-protocol';
-import type { AnswerOutput } from '../src/stored-interaction';
 import type { CellEngine } from './cells/engine';
 import { isInterruption } from './cells/error';
 import { type DisplayOptions, Displays, type Presentation } from './display/displays';

@@ -3,7 +3,7 @@
  * because a notebook may load another copy of this package than the kernel did.
  */
 
-import type { Control, ControlValues } from './controls';
+import type { Control, ControlValues } from './controls/controls';
 
 /** The representations of a value by MIME type, as in Jupyter's `display_data`. */
 export type MimeBundle = Record<string, unknown>;

@@ -6,7 +6,7 @@ import {
   positionOf,
   sliderText,
   valueAt,
-} from '../../src/controls';
+} from '../../src/controls/controls';
 import type { InteractMove } from './interact-messages';
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLButtonElement;

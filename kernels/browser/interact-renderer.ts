@@ -1,5 +1,5 @@
-import { CONTROLS_STYLE } from '../../src/controls';
-import { INTERACT_MIME, interactionBundle, type StoredInteraction } from '../../src/stored-interaction';
+import { CONTROLS_STYLE } from '../../src/controls/controls';
+import { INTERACT_MIME, interactionBundle, type StoredInteraction } from '../../src/controls/interact-bundle';
 import { AnswerArea } from './answer-area';
 import { ControlPanel } from './control-panel';
 import type { InteractMove, InteractNews } from './interact-messages';

@@ -2,7 +2,7 @@
  * Patchwise in JupyterLab: a module-federation container without a build of JupyterLab's own. JupyterLab loads this
  * script, calls `init` with the packages it shares, and `get` for the module that package.json names.
  */
-import { INTERACT_MIME } from '../../src/stored-interaction';
+import { INTERACT_MIME } from '../../src/controls/interact-bundle';
 import { FIGURE_MIME, figureRenderer } from './figure-renderer';
 import { interactRenderer } from './interact-renderer';
 import type { JupyterSession, Lumino, NotebookPanel, NotebookTracker, RenderMime, Themes } from './jupyter';

@@ -1,6 +1,7 @@
 /** What code prints, shows and throws, gathered as outputs instead of sent to the running cell. */
+
+import type { AnswerOutput } from '../../src/controls/interact-bundle';
 import type { MimeBundle } from '../../src/display-protocol';
-import type { AnswerOutput } from '../../src/stored-interaction';
 import type { StreamName } from '../protocol/output';
 import type { Json } from '../protocol/wire';
 

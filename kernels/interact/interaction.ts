@@ -5,9 +5,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ControlValues, takenValue } from '../../src/controls';
+import { type ControlValues, takenValue } from '../../src/controls/controls';
+import { type AnswerOutput, interactionBundle } from '../../src/controls/interact-bundle';
 import type { Answered, DisplayOptions, MimeBundle, ShownControls } from '../../src/display-protocol';
-import { type AnswerOutput, interactionBundle } from '../../src/stored-interaction';
 import type { InteractNews } from '../browser/interact-messages';
 import type { DisplayOptions as KernelDisplayOptions } from '../display/displays';
 import type { Comm } from '../protocol/comms';

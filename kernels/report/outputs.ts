@@ -1,7 +1,7 @@
-import { type Control, controlsHtml } from '../../src/controls';
+import { type Control, controlsHtml } from '../../src/controls/controls';
+import { INTERACT_MIME, type StoredInteraction } from '../../src/controls/interact-bundle';
 import { escapeHtml } from '../../src/escape';
 import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
-import { INTERACT_MIME, type StoredInteraction } from '../../src/stored-interaction';
 import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
 import { isOutput, isText, joined, type Output } from '../headless/notebook';

@@ -1,5 +1,5 @@
 /** What every report shares: its look and what it may fetch. */
-import { CONTROLS_STYLE } from '../../src/controls';
+import { CONTROLS_STYLE } from '../../src/controls/controls';
 
 /** Nothing may be fetched, because a report is complete in itself. The browser enforces it. */
 export const POLICY =

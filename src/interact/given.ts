@@ -1,6 +1,6 @@
 /** What a caller of `interact` may give for a control, and the types of the values. */
-import type { Control, ControlKind, ControlValue, ControlValues } from '../controls';
-import { takenValue } from '../controls';
+import type { Control, ControlKind, ControlValue, ControlValues } from '../controls/controls';
+import { takenValue } from '../controls/controls';
 import { InvalidArgument } from '../errors';
 
 /** A control with its first value, as `slider`, `choice` and `button` make it. `T` is the type of its values. */

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { valuesText } from '../controls';
+import { valuesText } from '../controls/controls';
 import { cellHook, type DisplayOptions, SHOWS_LIVE, type ShownControls } from '../display-protocol';
 import { display } from '../plot/display';
 import { controlsOf, type GivenControl, type ValuesOf } from './given';

@@ -2,7 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { InteractNews } from '../../../kernels/browser/interact-messages';
-import { type AnswerOutput, INTERACT_MIME, type StoredInteraction } from '../../../src/stored-interaction';
+import {
+  type AnswerOutput,
+  INTERACT_MIME,
+  type StoredInteraction,
+} from '../../../src/controls/interact-bundle';
 import { RawKernel, until } from '../raw-kernel';
 
 type State = InteractNews & { type: 'state' };

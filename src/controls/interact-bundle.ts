@@ -1,6 +1,7 @@
 /** An interaction as a notebook stores it: the controls as they stood, and the last answer. */
 import { type Control, type ControlValues, valuesText } from './controls';
-import type { MimeBundle } from './display-protocol';
+
+type MimeBundle = Record<string, unknown>;
 
 export const INTERACT_MIME = 'application/vnd.patchwise.interact+json';
 

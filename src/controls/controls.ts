@@ -1,5 +1,5 @@
 /** The controls of `interact` as plain data: the kernel keeps their values, and pages and reports draw them by the same HTML. */
-import { escapeHtml } from './escape';
+import { escapeHtml } from '../escape';
 
 export type ControlValue = number | string | boolean;
 export type ControlValues = Readonly<Record<string, ControlValue>>;
