@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { attach, InvalidArgument, listRuns, type Run, runsRoot } from '../index';
+import { attach, InvalidArgument, listRuns, type Run, runFigure, runsRoot } from '../index';
 import { duration, runLines, runSummaries, runsSideBySide } from '../internal';
 import { nearest } from '../spelling';
 import { addCommand, wantsJson } from './command';
@@ -12,6 +12,10 @@ const severalRuns = '<runs...>  ids or folders';
 
 interface Following {
   readonly follow?: boolean;
+}
+
+interface Showing extends Following {
+  readonly figure?: string;
 }
 
 export function addRuns(program: Command): void {
@@ -34,13 +38,15 @@ export function addRuns(program: Command): void {
     does: 'state and last metrics of a run',
     takes: `
       ${aRun}
-      --follow  follow it until it ends`,
-    answers: async (name: string, options: Following, command: Command) => {
+      --follow         follow it until it ends
+      --figure <path>  save its curves for a paper: .svg, .pdf or .png`,
+    answers: async (name: string, options: Showing, command: Command) => {
       const run = await attach(name);
       const { id, dir } = run;
       if (options.follow) await follow(run, wantsJson(command));
       const [status, course, pace] = [await run.status(), await run.course(), await run.pace()];
       const [train, validation] = [course.last('train'), course.last('validation')];
+      if (options.figure) await runFigure(course.records, status, { title: id }).save(options.figure);
       const { notice } = course;
       return [
         { pace, id, dir, status, train, validation, ...(notice && { notice }) },

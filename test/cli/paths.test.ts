@@ -20,6 +20,7 @@ const wrongThings = {
   run: ['nothing', 'file', 'folder'],
   'file to write': ['folder', 'file/below.nii'],
   'NIfTI file to write': ['folder', 'file/below.nii', 'nothing/below.nii'],
+  'picture to write': ['folder', 'file/below.pdf', 'nothing/below.pdf'],
   'folder to write': ['file', 'file/below'],
 };
 
@@ -34,6 +35,7 @@ const calls: Record<string, readonly [kind: keyof typeof wrongThings, call: stri
   'train config': ['file to read', 'train @ --prepare'],
   'train --data': ['file or folder to read', 'train --preset toy --prepare --data @'],
   'runs show run': ['run', 'runs show @'],
+  'runs show --figure': ['picture to write', 'runs show RUN --figure @'],
   'runs watch run': ['run', 'runs watch @ --once'],
   'runs compare runs': ['run', 'runs compare RUN @'],
   'runs save run': ['run', 'runs save @'],

@@ -21,7 +21,7 @@ export class Figure {
    *
    * ```ts
    * const figure = pw.volumeFigure(await pw.readVolume('ct.nii.gz'));
-   * await figure.save('figure1.pdf', { title: '' }); // two columns wide; the caption has the title
+   * await figure.save('figure1.pdf', { window: 'lung', title: '' }); // the caption has the title
    * await figure.save('figure1.png', { widthMm: 85, dpi: 600 });
    * ```
    * @throws InvalidArgument if the name ends otherwise, nothing can be written there, or a size is absurd

@@ -6,6 +6,7 @@ import { sheetToPdf } from './pdf';
 import { mmOf, pixelsOf, sheetToPng } from './png';
 import { largestFontPt, layOut, type Sheet, type Theme, themes, usualFontPt } from './sheet';
 import { writeSvg } from './tree';
+import { type ChosenWindow, inWindow } from './window';
 
 /** How a figure is saved. */
 export interface SaveOptions {
@@ -20,6 +21,11 @@ export interface SaveOptions {
   readonly dpi?: number;
   /** `light` is black ink on white, the default; `dark` is for slides. */
   readonly theme?: Theme;
+  /**
+   * Window of the slices, if not the first: the name of one of the figure's buttons, such as `lung`, or [low, high] in the
+   * volume's units.
+   */
+  readonly window?: ChosenWindow;
   /** Another title than the figure's; `''` leaves it out, for a figure with a caption. */
   readonly title?: string;
 }
@@ -46,13 +52,15 @@ export async function saveFigure(figure: Named, path: string, options: SaveOptio
     const allowed = Object.keys(formats);
     throw new InvalidArgument('path', 'the name of a file that ends in .svg, .png or .pdf', path, allowed);
   }
-  const { widthMm = 180, dpi = 300, theme = 'light', title } = options;
+  const { widthMm = 180, dpi = 300, theme = 'light', title, window } = options;
   within('widthMm', 'a width', 'mm', widthMm, 20, 2000);
   const { fontPt = usualFontPt(widthMm) } = options;
   within('fontPt', `a size of text for ${widthMm} mm`, 'points', fontPt, 1, largestFontPt(widthMm));
   within('dpi', 'a resolution', 'pixels per inch', dpi, 10, 2400);
   if (!(theme in themes)) throw new InvalidArgument('theme', 'a theme', theme, Object.keys(themes));
-  const sheet = layOut(figure, { widthMm, fontPt, theme, title });
+  const { data, layout } = figure;
+  const shown = { data, layout: window === undefined ? layout : inWindow(layout, window) };
+  const sheet = layOut(shown, { widthMm, fontPt, theme, title });
   if (format === formats['.png']) checkPixels(sheet, dpi);
   const content = await format(sheet, dpi, title || figure.summary.split('\n')[0]!);
   writeTo('path', path, () => replaceFile(path, content));

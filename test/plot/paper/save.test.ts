@@ -6,6 +6,7 @@ import { InvalidArgument } from '../../../src/errors';
 import { Figure } from '../../../src/plot/figure/figure';
 import type { SaveOptions } from '../../../src/plot/paper/save';
 import { volumeFigure } from '../../../src/plot/volume/figure';
+import { intensityPresets } from '../../../src/volume/intensity';
 import { volumeOf } from '../samples';
 import { readPng } from '../svg/read-png';
 import { checkXml } from '../xml';
@@ -170,6 +171,31 @@ describe('options', () => {
     expect([...other, ...none]).not.toContain(own);
     expect(readPdf(await saved(grid, 'titled.pdf', { title: 'π × Δ' })).title).toBe('π × Δ');
     expect(readPdf(await saved(grid, 'titled.pdf', { title: '' })).title).toBe(grid.summary.split('\n')[0]);
+  });
+
+  it('show the slices in another window', async () => {
+    const ramp = volumeFigure(volumeOf([24, 20, 12], (x) => -1000 + 100 * x)); // windows for Hounsfield units
+    // The first row of the axial slice up to the voxel at x = 10, which has 0 HU. The patient's right is at the left.
+    const grey = async (options: SaveOptions) => {
+      const { images } = readPdf(await saved(ramp, 'window.pdf', options));
+      const [{ width, rows }] = images as [(typeof images)[number]];
+      const upTo = Math.floor(((23 - 10 + 0.5) * width) / 24);
+      return rows.subarray(1, 2 + upTo).reduce((sum, step) => (sum + step) & 255, 0);
+    };
+    const share = ([low, high]: readonly [number, number]) => Math.round((255 * (0 - low)) / (high - low));
+    expect(await grey({})).toBe(share(intensityPresets.ctpa));
+    expect(await grey({ window: 'lung' })).toBe(share(intensityPresets.lung));
+    expect(await grey({ window: [-100, 400] })).toBe(51);
+    const unknown = ramp.save(join(folder, 'window.pdf'), { window: 'bones' });
+    await expect(unknown).rejects.toMatchObject({
+      argument: 'window',
+      allowed: expect.arrayContaining(['lung']),
+    });
+    const reversed = ramp.save(join(folder, 'window.pdf'), { window: [400, -100] });
+    await expect(reversed).rejects.toThrow(/low below high/);
+    await expect(run.save(join(folder, 'window.pdf'), { window: [0, 1] })).rejects.toThrow(
+      /a figure of a volume/,
+    );
   });
 
   it('draw light ink on a dark slide', async () => {
