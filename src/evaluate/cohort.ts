@@ -2,7 +2,7 @@ import { UnreadableFile } from '../errors';
 import type { LongCall } from '../progress';
 import type { Reconstruction } from '../reconstruct/reconstruct';
 import { placeOf } from '../train/data/sides';
-import { isOwnFault, reasonOf } from '../volume/fault';
+import { isOwnFault, reasonOf } from '../volume/base/fault';
 import type { IntensitySpec } from '../volume/intensity';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';

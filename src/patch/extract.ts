@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
 import { memoryOf } from '../memory/voxel-memory';
 import { type Axis, eachAxis, type Vec3 } from '../vec3';
-import type { VoxelArray } from '../volume/datatypes';
+import type { VoxelArray } from '../volume/base/datatypes';
 import { type Grid, patchStart } from './grid';
 
 /** What fills a patch outside the volume: the border voxel, the mirror image (border not repeated), the other end, or a constant. */

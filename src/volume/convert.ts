@@ -1,6 +1,12 @@
 import { InvalidArgument, UnreadableFile } from '../errors';
-import { type Components, type ComponentType, componentBytes, datatypes, type VoxelArray } from './datatypes';
-import type { NiftiHeader } from './header';
+import {
+  type Components,
+  type ComponentType,
+  componentBytes,
+  datatypes,
+  type VoxelArray,
+} from './base/datatypes';
+import type { VolumeHeader } from './formats/header';
 
 /** The bytes of a voxel in the file, and the wanted component. */
 export interface Layout {
@@ -14,7 +20,7 @@ export interface Layout {
  * The layout of a file's voxels. Throws InvalidArgument if voxels have several components and `channel` names none of
  * them, UnreadableFile for 80-bit and 128-bit floats.
  */
-export function voxelLayout(header: NiftiHeader, path: string, channel: string | undefined): Layout {
+export function voxelLayout(header: VolumeHeader, path: string, channel: string | undefined): Layout {
   const { name, component, channels } = datatypes.find((known) => known.name === header.datatype)!;
   if (!component) {
     throw new UnreadableFile(path, 'numbers of at most 64 bits', `${name}, a type that JavaScript lacks`);
@@ -43,7 +49,7 @@ export function convert(
   target: VoxelArray,
   at: number,
   { channels, channel }: Layout,
-  { slope, intercept }: Pick<NiftiHeader, 'slope' | 'intercept'>,
+  { slope, intercept }: Pick<VolumeHeader, 'slope' | 'intercept'>,
 ): void {
   if (slope === 1 && intercept === 0 && channels === 1 && !isBig(source)) {
     if (source !== target) target.set(source, at);

@@ -2,9 +2,9 @@
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
-import { openError } from './fault';
-import { convertDicom, holdsDicom } from './foreign';
-import { isVolumeName, pairPaths } from './names';
+import { openError } from './base/fault';
+import { convertDicom, holdsDicom } from './formats/foreign';
+import { isVolumeName, pairPaths } from './formats/names';
 
 export interface FolderContent {
   /** Files with the name of a volume, relative to the folder, with forward slashes, sorted by path. */

@@ -1,7 +1,7 @@
 import { InvalidArgument } from '../errors';
 import { eachAxis, type Vec3 } from '../vec3';
-import { type Affine, directionsOf } from './affine';
-import type { VoxelArray } from './datatypes';
+import { type Affine, directionsOf } from './base/affine';
+import type { VoxelArray } from './base/datatypes';
 import type { VoxelImage } from './resample';
 
 /** For each axis of the result: the source axis, and whether it is flipped. */

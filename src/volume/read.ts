@@ -2,13 +2,13 @@ import { InvalidArgument, NoMemory, UnreadableFile } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import type { LongCall } from '../progress';
 import { type Vec3, voxelCount } from '../vec3';
-import type { Affine } from './affine';
-import { ByteReader } from './bytes';
+import type { Affine } from './base/affine';
+import { allocate, componentBytes, componentsOf, swapBytes, type VoxelArray } from './base/datatypes';
 import { convert, type Layout, voxelLayout } from './convert';
-import { allocate, componentBytes, componentsOf, swapBytes, type VoxelArray } from './datatypes';
-import { headerSpacing, interpretHeader, type NiftiHeader } from './header';
-import { headerLength, nifti1Bytes, nifti2Bytes, parseHeader } from './header-bytes';
-import { imagePath, pairPaths } from './names';
+import { ByteReader } from './formats/bytes';
+import { headerSpacing, interpretHeader, type VolumeHeader } from './formats/header';
+import { imagePath, pairPaths } from './formats/names';
+import { headerLength, nifti1Bytes, nifti2Bytes, parseHeader } from './formats/nifti-bytes';
 import { canonicalAxes, reorient } from './orient';
 import { Volume } from './volume';
 
@@ -29,7 +29,7 @@ export interface Voxels {
   readonly intercept: number;
   readonly spacing: Vec3;
   readonly affine: Affine;
-  readonly header: NiftiHeader;
+  readonly header: VolumeHeader;
 }
 
 /** Bytes read between two calls of `onProgress` and two checks of the signal. */
@@ -99,12 +99,12 @@ export async function readVoxels(path: string, options: ReadOptions = {}): Promi
  * Checks that `readVolume` would accept a file with these options, as far as its header tells. Returns the header.
  * Errors are those of `readVolume`.
  */
-export async function checkVolume(path: string, options: ReadOptions = {}): Promise<NiftiHeader> {
+export async function checkVolume(path: string, options: ReadOptions = {}): Promise<VolumeHeader> {
   return withImage(path, options, async ({ header }) => header, { finish: false });
 }
 
 /** A file's header, without its voxels. Errors are those of `readVolume`. */
-export async function readHeader(path: string): Promise<NiftiHeader> {
+export async function readHeader(path: string): Promise<VolumeHeader> {
   const reader = await ByteReader.open(pairPaths(path)?.header ?? path);
   try {
     return (await headerOf(reader)).header;
@@ -115,7 +115,7 @@ export async function readHeader(path: string): Promise<NiftiHeader> {
 
 /** An open file whose reader stands at the first wanted voxel. */
 interface OpenImage {
-  readonly header: NiftiHeader;
+  readonly header: VolumeHeader;
   readonly layout: Layout;
   readonly reader: ByteReader;
   readonly options: ReadOptions;
@@ -156,7 +156,7 @@ async function withImage<T>(
   }
 }
 
-async function headerOf(reader: ByteReader): Promise<{ header: NiftiHeader; consumed: number }> {
+async function headerOf(reader: ByteReader): Promise<{ header: VolumeHeader; consumed: number }> {
   const bytes = new Uint8Array(nifti2Bytes);
   let consumed = await reader.read(bytes.subarray(0, nifti1Bytes));
   // No further than the header: the voxels of a NIfTI-1 file may start at byte 352.
@@ -200,12 +200,12 @@ async function fill(piece: Uint8Array, at: number, total: number, image: OpenIma
   if (!header.littleEndian) swapBytes(piece, componentBytes(layout.type));
 }
 
-function volumeBytes(header: NiftiHeader, layout: Layout): number {
+function volumeBytes(header: VolumeHeader, layout: Layout): number {
   return voxelCount(header.shape) * layout.voxelBytes;
 }
 
 /** Which volume of the file to read. Throws InvalidArgument if the file has several and `index` chooses none. */
-function volumeIndex(path: string, header: NiftiHeader, index: number | undefined): number {
+function volumeIndex(path: string, header: VolumeHeader, index: number | undefined): number {
   const volumes = header.series.reduce((a, b) => a * b, 1);
   if (index === undefined && volumes === 1) return 0;
   if (index !== undefined && Number.isInteger(index) && index >= 0 && index < volumes) return index;

@@ -1,6 +1,6 @@
 import { eachAxis, type Vec3, voxelCount } from '../vec3';
-import { type Affine, shiftedAffine } from './affine';
-import { allocate, typeOf, type VoxelArray } from './datatypes';
+import { type Affine, shiftedAffine } from './base/affine';
+import { allocate, typeOf, type VoxelArray } from './base/datatypes';
 
 /** Stored voxels and their place in the patient. */
 export interface VoxelImage {

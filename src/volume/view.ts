@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../errors';
 import { checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../vec3';
-import { shiftedAffine } from './affine';
+import { shiftedAffine } from './base/affine';
 import { cropStart, cropToShape, resampleToShape, type VoxelImage } from './resample';
 import { Volume } from './volume';
 

@@ -1,8 +1,8 @@
 import ndarray from 'ndarray';
 import { InvalidArgument } from '../errors';
 import { checkShape, checkSpacing, type Size, type Vec3, voxelCount } from '../vec3';
-import { type Affine, affineSpacing, diagonalAffine } from './affine';
-import type { NiftiHeader } from './header';
+import { type Affine, affineSpacing, diagonalAffine } from './base/affine';
+import type { VolumeHeader } from './formats/header';
 
 /** An ndarray (scijs) of shape [x, y, z] that shares a volume's voxels: writing to it changes the volume. */
 export type NdArray<T extends ndarray.TypedArray> = ndarray.NdArray<T>;
@@ -19,7 +19,7 @@ export interface VolumeInit {
   /** Origin of the volume: a path, or how it was made. */
   readonly source?: string;
   /** The header of its file. Writing the volume keeps the header's forms. */
-  readonly header?: NiftiHeader;
+  readonly header?: VolumeHeader;
 }
 
 /** A 3D image: real values (Hounsfield units for CT) and their place in the patient. */
@@ -29,7 +29,7 @@ export class Volume {
   readonly spacing: Vec3;
   readonly affine: Affine;
   readonly source?: string;
-  readonly header?: NiftiHeader;
+  readonly header?: VolumeHeader;
 
   /** Keeps `data` without a copy. Throws InvalidArgument if the parts do not fit together. */
   constructor(init: VolumeInit) {

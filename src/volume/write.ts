@@ -5,9 +5,9 @@ import { replaceFileSlowly } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
 import { type Vec3, voxelCount } from '../vec3';
-import { allocate, type StoredType, storedTypes, type VoxelArray } from './datatypes';
-import { encodeHeader, type NewHeader } from './header-encode';
-import { pairPaths } from './names';
+import { allocate, type StoredType, storedTypes, type VoxelArray } from './base/datatypes';
+import { pairPaths } from './formats/names';
+import { encodeHeader, type NewHeader } from './nifti-encode';
 import { checkPlace, type Volume, type VolumePlace } from './volume';
 
 export interface WriteOptions extends LongCall {

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { noVolumes, searchFolder } from '../../src/volume/folder';
-import { convertDicom } from '../../src/volume/foreign';
+import { convertDicom } from '../../src/volume/formats/foreign';
 import { temporaryFolder } from './folder';
 
 const folder = temporaryFolder();

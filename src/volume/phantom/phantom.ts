@@ -1,6 +1,6 @@
 import { Random } from '../../random';
 import { checkShape, checkSpacing, type Size } from '../../vec3';
-import { centreOf, diagonalAffine } from '../affine';
+import { centreOf, diagonalAffine } from '../base/affine';
 import { Volume } from '../volume';
 import {
   air,

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { InvalidArgument, UnreadableFile } from '../../errors';
 import { compiledFile } from '../../package';
-import { isOwnFault, reasonOf } from '../fault';
+import { isOwnFault, reasonOf } from '../base/fault';
 import { resolveIntensity } from '../intensity';
 import { setIndexAside } from '../store/dataset-index';
 import { readJson, same, writeJson } from '../store/files';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgument } from '../../errors';
-import { isOwnFault, openError } from '../fault';
+import { isOwnFault, openError } from '../base/fault';
 import { type SplitName, splitNames } from '../store/format';
 
 /** A row of a patient table. */

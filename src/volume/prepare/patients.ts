@@ -1,6 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
-import { volumeStem } from '../names';
+import { volumeStem } from '../formats/names';
 import { type SplitName, splitNames } from '../store/format';
 import type { PatientRow } from './csv';
 import type { Source } from './sources';

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { InvalidArgument } from '../../errors';
-import { openError } from '../fault';
+import { openError } from '../base/fault';
 import { type FolderContent, noVolumes, searchFolder } from '../folder';
-import { pairPaths, volumeStem } from '../names';
+import { pairPaths, volumeStem } from '../formats/names';
 
 /** A file to prepare. */
 export interface Source {

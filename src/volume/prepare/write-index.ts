@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { convertDicom } from '../foreign';
+import { convertDicom } from '../formats/foreign';
 import { byPatient, knownSides, storeIndex } from '../store/dataset-index';
 import { same } from '../store/files';
 import { type DatasetIndex, formatVersion, type IndexEntry, type SplitName } from '../store/format';

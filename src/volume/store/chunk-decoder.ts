@@ -1,7 +1,7 @@
 import { instantiate, PAGE, simdModule } from '../../memory/simd';
 import { eachAxis, type Vec3, voxelCount } from '../../vec3';
+import { componentBytes, componentsOf, type VoxelArray } from '../base/datatypes';
 import { checksumBytes, checksumOf } from '../crc32c';
-import { componentBytes, componentsOf, type VoxelArray } from '../datatypes';
 import { blosc, type ImageRecord } from './format';
 
 /** The exports of simd/index.ts. */

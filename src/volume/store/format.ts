@@ -12,8 +12,8 @@
  */
 import type { Codec } from 'numcodecs';
 import { eachAxis, type Vec3 } from '../../vec3';
-import type { Affine } from '../affine';
-import { type StoredType, storedTypes } from '../datatypes';
+import type { Affine } from '../base/affine';
+import { type StoredType, storedTypes } from '../base/datatypes';
 import type { Intensity } from '../intensity';
 import type { BaselineView } from '../view';
 

@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../../make-folder';
 import { eachAxis, type Vec3, voxelCount } from '../../vec3';
+import { allocate, typeOf, type VoxelArray } from '../base/datatypes';
 import { withChecksum } from '../crc32c';
-import { allocate, typeOf, type VoxelArray } from '../datatypes';
 import { writeJson } from './files';
 import { arrayMetadata, blosc, chunkCounts, type ImageRecord, shardPath } from './format';
 import { ShardWriter } from './shard';

@@ -3,8 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import { withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 import { voxelCount } from '../../vec3';
+import { openError } from '../base/fault';
 import { checksumBytes, checksumOf, crc32c, withChecksum } from '../crc32c';
-import { openError } from '../fault';
 import { contains, readJson, same } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 

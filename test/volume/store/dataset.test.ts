@@ -7,7 +7,7 @@ import { planGrid } from '../../../src/patch/grid';
 import { toBundle } from '../../../src/plot/show';
 import { Random } from '../../../src/random';
 import type { Vec3 } from '../../../src/vec3';
-import type { StoredType, VoxelArray } from '../../../src/volume/datatypes';
+import type { StoredType, VoxelArray } from '../../../src/volume/base/datatypes';
 import { phantom } from '../../../src/volume/phantom/phantom';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import { readVolume, readVoxels } from '../../../src/volume/read';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../src/random';
 import type { Vec3 } from '../../../src/vec3';
+import { allocate, componentBytes, type StoredType } from '../../../src/volume/base/datatypes';
 import { crc32c, withChecksum } from '../../../src/volume/crc32c';
-import { allocate, componentBytes, type StoredType } from '../../../src/volume/datatypes';
 import { ChunkDecoder } from '../../../src/volume/store/chunk-decoder';
 
 const random = new Random(5, 'decoder test');

@@ -1,11 +1,11 @@
-import { UnreadableFile } from '../errors';
-import { eachAxis, type Vec3 } from '../vec3';
+import { UnreadableFile } from '../../errors';
+import { eachAxis, type Vec3 } from '../../vec3';
 import { foreignContent } from './foreign';
-import type { NiftiHeader } from './header';
+import type { VolumeHeader } from './header';
 
 /** A header's fields as the file stores them, unchecked, the same for every format. */
 export interface RawHeader {
-  readonly format: NiftiHeader['format'];
+  readonly format: VolumeHeader['format'];
   readonly littleEndian: boolean;
   readonly pair: boolean;
   readonly headerBytes: number;

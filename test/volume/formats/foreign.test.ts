@@ -2,9 +2,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { isPatchwiseError } from '../../src/errors';
-import { readHeader, readVolume, readVoxels } from '../../src/volume/read';
-import { fixture, temporaryFolder } from './folder';
+import { isPatchwiseError } from '../../../src/errors';
+import { readHeader, readVolume, readVoxels } from '../../../src/volume/read';
+import { fixture, temporaryFolder } from '../folder';
 
 const folder = temporaryFolder();
 

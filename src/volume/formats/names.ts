@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { UnreadableFile } from '../errors';
+import { UnreadableFile } from '../../errors';
 
 /** Compressed files that count as volumes by name. Only gzip can be read; for the others, reading names the cure. */
 const packing = '(?:\\.(?:gz|zst|bz2|xz|lz4|zip|7z))?';

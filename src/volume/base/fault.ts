@@ -1,8 +1,8 @@
 /** Whether a file or the machine is at fault when a volume cannot be read. */
 
 import { readlinkSync } from 'node:fs';
-import { isSystemError } from '../atomic-file';
-import { attempt, type InvalidArgument, isPatchwiseError, UnreadableFile } from '../errors';
+import { isSystemError } from '../../atomic-file';
+import { attempt, type InvalidArgument, isPatchwiseError, UnreadableFile } from '../../errors';
 
 /**
  * Whether one file is at fault, so that a call can go on with the other files. Such a file is not a volume, is damaged, or

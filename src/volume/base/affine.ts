@@ -1,4 +1,4 @@
-import { eachAxis, type Vec3 } from '../vec3';
+import { eachAxis, type Vec3 } from '../../vec3';
 
 /**
  * 16 numbers in row-major order that map a voxel index [i, j, k, 1] to the voxel's centre in NIfTI's world in mm: x to

@@ -1,8 +1,8 @@
 /** Recognises files that people mistake for volumes, by their first bytes, and names the cure. */
 import { readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { withFile } from '../atomic-file';
-import { attempt } from '../errors';
+import { withFile } from '../../atomic-file';
+import { attempt } from '../../errors';
 
 /**
  * The command that converts a folder of DICOM files to NIfTI. dcm2niix comes with most Linux distributions, conda and

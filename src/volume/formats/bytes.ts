@@ -3,9 +3,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
-import { isSystemError, withPath } from '../atomic-file';
-import { UnreadableFile } from '../errors';
-import { openError } from './fault';
+import { isSystemError, withPath } from '../../atomic-file';
+import { UnreadableFile } from '../../errors';
+import { openError } from '../base/fault';
 import { convertDicom, holdsDicom } from './foreign';
 
 /** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits). It bounds the content of a small file. */

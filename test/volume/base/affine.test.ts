@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../src/random';
-import type { Vec3 } from '../../src/vec3';
-import { affineQuaternion, affineSpacing, quaternionAffine } from '../../src/volume/affine';
-import { canonicalAxes, reorient } from '../../src/volume/orient';
+import { Random } from '../../../src/random';
+import type { Vec3 } from '../../../src/vec3';
+import { affineQuaternion, affineSpacing, quaternionAffine } from '../../../src/volume/base/affine';
+import { canonicalAxes, reorient } from '../../../src/volume/orient';
 
 describe('quaternion forms', () => {
   it('give back any rotation, size and handedness', () => {

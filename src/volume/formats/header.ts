@@ -1,11 +1,11 @@
-import { UnreadableFile } from '../errors';
-import { eachAxis, type Vec3 } from '../vec3';
-import { type Affine, affineSpacing, centreOf, diagonalAffine, quaternionAffine } from './affine';
-import { datatypes } from './datatypes';
-import type { RawHeader } from './header-bytes';
+import { UnreadableFile } from '../../errors';
+import { eachAxis, type Vec3 } from '../../vec3';
+import { type Affine, affineSpacing, centreOf, diagonalAffine, quaternionAffine } from '../base/affine';
+import { datatypes } from '../base/datatypes';
+import type { RawHeader } from './nifti-bytes';
 
 /** A file's checked header, with lengths in mm. */
-export interface NiftiHeader {
+export interface VolumeHeader {
   readonly format: 'nifti-1' | 'nifti-2' | 'analyze';
   readonly littleEndian: boolean;
   /** True if a separate .img file holds the voxels. */
@@ -35,7 +35,7 @@ export interface NiftiHeader {
  * Checks and reads a raw header as nibabel does: it makes pixdim positive, takes a qfac other than -1 as 1, and takes
  * a slope that is 0 or not finite as no scaling. Throws UnreadableFile if the header contradicts itself.
  */
-export function interpretHeader(raw: RawHeader, path: string): NiftiHeader {
+export function interpretHeader(raw: RawHeader, path: string): VolumeHeader {
   const sizes = axisSizes(raw, path);
   const shape: Vec3 = [sizes[0] ?? 1, sizes[1] ?? 1, sizes[2] ?? 1];
   const mm = unitInMm(raw.units);
@@ -66,7 +66,7 @@ export function interpretHeader(raw: RawHeader, path: string): NiftiHeader {
   };
 }
 
-export type Forms = Pick<NiftiHeader, 'pixdim' | 'qfac' | 'qform' | 'sform'>;
+export type Forms = Pick<VolumeHeader, 'pixdim' | 'qfac' | 'qform' | 'sform'>;
 
 /**
  * The sform if it is set and finite, else the qform by the same rule. Without either, voxel sizes around voxel `origin`
@@ -80,7 +80,7 @@ function headerAffine({ sform, qform, pixdim, qfac }: Forms, origin: Vec3): Affi
 }
 
 /** Voxel size in mm: pixdim if it agrees with the affine to 0.1 %, else the affine's. */
-export function headerSpacing(header: NiftiHeader): Vec3 {
+export function headerSpacing(header: VolumeHeader): Vec3 {
   const steps = affineSpacing(header.affine);
   const agree = steps.every((step, axis) => Math.abs(step - header.pixdim[axis]!) <= 1e-3 * step);
   return agree || !steps.every((step) => step > 0) ? header.pixdim : steps;

@@ -1,9 +1,9 @@
 import { InvalidArgument } from '../errors';
 import type { Vec3 } from '../vec3';
-import { affineQuaternion, affineSpacing } from './affine';
-import { componentBytes, datatypes, type StoredType } from './datatypes';
-import type { Forms } from './header';
-import { nifti1Bytes, nifti2Bytes } from './header-bytes';
+import { affineQuaternion, affineSpacing } from './base/affine';
+import { componentBytes, datatypes, type StoredType } from './base/datatypes';
+import type { Forms } from './formats/header';
+import { nifti1Bytes, nifti2Bytes } from './formats/nifti-bytes';
 import type { VolumePlace } from './volume';
 
 export interface NewHeader {
