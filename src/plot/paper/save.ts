@@ -42,8 +42,8 @@ const formats: Readonly<
   '.pdf': (sheet, _, title) => sheetToPdf(sheet, title),
 };
 
-/** A PNG of this many pixels takes some 2 GB while it is made. */
-const MOST_PIXELS = 120e6;
+/** A PNG of this many pixels takes some seconds and 1 GB, which WebAssembly keeps. */
+const MOST_PIXELS = 64e6;
 
 /** Saves a figure for paper; see `Figure.save`. */
 export async function saveFigure(figure: Named, path: string, options: SaveOptions = {}): Promise<void> {
@@ -76,5 +76,9 @@ function checkPixels(sheet: Sheet, dpi: number): void {
   if (width * height <= MOST_PIXELS) return;
   const most = Math.floor(dpi * Math.sqrt(MOST_PIXELS / (width * height)));
   const [across, down] = [sheet.points.width, sheet.points.height].map((points) => Math.round(mmOf(points)));
-  throw new InvalidArgument('dpi', `at most ${most} for a figure of ${across} x ${down} mm`, dpi);
+  throw new InvalidArgument(
+    'dpi',
+    `at most ${most} for a figure of ${across} x ${down} mm (a PDF has no pixels)`,
+    dpi,
+  );
 }
