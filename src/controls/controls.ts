@@ -76,7 +76,7 @@ function inputHtml(control: Control, value: ControlValue | undefined, attributes
     case 'slider': {
       const text = sliderText(control, Number(value));
       const range = `min="0" max="${stepsOf(control)}" value="${positionOf(control, Number(value))}"`;
-      return `<input type="range" ${attributes} ${range} aria-valuetext="${text}"><output>${text}</output>`;
+      return `<input type="range" ${attributes} ${range} aria-valuetext="${text}"><span aria-hidden="true">${text}</span>`;
     }
     case 'choice': {
       const options = control.options.map(
@@ -99,7 +99,7 @@ export const CONTROLS_STYLE = `
 .patchwise-controls { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 6px 28px; align-items: center;
   margin: 4px 0 10px; max-width: 60rem; color: var(--controls-ink); font: 13px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .patchwise-controls label { display: grid; grid-template-columns: minmax(5.5rem, max-content) minmax(0, 1fr) 4.5rem; gap: 10px; align-items: center; min-height: 28px; }
-.patchwise-controls output { font-variant-numeric: tabular-nums; text-align: right; }
+.patchwise-controls input + span { font-variant-numeric: tabular-nums; text-align: right; }
 .patchwise-controls input[type=range] { width: 100%; margin: 0; accent-color: var(--controls-mark); }
 .patchwise-controls input[type=checkbox] { justify-self: start; width: 16px; height: 16px; margin: 0; accent-color: var(--controls-mark); }
 .patchwise-controls select, .patchwise-controls input[type=text] { grid-column: 2 / 4; min-width: 0; }

@@ -2,72 +2,14 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { INTERACT_MIME } from '../../../src/controls/interact-bundle';
 import { type Figure, gridFigure, planGrid, runFigure } from '../../../src/index';
 import { FIGURE_MIME } from '../../../src/internal';
 import { hasChromium, openBrowser } from '../../chromium';
 import { controlled } from '../../plot/controlled';
 import { measure, useEveryControl } from '../../plot/controls';
 import { recordsOf } from '../../plot/samples';
-
-/**
- * What JupyterLab gives an extension, reduced to what ours uses: packages to share, a notebook with a session and a
- * kernel whose comms the test can read and answer. `window.lab` is the test's handle.
- */
-const STAND_IN = `
-class Signal { constructor() { this.slots = new Set(); } connect(f) { this.slots.add(f); } disconnect(f) { this.slots.delete(f); }
-  emit() { for (const f of [...this.slots]) f(); } }
-class Widget { constructor() { this.node = document.createElement('div'); document.body.appendChild(this.node); this.isVisible = true; }
-  addClass(name) { this.node.classList.add(name); } dispose() { this.isDisposed = true; this.node.remove(); } }
-const kernel = { status: 'idle', connectionStatus: 'connected', comms: [], createComm(target) {
-  const comm = { target, sent: [], isDisposed: false, open(data) { this.opened = data; }, send(data) { this.sent.push(data); }, close() { this.isDisposed = true; this.closed = true; } };
-  this.comms.push(comm); return comm; } };
-const session = { ready: Promise.resolve(), session: { kernel }, kernelChanged: new Signal(), statusChanged: new Signal(), connectionStatusChanged: new Signal() };
-const themes = { themeChanged: new Signal() };
-const factories = [];
-const panel = { sessionContext: session, content: { rendermime: { addFactory: (factory) => factories.push(factory) } } };
-const notebooks = { forEach: (f) => f(panel), widgetAdded: new Signal() };
-const rendermime = { addFactory: (factory) => factories.push(factory) };
-const share = (module) => ({ '1.0.0': { loaded: 1, get: async () => () => module } });
-window.lab = { get drawing() { return this.widget.node.querySelector('.patchwise-figure'); }, kernel, session, themes, factories, async start() {
-  const container = window._JUPYTERLAB.patchwise;
-  await container.init({ '@lumino/widgets': share({ Widget }), '@jupyterlab/notebook': share({ INotebookTracker: 1 }),
-    '@jupyterlab/rendermime': share({ IRenderMimeRegistry: 2 }), '@jupyterlab/apputils': share({ IThemeManager: 3 }) });
-  const plugin = (await container.get('./extension'))().default;
-  plugin.activate({}, notebooks, rendermime, themes);
-  return { id: plugin.id, requires: plugin.requires.length, mime: factories.map((f) => f.mimeTypes[0]) };
-}, render(data) {
-  this.model = { data, stored: [], setData(change) { this.data = change.data; this.stored.push(change.data); } };
-  this.widget = factories[1].createRenderer({}); return this.widget.renderModel(this.model);
-}, receive(data) { this.kernel.comms.at(-1).onMsg({ content: { data } }); },
-  frame: () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60))) };
-`;
-
-interface Lab {
-  kernel: {
-    status: string;
-    comms: {
-      target: string;
-      opened: unknown;
-      sent: unknown[];
-      isDisposed: boolean;
-      closed?: boolean;
-      onClose(): void;
-    }[];
-  };
-  session: { statusChanged: { emit(): void } };
-  themes: { themeChanged: { emit(): void } };
-  model: { data: Record<string, { figure: unknown }>; stored: unknown[] };
-  widget: { node: HTMLElement; dispose(): void };
-  drawing: PlotNode;
-  start(): Promise<unknown>;
-  render(data: unknown): Promise<void>;
-  receive(data: unknown): void;
-  frame(): Promise<void>;
-}
-type PlotNode = HTMLElement & {
-  data: { uid: string; x: number[] }[];
-  _fullLayout: { xaxis: { range: number[] }; font: { color: string } };
-};
+import { type Lab, STAND_IN } from '../lab-stand-in';
 
 describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extension', () => {
   let folder = '';
@@ -114,7 +56,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
   const render = (data: unknown) => inPage((lab, given) => lab.render(given), data);
 
   it('is a container that registers a renderer for our type', () => {
-    expect(started).toEqual({ id: 'patchwise:figures', requires: 2, mime: [FIGURE_MIME, FIGURE_MIME] });
+    expect(started).toEqual({ id: 'patchwise:figures', requires: 2, mime: [FIGURE_MIME, INTERACT_MIME] });
   });
 
   it('draws a still figure with its own Plotly, in the colours of the theme, and opens no comm', async () => {
