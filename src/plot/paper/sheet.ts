@@ -59,7 +59,7 @@ export function layOut({ data, layout }: PlainFigure, options: SheetOptions): Sh
   const width = (widthMm * POINTS_PER_MM) / scale;
   const titled =
     title === undefined ? layout : { ...layout, title: { ...(layout.title as object), text: title } };
-  const fineness = { most: Number.POSITIVE_INFINITY, sharp: 2 };
+  const fineness = { most: Number.POSITIVE_INFINITY, sharp: 2, shades: 160 };
   const svg = figureToSvg({ data, layout: titled }, { width, fineness });
   const drawn = inked(readSvg(svg), { [ink]: theme.ink, [hairline]: theme.hairline, [wash]: theme.wash });
   const { nodes, height } = closeGaps(drawn.children, numberOf(drawn, 'font-size', TEXT));

@@ -6,7 +6,7 @@ import { colorbarSvg, type Fineness, heatmapSvg, ownColorbarSvg } from './heatma
 import { barsSvg, legendSvg, linesSvg } from './lines';
 
 /** A still picture for a screen: 512 voxels a side are more than its panels show. */
-const SCREEN = { width: 900, fineness: { most: 512, sharp: 0 } };
+const SCREEN = { width: 900, fineness: { most: 512, sharp: 0, shades: 48 } };
 
 /**
  * A figure as a static SVG, for front ends without Plotly and for paper: scatter, bar, heatmap and table traces,
@@ -40,8 +40,8 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
     legend.svg,
     ...Object.keys(layout)
       .filter((key) => /^coloraxis\d*$/.test(key))
-      .map((key) => colorbarSvg(layout[key] as Layout, paper, pairs)),
-    ...traces.map((trace) => ownColorbarSvg(trace, paper)),
+      .map((key) => colorbarSvg(layout[key] as Layout, paper, fineness.shades, pairs)),
+    ...traces.map((trace) => ownColorbarSvg(trace, paper, fineness.shades)),
     title(layout, paper),
   ];
   const root = {

@@ -16,6 +16,8 @@ export interface Fineness {
   readonly most: number;
   /** Pixels that a voxel gets for each pixel of the panel, if it covers two and more: its edges stay sharp in every viewer. */
   readonly sharp: number;
+  /** Steps of a colour bar. */
+  readonly shades: number;
 }
 
 /** A heatmap as an embedded PNG that fills its panel. */
@@ -71,14 +73,19 @@ function indexed(names: unknown, at: number): unknown {
 }
 
 /** The colour bar of a heatmap that has its own scale; none where it shares one or shows none. */
-export function ownColorbarSvg(trace: Trace, paper: Box): string {
+export function ownColorbarSvg(trace: Trace, paper: Box, shades: number): string {
   if (trace.type !== 'heatmap' || trace.coloraxis || !trace.colorbar) return '';
   const [cmin, cmax] = limits(valuesOf(trace.z).values, trace.zmin, trace.zmax);
-  return colorbarSvg({ cmin, cmax, colorscale: trace.colorscale, colorbar: trace.colorbar }, paper, []);
+  return colorbarSvg({ cmin, cmax, colorscale: trace.colorscale, colorbar: trace.colorbar }, paper, shades);
 }
 
 /** The colour bar of a shared colour axis, where its layout says, by default right of the paper. */
-export function colorbarSvg(axis: Layout, paper: Box, pairs: readonly AxisPair[]): string {
+export function colorbarSvg(
+  axis: Layout,
+  paper: Box,
+  shades: number,
+  pairs: readonly AxisPair[] = [],
+): string {
   const { cmin, cmax } = axis as { cmin?: number; cmax?: number };
   if (axis.showscale === false || cmin === undefined || cmax === undefined) return '';
   const bar = (axis.colorbar ?? {}) as { x?: number; y?: number; len?: number; title?: { text?: string } };
@@ -88,10 +95,9 @@ export function colorbarSvg(axis: Layout, paper: Box, pairs: readonly AxisPair[]
   const [top, bottom] = besidePictures([planned, planned + length], pairs);
   const height = bottom - top;
   const scale = scaleOf(axis.colorscale);
-  const steps = 48;
-  const cells = Array.from({ length: steps }, (_, i) => {
-    const fill = `rgb(${colorAt(scale, 1 - (i + 0.5) / steps).join(',')})`;
-    const box = { x: left, y: top + (i * height) / steps, width: 9, height: height / steps + 0.5 };
+  const cells = Array.from({ length: shades }, (_, i) => {
+    const fill = `rgb(${colorAt(scale, 1 - (i + 0.5) / shades).join(',')})`;
+    const box = { x: left, y: top + (i * height) / shades, width: 9, height: height / shades + 0.5 };
     return element('rect', { ...box, fill });
   });
   const marks = linearTicks([cmin, cmax], 5).map(({ value, label }) => {

@@ -10,6 +10,8 @@ export interface PdfText {
   /** Where its baseline starts on the page, in points from the left and from the top. */
   readonly left: number;
   readonly top: number;
+  /** In points, by the widths that the font's entry gives its letters. */
+  readonly width: number;
   /** It does not read from left to right. */
   readonly isTurned: boolean;
 }
@@ -96,9 +98,11 @@ function fontOf(objects: ReadonlyMap<number, PdfObject>, { head }: { head: strin
       String.fromCharCode(...code!.split(' ').map((unit) => Number.parseInt(unit, 16))),
     ),
   );
-  const descriptor = follow(objects, follow(objects, head, 'DescendantFonts').head, 'FontDescriptor');
+  const descendant = follow(objects, head, 'DescendantFonts').head;
+  const descriptor = follow(objects, descendant, 'FontDescriptor');
+  const widths = numbers(/\/W \[0 \[([^\]]*)\]/.exec(descendant)![1]!);
   const name = /\/BaseFont \/\w+\+([\w-]+)/.exec(head)![1]!;
-  return { name, units, bytes: follow(objects, descriptor.head, 'FontFile2').stream!.length };
+  return { name, units, widths, bytes: follow(objects, descriptor.head, 'FontFile2').stream!.length };
 }
 
 function titleOf(objects: ReadonlyMap<number, PdfObject>): string {
@@ -111,7 +115,7 @@ function titleOf(objects: ReadonlyMap<number, PdfObject>): string {
 /** Follows the page's operators as far as texts and outlines need them. */
 function interpret(
   contents: string,
-  fonts: ReadonlyMap<string, { name: string; units: readonly string[] }>,
+  fonts: ReadonlyMap<string, { name: string; units: readonly string[]; widths: readonly number[] }>,
   pageHeight: number,
 ) {
   let matrix: Matrix = [1, 0, 0, 1, 0, 0];
@@ -133,14 +137,16 @@ function interpret(
     else if (token === 'Tm') place = times(values, matrix);
     else if (token === 'Tf') [font, size] = [operands[0]!.slice(1), Number(operands[1])];
     else if (token === 'TJ') {
-      const { name, units } = fonts.get(font)!;
+      const { name, units, widths } = fonts.get(font)!;
       const codes = [...operands[0]!.matchAll(/<([\da-f]+)>/g)].flatMap(([, hex]) => hex!.match(/.{4}/g)!);
-      const text = codes.map((code) => units[Number.parseInt(code, 16)]).join('');
+      const glyphs = codes.map((code) => Number.parseInt(code, 16));
+      const text = glyphs.map((glyph) => units[glyph]).join('');
+      const thousandths = glyphs.reduce((sum, glyph) => sum + widths[glyph]!, 0);
       const scale = Math.hypot(place[0], place[1]);
       const isTurned = Math.abs(place[1]) > 1e-6;
       texts.push({
         ...{ text, font: name, size: size * scale, isTurned },
-        ...{ left: place[4], top: pageHeight - place[5] },
+        ...{ left: place[4], top: pageHeight - place[5], width: (thousandths / 1000) * size * scale },
       });
     } else if (/^[fSB]$/.test(token)) painted.set(token, (painted.get(token) ?? 0) + 1);
     operands = [];

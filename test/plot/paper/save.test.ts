@@ -11,7 +11,7 @@ import { volumeOf } from '../samples';
 import { readPng } from '../svg/read-png';
 import { checkXml } from '../xml';
 import { figures } from './figures';
-import { readPdf } from './read-pdf';
+import { type PdfText, readPdf } from './read-pdf';
 
 let folder: string;
 beforeAll(() => {
@@ -51,9 +51,9 @@ describe('every kind of figure', () => {
     const [, heightMm] = /height="([\d.]+)mm"/.exec(svg)!;
     expect(pdf.size[1]).toBeCloseTo((Number(heightMm) / 25.4) * 72, 2);
     expect(pdf.texts.map(({ text }) => text)).toEqual(wordsOf(svg));
-    for (const { text, left, top, size } of pdf.texts) {
+    for (const { text, left, top, size, width, isTurned } of pdf.texts) {
       expect(left, text).toBeGreaterThan(0);
-      expect(left, text).toBeLessThan(pdf.size[0]!);
+      expect(left + (isTurned ? 0 : width), text).toBeLessThan(pdf.size[0]!);
       expect(top, text).toBeGreaterThan(size * 0.6);
       expect(top, text).toBeLessThan(pdf.size[1]!);
     }
@@ -61,6 +61,21 @@ describe('every kind of figure', () => {
     for (const [font, bytes] of pdf.fonts) expect(bytes, font).toBeGreaterThan(500);
     expect(pdf.images).toHaveLength((svg.match(/<image /g) ?? []).length);
   });
+
+  it.each(Object.entries(figures))(
+    '%s has no words over others, on one column or two',
+    async (name, figure) => {
+      for (const widthMm of [180, 131, 85]) {
+        const { texts } = readPdf(await saved(figure, `${name}.pdf`, { widthMm }));
+        const level = texts.filter(({ isTurned }) => !isTurned);
+        const over = level.flatMap((one, i) => level.slice(i + 1).filter((other) => overlap(one, other)));
+        expect(
+          over.map(({ text }) => text),
+          `${widthMm} mm`,
+        ).toEqual([]);
+      }
+    },
+  );
 
   it.each(Object.entries(figures))('%s is a PNG of 300 dpi, with ink on white', async (name, figure) => {
     const pdf = readPdf(await saved(figure, `${name}.pdf`));
@@ -78,6 +93,12 @@ describe('every kind of figure', () => {
     }
   });
 });
+
+/** Whether the letters of two texts touch; they reach from the baseline up to 0.7 of their size. */
+function overlap(a: PdfText, b: PdfText): boolean {
+  const across = a.left < b.left + b.width && b.left < a.left + a.width;
+  return across && a.top - 0.7 * a.size < b.top && b.top - 0.7 * b.size < a.top;
+}
 
 /** The pixels of a part of a page, given in points. */
 function region(png: ReturnType<typeof readPng>, left: number, top: number, width: number, height: number) {

@@ -98,7 +98,7 @@ describe('figureToSvg', () => {
 
   it('has colour bars as long as the pictures beside them, also on narrow paper', () => {
     const bottoms = [900, 450].map((width) => {
-      const look = { width, fineness: { most: 512, sharp: 0 } };
+      const look = { width, fineness: { most: 512, sharp: 0, shades: 48 } };
       const svg = figureToSvg(figures.volume!, look);
       const ends = (pattern: RegExp) =>
         [...svg.matchAll(pattern)].map(([, top, height]) => Number(top) + Number(height));
