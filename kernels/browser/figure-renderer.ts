@@ -14,11 +14,15 @@ interface Stored {
   readonly run?: NamedRun;
   readonly runs?: readonly NamedRun[];
 }
+/** An output that draws a figure. */
+export interface FigureRenderer extends LuminoWidget {
+  renderModel(model: MimeModel): Promise<void>;
+}
 type Points = Record<string, { readonly x: readonly unknown[]; readonly y: readonly unknown[] }>;
 
 /** The class of JupyterLab outputs that show a figure, live if it names runs. @param Widget JupyterLab's own class */
 export function figureRenderer(Widget: WidgetClass, loadPlotly: () => Promise<Plotly>) {
-  return class FigureRenderer extends Widget implements LuminoWidget {
+  return class extends Widget implements FigureRenderer {
     readonly #drawing = document.createElement('div');
     readonly #sight: IntersectionObserver;
     readonly #redraw = (): void => this.#drawSoon();

@@ -3,10 +3,12 @@
  * script, calls `init` with the packages it shares, and `get` for the module that package.json names.
  */
 import { INTERACT_MIME } from '../../src/controls/interact-bundle';
+import { VOLUMES_MIME } from '../../src/volumes-bundle';
 import { FIGURE_MIME, figureRenderer } from './figure-renderer';
 import { interactRenderer } from './interact-renderer';
 import type { JupyterSession, Lumino, NotebookPanel, NotebookTracker, RenderMime, Themes } from './jupyter';
 import { plotlyLoader } from './plotly';
+import { viewerLoader, volumesRenderer } from './volumes-renderer';
 
 interface SharedVersion {
   readonly loaded?: unknown;
@@ -15,7 +17,7 @@ interface SharedVersion {
 /** Packages by name, and their versions. */
 type Shared = Record<string, Record<string, SharedVersion>>;
 
-/** The folder of this script, with plotly.min.js in it. */
+/** The folder of this script, with plotly.min.js and viewer.js in it. */
 const base = new URL('.', (document.currentScript as HTMLScriptElement).src).href;
 let shared: Shared;
 
@@ -33,6 +35,7 @@ async function plugin(): Promise<object> {
   const { IThemeManager } = await packageOf<{ IThemeManager: unknown }>('@jupyterlab/apputils');
   const FigureRenderer = figureRenderer(lumino.Widget, plotlyLoader(`${base}plotly.min.js`));
   const InteractRenderer = interactRenderer(lumino);
+  const VolumesRenderer = volumesRenderer(lumino.Widget, viewerLoader(`${base}viewer.js`), FigureRenderer);
   return {
     id: 'patchwise:figures',
     description: 'Draws the figures of Patchwise, live while a run goes on.',
@@ -55,6 +58,13 @@ async function plugin(): Promise<object> {
         };
         registry.addFactory(figures, 0);
         registry.addFactory(interactions, 0);
+        const volumes = {
+          safe: true, // numbers to look at: nothing in them runs
+          mimeTypes: [VOLUMES_MIME],
+          defaultRank: -1, // before the figure of the same bundle
+          createRenderer: () => new VolumesRenderer(session, themes),
+        };
+        registry.addFactory(volumes, -1);
       };
       const attend = ({ content, sessionContext }: NotebookPanel): void =>
         serve(content.rendermime, sessionContext);

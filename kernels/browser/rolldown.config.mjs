@@ -4,4 +4,8 @@ const script = (input, file) => ({
   output: { file: `dist/kernels/browser/${file}`, format: 'iife', minify: true },
 });
 
-export default [script('lab.ts', 'remoteEntry.js'), script('report.ts', 'report.js')];
+export default [
+  script('lab.ts', 'remoteEntry.js'),
+  script('report.ts', 'report.js'),
+  script('viewer/main.ts', 'viewer.js'),
+];

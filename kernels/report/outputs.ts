@@ -2,14 +2,20 @@ import { type Control, controlsHtml } from '../../src/controls/controls';
 import { INTERACT_MIME, type StoredInteraction } from '../../src/controls/interact-bundle';
 import { escapeHtml } from '../../src/escape';
 import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
+import { VOLUMES_MIME } from '../../src/volumes-bundle';
 import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
 import { isOutput, isText, joined, type Output } from '../headless/notebook';
 
-/** A figure of a report: drawn by Plotly, or a still picture or text if the report would get too large. */
+/** A figure of a report: drawn by its scripts, or a still picture or text if the report would get too large. */
 export interface ReportFigure {
   readonly id: string;
-  /** Plotly's `{data, layout}` as JSON that is safe within a script element. */
+  /** Whether the viewer of volumes draws it, or Plotly alone. */
+  readonly kind: 'volumes' | 'figure';
+  /**
+   * JSON that is safe within a script element: Plotly's `{data, layout}`, or `{volumes, figure}` with the Plotly figure
+   * for browsers without WebGL.
+   */
   readonly json: string;
   /** Shown if the figure is not drawn. */
   readonly still: string;
@@ -53,12 +59,17 @@ export class OutputWriter {
       const outputs = (interaction.outputs as Output[]).map((output) => this.write(output));
       return `<div class="interaction">${controls}${STILL}${outputs.join('')}</div>`;
     }
-    const plain = textOf(data['text/plain']) ?? '';
+    const words = textOf(data['text/plain']) ?? '';
     // The text of a picture: nobody reads more of it.
-    const text = terminalText(plain.slice(0, LONGEST_ALT));
+    const text = terminalText(words.slice(0, LONGEST_ALT));
     const still = stillOf(data, text);
     const figure = (data[FIGURE_MIME] as { figure?: unknown } | undefined)?.figure ?? data[PLOTLY_MIME];
-    if (isPlotly(figure)) return this.#figure(figure, still, text);
+    const volumes = data[VOLUMES_MIME];
+    if (isVolumes(volumes)) {
+      const drawn = { volumes, ...(isPlotly(figure) && { figure: plain(figure) }) };
+      return this.#figure('volumes', drawn, still, text);
+    }
+    if (isPlotly(figure)) return this.#figure('figure', plain(figure), still, text);
     if (still.length > 10 * this.longest) return leftOut('A picture', still.length);
     if (still) return still;
     const html = textOf(data['text/html']);
@@ -67,7 +78,7 @@ export class OutputWriter {
     const markdown = textOf(data['text/markdown']);
     if (markdown !== undefined && markdown.length <= this.longest)
       return `<div class="output foreign">${this.markdown(markdown)}</div>`;
-    if (plain) return this.#terminal('output', plain);
+    if (words) return this.#terminal('output', words);
     const json = data['application/json'];
     if (json !== undefined) return this.#terminal('output', JSON.stringify(json, null, 2));
     const unshown = markdown ?? html ?? '';
@@ -78,10 +89,10 @@ export class OutputWriter {
     return text.trim() === '' ? '' : `<pre class="${kind}">${terminalHtml(text, this.longest)}</pre>`;
   }
 
-  #figure(figure: { data: unknown; layout: unknown }, still: string, text: string): string {
+  #figure(kind: ReportFigure['kind'], drawn: object, still: string, text: string): string {
     const id = `figure-${this.figures.length + 1}`;
-    const plain = JSON.stringify({ data: figure.data, layout: figure.layout ?? {} });
-    this.figures.push({ id, json: plain.replaceAll('<', '\\u003c'), still, text });
+    const json = JSON.stringify(drawn).replaceAll('<', '\\u003c');
+    this.figures.push({ id, kind, json, still, text });
     return figureMark(id);
   }
 }
@@ -130,6 +141,15 @@ function isControl(control: Partial<Record<string, unknown>> | null): control is
 
 function isPlotly(value: unknown): value is { data: unknown; layout: unknown } {
   return typeof value === 'object' && value !== null && 'data' in value && Array.isArray(value.data);
+}
+
+/** What Plotly draws of a figure. */
+function plain({ data, layout }: { data: unknown; layout: unknown }): object {
+  return { data, layout: layout ?? {} };
+}
+
+function isVolumes(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && 'volumes' in value && Array.isArray(value.volumes);
 }
 
 function textOf(value: unknown): string | undefined {

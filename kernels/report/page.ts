@@ -29,7 +29,7 @@ pre.stderr, pre.error { color: var(--error); }
 .foreign { contain: layout paint; overflow-x: auto; }
 .figure { margin: 0.8rem 0 1.4rem; }
 /* In less width the words of a table wrap, and its last rows no longer fit its height. */
-@media screen { .wide { overflow: auto hidden; } .figure[data-figure] { min-width: 800px; } }
+@media screen { .wide { overflow: auto hidden; } .figure { min-width: 800px; } }
 .keyword { color: var(--keyword); } .string { color: var(--string); } .number { color: var(--number); } .comment { color: var(--comment); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }

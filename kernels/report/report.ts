@@ -28,7 +28,7 @@ export async function notebookToHtml(notebook: Notebook, options: ReportOptions 
   const markdown = await markdownWriter();
   const most = (options.maxBytes ?? 10_000_000) - FRAME_BYTES;
   let [body, outputs] = writeCells(notebook, markdown, Number.POSITIVE_INFINITY);
-  const scripts = outputs.figures.length > 0 ? await figureScripts() : '';
+  const scripts = await figureScripts(outputs.figures);
   const room = (): number => most - Buffer.byteLength(body) - Buffer.byteLength(scripts);
   for (const longest of LONGEST_TEXTS) {
     if (room() >= smallest(outputs.figures)) break;
@@ -122,9 +122,9 @@ const WHY_STILL =
 
 function placeFigures(body: string, figures: readonly ReportFigure[], drawn: ReadonlySet<string>): string {
   let html = body;
-  for (const { id, json, still, text } of figures) {
+  for (const { id, kind, json, still, text } of figures) {
     const interactive =
-      `<div class="wide"><div class="figure" data-figure="${id}">${pre('output', text)}</div></div>` +
+      `<div class="wide"><div class="figure" data-${kind}="${id}">${pre('output', text)}</div></div>` +
       `<script type="application/json" id="${id}">${json}</script>`;
     const placed = drawn.has(id) ? interactive : `${still || pre('output', text)}${still && WHY_STILL}`;
     html = html.replace(figureMark(id), () => placed);
@@ -132,10 +132,14 @@ function placeFigures(body: string, figures: readonly ReportFigure[], drawn: Rea
   return html;
 }
 
-/** Plotly and what draws the page's figures with it. */
-async function figureScripts(): Promise<string> {
+/** Plotly, the viewer of volumes if there are any, and what draws the page's figures with them. */
+async function figureScripts(figures: readonly ReportFigure[]): Promise<string> {
+  if (figures.length === 0) return '';
   const files = [
     require.resolve('plotly.js-dist-min/plotly.min.js'),
+    ...(figures.some(({ kind }) => kind === 'volumes')
+      ? [compiledFile('kernels', 'browser', 'viewer.js')]
+      : []),
     compiledFile('kernels', 'browser', 'report.js'),
   ];
   const sources = await Promise.all(files.map((file) => readFile(file, 'utf8')));

@@ -1,0 +1,28 @@
+/**
+ * The viewer of volumes as one script, which sets `globalThis.patchwiseViewer`. JupyterLab loads it when it first shows
+ * a volume; a report carries it if it shows one.
+ */
+import type { VolumesBundle } from '../../../src/volumes-bundle';
+import { type Connect, Viewer } from './viewer';
+
+let hasWebGl: boolean | undefined;
+
+/** Whether this browser can draw volumes. Tried once: each try takes one of the page's few contexts. */
+function canDraw(): boolean {
+  if (hasWebGl !== undefined) return hasWebGl;
+  const gl = document.createElement('canvas').getContext('webgl2');
+  hasWebGl = gl !== null && typeof DecompressionStream === 'function';
+  gl?.getExtension('WEBGL_lose_context')?.loseContext();
+  return hasWebGl;
+}
+
+const patchwiseViewer = {
+  canDraw,
+  /** Shows a bundle in a node until `dispose` is called. @param connect a way to the kernel, if there may be one */
+  mount: (node: HTMLElement, bundle: VolumesBundle, connect?: Connect): { dispose(): void } =>
+    new Viewer(node, bundle, connect),
+};
+
+export type { Connect };
+export type PatchwiseViewer = typeof patchwiseViewer;
+(globalThis as { patchwiseViewer?: PatchwiseViewer }).patchwiseViewer = patchwiseViewer;

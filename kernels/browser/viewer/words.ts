@@ -1,0 +1,53 @@
+/** What a viewer says below its pictures. */
+import type { VolumesBundle } from '../../../src/volumes-bundle';
+import { apply, type Point, spacingOf } from './affine';
+import { valueAt } from './copies';
+import type { Levels } from './levels';
+import { short } from './toolbar';
+
+/** How fine the shown copies are, and what comes next. */
+export function resolutionWords(bundle: VolumesBundle, levels: Levels): string {
+  if (levels.shown.length === 0) return 'unpacking the preview';
+  if (levels.isFull) return 'full resolution';
+  const [{ whole, part }] = levels.shown as [Levels['shown'][number]];
+  const shown = `preview of ${size(whole.affine)} mm voxels${part ? ', full resolution near the crosshair' : ''}`;
+  const { progress, supply } = levels;
+  if (progress) {
+    const percent = Math.floor(100 * progress.share);
+    return `${shown}; ${progress.isFull ? 'full resolution' : 'a finer copy'} is loading (${percent} %)`;
+  }
+  if (supply === 'gone') return `${shown} only: ${levels.note}`;
+  if (supply === 'lost') return `${shown} only: the kernel does not answer`;
+  if (supply === 'coming') return `${shown}; a finer copy is loading`;
+  if (supply === 'complete') return `${shown}: the largest copy that this browser takes`;
+  const full = size(bundle.volumes[0]!.affine);
+  return `${shown} only: the full resolution (${full} mm) is in a notebook with its kernel`;
+}
+
+function size(affine: readonly number[]): string {
+  return spacingOf(affine)
+    .map((mm) => Number(mm.toPrecision(2)))
+    .join(' × ');
+}
+
+/** Voxel, position and values at a voxel of full resolution. */
+export function placeWords({ volumes, units }: VolumesBundle, { shown }: Levels, voxel: Point): string {
+  const [first] = volumes as [VolumesBundle['volumes'][number]];
+  const world = apply(first.affine, voxel);
+  const mm = world.map((value) => value.toFixed(1).replace('-', '−')).join(', ');
+  const values = shown.map(({ whole, part }) => (part && valueAt(part, world)) ?? valueAt(whole, world));
+  const unit = units && ` ${units}`;
+  const words = values.map((value) => (value === undefined ? 'no value' : `${short(value)}${unit}`));
+  const place = `voxel ${voxel.join(', ')} of ${first.shape.join(' × ')}  ·  ${mm} mm`;
+  if (volumes.length === 1) return words.length > 0 ? `${place}  ·  ${words[0]}` : place;
+  const each = words.map((word, at) => {
+    const [value, reference] = [values[at], values[0]];
+    const isBoth = at > 0 && value !== undefined && reference !== undefined;
+    return `${volumes[at]!.name} ${word}${isBoth ? ` (${signed(value - reference)})` : ''}`;
+  });
+  return [place, ...each].join('  ·  ');
+}
+
+function signed(value: number): string {
+  return value > 0 ? `+${short(value)}` : short(value);
+}

@@ -1,0 +1,112 @@
+import { VOLUMES_MIME, type VolumesBundle } from '../../src/volumes-bundle';
+import { FIGURE_MIME, type FigureRenderer } from './figure-renderer';
+import type { JupyterSession, LuminoWidget, MimeModel, Themes, WidgetClass } from './jupyter';
+import { KernelLink } from './kernel-link';
+import type { PlotlyFigure } from './plotly';
+import type { Connect, PatchwiseViewer } from './viewer/main';
+import type { KernelToPage } from './volumes-messages';
+
+const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
+
+/**
+ * The class of JupyterLab outputs that show volumes, and draw the bundle's Plotly figure where there is no WebGL.
+ * @param Widget JupyterLab's own class @param Figures what draws a Plotly figure
+ */
+export function volumesRenderer(
+  Widget: WidgetClass,
+  loadViewer: () => Promise<PatchwiseViewer>,
+  Figures: new (session: undefined, themes: Themes | undefined) => FigureRenderer,
+) {
+  return class VolumesRenderer extends Widget implements LuminoWidget {
+    #shown: string | undefined;
+    #viewer: { dispose(): void } | undefined;
+    #figure: FigureRenderer | undefined;
+
+    constructor(
+      private readonly session: JupyterSession | undefined,
+      private readonly themes: Themes | undefined,
+    ) {
+      super();
+    }
+
+    async renderModel({ data }: MimeModel): Promise<void> {
+      const bundle = data[VOLUMES_MIME] as VolumesBundle;
+      // JupyterLab draws an output again where it moves. What the reader did stays.
+      const written = JSON.stringify(bundle);
+      if (written === this.#shown) return;
+      this.#shown = written;
+      try {
+        const viewer = await loadViewer();
+        if (this.isDisposed || this.#shown !== written) return;
+        this.#clear();
+        if (!viewer.canDraw()) await this.#draw(figureOf(data) ?? bundle.below);
+        else {
+          const place = this.node.appendChild(document.createElement('div'));
+          this.#viewer = viewer.mount(place, bundle, this.session && this.#connectTo(this.session));
+          await this.#draw(bundle.below);
+        }
+      } catch (error) {
+        this.node.textContent = `The volumes cannot be shown: ${error instanceof Error ? error.message : error}`;
+      }
+    }
+
+    override dispose(): void {
+      if (this.isDisposed) return;
+      this.#clear();
+      super.dispose();
+    }
+
+    #clear(): void {
+      this.#viewer?.dispose();
+      this.#figure?.dispose();
+      this.#viewer = undefined;
+      this.#figure = undefined;
+      this.node.replaceChildren();
+    }
+
+    async #draw(figure: PlotlyFigure | VolumesBundle['below']): Promise<void> {
+      if (!figure) return;
+      this.#figure = new Figures(undefined, this.themes);
+      this.node.append(this.#figure.node);
+      await this.#figure.renderModel({ data: { [FIGURE_MIME]: { figure } }, setData: () => {} });
+    }
+
+    #connectTo(session: JupyterSession): Connect {
+      return (opened, onMessage, onLost) =>
+        new KernelLink(
+          session,
+          'patchwise.volumes',
+          opened,
+          (data, buffers) => onMessage(data as unknown as KernelToPage, buffers),
+          onLost,
+        );
+    }
+  };
+}
+
+/** The slices that the bundle has for front ends without a viewer. */
+function figureOf(data: MimeModel['data']): PlotlyFigure | undefined {
+  const stored = data[FIGURE_MIME] as { readonly figure?: PlotlyFigure } | undefined;
+  return stored?.figure ?? (data[PLOTLY_MIME] as PlotlyFigure | undefined);
+}
+
+/** A function that loads the viewer once from an address. */
+export function viewerLoader(address: string): () => Promise<PatchwiseViewer> {
+  const page = globalThis as { patchwiseViewer?: PatchwiseViewer };
+  let loading: Promise<PatchwiseViewer> | undefined;
+  const load = () =>
+    new Promise<PatchwiseViewer>((resolve, reject) => {
+      const script = document.createElement('script');
+      script.src = address;
+      script.onload = () => resolve(page.patchwiseViewer!);
+      script.onerror = () => {
+        loading = undefined;
+        reject(new Error(`${address} could not be loaded: run "patchwise kernel install" again`));
+      };
+      document.head.appendChild(script);
+    });
+  return () => {
+    loading ??= load();
+    return loading;
+  };
+}
