@@ -15,8 +15,14 @@ export function hasChromium(what: string): boolean {
   return executable !== undefined;
 }
 
+interface BrowserOptions {
+  readonly dark?: boolean;
+  /** Whether pages have WebGL, drawn by the processor. */
+  readonly webGl?: boolean;
+}
+
 /** A headless browser with a fresh profile and no network but this machine; `errors` gathers what its pages complain of. */
-export async function openBrowser(options: { dark?: boolean } = {}): Promise<{
+export async function openBrowser(options: BrowserOptions = {}): Promise<{
   page: Page;
   context: BrowserContext;
   errors: string[];
@@ -32,7 +38,9 @@ export async function openBrowser(options: { dark?: boolean } = {}): Promise<{
     args: [
       ...[
         '--no-sandbox',
-        '--disable-gpu',
+        ...(options.webGl
+          ? ['--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist']
+          : ['--disable-gpu']),
         '--disable-dev-shm-usage', // containers often have little of it
         '--disable-quic',
         '--no-first-run',

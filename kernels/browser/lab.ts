@@ -56,14 +56,14 @@ async function plugin(): Promise<object> {
           defaultRank: 0,
           createRenderer: () => new InteractRenderer(session, registry),
         };
-        registry.addFactory(figures, 0);
-        registry.addFactory(interactions, 0);
         const volumes = {
           safe: true, // numbers to look at: nothing in them runs
           mimeTypes: [VOLUMES_MIME],
           defaultRank: -1, // before the figure of the same bundle
           createRenderer: () => new VolumesRenderer(session, themes),
         };
+        registry.addFactory(figures, 0);
+        registry.addFactory(interactions, 0);
         registry.addFactory(volumes, -1);
       };
       const attend = ({ content, sessionContext }: NotebookPanel): void =>

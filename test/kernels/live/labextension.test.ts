@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { INTERACT_MIME } from '../../../src/controls/interact-bundle';
 import { type Figure, gridFigure, planGrid, runFigure } from '../../../src/index';
 import { FIGURE_MIME } from '../../../src/internal';
+import { VOLUMES_MIME } from '../../../src/volumes-bundle';
 import { hasChromium, openBrowser } from '../../chromium';
 import { controlled } from '../../plot/controlled';
 import { measure, useEveryControl } from '../../plot/controls';
@@ -56,7 +57,11 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
   const render = (data: unknown) => inPage((lab, given) => lab.render(given), data);
 
   it('is a container that registers a renderer for our type', () => {
-    expect(started).toEqual({ id: 'patchwise:figures', requires: 2, mime: [FIGURE_MIME, INTERACT_MIME] });
+    expect(started).toEqual({
+      id: 'patchwise:figures',
+      requires: 2,
+      mime: [FIGURE_MIME, INTERACT_MIME, VOLUMES_MIME],
+    });
   });
 
   it('draws a still figure with its own Plotly, in the colours of the theme, and opens no comm', async () => {
