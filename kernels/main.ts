@@ -11,7 +11,9 @@ import { loadedInternals } from './engine/library';
 import { withMagics } from './engine/magics';
 import { createTypescriptEngine } from './engine/typescript';
 import { Interactions } from './interact/interactions';
+import { HeldVolumes } from './live/held-volumes';
 import type { LiveFigures } from './live/live';
+import { openVolumes } from './live/volumes';
 import { pipeStdout } from './process/child-output';
 import { leadsGroup, signalGroup } from './process/group';
 import { Interrupts } from './process/interrupts';
@@ -49,12 +51,20 @@ async function main(): Promise<void> {
     stdout,
     present,
     showLive,
-    onCell: (cellId) => interactions.endOf(cellId),
-    hooks: { interact: (given) => interactions.add(given) },
+    onCell: (cellId) => {
+      interactions.endOf(cellId);
+      volumes.forget(cellId);
+    },
+    hooks: {
+      interact: (given) => interactions.add(given),
+      holdVolumes: (given) => volumes.hold(given, kernel.cellId),
+    },
     onShutdown: leave,
   });
+  const volumes = new HeldVolumes();
   const interactions = new Interactions(kernel, outside);
   kernel.comms.register('patchwise.interact', (comm, { data }) => interactions.open(comm, data));
+  kernel.comms.register('patchwise.volumes', (comm, { data }) => openVolumes(comm, data, volumes));
   kernel.comms.register('patchwise.live', (comm, { data }) => {
     void live().then((figures) => figures.open(comm, data));
   });

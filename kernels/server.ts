@@ -31,7 +31,7 @@ interface KernelOptions extends Presentation {
   /** Hears of every request that runs a cell, and which cell of the notebook it is, if the front end says so. */
   readonly onCell?: (cellId: string | undefined) => void;
   /** What the kernel offers to cells beside its own hooks. */
-  readonly hooks: Pick<CellHooks, 'interact'>;
+  readonly hooks: Pick<CellHooks, 'interact' | 'holdVolumes'>;
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Control, ControlValues } from './controls/controls';
+import type { HeldVolume } from './volumes-bundle';
 
 /** The representations of a value by MIME type, as in Jupyter's `display_data`. */
 export type MimeBundle = Record<string, unknown>;
@@ -37,6 +38,8 @@ export interface CellHooks {
   interact(given: Answered): ShownControls;
   display(value: unknown, options?: DisplayOptions): void;
   clearOutput(options?: { readonly wait?: boolean }): void;
+  /** Keeps the volumes of a view for the pages that show it. Returns the view's id. */
+  holdVolumes(volumes: readonly HeldVolume[]): string;
   /** Asks the user of the front end for a line of text. */
   input(prompt?: string, options?: { readonly password?: boolean }): Promise<string>;
 }

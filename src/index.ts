@@ -153,8 +153,10 @@ export { codesFigure } from './plot/run/codes';
 export { runComparisonFigure } from './plot/run/comparison';
 export { runFigure } from './plot/run/figure';
 export { rankTimesFigure } from './plot/run/rank-times';
+export type { ViewWindow } from './plot/volume/bundle';
 export { volumeFigure } from './plot/volume/figure';
 export { gridFigure } from './plot/volume/grid';
+export { type ViewOptions, VolumeView, view } from './plot/volume/view';
 export type { LongCall, Progress } from './progress';
 export type { ModelSource, PassOptions } from './reconstruct/pass';
 export {

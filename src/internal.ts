@@ -27,6 +27,7 @@ export { seriesFigure } from './plot/run/figure';
 export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
 export { runLines, runNotices } from './plot/run/terminal';
 export { FIGURE_MIME, figureBundle, PLOTLY_MIME, shownRuns, titleOf, toBundle } from './plot/show';
+export { LevelMaker, levelsFor, type MadeLevel, regionWithin } from './plot/volume/level-maker';
 export { chooseCheckpoint } from './reconstruct/pass';
 export { buildC10d } from './train/collective/c10d/build';
 export { collectiveNames } from './train/collective/connect';

@@ -65,3 +65,24 @@ export interface Level {
 export interface StoredLevel extends Level {
   readonly data: string;
 }
+
+/**
+ * A volume that a kernel holds, so that pages can ask for it at any resolution. `slope` and `intercept` are those of full
+ * resolution.
+ */
+export interface HeldVolume extends Pick<Level, 'slope' | 'intercept'> {
+  readonly shape: Three;
+  /** In mm. */
+  readonly spacing: Three;
+  readonly affine: readonly number[];
+  readonly voxels: HeldVoxels;
+}
+
+/** Voxels in memory, x fastest, or in an image on the disk that is read box by box. */
+export type HeldVoxels = VoxelsInMemory | VoxelsOnDisk;
+interface VoxelsInMemory {
+  readonly data: Float32Array;
+}
+interface VoxelsOnDisk {
+  readPatch(start: Three, size: Three): Promise<Float32Array>;
+}

@@ -51,7 +51,7 @@ const allowed: Record<string, readonly string[]> = {
   ...Object.fromEntries(flow.map((part, i) => [part, [...ground, ...flow.slice(0, i)]])),
   errors: ['spelling'],
   controls: ['escape'],
-  'display-protocol': ['controls'],
+  'display-protocol': ['controls', 'volumes-bundle'],
   vec3: ['errors'],
   setting: ['errors', 'vec3'],
   memory: ['errors', 'package'],

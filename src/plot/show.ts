@@ -1,16 +1,17 @@
 import type { MimeBundle } from '../display-protocol';
 import type { RunComparison } from '../evaluate/compare-runs';
 import type { Grid } from '../patch/grid';
+import { VOLUMES_MIME } from '../volumes-bundle';
 import type { ShownComparison, ShownDataset, ShownRun, ShownStoredVolume, ShownVolume } from './base/shown';
 import { type Cell, Table } from './base/table';
-import { comparisonFigure } from './comparison/figure';
+import { drawComparison } from './comparison/volumes';
 import { Figure } from './figure/figure';
 import { runComparisonTables } from './run/comparison';
 import { runFigure } from './run/figure';
 import { figureToSvg } from './svg/figure';
 import { datasetTable, storedVolumeTable } from './volume/dataset';
-import { volumeFigure } from './volume/figure';
 import { gridFigure, gridTable } from './volume/grid';
+import { drawView, VolumeView, viewOf } from './volume/view';
 
 /** Our own figure type; JupyterLab draws it with the extension in `kernels/labextension`. */
 export const FIGURE_MIME = 'application/vnd.patchwise.figure+json';
@@ -47,9 +48,13 @@ export const kinds: Readonly<Record<string, Kind<never>>> = {
   ),
   comparison: kind<ShownComparison>(
     (value) => has(value, 'reference', 'candidates', 'metrics', 'seamProfiles') && isVolume(value.reference),
-    (comparison) => figureBundle(comparisonFigure(comparison)),
+    (comparison) => volumesBundle(drawComparison(comparison)),
   ),
-  volume: kind<ShownVolume>(isVolume, (volume) => figureBundle(volumeFigure(volume))),
+  view: kind<VolumeView>(
+    (value) => value instanceof VolumeView || named(value, 'VolumeView', 'surveyed', 'options'),
+    (view) => volumesBundle(drawView(view)),
+  ),
+  volume: kind<ShownVolume>(isVolume, (volume) => volumesBundle(drawView(viewOf(volume)))),
   storedVolume: kind<ShownStoredVolume>(
     (value) =>
       has(value, 'name', 'patient', 'split', 'shape', 'spacing', 'type', 'range', 'intensity', 'source'),
@@ -89,6 +94,14 @@ export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): Mi
     'image/svg+xml': figureToSvg(figure),
     'text/plain': figure.summary,
   };
+}
+
+/**
+ * Volumes for our viewer, and beside them the slices for front ends without it: in Plotly's own type, from which our
+ * extension takes them too where a browser has no WebGL.
+ */
+function volumesBundle({ bundle, slices, still }: ReturnType<typeof drawView>): MimeBundle {
+  return { [VOLUMES_MIME]: bundle, ...figureBundle(slices), 'image/svg+xml': figureToSvg(still) };
 }
 
 /** What a figure of these runs is called. */

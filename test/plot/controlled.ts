@@ -23,16 +23,16 @@ export const slices = {
 
 /** Figures of every kind that has controls, and how many of each kind it has. */
 export const controlled: readonly [string, Figure, Partial<Record<Kind, number>>][] = [
-  ['volume', volumeFigure(body), { button: 4, slider: 3 }],
+  ['volume', volumeFigure(body), { button: 5, slider: 3 }],
   [
     'comparison with one',
     comparisonFigure(comparisonOf(body, ['linear']), { slices: [3, 6, 9] }),
-    { button: 4, slider: 1, 'legend entry': 2 },
+    { button: 5, slider: 1, 'legend entry': 2 },
   ],
   [
     'comparison with two',
     comparisonFigure(comparisonOf(body, ['linear', 'gaussian']), { slices: [3, 6, 9] }),
-    { button: 4, slider: 1, 'legend entry': 3 },
+    { button: 5, slider: 1, 'legend entry': 3 },
   ],
   ['seams', seamFigure(comparisonOf(body, ['linear'])), { 'legend entry': 2 }],
   ['run', runFigure(recordsOf(60), status, { slices }), { 'legend entry': 4 }],

@@ -40,7 +40,7 @@ describe('a volume', () => {
       (of.layout.updatemenus as { buttons: { label: string }[] }[]).flatMap(({ buttons }) =>
         buttons.map(({ label }) => label),
       );
-    expect(labels(figure)).toEqual(['ctpa', 'mediastinum', 'lung', 'full range']);
+    expect(labels(figure)).toEqual(['ctpa', 'mediastinum', 'lung', 'bone', 'full range']);
     expect(figure.layout.coloraxis).toMatchObject({ cmin: -200, cmax: 500 });
     const levels = volumeFigure(volumeOf([24, 20, 12], (x, y) => (x + y === 0 ? 255 : x)));
     expect(labels(levels)).toEqual(['middle 99 %', 'full range']);

@@ -4,15 +4,20 @@ import { Table } from '../../src/plot/base/table';
 import { display } from '../../src/plot/display';
 import { Figure } from '../../src/plot/figure/figure';
 import { FIGURE_MIME, kinds, PLOTLY_MIME, toBundle } from '../../src/plot/show';
+import { view } from '../../src/plot/volume/view';
 import { LiveView, Run } from '../../src/train/run';
 import { phantom } from '../../src/volume/phantom/phantom';
+import { VOLUMES_MIME } from '../../src/volumes-bundle';
 import { body, comparisonOf } from './samples';
 
 describe('toBundle', () => {
-  const figureLike: [string, unknown][] = [
+  const volumes: [string, unknown][] = [
     ['a volume', phantom({ shape: [16, 16, 16] })],
-    ['a grid', planGrid([64, 64, 76], { patch: [32, 32, 16] })],
+    ['a view of one', view(phantom({ shape: [16, 16, 16] }))],
     ['a comparison', comparisonOf(body, ['linear'])],
+  ];
+  const figureLike: [string, unknown][] = [
+    ['a grid', planGrid([64, 64, 76], { patch: [32, 32, 16] })],
     ['a figure', new Figure([{ type: 'scatter', y: [1, 2] }], {}, 'two points')],
     ['a run', new Run('/runs/toy')],
     ['a live view', new LiveView([new Run('/runs/toy')])],
@@ -30,9 +35,18 @@ describe('toBundle', () => {
     expect(JSON.parse(JSON.stringify(bundle))).toEqual(bundle); // plain data, as the wire needs it
   });
 
+  it.each(volumes)('shows %s to our viewer, and to others as slices', (_, value) => {
+    const bundle = toBundle(value)!;
+    expect(Object.keys(bundle)[0]).toBe(VOLUMES_MIME);
+    expect(bundle).toHaveProperty([PLOTLY_MIME, 'data', 0]);
+    expect(bundle['image/svg+xml']).toMatch(/^<svg /);
+    expect((bundle['text/plain'] as string).length).toBeGreaterThan(2);
+    expect(JSON.parse(JSON.stringify(bundle))).toEqual(bundle);
+  });
+
   it('finds one kind for each value, whatever the order of the kinds', () => {
     const table = new Table({ columns: ['a'], rows: [[1]] });
-    for (const value of [...figureLike.map(([, value]) => value), table]) {
+    for (const value of [...[...volumes, ...figureLike].map(([, value]) => value), table]) {
       const found = Object.values(kinds).filter(({ is }) => is(value as object));
       expect(found).toHaveLength(1);
     }

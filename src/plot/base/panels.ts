@@ -154,10 +154,14 @@ export function windowsFor(samples: readonly Float32Array[]): {
   return { windows: differs ? [robust, all] : [all], units: '' };
 }
 
-const hounsfieldWindows = (['ctpa', 'mediastinum', 'lung'] as const).map((label): DisplayWindow => {
-  const [low, high] = intensityPresets[label];
-  return { label, low, high };
-});
+/** The windows of radiology. Models know no bone: level 400, width 1800. */
+export const hounsfieldWindows: readonly DisplayWindow[] = [
+  ...(['ctpa', 'mediastinum', 'lung'] as const).map((label) => {
+    const [low, high] = intensityPresets[label];
+    return { label, low, high };
+  }),
+  { label: 'bone', low: -500, high: 1300 },
+];
 
 /** The units that a figure names; a file's own have no name. */
 export function unitsOf({ units }: Pick<Intensity, 'units'>): string {

@@ -21,6 +21,9 @@ export interface ShownVolume {
   readonly source?: string | undefined;
 }
 
+/** The size of a volume and its place in the patient. */
+export type ShownPlace = Pick<ShownVolume, 'shape' | 'spacing' | 'affine'>;
+
 /** A volume of a prepared dataset: its voxels stay on the disk. */
 export type ShownStoredVolume = Pick<
   StoredVolume,

@@ -13,7 +13,7 @@ import type { ShownComparison, ShownVolume } from '../base/shown';
 import { heading } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
-import { type PageOptions, pagesOf, slider } from './pages';
+import { type PageOptions, type PictureSize, pagesOf, slider } from './pages';
 import { addSeams, comparisonTable } from './seams';
 
 const COLUMN_GAP = 0.02;
@@ -37,9 +37,18 @@ export interface ComparisonFigureOptions extends PageOptions {
  * @throws InvalidArgument if there is no candidate, or the shape of one is not the reference's
  */
 export function comparisonFigure(comparison: ShownComparison, options: ComparisonFigureOptions = {}): Figure {
-  check(comparison);
+  return comparisonPictures(comparison, options);
+}
+
+/** The figure with pictures of a chosen size. */
+export function comparisonPictures(
+  comparison: ShownComparison,
+  options: ComparisonFigureOptions,
+  size?: PictureSize,
+): Figure {
+  checkComparison(comparison);
   const plane = planesOf(comparison.reference)[options.plane ?? 'axial'];
-  const pages = pagesOf(comparison, plane, options);
+  const pages = pagesOf(comparison, plane, options, size);
   const seams = comparison.seamProfiles.length > 0;
   const count = comparison.candidates.length + 1;
   // One candidate has its difference beside it, several have a row of differences below them.
@@ -75,7 +84,7 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
     ? spans(2, 0.08 * rows.pictures, ...place('pictures 0')).reverse()
     : [place('pictures 0'), place('differences 0')];
   const [grayBar, differenceBar] = bars.map(barAt);
-  const title = `${comparison.candidates.map(({ name }) => name).join(', ')} against the reference`;
+  const title = comparisonTitle(comparison);
   const look = {
     margin: { l: 44, r: 72, t: rows.top, b: rows.bottom },
     legend: {
@@ -124,7 +133,12 @@ function barAt([bottom, top]: Span): Layout {
   return { x: 1.005, y: (bottom + top) / 2, len: top - bottom, lenmode: 'fraction' };
 }
 
-function check({ reference, candidates }: ShownComparison): void {
+export function comparisonTitle({ candidates }: ShownComparison): string {
+  return `${candidates.map(({ name }) => name).join(', ')} against the reference`;
+}
+
+/** @throws InvalidArgument if there is no candidate, or the shape of one is not the reference's */
+export function checkComparison({ reference, candidates }: ShownComparison): void {
   if (candidates.length === 0)
     throw new InvalidArgument('candidates', 'at least one volume to compare', '[]');
   const size = (volume: ShownVolume): string => volume.shape.join(' x ');

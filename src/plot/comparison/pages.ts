@@ -4,13 +4,13 @@ import { clip, type Intensity } from '../../volume/intensity';
 import { sliderLook } from '../base/controls';
 import { encodePicture } from '../base/encode';
 import type { Layout, Trace } from '../base/layout';
-import { differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
+import { type DisplayWindow, differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
 import { type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownComparison } from '../base/shown';
 import { TEXT } from '../base/theme';
 
-/** Most bytes of JSON that the pictures of one figure take; a slider gets as many slices as fit. */
-const PICTURE_BYTES = 2_500_000;
+/** A figure by itself: whole pictures, and 2.5 MB of JSON for them all. */
+const WHOLE: PictureSize = { largest: Number.POSITIVE_INFINITY, bytes: 2_500_000 };
 const MOST_SLICES = 15;
 
 export interface PageOptions {
@@ -20,27 +20,39 @@ export interface PageOptions {
   readonly difference?: number;
 }
 
+/** Limits of the pictures: `largest` voxels a side, and most `bytes` of JSON for all. A slider gets as many slices as fit. */
+export interface PictureSize {
+  readonly largest: number;
+  readonly bytes: number;
+}
+
 type Pages = ReturnType<typeof pagesOf>;
 
 /** The traces of every slice the slider offers, each slice a page; all but the middle one start hidden. */
-export function pagesOf(comparison: ShownComparison, plane: Plane, options: PageOptions) {
+export function pagesOf(
+  comparison: ShownComparison,
+  plane: Plane,
+  options: PageOptions,
+  { largest, bytes } = WHOLE,
+) {
   const { reference, candidates, intensity } = comparison;
-  const indices = options.slices ?? slicesThatFit(comparison, plane);
+  const step = Math.ceil(Math.max(plane.rows, plane.columns) / largest) || 1;
+  const indices = options.slices ?? slicesThatFit(comparison, plane, step, bytes);
   if (indices.length === 0) throw new InvalidArgument('slices', 'at least one slice', '[]');
   const first = Math.floor(indices.length / 2);
   const found = windowsFor([sliceOf(reference, plane, indices[first]!)]);
   const units = unitsOf(intensity) || found.units;
   const windows = [
-    { label: intensity.name.split(' (')[0]!, low: intensity.low, high: intensity.high },
+    windowOf(intensity),
     ...found.windows.filter(({ low, high }) => low !== intensity.low || high !== intensity.high),
   ];
   const differences: Float32Array[] = [];
   const pages = indices.map((index, page) => {
-    const show = { units, visible: page === first };
-    const base = sliceOf(reference, plane, index);
+    const show = { units, visible: page === first, step };
+    const base = sliceOf(reference, plane, index, step);
     const traces = [picture(base, plane, index, { ...show, panel: 1, name: 'reference' })];
     candidates.forEach(({ name, volume }, i) => {
-      const values = sliceOf(volume, plane, index);
+      const values = sliceOf(volume, plane, index, step);
       const difference = differenceOf(values, base, intensity);
       differences.push(difference);
       const panel = candidates.length + i + 2;
@@ -77,22 +89,36 @@ export function slider({ pages, first }: Pages, plane: Plane, pictures: number, 
   };
 }
 
+/** The window that a comparison measures in. */
+export function windowOf({ name, low, high }: Intensity): DisplayWindow {
+  return { label: name.split(' (')[0]!, low, high };
+}
+
 /** candidate - reference, both clipped to the intensity window as the metrics see them. */
-function differenceOf(candidate: Float32Array, reference: Float32Array, window: Intensity): Float32Array {
+export function differenceOf(
+  candidate: Float32Array,
+  reference: Float32Array,
+  window: Intensity,
+): Float32Array {
   const base = clip(reference, window);
   return clip(candidate, window).map((value, at) => value - base[at]!);
 }
 
 /** Slices spread over the volume, an odd number so that the middle one is among them. */
-function slicesThatFit({ reference, candidates, intensity }: ShownComparison, plane: Plane): number[] {
+function slicesThatFit(
+  { reference, candidates, intensity }: ShownComparison,
+  plane: Plane,
+  step: number,
+  bytes: number,
+): number[] {
   const middle = Math.floor(plane.count / 2);
   const bytesOf = (values: Float32Array): number =>
-    encodePicture(values, plane.rows, plane.columns).bdata.length;
-  const base = sliceOf(reference, plane, middle);
+    encodePicture(values, Math.ceil(plane.rows / step), Math.ceil(plane.columns / step)).bdata.length;
+  const base = sliceOf(reference, plane, middle, step);
   const pageBytes = candidates.reduce((sum, { volume }) => {
-    const values = sliceOf(volume, plane, middle);
+    const values = sliceOf(volume, plane, middle, step);
     return sum + bytesOf(values) + bytesOf(differenceOf(values, base, intensity));
   }, bytesOf(base));
-  const count = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(PICTURE_BYTES / pageBytes)));
+  const count = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(bytes / pageBytes)));
   return spread(plane.count, count % 2 === 0 ? count - 1 : count);
 }

@@ -3,7 +3,7 @@ import { Table } from '../base/table';
 
 /** What a dataset knows about a volume without reading its voxels. */
 export function storedVolumeTable(volume: ShownStoredVolume): Table {
-  return volumesTable([volume], `${volume.name}, a volume of a dataset (\`await volume.read()\` shows it)`);
+  return volumesTable([volume], `${volume.name}, a volume of a dataset (\`await pw.view(volume)\` shows it)`);
 }
 
 /** A dataset's volumes, and the files that were left out. */

@@ -6,8 +6,6 @@ import { picture } from '../base/panels';
 import { type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownVolume } from '../base/shown';
 
-/** Most bytes of JSON that the slices of one plane take; its slider gets as many as fit. */
-const PLANE_BYTES = 700_000; // with a comparison of 512 x 512 and Plotly a report stays below its 10 MB
 const MOST_SLICES = 21;
 const CROSSHAIR = 'rgba(230,159,0,0.75)';
 
@@ -20,17 +18,17 @@ interface SliceStack {
   readonly traces: readonly Trace[];
 }
 
-/** The slices of a plane that fit, including the one at `at`, which alone starts visible. */
+/** The slices of a plane that fit into `bytes` of JSON, including the one at `at`, which alone starts visible. */
 export function sliceStack(
   volume: ShownVolume,
   plane: Plane,
   at: number,
-  options: { readonly panel: number; readonly units: string; readonly step: number },
+  options: { readonly panel: number; readonly units: string; readonly step: number; readonly bytes: number },
 ): SliceStack {
   const { panel, units, step } = options;
   const size = [Math.ceil(plane.rows / step), Math.ceil(plane.columns / step)] as const;
-  const bytes = encodePicture(sliceOf(volume, plane, at, step), ...size).bdata.length;
-  const most = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(PLANE_BYTES / bytes)));
+  const each = encodePicture(sliceOf(volume, plane, at, step), ...size).bdata.length;
+  const most = Math.max(1, Math.min(MOST_SLICES, plane.count, Math.floor(options.bytes / each)));
   const indices = spreadAround(at, plane.count, most);
   const traces = indices.map((index) => {
     const look = { panel, units, step, name: plane.name, visible: index === at };
