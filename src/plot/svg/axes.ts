@@ -192,13 +192,23 @@ function labelsSvg(x: Axis, y: Axis, { box, px, py }: Panel): string {
   const longest = Math.max(0, ...shown(y).map(({ label }) => label.length));
   const side = box.left - Math.min(40, 15 + 6 * longest);
   const centred = { 'text-anchor': 'middle', 'font-size': 11 };
+  const size = x.categories.length > 1 ? fittingSize(x.categories, px) : 11;
   const turned = { ...centred, transform: `rotate(-90 ${side} ${middle.y})` };
   return [
-    ...shown(x).map(({ value, label }) => text(label, px(value), bottom + 14, centred)),
+    ...shown(x).map(({ value, label }) =>
+      text(label, px(value), bottom + 14, { ...centred, 'font-size': size }),
+    ),
     ...shown(y).map(({ value, label }) =>
       text(label, box.left - 5, py(value) + 4, { ...centred, 'text-anchor': 'end' }),
     ),
     name(x) && text(name(x), middle.x, bottom + 29, centred),
     name(y) && text(name(y), side, middle.y, turned),
   ].join('');
+}
+
+/** Pixels of the letters of names in a row: smaller where neighbours would run into each other. */
+function fittingSize(names: readonly string[], px: Panel['px']): number {
+  const room = Math.abs(px(names[1]) - px(names[0]));
+  const pairs = names.slice(1).map((name, i) => (name.length + names[i]!.length) / 2 + 1);
+  return Math.max(8, Math.min(11, room / (0.54 * Math.max(...pairs))));
 }

@@ -88,10 +88,17 @@ export function colorbarSvg(
 ): string {
   const { cmin, cmax } = axis as { cmin?: number; cmax?: number };
   if (axis.showscale === false || cmin === undefined || cmax === undefined) return '';
-  const bar = (axis.colorbar ?? {}) as { x?: number; y?: number; len?: number; title?: { text?: string } };
+  const bar = (axis.colorbar ?? {}) as {
+    x?: number;
+    y?: number;
+    yanchor?: string;
+    len?: number;
+    title?: { text?: string };
+  };
   const length = (bar.len ?? 1) * paper.height;
   const left = paper.left + (bar.x ?? 1.02) * paper.width + 4;
-  const planned = paper.top + (1 - (bar.y ?? 0.5)) * paper.height - length / 2;
+  const above = { top: 0, bottom: length }[bar.yanchor ?? 'middle'] ?? length / 2;
+  const planned = paper.top + (1 - (bar.y ?? 0.5)) * paper.height - above;
   const [top, bottom] = besidePictures([planned, planned + length], pairs);
   const height = bottom - top;
   const scale = scaleOf(axis.colorscale);
