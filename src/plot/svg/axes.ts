@@ -94,14 +94,21 @@ function axisOf(layout: Layout, traces: readonly Trace[], id: string): Axis {
 /** The coordinates that a trace needs room for; a picture reaches half a voxel beyond its outermost centres. */
 function coordinates(trace: Trace, letter: 'x' | 'y'): unknown[] {
   const given = trace[letter];
-  if (trace.type !== 'heatmap')
-    return Array.isArray(given) ? [...given, ...(trace.type === 'bar' && letter === 'y' ? [0] : [])] : [];
+  if (trace.type === 'bar' && Array.isArray(given)) return [...given, ...barEnds(given, letter)];
+  if (trace.type !== 'heatmap') return Array.isArray(given) ? given : [];
   if (Array.isArray(given) && typeof given[0] === 'string') return given;
   const [rows = 0, columns = 0] = pictureSize(trace.z);
   const count = letter === 'x' ? columns : rows;
   const list = Array.isArray(given) ? (given as number[]) : [0, count - 1];
   const half = Array.isArray(given) && given.length > 1 ? Math.abs(list[1]! - list[0]!) / 2 : 0.5;
   return [list[0]! - half, list.at(-1)! + half];
+}
+
+/** Bars stand on 0, and the outermost reach half a step beyond their values. */
+function barEnds(given: readonly unknown[], letter: 'x' | 'y'): number[] {
+  if (letter === 'y') return [0];
+  const ends = finiteRange(Float32Array.from(given.filter((value) => typeof value === 'number')));
+  return ends ? [ends[0] - 0.5, ends[1] + 0.5] : [];
 }
 
 /** Rows and columns of a heatmap's `z`. */

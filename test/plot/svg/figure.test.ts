@@ -87,6 +87,17 @@ describe('figureToSvg', () => {
     expect(svg).toContain('>of ten<');
   });
 
+  it('has all of its bars between its axes', () => {
+    const trace = { type: 'bar', x: [0, 1, 2, 3], y: [1, 2, 3, 4] };
+    const svg = figureToSvg(new Figure([trace], { margin: { l: 100, r: 100, t: 0, b: 50 } }, ''));
+    const bars = [...svg.matchAll(/<rect x="([\d.-]+)" y="[\d.]+" width="([\d.]+)"/g)];
+    expect(bars).toHaveLength(4);
+    for (const [, left, width] of bars) {
+      expect(Number(left)).toBeGreaterThanOrEqual(100);
+      expect(Number(left) + Number(width)).toBeLessThanOrEqual(800);
+    }
+  });
+
   it('shows the paper where a heat map has no value', () => {
     const trace = { type: 'heatmap', z: [[0, null]], zmin: 0, zmax: 1 };
     const [, data] = /base64,([^"]*)/.exec(figureToSvg(new Figure([trace], {}, '')))!;
