@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
 import { openError } from './base/fault';
 import { convertDicom, holdsDicom } from './formats/foreign';
-import { isVolumeName, pairPaths } from './formats/names';
+import { isRawName, isTextHeaderName, isVolumeName, pairPaths } from './formats/names';
 
 export interface FolderContent {
   /** Files with the name of a volume, relative to the folder, with forward slashes, sorted by path. */
@@ -75,20 +75,25 @@ export function searchFolder(root: string): FolderContent {
       if (isVolumeName(name)) volumes.push(pathOf(name));
       else if (/\.img(\.gz)?$/i.test(name) && !hasHeader(name, names))
         leftOut.push({ file: pathOf(name), reason: 'an image without its header (.hdr)' });
+      else if (isRawName(name) && !files.some(isTextHeaderName))
+        leftOut.push({ file: pathOf(name), reason: 'voxels without their header (.mhd or .nhdr)' });
     if (holdsDicom(join(root, folder), files)) dicom.push(join(root, folder));
   }
   leftOut.sort((a, b) => (a.file < b.file ? -1 : 1));
   return { volumes: volumes.sort(), leftOut, dicom: dicom.sort() };
 }
 
+/** The extensions of files that are volumes. */
+const volumeFiles = '.nii, .nii.gz, .hdr + .img, .mha, .mhd, .nrrd, .nhdr';
+
 /** What was expected of a folder without volumes, with the cure. */
 export function noVolumes({ leftOut, dicom }: FolderContent): string {
   const [folder] = dicom;
   if (folder !== undefined)
-    return `NIfTI files (.nii, .nii.gz, .hdr + .img), not DICOM; convert it first: ${convertDicom(folder)}`;
+    return `volume files (${volumeFiles}), not DICOM; convert it first: ${convertDicom(folder)}`;
   const [first] = leftOut;
   const why = first ? ` (${first.file}: ${first.reason})` : '';
-  return `a folder with NIfTI files (.nii, .nii.gz, .hdr + .img)${why}`;
+  return `a folder with volume files (${volumeFiles})${why}`;
 }
 
 function hasHeader(image: string, names: ReadonlySet<string>): boolean {

@@ -1,8 +1,6 @@
 import { InvalidArgument } from '../errors';
-import type { Vec3 } from '../vec3';
-import { affineQuaternion, affineSpacing } from './base/affine';
 import { componentBytes, datatypes, type StoredType } from './base/datatypes';
-import type { Forms } from './formats/header';
+import { type Forms, formsOf } from './formats/header';
 import { nifti1Bytes, nifti2Bytes } from './formats/nifti-bytes';
 import type { VolumePlace } from './volume';
 
@@ -52,7 +50,7 @@ export function encodeHeader(volume: VolumePlace, header: NewHeader): Uint8Array
   const putShort = (field: keyof typeof fieldPlaces, value: number) =>
     view.setInt16(placeOf(field), value, true);
 
-  const { pixdim, qfac, qform, sform } = formsOf(volume);
+  const { pixdim, qfac, qform, sform } = formsToWrite(volume);
   const voxelOffset = header.pair ? 0 : bytes.length;
   view.setInt32(0, size, true);
   // The line ends behind NIfTI-2's magic show whether a transfer took the file for text.
@@ -76,25 +74,12 @@ export function encodeHeader(volume: VolumePlace, header: NewHeader): Uint8Array
 }
 
 /** The forms the volume was read with, if they still give its affine; else new forms that do. */
-function formsOf(volume: VolumePlace): Forms {
+function formsToWrite(volume: VolumePlace): Forms {
   const { affine, header, spacing } = volume;
   const unchanged = header?.format !== 'analyze' && header?.affine.every((value, at) => value === affine[at]);
   if (header && unchanged) return finiteForms(header);
-  const offset: Vec3 = [affine[3]!, affine[7]!, affine[11]!];
-  const turned = affineQuaternion(affine);
-  // A qform cannot hold a shear, so the sform alone holds a sheared affine.
-  const rigid = turned !== undefined && !turned.sheared;
-  const code = header?.sform.code || header?.qform.code || 1;
-  return {
-    pixdim: rigid ? affineSpacing(affine) : spacing,
-    qfac: turned?.qfac ?? 1,
-    qform: {
-      code: rigid ? header?.qform.code || code : 0,
-      quaternion: turned?.quaternion ?? [0, 0, 0],
-      offset,
-    },
-    sform: { code, rows: affine.slice(0, 12) },
-  };
+  const sform = header?.sform.code || header?.qform.code || 1;
+  return formsOf(affine, spacing, { qform: header?.qform.code || sform, sform });
 }
 
 /** Drops forms that hold NaN. Reading ignores such a form; written back, it would give other programs a NaN affine. */

@@ -5,10 +5,9 @@ import { type Vec3, voxelCount } from '../vec3';
 import type { Affine } from './base/affine';
 import { allocate, componentBytes, componentsOf, swapBytes, type VoxelArray } from './base/datatypes';
 import { convert, type Layout, voxelLayout } from './convert';
-import { ByteReader } from './formats/bytes';
-import { headerSpacing, interpretHeader, type VolumeHeader } from './formats/header';
-import { imagePath, pairPaths } from './formats/names';
-import { headerLength, nifti1Bytes, nifti2Bytes, parseHeader } from './formats/nifti-bytes';
+import { readVolumeFile } from './formats/file';
+import { headerSpacing, type VolumeHeader } from './formats/header';
+import { VoxelReader } from './formats/voxel-place';
 import { canonicalAxes, reorient } from './orient';
 import { Volume } from './volume';
 
@@ -36,8 +35,9 @@ export interface Voxels {
 const pieceBytes = 2 ** 20;
 
 /**
- * Reads a volume of a NIfTI-1, NIfTI-2 or ANALYZE 7.5 file (.nii, .hdr + .img, each plain or gzipped), scaled to real
- * values. It converts compressed voxels as they arrive, so memory is little more than the volume. It does not read the
+ * Reads a volume of a NIfTI-1, NIfTI-2 or ANALYZE 7.5 file (.nii, .hdr + .img, each plain or gzipped), of MetaImage
+ * (.mha, .mhd + .raw or .zraw) or of NRRD (.nrrd, .nhdr + data), scaled to real values. The file's content tells its
+ * format. It converts compressed voxels as they arrive, so memory is little more than the volume. It does not read the
  * .mat file in which SPM stores the affine of an ANALYZE file. Throws UnreadableFile if the file is another kind, cut
  * short or damaged; InvalidArgument if `index` or `channel` is missing or wrong; the signal's reason on abort.
  *
@@ -105,19 +105,14 @@ export async function checkVolume(path: string, options: ReadOptions = {}): Prom
 
 /** A file's header, without its voxels. Errors are those of `readVolume`. */
 export async function readHeader(path: string): Promise<VolumeHeader> {
-  const reader = await ByteReader.open(pairPaths(path)?.header ?? path);
-  try {
-    return (await headerOf(reader)).header;
-  } finally {
-    await reader.close();
-  }
+  return (await readVolumeFile(path)).header;
 }
 
 /** An open file whose reader stands at the first wanted voxel. */
 interface OpenImage {
   readonly header: VolumeHeader;
   readonly layout: Layout;
-  readonly reader: ByteReader;
+  readonly reader: VoxelReader;
   readonly options: ReadOptions;
 }
 
@@ -129,40 +124,27 @@ async function withImage<T>(
   { finish = true } = {},
 ): Promise<T> {
   options.signal?.throwIfAborted();
-  const pair = pairPaths(path);
-  const first = await ByteReader.open(pair?.header ?? path, options.signal);
-  let reader = first;
+  const { header, voxels } = await readVolumeFile(path, options.signal);
+  const layout = voxelLayout(header, path, options.channel);
+  const bytes = volumeBytes(header, layout);
+  const skipped = volumeIndex(path, header, options.index) * bytes;
+  const all = bytes * header.series.reduce((a, b) => a * b, 1);
+  // It checks the length before the volume is allocated, so that a wrong header costs no memory.
+  const reader = await VoxelReader.open(
+    voxels(),
+    { all, needed: skipped + bytes },
+    layout.type,
+    options.signal,
+  );
   try {
-    const { header, consumed } = await headerOf(first);
-    const layout = voxelLayout(header, path, options.channel);
-    const skipped =
-      header.voxelOffset + volumeIndex(path, header, options.index) * volumeBytes(header, layout);
-    if (header.pair) await first.finish();
-    if (header.pair) reader = await ByteReader.open(imagePath(path, pair), options.signal);
-    const needed = skipped + volumeBytes(header, layout);
-    // Checked before the volume is allocated, so that a wrong header costs no memory.
-    if (needed > reader.atMost) {
-      const found = `a file of ${reader.fileBytes}, which cannot hold them`;
-      throw new UnreadableFile(reader.path, `${needed} bytes up to the last voxel`, found);
-    }
-    if (finish) await reader.skip(skipped - (header.pair ? 0 : consumed));
+    reader.skip(skipped);
     const result = await use({ header, layout, reader, options });
     // Gzip's checksum comes last. Without it, a damaged stream could pass for voxels.
     if (finish) await reader.finish();
     return result;
   } finally {
-    await first.close();
-    if (reader !== first) await reader.close();
+    await reader.close();
   }
-}
-
-async function headerOf(reader: ByteReader): Promise<{ header: VolumeHeader; consumed: number }> {
-  const bytes = new Uint8Array(nifti2Bytes);
-  let consumed = await reader.read(bytes.subarray(0, nifti1Bytes));
-  // No further than the header: the voxels of a NIfTI-1 file may start at byte 352.
-  if (headerLength(bytes) === nifti2Bytes) consumed += await reader.read(bytes.subarray(nifti1Bytes));
-  const raw = await parseHeader(bytes.subarray(0, consumed), reader.path);
-  return { header: interpretHeader(raw, reader.path), consumed };
 }
 
 /** Reads the voxels as stored, in this machine's byte order. */

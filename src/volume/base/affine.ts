@@ -95,13 +95,18 @@ export function quaternionAffine(quaternion: Vec3, spacing: Vec3, offset: Vec3, 
   return [...offset.flatMap((shift, row) => [...rows.slice(3 * row, 3 * row + 3), shift]), 0, 0, 0, 1];
 }
 
+/** The affine's 3 x 3 part, row-major, with columns of length 1. */
+function unitColumns(affine: Affine): number[] {
+  const spacing = affineSpacing(affine);
+  return [0, 1, 2, 4, 5, 6, 8, 9, 10].map((at) => affine[at]! / spacing[at % 4]!);
+}
+
 /**
  * The directions of the affine's axes: the orthogonal 3 x 3 matrix (row-major) nearest to them, and whether they are
  * sheared, so that a qform cannot hold them. Undefined if the affine is singular.
  */
 export function directionsOf(affine: Affine): { orthogonal: number[]; sheared: boolean } | undefined {
-  const spacing = affineSpacing(affine);
-  const unit = [0, 1, 2, 4, 5, 6, 8, 9, 10].map((at) => affine[at]! / spacing[at % 4]!);
+  const unit = unitColumns(affine);
   const orthogonal = nearestOrthogonal(unit);
   if (!orthogonal) return undefined;
   return { orthogonal, sheared: unit.some((value, at) => Math.abs(value - orthogonal[at]!) > 1e-5) };
@@ -132,4 +137,10 @@ function rotationQuaternion(r: readonly number[]): Vec3 {
   const [a, b, c, d] = candidates[largest]! as number[];
   const sign = a! < 0 ? -1 : 1;
   return [b! * sign, c! * sign, d! * sign];
+}
+
+/** Whether an affine maps the voxels to less than a volume: to a plane, a line or a point. */
+export function isSingular(affine: Affine): boolean {
+  const unit = unitColumns(affine);
+  return !(Math.abs(determinant(unit)) > 1e-6);
 }

@@ -2,7 +2,7 @@ import { constants, existsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
-import { createGunzip, type Gunzip } from 'node:zlib';
+import { createUnzip, type Unzip } from 'node:zlib';
 import { isSystemError, withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 import { openError } from '../base/fault';
@@ -13,22 +13,34 @@ const mostExpansion = 1032;
 const inputChunk = 2 ** 18;
 const outputChunk = 2 ** 20;
 
-/**
- * Reads a file's content from start to end. It decompresses a file that begins with gzip's 1f 8b, whatever its name.
- * Memory is a few chunks.
- */
+/** The part of a file to read, and whether it is decompressed. */
+interface Part {
+  /** Where it begins and ends; default: the whole file. */
+  readonly start?: number;
+  readonly end?: number;
+  /** Decompress gzip or zlib, or gzip only if the file begins with its 1f 8b (default), whatever its name. */
+  readonly packing?: 'none' | 'deflate' | 'by content';
+}
+
+/** Reads a file's content from start to end, decompressed. Memory is a few chunks. */
 export class ByteReader {
-  private position = 0;
+  /** Whether it decompresses the file. */
+  readonly packed: boolean = false;
+  private position: number;
 
   constructor(
     readonly path: string,
     protected readonly handle: FileHandle,
     readonly fileBytes: number,
+    protected readonly start: number,
+    protected readonly end: number,
     protected readonly signal: AbortSignal | undefined,
-  ) {}
+  ) {
+    this.position = start;
+  }
 
   /** Opens a file. Throws UnreadableFile if the file does not exist or is a folder or a device. */
-  static async open(path: string, signal?: AbortSignal): Promise<ByteReader> {
+  static async open(path: string, signal?: AbortSignal, part: Part = {}): Promise<ByteReader> {
     // Without O_NONBLOCK, opening a named pipe waits for a writer.
     const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error) => {
       throw openError(path, error);
@@ -37,10 +49,10 @@ export class ByteReader {
       const stat = await handle.stat();
       if (!stat.isFile())
         throw new UnreadableFile(path, 'a file', stat.isDirectory() ? folderFound(path) : 'no regular file');
-      const magic = Buffer.alloc(2);
-      await handle.read(magic, 0, 2, 0);
-      const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
-      return new (gzip ? GzipReader : ByteReader)(path, handle, stat.size, signal);
+      const { packing = 'by content', start = 0, end = stat.size } = part;
+      const packed = packing === 'by content' ? await isGzip(handle) : packing === 'deflate';
+      const reader = packed ? InflateReader : ByteReader;
+      return new reader(path, handle, stat.size, start, Math.min(end, stat.size), signal);
     } catch (error) {
       await handle.close();
       throw withPath(error, path);
@@ -49,15 +61,17 @@ export class ByteReader {
 
   /** Upper bound of the content's length in bytes. */
   get atMost(): number {
-    return this.fileBytes;
+    return Math.max(0, this.end - this.start);
   }
 
   /** Fills `target` and returns the number of bytes, which is smaller only at the content's end. */
   async read(target: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < target.length) {
+      const wanted = Math.min(target.length - filled, this.end - this.position);
+      if (wanted <= 0) break;
       const { bytesRead } = await this.handle
-        .read(target, filled, target.length - filled, this.position)
+        .read(target, filled, wanted, this.position)
         .catch((error: unknown) => {
           throw withPath(error, this.path);
         });
@@ -81,13 +95,14 @@ export class ByteReader {
   }
 }
 
-class GzipReader extends ByteReader {
-  private gunzip: Gunzip | undefined;
+class InflateReader extends ByteReader {
+  override readonly packed = true;
+  private inflate: Unzip | undefined;
   private chunks: AsyncIterator<Uint8Array> | undefined;
   private rest: Uint8Array = new Uint8Array(0);
 
   override get atMost(): number {
-    return this.fileBytes * mostExpansion;
+    return super.atMost * mostExpansion;
   }
 
   override async read(target: Uint8Array): Promise<number> {
@@ -115,7 +130,7 @@ class GzipReader extends ByteReader {
   }
 
   override async close(): Promise<void> {
-    this.gunzip?.destroy();
+    this.inflate?.destroy();
     await super.close();
   }
 
@@ -123,7 +138,7 @@ class GzipReader extends ByteReader {
   private async more(): Promise<boolean> {
     while (this.rest.length === 0) {
       this.signal?.throwIfAborted();
-      this.chunks ??= this.start();
+      this.chunks ??= this.unpacked();
       try {
         const next = await this.chunks.next();
         if (next.done) return false;
@@ -132,25 +147,33 @@ class GzipReader extends ByteReader {
         // An error of the disk and not of the stream.
         if (isSystemError(error)) throw withPath(error, this.path);
         const found = String((error as Error).message);
-        throw new UnreadableFile(this.path, 'an intact gzip stream', found, { cause: error });
+        throw new UnreadableFile(this.path, 'intact gzip or zlib data', found, { cause: error });
       }
     }
     return true;
   }
 
-  private start(): AsyncIterator<Uint8Array> {
-    this.gunzip = createGunzip({ chunkSize: outputChunk });
-    const file = this.handle.createReadStream({ start: 0, highWaterMark: inputChunk, autoClose: false });
-    // The gunzip's iterator throws the errors of both streams, so the callback does nothing.
-    pipeline(file, this.gunzip, () => {});
-    return this.gunzip[Symbol.asyncIterator]();
+  private unpacked(): AsyncIterator<Uint8Array> {
+    this.inflate = createUnzip({ chunkSize: outputChunk });
+    const last = this.end - 1;
+    const range = { start: this.start, end: Math.max(this.start, last) };
+    const file = this.handle.createReadStream({ ...range, highWaterMark: inputChunk, autoClose: false });
+    // The iterator throws the errors of both streams, so the callback does nothing.
+    pipeline(file, this.inflate, () => {});
+    return this.inflate[Symbol.asyncIterator]();
   }
+}
+
+async function isGzip(handle: FileHandle): Promise<boolean> {
+  const magic = Buffer.alloc(2);
+  await handle.read(magic, 0, 2, 0);
+  return magic[0] === 0x1f && magic[1] === 0x8b;
 }
 
 function folderFound(path: string): string {
   if (holdsDicom(path)) return `a folder of DICOM files; convert it first: ${convertDicom(path)}`;
   // `prepare` and other programs write Zarr.
   if (existsSync(join(path, 'zarr.json')))
-    return 'a folder in Zarr, such as a prepared dataset; give the NIfTI files that it was made of';
-  return 'a folder; give the NIfTI files in it';
+    return 'a folder in Zarr, such as a prepared dataset; give the files that it was made of';
+  return 'a folder; give the files in it';
 }

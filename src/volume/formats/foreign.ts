@@ -3,6 +3,7 @@ import { readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withFile } from '../../atomic-file';
 import { attempt } from '../../errors';
+import { isRawName } from './names';
 
 /**
  * The command that converts a folder of DICOM files to NIfTI. dcm2niix comes with most Linux distributions, conda and
@@ -35,8 +36,6 @@ const marks: readonly (readonly [at: number, mark: string, found: string])[] = [
   [0, 'PK\x03\x04', 'a zip archive; unpack it with `unzip`'],
   [0, '7z\xbc\xaf', 'a 7z archive; unpack it with `7z x`'],
   [257, 'ustar', 'a tar archive; unpack it with `tar -xf`'],
-  [0, 'NRRD', 'NRRD; convert it to NIfTI, for example with 3D Slicer'],
-  [0, 'ObjectType', 'MetaImage; convert it to NIfTI, for example with ITK-SNAP'],
   [0, '\x89HDF', 'HDF5 (MINC, MATLAB); convert it to NIfTI'],
   [0, 'CDF\x01', 'MINC; convert it to NIfTI with `mnc2nii`'],
   [0, '\x93NUMPY', 'a NumPy array, which has no place in the patient; convert it to NIfTI'],
@@ -53,6 +52,7 @@ const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
 
 /** The kind of a file by its first bytes, with the cure; undefined if unknown. */
 export function foreignContent(bytes: Uint8Array, path: string): string | undefined {
+  if (isRawName(path)) return 'voxels without a header; give the .mhd or .nhdr file that describes them';
   const found = contentOf(bytes);
   return found === dicom ? `DICOM; convert its folder first: ${convertDicom(dirname(path))}` : found;
 }

@@ -3,20 +3,30 @@ import { UnreadableFile } from '../../errors';
 
 /** Compressed files that count as volumes by name. Only gzip can be read; for the others, reading names the cure. */
 const packing = '(?:\\.(?:gz|zst|bz2|xz|lz4|zip|7z))?';
-const volumeName = new RegExp(`\\.(?:nii|hdr)${packing}$`, 'i');
+const volumeName = new RegExp(`\\.(?:nii|hdr|mha|mhd|nrrd|nhdr)${packing}$`, 'i');
 
-/** Whether a file has the name of a volume: .nii, or the .hdr of a pair, compressed or not. */
+/** Whether a file has the name of a volume, or of the header of one, compressed or not. */
 export function isVolumeName(name: string): boolean {
   return volumeName.test(name);
 }
 
 /** A path without a volume's extension. */
 export function volumeStem(path: string): string {
-  return path.replace(/\.(nii|hdr|img)(\.gz)?$/i, '');
+  return path.replace(/\.(nii|hdr|img|mha|mhd|nrrd|nhdr)(\.gz)?$/i, '');
+}
+
+/** Whether a file has the name of MetaImage or NRRD: a header of text, with its voxels or apart from them. */
+export function isTextHeaderName(name: string): boolean {
+  return /\.(mha|mhd|nrrd|nhdr)$/i.test(name);
+}
+
+/** Whether a file has the name of voxels that lie apart from a header of text. */
+export function isRawName(name: string): boolean {
+  return /\.z?raw$/i.test(name);
 }
 
 /** The files of an .hdr + .img pair. `images` lists possible images; the first has the header's compression. */
-interface PairPaths {
+export interface PairPaths {
   readonly header: string;
   readonly images: readonly string[];
 }

@@ -30,12 +30,6 @@ export interface RawHeader {
 export const nifti1Bytes = 348;
 export const nifti2Bytes = 540;
 
-/** Length of the header that begins with these bytes: 540 for NIfTI-2, else 348. */
-export function headerLength(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  return [view.getInt32(0, true), view.getInt32(0, false)].includes(nifti2Bytes) ? nifti2Bytes : nifti1Bytes;
-}
-
 /**
  * Parses the header at the start of a file. `bytes` holds the file's first 540 bytes, or all of a shorter file. Throws
  * UnreadableFile if the file is not NIfTI-1, NIfTI-2 or ANALYZE 7.5.
@@ -54,7 +48,7 @@ export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawH
     if (size.includes(nifti1Bytes)) return parseAnalyze(bytes, view);
   }
   const foreign = foreignContent(bytes, path);
-  if (foreign) throw new UnreadableFile(path, 'a NIfTI or ANALYZE volume', foreign);
+  if (foreign) throw new UnreadableFile(path, 'a NIfTI, MetaImage or NRRD volume', foreign);
   if (bytes.length > 0 && bytes.length < nifti1Bytes) throw shortHeader(path, nifti1Bytes, bytes.length);
   throw new UnreadableFile(
     path,

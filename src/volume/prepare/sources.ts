@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 import { InvalidArgument } from '../../errors';
 import { openError } from '../base/fault';
 import { type FolderContent, noVolumes, searchFolder } from '../folder';
+import { filesOfVolume } from '../formats/file';
 import { pairPaths, volumeStem } from '../formats/names';
 
 /** A file to prepare. */
@@ -21,7 +22,7 @@ interface Input extends Omit<FolderContent, 'volumes'> {
 }
 
 /**
- * The NIfTI files of folders and their subfolders, and files given by path, sorted by path.
+ * The volume files of folders and their subfolders, and files given by path, sorted by path.
  * @throws InvalidArgument if there are no files, or a path does not exist
  */
 export function searchInput(input: string | readonly string[]): Input {
@@ -32,7 +33,7 @@ export function searchInput(input: string | readonly string[]): Input {
     // A broken link passes here; reading it gives the reason.
     const state = statSync(entry, { throwIfNoEntry: false });
     if (!state && !lstatSync(entry, { throwIfNoEntry: false }))
-      throw new InvalidArgument('input', 'a folder or a NIfTI file', entry);
+      throw new InvalidArgument('input', 'a folder or a volume file', entry);
     if (state?.isDirectory()) {
       const content = searchFolder(entry);
       for (const file of content.volumes) found.set(resolve(entry, file), file);
@@ -79,10 +80,10 @@ function fingerprint(path: string): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 8);
 }
 
-/** The files of a source: itself, or a pair's header and image. */
-export function filesOf({ path }: Pick<Source, 'path'>): string[] {
+/** The files of a source: itself, or a header and the files with its voxels. */
+export function filesOf({ path }: Pick<Source, 'path'>): readonly string[] {
   const pair = pairPaths(path);
-  if (!pair) return [path];
+  if (!pair) return filesOfVolume(path);
   return [pair.header, ...pair.images.filter((image) => existsSync(image)).slice(0, 1)];
 }
 
