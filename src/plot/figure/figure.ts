@@ -24,7 +24,8 @@ export class Figure {
    * await figure.save('figure1.pdf', { window: 'lung', title: '' }); // the caption has the title
    * await figure.save('figure1.png', { widthMm: 85, dpi: 600 });
    * ```
-   * @throws InvalidArgument if the name ends otherwise, nothing can be written there, or a size is absurd
+   * @throws InvalidArgument if the name ends otherwise, nothing can be written there, a size is absurd, or a trace is of
+   * another type than scatter, bar, heatmap or table
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     const data = this.everyVoxel?.() ?? this.data;

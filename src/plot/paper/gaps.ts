@@ -1,3 +1,4 @@
+import { number } from '../svg/elements';
 import { type Node, numberOf } from './tree';
 
 /** Most pixels that lie empty between two things, one above the other, and above the first. */
@@ -47,7 +48,7 @@ function bandsOf(nodes: readonly Node[], fontSize: number): Band[] {
 }
 
 function shifted(children: readonly Node[], dy: number): Node {
-  return { name: 'g', attributes: { transform: `translate(0 ${dy.toFixed(1)})` }, children, text: '' };
+  return { name: 'g', attributes: { transform: `translate(0 ${number(dy)})` }, children, text: '' };
 }
 
 /** From where to where a node reaches downwards; undefined if it shows nothing. */

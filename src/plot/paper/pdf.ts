@@ -69,9 +69,9 @@ function paint(page: Document, look: Inherited): void {
   page
     .fillColor(inside.color, inside.opacity * opacity)
     .strokeColor(outline.color, outline.opacity * opacity);
-  if (fill !== 'none' && stroke !== 'none') page.fillAndStroke();
-  else if (fill !== 'none') page.fill();
-  else if (stroke !== 'none') page.stroke();
+  if (inside.opacity > 0 && outline.opacity > 0) page.fillAndStroke();
+  else if (inside.opacity > 0) page.fill();
+  else if (outline.opacity > 0) page.stroke();
 }
 
 function write(page: Document, node: Node, look: Inherited): void {
@@ -92,10 +92,11 @@ function transform(page: Document, written = ''): void {
   }
 }
 
-/** A colour as CSS writes it: `#rrggbb`, a name, `rgb(…)` or `rgba(…)`. */
+/** A colour as CSS writes it: `#rrggbb`, a name, `rgb(…)`, `rgba(…)`, or none. */
 function colorOf(css: string): { color: PDFKit.Mixins.ColorValue; opacity: number } {
   const [, list] = /^rgba?\((.*)\)$/.exec(css) ?? [];
-  if (list === undefined) return { color: css === 'none' ? '#000000' : css, opacity: 1 };
+  if (css === 'none' || css === 'transparent') return { color: '#000000', opacity: 0 };
+  if (list === undefined) return { color: css, opacity: 1 };
   const [red = 0, green = 0, blue = 0, opacity = 1] = list.split(/[ ,/]+/).map(Number);
   return { color: [red, green, blue], opacity };
 }

@@ -1,7 +1,8 @@
 import { extname } from 'node:path';
 import { replaceFile, writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
-import type { PlainFigure } from '../base/layout';
+import type { PlainFigure, Trace } from '../base/layout';
+import { drawnTypes } from '../svg/figure';
 import { sheetToPdf } from './pdf';
 import { mmOf, pixelsOf, sheetToPng } from './png';
 import { largestFontPt, layOut, type Sheet, type Theme, themes, usualFontPt } from './sheet';
@@ -59,11 +60,20 @@ export async function saveFigure(figure: Named, path: string, options: SaveOptio
   within('dpi', 'a resolution', 'pixels per inch', dpi, 10, 2400);
   if (!(theme in themes)) throw new InvalidArgument('theme', 'a theme', theme, Object.keys(themes));
   const { data, layout } = figure;
+  checkTraces(data);
   const shown = { data, layout: window === undefined ? layout : inWindow(layout, window) };
   const sheet = layOut(shown, { widthMm, fontPt, theme, title });
   if (format === formats['.png']) checkPixels(sheet, dpi);
   const content = await format(sheet, dpi, title || figure.summary.split('\n')[0]!);
   writeTo('path', path, () => replaceFile(path, content));
+}
+
+/** What would be missing in the file must not go unseen. */
+function checkTraces(data: readonly Trace[]): void {
+  const seen = data.filter(({ visible }) => visible !== false && visible !== 'legendonly');
+  const strange = seen.find(({ type }) => !drawnTypes.includes(type));
+  if (strange) throw new InvalidArgument('figure', 'traces that can be saved', strange.type, drawnTypes);
+  if (seen.length === 0) throw new InvalidArgument('figure', 'at least one trace that is seen', data);
 }
 
 function within(option: string, what: string, unit: string, value: unknown, low: number, high: number): void {

@@ -57,6 +57,9 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
   return element('svg', root, parts.join(''));
 }
 
+/** The types of traces that `figureToSvg` draws. */
+export const drawnTypes: readonly string[] = ['scatter', 'scattergl', 'bar', 'heatmap', 'table'];
+
 function traceSvg(
   trace: Trace,
   pairs: readonly AxisPair[],

@@ -53,18 +53,23 @@ export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout, { most,
   const { left: x, top: y, ...size } = pair.box;
   const look = { preserveAspectRatio: 'none', style: 'image-rendering:pixelated' };
   const image = element('image', { x, y, ...size, ...look, href: `data:image/png;base64,${png}` });
-  const words = (trace.texttemplate === '%{text}' ? trace.text : []) as readonly (readonly string[])[];
-  const wordLook = { 'text-anchor': 'middle', 'font-size': (trace.textfont as { size?: number })?.size };
-  const written = words.flatMap((row, down) =>
+  const colorOf = (value: number): Rgb => colorAt(scale, (value - low) / (high - low));
+  return image + wordsSvg(trace, pair, (row, column) => colorOf(values[row * columns + column]!));
+}
+
+/** The words in the cells of a heatmap, dark on light cells and light on dark ones. */
+function wordsSvg(trace: Trace, pair: AxisPair, colorOf: (row: number, column: number) => Rgb): string {
+  if (trace.texttemplate !== '%{text}') return '';
+  const size = (trace.textfont as { size?: number } | undefined)?.size;
+  const words = (trace.text as readonly (readonly string[])[]).flatMap((row, down) =>
     row.map((word, across) => {
-      const value = values[down * columns + across]!;
-      const [red, green, blue] = colorAt(scale, (value - low) / (high - low));
+      const [red, green, blue] = colorOf(down, across);
       const fill = 0.3 * red + 0.59 * green + 0.11 * blue < 140 ? '#ffffff' : '#222222';
-      const at = { x: pair.px(indexed(trace.x, across)), y: pair.py(indexed(trace.y, down)) };
-      return word && text(word, at.x, at.y + 4, { ...wordLook, fill });
+      const [x, y] = [pair.px(indexed(trace.x, across)), pair.py(indexed(trace.y, down)) + 4];
+      return word && text(word, x, y, { 'text-anchor': 'middle', 'font-size': size, fill });
     }),
   );
-  return [image, ...written].join('');
+  return words.join('');
 }
 
 /** Where a row or a column is: its name, its value, or its number. */

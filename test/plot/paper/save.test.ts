@@ -285,6 +285,32 @@ describe('the file', () => {
   });
 });
 
+describe('a figure of your own', () => {
+  it('is refused where it shows nothing, or what only Plotly can draw', async () => {
+    const path = join(folder, 'own.svg');
+    const [empty, hidden] = [[], [{ type: 'scatter', visible: false, y: [1] }]];
+    for (const data of [empty, hidden])
+      await expect(new Figure(data, {}, '').save(path)).rejects.toThrow(/figure: .*at least one trace/);
+    const surface = new Figure([{ type: 'surface', z: [[1]] }], {}, '').save(path);
+    await expect(surface).rejects.toMatchObject({
+      tag: 'InvalidArgument',
+      received: 'surface',
+      allowed: expect.arrayContaining(['scatter', 'heatmap']),
+    });
+  });
+
+  it('keeps its colours, however CSS writes them', async () => {
+    const trace = { type: 'bar', x: ['a'], y: [1], marker: { color: 'rgba(255,0,0,0.5)' } };
+    const layout = { height: 300, yaxis: { visible: false } };
+    const png = readPng(await saved(new Figure([trace], layout, 'a bar'), 'own.png', { dpi: 72 }));
+    const [red, green, blue] = png.at(Math.floor(png.width / 2), Math.floor(png.height / 2));
+    expect(red).toBe(255);
+    for (const half of [green!, blue!]) expect(Math.abs(half - 127.5)).toBeLessThan(2);
+    const pdf = readPdf(await saved(new Figure([trace], layout, 'a bar'), 'own.pdf'));
+    expect(pdf.painted.get('f')).toBeGreaterThan(1);
+  });
+});
+
 it('the PDF of a run is lines, without a picture', async () => {
   const { images, painted } = readPdf(await saved(figures.run, 'lines.pdf'));
   expect(images).toEqual([]);
