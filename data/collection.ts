@@ -11,7 +11,7 @@ import {
   prepareDataset,
   readVolume,
 } from '../src/index';
-import { checkVolume, convertDicom, searchFolder } from '../src/internal';
+import { checkVolume, dcm2niixCommand, searchFolder } from '../src/internal';
 
 /** A collection to download. */
 export interface Collection {
@@ -99,7 +99,7 @@ export function adviceOn(found: Found, input: string, collection: Collection): s
     lines.push(
       `${dicomFolders.length} folders hold DICOM files; convert them first`,
       `(dcm2niix comes with most Linux distributions, conda and Homebrew):`,
-      `  ${convertDicom(input, `${input}-nifti`, collection.convertedName)}`,
+      `  ${dcm2niixCommand(input, `${input}-nifti`, collection.convertedName)}`,
     );
   }
   if (volumes.length === 0 && dicomFolders.length === 0)

@@ -13,6 +13,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 /** Every dependency is a decision. Adding one means saying here what it is for. */
 const chosen: Record<string, string> = {
   '@expo-google-fonts/arimo': 'the letters of saved figures: a machine may have no font',
+  '@niivue/dcm2niix': 'DICOM series as NIfTI: dcm2niix itself, as WebAssembly, 1.6 MB',
   '@resvg/resvg-wasm': 'saved figures as PNG; WebAssembly, 2.5 MB',
   '@tensorflow/tfjs-backend-cpu': 'the reference backend the others are checked against',
   '@tensorflow/tfjs-backend-wasm': 'the embedded backend: XNNPACK from npm alone',

@@ -71,7 +71,7 @@ const allowed: Record<string, readonly string[]> = {
 
 /** The rooms of a part in the order of their imports: a file may import from its own room and those before it. */
 const rooms: Record<string, readonly string[]> = {
-  volume: ['simd', 'base', 'formats', '.', 'phantom', 'store', 'prepare'],
+  volume: ['simd', 'base', 'formats', 'dicom', '.', 'phantom', 'store', 'prepare'],
   compute: ['machine', 'contract', 'ops', 'cpu', 'wasm', 'libtorch', 'tensorflow', '.'],
   plot: ['base', 'svg', 'paper', 'figure', 'volume', 'comparison', 'run', '.'],
   train: ['collective', 'settings', 'data', 'learn', 'record', 'ranks', '.'],

@@ -5,6 +5,7 @@ import { addBench } from './bench';
 import { addCodes } from './codes';
 import { addCompare } from './compare';
 import { addConfig } from './config';
+import { addConvert } from './convert';
 import { addDoctor } from './doctor';
 import { addEvaluate } from './evaluate';
 import { addInterchange } from './interchange';
@@ -15,6 +16,7 @@ import { addTrain } from './train';
 
 const commands = [
   addPlan,
+  addConvert,
   addPrepare,
   addTrain,
   addConfig,

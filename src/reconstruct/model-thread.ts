@@ -10,8 +10,8 @@ import { VqGan } from '../model/vqgan';
 import { type Checkpoint, readCheckpoint } from '../train/record/checkpoint';
 import { usedModel } from '../train/record/choose-checkpoint';
 import type { AxisName } from '../vec3';
+import { failureOf } from '../volume/base/failure';
 import { fromModel, toModel } from '../volume/intensity';
-import { failureOf } from '../volume/store/threads';
 import { meanOverMirrors } from './mirror';
 import {
   forecastDeviceOf,

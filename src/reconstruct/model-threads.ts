@@ -9,8 +9,8 @@ import { compiledFile } from '../package';
 import type { LongCall } from '../progress';
 import type { WeightsName } from '../train/settings/config';
 import { type AxisName, type Vec3, voxelCount } from '../vec3';
+import { errorOf, type Failure } from '../volume/base/failure';
 import type { Intensity } from '../volume/intensity';
-import { errorOf, type Failure } from '../volume/store/threads';
 
 /** The model that patches go through, and how their values become the model's. */
 export interface ModelSetup {

@@ -3,7 +3,7 @@ import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from 'no
 import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
 import { openError } from './base/fault';
-import { convertDicom, holdsDicom } from './formats/foreign';
+import { dcm2niixCommand, holdsDicom, isDicomName } from './formats/foreign';
 import { isRawName, isTextHeaderName, isVolumeName, pairPaths } from './formats/names';
 
 export interface FolderContent {
@@ -13,6 +13,8 @@ export interface FolderContent {
   readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
   /** Folders that hold DICOM files, as paths. */
   readonly dicom: readonly string[];
+  /** Files whose names may be those of DICOM files, relative to the folder, sorted by path. Most have no extension. */
+  readonly mayBeDicom: readonly string[];
 }
 
 /**
@@ -23,6 +25,7 @@ export function searchFolder(root: string): FolderContent {
   const volumes: string[] = [];
   const leftOut: { file: string; reason: string }[] = [];
   const dicom: string[] = [];
+  const mayBeDicom: string[] = [];
   const folders = [''];
   const links: string[] = [];
   const seen = new Set<string>();
@@ -77,10 +80,11 @@ export function searchFolder(root: string): FolderContent {
         leftOut.push({ file: pathOf(name), reason: 'an image without its header (.hdr)' });
       else if (isRawName(name) && !files.some(isTextHeaderName))
         leftOut.push({ file: pathOf(name), reason: 'voxels without their header (.mhd or .nhdr)' });
+      else if (isDicomName(name)) mayBeDicom.push(pathOf(name));
     if (holdsDicom(join(root, folder), files)) dicom.push(join(root, folder));
   }
   leftOut.sort((a, b) => (a.file < b.file ? -1 : 1));
-  return { volumes: volumes.sort(), leftOut, dicom: dicom.sort() };
+  return { volumes: volumes.sort(), leftOut, dicom: dicom.sort(), mayBeDicom: mayBeDicom.sort() };
 }
 
 /** The extensions of files that are volumes. */
@@ -90,7 +94,7 @@ const volumeFiles = '.nii, .nii.gz, .hdr + .img, .mha, .mhd, .nrrd, .nhdr';
 export function noVolumes({ leftOut, dicom }: FolderContent): string {
   const [folder] = dicom;
   if (folder !== undefined)
-    return `volume files (${volumeFiles}), not DICOM; convert it first: ${convertDicom(folder)}`;
+    return `volume files (${volumeFiles}), not DICOM; convert it first: ${dcm2niixCommand(folder)}`;
   const [first] = leftOut;
   const why = first ? ` (${first.file}: ${first.reason})` : '';
   return `a folder with volume files (${volumeFiles})${why}`;

@@ -1,6 +1,5 @@
 import { InvalidArgument, NoMemory, UnreadableFile } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
-import type { LongCall } from '../progress';
 import { type Vec3, voxelCount } from '../vec3';
 import type { Affine } from './base/affine';
 import { allocate, componentBytes, componentsOf, swapBytes, type VoxelArray } from './base/datatypes';
@@ -9,9 +8,10 @@ import { readVolumeFile } from './formats/file';
 import { headerSpacing, type VolumeHeader } from './formats/header';
 import { VoxelReader } from './formats/voxel-place';
 import { canonicalAxes, reorient } from './orient';
+import { dicomFiles, type SeriesFile, type SeriesOptions, withSeries } from './series';
 import { Volume } from './volume';
 
-export interface ReadOptions extends LongCall {
+export interface ReadOptions extends SeriesOptions {
   /** Which volume of a 4D to 7D file, counted from 0 with the fourth axis fastest. */
   readonly index?: number;
   /** Which component of a complex or colour voxel: real, imaginary, red, green, blue or alpha. */
@@ -41,6 +41,10 @@ const pieceBytes = 2 ** 20;
  * .mat file in which SPM stores the affine of an ANALYZE file. Throws UnreadableFile if the file is another kind, cut
  * short or damaged; InvalidArgument if `index` or `channel` is missing or wrong; the signal's reason on abort.
  *
+ * A folder of DICOM files, or a DICOM file with several slices, is converted by dcm2niix: the series with the most slices,
+ * or the one that `series` chooses. The volume has `notes` on the choice, and on tilt and missing slices. `listSeries`
+ * shows the series. The patient's name, dates and the files' names are not kept.
+ *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
  * console.log(ct.shape, ct.spacing); // [x, y, z] in voxels and in mm
@@ -54,7 +58,7 @@ export async function readVolume(
   } = {},
 ): Promise<Volume> {
   return withImage(path, options, async (image) => {
-    const { header, layout } = image;
+    const { header, layout, source, notes } = image;
     const { memory, canonical } = options;
     const voxels = voxelCount(header.shape);
     const inMemory = memory && !canonical;
@@ -66,12 +70,12 @@ export async function readVolume(
       convert(data, data, 0, layout, header);
     } else await convertInto(data, image);
     const place = { shape: header.shape, spacing: headerSpacing(header), affine: header.affine };
-    const volume = new Volume({ ...place, data, source: path, header });
+    const volume = new Volume({ ...place, data, source, notes, header });
     if (!canonical) return volume;
     const turned = reorient(volume, canonicalAxes(volume.affine));
     const target = memory ? reserve(path, 4 * voxels, () => memory.floats(voxels)) : undefined;
     target?.set(turned.data);
-    return new Volume({ ...turned, data: target ?? turned.data, source: path, header });
+    return new Volume({ ...turned, data: target ?? turned.data, source, notes, header });
   });
 }
 
@@ -109,21 +113,31 @@ export async function readHeader(path: string): Promise<VolumeHeader> {
 }
 
 /** An open file whose reader stands at the first wanted voxel. */
-interface OpenImage {
+interface OpenImage extends Pick<Volume, 'source' | 'notes'> {
   readonly header: VolumeHeader;
   readonly layout: Layout;
   readonly reader: VoxelReader;
   readonly options: ReadOptions;
 }
 
-/** Opens an image, passes it to `use`, and always closes it. */
+/** Opens an image, or the chosen series of a DICOM folder, passes it to `use`, and always closes it. */
 async function withImage<T>(
   path: string,
   options: ReadOptions,
   use: (image: OpenImage) => Promise<T>,
-  { finish = true } = {},
+  how: { readonly finish: boolean } = { finish: true },
 ): Promise<T> {
   options.signal?.throwIfAborted();
+  if (!dicomFiles(path)) return withFile({ path, source: path, notes: [] }, options, use, how);
+  return withSeries(path, options, (file) => withFile(file, options, use, how));
+}
+
+async function withFile<T>(
+  { path, source, notes }: SeriesFile,
+  options: ReadOptions,
+  use: (image: OpenImage) => Promise<T>,
+  { finish }: { readonly finish: boolean },
+): Promise<T> {
   const { header, voxels } = await readVolumeFile(path, options.signal);
   const layout = voxelLayout(header, path, options.channel);
   const bytes = volumeBytes(header, layout);
@@ -138,7 +152,7 @@ async function withImage<T>(
   );
   try {
     reader.skip(skipped);
-    const result = await use({ header, layout, reader, options });
+    const result = await use({ header, layout, reader, options, source, notes });
     // Gzip's checksum comes last. Without it, a damaged stream could pass for voxels.
     if (finish) await reader.finish();
     return result;

@@ -18,6 +18,8 @@ export interface VolumeInit {
   readonly affine?: Affine;
   /** Origin of the volume: a path, or how it was made. */
   readonly source?: string;
+  /** What a person should know about the file, such as how a DICOM series was chosen. */
+  readonly notes?: readonly string[];
   /** The header of its file. Writing the volume keeps the header's forms. */
   readonly header?: VolumeHeader;
 }
@@ -29,6 +31,7 @@ export class Volume {
   readonly spacing: Vec3;
   readonly affine: Affine;
   readonly source?: string;
+  readonly notes: readonly string[];
   readonly header?: VolumeHeader;
 
   /** Keeps `data` without a copy. Throws InvalidArgument if the parts do not fit together. */
@@ -46,6 +49,7 @@ export class Volume {
     this.affine = init.affine ?? diagonalAffine(this.spacing, [0, 0, 0]);
     checkPlace(this.spacing, this.affine);
     this.source = init.source;
+    this.notes = init.notes ?? [];
     this.header = init.header;
   }
 

@@ -8,8 +8,8 @@ import {
   type ThreadSetup,
   workerBytes,
 } from '../../src/reconstruct/model-threads';
+import { errorOf, failureOf } from '../../src/volume/base/failure';
 import { resolveIntensity } from '../../src/volume/intensity';
-import { errorOf, failureOf } from '../../src/volume/store/threads';
 
 describe('a thread that sends patches through a model', () => {
   it('tells of a checkpoint that a run has removed since, with the cure', async () => {

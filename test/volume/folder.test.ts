@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { noVolumes, searchFolder } from '../../src/volume/folder';
-import { convertDicom } from '../../src/volume/formats/foreign';
+import { dcm2niixCommand } from '../../src/volume/formats/foreign';
 import { temporaryFolder } from './folder';
 
 const folder = temporaryFolder();
@@ -31,6 +31,7 @@ describe('a folder', () => {
     expect(searchFolder(at('plain'))).toEqual({
       volumes: ['a/X.NII.GZ', 'a/p.hdr', 'b.nii', 'c.nii.zst'],
       leftOut: [],
+      mayBeDicom: [],
       dicom: [],
     });
   });
@@ -53,6 +54,7 @@ describe('a folder', () => {
     expect(searchFolder(at('links'))).toEqual({
       volumes: ['file.nii', 'linked/deep/er.nii', 'linked/far.nii', 'sub/own.nii'],
       leftOut: [],
+      mayBeDicom: [],
       dicom: [],
     });
   });
@@ -92,7 +94,7 @@ describe('a folder', () => {
       const message = noVolumes(searchFolder(at('dicom/two')));
       expect(message).toContain('not DICOM');
       expect(message).toContain(`dcm2niix -z y -b n -f %i_%s -o ${at('dicom/two')}-nifti`);
-      expect(convertDicom('my scans')).toMatch(/^mkdir -p 'my scans-nifti' && .* -d 9 'my scans'$/);
+      expect(dcm2niixCommand('my scans')).toMatch(/^mkdir -p 'my scans-nifti' && .* -d 9 'my scans'$/);
     });
   });
 });

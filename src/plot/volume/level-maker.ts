@@ -2,8 +2,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { compiledFile } from '../../package';
 import { eachAxis, type Vec3, voxelCount } from '../../vec3';
+import { errorOf } from '../../volume/base/failure';
 import { cutBox } from '../../volume/resample';
-import { errorOf, Threads } from '../../volume/store/threads';
+import { Threads } from '../../volume/store/threads';
 import type { HeldVolume, Level } from '../../volumes-bundle';
 import { coarseAffine, coarseShape, factorsFor } from './coarsen';
 import type { LevelJob } from './level-thread';

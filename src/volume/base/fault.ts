@@ -23,9 +23,14 @@ export function reasonOf(file: string, error: UnreadableFile | InvalidArgument):
 /** System errors that concern one file: it does not exist, is forbidden, or is not a file. */
 const ofOneFile = ['EACCES', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'];
 
+/** Whether the system says that one file cannot be opened, and not that the disk or the machine fails. */
+export function isOfOneFile(error: unknown): error is NodeJS.ErrnoException {
+  return isSystemError(error) && ofOneFile.includes(error.code!);
+}
+
 /** The error for a file that cannot be opened: UnreadableFile if the file is at fault, else the system's error. */
 export function openError(path: string, error: unknown): unknown {
-  if (!isSystemError(error) || !ofOneFile.includes(error.code!)) return error;
+  if (!isOfOneFile(error)) return error;
   const missing = error.code === 'ENOENT' || error.code === 'ELOOP';
   const found = missing ? missingFile(path) : `a file that cannot be opened (${error.code})`;
   return new UnreadableFile(path, 'a file', found, { cause: error });

@@ -10,7 +10,7 @@ import { isRawName } from './names';
  * Homebrew.
  * @param name dcm2niix's pattern for file names; default: the patient's id and the series' number
  */
-export function convertDicom(folder: string, nifti = `${folder}-nifti`, name = '%i_%s'): string {
+export function dcm2niixCommand(folder: string, nifti = `${folder}-nifti`, name = '%i_%s'): string {
   const [from, to] = [folder, nifti].map((path) => (/[^\w./~+-]/.test(path) ? `'${path}'` : path));
   return `mkdir -p ${to} && dcm2niix -z y -b n -f ${name} -o ${to} -d 9 ${from}`;
 }
@@ -54,7 +54,7 @@ const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
 export function foreignContent(bytes: Uint8Array, path: string): string | undefined {
   if (isRawName(path)) return 'voxels without a header; give the .mhd or .nhdr file that describes them';
   const found = contentOf(bytes);
-  return found === dicom ? `DICOM; convert its folder first: ${convertDicom(dirname(path))}` : found;
+  return found === dicom ? `DICOM; convert its folder first: ${dcm2niixCommand(dirname(path))}` : found;
 }
 
 function contentOf(bytes: Uint8Array): string | undefined {
@@ -65,21 +65,20 @@ function contentOf(bytes: Uint8Array): string | undefined {
   return marked ?? texts.find(([pattern]) => pattern.test(start))?.[1];
 }
 
-/** Whether a file has the name of a DICOM file. */
-function isDicomName(name: string): boolean {
+/** Whether a file has the name of a DICOM file: its extension, or none, as scanners and archives give (`IM0001`). */
+export function isDicomName(name: string): boolean {
+  return hasDicomExtension(name) || !/\.[a-z]\w{0,5}$/i.test(name);
+}
+
+function hasDicomExtension(name: string): boolean {
   return /\.(dcm|dicom|ima)$/i.test(name);
 }
 
-/** Whether a name has no extension, as scanners and archives name DICOM: `IM0001`, `1.2.840.113619`. */
-function mayBeDicom(name: string): boolean {
-  return !/\.[a-z]\w{0,5}$/i.test(name);
-}
-
-/** Whether a folder's own files are DICOM: by name, or by the content of the first ones without extension. */
+/** Whether a folder's own files are DICOM: by extension, or by the content of the first ones without extension. */
 export function holdsDicom(folder: string, names: readonly string[] = readdirSync(folder)): boolean {
-  if (names.some(isDicomName)) return true;
+  if (names.some(hasDicomExtension)) return true;
   return names
-    .filter((name) => mayBeDicom(name) && !name.startsWith('.'))
+    .filter((name) => isDicomName(name) && !name.startsWith('.'))
     .slice(0, 4)
     .some((name) => contentOf(firstBytes(join(folder, name))) === dicom);
 }

@@ -28,7 +28,7 @@ interface Input extends Omit<FolderContent, 'volumes'> {
 export function searchInput(input: string | readonly string[]): Input {
   const found = new Map<string, string>();
   const leftOut: FolderContent['leftOut'][number][] = [];
-  const dicom: string[] = [];
+  const [dicom, mayBeDicom]: [string[], string[]] = [[], []];
   for (const entry of [input].flat() as readonly string[]) {
     // A broken link passes here; reading it gives the reason.
     const state = statSync(entry, { throwIfNoEntry: false });
@@ -39,12 +39,14 @@ export function searchInput(input: string | readonly string[]): Input {
       for (const file of content.volumes) found.set(resolve(entry, file), file);
       leftOut.push(...content.leftOut);
       dicom.push(...content.dicom);
+      mayBeDicom.push(...content.mayBeDicom.map((file) => resolve(entry, file)));
     } else found.set(resolve(entry), basename(entry));
   }
-  if (found.size === 0) throw new InvalidArgument('input', noVolumes({ volumes: [], leftOut, dicom }), input);
+  if (found.size === 0)
+    throw new InvalidArgument('input', noVolumes({ volumes: [], leftOut, dicom, mayBeDicom }), input);
   const files = [...found].map(([path, file]) => ({ path, file, name: plainName(file) }));
   files.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.path < b.path ? -1 : 1));
-  return { sources: distinctNames(files), leftOut, dicom };
+  return { sources: distinctNames(files), leftOut, dicom, mayBeDicom };
 }
 
 /** Gives volumes of the same name different names, which stay the same if the input moves. */

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { convertDicom } from '../formats/foreign';
+import { dcm2niixCommand } from '../formats/foreign';
 import { byPatient, knownSides, storeIndex } from '../store/dataset-index';
 import { same } from '../store/files';
 import { type DatasetIndex, formatVersion, type IndexEntry, type SplitName } from '../store/format';
@@ -111,7 +111,7 @@ export function dicomNote(folders: readonly string[]): string[] {
   const [first] = folders;
   if (first === undefined) return [];
   const which = folders.length > 1 ? `${folders.length} folders, ${first} first, hold` : `${first} holds`;
-  return [`${which} DICOM files, which are not prepared. Convert them: ${convertDicom(first)}`];
+  return [`${which} DICOM files, which are not prepared. Convert them: ${dcm2niixCommand(first)}`];
 }
 
 /** Volumes that changed sides since the last call, with both sides. */

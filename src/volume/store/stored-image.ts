@@ -4,13 +4,14 @@ import type { LongCall } from '../../progress';
 import { type Axis, checkShape, eachAxis, type Size, type Vec3, voxelCount } from '../../vec3';
 import type { Affine } from '../base/affine';
 import type { StoredType } from '../base/datatypes';
+import { errorOf } from '../base/failure';
 import type { Intensity } from '../intensity';
 import { cutBox } from '../resample';
 import { Volume } from '../volume';
 import type { Box } from './chunk-decoder';
 import type { ImageRecord, IndexEntry, SplitName } from './format';
 import type { ReadJob } from './read-worker';
-import { errorOf, type Threads } from './threads';
+import type { Threads } from './threads';
 
 export type ReadThreads = Threads<ReadJob, Float32Array>;
 

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, NoMemory, UnreadableFile } from '../../../src/errors';
-import { errorOf, failureOf, Threads } from '../../../src/volume/store/threads';
+import { errorOf, failureOf } from '../../../src/volume/base/failure';
+import { Threads } from '../../../src/volume/store/threads';
 import { temporaryFolder } from '../folder';
 
 describe('Threads', () => {

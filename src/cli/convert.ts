@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import { convertDicom, type SeriesOptions, type SeriesRow } from '../index';
+import { addCommand } from './command';
+import { fileOrFolderToRead, folderToWrite } from './paths';
+import { interruptible } from './terminal';
+
+export function addConvert(program: Command): void {
+  addCommand(program, 'convert', {
+    does: 'convert DICOM series to NIfTI (dcm2niix), with pseudonyms and without dates',
+    takes: `
+      <in>                      a folder with DICOM files, searched through, or one DICOM file
+      <out>                     the folder of the NIfTI files: PATIENT_sNUMBER_DIGITS.nii.gz
+      --series <number | text>  only series of this number, or with this text in their name or description`,
+    reads: {
+      in: fileOrFolderToRead('DICOM files'),
+      out: folderToWrite('the folder of the NIfTI files'),
+      series: parseSeries,
+    },
+    answers: async (input: string, output: string, options: SeriesOptions) => {
+      const conversion = await convertDicom(input, output, { ...options, ...interruptible('convert') });
+      const { series, skipped } = conversion;
+      const written = series.filter(({ file }) => file !== undefined);
+      if (written.length === 0) process.exitCode = 1;
+      return [
+        conversion,
+        [
+          ...series.map(lineOf),
+          ...skipped.map(({ reason, files, example }) => `skipped ${files} files (${example}): ${reason}`),
+          `${output}: ${written.length} volumes written of ${series.length} series`,
+        ],
+      ];
+    },
+  });
+}
+
+/** Digits are a series' number; other text is a part of its name or description. */
+export function parseSeries(text: string): number | string {
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function lineOf({ name, description, modality, shape, spacing, reason, notes }: SeriesRow): string {
+  const mm = spacing ? `, ${spacing.map((step) => Number(step.toFixed(3))).join(' x ')} mm` : '';
+  const what = `${name}  ${modality} "${description}"  ${shape.join(' x ')}${mm}`;
+  const lines = reason === undefined ? notes : [`left out: ${reason}`, ...notes];
+  return [what, ...lines.map((line) => `  ${line}`)].join('\n');
+}

@@ -1,0 +1,175 @@
+/** Finds the series of DICOM files by their headers. */
+import { setImmediate } from 'node:timers/promises';
+import type { LongCall } from '../../progress';
+import { isOfOneFile } from '../base/fault';
+import { deflated, NotDicom } from './elements';
+import { type Geometry, geometryOf } from './geometry';
+import { type DicomHeader, readHeader } from './header';
+import { Pseudonyms, safeDescription, safePath } from './pseudonym';
+
+/** A DICOM series. Nothing here names the patient, except the paths of its files. */
+export interface Series {
+  /** Patient, number and six digits: `P482913350612_s2_582131`. */
+  readonly name: string;
+  /** A pseudonym: `P482913350612`. */
+  readonly patient: string;
+  readonly number: number | undefined;
+  /** Without words that name the patient, and without dates. */
+  readonly description: string;
+  readonly modality: string;
+  /** Columns, rows, slices. */
+  readonly shape: readonly [number, number, number];
+  readonly geometry: Geometry | undefined;
+  /** Why it is no volume; undefined if it is one. */
+  readonly unusable: string | undefined;
+  /** What a person should know about it. */
+  readonly notes: readonly string[];
+  /** Paths of its files, each slice once, in the order of their paths. */
+  readonly files: readonly string[];
+}
+
+/** What DICOM files hold. */
+export interface DicomContent {
+  /** Sorted by name. */
+  readonly series: readonly Series[];
+  /** Files that are no DICOM images, by reason. `example` is one of them, without parts that could name a patient. */
+  readonly skipped: readonly { readonly reason: string; readonly files: number; readonly example: string }[];
+  /** Fingerprint of the key that made the pseudonyms. */
+  readonly key: string;
+}
+
+/** Files between two looks at the signal. */
+const atOnce = 64;
+
+/**
+ * Reads the headers of files and groups them into series, whichever folder a file lies in. Throws the system's error if
+ * the machine is at fault, the signal's reason on abort.
+ *
+ * @param files absolute paths; paths within `root` are told to the user
+ */
+export async function scanDicom(
+  root: string,
+  files: readonly string[],
+  call: LongCall = {},
+): Promise<DicomContent> {
+  const groups = new Map<string, DicomHeader[]>();
+  const skipped = new Map<string, string[]>();
+  const pseudonyms = Pseudonyms.open();
+  for (const [i, path] of files.entries()) {
+    if (i % atOnce === 0) {
+      await setImmediate();
+      call.signal?.throwIfAborted();
+      call.onProgress?.({ done: i, total: files.length, what: 'files' });
+    }
+    const header = headerOf(path);
+    if (typeof header === 'string') append(skipped, header, path);
+    else append(groups, `${header.study} ${header.series} ${pseudonyms.patient(header)}`, header);
+  }
+  const series = [...groups.values()].map((headers) => seriesOf(headers, pseudonyms));
+  series.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const told = (path: string) => safePath(path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path);
+  return {
+    series,
+    skipped: [...skipped].map(([reason, paths]) => ({
+      reason,
+      files: paths.length,
+      example: told(paths[0]!),
+    })),
+    key: pseudonyms.fingerprint,
+  };
+}
+
+/** The header of a file, or the reason why it is not used. */
+function headerOf(path: string): DicomHeader | string {
+  try {
+    const header = readHeader(path);
+    if (header.sopClass === directoryClass) return 'an index (DICOMDIR)';
+    if (header.syntax === deflated)
+      return 'deflated DICOM, which cannot be read; inflate it with `dcmconv +te`';
+    return header.series === '' ? 'DICOM without a series' : header;
+  } catch (error) {
+    if (error instanceof NotDicom) return error.message;
+    if (isOfOneFile(error)) return `a file that cannot be opened (${error.code})`;
+    throw error;
+  }
+}
+
+const directoryClass = '1.2.840.10008.1.3.10';
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const values = map.get(key);
+  if (values) values.push(value);
+  else map.set(key, [value]);
+}
+
+function seriesOf(headers: readonly DicomHeader[], pseudonyms: Pseudonyms): Series {
+  const [first] = headers as [DicomHeader];
+  // A file that was copied is one slice.
+  const distinct = [...new Map(headers.map((header) => [header.instance || header.path, header])).values()];
+  const images = distinct.filter(({ pixels }) => pixels !== 'none');
+  const geometry = images.length > 0 ? geometryOf(images) : undefined;
+  return {
+    name: pseudonyms.series(first),
+    patient: pseudonyms.patient(first),
+    number: first.seriesNumber,
+    description: safeDescription(first.description, first.person),
+    modality: /^[A-Z]{2,16}$/.test(first.modality) ? first.modality : '',
+    shape: [first.columns, first.rows, geometry?.slices ?? images.length],
+    geometry,
+    unusable: reasonAgainst(images, first, geometry),
+    notes: [...copies(headers.length - distinct.length), ...identity(first), ...placesNotes(geometry)],
+    files: images.map(({ path }) => path).sort(),
+  };
+}
+
+const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7';
+/** What this build of dcm2niix decodes: uncompressed, RLE, JPEG, lossless JPEG, JPEG-LS, JPEG 2000. */
+const decodable = /^1\.2\.840\.10008\.1\.2(?:\.[12]|\.5|\.4\.(?:50|51|57|70|80|81|90|91))?$/;
+
+/** Why a series is no volume. */
+function reasonAgainst(
+  images: readonly DicomHeader[],
+  { sopClass, imageType, modality }: DicomHeader,
+  geometry: Geometry | undefined,
+): string | undefined {
+  const [first] = images;
+  if (!first) return `no image${/^[A-Z]{2,16}$/.test(modality) ? ` (${modality})` : ''}`;
+  if (`${sopClass}.`.startsWith(`${secondaryCapture}.`)) return 'a screen capture';
+  if (imageType.includes('LOCALIZER')) return 'a localiser';
+  if (first.samples > 1) return 'a colour picture';
+  const coded = images.find(({ syntax }) => !decodable.test(syntax));
+  if (coded)
+    return `compressed in a way that cannot be read (${coded.syntax}); unpack it with \`gdcmconv -w\``;
+  const cut = images.filter(({ pixels }) => pixels === 'cut').length;
+  if (cut > 0) return `${cut} of its ${images.length} files are cut short; copy or download them again`;
+  if (images.every(({ positions }) => positions.length === 0))
+    return 'its slices have no place in the patient';
+  if (!geometry) return 'its slices lie in several directions';
+  return geometry.slices < 2 ? 'one slice' : undefined;
+}
+
+function copies(count: number): string[] {
+  return count > 0 ? [`${count} files are there twice; one of each is used`] : [];
+}
+
+function identity({ person: { id, name } }: DicomHeader): string[] {
+  if (id !== '') return [];
+  const by = name === '' ? 'its study counts as the patient' : 'its name and date of birth tell the patient';
+  return [`it has no patient id; ${by}`];
+}
+
+function placesNotes(geometry: Geometry | undefined): string[] {
+  if (!geometry) return [];
+  const { missing, repeated, uneven } = geometry;
+  const notes: string[] = [];
+  const gaps = missing.slice(0, 4).map(({ after, slices }) => `${slices} after slice ${after}`);
+  if (gaps.length > 0)
+    notes.push(`slices are missing: ${gaps.join(', ')}${missing.length > 4 ? ', ...' : ''}`);
+  if (uneven) notes.push(`its slices are uneven, ${uneven.map(millimetres).join(' to ')} mm apart`);
+  if (repeated > 0) notes.push(`${repeated} slices lie where another one does: several phases or echoes`);
+  return notes;
+}
+
+function millimetres(value: number): string {
+  return String(Number(value.toFixed(2)));
+}
