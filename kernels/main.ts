@@ -10,7 +10,9 @@ import type { DisplayOptions } from './display/displays';
 import { loadedInternals } from './engine/library';
 import { withMagics } from './engine/magics';
 import { createTypescriptEngine } from './engine/typescript';
-import { Interactions } from './interact/interactions';
+import { Interaction } from './interact/interaction';
+import { KernelWidget } from './interact/kernel-widget';
+import { Registry } from './interact/registry';
 import { HeldVolumes } from './live/held-volumes';
 import type { LiveFigures } from './live/live';
 import { openVolumes } from './live/volumes';
@@ -52,18 +54,20 @@ async function main(): Promise<void> {
     present,
     showLive,
     onCell: (cellId) => {
-      interactions.endOf(cellId);
+      opened.endOf(cellId);
       volumes.forget(cellId);
     },
     hooks: {
-      interact: (given) => interactions.add(given),
+      interact: (given) => opened.add(new Interaction(given, kernel, outside), kernel.cellId),
+      widget: (given) => opened.add(new KernelWidget(given, kernel, outside), kernel.cellId),
       holdVolumes: (given) => volumes.hold(given, kernel.cellId),
     },
     onShutdown: leave,
   });
+  const opened = new Registry();
   const volumes = new HeldVolumes();
-  const interactions = new Interactions(kernel, outside);
-  kernel.comms.register('patchwise.interact', (comm, { data }) => interactions.open(comm, data));
+  for (const target of ['patchwise.interact', 'patchwise.widget'])
+    kernel.comms.register(target, (comm, { data }) => opened.open(comm, data));
   kernel.comms.register('patchwise.volumes', (comm, { data }) => openVolumes(comm, data, volumes));
   kernel.comms.register('patchwise.live', (comm, { data }) => {
     void live().then((figures) => figures.open(comm, data));

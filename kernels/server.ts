@@ -31,7 +31,7 @@ interface KernelOptions extends Presentation {
   /** Hears of every request that runs a cell, and which cell of the notebook it is, if the front end says so. */
   readonly onCell?: (cellId: string | undefined) => void;
   /** What the kernel offers to cells beside its own hooks. */
-  readonly hooks: Pick<CellHooks, 'interact' | 'holdVolumes'>;
+  readonly hooks: Pick<CellHooks, 'interact' | 'widget' | 'holdVolumes'>;
   /** Called once a shutdown request is answered; ends the process. */
   readonly onShutdown: () => void;
 }
@@ -144,6 +144,16 @@ export class KernelServer {
       gathered.fail(this.engine.describe(error));
     }
     return gathered.close();
+  }
+
+  /** Runs code of a cell beside all cells. What it prints belongs to its cell, and its errors too. An interrupt ends it. */
+  async runBeside(work: () => unknown): Promise<void> {
+    const { interrupts } = this.options;
+    try {
+      await interrupts.within(() => interrupts.orInterrupted(runInterruptible(work)));
+    } catch (error) {
+      this.#reportStray('Uncaught', error);
+    }
   }
 
   /** The cell of the notebook whose code runs, as the front end names it. */

@@ -4,6 +4,7 @@
  */
 
 import type { Control, ControlValues } from './controls/controls';
+import type { WidgetState } from './controls/widget-bundle';
 import type { HeldVolume } from './volumes-bundle';
 
 /** The representations of a value by MIME type, as in Jupyter's `display_data`. */
@@ -33,9 +34,30 @@ export interface ShownControls {
   show(options?: DisplayOptions): Promise<void>;
 }
 
+/** A widget of a user's own, as its kernel sees it. */
+export interface SharedWidget {
+  readonly esm: string;
+  readonly css: string;
+  /** All values as they are now. */
+  readonly state: WidgetState;
+  /** A page has changed these values. */
+  change(values: WidgetState): void;
+  /** The widget's code on a page has sent this. */
+  receive(content: unknown, buffers: readonly Uint8Array[]): void;
+}
+
+/** What a kernel does for a widget. */
+export interface ShownWidget {
+  /** Tells all pages of values that have changed. */
+  update(values: WidgetState): void;
+  send(content: unknown, buffers: readonly Uint8Array[]): void;
+  show(options?: DisplayOptions): Promise<void>;
+}
+
 /** The functions that a kernel offers to its cells. */
 export interface CellHooks {
   interact(given: Answered): ShownControls;
+  widget(given: SharedWidget): ShownWidget;
   display(value: unknown, options?: DisplayOptions): void;
   clearOutput(options?: { readonly wait?: boolean }): void;
   /** Keeps the volumes of a view for the pages that show it. Returns the view's id. */

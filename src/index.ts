@@ -102,6 +102,7 @@ export {
   type ValuesOf,
 } from './interact/given';
 export { Interaction, interact } from './interact/interact';
+export { Widget, type WidgetOptions, widget } from './interact/widget';
 export { type ExportOptions, exportOnnx, exportSafetensors } from './interchange/export';
 export { type Imported, type ImportOptions, importSafetensors } from './interchange/import';
 export { VoxelMemory } from './memory/voxel-memory';

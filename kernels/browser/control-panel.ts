@@ -22,6 +22,7 @@ export class ControlPanel {
     private readonly onMove: (move: InteractMove) => void,
   ) {
     node.innerHTML = controlsHtml(controls, values, true);
+    node.dataset.lmSuppressShortcuts = 'true'; // keys in the controls are not JupyterLab's
     for (const control of controls) this.#listen(control, this.#field(control));
   }
 
@@ -73,8 +74,6 @@ export class ControlPanel {
       case 'button':
         field.addEventListener('click', () => this.onMove({ type: 'press', name: control.name }));
     }
-    // The page's own keys, such as Enter and the arrows between cells, are not meant here.
-    field.addEventListener('keydown', (event) => event.stopPropagation());
   }
 
   #tellValue(control: Control & { kind: 'slider' }, field: Field, value: number): void {

@@ -3,12 +3,14 @@
  * script, calls `init` with the packages it shares, and `get` for the module that package.json names.
  */
 import { INTERACT_MIME } from '../../src/controls/interact-bundle';
+import { WIDGET_MIME } from '../../src/controls/widget-bundle';
 import { VOLUMES_MIME } from '../../src/volumes-bundle';
 import { FIGURE_MIME, figureRenderer } from './figure-renderer';
 import { interactRenderer } from './interact-renderer';
 import type { JupyterSession, Lumino, NotebookPanel, NotebookTracker, RenderMime, Themes } from './jupyter';
 import { plotlyLoader } from './plotly';
 import { viewerLoader, volumesRenderer } from './volumes-renderer';
+import { widgetRenderer } from './widget-renderer';
 
 interface SharedVersion {
   readonly loaded?: unknown;
@@ -36,6 +38,7 @@ async function plugin(): Promise<object> {
   const FigureRenderer = figureRenderer(lumino.Widget, plotlyLoader(`${base}plotly.min.js`));
   const InteractRenderer = interactRenderer(lumino);
   const VolumesRenderer = volumesRenderer(lumino.Widget, viewerLoader(`${base}viewer.js`), FigureRenderer);
+  const WidgetRenderer = widgetRenderer(lumino.Widget);
   return {
     id: 'patchwise:figures',
     description: 'Draws the figures of Patchwise, live while a run goes on.',
@@ -62,7 +65,14 @@ async function plugin(): Promise<object> {
           defaultRank: -1, // before the figure of the same bundle
           createRenderer: () => new VolumesRenderer(session, themes),
         };
+        const widgets = {
+          safe: false, // the notebook's own code
+          mimeTypes: [WIDGET_MIME],
+          defaultRank: 0,
+          createRenderer: () => new WidgetRenderer(session),
+        };
         registry.addFactory(figures, 0);
+        registry.addFactory(widgets, 0);
         registry.addFactory(interactions, 0);
         registry.addFactory(volumes, -1);
       };

@@ -9,13 +9,13 @@ import { type ControlValues, takenValue } from '../../src/controls/controls';
 import { type AnswerOutput, interactionBundle } from '../../src/controls/interact-bundle';
 import type { Answered, DisplayOptions, MimeBundle, ShownControls } from '../../src/display-protocol';
 import type { InteractNews } from '../browser/interact-messages';
-import type { DisplayOptions as KernelDisplayOptions } from '../display/displays';
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
+import { endPage } from './registry';
+import { type DisplayOutlet, StoredDisplay } from './stored-display';
 
 /** What interactions need of the kernel. */
-export interface InteractOutlet {
-  display(bundle: MimeBundle, options: KernelDisplayOptions): void;
+export interface InteractOutlet extends DisplayOutlet {
   /** Runs code beside all cells, and gives its outputs or its error. */
   gather(work: () => unknown): Promise<readonly AnswerOutput[]>;
 }
@@ -31,34 +31,30 @@ interface Page {
 const GATHER_MS = 5;
 /** If the first answer takes longer, the controls are shown without it. */
 const SHOW_MS = 300;
-/** Between two replacements of what the notebook stores. */
-const STORE_MS = 1000;
 
 export class Interaction implements ShownControls {
   readonly id = randomUUID();
   /** Answers run as part of the cell that made the interaction, so what they leave running prints there. */
   readonly #cell = new AsyncResource('patchwise.interact');
-  readonly #displays = new Set<string>();
+  readonly #display: StoredDisplay;
   readonly #pages = new Set<Page>();
   #values: ControlValues;
   #outputs: readonly AnswerOutput[] = [];
   #answer = 0;
-  #stored = 0;
   #answering: Promise<void> | undefined;
   /** The values have changed since the last answer began. */
   #isStale = true;
   #hasEnded = false;
   /** Of the answer that is made now. */
   #abort: AbortController | undefined;
-  #storing: NodeJS.Timeout | undefined;
 
-  /** @param outside made outside of every cell: later replacements belong to none */
   constructor(
     private readonly given: Answered,
     private readonly outlet: InteractOutlet,
-    private readonly outside: AsyncResource,
+    outside: AsyncResource,
   ) {
     this.#values = given.start;
+    this.#display = new StoredDisplay(`patchwise-interact-${this.id}`, () => this.#bundle(), outlet, outside);
   }
 
   get values(): ControlValues {
@@ -69,12 +65,10 @@ export class Interaction implements ShownControls {
   async show(options: DisplayOptions = {}): Promise<void> {
     const answering = this.#answer === 0 ? this.#makeAnswers() : this.#answering;
     await Promise.race([answering, sleep(SHOW_MS)]);
-    const id = options.id ?? `patchwise-interact-${this.id}`;
-    this.#displays.add(id);
-    this.#stored = this.#answer;
-    this.outlet.display(this.#bundle(), { id, update: options.id === undefined ? false : undefined });
+    const shown = this.#answer;
+    this.#display.show(options);
     await answering;
-    if (this.#stored !== this.#answer) this.#store();
+    if (shown !== this.#answer) this.#display.replace();
   }
 
   /** Serves one page. */
@@ -90,11 +84,8 @@ export class Interaction implements ShownControls {
   end(): void {
     this.#hasEnded = true;
     this.#abort?.abort();
-    clearTimeout(this.#storing);
-    for (const { comm } of this.#pages) {
-      comm.send({ type: 'gone' } satisfies InteractNews);
-      comm.close();
-    }
+    this.#display.end();
+    for (const { comm } of this.#pages) endPage(comm);
     this.#pages.clear();
   }
 
@@ -152,7 +143,7 @@ export class Interaction implements ShownControls {
     this.#outputs = outputs;
     this.#answer++;
     for (const page of this.#pages) this.#tell(page);
-    this.#storing ??= setTimeout(() => this.#store(), STORE_MS).unref();
+    this.#display.replaceSoon();
   }
 
   #tell(page: Page): void {
@@ -172,17 +163,6 @@ export class Interaction implements ShownControls {
       ...(isNew && { outputs: this.#outputs }),
     };
     page.comm.send(news as unknown as Json);
-  }
-
-  /** Replaces what the notebook stores; a front end that was reloaded does so by itself. */
-  #store(): void {
-    clearTimeout(this.#storing);
-    this.#storing = undefined;
-    if (this.#stored === this.#answer) return;
-    this.#stored = this.#answer;
-    this.outside.runInAsyncScope(() => {
-      for (const id of this.#displays) this.outlet.display(this.#bundle(), { id, update: true });
-    });
   }
 
   #bundle(): MimeBundle {

@@ -1,11 +1,13 @@
 import { type Control, controlsHtml } from '../../src/controls/controls';
 import { INTERACT_MIME, type StoredInteraction } from '../../src/controls/interact-bundle';
+import { type StoredWidget, WIDGET_MIME } from '../../src/controls/widget-bundle';
 import { escapeHtml } from '../../src/escape';
 import { FIGURE_MIME, PLOTLY_MIME } from '../../src/internal';
 import { VOLUMES_MIME } from '../../src/volumes-bundle';
 import { isClosedHtml, isHarmlessHtml } from '../display/safe-html';
 import { terminalHtml, terminalText } from '../display/terminal-text';
 import { isOutput, isText, joined, type Output } from '../headless/notebook';
+import { isStoredWidget, widgetFrame } from './widget-frame';
 
 /** A figure of a report: drawn by its scripts, or a still picture or text if the report would get too large. */
 export interface ReportFigure {
@@ -29,6 +31,7 @@ export type Markdown = (source: string) => string;
 /** Outputs as HTML. Figures are collected, and a mark `<!--figure id-->` takes their place. */
 export class OutputWriter {
   readonly figures: ReportFigure[] = [];
+  hasWidgets = false;
 
   /** @param longest most characters of one text or HTML table; a picture may have ten times as many */
   constructor(
@@ -59,6 +62,8 @@ export class OutputWriter {
       const outputs = (interaction.outputs as Output[]).map((output) => this.write(output));
       return `<div class="interaction">${controls}${STILL}${outputs.join('')}</div>`;
     }
+    const widget = data[WIDGET_MIME];
+    if (isStoredWidget(widget)) return this.#widget(widget);
     const words = textOf(data['text/plain']) ?? '';
     // The text of a picture: nobody reads more of it.
     const text = terminalText(words.slice(0, LONGEST_ALT));
@@ -83,6 +88,13 @@ export class OutputWriter {
     if (json !== undefined) return this.#terminal('output', JSON.stringify(json, null, 2));
     const unshown = markdown ?? html ?? '';
     return unshown.length > this.longest ? leftOut('A text', unshown.length) : '';
+  }
+
+  #widget(stored: StoredWidget): string {
+    const frame = widgetFrame(stored);
+    if (frame.length > 10 * this.longest) return leftOut('A widget', frame.length);
+    this.hasWidgets = true;
+    return frame;
   }
 
   #terminal(kind: 'output' | 'output stderr' | 'output error', text: string): string {

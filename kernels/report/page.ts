@@ -1,9 +1,19 @@
 /** What every report shares: its look and what it may fetch. */
 import { CONTROLS_STYLE } from '../../src/controls/controls';
 
-/** Nothing may be fetched, because a report is complete in itself. The browser enforces it. */
-export const POLICY =
-  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:";
+/**
+ * Nothing may be fetched, because a report is complete in itself. The browser enforces it.
+ * @param hasWidgets modules of widgets are loaded from blobs, which hold nothing that a script of the page could not run
+ */
+export function policy(hasWidgets: boolean): string {
+  const scripts = hasWidgets ? "'unsafe-inline' blob:" : "'unsafe-inline'";
+  return `default-src 'none'; script-src ${scripts}; style-src 'unsafe-inline'; img-src data: blob:; font-src data:`;
+}
+
+/** A script that does not end its own element. */
+export function embeddable(source: string): string {
+  return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
+}
 
 export const STYLE = `
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c2126; --quiet: #5d6772; --rule: #e2e6ea; --wash: #f5f7f8;
@@ -35,5 +45,6 @@ table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabul
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }
 img { max-width: 100%; } blockquote { margin: 1em 0; padding-left: 1em; border-left: 3px solid var(--rule); color: var(--quiet); }
 ${CONTROLS_STYLE}.interaction { --controls-ink: var(--ink); --controls-quiet: var(--quiet); --controls-field: var(--wash); --controls-rule: #767f8c; --controls-mark: var(--link); }
+.widget-frame { display: block; width: 100%; height: 150px; border: 0; margin: 0.4rem 0 1rem; }
 footer { margin-top: 4rem; padding-top: 0.8rem; border-top: 1px solid var(--rule); color: var(--quiet); font-size: 0.85rem; }
 `;

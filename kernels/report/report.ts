@@ -8,7 +8,8 @@ import { TERMINAL_STYLE } from '../display/terminal-text';
 import { type Notebook, sourceOf } from '../headless/notebook';
 import type { OutputFile } from '../headless/output-file';
 import { figureMark, highlight, type Markdown, OutputWriter, pre, type ReportFigure } from './outputs';
-import { POLICY, STYLE } from './page';
+import { embeddable, policy, STYLE } from './page';
+import { FRAME_HEIGHTS } from './widget-frame';
 
 interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
@@ -36,7 +37,9 @@ export async function notebookToHtml(notebook: Notebook, options: ReportOptions 
   }
   const title = options.title ?? firstHeading(notebook) ?? 'Notebook';
   const drawn = figuresThatFit(outputs.figures, room());
-  return page(title, placeFigures(body, outputs.figures, drawn), drawn.size > 0 ? scripts : '');
+  const heights = outputs.hasWidgets ? `<script>${FRAME_HEIGHTS}</script>` : '';
+  const placed = placeFigures(body, outputs.figures, drawn);
+  return page(title, placed, heights + (drawn.size > 0 ? scripts : ''), policy(outputs.hasWidgets));
 }
 
 /** The page without cells and Plotly. */
@@ -76,12 +79,12 @@ export async function writeReport(notebook: Notebook, name: string, file: Output
   await file.write(await notebookToHtml(notebook, { title: firstHeading(notebook) ?? name }));
 }
 
-function page(title: string, body: string, scripts: string): string {
+function page(title: string, body: string, scripts: string, allowed: string): string {
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${allowed}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
 <style>${STYLE}${TERMINAL_STYLE}</style>
@@ -144,11 +147,6 @@ async function figureScripts(figures: readonly ReportFigure[]): Promise<string> 
   ];
   const sources = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   return sources.map((source) => `<script>${embeddable(source)}</script>`).join('\n');
-}
-
-/** A script that does not end its own element. */
-function embeddable(source: string): string {
-  return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--');
 }
 
 /** Markdown with harmless HTML only, pictures of the page itself only, and links that a reader may follow. */

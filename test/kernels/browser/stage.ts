@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
-import { POLICY } from '../../../kernels/report/page';
+import { policy } from '../../../kernels/report/page';
 import type { VolumesBundle } from '../../../src/volumes-bundle';
 import { openBrowser } from '../../chromium';
 import { look, type Picture } from './pictures';
@@ -32,7 +32,7 @@ export class Stage {
   static async open(options: Parameters<typeof openBrowser>[0] = { webGl: true }): Promise<Stage> {
     const folder = await mkdtemp(join(tmpdir(), 'patchwise-viewer-'));
     const script = await readFile('dist/kernels/browser/viewer.js', 'utf8');
-    const page = `<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${POLICY}">
+    const page = `<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${policy(false)}">
       <body style="margin: 8px; width: 940px"><script>${script.replaceAll('</script', '<\\/script')}
       window.viewers = []; window.kernels = [];</script>`;
     await writeFile(join(folder, 'stage.html'), page);

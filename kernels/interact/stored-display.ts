@@ -1,0 +1,52 @@
+/** A display that stands in the notebook and is replaced as what it shows changes, so that the saved notebook has the last. */
+import type { AsyncResource } from 'node:async_hooks';
+import type { MimeBundle } from '../../src/display-protocol';
+import type { DisplayOptions } from '../display/displays';
+
+export interface DisplayOutlet {
+  display(bundle: MimeBundle, options: DisplayOptions): void;
+}
+
+/** Between two replacements. */
+const STORE_MS = 1000;
+
+export class StoredDisplay {
+  readonly #ids = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param name of its own
+   * @param bundle what it shows now
+   * @param outside made outside of every cell: replacements belong to none
+   */
+  constructor(
+    private readonly name: string,
+    private readonly bundle: () => MimeBundle,
+    private readonly outlet: DisplayOutlet,
+    private readonly outside: AsyncResource,
+  ) {}
+
+  /** Shows it in the running cell. */
+  show({ id = this.name }: { readonly id?: string } = {}): void {
+    this.#ids.add(id);
+    this.outlet.display(this.bundle(), { id, ...(id === this.name && { update: false }) });
+  }
+
+  /** Replaces it within a second. */
+  replaceSoon(): void {
+    this.#timer ??= setTimeout(() => this.replace(), STORE_MS).unref();
+  }
+
+  replace(): void {
+    this.end();
+    this.outside.runInAsyncScope(() => {
+      for (const id of this.#ids) this.outlet.display(this.bundle(), { id, update: true });
+    });
+  }
+
+  /** Leaves it as it is. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
