@@ -51,6 +51,7 @@ export function attachBuffers(
 ): WidgetState {
   const whole = structuredClone(state) as Record<string, unknown>;
   for (const [at, path] of paths.entries()) {
+    if (!Array.isArray(path)) continue; // it came from a page or a file
     const bytes = bytesOf(buffers[at]);
     const place = path.slice(0, -1).reduce<unknown>((one, key) => own(one, key), whole);
     const last = path.at(-1);

@@ -126,8 +126,9 @@ function alike(value: unknown, before: unknown): unknown {
  * @throws UnreadableFile if a file cannot be read
  */
 export function widget<S extends object>(options: WidgetOptions<S>): Widget<S> {
-  const esm = sourceOf(options.esm, /\.m?js$/);
-  if (esm.trim() === '' || /^https?:\/\//.test(esm))
+  const isAddress = /^https?:\/\//.test(options.esm);
+  const esm = isAddress ? '' : sourceOf(options.esm, /\.m?js$/);
+  if (esm.trim() === '')
     throw new InvalidArgument('esm', "a module's source or the path of a file", options.esm);
   return new Widget({ ...options, esm, css: sourceOf(options.css ?? '', /\.css$/) });
 }

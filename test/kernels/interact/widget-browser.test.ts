@@ -1,0 +1,290 @@
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { notebookToHtml } from '../../../kernels/report/report';
+import { type StoredWidget, WIDGET_MIME } from '../../../src/controls/widget-bundle';
+import { hasChromium, openBrowser } from '../../chromium';
+import { type Lab, STAND_IN } from '../lab-stand-in';
+
+/** A counter: the shape of a first widget. */
+const counter = `
+let alive = 0;
+export default {
+  initialize({ model }) {
+    globalThis.log = globalThis.log ?? [];
+    log.push('initialize');
+    return () => log.push('end');
+  },
+  render({ model, el }) {
+    const button = document.createElement('button');
+    const show = () => { button.textContent = 'count is ' + model.get('count'); };
+    button.addEventListener('click', () => { model.set('count', model.get('count') + 1); model.save_changes(); });
+    model.on('change:count', show);
+    model.on('change:count', (_, value) => { globalThis.last = value; });
+    model.on('msg:custom', (content, buffers) => {
+      log.push(content, buffers.map((one) => one.getUint8(0)));
+      model.send({ echo: content }, undefined, [new Uint8Array([buffers[0].getUint8(0) + 1])]);
+    });
+    show();
+    el.append(button);
+    return () => { model.off('change:count', show); log.push('left'); };
+  },
+};`;
+
+/** A drawing: its picture is bytes, both ways; the default export is a function. */
+const drawing = `
+export default async () => ({
+  render({ model, el }) {
+    el.classList.add('drawing');
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [64, 64];
+    const context = canvas.getContext('2d');
+    const paint = () => {
+      const pixels = model.get('pixels');
+      const image = context.createImageData(64, 64);
+      for (let at = 0; at < 4096; at++) {
+        const value = pixels.getUint8(at);
+        image.data.set([value, value, value, 255], 4 * at);
+      }
+      context.putImageData(image, 0, 0);
+    };
+    canvas.addEventListener('pointerdown', ({ offsetX, offsetY }) => {
+      const bytes = new Uint8Array(model.get('pixels').buffer.slice(0));
+      bytes[Math.floor(offsetY) * 64 + Math.floor(offsetX)] = 255;
+      model.set('pixels', new DataView(bytes.buffer));
+      model.save_changes();
+    });
+    model.on('change:pixels', paint);
+    paint();
+    el.append(canvas);
+  },
+});`;
+
+const picture = new Uint8Array(4096).fill(40);
+const stored = (
+  esm: string,
+  state: object = { count: 3 },
+  buffers: StoredWidget['buffers'] = [],
+): StoredWidget => ({
+  id: 'one',
+  esm,
+  css: '.drawing { border: 3px solid rgb(200, 0, 0); } button { color: rgb(0, 0, 200); }',
+  state: state as StoredWidget['state'],
+  buffers,
+});
+const drawn = stored(drawing, { pixels: null }, [
+  { path: ['pixels'], data: Buffer.from(picture).toString('base64') },
+]);
+const bundle = (one: unknown) => ({ [WIDGET_MIME]: one, 'text/plain': 'a widget' });
+
+type Logged = { log: unknown[]; last: number };
+
+describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
+  let folder = '';
+  let browser: Awaited<ReturnType<typeof openBrowser>>;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patchwise-widget-'));
+    await cp('dist/kernels/browser', folder, { recursive: true });
+    const page = `<body><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
+    await writeFile(join(folder, 'lab.html'), page);
+    browser = await openBrowser();
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  beforeEach(async () => {
+    browser.errors.length = 0;
+    await browser.page.goto(`file://${join(folder, 'lab.html')}`);
+    await inPage((lab) => lab.start());
+  });
+
+  function inPage<T, A = undefined>(
+    work: (lab: Lab, argument: A) => T | Promise<T>,
+    argument?: A,
+  ): Promise<T> {
+    const call = ([source, given]: readonly [string, unknown]) => {
+      const { lab } = window as unknown as { lab: Lab };
+      return new Function(`return (${source})`)()(lab, given) as Promise<unknown>;
+    };
+    return browser.page.evaluate(call, [String(work), argument] as const) as Promise<T>;
+  }
+  const render = (one: StoredWidget) => inPage((lab, data) => lab.render(data), bundle(one));
+  const logged = () => browser.page.evaluate(() => (window as unknown as Logged).log);
+  const button = () => browser.page.locator('.patchwise-widget button').first();
+
+  it('runs its module: values, events, messages with bytes, style and the end', async () => {
+    await render(stored(counter));
+    expect(await button().textContent()).toBe('count is 3');
+    expect(await button().evaluate((node) => getComputedStyle(node).color)).toBe('rgb(0, 0, 200)');
+    expect(await inPage((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened })))).toEqual(
+      [{ target: 'patchwise.widget', opened: { id: 'one' } }],
+    );
+    await inPage((lab) => lab.receive({ type: 'update', state: { count: 7 }, buffer_paths: [] }));
+    expect(await button().textContent()).toBe('count is 7');
+    await button().click();
+    expect(await button().textContent()).toBe('count is 8');
+    expect(await browser.page.evaluate(() => (window as unknown as Logged).last)).toBe(8);
+    await inPage((lab) => lab.receive({ type: 'custom', content: { hi: 1 } }, [new Uint8Array([41]).buffer]));
+    expect(await inPage((lab) => lab.kernel.comms[0]!.sent)).toEqual([
+      { type: 'update', state: { count: 8 }, buffer_paths: [] },
+      { type: 'custom', content: { echo: { hi: 1 } } },
+    ]);
+    await inPage((lab) => lab.widget.dispose());
+    expect(await logged()).toEqual(['initialize', { hi: 1 }, [41], 'left', 'end']);
+    expect(await inPage((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
+    expect(browser.errors).toEqual([]);
+  });
+
+  it('is initialised once for two outputs, which share its values', async () => {
+    await render(stored(counter));
+    await render(stored(counter));
+    await button().click();
+    expect(await browser.page.locator('.patchwise-widget button').allTextContents()).toEqual([
+      'count is 4',
+      'count is 4',
+    ]);
+    expect((await logged()).filter((one) => one === 'initialize')).toHaveLength(1);
+    expect(await inPage((lab) => lab.kernel.comms.length)).toBe(1);
+    await inPage((lab) => lab.widget.dispose());
+    expect(await logged()).not.toContain('end');
+    await button().click();
+    expect(await button().textContent()).toBe('count is 5');
+  });
+
+  it('draws and sends bytes, and stores the last picture where the kernel does not', async () => {
+    await render(drawn);
+    const canvas = browser.page.locator('canvas');
+    const pixel = (x: number, y: number) =>
+      canvas.evaluate(
+        (node: HTMLCanvasElement, at) => node.getContext('2d')!.getImageData(at[0]!, at[1]!, 1, 1).data[0],
+        [x, y],
+      );
+    expect(await pixel(10, 20)).toBe(40);
+    await inPage((lab) => {
+      const bytes = new Uint8Array(4096).fill(90);
+      lab.receive({ type: 'update', state: { pixels: null }, buffer_paths: [['pixels']] }, [bytes.buffer]);
+    });
+    expect(await pixel(10, 20)).toBe(90);
+    await canvas.click({ position: { x: 10.5, y: 20.5 } });
+    expect(await pixel(10, 20)).toBe(255);
+    expect(await pixel(11, 20)).toBe(90);
+    expect(await inPage((lab) => lab.kernel.comms[0]!.sent)).toEqual([
+      { type: 'update', state: { pixels: null }, buffer_paths: [['pixels']] },
+    ]);
+    await expect.poll(() => inPage((lab) => lab.model.stored.length), { timeout: 10_000 }).toBe(1);
+    const kept = (await inPage((lab) => lab.model.stored[0]))![WIDGET_MIME] as StoredWidget;
+    const bytes = Buffer.from(kept.buffers[0]!.data, 'base64');
+    expect([bytes.length, bytes[20 * 64 + 10], bytes[20 * 64 + 11]]).toEqual([4096, 255, 90]);
+  }, 30_000);
+
+  it.each([
+    ['throw new Error("broken module")', 'broken module'],
+    ['export const render = 1', 'default export'],
+    ['export default { render() { throw new Error("broken render") } }', 'broken render'],
+    ['not javascript', 'This widget cannot be drawn'],
+  ])('says why it cannot be drawn: %s', async (esm, why) => {
+    await render(stored(esm));
+    expect(await inPage((lab) => lab.widget.node.textContent)).toContain(why);
+  });
+
+  it('does not run in a notebook that its reader does not trust', async () => {
+    await inPage((lab, data) => lab.render(data, false), bundle(stored(counter)));
+    expect(await inPage((lab) => lab.widget.node.textContent)).toBe('a widget');
+    expect(await logged()).toBeUndefined();
+  });
+
+  describe('in a report', () => {
+    async function report(...widgets: unknown[]): Promise<void> {
+      const outputs = widgets.map((one) => ({
+        output_type: 'display_data' as const,
+        data: bundle(one),
+        metadata: {},
+      }));
+      const cell = { cell_type: 'code' as const, source: 'pw.widget(…)', metadata: {}, outputs };
+      const html = await notebookToHtml({ cells: [cell], metadata: {}, nbformat: 4, nbformat_minor: 5 });
+      await writeFile(join(folder, 'report.html'), html);
+      browser.requests.length = 0;
+      await browser.page.goto(`file://${join(folder, 'report.html')}`);
+    }
+    const frame = (at = 0) => browser.page.frameLocator('.widget-frame').nth(at);
+
+    it('is drawn with its last values, works on its own, and takes the height it needs', async () => {
+      const tall = `export default { render({ el }) { el.style.height = '432px'; el.textContent = 'tall'; } }`;
+      await report(stored(counter), drawn, stored(tall));
+      expect(await frame(0).locator('button').textContent()).toBe('count is 3');
+      await frame(0).locator('button').click();
+      expect(await frame(0).locator('button').textContent()).toBe('count is 4');
+      await frame(1).locator('canvas').waitFor();
+      const height = (at: number) =>
+        browser.page
+          .locator('.widget-frame')
+          .nth(at)
+          .evaluate((node) => node.clientHeight);
+      await expect.poll(() => height(2)).toBe(432);
+      await expect.poll(() => height(0)).toBeLessThan(60);
+      expect(browser.errors).toEqual([]);
+      const into = process.env.PATCHWISE_SCREENSHOTS;
+      if (into) await mkdir(into, { recursive: true });
+      if (into) await browser.page.screenshot({ path: join(into, 'widget-report.png') });
+    });
+
+    it('reaches neither the page around it nor the network', async () => {
+      const spy = `export default { async render({ el }) {
+        const tries = {
+          page: () => parent.document.title,
+          top: () => { top.location = 'about:blank#taken'; },
+          storage: () => localStorage.length,
+          fetch: () => fetch('http://127.0.0.1:9/secret'),
+          image: () => new Promise((done, fail) => { const i = new Image(); i.onload = done; i.onerror = () => fail(new Error('image')); i.src = 'http://127.0.0.1:9/x.png'; }),
+          module: () => import('http://127.0.0.1:9/x.js'),
+          frame: () => new Promise((done, fail) => { addEventListener('securitypolicyviolation', fail); const f = document.createElement('iframe'); f.src = 'http://127.0.0.1:9/'; f.onload = () => setTimeout(done, 300); document.body.append(f); }),
+        };
+        const done = [];
+        for (const [name, one] of Object.entries(tries)) await Promise.resolve().then(one).then(() => done.push(name), () => {});
+        el.textContent = 'reached: ' + done.join(', ');
+      } }`;
+      await report(stored(spy));
+      const text = frame().locator('#widget');
+      await expect.poll(() => text.textContent()).toContain('reached: ');
+      expect(await text.evaluate((node) => node.lastElementChild!.textContent)).toBe('reached: ');
+      expect(browser.requests.filter((address) => address.startsWith('http'))).toEqual([]);
+      expect(browser.page.url()).toContain('report.html');
+    });
+
+    it('is left out where the notebook is damaged', async () => {
+      await report(
+        null,
+        { ...drawn, buffers: [{ path: ['pixels'], data: '"><img src=x>' }] },
+        { ...drawn, esm: 1 },
+      );
+      expect(await browser.page.locator('iframe').count()).toBe(0);
+      expect(await browser.page.locator('pre.output').allTextContents()).toEqual([
+        'a widget',
+        'a widget',
+        'a widget',
+      ]);
+    });
+
+    it('allows modules only where there is a widget', async () => {
+      const html = async (one: unknown) =>
+        notebookToHtml({
+          cells: [
+            {
+              cell_type: 'code',
+              source: '',
+              metadata: {},
+              outputs: [{ output_type: 'display_data', data: bundle(one), metadata: {} }],
+            },
+          ],
+          metadata: {},
+          nbformat: 4,
+          nbformat_minor: 5,
+        });
+      expect(await html(null)).not.toContain("'unsafe-inline' blob:; style");
+      expect(await html(drawn)).toContain("'unsafe-inline' blob:; style");
+    });
+  });
+});
