@@ -44,6 +44,7 @@ window.lab = { get drawing() { return this.widget.node.querySelector('.patchwise
 /** What Plotly makes of a node. */
 export type PlotNode = HTMLElement & {
   data: { uid: string; x: number[] }[];
+  _fullData: { type: string; visible: unknown; xaxis: string }[];
   _fullLayout: { xaxis: { range: number[] }; font: { color: string } };
 };
 

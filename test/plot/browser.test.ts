@@ -16,8 +16,8 @@ const figures: [string, Figure, { images: number; lines: number }][] = [
   ['volume', volumeFigure(body), { images: 3, lines: 0 }],
   ['comparison', comparisonFigure(comparison, { slices: [3, 6, 9] }), { images: 5, lines: 9 }],
   ['seams', seamFigure(comparison), { images: 0, lines: 9 }],
-  ['run', runFigure(recordsOf(60), status), { images: 0, lines: 10 }],
-  ['short run', runFigure(recordsOf(3), status), { images: 0, lines: 6 }],
+  ['run', runFigure(recordsOf(60), status), { images: 0, lines: 12 }],
+  ['short run', runFigure(recordsOf(3), status), { images: 0, lines: 8 }],
   ['empty run', runFigure([], status), { images: 0, lines: 0 }],
   [
     'grid',

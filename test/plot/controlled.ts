@@ -35,7 +35,7 @@ export const controlled: readonly [string, Figure, Partial<Record<Kind, number>>
     { button: 5, slider: 1, 'legend entry': 3 },
   ],
   ['seams', seamFigure(comparisonOf(body, ['linear'])), { 'legend entry': 2 }],
-  ['run', runFigure(recordsOf(60), status, { slices }), { 'legend entry': 4 }],
+  ['run', runFigure(recordsOf(60), status, { slices }), { button: 2, 'legend entry': 6 }],
   ['grid', gridFigure(planGrid([64, 64, 76], { patch: [32, 32, 16], stride: [24, 24, 12] })), {}],
   ['codes', codesFigure({ train: [5, 3, 0, 1], validation: [1, 2, 3, 4] }), { 'legend entry': 3 }],
 ];

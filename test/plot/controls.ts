@@ -3,9 +3,9 @@ import { expect } from 'vitest';
 
 /** What a reader can do to a figure, and what each kind of control must change. */
 const kinds = [
-  { name: 'button', selector: '.updatemenu-button', changes: 'window' },
+  { name: 'button', selector: '.updatemenu-button', changes: 'choice' },
   { name: 'slider', selector: '.slider-rail-touch-rect', changes: 'traces' },
-  { name: 'legend entry', selector: '.legendtoggle', changes: 'traces' },
+  { name: 'legend entry', selector: 'rect[class^="legend"][class$="toggle"]', changes: 'traces' },
   { name: 'mode bar', selector: '.modebar-btn:is([data-val="in"], [data-val="out"])', changes: 'axes' },
 ] as const;
 
@@ -19,14 +19,14 @@ interface Measures {
   /** Pixels of the smallest panel of the figure. */
   readonly panel: readonly [width: number, height: number];
   /** What the controls change, as JSON. */
-  readonly window: string;
+  readonly choice: string;
   readonly traces: string;
   readonly axes: string;
 }
 
 /**
  * Clicks every control of a figure, one after the other. After each click the figure must have the size that it had
- * before, the control must have changed what it is for, and the picture must be a picture. Returns how many controls
+ * before, or the height that the button sets; the control must have changed what it is for, and the picture must be a picture. Returns how many controls
  * of each kind there were.
  *
  * @param most how many of each kind are clicked, the last ones
@@ -40,10 +40,12 @@ export async function useEveryControl(
   const before = await measure(figure);
   const count: Record<Kind, number> = { button: 0, slider: 0, 'legend entry': 0, 'mode bar': 0 };
   let seen = 0;
+  let height = before.node[1];
   const check = async (what: string): Promise<void> => {
     await page.waitForTimeout(250); // Plotly resizes 100 ms after it has seen that its node changed
     const { node, drawing, panel } = await measure(figure);
-    expect({ node, drawing }, what).toEqual({ node: before.node, drawing: before.drawing });
+    const size = [before.node[0], height];
+    expect({ node, drawing }, what).toEqual({ node: size, drawing: [before.drawing[0], height] });
     // The numbers on an axis take room from a panel, a few pixels more or less.
     expect(Math.min(panel[0] / before.panel[0], panel[1] / before.panel[1]), what).toBeGreaterThan(0.9);
     const { pixels, colours } = await look(figure);
@@ -72,6 +74,7 @@ export async function useEveryControl(
     // From the last to the first, because the first button is the one that holds already.
     for (let at = count[name] - 1; at >= Math.max(0, count[name] - most); at--) {
       for (const place of placesOf(name)) {
+        if (name === 'button') height = (await heightOf(controls.nth(at))) ?? height;
         if (name === 'legend entry') await page.waitForTimeout(350); // two within 300 ms are a double click
         await change(`${name} ${at} at ${place}`, changes, () => clickAt(controls.nth(at), place));
       }
@@ -90,6 +93,14 @@ export async function useEveryControl(
 function placesOf(kind: Kind): readonly number[] {
   if (kind === 'slider') return [0.95, 0.05];
   return kind === 'legend entry' ? [0.5, 0.4] : [0.5];
+}
+
+/** The height that a button gives its figure, if any. */
+function heightOf(button: Locator): Promise<number | undefined> {
+  return button.evaluate((element) => {
+    const { args } = (element as unknown as { __data__: { args: readonly { height?: number }[] } }).__data__;
+    return args.find((changes) => changes.height !== undefined)?.height;
+  });
 }
 
 async function clickAt(control: Locator, place: number): Promise<void> {
@@ -131,9 +142,10 @@ export function measure(figure: Locator): Promise<Measures> {
       node: size(node),
       drawing: size(node.querySelector('.main-svg')!),
       panel: panels[0] ?? [1, 1],
-      window: JSON.stringify(
+      choice: JSON.stringify([
+        node.querySelector('.main-svg')!.getAttribute('height'),
         layout.filter(([key]) => /^coloraxis\d*$/.test(key)).map(([, axis]) => [axis?.cmin, axis?.cmax]),
-      ),
+      ]),
       traces: JSON.stringify(plot._fullData.map(({ visible }) => visible)),
       axes: JSON.stringify(
         layout

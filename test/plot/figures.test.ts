@@ -6,12 +6,9 @@ import { planesOf, sliceOf } from '../../src/plot/base/planes';
 import { comparisonFigure } from '../../src/plot/comparison/figure';
 import { comparisonTable } from '../../src/plot/comparison/seams';
 import type { Figure } from '../../src/plot/figure/figure';
-import { runFigure } from '../../src/plot/run/figure';
-import { figureToSvg } from '../../src/plot/svg/figure';
 import { volumeFigure } from '../../src/plot/volume/figure';
 import { gridFigure } from '../../src/plot/volume/grid';
-import { middleSlices } from '../../src/train/record/latest-slices';
-import { body, comparisonOf, recordsOf, volumeOf } from './samples';
+import { body, comparisonOf, volumeOf } from './samples';
 
 const heatmaps = (figure: Figure): Trace[] => figure.data.filter(({ type }) => type === 'heatmap');
 /** The pictures that are seen before a slider is moved. */
@@ -204,120 +201,6 @@ describe('a comparison', () => {
       /candidates.short: expected the reference's shape 24 x 20 x 12/,
     );
     expect(() => comparisonFigure({ ...comparison, candidates: [] })).toThrow(/at least one volume/);
-  });
-});
-
-describe('a run', () => {
-  const status = { state: 'running', step: 40, steps: 100, backend: 'wasm' };
-
-  it('says of every value in its summary which step it is of', () => {
-    const later = runFigure(recordsOf(47), { ...status, step: 48 }, { title: 'toy' }).summary;
-    expect(later).toMatch(
-      / · step 48 of 100 · wasm · training at step 47: loss .* · validation at step 40: /,
-    );
-    const early = runFigure(recordsOf(7), { ...status, step: 7 }).summary;
-    expect(early).toMatch(/training at step 7: loss/);
-    expect(early).not.toContain('validation');
-    // A group that starts again stands at an earlier step than its records.
-    const again = runFigure(recordsOf(40), { state: 'starting', step: 0, steps: 60 }).summary;
-    expect(again).toMatch(/starting · step 0 of 60 · training at step 40: /);
-  });
-
-  it('has a line for every measure, split and rank', () => {
-    const figure = runFigure(recordsOf(40), status, { title: 'toy' });
-    const keys = figure.data.map(({ uid }) => uid);
-    for (const key of [
-      'loss-train',
-      'loss-validation',
-      'psnr-validation',
-      'usage-train',
-      'secondsByRank-rank-1',
-    ]) {
-      expect(keys).toContain(key);
-    }
-    expect(new Set(keys).size).toBe(keys.length);
-    expect(figure.summary).toMatch(
-      /^toy · running · step 40 of 100 · wasm · training at step 40: loss 0\.1.*, perplexity 50, .* · validation at step 40: loss 0\.1.*, PSNR 24 dB, perplexity 9, codes in use 40 %$/,
-    );
-    const psnr = figure.data.find(({ uid }) => uid === 'psnr-validation')!;
-    expect([psnr.x, psnr.y]).toEqual([
-      [10, 20, 30, 40],
-      [21, 22, 23, 24],
-    ]);
-  });
-
-  it('has a third row once there are discriminators', () => {
-    const records = recordsOf(4).map((record) => ({
-      ...record,
-      ...(record.step > 2 && { adversarial: -0.2, discriminator: 1.9, logitsReal: 0.1, logitsFake: -0.3 }),
-    }));
-    const figure = runFigure(records, status);
-    const line = figure.data.find(({ uid }) => uid === 'adversarial-discriminators')!;
-    expect([line.x, line.y, line.xaxis]).toEqual([[3, 4], [1.9, 1.9], 'x7']);
-    expect(figure.data.map(({ uid }) => uid)).toContain('logits-reconstructed');
-    const domains = [1, 4, 7].map((panel) => {
-      const axis = figure.layout[`yaxis${panel === 1 ? '' : panel}`] as { domain: [number, number] };
-      return axis.domain;
-    });
-    expect(domains[2]![0]).toBe(0);
-    expect(domains[0]![1]).toBeCloseTo(1, 9);
-    for (const i of [0, 1]) expect(domains[i]![0]).toBeGreaterThan(domains[i + 1]![1]);
-    expect(figure.layout.height).toBe(690);
-  });
-
-  it('draws what else a record holds: parts of the loss by name, SSIM, GPUs', () => {
-    const more = { adversarial: 0.5, reconstruction: 0.7, ssim: 0.8, gpuByRank: [90, 80] };
-    const records = recordsOf(20).map((record) => ({ ...record, ...more }));
-    const figure = runFigure(records, status);
-    const keys = figure.data.map(({ uid }) => uid);
-    expect(keys).toEqual(
-      expect.arrayContaining([
-        'parts-reconstruction',
-        'parts-reconstruction-validation',
-        'adversarial-generator',
-        'ssim-validation',
-        'gpuByRank-rank-1',
-      ]),
-    );
-    // Every line has axes of its own panel, and no two panels share theirs.
-    const panelOf = new Map(figure.data.map(({ uid, yaxis }) => [String(uid).split('-')[0], yaxis]));
-    expect(new Set(panelOf.values()).size).toBe(panelOf.size);
-    for (const axis of panelOf.values())
-      expect(figure.layout).toHaveProperty(String(axis).replace('y', 'yaxis'));
-  });
-
-  it('shows the slices of the latest validation below the curves', () => {
-    const size = [3, 2, 1] as const;
-    const slices = middleSlices(7, size, Float32Array.of(-1, 0, 1, -2, 2, 0), new Float32Array(6));
-    const figure = runFigure(recordsOf(5), status, { slices });
-    const [original, , difference] = figure.data.filter(({ type }) => type === 'heatmap');
-    expect([...decodePicture(original!.z as EncodedArray).values]).toEqual([0, 128, 255, 0, 255, 128]);
-    expect([...decodePicture(difference!.z as EncodedArray).values]).toEqual([128, 0, -127, 128, -127, 0]);
-    expect(figureToSvg(figure)).toContain('validation, step 7');
-    const bottom = (key: string) => (figure.layout[key] as { domain: [number, number] }).domain[0];
-    expect(bottom('yaxis')).toBeGreaterThan(bottom('yaxis7'));
-  });
-
-  it('turns the loss axis logarithmic once it has fallen to an eighth', () => {
-    expect((runFigure(recordsOf(5), status).layout.yaxis as Layout).type).toBe('linear');
-    expect((runFigure(recordsOf(100), status).layout.yaxis as Layout).type).toBe('log');
-  });
-
-  it('draws all panels before there is anything to draw', () => {
-    const figure = runFigure([], { state: 'starting', step: 0, steps: 50 });
-    expect(figure.data).toHaveLength(6);
-    expect((figure.layout.xaxis as Layout).range).toEqual([0, 50]);
-  });
-
-  it('names the reason of a failure', () => {
-    expect(runFigure([], { state: 'failed', step: 3, error: 'rank 2 died' }).summary).toContain(
-      'rank 2 died',
-    );
-  });
-
-  it('thins long lines', () => {
-    const long = runFigure(recordsOf(20_000), status);
-    for (const { x } of long.data) expect((x as unknown[]).length).toBeLessThanOrEqual(2000);
   });
 });
 

@@ -60,7 +60,7 @@ export function choiceButtons(
 
 /** Pixels that Plotly gives a button; the words are not measured, and fonts differ. */
 function buttonWidth(label: string): number {
-  return Math.max(30, Math.ceil(label.length * 6.8) + 24);
+  return Math.max(30, Math.ceil(label.length * 7.2) + 24);
 }
 
 /** What all sliders look like; their words have the colour of the page's. */

@@ -37,13 +37,16 @@ export function axesOf(panel: number): { readonly xaxis: string; readonly yaxis:
   return { xaxis: `x${number}`, yaxis: `y${number}` };
 }
 
+/** The names that a layout has for the axes of a panel. */
+export function axisKeys(panel: number): { readonly x: string; readonly y: string } {
+  const number = panel === 1 ? '' : panel;
+  return { x: `xaxis${number}`, y: `yaxis${number}` };
+}
+
 /** The options of both axes of a panel, under the names that a layout has for them. */
 export function axisOptions(panel: number, x: Layout, y: Layout): Layout {
-  const { xaxis, yaxis } = axesOf(panel);
-  return {
-    [`xaxis${xaxis.slice(1)}`]: { anchor: yaxis, ...x },
-    [`yaxis${yaxis.slice(1)}`]: { anchor: xaxis, ...y },
-  };
+  const [{ xaxis, yaxis }, keys] = [axesOf(panel), axisKeys(panel)];
+  return { [keys.x]: { anchor: yaxis, ...x }, [keys.y]: { anchor: xaxis, ...y } };
 }
 
 /** A line with a mark at every point. */

@@ -1,14 +1,16 @@
 import type { LatestSlices } from '../../train/record/latest-slices';
-import { measureOf, type Panel } from '../../train/settings/measures';
-import { finiteRange } from '../../volume/intensity';
-import { axesOf, type Layout, spans, type Trace } from '../base/layout';
+import { measureOf, measureText, type Panel } from '../../train/settings/measures';
+import { choiceButtons } from '../base/controls';
+import { axisKeys, type Layout } from '../base/layout';
 import type { ShownRecord, ShownStatus } from '../base/shown';
-import { color } from '../base/theme';
+import { heading, SMALL } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
-import { decimate } from './decimate';
-import { runPanels, type Series, seriesOf, sharingMeasures } from './series';
-import { addSlices } from './slices';
+import { type Arrangement, arrangement } from './arrangement';
+import { addPanel, legendOf } from './panel';
+import { SMOOTHED } from './running-mean';
+import { runPanels, type Series, seriesOf } from './series';
+import { addSlices, slicesAt } from './slices';
 
 interface RunFigureOptions {
   readonly title?: string;
@@ -18,12 +20,15 @@ interface RunFigureOptions {
   readonly slices?: LatestSlices | undefined;
 }
 
-/** Heights in pixels: of two rows of curves, of each further one, of the row of pictures. */
-const HEIGHT = { curves: 460, row: 230, slices: 260 } as const;
+/** Pixels above and below the panels. */
+const MARGIN = { title: 34, buttons: 42, runs: 22, bottom: 10 } as const;
+/** Names of runs are long: so many are in a row of the legend. */
+const RUNS_IN_A_ROW = 3;
 
 /**
- * The course of a run: loss and its parts, PSNR, perplexity, codebook usage, throughput, the step time of every rank
- * and what its GPUs do, against the optimiser step. Validation is drawn with markers over the thinner line of training.
+ * The course of a run against the optimiser step, in four panels: the loss, PSNR and SSIM of the validation, the use of
+ * the codes, the pace. A button shows all others too: the parts of the loss, the discriminators, every rank's step time,
+ * its GPU. Bold lines are running means over the faint values of each step, dots are validations.
  */
 export function runFigure(
   records: readonly ShownRecord[],
@@ -37,53 +42,92 @@ export function runFigure(
 export function seriesFigure(
   series: readonly Series[],
   status?: ShownStatus,
-  options: RunFigureOptions = {},
+  { title: name, points = 1000, slices }: RunFigureOptions = {},
 ): Figure {
-  const drawn = new Set<string>(series.map(({ panel }) => panel));
-  const panels = panelsOf(drawn);
-  const title = runTitle(status, options.title);
-  const columns = panels.length <= 6 || panels.length === 9 ? 3 : 4;
-  const rows = Math.ceil(panels.length / columns);
-  const { slices } = options;
-  const curves = HEIGHT.curves + (rows - 2) * HEIGHT.row;
-  const height = curves + (slices ? HEIGHT.slices : 0);
-  // The curves' part of the paper, above that of the pictures.
-  const bottom = slices ? HEIGHT.slices / (height - 132) : 0;
-  const across = spans(columns, 0.065);
-  const down = spans(rows, (0.2 * 2 * (1 - bottom)) / rows, bottom).reverse();
+  const title = runTitle(status, name);
+  const panels = panelsOf(series);
+  const count = panels.filter(({ first }) => first).length;
+  const runs = new Set(series.flatMap(({ run }) => run?.id ?? [])).size;
+  const [few, all] = [count, panels.length].map((shown) => arrangement(shown, slices !== undefined));
+  const legendHeight = Math.ceil(runs / RUNS_IN_A_ROW) * MARGIN.runs;
+  const top = MARGIN.title + MARGIN.buttons + legendHeight;
   const drawing = new Drawing();
-  const keys = panels.map(({ key }) => key);
-  drawing.data.push(...series.map((line) => runTrace(line, options.points ?? 2000, keys)));
-  panels.forEach((panel, i) => {
-    const place = { x: across[i % columns]!, y: down[Math.floor(i / columns)]! };
+  const legends = panels.map((panel, i) => {
+    const isSeen = i < count;
     const lines = series.filter((line) => line.panel === panel.key);
-    const x = {
-      title: i + columns < panels.length ? '' : 'step',
-      nticks: 5,
-      type: 'linear',
-      ...(i > 0 && { matches: 'x' }),
-      ...(series.length === 0 && { range: [0, status?.steps || 1] }),
-    };
-    const scale =
-      lines.length === 0 ? { type: 'linear', range: [0, 1], showticklabels: false } : scaleOf(panel, lines);
-    drawing.addGraph(i + 1, panel.title, place, x, { nticks: 5, ...scale });
-    if (!drawn.has(panel.key)) drawing.data.push(emptyPanel(i + 1));
+    const place = (isSeen ? few : all)!.panels[i]!;
+    const steps = series.length === 0 ? (status?.steps ?? 1) : undefined;
+    return addPanel(drawing, panel, lines, { number: i + 1, place, isSeen, points, steps });
   });
-  const y = -0.13 * (HEIGHT.curves / height);
+  const scales = slices && addSlices(drawing, slices, panels.length + 1, few!.pictures);
+  if (series.length > 0) drawing.annotations.push(captionAt(legendHeight));
+
+  /** Where everything is once the panels are arranged so. */
+  const moved = (to: Arrangement): Layout => ({
+    height: to.height + top + MARGIN.bottom,
+    ...Object.fromEntries(
+      panels.flatMap((_, i) => (i < count ? panelAt(to, i, runs > 0) : panelSeen(i, to === all))),
+    ),
+    ...(slices && slicesAt(panels.length + 1, panels.length, to.pictures)),
+  });
+  const hidden = drawing.data.flatMap(({ visible }, at) => (visible === false ? at : []));
+  const choice = (label: string, to: Arrangement) => ({
+    label,
+    layout: moved(to),
+    seen: { traces: hidden, visible: hidden.map(() => to === all) },
+  });
+  const choices = [choice('four panels', few!), choice('all panels', all!)];
   const look = {
-    ...(slices && addSlices(drawing, slices, panels.length + 1, [0, Math.max(0.05, bottom - 0.14)])),
-    margin: { l: 44, r: 16, t: 66, b: 66 },
-    legend: { orientation: 'h', x: 0, y, yanchor: 'top', font: { size: 11 } },
+    ...Object.assign({}, ...legends),
+    // One legend for all panels, above them.
+    ...(runs > 0 && { legend: { ...(legends[0]!.legend as object), x: 0, y: 1 } }),
+    ...scales,
+    margin: { l: 52, r: 52, t: top, b: MARGIN.bottom },
+    ...(panels.length > count && {
+      updatemenus: choiceButtons('panels', choices, {
+        y: 1,
+        yanchor: 'bottom',
+        pad: { b: legendHeight + 5 },
+      }),
+    }),
   };
-  return drawing.figure(title, height, look, [title, ...lastValues(series)].join(' · '));
+  return drawing.figure(
+    title,
+    few!.height + top + MARGIN.bottom,
+    look,
+    [title, ...lastValues(series)].join(' · '),
+  );
 }
 
-/** The panels that are always there, those that have something to show, and of the adversarial ones all or none. */
-function panelsOf(drawn: ReadonlySet<string>): readonly Panel[] {
-  const isAdversarial = runPanels.some(({ shown, key }) => shown === 'adversarial' && drawn.has(key));
-  return runPanels.filter(
-    ({ shown, key }) => shown === 'always' || (shown === 'adversarial' ? isAdversarial : drawn.has(key)),
-  );
+/** Where the panel of an index is, by the paths of what must move with it. */
+function panelAt(
+  { panels }: Arrangement,
+  index: number,
+  isOfRuns: boolean,
+): [path: string, value: unknown][] {
+  const { y } = panels[index]!;
+  return [
+    [`${axisKeys(index + 1).y}.domain`, y],
+    [`annotations[${index}].y`, y[1]],
+    ...(isOfRuns ? [] : [[`${legendOf(index + 1)}.y`, y[1]] as [string, unknown]]),
+  ];
+}
+
+function panelSeen(index: number, isSeen: boolean): [path: string, value: unknown][] {
+  const { x, y } = axisKeys(index + 1);
+  return [`annotations[${index}]`, x, y].map((path) => [`${path}.visible`, isSeen]);
+}
+
+/** What the lines are, at the right above the panels. */
+function captionAt(above: number): Layout {
+  const at = { x: 1, xanchor: 'right', align: 'right', yshift: above + 6 };
+  return { ...heading(SMOOTHED, 1, 1), ...at, font: { size: SMALL } };
+}
+
+/** The first four, and those that have something to show. */
+function panelsOf(series: readonly Series[]): readonly Panel[] {
+  const drawn = new Set(series.map(({ panel }) => panel));
+  return runPanels.filter(({ first, key }) => first || drawn.has(key));
 }
 
 /**
@@ -92,44 +136,18 @@ function panelsOf(drawn: ReadonlySet<string>): readonly Panel[] {
  */
 function lastValues(series: readonly Series[]): string[] {
   if (series.some(({ run }) => run)) return [];
+  const keys = new Set(runPanels.filter(({ first }) => first).map(({ key }) => key));
   return ['train', 'validation'].flatMap((split) => {
-    const lines = series.filter(({ name }) => name === split);
+    const lines = series.filter((line) => line.split === split && !line.mean && keys.has(line.panel));
     const step = Math.max(...lines.map(({ x }) => x.at(-1) ?? 0));
-    const values = lines.flatMap(({ measure, panel, x, y }) => {
+    const values = lines.flatMap(({ measure, x, y }) => {
       const value = y.at(-1);
-      const { shown } = runPanels.find(({ key }) => key === panel)!;
-      if (shown !== 'always' || x.at(-1) !== step || typeof value !== 'number') return [];
-      const { label, unit } = measureOf(measure);
-      return [`${label} ${Number(value.toPrecision(4))}${unit ? ` ${unit}` : ''}`];
+      if (x.at(-1) !== step || typeof value !== 'number') return [];
+      return [measureText(measure, value / (measureOf(measure).times ?? 1))];
     });
     const label = split === 'train' ? 'training' : split;
     return values.length > 0 ? [`${label} at step ${step}: ${values.join(', ')}`] : [];
   });
-}
-
-/** Losses go down by orders of magnitude: once they have fallen to an eighth the axis is logarithmic. */
-function scaleOf({ axis }: Panel, lines: readonly Series[]): Layout {
-  if (axis === 'percent') return { type: 'linear', range: [0, 105] };
-  if (axis !== 'log') return { type: 'linear', rangemode: axis === 'signed' ? 'normal' : 'tozero' };
-  const positive = lines.flatMap(({ y }) => y.filter((value) => value! > 0) as number[]);
-  const range = finiteRange(positive); // undefined: a logarithmic axis could show nothing
-  if (!range || range[1] < 8 * range[0]) return { type: 'linear', uirevision: 'linear' };
-  const powers = Array.from({ length: 10 }, (_, i) => i - 5);
-  const marks = powers.flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
-  return {
-    type: 'log',
-    uirevision: 'log', // a zoom on the linear axis means nothing here
-    tickmode: 'array',
-    tickvals: marks,
-    ticktext: marks.map((mark) => String(Number(mark.toPrecision(1)))),
-  };
-}
-
-/** Plotly draws no axes where there is no trace, so a panel without data gets an empty one. */
-function emptyPanel(panel: number): Trace {
-  const nothing = [null]; // Plotly draws a path of NaN for an empty list
-  const look = { type: 'scatter', uid: `empty-${panel}`, showlegend: false };
-  return { ...look, ...axesOf(panel), x: nothing, y: nothing };
 }
 
 /** What the title says while the run goes on: its name, state and step. */
@@ -140,32 +158,4 @@ function runTitle(status: ShownStatus | undefined, name = 'run'): string {
   if (status.backend) parts.push(status.backend);
   if (status.state !== 'running' && status.error) parts.push(String(status.error).slice(0, 80));
   return parts.join(' · ');
-}
-
-/** A line as a Plotly trace; `uid` is its key. @param panels the panels of the figure, in the order of their axes */
-function runTrace(line: Series, points: number, panels: readonly string[]): Trace {
-  const validation = line.split === 'validation';
-  const name = line.run ? `${line.run.id}${validation ? ', validation' : ''}` : line.name;
-  return {
-    type: 'scatter',
-    uid: line.key,
-    name,
-    legendgroup: name,
-    mode: validation ? 'lines+markers' : 'lines',
-    // The names of the splits are the same everywhere: the first panel says them.
-    showlegend: line.name !== line.split || line.panel === runPanels[0]!.key,
-    ...decimate(line, points),
-    ...axesOf(panels.indexOf(line.panel) + 1),
-    line: { width: validation ? 2 : 1.25, color: colorOf(line) },
-    ...(validation && { marker: { size: 5 } }),
-    hovertemplate: `step %{x}<br><b>%{y}</b><extra>${name}</extra>`,
-  };
-}
-
-function colorOf({ name, measure, split, run }: Series): string {
-  if (run) return color(run.number);
-  const rank = /^rank (\d+)$/.exec(name)?.[1];
-  if (rank !== undefined) return color(2 + Number(rank));
-  if (name !== split) return color(sharingMeasures.indexOf(measure));
-  return color(split === 'validation' ? 1 : 0);
 }

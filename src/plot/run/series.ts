@@ -3,15 +3,19 @@ import {
   type MeasureName,
   measureNames,
   measureOf,
+  measureTitle,
   type Panel,
   panelOf,
 } from '../../train/settings/measures';
 import { short } from '../base/encode';
 import type { ShownRecord } from '../base/shown';
+import { follow, type RunningMean } from './running-mean';
 
-/** All panels of a run's figure, row after row: those that are always there, the adversarial ones, the others. */
-export const runPanels: readonly Panel[] = (['always', 'adversarial', 'filled'] as const).flatMap((shown) => {
-  const panels = measureNames.flatMap((name) => panelOf(name) ?? []).filter((panel) => panel.shown === shown);
+/** All panels of a run's figure, row after row: the first four, then the others. */
+export const runPanels: readonly Panel[] = [true, false].flatMap((isFirst) => {
+  const panels = measureNames
+    .flatMap((name) => panelOf(name) ?? [])
+    .filter(({ first = false }) => first === isFirst);
   return panels.filter(({ key }, i) => panels.findIndex((panel) => panel.key === key) === i);
 });
 
@@ -30,8 +34,17 @@ export interface Series {
   readonly name: string;
   /** Set if the figure shows several runs. */
   readonly run?: RunOfLine;
+  /** Set if the line is smooth: what its next point follows from. The line with each step's value is another one. */
+  readonly mean?: RunningMean;
   readonly x: number[];
   readonly y: (number | null)[];
+}
+
+/** A point that a record adds to a line. */
+export interface NewPoint {
+  readonly key: string;
+  readonly x: number;
+  readonly y: number | null;
 }
 
 /** The lines of a run's records, each in the order of its steps. */
@@ -46,37 +59,55 @@ export function appendRecord(
   lines: Map<string, Series>,
   record: ShownRecord,
   run?: RunOfLine,
-): { key: string; x: number; y: number | null }[] {
-  const added: { key: string; x: number; y: number | null }[] = [];
+): readonly NewPoint[] {
+  const added: NewPoint[] = [];
   const { step, split } = record;
+  const append = (line: Series, y: number | null): void => {
+    line.x.push(step);
+    line.y.push(short(y));
+    added.push({ key: line.key, x: step, y: line.y.at(-1)! });
+  };
   for (const measure of measureNames) {
     const panel = panelOf(measure)?.key;
     if (panel === undefined) continue;
-    const { times = 1 } = measureOf(measure);
-    for (const [name, value] of linesOf(measure, record)) {
-      if (run && name !== split) continue; // parts, ranks and GPUs of several runs would be a tangle
-      // Plotly makes a CSS selector of it.
-      const key = `${run ? `run${run.number}-` : ''}${panel}-${name.replace(/\W+/g, '-')}`;
-      const line = lines.get(key) ?? { key, panel, measure, split, name, ...(run && { run }), x: [], y: [] };
-      lines.set(key, line);
-      const y = short(value * times);
-      line.x.push(step);
-      line.y.push(y);
-      added.push({ key, x: step, y });
+    const { times = 1, parts, byRank } = measureOf(measure);
+    if (run && (parts || byRank || !panelOf(measure)?.first)) continue; // of several runs a tangle
+    for (const { of, name, value } of linesOf(measure, record)) {
+      const key = `${run ? `run${run.number}-` : ''}${measure}-${of}`;
+      const made = (own: string): Series => {
+        const isMean = own !== key;
+        const line = lines.get(own) ?? {
+          ...{ key: own, panel, measure, split, name, ...(run && { run }), x: [], y: [] },
+          ...(isMean && { mean: { value: 0, count: 0 } }),
+        };
+        lines.set(own, line);
+        return line;
+      };
+      const y = Number.isFinite(value) ? value * times : null;
+      append(made(key), y);
+      if (split === 'train') {
+        const smooth = made(`${key}-mean`);
+        append(smooth, follow(smooth.mean!, y));
+      }
     }
   }
   return added;
 }
 
-/** A measure's lines by name, with what a record has for them. Alone in its panel a line is named after the split. */
-function linesOf(measure: MeasureName, record: ShownRecord): [string, number][] {
-  const { panel, label, line = label } = measureOf(measure);
-  const value = record[measure];
-  if (Array.isArray(value)) return value.map((each: number, rank) => [`rank ${rank}`, each]);
+/**
+ * What a record has for the lines of a measure, which are of a split or of a rank. Alone in its panel a line is named after
+ * the split.
+ */
+function linesOf(measure: MeasureName, { split, [measure]: value }: ShownRecord) {
+  const { panel, line = measureTitle(measure), split: only } = measureOf(measure);
+  if (Array.isArray(value))
+    return value.map((each: number, rank) => ({ of: `rank-${rank}`, name: `rank ${rank}`, value: each }));
   if (typeof value !== 'number') return [];
-  if (typeof panel !== 'string') return [[record.split, value]];
-  return [[record.split === 'train' ? line : `${line}, validation`, value]];
+  if (typeof panel !== 'string') return [{ of: split, name: split, value }];
+  return [{ of: split, name: split === 'train' || only ? line : `${line}, validation`, value }];
 }
 
-/** The measures that share panels, in the order of their colours. */
-export const sharingMeasures = measureNames.filter((name) => typeof measureOf(name).panel === 'string');
+/** The measures of a panel, in the order of their colours. */
+export function measuresOf(panel: string): readonly MeasureName[] {
+  return measureNames.filter((name) => panelOf(name)?.key === panel);
+}

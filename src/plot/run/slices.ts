@@ -1,5 +1,5 @@
 import type { LatestSlices } from '../../train/record/latest-slices';
-import { axesOf, type Layout, type Span, spans } from '../base/layout';
+import { axesOf, axisKeys, type Layout, type Span, spans } from '../base/layout';
 import { differenceScale, pictureAxes } from '../base/panels';
 import { grays, heading } from '../base/theme';
 import type { Drawing } from '../figure/drawing';
@@ -42,6 +42,24 @@ export function addSlices(drawing: Drawing, slices: LatestSlices, first: number,
   const ticks = { tickvals: [-127.5, 0, 127.5], ticktext: ['-1', '0', '1'] };
   return {
     coloraxis8: { colorscale: grays, cmin: 0, cmax: 255, showscale: false },
-    coloraxis9: differenceScale(128, '', { ...ticks, x: 0.955, y: (y[0] + y[1]) / 2, len: y[1] - y[0] }),
+    coloraxis9: differenceScale(128, '', { ...ticks, x: 0.955, ...barAt(y) }),
   };
+}
+
+/**
+ * Where the pictures and their words are in another row, by the paths of what must move.
+ *
+ * @param heading the index of the first picture's heading among the annotations
+ */
+export function slicesAt(first: number, heading: number, y: Span): Layout {
+  const paths = [0, 1, 2].flatMap((at) => [
+    [`${axisKeys(first + at).y}.domain`, y],
+    [`annotations[${heading + at}].y`, y[1]],
+  ]);
+  const bar = Object.entries(barAt(y)).map(([key, value]) => [`coloraxis9.colorbar.${key}`, value]);
+  return Object.fromEntries([...paths, ...bar]) as Layout;
+}
+
+function barAt([bottom, top]: Span): { readonly y: number; readonly len: number } {
+  return { y: (bottom + top) / 2, len: top - bottom };
 }

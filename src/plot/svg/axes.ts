@@ -38,7 +38,8 @@ export function axisPairs(layout: Layout, traces: readonly Trace[], paper: Box):
   );
   for (const [key, value] of Object.entries(layout)) {
     const match = /^yaxis(\d*)$/.exec(key);
-    if (match) used.add(`${(value as Layout).anchor ?? `x${match[1]}`} y${match[1]}`);
+    if (match && (value as Layout).visible !== false && !(value as Layout).overlaying)
+      used.add(`${(value as Layout).anchor ?? `x${match[1]}`} y${match[1]}`);
   }
   return [...used].map((pair) => {
     const [x, y] = pair.split(' ') as [string, string];
@@ -47,7 +48,9 @@ export function axisPairs(layout: Layout, traces: readonly Trace[], paper: Box):
 }
 
 function makePair(x: Axis, y: Axis, layout: Layout, paper: Box) {
-  const place = { x: domainOf(x), y: domainOf(y) };
+  // An axis that lies over another has its place.
+  const under = y.options.overlaying ? optionsOf(layout, String(y.options.overlaying)) : y.options;
+  const place = { x: domainOf(x.options), y: domainOf(under) };
   const room = boxOf(place, paper);
   const box = keepAspect(room, x, y, layout);
   const panel: Panel = {
@@ -133,8 +136,8 @@ function autoRange(
   return [low === 0 ? 0 : low - room, high === 0 ? 0 : high + room];
 }
 
-function domainOf({ options }: Axis): Span {
-  return (options.domain as Span | undefined) ?? [0, 1];
+function domainOf({ domain }: Layout): Span {
+  return (domain as Span | undefined) ?? [0, 1];
 }
 
 /** A part of the paper, in pixels. */
@@ -181,7 +184,13 @@ function gridSvg(x: Axis, y: Axis, { box, px, py }: Panel): string {
   const look = ({ options }: Axis) => ({ stroke: options.gridcolor ?? hairline, 'stroke-width': 1 });
   const [right, bottom] = [box.left + box.width, box.top + box.height];
   const shown = (axis: Axis): readonly Tick[] => (axis.options.showgrid === false ? [] : ticksOf(axis));
-  const upright = shown(x).map(({ value }) => ({ x1: px(value), x2: px(value), y1: box.top, y2: bottom }));
+  // The axis below another draws what both have.
+  const upright = (y.options.overlaying ? [] : shown(x)).map(({ value }) => ({
+    x1: px(value),
+    x2: px(value),
+    y1: box.top,
+    y2: bottom,
+  }));
   const level = shown(y).map(({ value }) => ({ x1: box.left, x2: right, y1: py(value), y2: py(value) }));
   return [
     ...upright.map((line) => element('line', { ...line, ...look(x) })),
@@ -200,15 +209,18 @@ function labelsSvg(x: Axis, y: Axis, { box, px, py }: Panel): string {
   const side = box.left - Math.min(40, 15 + 6 * longest);
   const centred = { 'text-anchor': 'middle', 'font-size': 11 };
   const size = x.categories.length > 1 ? fittingSize(x.categories, px) : 11;
+  const isRight = y.options.side === 'right';
   const turned = { ...centred, transform: `rotate(-90 ${side} ${middle.y})` };
   return [
-    ...shown(x).map(({ value, label }) =>
+    ...(y.options.overlaying ? [] : shown(x)).map(({ value, label }) =>
       text(label, px(value), bottom + 14, { ...centred, 'font-size': size }),
     ),
     ...shown(y).map(({ value, label }) =>
-      text(label, box.left - 5, py(value) + 4, { ...centred, 'text-anchor': 'end' }),
+      isRight
+        ? text(label, box.left + box.width + 5, py(value) + 4, { ...centred, 'text-anchor': 'start' })
+        : text(label, box.left - 5, py(value) + 4, { ...centred, 'text-anchor': 'end' }),
     ),
-    name(x) && text(name(x), middle.x, bottom + 29, centred),
+    y.options.overlaying ? '' : name(x) && text(name(x), middle.x, bottom + 29, centred),
     name(y) && text(name(y), side, middle.y, turned),
   ].join('');
 }

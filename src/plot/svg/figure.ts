@@ -1,9 +1,11 @@
 import type { Layout, Place, PlainFigure, Trace } from '../base/layout';
 import { hairline, wash } from '../base/theme';
+import { annotationsSvg } from './annotations';
 import { type AxisPair, axisPairs, type Box, boxOf } from './axes';
 import { element, plainText, text } from './elements';
 import { colorbarSvg, type Fineness, heatmapSvg, ownColorbarSvg } from './heatmap';
-import { barsSvg, legendSvg, linesSvg } from './lines';
+import { legendsSvg } from './legend';
+import { barsSvg, linesSvg } from './lines';
 
 /** A still picture for a screen: 512 voxels a side are more than its panels show. */
 const SCREEN = { width: 900, fineness: { most: 512, sharp: 0, shades: 48 } };
@@ -28,7 +30,7 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
   const pairs = axisPairs(layout, traces, paper);
   const font = { family: 'sans-serif', size: 12, color: '#767f8c', ...(layout.font as object) };
 
-  const legend = legendSvg(traces, layout, paper);
+  const legend = legendsSvg(traces, layout, paper);
   const height = Math.max(planned, Math.ceil(legend.bottom + 8)); // Plotly, too, makes room for a long legend
   const parts = [
     ...pairs.map((pair) => pair.grid),
@@ -36,7 +38,7 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
     ...traces.map((trace) => traceSvg(trace, pairs, layout, paper, fineness)),
     ...shapes(layout, pairs, false),
     ...pairs.map((pair) => pair.labels),
-    ...annotations(layout, pairs, paper),
+    ...annotationsSvg(layout, pairs, paper),
     legend.svg,
     ...Object.keys(layout)
       .filter((key) => /^coloraxis\d*$/.test(key))
@@ -95,52 +97,12 @@ function shapes(layout: Layout, pairs: readonly AxisPair[], below: boolean): str
     });
 }
 
-function annotations(layout: Layout, pairs: readonly AxisPair[], paper: Box): string[] {
-  const all = (layout.annotations ?? []) as readonly Layout[];
-  return all.map((note) => {
-    const x = position(note, 'x', pairs, paper);
-    const y = position(note, 'y', pairs, paper);
-    const font = { size: 12, ...(note.font as { size?: number; color?: string } | undefined) };
-    const anchor = anchors[String(note.xanchor ?? 'center')] ?? 'middle';
-    const drop = drops[String(note.yanchor ?? 'middle')] ?? 0.35;
-    const label = plainText(note.text);
-    const look = { 'text-anchor': anchor, 'font-size': font.size, fill: font.color };
-    const pad = note.bgcolor ? 3 : 0;
-    const dx = anchor === 'start' ? pad : anchor === 'end' ? -pad : 0;
-    return backdrop(note, label, x, y, font.size, anchor) + text(label, x + dx, y + drop * font.size, look);
-  });
-}
-
-function backdrop(note: Layout, label: string, x: number, y: number, size: number, anchor: string): string {
-  if (!note.bgcolor) return '';
-  const width = label.length * size * 0.62 + 6;
-  const left = anchor === 'start' ? x : anchor === 'end' ? x - width : x - width / 2;
-  const top = note.yanchor === 'top' ? y : note.yanchor === 'bottom' ? y - size - 4 : y - size / 2 - 2;
-  return element('rect', { x: left, y: top, width, height: size + 4, fill: note.bgcolor });
-}
-
-/** Where an annotation is, in pixels: on the paper, within a panel, or at a value of an axis. */
-function position(note: Layout, letter: 'x' | 'y', pairs: readonly AxisPair[], paper: Box): number {
-  const reference = String(note[`${letter}ref`] ?? 'paper');
-  const axis = reference.replace(' domain', '');
-  const pair = pairs.find((one) => one[letter] === axis);
-  const value = note[letter];
-  if (pair && !reference.endsWith('domain')) return letter === 'x' ? pair.px(value) : pair.py(value);
-  const box = pair && reference.endsWith('domain') ? pair.box : paper;
-  const fraction = asNumber(value, 0);
-  return letter === 'x' ? box.left + fraction * box.width : box.top + (1 - fraction) * box.height;
-}
-
 function title(layout: Layout, paper: Box): string {
   const { text: label, font } = (layout.title ?? {}) as { text?: string; font?: { size?: number } };
   const size = font?.size ?? 15;
   const look = { 'font-size': size, 'font-weight': 600 };
   return label ? text(plainText(label), paper.left, 14 + size * 0.8, look) : '';
 }
-
-const anchors: Record<string, string> = { left: 'start', center: 'middle', right: 'end' };
-/** How far below its anchor the baseline lies, in font sizes. */
-const drops: Record<string, number> = { top: 1, middle: 0.35, bottom: -0.35 };
 
 function asNumber(value: unknown, otherwise: number): number {
   return typeof value === 'number' ? value : otherwise;

@@ -84,6 +84,16 @@ export function ownColorbarSvg(trace: Trace, paper: Box, shades: number): string
   return colorbarSvg({ cmin, cmax, colorscale: trace.colorscale, colorbar: trace.colorbar }, paper, shades);
 }
 
+interface Colorbar {
+  readonly x?: number;
+  readonly y?: number;
+  readonly yanchor?: string;
+  readonly len?: number;
+  readonly title?: { readonly text?: string };
+  readonly tickvals?: readonly number[];
+  readonly ticktext?: readonly string[];
+}
+
 /** The colour bar of a shared colour axis, where its layout says, by default right of the paper. */
 export function colorbarSvg(
   axis: Layout,
@@ -93,13 +103,7 @@ export function colorbarSvg(
 ): string {
   const { cmin, cmax } = axis as { cmin?: number; cmax?: number };
   if (axis.showscale === false || cmin === undefined || cmax === undefined) return '';
-  const bar = (axis.colorbar ?? {}) as {
-    x?: number;
-    y?: number;
-    yanchor?: string;
-    len?: number;
-    title?: { text?: string };
-  };
+  const bar = (axis.colorbar ?? {}) as Colorbar;
   const length = (bar.len ?? 1) * paper.height;
   const left = paper.left + (bar.x ?? 1.02) * paper.width + 4;
   const above = { top: 0, bottom: length }[bar.yanchor ?? 'middle'] ?? length / 2;
@@ -112,9 +116,10 @@ export function colorbarSvg(
     const box = { x: left, y: top + (i * height) / shades, width: 9, height: height / shades + 0.5 };
     return element('rect', { ...box, fill });
   });
-  const marks = linearTicks([cmin, cmax], 5).map(({ value, label }) => {
+  const own = bar.tickvals?.map((value, at) => ({ value, label: bar.ticktext?.[at] ?? String(value) }));
+  const marks = (own ?? linearTicks([cmin, cmax], 5)).map(({ value, label }) => {
     const y = top + height * (1 - (Number(value) - cmin) / (cmax - cmin));
-    return text(label, left + 13, y + 4, { 'font-size': 10 });
+    return text(label, left + 13, y + 4, { 'font-size': 11 });
   });
   return [...cells, ...marks, text(plainText(bar.title?.text), left, top - 5, { 'font-size': 11 })].join('');
 }

@@ -6,18 +6,22 @@
 /** How a panel of a run's figure is shown. */
 interface PanelLook {
   readonly title: string;
-  /** From the start; with the first value of any adversarial panel; or with its own first value. */
-  readonly shown: 'always' | 'adversarial' | 'filled';
-  /** `log` once the values fall to an eighth, `signed` as the values are, `percent` from 0 to 100; else from 0. */
-  readonly axis?: 'log' | 'signed' | 'percent';
+  /** One of the four that are there from the start; the others come with their first values, on demand. */
+  readonly first?: true;
+  readonly axis?: Scale;
 }
+
+/** `log` once the values fall to an eighth, `signed` as the values are, `percent` from 0 to 100; an axis without it is from 0. */
+export type Scale = 'log' | 'signed' | 'percent';
 
 /** Panels that several measures share. */
 const sharedPanels = {
-  parts: { title: 'parts of the loss', shown: 'filled', axis: 'signed' },
-  adversarial: { title: 'adversarial losses', shown: 'adversarial', axis: 'signed' },
-  logits: { title: 'mean logits of real and reconstructed', shown: 'adversarial', axis: 'signed' },
-  features: { title: 'feature matching, perceptual', shown: 'adversarial' },
+  quality: { title: 'PSNR and SSIM', first: true, axis: 'signed' },
+  codes: { title: 'codes', first: true },
+  parts: { title: 'parts of the loss', axis: 'signed' },
+  adversarial: { title: 'adversarial losses', axis: 'signed' },
+  logits: { title: 'mean logits of real and reconstructed', axis: 'signed' },
+  features: { title: 'feature matching, perceptual' },
 } as const satisfies Record<string, PanelLook>;
 
 interface Measure {
@@ -44,15 +48,14 @@ interface Measure {
   readonly machine?: true;
   /** A panel of its own in the run's figure, or a line in a shared one. */
   readonly panel?: Omit<PanelLook, 'title'> | keyof typeof sharedPanels;
-  /** The name of its line in a shared panel; the label where there is none. */
+  /** The name of its line in a shared panel; label and unit where there is none. */
   readonly line?: string;
+  /** Its axis is the one at the right of a shared panel. */
+  readonly right?: Scale;
   /** `runs watch` and `runs compare` show its values of this split. */
   readonly summary?: 'train' | 'validation';
 }
 
-const always = { shown: 'always' } as const;
-const filled = { shown: 'filled' } as const;
-const signed = { axis: 'signed' } as const;
 const ofValidation = { split: 'validation' } as const;
 const ofDiscriminators = { split: 'train', loss: 'discriminators' } as const;
 const ofMachine = { split: 'train', machine: true } as const;
@@ -65,7 +68,7 @@ export const measures = {
     loss: 'always',
     better: 'lower',
     summary: 'train',
-    panel: { ...always, axis: 'log' },
+    panel: { first: true, axis: 'log' },
   },
   /** Mean absolute difference of patch and reconstruction. */
   reconstruction: { label: 'reconstruction', loss: 'always', better: 'lower', panel: 'parts' },
@@ -102,10 +105,10 @@ export const measures = {
     ...ofValidation,
     better: 'higher',
     summary: 'validation',
-    panel: { ...always, ...signed },
+    panel: 'quality',
   },
   /** Over all windows of 11 voxels within the parts of patches that count; absent where no part has room for one. */
-  ssim: { label: 'SSIM', digits: 4, ...ofValidation, better: 'higher', panel: { ...filled, ...signed } },
+  ssim: { label: 'SSIM', digits: 4, ...ofValidation, better: 'higher', panel: 'quality', right: 'signed' },
   /** In the model's range, which is 2 wide. */
   mae: {
     label: 'MAE',
@@ -116,9 +119,17 @@ export const measures = {
     better: 'lower',
   },
   /** exp(entropy) of the code frequencies. */
-  perplexity: { label: 'perplexity', better: 'higher', panel: always },
+  perplexity: { label: 'perplexity', digits: 1, better: 'higher', panel: 'codes' },
   /** Distinct codes used / codebook size. */
-  usage: { label: 'codes in use', unit: '%', times: 100, digits: 1, better: 'higher', panel: always },
+  usage: {
+    label: 'codes in use',
+    unit: '%',
+    times: 100,
+    digits: 1,
+    better: 'higher',
+    panel: 'codes',
+    right: 'percent',
+  },
   /** Codes that hardly any latent chose and that this step restarted; where the quantiser's codes can die. */
   restartedCodes: { label: 'restarted codes', split: 'train' },
   learningRate: { label: 'learning rate', split: 'train' },
@@ -127,9 +138,9 @@ export const measures = {
   /** Norm of the discriminators' averaged gradient before clipping. */
   discriminatorNorm: { label: 'gradient norm of the discriminators', split: 'train' },
   /** Over all ranks. */
-  patchesPerSecond: { label: 'patches per second', ...ofMachine, panel: always },
+  patchesPerSecond: { label: 'pace', unit: 'patches/s', ...ofMachine, panel: { first: true } },
   /** The same in whole training volumes. */
-  volumesPerSecond: { label: 'volumes per second', ...ofMachine },
+  volumesPerSecond: { label: 'pace in volumes', unit: 'volumes/s', ...ofMachine },
   /** Where the time of a step goes on rank 0: all of it, and its parts in the order in which they come. */
   seconds: {
     label: 'time of a step',
@@ -138,7 +149,7 @@ export const measures = {
     parts: ['step', 'data', 'forward', 'backward', 'communication', 'optimiser'],
   },
   /** Time of every rank for data, forward and backward of this step. Where it differs, work is not balanced. */
-  secondsByRank: { label: 'step time by rank', unit: 's', ...ofRanks, panel: always },
+  secondsByRank: { label: 'step time by rank', unit: 's', ...ofRanks, panel: {} },
   /** Cores that each rank keeps busy. */
   cpuByRank: { label: 'CPU by rank', unit: 'cores', digits: 1, ...ofRanks },
   /** Memory of each rank on its host. */
@@ -150,7 +161,7 @@ export const measures = {
     digits: 0,
     ...ofRanks,
     device: 'GPU',
-    panel: { ...filled, axis: 'percent' },
+    panel: { axis: 'percent' },
   },
   /** Memory in use on each rank's GPU. */
   gpuMemoryByRank: { label: 'GPU memory by rank', unit: 'MiB', digits: 0, ...ofRanks, device: 'GPU' },

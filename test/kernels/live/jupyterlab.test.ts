@@ -160,7 +160,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
     const expected = [
       { button: 4, slider: 3 },
       { button: 4, slider: 1, 'legend entry': 3 },
-      { 'legend entry': 4 }, // more once the run is validated
+      { button: 2, 'legend entry': 4 }, // more once the run is validated
       { 'mode bar': 2 },
     ] as const;
     for (const [cell, controls] of expected.entries()) {

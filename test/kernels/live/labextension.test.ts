@@ -73,7 +73,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
       global: (window as unknown as { Plotly: unknown }).Plotly,
       comms: lab.kernel.comms.length,
     }));
-    expect(drawn).toEqual({ lines: 10, color: 'rgb(1, 2, 3)', global: 'of somebody else', comms: 0 });
+    expect(drawn).toEqual({ lines: 12, color: 'rgb(1, 2, 3)', global: 'of somebody else', comms: 0 });
     await inPage(async (lab) => {
       document.body.style.setProperty('--jp-content-font-color1', 'rgb(9, 8, 7)');
       lab.themes.themeChanged.emit();
@@ -176,9 +176,56 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     }, whole);
     await inPage((lab) => lab.frame());
     const node = browser.page.locator('.patchwise-figure');
-    expect(await useEveryControl(node)).toMatchObject({ 'legend entry': 4 });
+    expect(await useEveryControl(node)).toMatchObject({ button: 2, 'legend entry': 6 });
     expect(browser.errors).toEqual([]);
   }, 180_000);
+
+  it('keeps all panels of a live figure in sight, whatever the kernel sends, until the reader wants four', async () => {
+    await render(bundle(20));
+    const whole = plain(runFigure(recordsOf(30), status));
+    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), whole);
+    await inPage((lab) => lab.frame());
+    const node = browser.page.locator('.patchwise-figure');
+    const few = (await measure(node)).node[1];
+    const panels = () =>
+      inPage((lab) => {
+        const seen = lab.drawing._fullData.filter(
+          ({ type, visible }) => type === 'scatter' && visible === true,
+        );
+        return new Set(seen.map(({ xaxis }) => xaxis)).size;
+      });
+    const before = await panels();
+    await browser.page.locator('.updatemenu-button').last().click();
+    await expect.poll(panels).toBeGreaterThan(before);
+    const [many, all] = [await panels(), (await measure(node)).node[1]];
+    expect(all).toBeGreaterThan(few + 150);
+
+    // More records, new points with another layout, and a panel that is new.
+    const more = recordsOf(40).map((record) => ({ ...record, reconstruction: 0.5 }));
+    const later = [recordsOf(34), recordsOf(35), more].map((records) => plain(runFigure(records, status)));
+    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), later[0]);
+    await inPage((lab) => lab.frame());
+    await inPage(
+      (lab, layout) =>
+        lab.receive({ type: 'points', points: { 'loss-train-mean': { x: [35], y: [0.2] } }, layout }),
+      later[1].layout,
+    );
+    await inPage((lab) => lab.frame());
+    expect([await panels(), (await measure(node)).node[1], (await measure(node)).drawing[1]]).toEqual([
+      many,
+      all,
+      all,
+    ]);
+    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), later[2]);
+    await expect.poll(panels).toBeGreaterThan(many);
+
+    await browser.page.locator('.updatemenu-button').first().click();
+    await expect.poll(async () => (await measure(node)).node[1]).toBe(few);
+    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), later[2]);
+    await inPage((lab) => lab.frame());
+    expect([await panels(), (await measure(node)).drawing[1]]).toEqual([before, few]);
+    expect(browser.errors).toEqual([]);
+  }, 60_000);
 
   it('follows a run over a comm, and keeps the zoom meanwhile', async () => {
     await render(bundle(20));

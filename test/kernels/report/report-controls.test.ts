@@ -50,14 +50,14 @@ describe.skipIf(!hasChromium('using the figures of a report'))('the controls of 
     const node = page.locator('.figure').first();
     const before = await measure(node);
     await node.locator('.updatemenu-button').nth(2).click();
-    await expect.poll(async () => (await measure(node)).window).not.toBe(before.window);
+    await expect.poll(async () => (await measure(node)).choice).not.toBe(before.choice);
     const chosen = await measure(node);
     await page.setViewportSize({ width: 700, height: 900 });
     await expect.poll(async () => (await measure(node)).drawing[0]).toBeLessThan(before.drawing[0] - 100);
-    const { drawing, window, traces } = await measure(node);
-    expect({ height: drawing[1], window, traces }).toEqual({
+    const { drawing, choice, traces } = await measure(node);
+    expect({ height: drawing[1], choice, traces }).toEqual({
       height: before.drawing[1],
-      window: chosen.window,
+      choice: chosen.choice,
       traces: chosen.traces,
     });
     await page.setViewportSize({ width: 430, height: 900 });
@@ -67,7 +67,7 @@ describe.skipIf(!hasChromium('using the figures of a report'))('the controls of 
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.setViewportSize({ width: 1100, height: 900 });
     await expect.poll(async () => (await measure(node)).drawing).toEqual(before.drawing);
-    expect((await measure(node)).window).toBe(chosen.window);
+    expect((await measure(node)).choice).toBe(chosen.choice);
   });
 
   it('are there on a figure whose layout has no height', async () => {

@@ -33,7 +33,7 @@ describe.skipIf(!hasBrowser)('the three files of a figure', () => {
     await figure.save(svg);
     await figure.save(png, { dpi: DPI });
     const { differing, inked } = await compare(asUrl(png, 'png'), withFont(svg));
-    expect(inked).toBeGreaterThan(0.01);
+    expect(inked).toBeGreaterThan(0.005);
     expect(differing).toBeLessThan(0.02);
     expect(browser.requests.filter((url) => !url.startsWith('data:'))).toEqual([]);
   });
