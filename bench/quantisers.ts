@@ -23,7 +23,7 @@ import { type BenchReport, type BenchRow, machine } from './report';
 export interface QuantisersBenchOptions extends LongCall {
   /** Optimiser steps of each variant; default 500. */
   readonly steps?: number;
-  /** NIfTI file; default the chest CT beside the project, else a phantom. */
+  /** volume file; default the chest CT beside the project, else a phantom. */
   readonly data?: string;
   /** Which of `quantiserVariants`; default all. */
   readonly variants?: readonly string[];

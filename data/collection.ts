@@ -28,7 +28,7 @@ export interface Collection {
 
 /** The contents of a folder. */
 export interface Found {
-  /** NIfTI files that can be prepared. */
+  /** volume files that can be prepared. */
   readonly volumes: readonly string[];
   readonly patients: ReadonlySet<string>;
   /** Folders with DICOM files in them. */
@@ -90,9 +90,7 @@ async function unlikeHounsfield(file: string, name: string): Promise<{ file: str
 /** A report for the user, line by line. */
 export function adviceOn(found: Found, input: string, collection: Collection): string[] {
   const { volumes, patients, dicomFolders, problems } = found;
-  const lines = [
-    `${collection.name}: ${volumes.length} NIfTI volumes of ${patients.size} patients in ${input}`,
-  ];
+  const lines = [`${collection.name}: ${volumes.length} volumes of ${patients.size} patients in ${input}`];
   for (const { file, reason } of problems.slice(0, 20)) lines.push(`  look at ${file}: ${reason}`);
   if (problems.length > 20) lines.push(`  and ${problems.length - 20} more`);
   if (dicomFolders.length > 0 && volumes.length < dicomFolders.length) {
@@ -103,7 +101,7 @@ export function adviceOn(found: Found, input: string, collection: Collection): s
     );
   }
   if (volumes.length === 0 && dicomFolders.length === 0)
-    lines.push('nothing to prepare: neither NIfTI nor DICOM');
+    lines.push('nothing to prepare: neither volume files nor DICOM');
   const { expected } = collection;
   if (expected && volumes.length > 0 && volumes.length < expected.volumes)
     lines.push(

@@ -64,7 +64,7 @@ describe('patchwise plan', () => {
   });
 
   it.each([
-    [['--volume', '512,512'], 'one number, three (x,y,z), or a NIfTI file'],
+    [['--volume', '512,512'], 'one number, three (x,y,z), or a volume file'],
     [['--volume', '64', '--patch', '64,64'], 'one number, or three'],
     [['--volume', '64,64,64', '--patch', '32,32,32', '--stride', '48,32,32'], 'stride'],
     [['--volume', '64,64,64', '--preset', 'huge'], 'guide, upstream, baseline, toy'],

@@ -1,6 +1,6 @@
 import { type Collection, main } from '../collection';
 
-/** Your own CTs: NIfTI files in any folder. */
+/** Your own CTs: volume files in any folder. */
 export const own: Collection = {
   name: 'own data',
   fewestSlices: 16,

@@ -33,7 +33,7 @@ export function addBench(program: Command): void {
       --steps <n>           step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers:
                             steps, default 500
       --seed <n>            step: of the weights, the codes and the patch; default 0
-      --data <file>         gan, quantisers: NIfTI file to train on; default the chest CT beside the project
+      --data <file>         gan, quantisers: volume file to train on; default the chest CT beside the project
       --batch <n>           step: patches of a step; default 1
       --threads <n>         step: threads of each side; default 2
       --precision <name>    step: what our activations are stored in
@@ -47,7 +47,7 @@ export function addBench(program: Command): void {
       name: Object.keys(benches),
       shape: (text) => checkShape('shape', parseSize(text)),
       seed: parseWhole,
-      data: fileToRead('a NIfTI file'),
+      data: fileToRead('a volume file'),
       backends: names,
       variants: names,
       precision: precisions,

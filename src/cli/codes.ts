@@ -20,7 +20,7 @@ interface EncodeCommandOptions extends EncodeOptions {
 
 export function addCodes(program: Command): void {
   addCommand(program, 'encode', {
-    does: 'encode volumes with a trained model: NIfTI files, folders of them, or a dataset',
+    does: 'encode volumes with a trained model: volume files, folders of them, or a dataset',
     takes: `
       <run>               run id, run folder or checkpoint folder
       <volumes...>        what to encode

@@ -51,7 +51,7 @@ export function addEvaluate(program: Command): void {
     does: 'pass a volume through a trained model, patch by patch, and blend',
     takes: `
       <run>            run id, run folder or checkpoint folder
-      <volume>         NIfTI file
+      <volume>         volume file: NIfTI, MetaImage or NRRD
       <output>         where to write: .nii or .nii.gz, or the folder of a dataset to add it to
       --window <name>  blending window: ${windowNames.join(', ')} (default: gaussian)
       ${shared}`,
@@ -70,7 +70,7 @@ export function addEvaluate(program: Command): void {
     does: 'reconstruct volumes with one or more windows and measure the results',
     takes: `
       <run>               run id, run folder or checkpoint folder
-      <volumes...>        NIfTI files; several also give means, six and more with 95 % bootstrap intervals
+      <volumes...>        volume files; several also give means, six and more with 95 % bootstrap intervals
       --window <name...>  blending windows: ${windowNames.join(', ')} (default: linear gaussian)
       ${shared}`,
     reads,

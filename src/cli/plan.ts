@@ -55,7 +55,7 @@ export function addPlan(program: Command): void {
     does: 'the patch grid of a volume, what a training step needs, and what fits into a GPU',
     takes: `
       [config]               YAML file with the run configuration, as \`train\` takes it
-      --volume <n | x,y,z | file>  size of the volume in voxels, or a NIfTI file
+      --volume <n | x,y,z | file>  size of the volume in voxels, or a volume file
       --preset <name>        model and sizes: ${Object.keys(presets).join(', ')}
       --model <name>         another word for --preset
       --patch <n | x,y,z>    size of a patch in voxels
@@ -155,7 +155,7 @@ async function shapeOf(volume: string): Promise<Vec3> {
   try {
     return checkShape('volume', parseSize(volume));
   } catch {
-    throw new InvalidArgument('--volume', 'one number, three (x,y,z), or a NIfTI file', volume);
+    throw new InvalidArgument('--volume', 'one number, three (x,y,z), or a volume file', volume);
   }
 }
 

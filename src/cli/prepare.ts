@@ -6,9 +6,9 @@ import { interruptible, parseNumber, parseSize, parseWhole, tellLeftOut } from '
 
 export function addPrepare(program: Command): void {
   addCommand(program, 'prepare', {
-    does: 'make a dataset (Zarr v3) of NIfTI files, from which training reads random patches',
+    does: 'make a dataset (Zarr v3) of volume files, from which training reads random patches',
     takes: `
-      <in>                   a folder, searched through, or one file: .nii, .nii.gz, .hdr + .img
+      <in>                   a folder, searched through, or one file: NIfTI, MetaImage or NRRD
       <out>                  the folder of the dataset; a second call prepares only what is new or changed
       --spacing <mm | x,y,z>  resample to this voxel size in mm
       --no-antialias         do not smooth axes that lose voxels before resampling
@@ -23,7 +23,7 @@ export function addPrepare(program: Command): void {
       --csv <file>           a table file,patient[,split]; only files in it are prepared
       --workers <n>          threads; each holds a volume or two`,
     reads: {
-      in: fileOrFolderToRead('NIfTI files'),
+      in: fileOrFolderToRead('volume files'),
       out: folderToWrite('the folder of a dataset'),
       baseline: parseBaseline,
       index: parseWhole,

@@ -38,7 +38,7 @@ export interface EncodedCohort {
 }
 
 /**
- * Encodes NIfTI files, folders of them or a dataset to `<name>.npz` files in a folder, one volume in memory at a time. A
+ * Encodes volume files, folders of them or a dataset to `<name>.npz` files in a folder, one volume in memory at a time. A
  * file that cannot be read is left out with its reason. Volumes of a dataset that a model made are skipped.
  *
  * @throws InvalidArgument if there is nothing to encode; errors of `encode`

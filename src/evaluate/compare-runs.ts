@@ -32,7 +32,7 @@ import { type TrainingFigures, trainingFigures } from './training-cost';
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
 export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
-  /** NIfTI files, phantoms or volumes that no run has seen; default: what the first run held out. */
+  /** volume files, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
    * Which checkpoint of each run; default: what `chooseCheckpoint` gives, but `last` if the measured volumes chose any

@@ -49,7 +49,7 @@ export interface Evaluation {
 }
 
 /**
- * Reconstructs NIfTI files with one or more windows and measures the results, one file in memory at a time. A file
+ * Reconstructs volume files with one or more windows and measures the results, one file in memory at a time. A file
  * that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile if no
  * file could be read.
  *
@@ -65,7 +65,7 @@ export async function evaluateFiles(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { windows = ['linear', 'gaussian'], canonical, index, channel, signal } = options;
-  if (files.length === 0) throw new InvalidArgument('files', 'at least one NIfTI file', []);
+  if (files.length === 0) throw new InvalidArgument('files', 'at least one volume file', []);
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   const counts: number[] = [];

@@ -73,7 +73,10 @@ describe('encode and decode', { timeout: 300_000 }, () => {
   });
 
   it.each([
-    [['encode', 'MODEL', 'no.nii', '-o', 'x'], 'input: expected a folder or a NIfTI file, received "no.nii"'],
+    [
+      ['encode', 'MODEL', 'no.nii', '-o', 'x'],
+      'input: expected a folder or a volume file, received "no.nii"',
+    ],
     [['encode', 'no-run', 'a.nii.gz', '-o', 'x'], 'run: expected'],
     [['encode', 'MODEL', 'a.nii.gz'], '--out'],
     [['encode', 'MODEL', 'a.nii.gz', '-o', 'a.nii.gz'], 'Expected a folder, but a file is there'],

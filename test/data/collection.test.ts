@@ -46,7 +46,7 @@ describe('collections', { timeout: 120_000 }, () => {
       'LIDC-IDRI-0004_1.nii.gz',
     ]);
     const advice = adviceOn(found, 'lidc', lidc).join('\n');
-    expect(advice).toContain('3 NIfTI volumes of 2 patients');
+    expect(advice).toContain('3 volumes of 2 patients');
     expect(advice).toContain('2 slices: a localiser');
     expect(advice).toContain('missing: 1015 of 1018 volumes (1010 patients)');
     expect(advice).not.toContain('dcm2niix');
@@ -112,7 +112,7 @@ describe('collections', { timeout: 120_000 }, () => {
       ['P003__ct', 'P003'],
     ]);
     expect(leftOut).toEqual([]);
-    expect(lines.join('\n')).toContain('3 NIfTI volumes of 2 patients');
+    expect(lines.join('\n')).toContain('3 volumes of 2 patients');
   });
 
   it('names files whose patient the pattern does not tell', async () => {

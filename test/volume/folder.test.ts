@@ -43,6 +43,23 @@ describe('a folder', () => {
     expect(leftOut.map(({ file }) => file)).toEqual(['a.img', 'b.img.gz']);
   });
 
+  it('gives the headers of MetaImage and NRRD, and names voxels that have none', () => {
+    put('text', [
+      'a.mha',
+      'b.MHD',
+      'b.raw',
+      'c.mhd',
+      'c.zraw',
+      'd.nrrd',
+      'e.nhdr',
+      'e.raw.gz',
+      'lost/f.zraw',
+    ]);
+    const { volumes, leftOut } = searchFolder(at('text'));
+    expect(volumes).toEqual(['a.mha', 'b.MHD', 'c.mhd', 'd.nrrd', 'e.nhdr']);
+    expect(leftOut).toEqual([{ file: 'lost/f.zraw', reason: 'voxels without their header (.mhd or .nhdr)' }]);
+  });
+
   it('follows links to files and folders, each folder once, its own place first', () => {
     put('outside', ['far.nii', 'deep/er.nii']);
     put('links', ['sub/own.nii']);

@@ -25,7 +25,7 @@ export type WeightsName = RunConfig['use'];
 
 /** What `train` takes: any setting of `RunConfig`, over those of the preset. A size may be one number. */
 export interface TrainOptions extends Partial<Given<Omit<RunSettings, 'data'>>> {
-  /** NIfTI files, folders of them, prepared datasets, `phantom:64x64x76`, or volumes at hand. */
+  /** volume files, folders of them, prepared datasets, `phantom:64x64x76`, or volumes at hand. */
   readonly data?: string | Volume | readonly (string | Volume)[];
   readonly model?: Partial<Given<ModelConfig>>;
   readonly gan?: Partial<GanConfig>;

@@ -59,7 +59,7 @@ export interface Prepared {
 }
 
 /**
- * Makes a dataset from NIfTI files, from which `openDataset` and training read random patches. A second call writes only
+ * Makes a dataset from volume files, from which `openDataset` and training read random patches. A second call writes only
  * what is new, changed or unfinished. An unreadable file is left out with its reason. A full disk, another fault of the
  * machine or a signal ends the call; finished volumes stay, and the next call continues. The same files and options give
  * the same bytes.
@@ -68,7 +68,7 @@ export interface Prepared {
  * const { split, leftOut } = await pw.prepareDataset('ct.nii.gz', 'prepared');
  * console.log(split, leftOut); // patients on each side, and files that cannot be read
  * ```
- * @param input a folder to search, or NIfTI files
+ * @param input a folder to search, or volume files
  * @param output the dataset's folder
  * @throws InvalidArgument for wrong options, before it writes anything; UnreadableFile if no volume can be prepared; the
  *   system's error or NoMemory if the machine is at fault; the signal's reason on abort
