@@ -1,5 +1,5 @@
 /** What has come of the volumes so far: the stored previews, and what the kernel sends after them. */
-import type { VolumesBundle } from '../../../src/volumes-bundle';
+import type { Level, VolumesBundle } from '../../../src/volumes-bundle';
 import type { KernelToPage } from '../volumes-messages';
 import { type Copy, readStored, unpackInto } from './copies';
 import type { CopiesOf } from './painter';
@@ -21,6 +21,8 @@ export class Levels {
   readonly #coming = new Map<number, Coming>();
   /** Copies that wait until every volume has one of the same shape, so that compared volumes are equally fine. */
   readonly #waiting = new Map<string, Copy[]>();
+  /** The level of whole volumes that comes now. */
+  #next: Level | undefined;
   #supply: Supply = 'alone';
   #note = '';
   #queue: Promise<unknown> = Promise.resolve();
@@ -46,13 +48,14 @@ export class Levels {
 
   /** How much of the level that comes now is there, from 0 to 1, and whether it is full resolution. */
   get progress(): { readonly share: number; readonly isFull: boolean } | undefined {
-    const all = [...this.#coming.values()].filter(({ isPart }) => !isPart);
-    const last = all.at(-1);
-    if (!last) return undefined;
-    const ready = this.#waiting.get(keyOf(last.copy, false))?.filter(Boolean).length ?? 0;
-    const parts = all.reduce((sum, { filled, bytes }) => sum + filled / bytes.length, 0);
+    const next = this.#next;
+    if (!next) return undefined;
+    const ready = this.#waiting.get(keyOf(next, false))?.filter(Boolean).length ?? 0;
+    const parts = [...this.#coming.values()]
+      .filter(({ isPart }) => !isPart)
+      .reduce((sum, { filled, bytes }) => sum + filled / bytes.length, 0);
     const share = Math.min(1, (ready + parts) / this.bundle.volumes.length);
-    return { share, isFull: isSame(last.copy.shape, this.bundle.volumes[0]!.shape) };
+    return { share, isFull: isSame(next.shape, this.bundle.volumes[0]!.shape) };
   }
 
   /** Reads the stored previews, once. */
@@ -66,7 +69,7 @@ export class Levels {
   lose(): void {
     if (this.#supply === 'gone') return;
     if (this.#supply !== 'complete' || !this.isFull) this.#supply = 'lost';
-    this.#coming.clear();
+    this.#drop();
   }
 
   /** Takes in a message, after those before it. */
@@ -81,12 +84,19 @@ export class Levels {
     else if (message.type === 'chunk') await this.#add(message.volume, new Uint8Array(buffers[0]!));
     else if (message.type === 'complete') {
       this.#supply = 'complete';
-      this.#coming.clear();
+      this.#drop();
     } else {
       this.#supply = 'gone';
       this.#note = message.message;
-      this.#coming.clear();
+      this.#drop();
     }
+  }
+
+  /** Leaves what came only in part. */
+  #drop(): void {
+    this.#coming.clear();
+    this.#waiting.clear();
+    this.#next = undefined;
   }
 
   #begin({ volume, level, chunks, region }: Extract<KernelToPage, { type: 'level' }>): void {
@@ -94,6 +104,7 @@ export class Levels {
     const stored = new Int16Array(x * y * z);
     const bytes = new Uint8Array(stored.buffer);
     const isPart = region === true;
+    if (!isPart) this.#next = level;
     this.#supply = this.#supply === 'complete' && isPart ? 'complete' : 'coming';
     this.#coming.set(volume, { copy: { ...level, stored }, bytes, chunks, isPart, chunk: 0, filled: 0 });
   }
@@ -117,6 +128,7 @@ export class Levels {
     const all = this.bundle.volumes.map((_, at) => waiting[at]);
     if (!all.every((one) => one !== undefined)) return;
     this.#waiting.delete(key);
+    if (!isPart) this.#next = undefined;
     if (isPart) this.#shown = this.#shown.map(({ whole }, at) => ({ whole, part: all[at]! }));
     else if (voxels(copy) >= voxels(this.#shown[volume]!.whole))
       this.#shown = this.#shown.map(({ part }, at) => ({ whole: all[at]!, part }));
@@ -124,7 +136,7 @@ export class Levels {
   }
 }
 
-function keyOf({ shape, affine }: Copy, isPart: boolean): string {
+function keyOf({ shape, affine }: Level, isPart: boolean): string {
   return [isPart ? 'part' : 'whole', ...shape, ...(isPart ? affine : [])].join(' ');
 }
 

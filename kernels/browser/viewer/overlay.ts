@@ -62,7 +62,7 @@ export class Overlay {
   #newTile(): HTMLElement {
     const node = document.createElement('div');
     node.className = 'tile';
-    for (const name of ['name', 'slice', 'left', 'right', 'top', 'bottom']) {
+    for (const name of ['name', 'second', 'slice', 'left', 'right', 'top', 'bottom']) {
       const span = document.createElement('span');
       span.className = name;
       node.append(span);
@@ -95,6 +95,7 @@ function fill(node: HTMLElement, tile: Tile, slice: string): void {
   const letters = tile.plane === 'rendering' ? undefined : edgesOf[tile.plane];
   const texts: Record<string, string> = {
     name: tile.label,
+    second: tile.second ?? '',
     slice,
     ...(letters ?? { left: '', right: '', top: '', bottom: '' }),
   };

@@ -1,6 +1,7 @@
 /** NiiVue as the painter of one viewer: it knows planes, zoom and the 3D rendering; slices get our shader. */
-import { Niivue, NVImage } from '@niivue/niivue';
-import { type Affine, compose, invert, type Point, transpose } from './affine';
+import { Niivue, type NVImage } from '@niivue/niivue';
+import { compose, invert, type Point, transpose } from './affine';
+import { emptyImage, imageOf, type Space } from './box-image';
 import type { Copy } from './copies';
 import { CopyTexture } from './copy-texture';
 import { axesOf, type Plane, sliceTypeOf } from './planes';
@@ -49,25 +50,18 @@ export interface Placed {
 
 const FIRST_UNIT = 11; // NiiVue uses the units before it
 const CROSSHAIR = [0.35, 0.85, 1, 0.85] as const;
-/** Voxels of the stand-in along each axis. */
-const FEW = 4;
+/** Voxels of the 3D rendering: of a graphics card, and of a processor that stands in for one. */
+const MOST_RENDERED = { card: 16e6, processor: 1e6 } as const;
 
 export class Painter extends Niivue {
   #box: Box | undefined;
   #standIn: NVImage | undefined;
   #redraw: () => void = () => {};
+  #rendered: { readonly copy: Copy; readonly window: Slice['window'] } | undefined;
   readonly #textures = new Map<Copy, CopyTexture>();
 
-  /**
-   * @param box the volume's box as a volume at full resolution; only its edges matter here
-   * @param redraw called where NiiVue wants to draw
-   */
-  static async on(
-    canvas: HTMLCanvasElement,
-    shape: Point,
-    affine: Affine,
-    redraw: () => void,
-  ): Promise<Painter> {
+  /** @param space what the volumes fill @param redraw called where NiiVue wants to draw */
+  static async on(canvas: HTMLCanvasElement, space: Space, redraw: () => void): Promise<Painter> {
     // NiiVue takes the context that the canvas has.
     const gl = canvas.getContext('webgl2', { alpha: false, antialias: false });
     if (!gl) throw new Error('WebGL2 is not there');
@@ -80,30 +74,22 @@ export class Painter extends Niivue {
       sagittalNoseLeft: true,
       isOrientationTextVisible: false,
       crosshairWidth: 0,
+      show3Dcrosshair: true,
+      crosshairColor: [...CROSSHAIR],
       isColorbar: false,
       backColor: [0, 0, 0, 1],
     });
     await painter.attachToCanvas(canvas, false);
-    await painter.#stand(shape, affine);
+    painter.#stand(await emptyImage(space));
     painter.setCustomSliceShader(SLICE_SHADER);
     painter.#redraw = redraw;
     return painter;
   }
 
-  /** NiiVue's places are those of this volume. Its voxels are never drawn, so it needs few. */
-  async #stand(shape: Point, affine: Affine): Promise<void> {
-    const larger = shape.map((count) => count / FEW) as unknown as Point;
-    const scale = [0, 1, 2].flatMap((row) =>
-      [0, 1, 2, 3].map((column) =>
-        column === 3 ? (larger[row]! - 1) / 2 : row === column ? larger[row]! : 0,
-      ),
-    );
-    const image = await volumeImage(
-      [FEW, FEW, FEW],
-      compose(affine, [...scale, 0, 0, 0, 1]),
-      new Int16Array(FEW ** 3),
-    );
+  /** Takes a volume as NiiVue's own. Its voxels are drawn only in 3D. */
+  #stand(image: NVImage): void {
     this.#standIn = image;
+    this.volumes = [];
     this.setVolume(image, 0);
   }
 
@@ -201,6 +187,40 @@ export class Painter extends Niivue {
     return [shift(0), shift(1), shift(2), zoom];
   }
 
+  get isRendered(): boolean {
+    return this.#rendered !== undefined;
+  }
+
+  /** Whether the 3D rendering shows this copy in this window. */
+  hasRendering(copy: Copy, [low, high]: Slice['window']): boolean {
+    const ready = this.#rendered;
+    return ready?.copy === copy && ready.window[0] === low && ready.window[1] === high;
+  }
+
+  /** Makes the 3D rendering of a copy in a window. */
+  async prepareRendering(space: Space, copy: Copy, window: Slice['window']): Promise<void> {
+    const image = await imageOf(space, copy, MOST_RENDERED[this.#isSoftware ? 'processor' : 'card'], window);
+    if (this.gl.isContextLost()) return;
+    if (!this.#rendered) await this.setVolumeRenderIllumination(0.3);
+    this.#stand(image);
+    this.#rendered = { copy, window };
+  }
+
+  drawRendering({ left, top, width, height }: Box, { azimuth, elevation, zoom }: View['turn']): void {
+    this.scene.renderAzimuth = azimuth;
+    this.scene.renderElevation = elevation;
+    this.scene.volScaleMultiplier = zoom;
+    this.opts.crosshairWidth = 1;
+    this.draw3D([left, top, width, height]);
+    this.opts.crosshairWidth = 0;
+  }
+
+  get #isSoftware(): boolean {
+    const info = this.gl.getExtension('WEBGL_debug_renderer_info');
+    const name = info && this.gl.getParameter(info.UNMASKED_RENDERER_WEBGL);
+    return /swiftshader|llvmpipe|software/i.test(String(name));
+  }
+
   #texture(copy: Copy): CopyTexture {
     const known = this.#textures.get(copy) ?? new CopyTexture(this.gl, copy, FIRST_UNIT);
     this.#textures.set(copy, known);
@@ -222,13 +242,4 @@ export class Painter extends Niivue {
     this.cleanup();
     this.gl.getExtension('WEBGL_lose_context')?.loseContext();
   }
-}
-
-/** Voxels as NiiVue's volume. */
-async function volumeImage(shape: Point, affine: Affine, stored: Int16Array): Promise<NVImage> {
-  const INT16 = 4; // NIfTI's code
-  const spacing = [0, 1, 2].map((axis) => Math.hypot(affine[axis]!, affine[4 + axis]!, affine[8 + axis]!));
-  const file = NVImage.createNiftiArray([...shape], spacing, [...affine], INT16, stored);
-  const buffer = file.buffer as ArrayBuffer; // with it nothing is fetched
-  return NVImage.loadFromUrl({ url: 'volume.nii', name: 'volume.nii', buffer, cal_min: 0, cal_max: 1 });
 }

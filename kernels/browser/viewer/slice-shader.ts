@@ -89,5 +89,7 @@ void main() {
   vec2 there = axCorSag == 0 ? crosshair.xy : axCorSag == 1 ? crosshair.xz : crosshair.yz;
   vec2 pixels = abs(here - there) / vec2(length(vec2(dFdx(here.x), dFdy(here.x))), length(vec2(dFdx(here.y), dFdy(here.y))));
   bool onLine = min(pixels.x, pixels.y) < 0.5 * crosshairSize.x && max(pixels.x, pixels.y) > crosshairSize.y;
-  if (onLine) color.rgb = mix(color.rgb, crosshairColor.rgb, crosshairColor.a);
+  // Light on dark, dark on light.
+  float isLight = step(0.6, dot(color.rgb, vec3(0.3, 0.6, 0.1)));
+  if (onLine) color.rgb = mix(color.rgb, crosshairColor.rgb * (1.0 - 0.7 * isLight), crosshairColor.a);
 }`;

@@ -16,7 +16,7 @@ const STYLE = `
 .patchwise-viewer .choice button { border-radius: 0; margin-left: -1px; }
 .patchwise-viewer .choice button:first-child { border-radius: 4px 0 0 4px; margin-left: 0; }
 .patchwise-viewer .choice button:last-child { border-radius: 0 4px 4px 0; }
-.patchwise-viewer .tools button:hover:enabled { background: color-mix(in srgb, var(--viewer-ink) 12%, transparent); }
+.patchwise-viewer .tools button:hover:enabled:not([aria-pressed=true]) { background: color-mix(in srgb, var(--viewer-ink) 12%, transparent); }
 .patchwise-viewer .tools button[aria-pressed=true] { background: var(--viewer-pressed); border-color: var(--viewer-pressed); color: #fff; }
 .patchwise-viewer .tools :disabled { opacity: 0.6; cursor: default; }
 .patchwise-viewer .tools label { display: inline-flex; gap: 5px; align-items: center; }
@@ -25,9 +25,11 @@ const STYLE = `
 .patchwise-viewer :focus-visible { outline: 2px solid #1a7fc1; outline-offset: 1px; }
 .patchwise-viewer .picture { position: relative; background: #000; overflow: hidden; cursor: crosshair; touch-action: none; user-select: none; }
 .patchwise-viewer .picture canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
-.patchwise-viewer .tile { position: absolute; pointer-events: none; color: #fff; text-shadow: 0 0 3px #000, 0 0 2px #000, 0 0 1px #000; }
+.patchwise-viewer .tile { position: absolute; pointer-events: none; color: #fff; }
+.patchwise-viewer .tile span:not(:empty) { background: rgb(0 0 0 / 0.6); border-radius: 3px; padding: 0 4px; }
 .patchwise-viewer .tile span { position: absolute; white-space: nowrap; }
 .patchwise-viewer .tile .name { left: 6px; top: 4px; max-width: calc(100% - 12px); overflow: hidden; text-overflow: ellipsis; }
+.patchwise-viewer .tile .second { right: 6px; top: 4px; max-width: 45%; overflow: hidden; text-overflow: ellipsis; }
 .patchwise-viewer .tile .slice { right: 6px; bottom: 4px; font-variant-numeric: tabular-nums; }
 .patchwise-viewer .tile.active { box-shadow: inset 0 0 0 1px #6db7f2; }
 .patchwise-viewer .tile .left { left: 6px; top: 50%; transform: translateY(-50%); }

@@ -19,6 +19,8 @@ export interface Tile {
   readonly height: number;
   readonly plane: Plane | 'rendering';
   readonly label: string;
+  /** What stands on the right, where two are shown. */
+  readonly second?: string;
   readonly contents: readonly Content[];
 }
 
@@ -62,8 +64,8 @@ function comparedTiles(bundle: VolumesBundle, view: View, width: number, height:
   }
   if (view.comparing === 'swipe') {
     const contents = [contentOf(pair[0], [0, view.divider]), contentOf(pair[1], [view.divider, 1])];
-    const label = `A: ${names[pair[0]]} | B: ${names[pair[1]]}`;
-    return [{ left: 0, top: 0, width, height, plane, label, contents }];
+    const [label, second] = [`A: ${names[pair[0]]}`, `B: ${names[pair[1]]}`];
+    return [{ left: 0, top: 0, width, height, plane, label, second, contents }];
   }
   const columns = names.length;
   const tileWidth = Math.floor((width - GAP * (columns - 1)) / columns);

@@ -40,13 +40,13 @@ export function firstView({ at, windows, kind, volumes, differenceLimit }: Volum
     arrangement: 'planes',
     plane: 'axial',
     comparing: 'side',
-    pair: [0, Math.min(1, volumes.length - 1)],
+    pair: volumes.length > 2 ? [1, 2] : [0, Math.min(1, volumes.length - 1)], // two candidates, if there are
     showsSecond: false,
     divider: 0.5,
     hasOverlay: false,
     differenceOpacity: 0.8,
     differenceLimit: differenceLimit ?? (kind === 'comparison' ? 100 : 1),
     pan: [0, 0, 0, 1],
-    turn: { azimuth: 110, elevation: 15, zoom: 1 },
+    turn: { azimuth: 180, elevation: 10, zoom: 1 },
   };
 }

@@ -2,8 +2,10 @@
 import type { VolumesBundle } from '../../../src/volumes-bundle';
 import type { KernelToPage, PageToKernel, VolumesOpened } from '../volumes-messages';
 import { apply, compose, invert, type Point } from './affine';
+import type { Space } from './box-image';
 import { type Gestures, listen } from './gestures';
 import { Levels } from './levels';
+import { isWellInside, mostVoxels, sizeOfRegion } from './limits';
 import { Overlay } from './overlay';
 import { Painter, type Placed } from './painter';
 import { axesOf, type Plane } from './planes';
@@ -24,6 +26,8 @@ export type Connect = (
 const HEIGHT = { volume: 520, comparison: 560 } as const;
 /** The picture is kept so long after the last change, for when the context is taken away. */
 const REST_MS = 400;
+/** A window that did not change for so long is taken over into 3D. */
+const SETTLE_MS = 250;
 
 export class Viewer implements Gestures {
   readonly #bundle: VolumesBundle;
@@ -45,6 +49,12 @@ export class Viewer implements Gestures {
   #placed = new Map<Tile, Placed>();
   #frame: number | undefined;
   #rest: ReturnType<typeof setTimeout> | undefined;
+  #return: ReturnType<typeof setTimeout> | undefined;
+  /** How often the browser took the context away since the viewer came into sight. */
+  #losses = 0;
+  #preparing: ReturnType<typeof setTimeout> | undefined;
+  /** The last place around which full resolution was asked for. */
+  #asked: Point | undefined;
   #hovered: Point | undefined;
   #trouble = '';
 
@@ -82,6 +92,7 @@ export class Viewer implements Gestures {
     this.#show();
     this.#unwatch = watchSight(node, (isInSight) => {
       this.#isInSight = isInSight;
+      this.#losses = 0;
       if (isInSight) void this.#open();
       else this.#close();
     });
@@ -93,6 +104,8 @@ export class Viewer implements Gestures {
     this.#unwatch();
     this.#resize.disconnect();
     clearTimeout(this.#rest);
+    clearTimeout(this.#preparing);
+    clearTimeout(this.#return);
     if (this.#frame) cancelAnimationFrame(this.#frame);
     this.#link?.close();
     this.#painter?.free();
@@ -109,14 +122,17 @@ export class Viewer implements Gestures {
       await this.#levels.read();
       if (!this.#isWanted) return;
       const canvas = document.createElement('canvas');
+      canvas.style.visibility = 'hidden'; // the last picture stays until there is a new one
       this.#still.after(canvas);
       this.#fit(canvas);
       canvas.addEventListener('webglcontextlost', (event) => {
         event.preventDefault();
-        if (this.#painter?.canvas === canvas) this.#lose();
+        if (this.#painter?.canvas !== canvas) return;
+        this.#lose();
+        // A page with many viewers, or a graphics card in trouble: not at once again, and ever more slowly.
+        this.#return = setTimeout(() => this.#isWanted && void this.#open(), 1000 * 2 ** this.#losses++);
       });
-      const [{ shape, affine }] = this.#bundle.volumes as [VolumesBundle['volumes'][number]];
-      const painter = await Painter.on(canvas, shape, affine, () => this.#drawSoon()).catch(
+      const painter = await Painter.on(canvas, this.#space, () => this.#drawSoon()).catch(
         (error: unknown) => {
           canvas.remove();
           throw error;
@@ -131,6 +147,7 @@ export class Viewer implements Gestures {
       this.#trouble = '';
       this.#connect(painter.gl);
       this.#draw();
+      canvas.style.visibility = '';
     } catch (error) {
       this.#trouble = `The volumes cannot be drawn: ${error instanceof Error ? error.message : error}`;
       this.#show();
@@ -166,6 +183,7 @@ export class Viewer implements Gestures {
     this.#still.height = canvas.height;
     this.#still.getContext('2d')!.drawImage(canvas, 0, 0);
     clearTimeout(this.#rest);
+    this.#askForRegion();
   }
 
   // What the kernel sends.
@@ -191,8 +209,20 @@ export class Viewer implements Gestures {
       this.#trouble = `A part of the volumes did not come: ${error instanceof Error ? error.message : error}`;
     }
     if (message.type === 'chunk') this.#link?.send({ type: 'got' });
-    if (message.type === 'gone' || message.type === 'error') this.#link?.close();
+    const { supply, isFull } = this.#levels;
+    if (supply === 'gone' || (supply === 'complete' && isFull)) this.#link?.close(); // nothing more will come
     this.#drawSoon();
+  }
+
+  /** Asks for full resolution around a crosshair that rests, where the whole volume does not fit. */
+  #askForRegion(): void {
+    const { supply, isFull, shown } = this.#levels;
+    const { at } = this.#view;
+    if (supply !== 'complete' || isFull || this.#asked === at) return;
+    const part = shown[0]?.part;
+    if (part && isWellInside(part, apply(this.#space.affine, at))) return;
+    this.#asked = at;
+    this.#link?.send({ type: 'region', at, size: sizeOfRegion(this.#shape) });
   }
 
   // What is drawn.
@@ -245,9 +275,13 @@ export class Viewer implements Gestures {
       width: Math.round(tile.width * pixel),
       height: Math.round(tile.height * pixel),
     };
-    if (tile.plane === 'rendering') return;
     const { shown } = this.#levels;
     const view = this.#view;
+    if (tile.plane === 'rendering') {
+      if (!painter.hasRendering(shown[0]!.whole, view.window)) this.#prepareRendering();
+      if (painter.isRendered) painter.drawRendering(box, view.turn);
+      return;
+    }
     for (const { shows, volume, columns } of tile.contents) {
       const placed = painter.drawSlice(
         box,
@@ -268,6 +302,18 @@ export class Viewer implements Gestures {
     }
   }
 
+  /** The 3D rendering follows the window and the volume once they rest: it takes a while. */
+  #prepareRendering(): void {
+    clearTimeout(this.#preparing);
+    const prepare = async (): Promise<void> => {
+      const [first] = this.#levels.shown;
+      if (!first || !this.#painter) return;
+      await this.#painter.prepareRendering(this.#space, first.whole, this.#view.window);
+      this.#drawSoon();
+    };
+    this.#preparing = setTimeout(() => void prepare(), this.#painter?.isRendered ? SETTLE_MS : 0);
+  }
+
   /** Shows the state beside the picture: controls, labels, words. */
   #show(): void {
     this.#toolbar.show(this.#view);
@@ -285,12 +331,17 @@ export class Viewer implements Gestures {
 
   // Places.
 
+  /** All volumes lie in the space of the first. */
+  get #space(): Space {
+    return this.#bundle.volumes[0]!;
+  }
+
   get #shape(): Point {
-    return this.#bundle.volumes[0]!.shape;
+    return this.#space.shape;
   }
 
   #voxelOfFraction(painter: Painter): number[] {
-    return compose(invert(this.#bundle.volumes[0]!.affine), painter.worldOfFraction);
+    return compose(invert(this.#space.affine), painter.worldOfFraction);
   }
 
   /** The voxel axis that a plane is cut across, and whether it runs to the right, anterior or superior. */
@@ -408,7 +459,7 @@ export class Viewer implements Gestures {
   turn(right: number, down: number): void {
     const { azimuth, elevation, zoom } = this.#view.turn;
     const next = Math.max(-90, Math.min(90, elevation + down / 2));
-    this.#change({ turn: { azimuth: azimuth - right / 2, elevation: next, zoom } });
+    this.#change({ turn: { azimuth: (azimuth + right / 2) % 360, elevation: next, zoom } });
   }
 
   zoom(x: number, y: number, factor: number): void {
@@ -455,9 +506,3 @@ const STEPS: Readonly<Record<string, number>> = {
 const HELP =
   'wheel or arrow keys for slices, drag for the crosshair, drag with the right button for the window, ' +
   'Ctrl and wheel to zoom, drag with Shift to move, double click for one plane';
-
-/** Voxels of 16 bits that all volumes of a viewer may have together. */
-function mostVoxels(): number {
-  const gigabytes = (navigator as { deviceMemory?: number }).deviceMemory ?? 4;
-  return Math.min(8, gigabytes) * 2 ** 26;
-}
