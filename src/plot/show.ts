@@ -96,12 +96,10 @@ export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): Mi
   };
 }
 
-/**
- * Volumes for our viewer, and beside them the slices for front ends without it: in Plotly's own type, from which our
- * extension takes them too where a browser has no WebGL.
- */
+/** Volumes for our viewer, and their slices for front ends without it, and for browsers without WebGL. */
 function volumesBundle({ bundle, slices, still }: ReturnType<typeof drawView>): MimeBundle {
-  return { [VOLUMES_MIME]: bundle, ...figureBundle(slices), 'image/svg+xml': figureToSvg(still) };
+  const { [FIGURE_MIME]: _, ...others } = figureBundle(slices);
+  return { [VOLUMES_MIME]: bundle, ...others, 'image/svg+xml': figureToSvg(still) };
 }
 
 /** What a figure of these runs is called. */
