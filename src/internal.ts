@@ -60,3 +60,4 @@ export { dcm2niixCommand } from './volume/formats/foreign';
 export { resolveIntensity, toModel } from './volume/intensity';
 export { checkVolume } from './volume/read';
 export { isDataset } from './volume/store/dataset';
+export { VOLUMES_MIME } from './volumes-bundle';

@@ -17,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   ranks: async () => (await import('../../bench/ranks.js')).benchRanks,
   kernel: async () => (await import('../../bench/kernel.js')).benchKernel,
   store: async () => (await import('../../bench/store.js')).benchStore,
+  viewer: async () => (await import('../../bench/viewer.js')).benchViewer,
   quantisers: async () => (await import('../../bench/quantisers.js')).benchQuantisers,
 };
 
@@ -29,7 +30,7 @@ export function addBench(program: Command): void {
       --repeats <n>         runs of each side
       --preset <name>       step: the preset whose model is trained; default 'upstream'
       --hidden <n>          step: hidden channels; default the preset's
-      --shape <n | x,y,z>   volumes, blend, step: voxels of the volume or the patch
+      --shape <n | x,y,z>   volumes, blend, step, viewer: voxels of the volume or the patch
       --steps <n>           step: steps a turn, default 5; gan: steps with discriminators, default 500; quantisers:
                             steps, default 500
       --seed <n>            step: of the weights, the codes and the patch; default 0

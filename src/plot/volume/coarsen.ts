@@ -51,43 +51,49 @@ export function coarsen(voxels: Float32Array, shape: Vec3, factors: Vec3): Float
   const [cx, cy, cz] = coarseShape(shape, factors);
   const copy = new Float32Array(cx * cy * cz);
   const sums = new Float64Array(cx);
-  const counts = new Int32Array(cx);
   for (let z = 0, to = 0; z < nz; z += fz)
     for (let y = 0; y < ny; y += fy, to += cx) {
       sums.fill(0);
-      counts.fill(0);
       const [endZ, endY] = [Math.min(z + fz, nz), Math.min(y + fy, ny)];
-      for (let row = z; row < endZ; row++)
-        for (let line = y; line < endY; line++) addRow(voxels, (row * ny + line) * nx, nx, fx, sums, counts);
-      const rows = (endZ - z) * (endY - y);
+      for (let layer = z; layer < endZ; layer++)
+        for (let row = y; row < endY; row++) addRow(voxels, (layer * ny + row) * nx, nx, fx, sums);
       for (let x = 0; x < cx; x++) {
-        const half = (rows * Math.min(fx, nx - x * fx)) / 2;
-        copy[to + x] = counts[x]! >= half ? sums[x]! / counts[x]! : Number.NaN;
+        const [start, end] = [x * fx, Math.min((x + 1) * fx, nx)];
+        const sum = sums[x]!;
+        copy[to + x] = Number.isFinite(sum)
+          ? sum / ((endZ - z) * (endY - y) * (end - start))
+          : finiteMean(voxels, shape, [start, y, z], [end, endY, endZ]);
       }
     }
   return copy;
 }
 
-/** Adds the finite voxels of a row to the sums and counts of its boxes. */
+/** Adds the voxels of a row to the sums of its boxes. A sum with a value that is not finite is not finite either. */
 function addRow(
   voxels: Float32Array,
   from: number,
   length: number,
   factor: number,
   sums: Float64Array,
-  counts: Int32Array,
 ): void {
-  for (let box = 0, x = 0; x < length; box++) {
-    const end = Math.min(x + factor, length);
+  for (let box = 0, x = from; x < from + length; box++) {
+    const end = Math.min(x + factor, from + length);
     let sum = 0;
-    let count = 0;
-    for (; x < end; x++) {
-      const value = voxels[from + x]!;
-      if (value - value !== 0) continue; // NaN or infinite
-      sum += value;
-      count++;
-    }
+    for (; x < end; x++) sum += voxels[x]!;
     sums[box]! += sum;
-    counts[box]! += count;
   }
+}
+
+/** The mean of the finite voxels of a box; NaN if they are less than half of it. */
+function finiteMean(voxels: Float32Array, [nx, ny]: Vec3, start: Vec3, end: Vec3): number {
+  let [sum, finite, all] = [0, 0, 0];
+  for (let z = start[2]; z < end[2]; z++)
+    for (let y = start[1]; y < end[1]; y++)
+      for (let x = start[0]; x < end[0]; x++, all++) {
+        const value = voxels[(z * ny + y) * nx + x]!;
+        if (!Number.isFinite(value)) continue;
+        sum += value;
+        finite++;
+      }
+  return finite >= all / 2 ? sum / finite : Number.NaN;
 }

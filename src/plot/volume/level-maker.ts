@@ -27,8 +27,8 @@ export interface MadeLevel {
 const STEPS = [3_000_000, 24_000_000];
 /** A level with less than so many times the voxels of the one before shows little more. */
 const WORTHWHILE = 3;
-/** Voxels copied at a time. Copying them takes about 3 ms. */
-const JOB_VOXELS = 2_000_000;
+/** Voxels copied at a time. Copying them takes one or two milliseconds. */
+const JOB_VOXELS = 1_000_000;
 /** Two threads compress faster than most connections carry, and leave the other cores to cells. */
 const THREADS = 2;
 /** Chunks in the making while one is sent. */

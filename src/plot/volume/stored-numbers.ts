@@ -29,10 +29,10 @@ export function surveyOf(values: Float32Array): Survey {
   let isWhole = true;
   for (let n = 0; n < values.length; n++) {
     const value = values[n]!;
-    if (value - value !== 0) continue; // NaN or infinite
-    if (value < low) low = value;
-    if (value > high) high = value;
-    if (isWhole && Math.trunc(value) !== value) isWhole = false;
+    // NaN is neither less nor greater than anything.
+    if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
+    if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
+    if (isWhole && Math.trunc(value) !== value && !Number.isNaN(value)) isWhole = false;
   }
   return { low, high, isWhole };
 }

@@ -21,8 +21,8 @@ export interface Surveyed extends ShownPlace, Survey {
   readonly copy: Copy;
 }
 
-/** A copy has at most so many voxels: with the least noise a preview of this size fits its bytes. */
-const MOST_COPIED = 10_000_000;
+/** A copy has at most so many voxels. A preview takes boxes of its boxes, so the copy is much finer than any preview. */
+const MOST_COPIED = 24_000_000;
 /** Voxels read from the disk at a time, if a layer of boxes has no more. */
 const READ_AT_ONCE = 16_000_000;
 
