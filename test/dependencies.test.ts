@@ -4,9 +4,12 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const root = resolve(__dirname, '..');
+/** What runs in browsers is bundled. */
+const BROWSER = join('kernels', 'browser');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   dependencies: Record<string, string>;
   optionalDependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
   overrides: Record<string, Record<string, string>>;
 };
 
@@ -63,15 +66,8 @@ describe('dependencies', () => {
   });
 
   it('are all that the sources import', () => {
-    const imported = new Set(
-      sourceTexts()
-        .flatMap((text) => [
-          ...text.matchAll(/\bfrom '([^.'][^']*)';$/gm),
-          ...text.matchAll(/\b(?:import|require)\('([^.'][^']*)'\)/g),
-        ])
-        .map((match) => packageName(match[1]!)),
-    );
-    const undeclared = [...imported].filter(
+    const imported = importedBy(({ file }) => !file.startsWith(BROWSER));
+    const undeclared = imported.filter(
       (name) =>
         !name.startsWith('node:') &&
         !builtinModules.includes(name) &&
@@ -82,7 +78,24 @@ describe('dependencies', () => {
     );
     expect(undeclared).toEqual([]);
   });
+
+  it('do not have what the build puts into the files for browsers', () => {
+    const bundled = importedBy(({ file }) => file.startsWith(BROWSER));
+    expect(bundled.filter((name) => !(name in manifest.devDependencies))).toEqual([]);
+    expect(bundled.filter((name) => name in manifest.dependencies)).toEqual([]);
+  });
 });
+
+/** The packages that sources import. */
+function importedBy(isMeant: (source: Source) => boolean): string[] {
+  const specifiers = sources()
+    .filter(isMeant)
+    .flatMap(({ text }) => [
+      ...text.matchAll(/\bfrom '([^.'][^']*)';$/gm),
+      ...text.matchAll(/\b(?:import|require)\('([^.'][^']*)'\)/g),
+    ]);
+  return [...new Set(specifiers.map((match) => packageName(match[1]!)))];
+}
 
 function packageName(specifier: string): string {
   return specifier
@@ -91,10 +104,15 @@ function packageName(specifier: string): string {
     .join('/');
 }
 
-function sourceTexts(): string[] {
+interface Source {
+  readonly file: string;
+  readonly text: string;
+}
+
+function sources(): Source[] {
   return ['src', 'kernels'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(join(root, folder, name), 'utf8')),
+      .map((name) => ({ file: join(folder, name), text: readFileSync(join(root, folder, name), 'utf8') })),
   );
 }
