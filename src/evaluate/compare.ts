@@ -41,6 +41,8 @@ export interface NamedSeamProfile {
   readonly offsets: readonly number[];
   /** Mean absolute jump between neighbouring voxels there, in the volume's own units. */
   readonly jump: readonly number[];
+  /** Voxels after which the model's own pattern repeats, as its downsampling makes it; absent where no model was. */
+  readonly period?: number;
 }
 
 export interface CompareOptions {
@@ -130,7 +132,7 @@ export function compareVolumes(
       ...(!Number.isNaN(energy) && { seamEnergy: energy }),
       ...(own && { perplexity: own.perplexity, usage: own.usage }),
     });
-    if (grid) profiles.push(...profilesOf(name, jumping, grid));
+    if (grid) profiles.push(...profilesOf(name, jumping, grid, own?.downsample));
   }
   const notes = notesOn(reference, unknown, rows);
   return new Comparison(reference, named, intensity, grid, rows, profiles, notes);
@@ -152,10 +154,16 @@ function notesOn({ shape, data }: Volume, unknown: number, rows: readonly Compar
   return notes;
 }
 
-function profilesOf(name: string, data: Float32Array, grid: Grid): NamedSeamProfile[] {
+function profilesOf(
+  name: string,
+  data: Float32Array,
+  grid: Grid,
+  periods?: Reconstruction['downsample'],
+): NamedSeamProfile[] {
   const axes = ([0, 1, 2] as const).filter((axis) => grid.counts[axis] > 1);
   return axes.map((axis) => {
     const { offsets, jumps } = seamProfile(data, grid, axis);
-    return { name, axis: axisNames[axis], offsets, jump: jumps };
+    const period = periods?.[axis];
+    return { name, axis: axisNames[axis], offsets, jump: jumps, ...(period && { period }) };
   });
 }

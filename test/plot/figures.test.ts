@@ -189,9 +189,9 @@ describe('a comparison', () => {
       ['read from JSON', '31.00'],
     ]);
     const named = Object.entries(figure.layout).filter(
-      ([key, axis]) => /^yaxis/.test(key) && (axis as { title?: Layout }).title?.text === 'mean step, HU',
+      ([key, axis]) => /^yaxis/.test(key) && (axis as { title?: Layout }).title?.text === 'mean jump, HU',
     );
-    expect(named).toHaveLength(1);
+    expect(named).toHaveLength(3);
   });
 
   it('refuses what cannot be compared', () => {

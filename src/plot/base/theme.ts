@@ -94,8 +94,25 @@ export function graphAxis(title: string, more: Layout = {}): Layout {
   };
 }
 
-/** A legend in rows below the figure. */
-export const legendBelow = { orientation: 'h', x: 0, y: -0.24, yanchor: 'top' } as const;
+/**
+ * A legend that panels share, in a row above them, over the row of their headings.
+ *
+ * @param paper pixels of the figure's height without its margins
+ * @param top where the panels end
+ */
+export function legendAbove(paper: number, top = 1): Layout {
+  const look = {
+    orientation: 'h',
+    xanchor: 'right',
+    yanchor: 'bottom',
+    font: { size: SMALL },
+    bgcolor: clear,
+  };
+  return { ...look, x: 1, y: top + LEGEND_ABOVE / paper };
+}
+
+/** Pixels between panels and the legend above them: a row of headings. */
+const LEGEND_ABOVE = 18;
 
 /** A heading above a panel: in the middle of a span, or from a point on. */
 export function heading(text: string, x: Span | number, y: number): Layout {

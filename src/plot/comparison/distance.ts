@@ -1,7 +1,7 @@
 import type { DistanceRow } from '../../fidelity/places';
 import { short } from '../base/encode';
 import { lineTrace, spans } from '../base/layout';
-import { color, layeredWidth, legendBelow } from '../base/theme';
+import { color, layeredWidth, legendAbove } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 
@@ -38,6 +38,7 @@ export function distanceFigure(lines: Readonly<Record<string, readonly DistanceR
     ([name, rows]) =>
       `${name} ${rows[0]?.psnr.toFixed(2)} dB at a border, ${rows.at(-1)?.psnr.toFixed(2)} dB far from it`,
   );
-  const look = { margin: { l: 48, r: 16, t: 66, b: 76 }, legend: legendBelow };
-  return drawing.figure(title, 330, look, [title, ...words].join(' · '));
+  const [height, t, b] = [320, 84, 48];
+  const look = { margin: { l: 48, r: 16, t, b }, legend: legendAbove(height - t - b) };
+  return drawing.figure(title, height, look, [title, ...words].join(' · '));
 }

@@ -10,11 +10,11 @@ import {
 } from '../base/panels';
 import { type Plane, type PlaneName, planesOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
-import { heading } from '../base/theme';
+import { heading, legendAbove, SMALL } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 import { type PageOptions, type PictureSize, pagesOf, slider } from './pages';
-import { addSeams, comparisonTable } from './seams';
+import { addSeams, comparisonTable, SEAMS_ABOVE } from './seams';
 
 const COLUMN_GAP = 0.02;
 const MOST_COLUMNS = 5; // more pictures go to further rows
@@ -73,6 +73,7 @@ export function comparisonPictures(
     const [cell, row] = isSingle ? ([2, 'pictures'] as const) : ([i + 1, 'differences'] as const);
     panel(count + i + 1, cell, row, `${name} - reference`);
   });
+  if (!isSingle) drawing.annotations.push(differencesNote(comparison, across[0]!, place('differences 0')));
   for (const page of pages.pages) drawing.data.push(...page.traces);
   const pictures = drawing.data.length;
   if (seams)
@@ -86,15 +87,8 @@ export function comparisonPictures(
   const [grayBar, differenceBar] = bars.map(barAt);
   const title = comparisonTitle(comparison);
   const look = {
-    margin: { l: 44, r: 72, t: rows.top, b: rows.bottom },
-    legend: {
-      orientation: 'h',
-      x: 1,
-      xanchor: 'right',
-      yanchor: 'bottom',
-      font: { size: 11 },
-      y: place('seams')[1] + 22 / rows.inner,
-    },
+    margin: { l: 56, r: 72, t: rows.top, b: rows.bottom },
+    legend: legendAbove(rows.inner, place('seams')[1]),
     coloraxis: grayScale(pages.windows[0]!, pages.units, grayBar!),
     coloraxis2: differenceScale(pages.limit, pages.units, differenceBar!),
     updatemenus: windowButtons(pages.windows, { y: 1, yanchor: 'bottom', pad: { b: 24 } }),
@@ -115,7 +109,7 @@ function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, co
     list.push([`pictures ${band}`, band === 0 ? 0 : 28, pictures]);
     if (!isSingle) list.push([`differences ${band}`, 28, pictures]);
   }
-  list.push(['slider', 0, 84], ['seams', seams ? 40 : 0, seams ? 190 : 0]);
+  list.push(['slider', 0, 84], ['seams', seams ? SEAMS_ABOVE : 0, seams ? 190 : 0]);
   list.push(['table', seams ? 52 : 16, 62 + 24 * comparison.metrics.length]);
   const [top, bottom] = [100, 8];
   const inner = list.reduce((sum, [, gap, height]) => sum + gap + height, 0);
@@ -127,6 +121,15 @@ function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, co
   }
   const place = (name: string): Span => placed.get(name)!;
   return { place, pictures: pictures / inner, inner, top, bottom, total: Math.round(inner + top + bottom) };
+}
+
+/** What the row of differences shows, where the reference has none. */
+function differencesNote({ intensity }: ShownComparison, [left]: Span, y: Span): Layout {
+  const { low, high, units } = intensity;
+  const window = `${low} to ${high}${units === 'HU' ? ' HU' : ''}`;
+  const text = `differences within<br>${window}<br>red: brighter<br>blue: darker<br>than the reference`;
+  const at = { x: left, y: (y[0] + y[1]) / 2, yanchor: 'middle', align: 'left', font: { size: SMALL } };
+  return { ...heading(text, left, 1), ...at };
 }
 
 function barAt([bottom, top]: Span): Layout {

@@ -1,7 +1,7 @@
 import { axesOf, type Layout, spans } from '../base/layout';
 import { colorbar } from '../base/panels';
 import type { ShownSweepRow } from '../base/shown';
-import { clear, viridis } from '../base/theme';
+import { clear, SMALL } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 
@@ -10,6 +10,14 @@ const maps = [
   { key: 'psnr', label: 'PSNR, dB', digits: 2, better: 'more' },
   { key: 'seamEnergy', label: 'seam energy', digits: 3, better: 'nearer to 1' },
 ] as const;
+
+/** From less to more: even in lightness and for the colour-blind, and never so dark that dark words are hard to read. */
+const light: readonly (readonly [number, string])[] = [
+  [0, '#4aa3c0'],
+  [0.5, '#7fd09b'],
+  [1, '#fde725'],
+];
+const words = '#10202e';
 
 /**
  * A sweep over overlaps and windows as heat maps of PSNR and seam energy: one row for each window, one column for each
@@ -22,20 +30,20 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
   const drawing = new Drawing();
   const shapes: Layout[] = [];
   const gap = 0.13; // for the colour bars, one of them right of the last map
-  const words = spans(shown.length, gap, 0, 1 - gap).map((x, i) => {
+  const best = spans(shown.length, gap, 0, 1 - gap).map((x, i) => {
     const { key, label, digits, better } = shown[i]!;
     const isMore = better === 'more';
     const values = names.map((name) =>
       overlaps.map((overlap) => rows.find((row) => row.name === name && row.overlap === overlap)?.[key]),
     );
-    const scale = isMore ? viridis : viridis.map(([at, c]): [number, string] => [1 - at, c]).reverse();
+    const scale = isMore ? light : light.map(([at, c]): [number, string] => [1 - at, c]).reverse();
     const category = { type: 'category', showgrid: false };
     const axes = drawing.addGraph(
       i + 1,
       `${label} (${better} is better)`,
       { x },
       { ...category, title: 'overlap of neighbouring patches' },
-      { ...category, ...(i > 0 && { showticklabels: false }) },
+      { ...category, ...(i === 0 ? { title: 'window' } : { showticklabels: false }) },
     );
     drawing.data.push({
       ...axes,
@@ -49,18 +57,18 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
       z: values.map((row) => row.map((v) => (v === undefined ? null : isMore ? v : Math.abs(v - 1)))),
       text: values.map((row) => row.map((v) => v?.toFixed(digits) ?? '')),
       texttemplate: '%{text}',
-      textfont: { size: 11 },
+      textfont: { size: SMALL, color: words },
       colorbar: colorbar(isMore ? '' : '|E - 1|', { x: x[1] + 0.005, len: 1 }),
       hovertemplate: `%{y}, overlap %{x}<br><b>%{text}</b><extra>${label}</extra>`,
     });
     const merit = (row: ShownSweepRow) => (isMore ? row[key]! : -Math.abs(row[key]! - 1));
-    const [best] = rows.filter((row) => row[key] !== undefined).sort((a, b) => merit(b) - merit(a));
-    shapes.push(frame(i + 1, overlaps.indexOf(best!.overlap), names.indexOf(best!.name)));
-    return `best ${label}: ${best!.name} at overlap ${best!.overlap}, ${best![key]!.toPrecision(4)}`;
+    const [first] = rows.filter((row) => row[key] !== undefined).sort((a, b) => merit(b) - merit(a));
+    shapes.push(frame(i + 1, overlaps.indexOf(first!.overlap), names.indexOf(first!.name)));
+    return `best ${label}: ${first!.name} at overlap ${first!.overlap}, ${first![key]!.toFixed(digits)}`;
   });
   const title = 'blending windows by overlap; the best is framed';
   const look = { shapes, margin: { l: 100, r: 40, t: 70, b: 54 } };
-  return drawing.figure(title, 120 + 34 * names.length, look, [title, ...words].join(' · '));
+  return drawing.figure(title, 120 + 34 * names.length, look, [title, ...best].join(' · '));
 }
 
 function frame(panel: number, column: number, row: number): Layout {

@@ -4,14 +4,14 @@ import type { VolumesBundle } from '../../volumes-bundle';
 import { differenceLimit } from '../base/panels';
 import { planeNames, planesOf, sliceOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
-import { legendBelow } from '../base/theme';
+import { legendAbove } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 import { type Look, viewWindows, volumesBundle } from '../volume/bundle';
 import { surveyVolume } from '../volume/survey';
 import { checkComparison, comparisonPictures, comparisonTitle } from './figure';
 import { differenceOf, windowOf } from './pages';
-import { addSeams, comparisonTable } from './seams';
+import { addSeams, comparisonTable, SEAMS_ABOVE } from './seams';
 
 /** Most bytes of all previews in the notebook; with a volume and the viewer a report stays below 12 MB. */
 const PREVIEW_BYTES = 1_500_000;
@@ -75,15 +75,14 @@ export function measuresFigure(comparison: ShownComparison): Figure {
   const drawing = new Drawing();
   const seams = seamProfiles.length > 0 ? SEAMS : { plot: 0, below: 0 };
   const table = 40 + 26 * metrics.length;
-  const top = seams.plot > 0 ? 30 : 8;
+  const top = seams.plot > 0 ? SEAMS_ABOVE : 8;
   const inner = seams.plot + seams.below + table;
   const share = table / inner;
   if (seams.plot > 0) addSeams(drawing, seamProfiles, 1, [1 - seams.plot / inner, 1], intensity.units);
   drawing.data.push(comparisonTable(comparison).toTrace({ x: [0, 1], y: [0, share] }));
-  const legend = { ...legendBelow, y: share + 4 / inner, yanchor: 'bottom' };
-  const look = { margin: { l: 48, r: 16, t: top, b: 8 }, legend };
+  const look = { margin: { l: 56, r: 16, t: top, b: 8 }, legend: legendAbove(inner) };
   return drawing.figure('', Math.round(inner + top + 8), look, comparisonTable(comparison).toText());
 }
 
-/** Pixels of the profiles, and of their axis labels and the legend. */
-const SEAMS = { plot: 190, below: 84 };
+/** Pixels of the profiles, and of their axis labels. */
+const SEAMS = { plot: 190, below: 52 };

@@ -1,8 +1,11 @@
 import { short } from '../base/encode';
 import { lineTrace, spans } from '../base/layout';
-import { color, ink, legendBelow } from '../base/theme';
+import { color, ink, legendAbove } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
+
+/** Only powers of ten: Plotly writes the marks between them smaller than a reader can see. */
+const LOG = { type: 'log', dtick: 1 } as const;
 
 /**
  * How often each code is used: on the left by its number, on the right sorted, beside even use. A steep fall on the
@@ -18,7 +21,7 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
   });
   const drawing = new Drawing();
   const [left, right] = spans(2, 0.08) as [readonly [number, number], readonly [number, number]];
-  const y = { nticks: 6 };
+  const y = { title: '% of all latents', nticks: 6 };
   const byNumber = drawing.addGraph(
     1,
     'by number',
@@ -27,7 +30,7 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
     { ...y, rangemode: 'tozero' },
   );
   const xSorted = { title: 'codes, the most used first' };
-  const sorted = drawing.addGraph(2, 'sorted, logarithmic', { x: right }, xSorted, { ...y, type: 'log' });
+  const sorted = drawing.addGraph(2, 'sorted, logarithmic', { x: right }, xSorted, { ...y, ...LOG });
   const lines = { ...sorted, mode: 'lines' };
   named.forEach(({ name, shares, used }, i) => {
     const look = { legendgroup: name, marker: { color: color(i) } };
@@ -60,10 +63,12 @@ export function codesFigure(counts: Readonly<Record<string, ArrayLike<number>>>)
   const line = { color: ink, width: 1.5, dash: 'dash' };
   const even = [100 / size, 100 / size];
   drawing.data.push(lineTrace(`even use of ${size}`, [1, size], even, { ...lines, line, hoverinfo: 'skip' }));
-  const title = 'use of the codes, % of all latents';
+  const title = 'how often each code is used';
   const words = named.map(
     ({ name, shares, used }) => `${name}: ${used.length} of ${shares.length} codes in use`,
   );
-  const look = { barmode: 'overlay', bargap: 0, margin: { l: 48, r: 16, t: 66, b: 76 }, legend: legendBelow };
-  return drawing.figure(title, 330, look, [title, ...words].join(' · '));
+  const [height, t, b] = [320, 84, 48];
+  const margin = { l: 56, r: 16, t, b };
+  const look = { barmode: 'overlay', bargap: 0, margin, legend: legendAbove(height - t - b) };
+  return drawing.figure(title, height, look, [title, ...words].join(' · '));
 }

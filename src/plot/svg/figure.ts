@@ -122,14 +122,24 @@ function tableSvg(trace: Trace, paper: Box): string {
   const cells = (trace.cells ?? {}) as Part;
   const heads = (header.values ?? []).map((value) => plainText(Array.isArray(value) ? value[0] : value));
   const columns = (cells.values ?? []) as readonly (readonly unknown[])[];
-  const column = width / Math.max(1, heads.length);
+  // Columns are as wide as their words need: a still picture wraps none.
+  const needs = heads.map((head, i) =>
+    Math.max(head.length + 3, ...(columns[i] ?? []).map((word) => String(word).length + 3)),
+  );
+  const share =
+    width /
+    Math.max(
+      1,
+      needs.reduce((sum, need) => sum + need, 0),
+    );
+  const lefts = needs.map((_, i) => left + share * needs.slice(0, i).reduce((sum, need) => sum + need, 0));
   const rowHeight = cells.height ?? 24;
   const headHeight = header.height ?? 26;
   const rows = Math.min(columns[0]?.length ?? 0, Math.floor((room - headHeight) / rowHeight + 0.5));
 
   const cell = (label: string, i: number, y: number, height: number, weight?: number): string => {
     const right = (Array.isArray(cells.align) ? cells.align[i] : cells.align) === 'right';
-    const x = left + i * column + (right ? column - 8 : 8);
+    const x = lefts[i]! + (right ? share * needs[i]! - 8 : 8);
     const look = { 'text-anchor': right ? 'end' : 'start', 'font-weight': weight };
     return text(label, x, y + height / 2 + 4, look);
   };

@@ -57,14 +57,14 @@ export function heatmapSvg(trace: Trace, pair: AxisPair, layout: Layout, { most,
   return image + wordsSvg(trace, pair, (row, column) => colorOf(values[row * columns + column]!));
 }
 
-/** The words in the cells of a heatmap, dark on light cells and light on dark ones. */
+/** The words in the cells of a heatmap, in their own colour or dark on light cells and light on dark ones. */
 function wordsSvg(trace: Trace, pair: AxisPair, colorOf: (row: number, column: number) => Rgb): string {
   if (trace.texttemplate !== '%{text}') return '';
-  const size = (trace.textfont as { size?: number } | undefined)?.size;
+  const { size, color } = (trace.textfont ?? {}) as { size?: number; color?: string };
   const words = (trace.text as readonly (readonly string[])[]).flatMap((row, down) =>
     row.map((word, across) => {
       const [red, green, blue] = colorOf(down, across);
-      const fill = 0.3 * red + 0.59 * green + 0.11 * blue < 140 ? '#ffffff' : '#222222';
+      const fill = color ?? (0.3 * red + 0.59 * green + 0.11 * blue < 140 ? '#ffffff' : '#222222');
       const [x, y] = [pair.px(indexed(trace.x, across)), pair.py(indexed(trace.y, down)) + 4];
       return word && text(word, x, y, { 'text-anchor': 'middle', 'font-size': size, fill });
     }),
