@@ -56,7 +56,9 @@ describe('a file that people mistake for a volume is named, with the cure', () =
     mkdirSync(join(folder(), 'series'));
     await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(/a folder; give the files in it/);
     writeFileSync(join(folder(), 'series/IM1'), file('DICM', 128));
-    await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(/folder of DICOM files; .*dcm2niix/);
+    await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(
+      /expected DICOM images, found 1 files, IM1 first/,
+    );
   });
 
   it('links that lead nowhere, and into git-annex', async () => {

@@ -127,7 +127,7 @@ describe('MetaImage', () => {
       /MetaImage lines .*, found "volume"/,
     );
     expect(await refusal(put('less.mhd', 'NDims = 3\nElementDataFile = a.raw\n'))).toMatch(
-      /with DimSize, found none/,
+      /MetaImage with the field DimSize, found none/,
     );
     expect(await refusal(put('some.raw', voxels))).toMatch(
       /voxels without a header; give the .mhd or .nhdr file/,

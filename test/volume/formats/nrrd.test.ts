@@ -56,6 +56,12 @@ describe('NRRD', () => {
     expect(affine).toEqual([0, 0, 1, 1, 2, 0, 0, 2, 0, 3, 0, 3, 0, 0, 0, 1]);
   });
 
+  it('may have an origin in space without directions', async () => {
+    const origin = { space: 'RAS', 'space origin': '(1,2,3)' };
+    const { affine } = await readHeader(put('origin.nrrd', header(origin), voxels));
+    expect(affine).toEqual([-1, 0, 0, 1, 0, -1, 0, 2, 0, 0, 1, 3, 0, 0, 0, 1]);
+  });
+
   it('takes units', async () => {
     const units = {
       space: 'RAS',
@@ -74,7 +80,7 @@ describe('NRRD', () => {
   });
 
   it.each([
-    [{ dimension: undefined }, /an NRRD header with the field dimension, found none/],
+    [{ dimension: undefined }, /NRRD with the field dimension, found none/],
     [{ dimension: 1, sizes: '60' }, /between 2 and 7 axes, found dimension 1/],
     [{ sizes: '5 4' }, /sizes with 3 numbers/],
     [{ type: 'block' }, /a type of NRRD with plain numbers/],
@@ -95,7 +101,7 @@ describe('NRRD', () => {
     [{ space: 'LPS', 'space directions': '(1,0,0) (0,1,0)' }, /3 space directions, or "none"/],
     [
       { space: 'LPS', 'space directions': '(1,0,0) (0,1,0) (0,0,x)' },
-      /spacedirections of 2 to 4 numbers each/,
+      /space directions of 2 to 4 numbers each/,
     ],
     [{ spacings: '1 2' }, /3 spacings, found "1 2"/],
     [{ 'byte skip': -1, encoding: 'gzip' }, /raw encoding with byte skip -1/],
@@ -104,7 +110,7 @@ describe('NRRD', () => {
     [{ 'data file': 'lost.raw' }, /its voxels in FOLDER\/lost.raw \(data file\), found no such file/],
     [{ 'data file': 'SKIPLIST' }, /one byte skip for all data files/],
     [{ 'data file': 's%d.raw 1 3 0' }, /a file pattern with the first and last number/],
-    [{ Sizes: '5 4 3' }, /the field "Sizes" once, found twice/],
+    [{ Sizes: '5 4 3' }, /each field once, found Sizes twice/],
     [{ sizes: '500 400 300' }, /120000000 bytes up to the last voxel, found a file of/],
   ])('is refused for %j', async (fields, message) => {
     expect(await refusal(put('refused.nrrd', header(fields), voxels))).toMatch(message);
