@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { INTERACT_MIME } from '../../../src/controls/interact-bundle';
+import { WIDGET_MIME } from '../../../src/controls/widget-bundle';
 import { type Figure, gridFigure, planGrid, runFigure } from '../../../src/index';
 import { FIGURE_MIME } from '../../../src/internal';
 import { VOLUMES_MIME } from '../../../src/volumes-bundle';
@@ -60,7 +61,7 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     expect(started).toEqual({
       id: 'patchwise:figures',
       requires: 2,
-      mime: [FIGURE_MIME, INTERACT_MIME, VOLUMES_MIME],
+      mime: [FIGURE_MIME, INTERACT_MIME, VOLUMES_MIME, WIDGET_MIME],
     });
   });
 

@@ -91,7 +91,7 @@ describe('notebookToHtml', () => {
 
   it('has one copy of Plotly for all figures, and none without a figure', async () => {
     expect(html.match(/\* plotly\.js v/g)).toHaveLength(1);
-    expect(html.match(/data-figure="/g)).toHaveLength(2);
+    expect(html.match(/data-(figure|volumes)="/g)).toHaveLength(2);
     const plain = await notebookToHtml(
       notebook(markdown('# Words'), code('1', shown(toBundle(new Table({ columns: ['a'], rows: [[1]] }))!))),
     );
