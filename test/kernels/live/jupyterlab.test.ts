@@ -1,26 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { installKernel } from '../../../kernels/install';
 import { listRuns } from '../../../src/index';
 import { hasChromium, openBrowser } from '../../chromium';
 import { type Kind, measure, useEveryControl } from '../../plot/controls';
-import { pythonWith } from '../../python';
-import { skip } from '../../required';
+import { JupyterLab, kernelStatus, menu, open, picture, python, takeTheme } from './jupyterlab';
 
 /*
  * The whole way in a real JupyterLab: our kernel, our extension, a run in the background and its live figure. It needs
  * a Python with JupyterLab (PATCHWISE_PYTHON, .venv/bin/python or python3) and a fresh build of the package.
  * PATCHWISE_SCREENSHOTS names a folder for pictures to look at.
  */
-const python = pythonWith('jupyterlab');
-if (!python)
-  skip('jupyterlab', 'a live figure in JupyterLab', 'set PATCHWISE_PYTHON to a Python that has it');
-
 const sources = [
   "import * as pw from 'patchwise';",
   "const run = await pw.train({ preset: 'toy', data: 'phantom:48x48x48', ranks: 1, steps: 20000, seed: 1 });",
@@ -49,42 +41,19 @@ const edited = [
 
 describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live figure in JupyterLab', () => {
   let folder = '';
-  let server: ChildProcess;
+  let lab: JupyterLab;
   let url = '';
   let browser: Awaited<ReturnType<typeof openBrowser>>;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'patchwise-jupyterlab-'));
-    const notebooks = join(folder, 'notebooks');
-    await mkdir(notebooks);
-    await installKernel({ prefix: folder });
-    await writeFile(join(notebooks, 'live.ipynb'), JSON.stringify(notebookOf(sources)));
-    await writeFile(join(notebooks, 'attach.ipynb'), JSON.stringify(notebookOf(attached)));
-    await writeFile(join(notebooks, 'figures.ipynb'), JSON.stringify(notebookOf(shown)));
-    await writeFile(join(notebooks, 'edit.ipynb'), JSON.stringify(notebookOf(edited)));
-    const flags = [
-      '--no-browser',
-      '--ip=127.0.0.1',
-      '--port=0',
-      '--LabApp.expose_app_in_browser=True',
-      '--allow-root',
-      '--IdentityProvider.token=',
-      '--ServerApp.password=',
-    ];
-    server = spawn(python!, ['-m', 'jupyterlab', ...flags], {
-      cwd: notebooks,
-      env: {
-        ...process.env,
-        HOME: folder,
-        JUPYTER_PATH: join(folder, 'share', 'jupyter'),
-        JUPYTER_DATA_DIR: join(folder, 'data'),
-        JUPYTER_CONFIG_DIR: join(folder, 'config'),
-        JUPYTER_RUNTIME_DIR: join(folder, 'runtime'),
-        PATCHWISE_RUNS: join(folder, 'runs'),
-      },
-      stdio: ['ignore', 'ignore', 'pipe'],
+    lab = await JupyterLab.start(folder, {
+      'live.ipynb': sources,
+      'attach.ipynb': attached,
+      'figures.ipynb': shown,
+      'edit.ipynb': edited,
     });
-    url = await addressOf(server);
+    url = lab.url;
     browser = await openBrowser();
     // A cell shows a figure whole from 800 pixels on; beside the file browser that takes a window of a laptop.
     await browser.page.setViewportSize({ width: 1500, height: 900 });
@@ -93,10 +62,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
   afterAll(async () => {
     await browser?.close();
     for (const run of await listRuns(join(folder, 'runs'))) await run.stop();
-    if (server && server.exitCode === null) {
-      server.kill('SIGTERM');
-      await once(server, 'exit');
-    }
+    await lab?.stop();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }, 60_000);
 
@@ -230,42 +196,6 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
   }, 240_000);
 });
 
-/** The parts of JupyterLab's application object that the tests ask; the server exposes it to the page. */
-interface Lab {
-  readonly shell: {
-    readonly currentWidget?: {
-      readonly sessionContext?: {
-        readonly isReady: boolean;
-        readonly session?: {
-          readonly kernel?: { readonly status: string; readonly connectionStatus: string } | null;
-        } | null;
-      };
-    };
-  };
-}
-
-/**
- * Opens a notebook and waits for its kernel. On a slow machine the notebook is there long before the list of kernels
- * is: JupyterLab then calls it idle, and asks which kernel to take if something is run.
- */
-async function open(page: Page, address: string): Promise<void> {
-  await page.goto(address);
-  await page.waitForSelector('.jp-Notebook .jp-Cell', { timeout: 120_000 });
-  await page.addStyleTag({ content: '.Toastify { display: none }' }); // its questions lie over the figures
-  await expect.poll(() => kernelStatus(page), { timeout: 120_000 }).toBe('idle');
-}
-
-/** The status of the connected kernel, or what there is instead of one. */
-function kernelStatus(page: Page): Promise<string> {
-  return page.evaluate(() => {
-    const { jupyterapp } = window as unknown as { jupyterapp?: Lab };
-    const context = jupyterapp?.shell.currentWidget?.sessionContext;
-    const kernel = context?.session?.kernel;
-    if (!context?.isReady || !kernel) return 'no kernel';
-    return kernel.connectionStatus === 'connected' ? kernel.status : kernel.connectionStatus;
-  });
-}
-
 async function click(page: Page, cell: number): Promise<void> {
   await page.locator('.jp-Notebook .jp-CodeCell').nth(cell).locator('.cm-content').click();
 }
@@ -290,12 +220,6 @@ async function asks(page: Page, cell: number, key: string, answer: string): Prom
 async function outputOf(page: Page, cell: number): Promise<string> {
   const outputs = page.locator('.jp-Notebook .jp-CodeCell').nth(cell).locator('.jp-OutputArea-output');
   return (await outputs.allTextContents()).join('\n');
-}
-
-async function takeTheme(page: Page, theme: string): Promise<void> {
-  await page.getByRole('menuitem', { name: 'Settings', exact: true }).first().click();
-  await page.getByText('Theme', { exact: true }).first().hover();
-  await page.getByText(theme, { exact: true }).first().click();
 }
 
 /** The figure that a code cell shows, in sight. */
@@ -349,42 +273,4 @@ function inkOf(page: Page): Promise<string> {
   return page.evaluate(
     () => ([...document.querySelectorAll('.patchwise-figure')].at(-1) as PlotNode)._fullLayout.font.color,
   );
-}
-
-async function menu(page: Page, name: string, entry: string): Promise<void> {
-  await page.getByRole('menuitem', { name, exact: true }).first().click();
-  await page.getByText(entry, { exact: true }).first().click();
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.PATCHWISE_SCREENSHOTS;
-  if (!folder) return;
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ path: join(folder, `jupyterlab-${name}.png`) });
-}
-
-/** The address the server prints once it listens. */
-async function addressOf(server: ChildProcess): Promise<string> {
-  let log = '';
-  return new Promise((resolve, reject) => {
-    server.stderr!.on('data', (chunk: Buffer) => {
-      log += chunk;
-      const found = /is running at:[\s\S]*?(http:\/\/127\.0\.0\.1:\d+)\/lab/.exec(log);
-      if (found) resolve(found[1]!);
-    });
-    server.once('exit', () => reject(new Error(`JupyterLab ended: ${log.slice(-2000)}`)));
-  });
-}
-
-function notebookOf(cells: readonly string[]): object {
-  const kernelspec = { name: 'patchwise', display_name: 'Patchwise (TypeScript)', language: 'typescript' };
-  const code = (source: string, i: number) => ({
-    cell_type: 'code',
-    id: `cell-${i}`,
-    metadata: {},
-    source,
-    outputs: [],
-    execution_count: null,
-  });
-  return { nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells: cells.map(code) };
 }
