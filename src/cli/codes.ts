@@ -8,7 +8,7 @@ import {
   readCodes,
   windowNames,
 } from '../index';
-import { chooseCheckpoint } from '../internal';
+import { chooseCheckpoint, measureText, measureTitle, numberText } from '../internal';
 import { addCommand, modelOptions, workersOption } from './command';
 import { fileOrDataset, fileToRead, folderToWrite } from './paths';
 import { columns, formatBytes, interruptible, modelLine, tellLeftOut } from './terminal';
@@ -59,16 +59,16 @@ export function addCodes(program: Command): void {
 }
 
 function encodedLines({ rows, perplexity, usage, checkpoint }: EncodedCohort): string[] {
-  const inUse = (usage: number) => (100 * usage).toFixed(1);
   return [
     ...columns([
-      ['codes', 'size', 'of int16', 'perplexity', 'codes in use, %', 'seconds'],
+      ['codes', 'size', 'of int16', measureTitle('perplexity'), measureTitle('usage'), 'seconds'],
       ...rows.map(({ output, bytes, ratio, perplexity, usage, seconds }) => {
         const sizes = [formatBytes(bytes), `1 / ${ratio.toPrecision(4)}`];
-        return [output, ...sizes, perplexity.toFixed(1), inUse(usage), seconds.toFixed(1)];
+        const codes = [numberText('perplexity', perplexity), numberText('usage', usage)];
+        return [output, ...sizes, ...codes, seconds.toFixed(1)];
       }),
     ]),
-    `all ${rows.length}: perplexity ${perplexity.toFixed(1)}, codes in use ${inUse(usage)} %`,
+    `all ${rows.length}: ${measureText('perplexity', perplexity)}, ${measureText('usage', usage)}`,
     modelLine(checkpoint),
   ];
 }

@@ -46,7 +46,10 @@ const resultRows: readonly (readonly [string, (result: RunResult) => string | un
     return [isLast ? `${title} of the last step` : `best validation ${title}`, text] as const;
   }),
   ['its step', ({ bestStep }) => bestStep?.toString()],
-  ['patches / s', ({ patchesPerSecond }) => patchesPerSecond?.toPrecision(4)],
+  [
+    measureTitle('patchesPerSecond'),
+    ({ patchesPerSecond: pace }) => (pace === undefined ? undefined : numberText('patchesPerSecond', pace)),
+  ],
 ];
 
 /** How runs differ and what they reached, fitted to the width of the terminal if possible. */

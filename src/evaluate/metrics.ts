@@ -21,10 +21,10 @@ export const shownMetrics: readonly ShownMetric[] = [
   { key: 'psnr', label: measureTitle('psnr'), digits: measures.psnr.digits, better: 'higher' },
   { key: 'ssim', label: measureTitle('ssim'), digits: measures.ssim.digits, better: 'higher' },
   { key: 'msSsim', label: 'MS-SSIM', digits: 4, better: 'higher' },
-  { key: 'mae', label: 'MAE', digits: 2, better: 'lower' },
+  { key: 'mae', label: measures.mae.label, digits: measures.mae.digits, better: 'lower' },
   { key: 'rmse', label: 'RMSE', digits: 2, better: 'lower' },
   { key: 'seamEnergy', label: 'seam energy', digits: 3, better: 'lower' },
-  { key: 'perplexity', label: 'perplexity', digits: 1 },
+  { key: 'perplexity', label: measureTitle('perplexity'), digits: measures.perplexity.digits },
   { key: 'usage', label: measureTitle('usage'), digits: measures.usage.digits, scale: measures.usage.times },
   { key: 'seconds', label: 's / volume', digits: 2, better: 'lower' },
 ];

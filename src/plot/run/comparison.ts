@@ -1,6 +1,7 @@
 import type { RunComparison } from '../../evaluate/compare-runs';
 import { type MetricName, shownMetrics } from '../../evaluate/metrics';
 import type { TrainingFigures } from '../../evaluate/training-cost';
+import { measureTitle, numberText } from '../../train/settings/measures';
 import { lineTrace, spans } from '../base/layout';
 import { meanText, metricLabel, metricText } from '../base/metric-text';
 import { type Cell, Table } from '../base/table';
@@ -58,10 +59,13 @@ const trainingColumns: readonly (readonly [string, (training: TrainingFigures) =
   ['steps', ({ steps }) => steps],
   ['voxels seen', ({ voxels }) => `${(voxels / 1e6).toFixed(1)} M`],
   ['time, s', ({ seconds }) => Number(seconds.toFixed(1))],
-  ['s / step', ({ secondsPerStep }) => Number(secondsPerStep.toPrecision(3))],
-  ['patches / s', ({ patchesPerSecond }) => Number(patchesPerSecond.toPrecision(3))],
+  [measureTitle('seconds'), ({ secondsPerStep }) => numberText('seconds', secondsPerStep)],
+  [
+    measureTitle('patchesPerSecond'),
+    ({ patchesPerSecond }) => numberText('patchesPerSecond', patchesPerSecond),
+  ],
   ['memory a rank (forecast), MiB', ({ memory }) => Math.round(memory / 2 ** 20)],
-  ['validation PSNR, dB', ({ validationPsnr }) => validationPsnr?.toFixed(2)],
+  [`validation ${measureTitle('psnr')}`, ({ validationPsnr: psnr }) => psnr && numberText('psnr', psnr)],
 ];
 
 function signed(key: MetricName, value: number): string {

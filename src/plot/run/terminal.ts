@@ -37,7 +37,7 @@ export function runLines(
   }
   if (pace)
     lines.push(
-      `pace        ${figure(pace.step)} s a step, ${figure(pace.patchesPerSecond)} patches/s, ${figure(pace.volumesPerSecond)} volumes/s`,
+      `pace        ${valueText('seconds', pace.step)} a step, ${valueText('patchesPerSecond', pace.patchesPerSecond)}, ${valueText('volumesPerSecond', pace.volumesPerSecond)}`,
     );
   if (last?.seconds) lines.push(`a step is   ${shares(last.seconds)}`);
   if (last) lines.push(...rankLines(status, last));
@@ -88,8 +88,4 @@ export function sparkline(values: readonly number[], width: number): string {
     return marks[Math.min(marks.length - 1, Math.floor(place * marks.length))];
   });
   return drawn.join('');
-}
-
-function figure(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }

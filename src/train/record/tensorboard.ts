@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { appendWhole, replaceFile } from '../../atomic-file';
 import { message } from '../../protobuf';
 import { crc32c } from '../../volume/crc32c';
+import { type MeasureName, measureOf, measureTitle } from '../settings/measures';
 import type { MetricRecord } from './metrics-log';
 
 const eventFile = /^events\.out\.tfevents\.(\d+)\./;
 
 /**
- * A run's metrics as TensorBoard reads them: scalars named `split/measure` in event files, which are TFRecord files of
+ * A run's metrics as TensorBoard reads them: scalars named by split and measure, `train/codes in use, %`, in event files, which are TFRecord files of
  * `Event` messages (tensorflow/core/util/event.proto, framework/summary.proto). Every life of a run has a file of its
  * own. Earlier files stay: a TensorBoard that has one open reads it to its end and then goes on with the next.
  */
@@ -45,10 +46,14 @@ export class TensorboardEvents {
 /** One event with a scalar for every measure of a record; one for every rank or part where a measure has several. */
 function eventOf({ step, epoch, time, split, ...measures }: MetricRecord): Buffer {
   const scalars = Object.entries({ ...measures, epoch }).flatMap(([name, value]) => {
-    const tag = `${split}/${name}`;
-    if (typeof value === 'number') return [scalar(tag, value)];
-    if (Array.isArray(value)) return value.map((each: number, rank) => scalar(`${tag}/rank${rank}`, each));
-    return Object.entries(value ?? {}).map(([part, each]) => scalar(`${tag}/${part}`, each as number));
+    const tag = `${split}/${measureTitle(name as MeasureName)}`;
+    const { times = 1 } = measureOf(name as MeasureName);
+    if (typeof value === 'number') return [scalar(tag, times * value)];
+    if (Array.isArray(value))
+      return value.map((each: number, rank) => scalar(`${tag}/rank${rank}`, times * each));
+    return Object.entries(value ?? {}).map(([part, each]) =>
+      scalar(`${tag}/${part}`, times * (each as number)),
+    );
   });
   const seconds = Date.parse(time) / 1000;
   return framed(message([1, { double: seconds }], [2, step], [5, message([1, scalars])]));

@@ -63,10 +63,10 @@ print(json.dumps({tag: [[e.wall_time, e.step, e.value] for e in events.Scalars(t
     const at = Date.parse(time) / 1000;
     expect(read).toEqual({
       'train/loss': [[at, 300, 0.25]],
-      'train/secondsByRank/rank0': [[at, 300, 1]],
-      'train/secondsByRank/rank1': [[at, 300, 2]],
+      'train/step time by rank, s/rank0': [[at, 300, 1]],
+      'train/step time by rank, s/rank1': [[at, 300, 2]],
       'train/epoch': [[at, 300, 2]],
-      'validation/psnr': [[at, 70_000, 31.5]],
+      'validation/PSNR, dB': [[at, 70_000, 31.5]],
       'validation/epoch': [[at, 70_000, 9]],
     });
   });
