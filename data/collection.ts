@@ -6,12 +6,13 @@ import {
   InvalidArgument,
   isPatchwiseError,
   type LongCall,
+  listSeries,
   type PrepareOptions,
   patientByName,
   prepareDataset,
   readVolume,
 } from '../src/index';
-import { checkVolume, dcm2niixCommand, searchFolder } from '../src/internal';
+import { checkVolume, searchFolder } from '../src/internal';
 
 /** A collection to download. */
 export interface Collection {
@@ -28,11 +29,11 @@ export interface Collection {
 
 /** The contents of a folder. */
 export interface Found {
-  /** volume files that can be prepared. */
+  /** Paths of files, and names of DICOM series, that can be prepared. */
   readonly volumes: readonly string[];
   readonly patients: ReadonlySet<string>;
-  /** Folders with DICOM files in them. */
-  readonly dicomFolders: readonly string[];
+  /** DICOM files that must be converted first, because the collection's patients are in no pseudonym. */
+  readonly toConvert: number;
   /** Files that a person should look at. */
   readonly problems: readonly { readonly file: string; readonly reason: string }[];
 }
@@ -45,7 +46,8 @@ export async function inspect(input: string, collection: Collection, call: LongC
   if (!existsSync(input)) throw new InvalidArgument('input', 'the folder of the download', input);
   const volumes: string[] = [];
   const patients = new Set<string>();
-  const { volumes: files, leftOut, dicom } = searchFolder(input);
+  const { volumes: files, leftOut, mayBeDicom } = searchFolder(input);
+  const dicom = mayBeDicom.length > 0 ? await listSeries(input, call).catch(unlessPatchwise) : undefined;
   const problems: { file: string; reason: string }[] = [...leftOut];
   for (const [i, name] of files.entries()) {
     call.signal?.throwIfAborted();
@@ -54,8 +56,7 @@ export async function inspect(input: string, collection: Collection, call: LongC
     try {
       const { shape } = await checkVolume(file);
       const patient = patientOf(name, collection);
-      if (shape[2] < collection.fewestSlices)
-        problems.push({ file: name, reason: `${shape[2]} slices: a localiser or a broken series` });
+      if (shape[2] < collection.fewestSlices) problems.push({ file: name, reason: tooThin(shape[2]) });
       else if (patient === undefined)
         problems.push({
           file: name,
@@ -71,7 +72,29 @@ export async function inspect(input: string, collection: Collection, call: LongC
       problems.push({ file: name, reason: error.message });
     }
   }
-  return { volumes, patients, dicomFolders: dicom, problems };
+  const series = dicom?.series ?? [];
+  const images = series.flatMap(({ files: own, unusable }) => (unusable ? [] : own)).length;
+  // A collection with a pattern names its patients itself; a pseudonym would match no list of them.
+  if (collection.patient !== undefined) return { volumes, patients, toConvert: images, problems };
+  for (const { name, patient, unusable, shape } of series) {
+    const reason = unusable ?? (shape[2] < collection.fewestSlices ? tooThin(shape[2]) : undefined);
+    if (reason !== undefined) problems.push({ file: name, reason });
+    else {
+      volumes.push(name);
+      patients.add(patient);
+    }
+  }
+  return { volumes, patients, toConvert: 0, problems };
+}
+
+function tooThin(slices: number): string {
+  return `${slices} slices: a localiser or a broken series`;
+}
+
+/** Undefined for an error of ours; throws any other. */
+function unlessPatchwise(error: unknown): undefined {
+  if (!isPatchwiseError(error)) throw error;
+  return undefined;
 }
 
 function patientOf(name: string, { patient }: Collection): string | undefined {
@@ -89,19 +112,17 @@ async function unlikeHounsfield(file: string, name: string): Promise<{ file: str
 
 /** A report for the user, line by line. */
 export function adviceOn(found: Found, input: string, collection: Collection): string[] {
-  const { volumes, patients, dicomFolders, problems } = found;
+  const { volumes, patients, toConvert, problems } = found;
   const lines = [`${collection.name}: ${volumes.length} volumes of ${patients.size} patients in ${input}`];
   for (const { file, reason } of problems.slice(0, 20)) lines.push(`  look at ${file}: ${reason}`);
   if (problems.length > 20) lines.push(`  and ${problems.length - 20} more`);
-  if (dicomFolders.length > 0 && volumes.length < dicomFolders.length) {
+  if (toConvert > 0)
     lines.push(
-      `${dicomFolders.length} folders hold DICOM files; convert them first`,
+      `${toConvert} DICOM files; convert them first, with names that hold the collection's patients`,
       `(dcm2niix comes with most Linux distributions, conda and Homebrew):`,
-      `  ${dcm2niixCommand(input, `${input}-nifti`, collection.convertedName)}`,
+      `  ${dcm2niixCommand(input, collection.convertedName)}`,
     );
-  }
-  if (volumes.length === 0 && dicomFolders.length === 0)
-    lines.push('nothing to prepare: neither volume files nor DICOM');
+  if (volumes.length === 0 && toConvert === 0) lines.push('nothing to prepare: no volume files and no DICOM');
   const { expected } = collection;
   if (expected && volumes.length > 0 && volumes.length < expected.volumes)
     lines.push(
@@ -109,6 +130,14 @@ export function adviceOn(found: Found, input: string, collection: Collection): s
         `(${expected.patients} patients) of the whole collection; a part of it works too`,
     );
   return lines;
+}
+
+/** @param name dcm2niix's pattern for file names; default: the patient's id and the series' number */
+function dcm2niixCommand(folder: string, name = '%i_%s'): string {
+  const [from, to] = [folder, `${folder}-nifti`].map((path) =>
+    /[^\w./~+-]/.test(path) ? `'${path}'` : path,
+  );
+  return `mkdir -p ${to} && dcm2niix -z y -b n -f ${name} -o ${to} -d 9 ${from}`;
 }
 
 /** Checks a download, prints a report, and prepares it. Returns the exit code. */

@@ -56,7 +56,6 @@ export { listSettings, type SettingEntry, settingsYaml, taken } from './train/se
 export { prepareRun } from './train/train';
 export { axisNames, checkShape } from './vec3';
 export { searchFolder } from './volume/folder';
-export { dcm2niixCommand } from './volume/formats/foreign';
 export { resolveIntensity, toModel } from './volume/intensity';
 export { checkVolume } from './volume/read';
 export { isDataset } from './volume/store/dataset';

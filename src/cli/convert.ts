@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { convertDicom, type SeriesOptions, type SeriesRow } from '../index';
 import { addCommand } from './command';
 import { fileOrFolderToRead, folderToWrite } from './paths';
-import { interruptible } from './terminal';
+import { interruptible, parseSeries } from './terminal';
 
 export function addConvert(program: Command): void {
   addCommand(program, 'convert', {
@@ -25,17 +25,15 @@ export function addConvert(program: Command): void {
         conversion,
         [
           ...series.map(lineOf),
-          ...skipped.map(({ reason, files, example }) => `skipped ${files} files (${example}): ${reason}`),
+          ...skipped.map(
+            ({ reason, files, example }) =>
+              `not used: ${files === 1 ? example : `${files} files, ${example} first`}: ${reason}`,
+          ),
           `${output}: ${written.length} volumes written of ${series.length} series`,
         ],
       ];
     },
   });
-}
-
-/** Digits are a series' number; other text is a part of its name or description. */
-export function parseSeries(text: string): number | string {
-  return /^\d+$/.test(text) ? Number(text) : text;
 }
 
 function lineOf({ name, description, modality, shape, spacing, reason, notes }: SeriesRow): string {

@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import { type GivenView, InvalidArgument, type PrepareOptions, prepareDataset } from '../index';
 import { addCommand } from './command';
 import { fileOrFolderToRead, fileToRead, folderToWrite } from './paths';
-import { interruptible, parseNumber, parseSize, parseWhole, tellLeftOut } from './terminal';
+import { interruptible, parseNumber, parseSeries, parseSize, parseWhole, tellLeftOut } from './terminal';
 
 export function addPrepare(program: Command): void {
   addCommand(program, 'prepare', {
-    does: 'make a dataset (Zarr v3) of volume files, from which training reads random patches',
+    does: 'make a dataset (Zarr v3) of volume files and DICOM, from which training reads random patches',
     takes: `
-      <in>                   a folder, searched through, or one file: NIfTI, MetaImage or NRRD
+      <in>                   a folder, searched through, or one file: NIfTI, MetaImage, NRRD or DICOM
       <out>                  the folder of the dataset; a second call prepares only what is new or changed
       --spacing <mm | x,y,z>  resample to this voxel size in mm
       --no-antialias         do not smooth axes that lose voxels before resampling
@@ -17,6 +17,7 @@ export function addPrepare(program: Command): void {
       --canonical            turn every volume to RAS+
       --index <n>            which volume of each file, for 4D ones, counted from 0
       --channel <name>       which component of complex or colour voxels
+      --series <number | text>  only DICOM series of this number, or with this text in their name or description
       --split <t,v,t>        parts of the patients: train, validation, test (default: 0.8,0.1,0.1)
       --seed <n>             draws the split (default: 0)
       --patient <regex>      its first group, on a file's path, is the patient; default: up to its number
@@ -27,6 +28,7 @@ export function addPrepare(program: Command): void {
       out: folderToWrite('the folder of a dataset'),
       baseline: parseBaseline,
       index: parseWhole,
+      series: parseSeries,
       split: parseFractions,
       seed: parseWhole,
       csv: fileToRead('a table'),

@@ -4,6 +4,7 @@ import {
   InvalidArgument,
   type LongCall,
   type Progress,
+  type SeriesChoice,
   type Size,
 } from '../index';
 
@@ -55,6 +56,11 @@ export function parseSize(text: string): Size {
 }
 
 /** An intensity: a name, or `low,high`. */
+/** Digits are a series' number; other text is a part of its name or description. */
+export function parseSeries(text: string): SeriesChoice {
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
 export function parseIntensity(text: string): IntensitySpec {
   const [low, high, ...rest] = text.split(',');
   if (high === undefined || rest.length > 0) return text as IntensitySpec;

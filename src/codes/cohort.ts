@@ -7,7 +7,7 @@ import { perplexity, usage } from '../model/codebook';
 import { chooseCheckpoint, type ModelSource } from '../reconstruct/pass';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { searchInput } from '../volume/prepare/sources';
-import { readVolume } from '../volume/read';
+import { type ReadOptions, readVolume } from '../volume/read';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
 import { type EncodeOptions, encode } from './encode';
@@ -26,6 +26,9 @@ export interface EncodedRow {
   readonly seconds: number;
 }
 
+/** Options of `encodeFiles`. */
+export interface EncodeFilesOptions extends EncodeOptions, Pick<ReadOptions, 'canonical' | 'series'> {}
+
 export interface EncodedCohort {
   /** The model that encoded all volumes. */
   readonly checkpoint: ChosenCheckpoint;
@@ -38,7 +41,7 @@ export interface EncodedCohort {
 }
 
 /**
- * Encodes volume files, folders of them or a dataset to `<name>.npz` files in a folder, one volume in memory at a time. A
+ * Encodes volume files, folders of them or of DICOM, or a dataset to `<name>.npz` files, one volume in memory at a time. A
  * file that cannot be read is left out with its reason. Volumes of a dataset that a model made are skipped.
  *
  * @throws InvalidArgument if there is nothing to encode; errors of `encode`
@@ -47,9 +50,9 @@ export async function encodeFiles(
   model: ModelSource,
   input: string | readonly string[],
   folder: string,
-  options: EncodeOptions & { readonly canonical?: boolean } = {},
+  options: EncodeFilesOptions = {},
 ): Promise<EncodedCohort> {
-  const { volumes, leftOut } = volumesOf(input, options.canonical);
+  const { volumes, leftOut } = await volumesOf(input, options);
   if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
@@ -79,7 +82,7 @@ interface NamedFile extends CohortFile {
   readonly stem: string;
 }
 
-function volumesOf(input: string | readonly string[], canonical: boolean | undefined) {
+async function volumesOf(input: string | readonly string[], options: EncodeFilesOptions) {
   if (typeof input === 'string' && isDataset(input)) {
     const stored = openDataset(input).volumes.filter(({ blended }) => !blended);
     const volumes = stored.map((volume): NamedFile => {
@@ -87,9 +90,10 @@ function volumesOf(input: string | readonly string[], canonical: boolean | undef
     });
     return { volumes, leftOut: [] };
   }
-  const { sources, leftOut } = searchInput(input);
-  const volumes = sources.map(({ name, path }): NamedFile => {
-    return { name: path, stem: name, read: () => readVolume(path, { canonical }) };
+  const { canonical, series: choice, signal } = options;
+  const { sources, leftOut } = await searchInput(input, { series: choice, signal });
+  const volumes = sources.map(({ name, path, series }): NamedFile => {
+    return { name: path, stem: name, read: () => readVolume(series ?? path, { canonical, signal }) };
   });
   return { volumes, leftOut: [...leftOut] };
 }

@@ -1,11 +1,14 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InvalidConfig, RunFailed } from '../errors';
 import { makeFolder } from '../make-folder';
 import { version } from '../package';
 import type { LongCall } from '../progress';
+import { withConverted } from '../volume/dicom/convert';
+import { type Series, scanDicom } from '../volume/dicom/scan';
 import { noVolumes, searchFolder } from '../volume/folder';
+import { dicomFiles, matchingSeries } from '../volume/series';
 import { isDataset, openDataset } from '../volume/store/dataset';
 import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
@@ -53,22 +56,21 @@ export async function prepareRun(options: TrainOptions, call: LongCall = {}): Pr
   const id = runId(created, options.name ?? options.preset ?? 'toy');
   const dir = join(runsRoot(), id);
   // Checked first, so that bad options leave no folder.
-  const data = given.flatMap((entry) =>
-    entry instanceof Volume
-      ? [join(dir, 'data', `volume-${volumes.indexOf(entry)}.nii`)]
-      : findVolumes(entry),
+  const found = await Promise.all(
+    given.map((entry) => (entry instanceof Volume ? [entry] : findVolumes(entry, call))),
   );
+  const stored = [...volumes, ...found.flat().filter(isSeries)];
+  const placeOf = (entry: Volume | Series) =>
+    join(dir, 'data', entry instanceof Volume ? `volume-${volumes.indexOf(entry)}.nii` : `${entry.name}.nii`);
+  const data = found.flat().map((entry) => (typeof entry === 'string' ? entry : placeOf(entry)));
   const config = resolveConfig({ ...options, data });
 
   try {
     makeFolder(join(dir, 'logs'));
-    if (volumes.length > 0) mkdirSync(join(dir, 'data'));
-    for (const [i, volume] of volumes.entries()) {
-      call.onProgress?.({ done: i, total: volumes.length, what: 'volumes' });
-      await writeVolume(join(dir, 'data', `volume-${i}.nii`), volume, {
-        dtype: 'float32',
-        signal: call.signal,
-      });
+    if (stored.length > 0) mkdirSync(join(dir, 'data'));
+    for (const [i, entry] of stored.entries()) {
+      call.onProgress?.({ done: i, total: stored.length, what: 'volumes' });
+      await storeVolume(placeOf(entry), entry, call);
     }
     const versions = { patchwise: version(), node: process.version };
     writeStoredConfig(dir, { id, created: created.toISOString(), versions, ...config });
@@ -97,8 +99,21 @@ function runId(time: Date, name: string): string {
   return [date, clock.replaceAll(':', ''), plain || 'run', random].join('-');
 }
 
-/** The volumes that an entry of `data` names, with absolute paths. */
-function findVolumes(entry: string): string[] {
+/** Writes a volume, or converts a series, so that every rank reads it as a file. */
+async function storeVolume(path: string, entry: Volume | Series, { signal }: LongCall): Promise<void> {
+  if (entry instanceof Volume) return writeVolume(path, entry, { dtype: 'float32', signal });
+  return withConverted(entry, { signal, within: dirname(path) }, async (made) => renameSync(made.path, path));
+}
+
+function isSeries(entry: string | Volume | Series): entry is Series {
+  return typeof entry === 'object' && !(entry instanceof Volume);
+}
+
+/**
+ * The volumes that an entry of `data` names: files with absolute paths, and of each DICOM patient the series with the
+ * most slices. Several series of one patient could land on both sides of the split.
+ */
+async function findVolumes(entry: string, call: LongCall): Promise<(string | Series)[]> {
   const fail = (expected: string) => new InvalidConfig([{ key: 'data', expected, received: entry }]);
   if (phantomOptions(entry)) return [entry];
   const path = resolve(entry);
@@ -110,10 +125,18 @@ function findVolumes(entry: string): string[] {
     openDataset(path); // throws for a damaged or incomplete one, while there is no run yet
     return [path];
   }
-  if (!statSync(path).isDirectory()) return [path];
+  if (!statSync(path).isDirectory() && !dicomFiles(path)) return [path];
   const content = searchFolder(path);
-  if (content.volumes.length === 0) throw fail(noVolumes(content));
+  const dicom = await scanDicom(path, dicomFiles(path) ?? [], { signal: call.signal });
+  const series = onePerPatient(dicom.series.filter(({ unusable }) => unusable === undefined));
   const [missing] = content.leftOut;
+  if (content.volumes.length + series.length === 0) throw fail(noVolumes(missing));
   if (missing) throw fail(`a folder that can be searched whole (${missing.file}: ${missing.reason})`);
-  return content.volumes.map((file) => join(path, file));
+  return [...content.volumes.map((file) => join(path, file)), ...series];
+}
+
+function onePerPatient(series: readonly Series[]): Series[] {
+  if (series.length === 0) return [];
+  const thinFirst = matchingSeries(series, undefined).reverse();
+  return [...new Map(thinFirst.map((one) => [one.patient, one])).values()];
 }

@@ -68,7 +68,7 @@ export async function convertDicom(
 async function convertOne(series: Series, output: string, { signal }: LongCall): Promise<SeriesRow> {
   const file = join(output, `${series.name}.nii.gz`);
   try {
-    const notes = await withConverted(series, signal, async (made) => {
+    const notes = await withConverted(series, { signal }, async (made) => {
       await writeGzipped(made.path, file, signal);
       return made.notes;
     });

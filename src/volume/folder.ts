@@ -3,7 +3,7 @@ import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from 'no
 import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
 import { openError } from './base/fault';
-import { dcm2niixCommand, holdsDicom, isDicomName } from './formats/foreign';
+import { isDicomName } from './formats/foreign';
 import { isRawName, isTextHeaderName, isVolumeName, pairPaths } from './formats/names';
 
 export interface FolderContent {
@@ -11,8 +11,6 @@ export interface FolderContent {
   readonly volumes: readonly string[];
   /** Folders and links that cannot be searched, and images without their header. */
   readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
-  /** Folders that hold DICOM files, as paths. */
-  readonly dicom: readonly string[];
   /** Files whose names may be those of DICOM files, relative to the folder, sorted by path. Most have no extension. */
   readonly mayBeDicom: readonly string[];
 }
@@ -24,7 +22,6 @@ export interface FolderContent {
 export function searchFolder(root: string): FolderContent {
   const volumes: string[] = [];
   const leftOut: { file: string; reason: string }[] = [];
-  const dicom: string[] = [];
   const mayBeDicom: string[] = [];
   const folders = [''];
   const links: string[] = [];
@@ -81,23 +78,18 @@ export function searchFolder(root: string): FolderContent {
       else if (isRawName(name) && !files.some(isTextHeaderName))
         leftOut.push({ file: pathOf(name), reason: 'voxels without their header (.mhd or .nhdr)' });
       else if (isDicomName(name)) mayBeDicom.push(pathOf(name));
-    if (holdsDicom(join(root, folder), files)) dicom.push(join(root, folder));
   }
   leftOut.sort((a, b) => (a.file < b.file ? -1 : 1));
-  return { volumes: volumes.sort(), leftOut, dicom: dicom.sort(), mayBeDicom: mayBeDicom.sort() };
+  return { volumes: volumes.sort(), leftOut, mayBeDicom: mayBeDicom.sort() };
 }
 
 /** The extensions of files that are volumes. */
 const volumeFiles = '.nii, .nii.gz, .hdr + .img, .mha, .mhd, .nrrd, .nhdr';
 
-/** What was expected of a folder without volumes, with the cure. */
-export function noVolumes({ leftOut, dicom }: FolderContent): string {
-  const [folder] = dicom;
-  if (folder !== undefined)
-    return `volume files (${volumeFiles}), not DICOM; convert it first: ${dcm2niixCommand(folder)}`;
-  const [first] = leftOut;
+/** What was expected of a folder without volumes. `first` is the first file that was left out. */
+export function noVolumes(first: FolderContent['leftOut'][number] | undefined): string {
   const why = first ? ` (${first.file}: ${first.reason})` : '';
-  return `a folder with volume files (${volumeFiles})${why}`;
+  return `a folder with volumes (${volumeFiles}, DICOM)${why}`;
 }
 
 function hasHeader(image: string, names: ReadonlySet<string>): boolean {

@@ -4,6 +4,7 @@ import { type Vec3, voxelCount } from '../vec3';
 import type { Affine } from './base/affine';
 import { allocate, componentBytes, componentsOf, swapBytes, type VoxelArray } from './base/datatypes';
 import { convert, type Layout, voxelLayout } from './convert';
+import type { Series } from './dicom/scan';
 import { readVolumeFile } from './formats/file';
 import { headerSpacing, type VolumeHeader } from './formats/header';
 import { VoxelReader } from './formats/voxel-place';
@@ -42,8 +43,8 @@ const pieceBytes = 2 ** 20;
  * short or damaged; InvalidArgument if `index` or `channel` is missing or wrong; the signal's reason on abort.
  *
  * A folder of DICOM files, or a DICOM file with several slices, is converted by dcm2niix: the series with the most slices,
- * or the one that `series` chooses. The volume has `notes` on the choice, and on tilt and missing slices. `listSeries`
- * shows the series. The patient's name, dates and the files' names are not kept.
+ * or the one that `series` chooses, or a series from `listSeries`. The volume has `notes` on the choice, and on tilt and
+ * missing slices. The patient's name, dates and the files' names are not kept.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -51,18 +52,18 @@ const pieceBytes = 2 ** 20;
  * ```
  */
 export async function readVolume(
-  path: string,
+  from: string | Series,
   options: ReadOptions & {
     /** Holds the voxels, which makes cutting, blending and comparing patches faster. */
     readonly memory?: VoxelMemory;
   } = {},
 ): Promise<Volume> {
-  return withImage(path, options, async (image) => {
+  return withImage(from, options, async (image) => {
     const { header, layout, source, notes } = image;
     const { memory, canonical } = options;
     const voxels = voxelCount(header.shape);
     const inMemory = memory && !canonical;
-    const data = reserve(path, 4 * voxels, () =>
+    const data = reserve(source, 4 * voxels, () =>
       inMemory ? memory.floats(voxels) : new Float32Array(voxels),
     );
     if (layout.type === 'float32' && layout.channels === 1) {
@@ -73,7 +74,7 @@ export async function readVolume(
     const volume = new Volume({ ...place, data, source, notes, header });
     if (!canonical) return volume;
     const turned = reorient(volume, canonicalAxes(volume.affine));
-    const target = memory ? reserve(path, 4 * voxels, () => memory.floats(voxels)) : undefined;
+    const target = memory ? reserve(source, 4 * voxels, () => memory.floats(voxels)) : undefined;
     target?.set(turned.data);
     return new Volume({ ...turned, data: target ?? turned.data, source, notes, header });
   });
@@ -85,9 +86,9 @@ export async function readVolume(
  */
 export async function readVoxels(path: string, options: ReadOptions = {}): Promise<Voxels> {
   return withImage(path, options, async (image) => {
-    const { header, layout } = image;
+    const { header, layout, source } = image;
     const bytes = volumeBytes(header, layout) / layout.channels;
-    const data = reserve(path, bytes, () => allocate(layout.type, voxelCount(header.shape)));
+    const data = reserve(source, bytes, () => allocate(layout.type, voxelCount(header.shape)));
     const wide = layout.type === 'int64' || layout.type === 'uint64';
     if (wide || layout.channels > 1)
       await convertInto(data, { ...image, header: { ...header, slope: 1, intercept: 0 } });
@@ -113,7 +114,7 @@ export async function readHeader(path: string): Promise<VolumeHeader> {
 }
 
 /** An open file whose reader stands at the first wanted voxel. */
-interface OpenImage extends Pick<Volume, 'source' | 'notes'> {
+interface OpenImage extends Omit<SeriesFile, 'path'> {
   readonly header: VolumeHeader;
   readonly layout: Layout;
   readonly reader: VoxelReader;
@@ -122,14 +123,15 @@ interface OpenImage extends Pick<Volume, 'source' | 'notes'> {
 
 /** Opens an image, or the chosen series of a DICOM folder, passes it to `use`, and always closes it. */
 async function withImage<T>(
-  path: string,
+  from: string | Series,
   options: ReadOptions,
   use: (image: OpenImage) => Promise<T>,
   how: { readonly finish: boolean } = { finish: true },
 ): Promise<T> {
   options.signal?.throwIfAborted();
-  if (!dicomFiles(path)) return withFile({ path, source: path, notes: [] }, options, use, how);
-  return withSeries(path, options, (file) => withFile(file, options, use, how));
+  const isFile = typeof from === 'string' && !dicomFiles(from);
+  if (isFile) return withFile({ path: from, source: from, notes: [] }, options, use, how);
+  return withSeries(from, options, (file) => withFile(file, options, use, how));
 }
 
 async function withFile<T>(
@@ -141,7 +143,7 @@ async function withFile<T>(
   const { header, voxels } = await readVolumeFile(path, options.signal);
   const layout = voxelLayout(header, path, options.channel);
   const bytes = volumeBytes(header, layout);
-  const skipped = volumeIndex(path, header, options.index) * bytes;
+  const skipped = volumeIndex(source, header, options.index) * bytes;
   const all = bytes * header.series.reduce((a, b) => a * b, 1);
   // It checks the length before the volume is allocated, so that a wrong header costs no memory.
   const reader = await VoxelReader.open(

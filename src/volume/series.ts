@@ -39,22 +39,28 @@ export async function listSeries(path: string, call: LongCall = {}): Promise<Dic
   const content = await scanDicom(resolve(path), dicomFiles(path) ?? [], call);
   if (content.series.length > 0) return content;
   const [most] = [...content.skipped].sort((a, b) => b.files - a.files);
-  const found = most ? `${most.files} files, ${most.example} first: ${most.reason}` : 'none';
+  const found = most
+    ? `${most.files === 1 ? most.example : `${most.files} files, ${most.example} first`}: ${most.reason}`
+    : 'none';
   throw new UnreadableFile(path, 'DICOM images', found);
 }
 
 /**
- * Converts the chosen series of a DICOM folder or file to a temporary NIfTI file and passes it to `use`.
+ * Converts a series, or the chosen one of a DICOM folder or file, to a temporary NIfTI file and passes it to `use`.
  * @throws UnreadableFile if no series is a volume, InvalidArgument if the choice fits none or several patients
  */
 export async function withSeries<T>(
-  path: string,
+  from: string | Series,
   { series: choice, signal, onProgress }: SeriesOptions,
   use: (file: SeriesFile) => Promise<T>,
 ): Promise<T> {
-  const content = await listSeries(path, { signal, onProgress });
-  const { chosen, note } = chooseSeries(path, content, choice);
-  return withConverted(chosen, signal, (made) =>
+  const { chosen, note } =
+    typeof from === 'string'
+      ? chooseSeries(from, await listSeries(from, { signal, onProgress }), choice)
+      : { chosen: from, note: [] };
+  if (chosen.unusable)
+    throw new UnreadableFile(chosen.name, 'a DICOM series that is a volume', chosen.unusable);
+  return withConverted(chosen, { signal }, (made) =>
     use({ path: made.path, source: chosen.name, notes: [...note, ...chosen.notes, ...made.notes] }),
   );
 }

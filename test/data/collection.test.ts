@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,13 +9,13 @@ import { rspect } from '../../data/rspect/prepare';
 import { openDataset, phantom, writeVolume } from '../../src/index';
 import { fixture } from '../volume/folder';
 
+const scanner = join(__dirname, '..', 'fixtures', 'dicom', 'tree', 'MUELLER_JUERGEN_19610517');
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-collections-'));
 const at = (...parts: string[]) => join(folder, ...parts);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 beforeAll(async () => {
-  for (const dir of ['lidc', 'dicom/series-1', 'dicom/series-2', 'empty', 'rspect'])
-    mkdirSync(at(dir), { recursive: true });
+  for (const dir of ['lidc', 'dicom', 'empty', 'rspect']) mkdirSync(at(dir), { recursive: true });
   const write = (path: string, z: number, seed: number) =>
     writeVolume(at(path), phantom({ shape: [16, 16, z], seed }), { dtype: 'int16' });
   await write('lidc/LIDC-IDRI-0001_3.nii.gz', 60, 1);
@@ -23,10 +23,9 @@ beforeAll(async () => {
   await write('lidc/LIDC-IDRI-0002_3.nii.gz', 64, 3);
   await write('lidc/LIDC-IDRI-0003_1.nii.gz', 2, 4); // a localiser
   writeFileSync(at('lidc/LIDC-IDRI-0004_1.nii.gz'), 'not a NIfTI file');
-  const dicom = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]);
-  writeFileSync(at('dicom/series-1/000001.dcm'), dicom);
-  writeFileSync(at('dicom/series-2/IM0001'), dicom);
-  writeFileSync(at('dicom/series-2/README'), 'text');
+  process.env.PATCHWISE_PATIENT_KEY = at('patient-key');
+  cpSync(join(scanner, 'ST000000'), at('dicom/ST000000'), { recursive: true });
+  writeFileSync(at('dicom/README'), 'text');
   await write('rspect/6897fa9de148_2bfbb7fd2e8b.nii.gz', 60, 5);
   const windowed = phantom({ shape: [16, 16, 60], seed: 6 });
   await writeVolume(
@@ -52,12 +51,26 @@ describe('collections', { timeout: 120_000 }, () => {
     expect(advice).not.toContain('dcm2niix');
   });
 
-  it('finds DICOM by name or by content, and prints the command that converts it', async () => {
+  it('finds DICOM, and prints the command that converts it if the collection names its patients', async () => {
     const found = await inspect(at('dicom'), lidc);
-    expect(found.dicomFolders).toEqual([at('dicom/series-1'), at('dicom/series-2')]);
+    expect(found.toConvert).toBe(14);
     const advice = adviceOn(found, 'in', lidc).join('\n');
     expect(advice).toContain('dcm2niix -z y -b n -f %i_%s -o in-nifti -d 9 in');
     expect(await prepareCollection(lidc, [at('dicom'), at('out')], () => {})).toBe(1);
+  });
+
+  it('prepares DICOM of your own, and says which series are no volumes', async () => {
+    const lines: string[] = [];
+    const small = { ...own, fewestSlices: 7 };
+    expect(await prepareCollection(small, [at('dicom'), at('own-dicom')], (line) => lines.push(line))).toBe(
+      0,
+    );
+    const { volumes } = openDataset(at('own-dicom'));
+    expect(volumes.map(({ name }) => name)).toEqual([expect.stringMatching(/^P\d{12}_s3_\d{6}$/)]);
+    const said = lines.join('\n');
+    expect(said).toContain('1 volumes of 1 patients');
+    expect(said).toMatch(/look at P\d{12}_s1_\d{6}: a localiser/);
+    expect(said).toMatch(/look at P\d{12}_s2_\d{6}: 6 slices: a localiser or a broken series/);
   });
 
   it('prepares what is there, patients on one side each', async () => {

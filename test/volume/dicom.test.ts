@@ -10,88 +10,25 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { convertDicom } from '../../src/volume/convert-dicom';
 import { readVolume } from '../../src/volume/read';
 import { listSeries } from '../../src/volume/series';
-import type { Volume } from '../../src/volume/volume';
+import {
+  expected,
+  expectNoSecret,
+  expectVoxels,
+  folderA,
+  folderB,
+  temporaryKey,
+  tree,
+} from './dicom-fixtures';
 import { temporaryFolder } from './folder';
 
-interface Expectation {
-  readonly series: number;
-  readonly slices: number;
-  readonly shape: readonly [number, number, number];
-  readonly affine: readonly number[];
-}
-
-const fixtures = resolve(__dirname, '..', 'fixtures', 'dicom');
-const tree = join(fixtures, 'tree');
-const folderA = join(tree, 'MUELLER_JUERGEN_19610517');
-const folderB = join(tree, 'export', 'GONCALVES^JOSE');
-const expected = JSON.parse(readFileSync(join(fixtures, 'expected.json'), 'utf8')) as Record<
-  string,
-  Expectation
->;
 const temporary = temporaryFolder();
 
-/** Parts of names, ids and dates of the fixtures' patients, as bytes that must be nowhere. */
-const secrets = [
-  'ller',
-  'rgen',
-  'alves',
-  'Jos',
-  'JOSE',
-  '004217',
-  '7731552',
-  '1961',
-  '1948',
-  '20190203',
-  '03.02',
-  'enborn',
-  '141516',
-].map((text) => [text, Buffer.from(text, 'latin1')] as const);
-
-beforeAll(() => {
-  process.env.PATCHWISE_PATIENT_KEY = join(temporary(), 'key');
-});
-
-/** The voxel of the fixtures' formula that lies at a volume's voxel; undefined if none lies there. */
-function truthAt({ affine }: Volume, voxel: readonly number[], own: Expectation): number | undefined {
-  const world = [0, 1, 2].map(
-    (row) => affine[4 * row + 3]! + [0, 1, 2].reduce((sum, i) => sum + affine[4 * row + i]! * voxel[i]!, 0),
-  );
-  const offset = world.map((value, row) => value - own.affine[4 * row + 3]!);
-  // The axes of the fixtures are orthogonal.
-  const place = [0, 1, 2].map((axis) => {
-    const step = [0, 1, 2].map((row) => own.affine[4 * row + axis]!);
-    return (
-      step.reduce((sum, value, row) => sum + value * offset[row]!, 0) /
-      step.reduce((sum, value) => sum + value ** 2, 0)
-    );
-  });
-  const [x, y, k] = place.map(Math.round) as [number, number, number];
-  if (
-    place.some(
-      (value, axis) =>
-        Math.abs(value - Math.round(value)) > 1e-3 || value < -0.5 || value > own.shape[axis]! - 0.5,
-    )
-  )
-    return undefined;
-  return ((7 * x + 13 * y + 31 * k + 101 * own.series) % 2048) - 1024;
-}
-
-function expectVoxels(volume: Volume, own: Expectation): void {
-  const [nx, ny, nz] = volume.shape;
-  for (let z = 0; z < nz; z++)
-    for (let y = 0; y < ny; y++)
-      for (let x = 0; x < nx; x++)
-        expect(volume.data[x + nx * (y + ny * z)], `${x}, ${y}, ${z}`).toBe(truthAt(volume, [x, y, z], own));
-}
-
-function expectNoSecret(bytes: Buffer, where: string): void {
-  for (const [text, secret] of secrets) expect(bytes.includes(secret), `${text} in ${where}`).toBe(false);
-}
+beforeAll(() => temporaryKey(temporary()));
 
 describe('a DICOM series', () => {
   it.each([
@@ -215,7 +152,7 @@ describe('listSeries', () => {
     mkdirSync(folder);
     await expect(listSeries(folder)).rejects.toThrow(/expected DICOM images, found none/);
     writeFileSync(join(folder, 'IM0001'), 'text');
-    await expect(listSeries(folder)).rejects.toThrow(/1 files, IM0001 first: not DICOM/);
+    await expect(listSeries(folder)).rejects.toThrow(/found IM0001: not DICOM/);
   });
 });
 

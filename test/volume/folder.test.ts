@@ -1,8 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { noVolumes, searchFolder } from '../../src/volume/folder';
-import { dcm2niixCommand } from '../../src/volume/formats/foreign';
+import { searchFolder } from '../../src/volume/folder';
 import { temporaryFolder } from './folder';
 
 const folder = temporaryFolder();
@@ -32,7 +31,6 @@ describe('a folder', () => {
       volumes: ['a/X.NII.GZ', 'a/p.hdr', 'b.nii', 'c.nii.zst'],
       leftOut: [],
       mayBeDicom: [],
-      dicom: [],
     });
   });
 
@@ -72,7 +70,6 @@ describe('a folder', () => {
       volumes: ['file.nii', 'linked/deep/er.nii', 'linked/far.nii', 'sub/own.nii'],
       leftOut: [],
       mayBeDicom: [],
-      dicom: [],
     });
   });
 
@@ -99,19 +96,17 @@ describe('a folder', () => {
   describe('of DICOM files', () => {
     beforeAll(() => {
       put('dicom', ['one/1.dcm', 'two/IM0001', 'three/1.2.840.113619.2'], dicom);
-      put('dicom', ['README', 'two/A.txt', 'four/ct.nii', 'four/1.dcm']);
+      put('dicom', ['README', 'two/A.txt', 'four/ct.nii', 'four/1.dcm', 'DICOMDIR']);
     });
 
-    it('is told by names or content', () => {
-      const folders = ['four', 'one', 'three', 'two'].map((name) => at('dicom', name));
-      expect(searchFolder(at('dicom')).dicom).toEqual(folders);
-    });
-
-    it('is refused with the command that converts it', () => {
-      const message = noVolumes(searchFolder(at('dicom/two')));
-      expect(message).toContain('not DICOM');
-      expect(message).toContain(`dcm2niix -z y -b n -f %i_%s -o ${at('dicom/two')}-nifti`);
-      expect(dcm2niixCommand('my scans')).toMatch(/^mkdir -p 'my scans-nifti' && .* -d 9 'my scans'$/);
+    it('are those of a DICOM extension or of none', () => {
+      expect(searchFolder(at('dicom')).mayBeDicom).toEqual([
+        'README',
+        'four/1.dcm',
+        'one/1.dcm',
+        'three/1.2.840.113619.2',
+        'two/IM0001',
+      ]);
     });
   });
 });

@@ -20,16 +20,17 @@ export type ConversionReply = { readonly made: ConvertedSeries } | { readonly fa
 
 /**
  * Converts a series to a temporary NIfTI file, passes it to `use`, and removes it. If this process is killed, the next
- * conversion removes it. Errors are those of `convertSeries`; the signal's reason on abort.
+ * conversion removes it, unless it lies `within` a folder that the caller gives and cleans. Errors are those of
+ * `convertSeries`; the signal's reason on abort.
  */
 export async function withConverted<T>(
   series: Series,
-  signal: AbortSignal | undefined,
+  { signal, within = tmpdir() }: { readonly signal?: AbortSignal; readonly within?: string },
   use: (made: ConvertedSeries) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
   removeStale();
-  const folder = temporaryFolder();
+  const folder = temporaryFolder(within);
   try {
     return await use(await inThread({ series, folder }, signal));
   } finally {
@@ -61,9 +62,9 @@ function inThread(job: ConversionJob, signal: AbortSignal | undefined): Promise<
 const prefix = 'patchwise-dicom-';
 
 /** A folder that only this user can read, with the process in its name. TMPDIR chooses its place. */
-function temporaryFolder(): string {
+function temporaryFolder(within: string): string {
   const { pid } = process;
-  const place = join(tmpdir(), `${prefix}${pid}-${identify(pid)?.started.replace(/\W/g, '_') ?? ''}-`);
+  const place = join(within, `${prefix}${pid}-${identify(pid)?.started.replace(/\W/g, '_') ?? ''}-`);
   try {
     return mkdtempSync(place);
   } catch (error) {

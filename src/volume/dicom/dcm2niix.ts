@@ -30,6 +30,7 @@ export interface ConvertedSeries {
 }
 
 const pack = '@niivue/dcm2niix';
+const unknown = 'damaged files, or a kind that it does not know';
 
 /**
  * Converts a series to an uncompressed NIfTI file in a folder that holds nothing else. Memory is a few times the volume.
@@ -59,8 +60,8 @@ export async function convertSeries(series: Series, folder: string): Promise<Con
     if (outOfMemory || error instanceof RangeError) throw new NoMemory(name, 0, { cause: error });
     throw new UnreadableFile(
       name,
-      'a series that dcm2niix can convert',
-      `one at which it fails (${(error as Error).name})`,
+      'a series that dcm2niix converts',
+      `${unknown} (${(error as Error).name})`,
     );
   }
   if (faults.length > 0) throw faults[0];
@@ -75,7 +76,7 @@ export async function convertSeries(series: Series, folder: string): Promise<Con
 /** The best of the files of a series: with tilt and uneven slices corrected, then the largest. */
 function pick({ name, geometry }: Series, made: readonly string[], folder: string, code: number): string {
   if (made.length === 0)
-    throw new UnreadableFile(name, 'a volume by dcm2niix', `none (its exit code is ${code})`);
+    throw new UnreadableFile(name, 'a series that dcm2niix converts', `${unknown} (exit code ${code})`);
   const even = made.filter(isEven);
   const corrected = even.length > 0 ? even : made.filter(isCorrected);
   const candidates = corrected.length > 0 ? corrected : made;

@@ -34,7 +34,7 @@ export interface DicomContent {
   readonly series: readonly Series[];
   /** Files that are no DICOM images, by reason. `example` is one of them, without parts that could name a patient. */
   readonly skipped: readonly { readonly reason: string; readonly files: number; readonly example: string }[];
-  /** Fingerprint of the key that made the pseudonyms. */
+  /** Fingerprint of the key that made the pseudonyms; empty without series. */
   readonly key: string;
 }
 
@@ -54,7 +54,8 @@ export async function scanDicom(
 ): Promise<DicomContent> {
   const groups = new Map<string, DicomHeader[]>();
   const skipped = new Map<string, string[]>();
-  const pseudonyms = Pseudonyms.open();
+  // Opened at the first DICOM file, so that other folders need no key.
+  let pseudonyms: Pseudonyms | undefined;
   for (const [i, path] of files.entries()) {
     if (i % atOnce === 0) {
       await setImmediate();
@@ -63,9 +64,12 @@ export async function scanDicom(
     }
     const header = headerOf(path);
     if (typeof header === 'string') append(skipped, header, path);
-    else append(groups, `${header.study} ${header.series} ${pseudonyms.patient(header)}`, header);
+    else {
+      pseudonyms ??= Pseudonyms.open();
+      append(groups, `${header.study} ${header.series} ${pseudonyms.patient(header)}`, header);
+    }
   }
-  const series = [...groups.values()].map((headers) => seriesOf(headers, pseudonyms));
+  const series = [...groups.values()].map((headers) => seriesOf(headers, pseudonyms!));
   series.sort((a, b) => (a.name < b.name ? -1 : 1));
   const told = (path: string) => safePath(path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path);
   return {
@@ -75,7 +79,7 @@ export async function scanDicom(
       files: paths.length,
       example: told(paths[0]!),
     })),
-    key: pseudonyms.fingerprint,
+    key: pseudonyms?.fingerprint ?? '',
   };
 }
 
@@ -83,7 +87,6 @@ export async function scanDicom(
 function headerOf(path: string): DicomHeader | string {
   try {
     const header = readHeader(path);
-    if (header.sopClass === directoryClass) return 'an index (DICOMDIR)';
     if (header.syntax === deflated)
       return 'deflated DICOM, which cannot be read; inflate it with `dcmconv +te`';
     return header.series === '' ? 'DICOM without a series' : header;
@@ -93,8 +96,6 @@ function headerOf(path: string): DicomHeader | string {
     throw error;
   }
 }
-
-const directoryClass = '1.2.840.10008.1.3.10';
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   const values = map.get(key);

@@ -6,7 +6,6 @@ import { createUnzip, type Unzip } from 'node:zlib';
 import { isSystemError, withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 import { openError } from '../base/fault';
-import { dcm2niixCommand, holdsDicom } from './foreign';
 
 /** Deflate's largest expansion (RFC 1951: 258 bytes from 2 bits). It bounds the content of a small file. */
 const mostExpansion = 1032;
@@ -171,7 +170,6 @@ async function isGzip(handle: FileHandle): Promise<boolean> {
 }
 
 function folderFound(path: string): string {
-  if (holdsDicom(path)) return `a folder of DICOM files; convert it first: ${dcm2niixCommand(path)}`;
   // `prepare` and other programs write Zarr.
   if (existsSync(join(path, 'zarr.json')))
     return 'a folder in Zarr, such as a prepared dataset; give the files that it was made of';

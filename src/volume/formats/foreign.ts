@@ -1,21 +1,7 @@
 /** Recognises files that people mistake for volumes, by their first bytes, and names the cure. */
-import { readdirSync, readSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { withFile } from '../../atomic-file';
-import { attempt } from '../../errors';
 import { isRawName } from './names';
 
-/**
- * The command that converts a folder of DICOM files to NIfTI. dcm2niix comes with most Linux distributions, conda and
- * Homebrew.
- * @param name dcm2niix's pattern for file names; default: the patient's id and the series' number
- */
-export function dcm2niixCommand(folder: string, nifti = `${folder}-nifti`, name = '%i_%s'): string {
-  const [from, to] = [folder, nifti].map((path) => (/[^\w./~+-]/.test(path) ? `'${path}'` : path));
-  return `mkdir -p ${to} && dcm2niix -z y -b n -f ${name} -o ${to} -d 9 ${from}`;
-}
-
-const dicom = 'DICOM';
+const dicom = 'DICOM, which is read as a folder, or by `npx patchwise convert FOLDER NIFTI_FOLDER`';
 
 const picture = 'a picture or document, not a volume';
 const again = 'the download failed; download it again';
@@ -53,11 +39,6 @@ const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
 /** The kind of a file by its first bytes, with the cure; undefined if unknown. */
 export function foreignContent(bytes: Uint8Array, path: string): string | undefined {
   if (isRawName(path)) return 'voxels without a header; give the .mhd or .nhdr file that describes them';
-  const found = contentOf(bytes);
-  return found === dicom ? `DICOM; convert its folder first: ${dcm2niixCommand(dirname(path))}` : found;
-}
-
-function contentOf(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return undefined;
   if (bytes.every((byte) => byte === 0)) return 'zeros; its copy or download is not complete';
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
@@ -65,27 +46,11 @@ function contentOf(bytes: Uint8Array): string | undefined {
   return marked ?? texts.find(([pattern]) => pattern.test(start))?.[1];
 }
 
-/** Whether a file has the name of a DICOM file: its extension, or none, as scanners and archives give (`IM0001`). */
+/**
+ * Whether a file has the name of a DICOM file: its extension, or none, as scanners and archives give (`IM0001`). DICOMDIR
+ * is an index without images.
+ */
 export function isDicomName(name: string): boolean {
-  return hasDicomExtension(name) || !/\.[a-z]\w{0,5}$/i.test(name);
-}
-
-function hasDicomExtension(name: string): boolean {
-  return /\.(dcm|dicom|ima)$/i.test(name);
-}
-
-/** Whether a folder's own files are DICOM: by extension, or by the content of the first ones without extension. */
-export function holdsDicom(folder: string, names: readonly string[] = readdirSync(folder)): boolean {
-  if (names.some(hasDicomExtension)) return true;
-  return names
-    .filter((name) => isDicomName(name) && !name.startsWith('.'))
-    .slice(0, 4)
-    .some((name) => contentOf(firstBytes(join(folder, name))) === dicom);
-}
-
-/** The first bytes of a file; empty if it cannot be read. */
-function firstBytes(path: string): Uint8Array {
-  const bytes = new Uint8Array(132);
-  const length = attempt(() => withFile(path, 'r', (file) => readSync(file, bytes, 0, bytes.length, 0)));
-  return bytes.subarray(0, length ?? 0);
+  if (/^dicomdir$/i.test(name)) return false;
+  return /\.(dcm|dicom|ima)$/i.test(name) || !/\.[a-z]\w{0,5}$/i.test(name);
 }

@@ -1,19 +1,18 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { withPath } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { typeOf } from '../base/datatypes';
-import { openError } from '../base/fault';
+import { withConverted } from '../dicom/convert';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
-import { readVoxels } from '../read';
+import { type ReadOptions, readVoxels } from '../read';
 import { resampleToSpacing, type VoxelImage } from '../resample';
 import { same, unfinished, writeJson } from '../store/files';
 import { groupMetadata, type SourceRecord, type VolumeRecord, type VoxelSettings } from '../store/format';
 import { writeImage } from '../store/image-writer';
 import { viewImage } from '../view';
-import { filesOf, type Source, stateOf } from './sources';
+import { filesOf, type Source, sourceError, stateOf } from './sources';
 
 /** One volume to prepare. */
 export interface VolumeJob {
@@ -35,7 +34,9 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
   try {
     const { canonical, index, channel } = settings;
     const before = stateOf(source);
-    const voxels = await readVoxels(source.path, { canonical, index, channel });
+    // It may have been converted, before the folder appears.
+    makeFolder(temporary);
+    const { voxels, notes } = await readSource(source, temporary, { canonical, index, channel });
     const image = settings.spacing ? resampleToSpacing(voxels, settings.spacing, settings) : voxels;
     const { slope, intercept } = voxels;
     const write = (name: string, { shape, data, spacing, affine }: VoxelImage) => {
@@ -44,7 +45,6 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
     };
     const range = valueRange(image.data, voxels);
     if (!range) throw new UnreadableFile(source.path, 'voxels that are finite numbers', 'none');
-    makeFolder(temporary);
     const record: VolumeRecord = {
       source: await unchangedSource(source, before),
       settings,
@@ -52,6 +52,7 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
       intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
       image: await write('image', image),
       baseline: settings.baseline && (await write('baseline', viewImage(image, settings.baseline, settings))),
+      ...(notes.length > 0 && { notes }),
     };
     writeJson(join(temporary, 'zarr.json'), groupMetadata(record));
     replaceFolder(temporary, folder);
@@ -60,6 +61,15 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
     rmSync(temporary, { recursive: true, force: true });
     throw isOutOfMemory(error) ? new NoMemory(source.path, 0, { cause: error }) : error;
   }
+}
+
+/** The voxels of a file, or of a series, which is converted within `folder`. */
+async function readSource({ path, series }: Source, folder: string, options: ReadOptions) {
+  if (!series) return { voxels: await readVoxels(path, options), notes: [] };
+  return withConverted(series, { within: folder }, async (made) => ({
+    voxels: await readVoxels(made.path, options),
+    notes: [...series.notes, ...made.notes],
+  }));
 }
 
 /** Whether V8 had no memory for an array. */
@@ -83,14 +93,14 @@ export async function sourceRecord(source: Source): Promise<SourceRecord> {
 }
 
 /** SHA-256 of a source's files, one after the other. */
-export async function checksum(source: Pick<Source, 'path'>): Promise<string> {
+export async function checksum(source: Pick<Source, 'path' | 'series'>): Promise<string> {
   const hash = createHash('sha256');
   for (const file of filesOf(source))
     try {
       for await (const piece of createReadStream(file, { highWaterMark: 2 ** 20 }))
         hash.update(piece as Buffer);
     } catch (error) {
-      throw withPath(openError(file, error), file);
+      throw sourceError(source, file, error);
     }
   return hash.digest('hex');
 }

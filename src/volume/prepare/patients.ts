@@ -30,7 +30,7 @@ export function patientByName(file: string): string {
 
 /**
  * The patient of each file: by a pattern on the path within the input (its first group, or the whole match), by a table,
- * or by `patientByName`. The result leaves out files that the table does not name.
+ * or by `patientByName`. A DICOM series has the patient that its files tell, as a pseudonym. The result leaves out files that the table does not name.
  * @throws InvalidArgument if the pattern does not match a file, or the table is empty or has a patient on two sides
  */
 export function patientsOf(
@@ -41,6 +41,7 @@ export function patientsOf(
   const pattern = options.pattern === undefined ? undefined : compile(options.pattern);
   return new Map(
     sources.map((source) => {
+      if (source.series) return [source, { patient: source.series.patient }];
       if (!pattern) return [source, { patient: patientByName(source.file) }];
       const match = pattern.exec(source.file);
       const patient = match?.[1] ?? match?.[0];

@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import { writeTo } from '../../atomic-file';
 import { InvalidArgument, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
-import type { LongCall } from '../../progress';
 import { checkShape, checkSpacing, type Size } from '../../vec3';
 import { type IntensitySpec, resolveIntensity } from '../intensity';
+import type { SeriesOptions } from '../series';
 import { isUnfinished, storedIndex, writeRoot } from '../store/dataset-index';
 import { removeUnfinished } from '../store/files';
 import { formatVersion, type LeftOut, type SplitName, type VoxelSettings } from '../store/format';
@@ -14,9 +14,9 @@ import { readPatientTable } from './csv';
 import { lockStore } from './lock';
 import { checkFractions, patientsOf } from './patients';
 import { searchInput } from './sources';
-import { dicomNote, lostIndex, notesOn, splitSummary, writeIndex } from './write-index';
+import { checkKey, lostIndex, notesOn, sourceNotes, splitSummary, writeIndex } from './write-index';
 
-export interface PrepareOptions extends LongCall {
+export interface PrepareOptions extends SeriesOptions {
   /** Maps values to the model's; default 'auto' for each volume. The stored voxels keep the file's values. */
   readonly intensity?: IntensitySpec;
   /** Resample (trilinear) to this voxel size in mm; default: keep the files' own. */
@@ -39,7 +39,7 @@ export interface PrepareOptions extends LongCall {
   readonly patient?: string | RegExp;
   /** Path of a table `file,patient[,split]`. Only files in it are prepared. */
   readonly csv?: string;
-  /** Paths of the input files to prepare; default all. */
+  /** Paths of the input files, and names of the DICOM series, to prepare; default all. */
   readonly only?: readonly string[];
   /** Threads; each holds one or two whole volumes. Default one per core, at most 4. */
   readonly workers?: number;
@@ -59,7 +59,7 @@ export interface Prepared {
 }
 
 /**
- * Makes a dataset from volume files, from which `openDataset` and training read random patches. A second call writes only
+ * Makes a dataset of volume files and DICOM series, from which training reads random patches. A second call writes only
  * what is new, changed or unfinished. An unreadable file is left out with its reason. A full disk, another fault of the
  * machine or a signal ends the call; finished volumes stay, and the next call continues. The same files and options give
  * the same bytes.
@@ -79,12 +79,13 @@ export async function prepareDataset(
   options: PrepareOptions = {},
 ): Promise<Prepared> {
   options.signal?.throwIfAborted();
-  const plan = planPreparation(input, options);
+  const plan = await planPreparation(input, options);
   writeTo('output', output, () => makeFolder(output));
   const unlock = await lockStore(output);
   try {
     removeUnfinished(output);
     const before = storedIndex(output);
+    checkKey(plan, before, output);
     const isLost = before === undefined && isUnfinished(output);
     // First, so that an interrupted call leaves a recognisable folder.
     writeRoot(output);
@@ -102,7 +103,7 @@ export async function prepareDataset(
       leftOut,
       split: splitSummary(volumes),
       notes: [
-        ...dicomNote(plan.dicom),
+        ...sourceNotes(plan, volumes),
         ...(isLost ? [lostIndex] : []),
         ...notesOn(volumes, before, output, options),
       ],
@@ -116,11 +117,12 @@ export async function prepareDataset(
   }
 }
 
-export type Preparation = ReturnType<typeof planPreparation>;
+export type Preparation = Awaited<ReturnType<typeof planPreparation>>;
 
 /** All decisions that come before opening a file. @throws InvalidArgument for a wrong option or input */
-function planPreparation(input: string | readonly string[], options: PrepareOptions) {
+async function planPreparation(input: string | readonly string[], options: PrepareOptions) {
   const { patient, csv, baseline, intensity = 'auto', workers, seed = 0, index, channel } = options;
+  const { series, signal, onProgress } = options;
   if (patient !== undefined && csv !== undefined)
     throw new InvalidArgument('patient', 'either a pattern or a csv, not both', patient);
   if (workers !== undefined && !(Number.isInteger(workers) && workers > 0))
@@ -142,8 +144,8 @@ function planPreparation(input: string | readonly string[], options: PrepareOpti
   resolveIntensity(intensity, { data: new Float32Array(1) });
   const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);
   const table = csv === undefined ? undefined : readPatientTable(csv);
-  const { sources, leftOut, dicom } = searchInput(input);
-  const wanted = options.only && new Set(options.only.map((path) => resolve(path)));
+  const { sources, leftOut, dicom } = await searchInput(input, { series, signal, onProgress });
+  const wanted = options.only && new Set(options.only.flatMap((path) => [path, resolve(path)]));
   const chosen = wanted ? sources.filter(({ path }) => wanted.has(path)) : sources;
   if (chosen.length === 0) throw new InvalidArgument('only', 'at least one file of the input', options.only);
   const owners = patientsOf(chosen, { pattern: patient, table });

@@ -1,35 +1,50 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { withPath } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { openError } from '../base/fault';
+import { type DicomContent, type Series, scanDicom } from '../dicom/scan';
 import { type FolderContent, noVolumes, searchFolder } from '../folder';
 import { filesOfVolume } from '../formats/file';
 import { pairPaths, volumeStem } from '../formats/names';
+import { dicomFiles, matchingSeries, type SeriesOptions } from '../series';
+import type { LeftOut } from '../store/format';
 
-/** A file to prepare. */
+/** A file or DICOM series to prepare. */
 export interface Source {
+  /** For a series its name, because the paths of its files may name the patient. */
   readonly path: string;
   /** Path within the input folder, with forward slashes. For a file given by path, its name. */
   readonly file: string;
   /** Name of its folder in the dataset. */
   readonly name: string;
+  readonly series?: Series;
 }
 
 /** The contents of an input. */
-interface Input extends Omit<FolderContent, 'volumes'> {
+interface Input {
   readonly sources: readonly Source[];
+  readonly leftOut: readonly LeftOut[];
+  /** Absent if there are no DICOM series. */
+  readonly dicom?: Pick<DicomContent, 'skipped' | 'key'>;
 }
 
 /**
- * The volume files of folders and their subfolders, and files given by path, sorted by path.
- * @throws InvalidArgument if there are no files, or a path does not exist
+ * The volume files and DICOM series of folders and their subfolders, and files given by path, sorted by path. A DICOM
+ * series that is no volume is left out with its reason.
+ * @param call `series` chooses DICOM series; default: all that are volumes
+ * @throws InvalidArgument if there is nothing, a path does not exist, or the choice fits no series
  */
-export function searchInput(input: string | readonly string[]): Input {
+export async function searchInput(
+  input: string | readonly string[],
+  call: SeriesOptions = {},
+): Promise<Input> {
+  const entries = [input].flat() as readonly string[];
   const found = new Map<string, string>();
-  const leftOut: FolderContent['leftOut'][number][] = [];
-  const [dicom, mayBeDicom]: [string[], string[]] = [[], []];
-  for (const entry of [input].flat() as readonly string[]) {
+  const contents: FolderContent[] = [];
+  const maybe = new Set<string>();
+  for (const entry of entries) {
     // A broken link passes here; reading it gives the reason.
     const state = statSync(entry, { throwIfNoEntry: false });
     if (!state && !lstatSync(entry, { throwIfNoEntry: false }))
@@ -37,16 +52,28 @@ export function searchInput(input: string | readonly string[]): Input {
     if (state?.isDirectory()) {
       const content = searchFolder(entry);
       for (const file of content.volumes) found.set(resolve(entry, file), file);
-      leftOut.push(...content.leftOut);
-      dicom.push(...content.dicom);
-      mayBeDicom.push(...content.mayBeDicom.map((file) => resolve(entry, file)));
-    } else found.set(resolve(entry), basename(entry));
+      for (const file of content.mayBeDicom) maybe.add(resolve(entry, file));
+      contents.push(content);
+    } else if (dicomFiles(entry)) maybe.add(resolve(entry));
+    else found.set(resolve(entry), basename(entry));
   }
-  if (found.size === 0)
-    throw new InvalidArgument('input', noVolumes({ volumes: [], leftOut, dicom, mayBeDicom }), input);
-  const files = [...found].map(([path, file]) => ({ path, file, name: plainName(file) }));
+  const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybe], call);
+  const usable = dicom.series.filter(({ unusable }) => unusable === undefined);
+  const chosen = usable.length > 0 ? matchingSeries(usable, call.series) : [];
+  const unusable = dicom.series.flatMap(({ name, unusable: reason }) =>
+    reason ? [{ file: name, reason }] : [],
+  );
+  const leftOut = [...contents.flatMap((content) => content.leftOut), ...unusable];
+  if (found.size + chosen.length === 0) {
+    const [first] = leftOut;
+    throw new InvalidArgument('input', noVolumes(first), input);
+  }
+  const files = [...found].map(([path, file]): Source => ({ path, file, name: plainName(file) }));
+  files.push(
+    ...chosen.map((series) => ({ path: series.name, file: series.name, name: series.name, series })),
+  );
   files.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.path < b.path ? -1 : 1));
-  return { sources: distinctNames(files), leftOut, dicom, mayBeDicom };
+  return { sources: distinctNames(files), leftOut, ...(dicom.series.length > 0 && { dicom }) };
 }
 
 /** Gives volumes of the same name different names, which stay the same if the input moves. */
@@ -82,24 +109,34 @@ function fingerprint(path: string): string {
   return createHash('sha256').update(path).digest('hex').slice(0, 8);
 }
 
-/** The files of a source: itself, or a header and the files with its voxels. */
-export function filesOf({ path }: Pick<Source, 'path'>): readonly string[] {
+/** The files of a source: itself, a header and the files with its voxels, or the files of a series. */
+export function filesOf({ path, series }: Pick<Source, 'path' | 'series'>): readonly string[] {
+  if (series) return series.files;
   const pair = pairPaths(path);
   if (!pair) return filesOfVolume(path);
   return [pair.header, ...pair.images.filter((image) => existsSync(image)).slice(0, 1)];
 }
 
 /** Total size and last change of a source's files. */
-export function stateOf(source: Pick<Source, 'path'>): { bytes: number; modified: number } {
+export function stateOf(source: Pick<Source, 'path' | 'series'>): { bytes: number; modified: number } {
   const states = filesOf(source).map((file) => {
     try {
       return statSync(file);
     } catch (error) {
-      throw openError(file, error);
+      throw sourceError(source, file, error);
     }
   });
   return {
     bytes: states.reduce((sum, { size }) => sum + size, 0),
-    modified: Math.max(...states.map(({ mtimeMs }) => mtimeMs)),
+    modified: states.reduce((latest, { mtimeMs }) => Math.max(latest, mtimeMs), 0),
   };
+}
+
+/** The error for a file of a source that cannot be read. It names a series and not its file. */
+export function sourceError(
+  { path, series }: Pick<Source, 'path' | 'series'>,
+  file: string,
+  error: unknown,
+): unknown {
+  return series ? openError(path, error) : withPath(openError(file, error), file);
 }

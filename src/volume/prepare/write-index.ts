@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { dcm2niixCommand } from '../formats/foreign';
+import { InvalidArgument } from '../../errors';
 import { byPatient, knownSides, storeIndex } from '../store/dataset-index';
 import { same } from '../store/files';
 import { type DatasetIndex, formatVersion, type IndexEntry, type SplitName } from '../store/format';
@@ -26,7 +26,13 @@ export function writeIndex(
     return { name: source.name, patient, split: sides.get(patient)!, ...record };
   });
   const added = stay.map((entry) => ({ ...entry, split: sides.get(entry.patient) ?? entry.split }));
-  const all = { volumes: [...volumes, ...added], sides: byPatient([...fixed, ...sides]), leftOut };
+  const patientKey = plan.dicom?.key ?? before?.patientKey;
+  const all = {
+    volumes: [...volumes, ...added],
+    sides: byPatient([...fixed, ...sides]),
+    leftOut,
+    patientKey,
+  };
   return storeIndex(output, { seed, fractions, settings, ...all });
 }
 
@@ -106,12 +112,30 @@ export const lostIndex =
   'the dataset had no index (dataset.json): it was removed, or the last call did not end. This is a new split. ' +
   'Do not measure models on it that were trained on an earlier split.';
 
-/** How to convert folders of DICOM files. */
-export function dicomNote(folders: readonly string[]): string[] {
-  const [first] = folders;
-  if (first === undefined) return [];
-  const which = folders.length > 1 ? `${folders.length} folders, ${first} first, hold` : `${first} holds`;
-  return [`${which} DICOM files, which are not prepared. Convert them: ${dcm2niixCommand(first)}`];
+/** Notes on the input: what is odd about DICOM series, and files among them that are not used. */
+export function sourceNotes({ dicom }: Preparation, volumes: readonly IndexEntry[]): string[] {
+  const odd = volumes.filter(({ notes = [] }) => notes.length > 0);
+  const skipped = (dicom?.skipped ?? []).map(
+    ({ reason, files, example }) =>
+      `not used among the DICOM files: ${files === 1 ? example : `${files} files, ${example} first`}: ${reason}`,
+  );
+  return [...odd.map(({ name, notes = [] }) => `${name}: ${notes.join('; ')}`), ...skipped];
+}
+
+/**
+ * Checks that the pseudonyms of DICOM patients are those of the dataset. Otherwise each patient would become another one,
+ * perhaps on another side. Throws InvalidArgument.
+ */
+export function checkKey(
+  { dicom }: Preparation,
+  before: Partial<DatasetIndex> | undefined,
+  output: string,
+): void {
+  if (!dicom || !before?.patientKey || before.patientKey === dicom.key) return;
+  const expected =
+    `the file of the key that made the pseudonyms of ${output} (PATCHWISE_PATIENT_KEY; its fingerprint is ` +
+    `${before.patientKey}), or a new folder for the dataset`;
+  throw new InvalidArgument('patient key', expected, dicom.key);
 }
 
 /** Volumes that changed sides since the last call, with both sides. */

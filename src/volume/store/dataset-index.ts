@@ -61,6 +61,7 @@ export function writeEntry(output: string, entry: IndexEntry): void {
     // A blended volume gives its patient no side.
     sides: byPatient([...knownSides(before), ...knownSides({ volumes: [entry] })]),
     leftOut: before?.leftOut ?? [],
+    patientKey: before?.patientKey,
   });
 }
 
@@ -80,11 +81,11 @@ export function isUnfinished(output: string): boolean {
 
 /** Writes the index, sorted, and removes the one set aside. */
 export function storeIndex(output: string, entries: Omit<DatasetIndex, 'format' | 'version'>): DatasetIndex {
-  const { seed, fractions, settings, sides } = entries;
+  const { seed, fractions, settings, sides, patientKey } = entries;
   const volumes = [...entries.volumes].sort((a, b) => (a.name < b.name ? -1 : 1));
   const leftOut = [...entries.leftOut].sort((a, b) => (a.file < b.file ? -1 : 1));
   const head = { format: datasetFormat, version: formatVersion, seed, fractions, settings } as const;
-  const index: DatasetIndex = { ...head, volumes, sides, leftOut };
+  const index: DatasetIndex = { ...head, volumes, sides, leftOut, ...(patientKey && { patientKey }) };
   // The index first: a folder with a root alone counts as a dataset that has lost its index.
   writeJson(join(output, indexFile), index);
   writeRoot(output);

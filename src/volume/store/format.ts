@@ -68,6 +68,8 @@ export interface VolumeRecord {
   readonly intensity: Intensity;
   readonly image: ImageRecord;
   readonly baseline: ImageRecord | null;
+  /** What was odd about its source, such as missing slices of a DICOM series. */
+  readonly notes?: readonly string[];
 }
 
 /** One volume in the index. */
@@ -99,6 +101,8 @@ export interface DatasetIndex {
    */
   readonly sides?: Readonly<Record<string, SplitName>>;
   readonly leftOut: readonly LeftOut[];
+  /** Fingerprint of the key that made the pseudonyms of DICOM patients. Another key would give everybody another one. */
+  readonly patientKey?: string;
 }
 
 /** zarr.json of a group. */

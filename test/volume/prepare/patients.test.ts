@@ -139,55 +139,55 @@ describe('the split', () => {
 describe('searchInput', () => {
   const folder = temporaryFolder();
 
-  it('searches folders and gives each file a name of its own', () => {
+  it('searches folders and gives each file a name of its own', async () => {
     const root = join(folder(), 'in');
     for (const sub of ['a', 'b/.hidden']) mkdirSync(join(root, sub), { recursive: true });
     for (const file of ['a/ct.nii', 'a/CT.nii.gz', 'b/x y.hdr', 'b/x y.img', 'b/.hidden/z.nii', 'note.txt'])
       writeFileSync(join(root, file), '');
-    const found = searchInput(root).sources;
+    const found = (await searchInput(root)).sources;
     expect(found.map(({ file }) => file)).toEqual(['a/CT.nii.gz', 'a/ct.nii', 'b/x y.hdr']);
     expect(found.map(({ name }) => name)).toEqual([
       expect.stringMatching(/^a__CT-[0-9a-f]{8}$/),
       expect.stringMatching(/^a__ct-[0-9a-f]{8}$/),
       'b__x_y',
     ]);
-    expect(() => searchInput(join(root, 'b/.hidden/none'))).toThrow(InvalidArgument);
+    await expect(searchInput(join(root, 'b/.hidden/none'))).rejects.toThrow(InvalidArgument);
   });
 
-  it('gives the same names wherever the input is', () => {
-    const names = ['here', 'there/below'].map((place) => {
+  it('gives the same names wherever the input is', async () => {
+    const names = ['here', 'there/below'].map(async (place) => {
       const root = join(folder(), place);
       for (const file of ['a/ct.nii', 'a/CT.nii', 'a__ct.nii']) {
         mkdirSync(join(root, 'a'), { recursive: true });
         writeFileSync(join(root, file), '');
       }
-      return searchInput(root).sources.map(({ name }) => name);
+      return (await searchInput(root)).sources.map(({ name }) => name);
     });
-    expect(new Set(names[0]).size).toBe(3);
-    expect(names[1]).toEqual(names[0]);
+    expect(new Set(await names[0]).size).toBe(3);
+    expect(await names[1]).toEqual(await names[0]);
   });
 
-  it('tells files of the same name in several inputs apart', () => {
+  it('tells files of the same name in several inputs apart', async () => {
     const roots = ['site1', 'site2'].map((site) => join(folder(), site));
     for (const root of roots) mkdirSync(root);
     for (const root of roots) writeFileSync(join(root, 'ct.nii'), '');
-    expect(new Set(searchInput(roots).sources.map(({ name }) => name)).size).toBe(2);
+    expect(new Set((await searchInput(roots)).sources.map(({ name }) => name)).size).toBe(2);
   });
 
-  it('gives short names to deep files, all different', () => {
+  it('gives short names to deep files, all different', async () => {
     const root = join(folder(), 'deep');
     const uid = `1.2.840.${'113619.2.55.'.repeat(7)}1`;
     mkdirSync(join(root, uid, uid), { recursive: true });
     for (const file of ['a.nii', 'b.nii']) writeFileSync(join(root, uid, uid, file), '');
-    const names = searchInput(root).sources.map(({ name }) => name);
+    const names = (await searchInput(root)).sources.map(({ name }) => name);
     expect(new Set(names).size).toBe(2);
     for (const name of names) expect(name.length).toBeLessThanOrEqual(120);
   });
 
-  it('refuses a folder of DICOM files with the cure', () => {
+  it('refuses a folder with nothing but files that are no DICOM, whatever their names', async () => {
     const root = join(folder(), 'series');
     mkdirSync(root);
     writeFileSync(join(root, '1.dcm'), '');
-    expect(() => searchInput(root)).toThrow(/not DICOM; convert it first: .*dcm2niix/);
+    await expect(searchInput(root)).rejects.toThrow(/expected a folder with volumes \(.*, DICOM\)/);
   });
 });
