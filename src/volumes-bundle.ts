@@ -75,6 +75,8 @@ export interface HeldVolume extends Pick<Level, 'slope' | 'intercept'> {
   /** In mm. */
   readonly spacing: Three;
   readonly affine: readonly number[];
+  /** Voxels of the preview that its page has already. */
+  readonly previewed: number;
   readonly voxels: HeldVoxels;
 }
 

@@ -1,6 +1,7 @@
 /** What a volume view stores, and what it leaves with the kernel for the pages that show it. */
 import { cellHook } from '../../display-protocol';
 import { InvalidArgument } from '../../errors';
+import { voxelCount } from '../../vec3';
 import type { ShownWindow, VolumesBundle } from '../../volumes-bundle';
 import { hounsfieldWindows, windowsFor } from '../base/panels';
 import { previewsOf } from './preview';
@@ -27,8 +28,9 @@ export function volumesBundle(
   const { shape, spacing, affine } = first!;
   const scalings = volumes.map((volume) => fineScaling(volume, look.units, volume.copy.voxels));
   const previews = previewsOf(volumes, scalings, look.units, bytes);
+  const previewed = voxelCount(previews[0]!.shape);
   const id = cellHook('holdVolumes')?.(
-    volumes.map(({ voxels }, i) => ({ shape, spacing, affine, voxels, ...scalings[i]! })),
+    volumes.map(({ voxels }, i) => ({ shape, spacing, affine, voxels, previewed, ...scalings[i]! })),
   );
   return {
     ...(id !== undefined && { id }),

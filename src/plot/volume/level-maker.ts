@@ -1,13 +1,12 @@
 /** Levels of volumes for pages, made by threads: the caller's thread only copies voxels, a few milliseconds at a time. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { compiledFile } from '../../package';
 import { eachAxis, type Vec3, voxelCount } from '../../vec3';
 import { errorOf } from '../../volume/base/failure';
-import { cutBox } from '../../volume/resample';
 import { Threads } from '../../volume/store/threads';
 import type { HeldVolume, Level } from '../../volumes-bundle';
 import { coarseAffine, coarseShape, factorsFor } from './coarsen';
 import type { LevelJob } from './level-thread';
+import { PartReader } from './parts';
 
 /** A part of a volume at full resolution. */
 export interface Region {
@@ -25,10 +24,11 @@ export interface MadeLevel {
 
 /** The first level, which comes at once, and one between it and a full resolution that is far larger. */
 const STEPS = [3_000_000, 24_000_000];
-/** A level with less than so many times the voxels of the one before shows little more. */
+/** A level with less than so many times the voxels of the one before, or of the preview, shows little more. */
 const WORTHWHILE = 3;
-/** Voxels copied at a time. Copying them takes one or two milliseconds. */
-const JOB_VOXELS = 1_000_000;
+/** Voxels of a chunk, and of the part of the volume that it is made of. */
+const CHUNK_VOXELS = 1_000_000;
+const PART_VOXELS = 8_000_000;
 /** Two threads compress faster than most connections carry, and leave the other cores to cells. */
 const THREADS = 2;
 /** Chunks in the making while one is sent. */
@@ -36,7 +36,7 @@ const AHEAD = 3;
 
 /** The boxes of the levels to send, from coarse to the finest with at most `most` voxels, `longest` along an axis. */
 export function levelsFor(
-  { shape, spacing }: Pick<HeldVolume, 'shape' | 'spacing'>,
+  { shape, spacing, previewed }: Pick<HeldVolume, 'shape' | 'spacing' | 'previewed'>,
   most: number,
   longest?: number,
 ): Vec3[] {
@@ -45,7 +45,9 @@ export function levelsFor(
   const levels = [finest];
   for (const step of [...STEPS].reverse()) {
     const factors = factorsFor(shape, spacing, step, longest);
-    if (voxels(factors) * WORTHWHILE <= voxels(levels[0]!)) levels.unshift(factors);
+    const isWorthwhile =
+      voxels(factors) * WORTHWHILE <= voxels(levels[0]!) && voxels(factors) >= WORTHWHILE * previewed;
+    if (isWorthwhile) levels.unshift(factors);
   }
   return levels;
 }
@@ -80,11 +82,11 @@ export class LevelMaker {
   level(volume: HeldVolume, factors: Vec3, region: Region = wholeOf(volume)): MadeLevel {
     const { start, size } = region;
     const { slope, intercept, affine } = volume;
-    const layers = factors[2] * Math.max(1, Math.floor(JOB_VOXELS / (size[0] * size[1] * factors[2])));
+    const layers = factors[2] * layersOfChunk(size, factors);
+    const reader = new PartReader(volume);
     const chunk = async (z: number): Promise<Uint8Array> => {
       const part: Vec3 = [size[0], size[1], Math.min(layers, size[2] - z)];
-      await turn(); // copies one part at a time; what waits for this thread has its turn between two
-      const voxels = await readBox(volume, [start[0], start[1], start[2] + z], part);
+      const voxels = await reader.read([start[0], start[1], start[2] + z], part);
       const answer = await this.#threads.run({ voxels, size: part, factors, slope, intercept });
       if ('failed' in answer) throw errorOf(answer.failed);
       return answer.result;
@@ -118,20 +120,11 @@ function wholeOf({ shape }: HeldVolume): Region {
   return { start: [0, 0, 0], size: shape };
 }
 
-/** The voxels of a box, in memory that a thread reaches without a further copy. */
-async function readBox({ shape, voxels }: HeldVolume, start: Vec3, size: Vec3): Promise<Float32Array> {
-  if (!('data' in voxels)) return shared(await voxels.readPatch(start, size));
-  const { data } = voxels;
-  if (size[0] < shape[0] || size[1] < shape[1]) return shared(cutBox(data, shape, start, size));
-  const slice = shape[0] * shape[1];
-  const run = data.subarray(start[2] * slice, (start[2] + size[2]) * slice);
-  return run.buffer instanceof SharedArrayBuffer ? run : shared(run);
-}
-
-function shared(voxels: Float32Array): Float32Array {
-  const copy = new Float32Array(new SharedArrayBuffer(voxels.byteLength));
-  copy.set(voxels);
-  return copy;
+/** Layers of boxes in a chunk: many, for a page answers each chunk, but not too many voxels. */
+function layersOfChunk([nx, ny]: Vec3, factors: Vec3): number {
+  const [cx, cy] = coarseShape([nx, ny, 1], factors);
+  const fits = Math.min(CHUNK_VOXELS / (cx * cy), PART_VOXELS / (nx * ny * factors[2]));
+  return Math.max(1, Math.floor(fits));
 }
 
 /** A promise whose failure counts only for whoever awaits it. */

@@ -4,6 +4,7 @@ import type { StoredImage } from '../../volume/store/stored-image';
 import type { HeldVoxels } from '../../volumes-bundle';
 import type { ShownPlace, ShownVolume } from '../base/shown';
 import { coarsen, coarseShape, factorsFor } from './coarsen';
+import { STORED_LAYERS } from './parts';
 import { joined, type Survey, surveyOf } from './stored-numbers';
 
 /** Means of boxes of a volume's voxels. */
@@ -23,8 +24,6 @@ export interface Surveyed extends ShownPlace, Survey {
 
 /** A copy has at most so many voxels. A preview takes boxes of its boxes, so the copy is much finer than any preview. */
 const MOST_COPIED = 24_000_000;
-/** Voxels read from the disk at a time, if a layer of boxes has no more. */
-const READ_AT_ONCE = 16_000_000;
 
 /** @param volume its voxels are read, not copied */
 export function surveyVolume(volume: ShownVolume): Surveyed {
@@ -41,7 +40,7 @@ export async function surveyStored(image: StoredImage & { readonly source?: stri
   const size = coarseShape(shape, factors);
   const voxels = new Float32Array(voxelCount(size));
   let survey = surveyOf(new Float32Array(0));
-  const layers = Math.max(1, Math.floor(READ_AT_ONCE / (shape[0] * shape[1] * factors[2]))) * factors[2];
+  const layers = Math.ceil(STORED_LAYERS / factors[2]) * factors[2];
   for (let z = 0; z < shape[2]; z += layers) {
     const layer: Vec3 = [shape[0], shape[1], Math.min(layers, shape[2] - z)];
     const read = await image.readPatch([0, 0, z], layer);

@@ -22,7 +22,15 @@ function held(shape: Shape, seed = 0): HeldVolume & { voxels: { data: Float32Arr
     { length: shape[0] * shape[1] * shape[2] },
     (_, n) => ((n * 7 + seed) % 4001) - 1000,
   );
-  return { shape, spacing: [0.7, 0.7, 2.5], affine: AFFINE, slope: 1, intercept: 0, voxels: { data } };
+  return {
+    shape,
+    spacing: [0.7, 0.7, 2.5],
+    affine: AFFINE,
+    slope: 1,
+    intercept: 0,
+    previewed: 1,
+    voxels: { data },
+  };
 }
 
 /** A kernel's comms, and pages that open them. */
@@ -112,6 +120,14 @@ describe('the volumes of a view', () => {
     expect(readValues(first.level, first.chunks)[0]).toBeCloseTo(sum / (fx * fy * fz), -0.5);
   });
 
+  it('leave out a level that shows little more than the preview', async () => {
+    const { volumes, page } = makeKernel();
+    const a = page('a');
+    a.open({ id: volumes.hold([{ ...held([250, 210, 200]), previewed: 2_000_000 }]), most: 1e9 });
+    await takeAll(a);
+    expect(levelsOf(a).map(({ level }) => level.shape)).toEqual([[250, 210, 200]]);
+  });
+
   it('stop at what the browser can draw', async () => {
     const { volumes, page } = makeKernel();
     const a = page('a');
@@ -133,21 +149,27 @@ describe('the volumes of a view', () => {
     expect(new Set(levels.map(({ level }) => String(level.shape))).size).toBe(2);
   });
 
-  it('on the disk are read part by part', async () => {
+  it('on the disk are read part by part, each layer once for a level', async () => {
     const { volumes, page } = makeKernel();
-    const inMemory = held([130, 128, 140]);
-    const read: Shape[] = [];
+    const shape: Shape = [400, 380, 75];
+    const inMemory = held(shape);
+    const read: [first: number, depth: number][] = [];
     const readPatch = async (start: Shape, size: Shape) => {
-      read.push(size);
-      const slice = 130 * 128;
-      return inMemory.voxels.data.slice(start[2] * slice, (start[2] + size[2]) * slice);
+      expect([start[0], start[1], size[0], size[1]]).toEqual([0, 0, 400, 380]);
+      read.push([start[2], size[2]]);
+      return inMemory.voxels.data.slice(start[2] * 400 * 380, (start[2] + size[2]) * 400 * 380);
     };
     const a = page('a');
-    a.open({ id: volumes.hold([{ ...inMemory, voxels: { readPatch } }]), most: 1e9 });
+    a.open({ id: volumes.hold([{ ...inMemory, previewed: 1e6, voxels: { readPatch } }]), most: 1e9 });
     await takeAll(a);
     const last = levelsOf(a).at(-1)!;
+    expect(last.count).toBeGreaterThan(3);
     expect(firstDifference(readValues(last.level, last.chunks), inMemory.voxels.data)).toBe(-1);
-    expect(Math.max(...read.map(([x, y, z]) => x * y * z))).toBeLessThan(130 * 128 * 140);
+    expect(read).toEqual([
+      [0, 32],
+      [32, 32],
+      [64, 11],
+    ]);
   });
 
   it('that cannot be read any more are an error, and the kernel lives on', async () => {
