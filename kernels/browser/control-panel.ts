@@ -8,6 +8,7 @@ import {
   valueAt,
 } from '../../src/controls/controls';
 import type { InteractMove } from './interact-messages';
+import { keepKeys } from './jupyter';
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLButtonElement;
 
@@ -22,7 +23,7 @@ export class ControlPanel {
     private readonly onMove: (move: InteractMove) => void,
   ) {
     node.innerHTML = controlsHtml(controls, values, true);
-    node.dataset.lmSuppressShortcuts = 'true'; // keys in the controls are not JupyterLab's
+    keepKeys(node);
     for (const control of controls) this.#listen(control, this.#field(control));
   }
 

@@ -97,3 +97,13 @@ export interface NotebookTracker {
   forEach(visit: (panel: NotebookPanel) => void): void;
   readonly widgetAdded: { connect(slot: (sender: unknown, panel: NotebookPanel) => void): void };
 }
+
+/**
+ * Keeps the keys that are pressed in a node from JupyterLab's shortcuts, which take arrows and letters for moves between
+ * cells. JupyterLab asks the element with the focus before any around it.
+ */
+export function keepKeys(node: HTMLElement): void {
+  node.addEventListener('focusin', ({ target }) => {
+    (target as HTMLElement).dataset.lmSuppressShortcuts = 'true';
+  });
+}

@@ -1,5 +1,11 @@
 import { type StoredWidget, WIDGET_MIME } from '../../src/controls/widget-bundle';
-import type { JupyterSession, LuminoWidget, MimeModel, WidgetClass } from './jupyter';
+import {
+  type JupyterSession,
+  keepKeys,
+  type LuminoWidget,
+  type MimeModel,
+  type WidgetClass,
+} from './jupyter';
 import { joinWidget, type WidgetLink } from './widget-link';
 import { failure } from './widget-module';
 
@@ -19,7 +25,7 @@ export function widgetRenderer(Widget: WidgetClass) {
     constructor(private readonly session: JupyterSession | undefined) {
       super();
       this.node.classList.add('patchwise-widget');
-      this.node.dataset.lmSuppressShortcuts = 'true'; // keys in the widget are not JupyterLab's
+      keepKeys(this.node);
     }
 
     async renderModel(model: MimeModel): Promise<void> {
