@@ -65,13 +65,18 @@ export class ControlPanel {
       case 'checkbox':
         field.addEventListener('change', () => set((field as HTMLInputElement).checked));
         break;
-      case 'text':
+      case 'text': {
+        const finish = (): void => {
+          if (this.#edited.delete(field)) set(field.value);
+        };
         field.addEventListener('input', () => this.#edited.add(field));
-        field.addEventListener('change', () => {
-          this.#edited.delete(field);
-          set(field.value);
+        field.addEventListener('change', finish);
+        // JupyterLab keeps Enter from having its effect.
+        field.addEventListener('keydown', (event) => {
+          if ((event as KeyboardEvent).key === 'Enter') finish();
         });
         break;
+      }
       case 'button':
         field.addEventListener('click', () => this.onMove({ type: 'press', name: control.name }));
     }

@@ -134,7 +134,8 @@ export class Interaction implements ShownControls {
     const abort = new AbortController();
     const values = this.#values;
     this.#abort = abort;
-    const outputs = await this.outlet.gather(() => this.given.answer(values, { signal: abort.signal }));
+    const { answer } = this.given;
+    const outputs = await this.outlet.gather(() => answer(values, { signal: abort.signal }));
     this.#abort = undefined;
     const hasFailed = outputs.some(({ output_type }) => output_type === 'error');
     if (hasFailed) abort.abort(); // what it left running, if an interrupt ended it

@@ -131,13 +131,14 @@ describe.skipIf(!python || !hasChromium('interact in JupyterLab'))('interact in 
     await page.keyboard.press('Enter');
     await moved('151 true b 0', false);
     await field('more').click();
-    await field('more').click();
+    await field('more').focus();
+    await page.keyboard.press('Enter');
     await moved('151 true b 2', false);
     await field('kind').selectOption('text');
     await expect.poll(() => answer().locator('b.own').textContent()).toBe('151 true b 2');
     expect(await figure().count()).toBe(0);
     await field('kind').selectOption('error');
-    await expect.poll(() => answer().textContent()).toMatch(/RangeError: no such thing[\s\S]*Cell \[1\]:10/);
+    await expect.poll(() => answer().textContent()).toMatch(/RangeError: no such thing[\s\S]*Cell \[1\]:11/);
     await field('kind').selectOption('figure');
     await figure().locator('.main-svg').first().waitFor({ state: 'attached' });
 
