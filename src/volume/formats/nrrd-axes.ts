@@ -41,16 +41,31 @@ export function axesIn(fields: Fields, sizes: readonly number[]): DicomPlace & {
 }
 
 /**
- * A vector of the file's space in DICOM's, in mm. Spaces that do not name a patient's sides, such as 3D-right-handed,
- * count as DICOM's, as in ITK.
+ * NRRD's spaces, with the signs that turn x and y to DICOM's. Spaces that do not name a patient's sides count as DICOM's,
+ * as in ITK. Each may have -time at its end, or T at the end of a short name.
  */
+const spaces: readonly (readonly [name: RegExp, x: 1 | -1, y: 1 | -1])[] = [
+  [/^(ras|right-anterior-superior)$/, -1, -1],
+  [/^(las|left-anterior-superior)$/, 1, -1],
+  [/^(lps|left-posterior-superior)$/, 1, 1],
+  [/^(scanner-xyz|3d-right-handed|3d-left-handed|right-up|right-down)$/, 1, 1],
+];
+
+/** A vector of the file's space in DICOM's, in mm. */
 function toDicom(fields: Fields, vector: Vector): Vec3 {
-  const name = fields.find('space')?.toLowerCase() ?? '';
-  const isRight = /^ras|^right-anterior-superior/.test(name);
-  const isFront = isRight || /^las|^left-anterior-superior/.test(name);
+  const space = fields.find('space') ?? 'LPS';
+  const name = space
+    .toLowerCase()
+    .replaceAll(' ', '-')
+    .replace(/(-time|t)$/, '');
+  const [, signX, signY] = spaces.find(([pattern]) => pattern.test(name)) ?? refuseSpace(fields, space);
   const mm = unitInMm(words(fields.find('space units'))[0]);
   const [x = 0, y = 0, z = 0] = vector;
-  return [(isRight ? -x : x) * mm, (isFront ? -y : y) * mm, z * mm];
+  return [signX * x * mm, signY * y * mm, z * mm];
+}
+
+function refuseSpace(fields: Fields, space: string): never {
+  return fields.refuse('a space of NRRD, such as left-posterior-superior, RAS or 3D-right-handed', space);
 }
 
 function originIn(fields: Fields): Vec3 | undefined {

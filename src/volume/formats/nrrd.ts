@@ -29,6 +29,16 @@ const packings = byName({
   hex: ['hex'],
 } as const);
 
+/** NRRD's fields. Another is a mistake: a misspelled direction would move the volume. */
+const fieldNames = new Set(
+  [
+    ...['content', 'number', 'type', 'block size', 'dimension', 'space', 'space dimension', 'sizes'],
+    ...['spacings', 'thicknesses', 'axis mins', 'axis maxs', 'space directions', 'centers', 'centerings'],
+    ...['kinds', 'labels', 'units', 'min', 'max', 'old min', 'old max', 'endian', 'encoding', 'line skip'],
+    ...['byte skip', 'sample units', 'space units', 'space origin', 'measurement frame', 'data file'],
+  ].map((name) => name.replaceAll(' ', '')),
+);
+
 function byName<T extends string>(names: Readonly<Record<T, readonly string[]>>): ReadonlyMap<string, T> {
   const pairs = Object.entries(names) as [T, readonly string[]][];
   return new Map(pairs.flatMap(([known, synonyms]) => synonyms.map((name) => [name, known] as const)));
@@ -88,6 +98,8 @@ function parseLines(text: string, path: string, isWhole: boolean): ParsedText | 
     const [, name, value] = /^([^:]+):(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined)
       return fields.refuse('NRRD lines such as "dimension: 3", up to an empty one', line);
+    if (!fieldNames.has(name.toLowerCase().replaceAll(' ', '')))
+      return fields.refuse('fields of NRRD (the keys of a program have ":=" in place of ":")', name);
     if (fields.has(name.toLowerCase())) throw new UnreadableFile(path, 'each field once', `${name} twice`);
     fields.set(name.toLowerCase(), value.trim());
     if (/^data ?file$/i.test(name) && value.trim().startsWith('LIST')) return isWhole ? parsed() : undefined;

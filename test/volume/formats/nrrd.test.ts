@@ -31,6 +31,8 @@ describe('NRRD', () => {
     ['left-anterior-superior-time', [-1, 1]],
     ['LPS', [-1, -1]],
     ['LPST', [-1, -1]],
+    ['right anterior superior time', [1, 1]],
+    ['scanner-xyz-time', [-1, -1]],
     ['3D-left-handed', [-1, -1]],
   ] as const)('has its directions and its origin turned from %s', async (space, [x, y]) => {
     const directions = { space, 'space directions': '(2,0,0) (0,3,0) (0,0,4)', 'space origin': '(5,6,7)' };
@@ -102,6 +104,11 @@ describe('NRRD', () => {
     [
       { space: 'LPS', 'space directions': '(1,0,0) (0,1,0) (0,0,x)' },
       /space directions of 2 to 4 numbers each/,
+    ],
+    [{ 'spce directions': '(1,0,0) (0,1,0) (0,0,1)' }, /fields of NRRD .*, found "spce directions"/],
+    [
+      { space: 'RSA', 'space directions': '(1,0,0) (0,1,0) (0,0,1)' },
+      /a space of NRRD, such as left-posterior-superior, RAS or 3D-right-handed, found "RSA"/,
     ],
     [{ spacings: '1 2' }, /3 spacings, found "1 2"/],
     [{ 'byte skip': -1, encoding: 'gzip' }, /raw encoding with byte skip -1/],
