@@ -125,8 +125,8 @@ function voxelsOf(
   const { path } = fields;
   const lines = fields.whole('line skip', 0, 0);
   const bytes = fields.whole('byte skip', 0, -1);
-  if (bytes === -1 && packing !== 'none')
-    fields.refuse('raw encoding with byte skip -1', fields.find('encoding'));
+  if (bytes === -1 && (packing === 'text' || packing === 'hex'))
+    fields.refuse('raw or gzip encoding with byte skip -1', fields.find('encoding'));
   // Bytes are skipped in what is decompressed, lines in the file itself.
   const place = {
     lines,

@@ -23,7 +23,7 @@ export interface VoxelPlace {
   readonly packing: 'by content' | 'none' | 'deflate' | 'text' | 'hex';
   /** Length of the compressed bytes; default: to the end of the file. */
   readonly packedBytes?: number;
-  /** Bytes to skip after decompression. 'end': the voxels are the last bytes of the file. */
+  /** Bytes to skip after decompression. 'end': the voxels are the last bytes. */
   readonly offset: number | 'end';
 }
 
@@ -115,13 +115,34 @@ export class VoxelReader {
       this.current = { file, reader: await this.openFile(file), placed: false };
     }
     const { reader, placed } = this.current;
-    if (!placed) await reader.skip(this.offsetIn(reader) + (this.at % this.share));
+    if (!placed) await reader.skip((await this.offsetIn(file, reader)) + (this.at % this.share));
     this.current.placed = true;
     return reader;
   }
 
-  private offsetIn(reader: ByteSource): number {
-    return this.place.offset === 'end' ? reader.atMost - this.share : this.place.offset;
+  private async offsetIn(file: number, reader: ByteSource): Promise<number> {
+    const { offset, packing } = this.place;
+    if (offset !== 'end') return offset;
+    const length = packing === 'none' ? reader.atMost : await this.unpackedLength(file);
+    if (length >= this.share) return length - this.share;
+    throw new UnreadableFile(
+      reader.path,
+      `${this.share} bytes of voxels`,
+      `a file that ends after ${length}`,
+    );
+  }
+
+  /** Decompresses a file to count its bytes. */
+  private async unpackedLength(file: number): Promise<number> {
+    const reader = await this.openFile(file);
+    try {
+      const piece = new Uint8Array(2 ** 20);
+      let length = 0;
+      for (let read = 1; read > 0; length += read) read = await reader.read(piece);
+      return length;
+    } finally {
+      await reader.close();
+    }
   }
 
   private async openFile(n: number): Promise<ByteSource> {

@@ -111,7 +111,7 @@ describe('NRRD', () => {
       /a space of NRRD, such as left-posterior-superior, RAS or 3D-right-handed, found "RSA"/,
     ],
     [{ spacings: '1 2' }, /3 spacings, found "1 2"/],
-    [{ 'byte skip': -1, encoding: 'gzip' }, /raw encoding with byte skip -1/],
+    [{ 'byte skip': -1, encoding: 'hex' }, /raw or gzip encoding with byte skip -1, found "hex"/],
     [{ 'byte skip': -5 }, /byte skip to be a whole number, -1 or more/],
     [{ 'line skip': 1000 }, /1000 lines before the voxels/],
     [{ 'data file': 'lost.raw' }, /its voxels in FOLDER\/lost.raw \(data file\), found no such file/],
