@@ -8,7 +8,7 @@ import { drawComparison } from './comparison/volumes';
 import { Figure } from './figure/figure';
 import { runComparisonTables } from './run/comparison';
 import { runFigure } from './run/figure';
-import { figureToSvg } from './svg/figure';
+import { stillSvg } from './svg/figure';
 import { datasetTable, storedVolumeTable } from './volume/dataset';
 import { gridFigure, gridTable } from './volume/grid';
 import { drawView, VolumeView, viewOf } from './volume/view';
@@ -91,7 +91,7 @@ export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): Mi
   return {
     [FIGURE_MIME]: { figure: plain, ...followed(runs) },
     [PLOTLY_MIME]: { ...plain, config },
-    'image/svg+xml': figureToSvg(figure),
+    'image/svg+xml': stillSvg(figure),
     'text/plain': figure.summary,
   };
 }
@@ -99,7 +99,7 @@ export function figureBundle(figure: Figure, runs: readonly ShownRun[] = []): Mi
 /** Volumes for our viewer, and their slices for front ends without it, and for browsers without WebGL. */
 function volumesBundle({ bundle, slices, still }: ReturnType<typeof drawView>): MimeBundle {
   const { [FIGURE_MIME]: _, ...others } = figureBundle(slices);
-  return { [VOLUMES_MIME]: bundle, ...others, 'image/svg+xml': figureToSvg(still) };
+  return { [VOLUMES_MIME]: bundle, ...others, 'image/svg+xml': stillSvg(still) };
 }
 
 /** What a figure of these runs is called. */

@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { InvalidArgument, InvalidConfig, RunFailed } from '../../src/errors';
 import { readState } from '../../src/train/record/checkpoint';
+import type { LatestSlices } from '../../src/train/record/latest-slices';
 import { LiveView, Run } from '../../src/train/run';
 import { attach, listRuns, runsSideBySide } from '../../src/train/runs';
 import { prepareRun, train } from '../../src/train/train';
@@ -46,6 +47,23 @@ describe('a run', { timeout: 180_000 }, () => {
     expect((await listRuns()).map(({ id }) => id)).toContain(run.id);
     expect(Object.keys(await run.logs())).toEqual(['supervisor', 'rank-0', 'rank-1']);
     await until(() => processesOf(run).length === 0);
+  });
+
+  it('shows the same part of the validation all along, on one rank and on two, and after it was resumed', async () => {
+    const shown: (LatestSlices | undefined)[] = [];
+    for (const ranks of [1, 2]) {
+      const run = await train({ ...tiny, ranks, data: 'phantom:32x32x48', validateEvery: 2, steps: 2 });
+      for (const steps of [2, 6]) {
+        if (steps > 2) await run.resume({ steps });
+        await run.done;
+        shown.push(await run.slices());
+      }
+    }
+    expect(shown.map((slices) => slices?.step)).toEqual([2, 6, 2, 6]);
+    expect(new Set(shown.map((slices) => slices?.original)).size).toBe(1);
+    expect(new Set(shown.map((slices) => slices?.reconstruction)).size).toBeGreaterThan(1);
+    // It is not air, of which most patches of the phantom's top are.
+    expect(new Set(Buffer.from(shown[0]!.original, 'base64')).size).toBeGreaterThan(16);
   });
 
   it('refuses bad options before it writes anything', async () => {

@@ -1,5 +1,5 @@
 import type { Layout, Place, PlainFigure, Trace } from '../base/layout';
-import { hairline, wash } from '../base/theme';
+import { hairline, SMALL, wash } from '../base/theme';
 import { annotationsSvg } from './annotations';
 import { type AxisPair, axisPairs, type Box, boxOf } from './axes';
 import { element, plainText, text } from './elements';
@@ -7,17 +7,36 @@ import { colorbarSvg, type Fineness, heatmapSvg, ownColorbarSvg } from './heatma
 import { legendsSvg } from './legend';
 import { barsSvg, linesSvg } from './lines';
 
-/** A still picture for a screen: 512 voxels a side are more than its panels show. */
-const SCREEN = { width: 900, fineness: { most: 512, sharp: 0, shades: 48 } };
+interface SvgLook {
+  readonly width: number;
+  readonly fineness: Fineness;
+  /** A line below the figure. */
+  readonly note?: string;
+}
+
+/** For a screen: 512 voxels a side are more than its panels show. */
+const SCREEN: SvgLook = { width: 900, fineness: { most: 512, sharp: 0, shades: 48 } };
+/** Pixels of the line below a figure. */
+const NOTE = 22;
+
+/** The picture that a front end without Plotly shows in place of a figure. It says that it is one. */
+export function stillSvg(figure: PlainFigure): string {
+  const controls = figure.layout.sliders || figure.layout.updatemenus ? 'zoom, buttons and sliders' : 'zoom';
+  const note = `A still picture. JupyterLab with Patchwise, VS Code and reports draw it with ${controls}.`;
+  return figureToSvg(figure, { ...SCREEN, note });
+}
 
 /**
  * A figure as a static SVG, for front ends without Plotly and for paper: scatter, bar, heatmap and table traces,
  * linear, log and category axes, rectangles and lines among the shapes, annotations, legend and colour bars. What
  * only a pointer can use (buttons, sliders, hover) is left out, and so is a trace that starts hidden.
  *
- * @param look its width in pixels, and how fine its embedded pictures are
+ * @param look its width in pixels, how fine its embedded pictures are, and what is written below it
  */
-export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } = SCREEN): string {
+export function figureToSvg(
+  { data, layout }: PlainFigure,
+  { width, fineness, note }: SvgLook = SCREEN,
+): string {
   const planned = asNumber(layout.height, 450);
   const margin = { l: 60, r: 30, t: 50, b: 50, ...(layout.margin as object) };
   const paper: Box = {
@@ -31,7 +50,8 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
   const font = { family: 'sans-serif', size: 12, color: '#767f8c', ...(layout.font as object) };
 
   const legend = legendsSvg(traces, layout, paper);
-  const height = Math.max(planned, Math.ceil(legend.bottom + 8)); // Plotly, too, makes room for a long legend
+  const drawn = Math.max(planned, Math.ceil(legend.bottom + 8)); // Plotly, too, makes room for a long legend
+  const height = drawn + (note ? NOTE : 0);
   const parts = [
     ...pairs.map((pair) => pair.grid),
     ...shapes(layout, pairs, true),
@@ -45,6 +65,7 @@ export function figureToSvg({ data, layout }: PlainFigure, { width, fineness } =
       .map((key) => colorbarSvg(layout[key] as Layout, paper, fineness.shades, pairs)),
     ...traces.map((trace) => ownColorbarSvg(trace, paper, fineness.shades)),
     title(layout, paper),
+    note ? text(note, 10, drawn + NOTE - 8, { 'font-size': SMALL }) : '',
   ];
   const root = {
     xmlns: 'http://www.w3.org/2000/svg',
