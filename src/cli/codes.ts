@@ -11,7 +11,7 @@ import {
 import { chooseCheckpoint, measureText, measureTitle, numberText } from '../internal';
 import { addCommand, modelOptions, workersOption } from './command';
 import { fileOrDataset, fileToRead, folderToWrite } from './paths';
-import { columns, formatBytes, interruptible, modelLine, tellLeftOut } from './terminal';
+import { columns, formatBytes, interruptible, modelLine, parseSeries, tellLeftOut } from './terminal';
 
 interface EncodeCommandOptions extends EncodeOptions {
   readonly out: string;
@@ -27,8 +27,9 @@ export function addCodes(program: Command): void {
       -o, --out <folder>  where <name>.npz files are written; numpy.load opens them (required)
       ${modelOptions}
       --latents           keep the latents too, as float32
-      --canonical         turn each volume to RAS+ first`,
-    reads: { out: folderToWrite('a folder') },
+      --canonical         turn each volume to RAS+ first
+      --series <number | text>  only DICOM series of this number, or with this text in their name or description`,
+    reads: { series: parseSeries, out: folderToWrite('a folder') },
     answers: async (run: string, volumes: string[], { out, ...options }: EncodeCommandOptions) => {
       const input = volumes.length === 1 ? volumes[0]! : volumes;
       const found = await encodeFiles(run, input, out, { ...options, ...interruptible('encode') });

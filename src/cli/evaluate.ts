@@ -16,6 +16,7 @@ import {
   interruptible,
   modelLine,
   parseNumber,
+  parseSeries,
   parseSize,
   parseWhole,
   tablesText,
@@ -33,6 +34,7 @@ const shared = `${modelOptions}
   --fill <value>        what stands in patches left out; default: the window's least value
   --index <n>           which volume of a 4D file, counted from 0
   --channel <name>      which component of complex or colour voxels
+  --series <number | text>  which series of a DICOM folder, by number, or by text in its name or description
   --use <weights>       which weights; default: as the run says
   --canonical           turn the volume to RAS+ first`;
 
@@ -41,6 +43,7 @@ const reads = {
   sigma: parseSize,
   fill: parseNumber,
   index: parseWhole,
+  series: parseSeries,
   use: ['trained', 'average'],
   mirror: (text: string) => text.split(','),
   foreground: (text: string) => ({ above: parseNumber(text) }),
@@ -51,14 +54,15 @@ export function addEvaluate(program: Command): void {
     does: 'pass a volume through a trained model, patch by patch, and blend',
     takes: `
       <run>            run id, run folder or checkpoint folder
-      <volume>         volume file: NIfTI, MetaImage or NRRD
+      <volume>         volume file (NIfTI, MetaImage, NRRD) or DICOM folder
       <output>         where to write: .nii or .nii.gz, or the folder of a dataset to add it to
       --window <name>  blending window: ${windowNames.join(', ')} (default: gaussian)
       ${shared}`,
     reads: { ...reads, output: fileOrDataset },
     answers: async (run: string, file: string, to: string, options: ReconstructFlags) => {
-      const { canonical, index, channel, ...rest } = options;
-      const volume = await readVolume(file, { canonical, index, channel });
+      const { canonical, index, channel, series, ...rest } = options;
+      const volume = await readVolume(file, { canonical, index, channel, series });
+      for (const note of volume.notes) process.stderr.write(`note: ${note}\n`);
       const made = await reconstruct(run, volume, { ...rest, to, ...interruptible('reconstruct') });
       const { path, window, grid, seconds, checkpoint } = made;
       const answer = { output: path, window, patches: grid.patches, seconds, checkpoint };
@@ -70,7 +74,7 @@ export function addEvaluate(program: Command): void {
     does: 'reconstruct volumes with one or more windows and measure the results',
     takes: `
       <run>               run id, run folder or checkpoint folder
-      <volumes...>        volume files; several also give means, six and more with 95 % bootstrap intervals
+      <volumes...>        volume files or DICOM folders; several also give means, six and more with 95 % bootstrap intervals
       --window <name...>  blending windows: ${windowNames.join(', ')} (default: linear gaussian)
       ${shared}`,
     reads,

@@ -35,14 +35,14 @@ function addRunning(notebook: Command): void {
     takes: `
       <file>                .ipynb
       -p, --parameter <name=value...>  set a variable of the cell tagged "parameters"
-      --volume <file>       a CT (NIfTI, MetaImage, NRRD): short for -p volume=<file>
+      --volume <file>       a CT (NIfTI, MetaImage, NRRD) or a DICOM folder: short for -p volume=<file>
       -o, --output <file>   executed notebook, - for stdout; default: reports/<name>.ipynb
       --html [file]         also write one self-contained HTML report; default: reports/<name>.html
       --timeout <seconds>   longest time for one cell (default: 3600)`,
     reads: {
       file: fileToRead('a notebook'),
       parameter: parseParameter,
-      volume: fileToRead('a volume file'),
+      volume: fileOrFolderToRead('a volume file or a folder of DICOM'),
       output: fileToWrite('a notebook'),
       html: fileToWrite('a report'),
     },

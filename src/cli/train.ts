@@ -24,7 +24,7 @@ export function addTrain(program: Command): void {
     takes: `
       [config]             YAML file with the run configuration
       --preset <name>      where the configuration starts: ${Object.keys(presets).join(', ')}
-      --data <path...>     volume files, a folder of them, a prepared dataset, or phantom:64x64x76
+      --data <path...>     volume files, a folder of them or of DICOM, a prepared dataset, or phantom:64x64x76
       --nproc, --ranks <n>  processes that train together
       --steps <n>          optimiser steps
       --set <key=value...>  any other setting, such as model.codes=1024

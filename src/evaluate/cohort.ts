@@ -3,7 +3,9 @@ import type { LongCall } from '../progress';
 import type { Reconstruction } from '../reconstruct/reconstruct';
 import { placeOf } from '../train/data/sides';
 import { isOwnFault, reasonOf } from '../volume/base/fault';
+import type { Series } from '../volume/dicom/scan';
 import type { IntensitySpec } from '../volume/intensity';
+import { dicomFiles, listSeries, matchingSeries, type SeriesOptions } from '../volume/series';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 import { compareVolumes } from './compare';
@@ -24,6 +26,35 @@ export function namedOnce<T>(volumes: readonly T[]): { once: readonly T[]; notes
   const repeats = volumes.length - once.length;
   const note = `${repeats} of ${volumes.length} names are of a file named before: it counts once`;
   return { once, notes: repeats > 0 ? [note] : [] };
+}
+
+/**
+ * Puts the series of DICOM folders and files in the place of their names: all that are volumes, or those of a choice. A
+ * folder without any keeps its name, and reading it gives the reason. Throws InvalidArgument if a choice fits no series.
+ */
+export async function expandSeries<T>(
+  volumes: readonly T[],
+  { series: choice, signal }: SeriesOptions,
+): Promise<(T | Series)[]> {
+  const expanded: (T | Series)[] = [];
+  for (const volume of volumes) {
+    const isDicom = typeof volume === 'string' && dicomFiles(volume);
+    const found = isDicom ? await listSeries(volume, { signal }).catch(unlessOwnFault) : undefined;
+    const usable = found?.series.filter(({ unusable }) => unusable === undefined) ?? [];
+    if (usable.length === 0) expanded.push(volume);
+    else expanded.push(...matchingSeries(usable, choice));
+  }
+  return expanded;
+}
+
+function unlessOwnFault(error: unknown): undefined {
+  if (!isOwnFault(error)) throw error;
+  return undefined;
+}
+
+/** Whether an entry of a cohort is a DICOM series. */
+export function isSeries<T>(entry: T | Series): entry is Series {
+  return typeof entry === 'object' && entry !== null && 'unusable' in entry && 'files' in entry;
 }
 
 /**
@@ -77,7 +108,7 @@ export async function measureCohort<T extends CohortFile>(
     const { metrics, notes: own, intensity: used } = compareVolumes(volume, made, { intensity });
     for (const row of metrics)
       measured.push({ source, row, units: used.units, seconds: made[row.name]!.seconds });
-    notes.push(...own.map((note) => `${source.name}: ${note}`));
+    notes.push(...[...volume.notes, ...own].map((note) => `${source.name}: ${note}`));
   }
   const [first, ...others] = leftOut;
   if (measured.length === 0) {

@@ -10,10 +10,12 @@ import { Run } from '../train/run';
 import { attach } from '../train/runs';
 import type { RunConfig } from '../train/settings/config';
 import { eachAxis, type Size, type Vec3 } from '../vec3';
+import type { Series } from '../volume/dicom/scan';
 import type { IntensitySpec } from '../volume/intensity';
+import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
-import { measureCohort, namedOnce } from './cohort';
+import { expandSeries, isSeries, measureCohort, namedOnce } from './cohort';
 import type { ComparisonRow } from './compare';
 import { type ConfidenceOptions, type PairedDifference, pairedDifference } from './confidence';
 import {
@@ -32,7 +34,7 @@ import { type TrainingFigures, trainingFigures } from './training-cost';
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
 export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
-  /** volume files, phantoms or volumes that no run has seen; default: what the first run held out. */
+  /** Volume files, DICOM folders, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
    * Which checkpoint of each run; default: what `chooseCheckpoint` gives, but `last` if the measured volumes chose any
@@ -100,7 +102,8 @@ export class RunComparison {
 export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions = {}): Promise<RunComparison> {
   const named = await attachAll(runs);
   const given = options.volumes && namedOnce(options.volumes);
-  const volumes = given?.once.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
+  const expanded = given && (await expandSeries(given.once, options));
+  const volumes = expanded?.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
   if (volumes.length === 0) throw new InvalidArgument('volumes', 'at least one volume', volumes);
   const { window = 'gaussian', signal, workers, intensity, stride } = options;
   const configs = await Promise.all(named.map(({ run }) => run.config()));
@@ -157,7 +160,11 @@ async function attachAll(runs: NamedRuns): Promise<{ name: string; run: Run }[]>
   return named;
 }
 
-function asMeasured(volume: string | Volume, i: number): Measured {
+function asMeasured(volume: string | Volume | Series, i: number): Measured {
+  if (isSeries(volume)) {
+    const { name, patient } = volume;
+    return { name, patient, source: name, read: () => readVolume(volume) };
+  }
   if (typeof volume === 'string') return { name: volume, ...volumeAt(volume), source: volume };
   const { source } = volume;
   const name = `${source ?? 'volume'} (${i + 1})`;

@@ -7,8 +7,9 @@ import { type RunSide, sidesOf } from '../train/data/sides';
 import { readState } from '../train/record/checkpoint';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { readVolume } from '../volume/read';
+import type { SeriesChoice } from '../volume/series';
 import type { LeftOut } from '../volume/store/format';
-import { measureCohort, namedOnce } from './cohort';
+import { expandSeries, measureCohort, namedOnce } from './cohort';
 import type { ComparisonRow } from './compare';
 import type { ConfidenceOptions } from './confidence';
 import { type AggregateRow, aggregateRows } from './metrics';
@@ -21,6 +22,8 @@ export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
   /** Which volume of a 4D file, and which component of complex or colour voxels, as in `readVolume`. */
   readonly index?: number;
   readonly channel?: string;
+  /** Which series of DICOM folders; default: all that are volumes. */
+  readonly series?: SeriesChoice;
 }
 
 /** How far one window's reconstruction of one file is from it. */
@@ -71,9 +74,9 @@ export async function evaluateFiles(
   const counts: number[] = [];
   const sideOf = await sidesOf(readState(checkpoint.dir).config);
   const { once, notes } = namedOnce(files);
-  const sources = once.map((name) => ({
-    name,
-    read: () => readVolume(name, { canonical, index, channel, signal }),
+  const sources = (await expandSeries(once, options)).map((entry) => ({
+    name: typeof entry === 'string' ? entry : entry.name,
+    read: () => readVolume(entry, { canonical, index, channel, signal }),
   }));
   const { measured, leftOut, comparable, ...found } = await measureCohort(
     sources,

@@ -19,22 +19,12 @@ export const expected = JSON.parse(readFileSync(join(dicomFixtures, 'expected.js
   string,
   Expectation
 >;
-/** Parts of names, ids and dates of the fixtures' patients, as bytes that must be nowhere. */
-const secrets = [
-  'ller',
-  'rgen',
-  'alves',
-  'Jos',
-  'JOSE',
-  '004217',
-  '7731552',
-  '1961',
-  '1948',
-  '20190203',
-  '03.02',
-  'enborn',
-  '141516',
-].map((text) => [text, Buffer.from(text, 'latin1')] as const);
+/** Parts of names, ids and dates of the fixtures' patients that must be nowhere. */
+const names = ['üller', 'ueller', 'UELLER', 'JUERGEN', 'ürgen', 'alves', 'José', 'JOSE', 'enborn'];
+const numbers = ['004217', '7731552', '1961', '1948', '20190203', '03.02', '141516'];
+const secrets = [...names, ...numbers].flatMap((text) =>
+  (['latin1', 'utf8'] as const).map((encoding) => [text, Buffer.from(text, encoding)] as const),
+);
 
 /** The voxel of the fixtures' formula that lies at a volume's voxel; undefined if none lies there. */
 function truthAt({ affine }: Volume, voxel: readonly number[], own: Expectation): number | undefined {

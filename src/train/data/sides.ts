@@ -1,8 +1,11 @@
 /** What each volume is to a run: the sides of its split, and whole volumes that it did not train on. */
 
 import { existsSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { attempt, InvalidConfig } from '../../errors';
 import type { Vec3 } from '../../vec3';
+import { isSeriesName } from '../../volume/dicom/pseudonym';
+import { volumeStem } from '../../volume/formats/names';
 import { checksum } from '../../volume/prepare/one-volume';
 import { patientByName } from '../../volume/prepare/patients';
 import { stateOf } from '../../volume/prepare/sources';
@@ -38,7 +41,11 @@ export async function sidesOf(config: RunConfig): Promise<SideOf> {
     : await fileVolumes(config);
   return async (source) => {
     const place = placeOf(source);
-    const named = volumes.find((volume) => placeOf(volume.source) === place);
+    const isSeries = isSeriesName(source);
+    // A DICOM series has one name in datasets, in converted files and in the data of runs.
+    const named = volumes.find((volume) =>
+      isSeries ? volumeStem(basename(volume.source)) === source : placeOf(volume.source) === place,
+    );
     if (named) return named.side;
     if (!existsSync(source) || isDataset(source)) return undefined;
     for (const volume of volumes) if (await isSameFile(source, volume)) return volume.side;

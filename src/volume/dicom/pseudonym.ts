@@ -66,6 +66,11 @@ export class Pseudonyms {
   }
 }
 
+/** Whether a text is the name of a series, as `Pseudonyms` gives it. */
+export function isSeriesName(text: string): boolean {
+  return /^P\d{12}_s\d+_\d{6}$/.test(text);
+}
+
 function keyPath(): string {
   const configuration = process.env.XDG_CONFIG_HOME || join(homedir(), '.config');
   return process.env.PATCHWISE_PATIENT_KEY || join(configuration, 'patchwise', 'patient-key');
