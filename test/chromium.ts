@@ -15,9 +15,11 @@ export function hasChromium(what: string): boolean {
   return executable !== undefined;
 }
 
+const WITH_WEBGL = ['--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'];
+
 interface BrowserOptions {
   readonly dark?: boolean;
-  /** Whether pages have WebGL, drawn by the processor. */
+  /** Whether pages have WebGL, drawn by the processor; if it is not given, that is up to Chromium. */
   readonly webGl?: boolean;
 }
 
@@ -38,9 +40,8 @@ export async function openBrowser(options: BrowserOptions = {}): Promise<{
     args: [
       ...[
         '--no-sandbox',
-        ...(options.webGl
-          ? ['--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist']
-          : ['--disable-gpu']),
+        ...(options.webGl ? WITH_WEBGL : ['--disable-gpu']),
+        ...(options.webGl === false ? ['--disable-3d-apis'] : []),
         '--disable-dev-shm-usage', // containers often have little of it
         '--disable-quic',
         '--no-first-run',

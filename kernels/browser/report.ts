@@ -3,8 +3,7 @@ import type { VolumesBundle } from '../../src/volumes-bundle';
 import { drawFigure, type PlotlyFigure, type Plotly as PlotlyLibrary } from './plotly';
 import type { PatchwiseViewer } from './viewer/main';
 
-declare const Plotly: PlotlyLibrary;
-declare const patchwiseViewer: PatchwiseViewer;
+const page = globalThis as unknown as { Plotly: PlotlyLibrary; patchwiseViewer: PatchwiseViewer };
 
 /** What is drawn with Plotly, and where. */
 interface Drawing {
@@ -16,7 +15,7 @@ function draw(drawings: readonly Drawing[]): void {
   const ink = getComputedStyle(document.documentElement).getPropertyValue('--ink').trim();
   for (const { node, figure } of drawings) {
     // A broken figure fails; the others are still drawn.
-    drawFigure(Plotly, node, figure, ink).catch((error) => {
+    drawFigure(page.Plotly, node, figure, ink).catch((error) => {
       node.textContent = String(error);
     });
   }
@@ -30,31 +29,60 @@ function showVolumes(
 ): Drawing[] {
   const node = document.createElement('div');
   const below = volumes.below as PlotlyFigure | undefined;
-  if (!patchwiseViewer.canDraw()) {
+  if (!page.patchwiseViewer.canDraw()) {
     const instead = figure ?? below;
     if (instead) place.replaceChildren(node);
     return instead ? [{ node, figure: instead }] : [];
   }
   const viewer = document.createElement('div');
   place.replaceChildren(viewer, node);
-  patchwiseViewer.mount(viewer, volumes);
+  page.patchwiseViewer.mount(viewer, volumes);
   return below ? [{ node, figure: below }] : [];
 }
 
-const stored = (id: string): unknown => JSON.parse(document.getElementById(id)!.textContent!);
-const plotted = [...document.querySelectorAll<HTMLElement>('.figure[data-figure]')].map((node): Drawing => {
+/** Runs a library that the page holds as gzip in base64, if it holds it. */
+async function run(id: string): Promise<void> {
+  const packed = document.querySelector(`script#${id}`)?.textContent; // no HTML of the notebook's has scripts
+  if (!packed) return;
+  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+  const script = document.createElement('script');
+  script.textContent = await new Response(stream).text();
+  document.head.append(script);
+}
+
+const stored = (id: string): unknown => JSON.parse(document.querySelector(`script#${id}`)!.textContent!);
+
+function showFigure(node: HTMLElement): Drawing {
   node.textContent = '';
   return { node, figure: stored(node.dataset.figure!) as PlotlyFigure };
-});
-const beside = [...document.querySelectorAll<HTMLElement>('.figure[data-volumes]')].flatMap((place) => {
+}
+
+function showStoredVolumes(place: HTMLElement): Drawing[] {
   const { volumes, figure } = stored(place.dataset.volumes!) as {
     readonly volumes: VolumesBundle;
     readonly figure?: PlotlyFigure;
   };
   return showVolumes(place, volumes, figure);
-});
-const drawings = [...plotted, ...beside];
+}
 
-draw(drawings);
-for (const query of ['(prefers-color-scheme: dark)', 'print'])
-  matchMedia(query).addEventListener('change', () => draw(drawings));
+async function show(): Promise<void> {
+  const all = (kind: string) => [...document.querySelectorAll<HTMLElement>(`.figure[data-${kind}]`)];
+  const drawings: Drawing[] = [];
+  await run('plotly');
+  drawings.push(...all('figure').map(showFigure));
+  draw(drawings);
+  await run('patchwise-viewer');
+  const beside = all('volumes').flatMap(showStoredVolumes);
+  draw(beside);
+  drawings.push(...beside);
+  for (const query of ['(prefers-color-scheme: dark)', 'print'])
+    matchMedia(query).addEventListener('change', () => draw(drawings));
+}
+
+show().catch((error) => {
+  const note = document.createElement('p');
+  note.className = 'note';
+  note.textContent = `The figures cannot be drawn. A newer browser may draw them. (${error})`;
+  document.querySelector('main')!.prepend(note);
+});

@@ -1,5 +1,7 @@
 /** An executed notebook as one HTML file: readable, interactive, offline, complete in itself. */
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { escapeHtml } from '../../src/escape';
 import { version } from '../../src/index';
 import { compiledFile } from '../../src/package';
@@ -10,6 +12,8 @@ import type { OutputFile } from '../headless/output-file';
 import { figureMark, highlight, type Markdown, OutputWriter, pre, type ReportFigure } from './outputs';
 import { embeddable, policy, STYLE } from './page';
 import { FRAME_HEIGHTS } from './widget-frame';
+
+const gzipped = promisify(gzip);
 
 interface ReportOptions {
   /** Default: the first heading of the notebook, else "Notebook". */
@@ -135,18 +139,24 @@ function placeFigures(body: string, figures: readonly ReportFigure[], drawn: Rea
   return html;
 }
 
-/** Plotly, the viewer of volumes if there are any, and what draws the page's figures with them. */
+/** Plotly, the viewer of volumes if there are any, and what unpacks them and draws the page's figures. */
 async function figureScripts(figures: readonly ReportFigure[]): Promise<string> {
   if (figures.length === 0) return '';
-  const files = [
-    require.resolve('plotly.js-dist-min/plotly.min.js'),
-    ...(figures.some(({ kind }) => kind === 'volumes')
-      ? [compiledFile('kernels', 'browser', 'viewer.js')]
+  const hasVolumes = figures.some(({ kind }) => kind === 'volumes');
+  const packed = [
+    await packedScript('plotly', require.resolve('plotly.js-dist-min/plotly.min.js')),
+    ...(hasVolumes
+      ? [await packedScript('patchwise-viewer', compiledFile('kernels', 'browser', 'viewer.js'))]
       : []),
-    compiledFile('kernels', 'browser', 'report.js'),
   ];
-  const sources = await Promise.all(files.map((file) => readFile(file, 'utf8')));
-  return sources.map((source) => `<script>${embeddable(source)}</script>`).join('\n');
+  const script = await readFile(compiledFile('kernels', 'browser', 'report.js'), 'utf8');
+  return [...packed, `<script>${embeddable(script)}</script>`].join('\n');
+}
+
+/** A library as gzip in base64, which leaves twice as much room for figures. */
+async function packedScript(id: string, file: string): Promise<string> {
+  const packed = await gzipped(await readFile(file), { level: 9 });
+  return `<script type="text/plain" id="${id}">${packed.toString('base64')}</script>`;
 }
 
 /** Markdown with harmless HTML only, pictures of the page itself only, and links that a reader may follow. */

@@ -54,7 +54,7 @@ describe.skipIf(!python || !hasChromium('a live figure in JupyterLab'))('a live 
       'edit.ipynb': edited,
     });
     url = lab.url;
-    browser = await openBrowser();
+    browser = await openBrowser({ webGl: false }); // so volumes are slices of Plotly; volumes-lab.test.ts has the viewer
     // A cell shows a figure whole from 800 pixels on; beside the file browser that takes a window of a laptop.
     await browser.page.setViewportSize({ width: 1500, height: 900 });
   }, 120_000);

@@ -90,7 +90,8 @@ describe('notebookToHtml', () => {
   const ours = (): string => html.replace(/<script>[\s\S]*?<\/script>/g, '');
 
   it('has one copy of Plotly for all figures, and none without a figure', async () => {
-    expect(html.match(/\* plotly\.js v/g)).toHaveLength(1);
+    expect(html.match(/id="plotly"/g)).toHaveLength(1);
+    expect(html.match(/id="patchwise-viewer"/g)).toHaveLength(1);
     expect(html.match(/data-(figure|volumes)="/g)).toHaveLength(2);
     const plain = await notebookToHtml(
       notebook(markdown('# Words'), code('1', shown(toBundle(new Table({ columns: ['a'], rows: [[1]] }))!))),
