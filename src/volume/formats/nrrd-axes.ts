@@ -34,10 +34,10 @@ export function axesIn(fields: Fields, sizes: readonly number[]): DicomPlace & {
   const series = sizes.slice(first + spatial.length);
   const inSpace = spatial.map((axis) => sizes[axis]!);
   const missing = series.length > 0 ? new Array<number>(3 - spatial.length).fill(1) : [];
-  const place = vectors
+  const place: DicomPlace = vectors
     ? { steps: spatial.map((axis) => toDicom(fields, vectors[axis]!)), origin: originIn(fields) ?? [0, 0, 0] }
     : plainPlace(fields, sizes.length, spatial);
-  return { sizes: [...inSpace, ...missing, ...series], ...(place as DicomPlace) };
+  return { sizes: [...inSpace, ...missing, ...series], ...place };
 }
 
 /**

@@ -114,8 +114,8 @@ export function headerOf(image: TextImage, path: string): VolumeHeader {
 }
 
 /** Adds a step of 1 mm at right angles to two others. */
-function threeSteps([x, y, z]: readonly Vec3[]): readonly [Vec3, Vec3, Vec3] {
-  if (!x || !y) throw new Error('an image has two axes or more');
+function threeSteps(steps: readonly Vec3[]): readonly [Vec3, Vec3, Vec3] {
+  const [x, y, z] = steps as readonly [Vec3, Vec3, Vec3?];
   const [a, b, c] = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]];
   const length = Math.hypot(a, b, c);
   return [x, y, z ?? [a / length, b / length, c / length]];
