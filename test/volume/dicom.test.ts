@@ -64,9 +64,15 @@ describe('a DICOM series', () => {
 
   it('with a missing slice or uneven slices says where and what was done', async () => {
     const missing = await readVolume(join(folderB, 'odd', '22'));
-    expect(missing.notes).toContain('slices are missing: 1 after slice 4');
+    expect(missing.notes).toEqual([
+      'slices are missing: 1 after slice 4',
+      'its slices are interpolated to be 2 mm apart; 2 mm at the end are lost',
+    ]);
     const uneven = await readVolume(join(folderB, 'odd', '23'));
-    expect(uneven.notes).toContain('its slices are uneven, 2 to 3 mm apart');
+    expect(uneven.notes).toEqual([
+      'its slices are uneven, 2 to 3 mm apart',
+      'its slices are interpolated to be 2 mm apart; 3 mm at the end are lost',
+    ]);
   });
 
   it('whose file is cut short is refused', async () => {

@@ -13,6 +13,7 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { withFile } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
 import { mountHost, type ProgramFiles } from './host-files';
 import type { Series } from './scan';
@@ -107,10 +108,22 @@ function notesOn({ geometry }: Series, made: readonly string[], path: string): s
     notes.push(
       `its gantry tilt of ${degrees(geometry?.tilt ?? 0)} is corrected; the tilted image is not used`,
     );
-  if (isEven(path)) notes.push('its slices are interpolated to an even distance');
+  if (isEven(path)) {
+    const { slices, step } = slicesOf(path);
+    const lost = (geometry?.extent ?? 0) - (slices - 1) * step;
+    const cut = lost > step / 2 ? `; ${Number(lost.toFixed(1))} mm at the end are lost` : '';
+    notes.push(`its slices are interpolated to be ${Number(step.toFixed(3))} mm apart${cut}`);
+  }
   const others = made.filter((file) => !isCorrected(file) && !isEven(file)).length - 1;
   if (others > 0) notes.push(`${others} smaller images of another size, direction or echo are not used`);
   return notes;
+}
+
+/** Slices of a NIfTI-1 file, and their distance in mm. */
+function slicesOf(path: string): { slices: number; step: number } {
+  const header = Buffer.alloc(348);
+  withFile(path, 'r', (file) => readSync(file, header, 0, header.length, 0));
+  return { slices: header.readInt16LE(46), step: header.readFloatLE(88) };
 }
 
 function degrees(angle: number): string {

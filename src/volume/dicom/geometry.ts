@@ -6,6 +6,8 @@ export interface Geometry {
   readonly slices: number;
   /** Slices at a place where another one lies: several phases, or copies. */
   readonly repeated: number;
+  /** From the first slice to the last, in mm. */
+  readonly extent: number;
   /** In mm: along rows, along columns, and between slices (the median). */
   readonly spacing: readonly [number, number, number];
   /** After which slices others are missing, and how many. */
@@ -45,6 +47,7 @@ export function geometryOf(headers: readonly DicomHeader[]): Geometry | undefine
   const [columnStep, rowStep] = [pixelSpacing[1]!, pixelSpacing[0]!];
   return {
     slices: distinct.length,
+    extent: distinct.at(-1)!.at - distinct[0]!.at,
     repeated: places.length - distinct.length,
     spacing: [columnStep, rowStep, step],
     missing,
