@@ -121,7 +121,8 @@ function windowPart({ windows, units }: VolumesBundle, { change }: Actions): Par
   const show = ({ preset: chosen, window: [low, high] }: View): void => {
     const at = names.indexOf(chosen ?? '');
     preset.set(at < 0 ? undefined : at);
-    numbers.textContent = `W ${short(high - low)}  L ${short((low + high) / 2)}`;
+    const [width, level] = [high - low, (low + high) / 2];
+    numbers.textContent = `W ${short(width)}  L ${short(Math.abs(level) < width / 1e4 ? 0 : level)}`;
   };
   return { nodes: [preset.node, numbers], show };
 }
@@ -140,6 +141,7 @@ function zoomPart({ zoom, reset }: Actions): HTMLElement {
 /** A number with three digits at least, and a minus sign that is as wide as a digit. */
 export function short(value: number): string {
   const size = Math.abs(value);
-  const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : 2;
-  return value.toFixed(digits).replace('-', '−');
+  const digits = size >= 100 || Number.isInteger(value) ? 0 : 2 - Math.floor(Math.log10(size));
+  const written = digits > 9 ? value.toExponential(2) : value.toFixed(digits);
+  return written.replaceAll('-', '−');
 }

@@ -87,6 +87,10 @@ export class Viewer implements Gestures {
     node.dataset.lmSuppressShortcuts = 'true'; // JupyterLab's keys A and B insert cells
     node.replaceChildren(heading, this.#toolbar.node, picture, this.#overlay.status);
     listen(picture, this, this.#over.signal);
+    // After a click on a button the keys go on to act on the pictures. Who uses the keyboard stays at the button.
+    this.#toolbar.node.addEventListener('click', ({ target, detail }) => {
+      if (detail > 0 && target instanceof HTMLButtonElement) picture.focus({ preventScroll: true });
+    });
     this.#resize = new ResizeObserver(() => this.#drawSoon());
     this.#resize.observe(picture);
     this.#show();

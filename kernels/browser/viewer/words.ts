@@ -43,11 +43,13 @@ export function placeWords({ volumes, units }: VolumesBundle, { shown }: Levels,
   const each = words.map((word, at) => {
     const [value, reference] = [values[at], values[0]];
     const isBoth = at > 0 && value !== undefined && reference !== undefined;
-    return `${volumes[at]!.name} ${word}${isBoth ? ` (${signed(value - reference)})` : ''}`;
+    return `${volumes[at]!.name} ${word}${isBoth ? ` (${difference(value, reference)})` : ''}`;
   });
   return [place, ...each].join('  ·  ');
 }
 
-function signed(value: number): string {
-  return value > 0 ? `+${short(value)}` : short(value);
+function difference(value: number, reference: number): string {
+  const change = value - reference;
+  if (Math.abs(change) < 1e-6 * Math.abs(reference)) return '0'; // both are rounded to 7 digits or fewer
+  return change > 0 ? `+${short(change)}` : short(change);
 }
