@@ -65,6 +65,18 @@ export class Levels {
     if (this.#shown.length === 0) this.#shown = copies.map((whole) => ({ whole }));
   }
 
+  get bytes(): number {
+    const copies = this.#shown.flatMap(({ whole, part }) => (part ? [whole, part] : [whole]));
+    return copies.reduce((sum, { stored }) => sum + stored.byteLength, 0);
+  }
+
+  /** Leaves all that came, also the previews, which can be read again. */
+  forget(): void {
+    this.#shown = [];
+    this.#supply = 'alone';
+    this.#drop();
+  }
+
   /** The kernel is away; it may come back. */
   lose(): void {
     if (this.#supply === 'gone') return;
@@ -130,7 +142,7 @@ export class Levels {
     this.#waiting.delete(key);
     if (!isPart) this.#next = undefined;
     if (isPart) this.#shown = this.#shown.map(({ whole }, at) => ({ whole, part: all[at]! }));
-    else if (voxels(copy) >= voxels(this.#shown[volume]!.whole))
+    else if (this.#shown[volume] && voxels(copy) >= voxels(this.#shown[volume].whole))
       this.#shown = this.#shown.map(({ part }, at) => ({ whole: all[at]!, part }));
     if (this.isFull) this.#shown = this.#shown.map(({ whole }) => ({ whole }));
   }

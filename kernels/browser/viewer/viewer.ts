@@ -6,6 +6,7 @@ import type { Space } from './box-image';
 import { type Gestures, listen } from './gestures';
 import { Levels } from './levels';
 import { isWellInside, mostVoxels, sizeOfRegion } from './limits';
+import { type Hidden, hide, unhide } from './memory';
 import { Overlay } from './overlay';
 import { Painter, type Placed } from './painter';
 import { axesOf, type Plane } from './planes';
@@ -29,7 +30,7 @@ const REST_MS = 400;
 /** A window that did not change for so long is taken over into 3D. */
 const SETTLE_MS = 250;
 
-export class Viewer implements Gestures {
+export class Viewer implements Gestures, Hidden {
   readonly #bundle: VolumesBundle;
   readonly #picture = document.createElement('div');
   /** The last picture, for when there is no context. */
@@ -111,6 +112,7 @@ export class Viewer implements Gestures {
     clearTimeout(this.#preparing);
     clearTimeout(this.#return);
     if (this.#frame) cancelAnimationFrame(this.#frame);
+    unhide(this);
     this.#link?.close();
     this.#painter?.free();
     this.#painter = undefined;
@@ -122,6 +124,7 @@ export class Viewer implements Gestures {
   async #open(): Promise<void> {
     if (this.#painter || this.#isOpening) return;
     this.#isOpening = true;
+    unhide(this);
     try {
       await this.#levels.read();
       if (!this.#isWanted) return;
@@ -160,6 +163,17 @@ export class Viewer implements Gestures {
     }
   }
 
+  get bytes(): number {
+    return this.#levels.bytes;
+  }
+
+  /** Out of sight only: what came is asked for again when the viewer is back. */
+  forget(): void {
+    this.#link?.close();
+    this.#link = undefined;
+    this.#levels.forget();
+  }
+
   get #isWanted(): boolean {
     return this.#isInSight && !this.#over.signal.aborted;
   }
@@ -168,6 +182,7 @@ export class Viewer implements Gestures {
     if (!this.#painter) return;
     this.#keepStill();
     this.#lose();
+    hide(this);
   }
 
   #lose(): void {

@@ -180,8 +180,15 @@ export class Shown {
   /** The picture, and the colour at a point of the page in it. */
   async look(): Promise<Picture & { on(x: number, y: number): [number, number, number] }> {
     await this.settle();
+    // A slow browser may still show the frame before: two pictures in a row must be the same.
+    let picture = await look(this.picture);
+    for (let tries = 0; tries < 10; tries++) {
+      const again = await look(this.picture);
+      const isSame = again.sum === picture.sum;
+      picture = again;
+      if (isSame) break;
+    }
     const box = (await this.picture.boundingBox())!;
-    const picture = await look(this.picture);
     return { ...picture, on: (x, y) => picture.at(x - Math.round(box.x), y - Math.round(box.y)) };
   }
 

@@ -130,4 +130,56 @@ describe.skipIf(!hasChromium('the viewer of volumes'))('the viewer of a volume',
     expect(await shown.window()).toEqual({ width: 255, level: 128 });
     expect(stage.errors).toEqual([]);
   });
+
+  it('has one plane alone, zoom, keys and a 3D rendering, all in the same height', async () => {
+    const shown = await show(affineOf([1, 1, 1]));
+    const { page } = stage;
+    const height = (await shown.node.boundingBox())!.height;
+    let last = (await shown.look()).sum;
+    const changed = async (what: string): Promise<void> => {
+      const picture = await shown.look();
+      expect(picture.sum, what).not.toBe(last);
+      expect(picture.colours, what).toBeGreaterThan(8);
+      expect(Math.abs((await shown.node.boundingBox())!.height / height - 1), what).toBeLessThan(0.02);
+      last = picture.sum;
+    };
+    for (const plane of planes) {
+      await shown.press(`The ${plane} plane alone`);
+      await changed(plane);
+      expect(await shown.node.locator('.tile').count()).toBe(1);
+    }
+    await shown.press('Zoom in');
+    await changed('zoom in');
+    await shown.picture.focus();
+    await page.keyboard.press('ArrowUp');
+    await changed('arrow key');
+    expect(await shown.slice(shown.tile('sagittal'))).toBe(9); // to the patient's right, where x starts
+    await page.keyboard.press('End');
+    await changed('end key');
+    expect(await shown.slice(shown.tile('sagittal'))).toBe(19);
+    await page.keyboard.press('r');
+    await shown.press('Axial, coronal');
+    await changed('reset');
+    const [x, y] = await shown.pointIn(shown.tile('coronal'), 0.4, 0.4);
+    await page.mouse.dblclick(x, y);
+    await changed('double click');
+    expect(await shown.node.locator('.tile').count()).toBe(1);
+
+    await shown.press('A 3D rendering');
+    const rendering = shown.tile('3D');
+    const lit = async (): Promise<number> => {
+      const { on } = await shown.look();
+      const points = await Promise.all([0.45, 0.5, 0.55].map((part) => shown.pointIn(rendering, part, 0.4)));
+      return Math.max(...points.map((point) => on(...point)[0]));
+    };
+    await expect.poll(lit, { timeout: 20_000 }).toBeGreaterThan(60);
+    await changed('3D');
+    await page.mouse.move(...(await shown.pointIn(rendering, 0.5, 0.5)));
+    await page.mouse.down();
+    await page.mouse.move(...(await shown.pointIn(rendering, 0.7, 0.6)), { steps: 3 });
+    await page.mouse.up();
+    await changed('turn');
+    expect(stage.errors).toEqual([]);
+    expect(stage.requests).toEqual([]);
+  }, 120_000);
 });
