@@ -30,6 +30,8 @@ export function figureRenderer(Widget: WidgetClass, loadPlotly: () => Promise<Pl
     #figure: PlotlyFigure | undefined;
     #model: MimeModel | undefined;
     #link: KernelLink | undefined;
+    /** The runs that the link follows. */
+    #followed: string | undefined;
     #plotly: Plotly | undefined;
     #frame: number | undefined;
     /** A button of the mouse is down on the figure. */
@@ -62,6 +64,13 @@ export function figureRenderer(Widget: WidgetClass, loadPlotly: () => Promise<Pl
       const { figure, run, runs } = model.data[FIGURE_MIME] as Stored;
       const named = runs ? { runs } : run && { id: run.id, dir: run.dir };
       this.#model = model;
+      const followed = JSON.stringify(named);
+      if (followed !== this.#followed) {
+        // An interaction may show another run in the same place.
+        this.#link?.close();
+        this.#link = undefined;
+        this.#followed = followed;
+      }
       // The kernel also replaces the stored figure once a second; the link has newer data than that.
       if (!this.#link?.connected) this.#figure = figure;
       if (this.#held) this.#late = true;

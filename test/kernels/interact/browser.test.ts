@@ -268,6 +268,34 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     ]);
   });
 
+  it('let the answer show another run in the place of the first', async () => {
+    await render(stored());
+    const showRun = (answer: number, id: string) =>
+      inPage(
+        (lab, [number, run, state]) => {
+          const data = { 'application/vnd.patchwise.figure+json': { figure: { data: [], layout: {} }, run } };
+          const outputs = [{ output_type: 'display_data', data, metadata: {} }];
+          const comm = lab.kernel.comms[0] as unknown as { onMsg(message: object): void };
+          const news = { type: 'state', running: false, seen: 0, values: state, answer: number, outputs };
+          comm.onMsg({ content: { data: news } });
+        },
+        [answer, { id, dir: `/runs/${id}` }, values] as const,
+      );
+    const followed = () =>
+      inPage((lab) =>
+        lab.kernel.comms
+          .slice(1)
+          .map(({ opened, closed = false }) => [(opened as { id: string }).id, closed]),
+      );
+    await showRun(2, 'a');
+    await expect.poll(followed, { timeout: 20_000 }).toEqual([['a', false]]);
+    await showRun(3, 'b');
+    await expect.poll(followed, { timeout: 20_000 }).toEqual([
+      ['a', true],
+      ['b', false],
+    ]);
+  });
+
   it('keep the notebook up to date where the kernel does not', async () => {
     await render(stored());
     const news = { seen: 0, values: { ...values, z: 5 }, answer: 4, outputs: [html('<i>fourth</i>')] };
