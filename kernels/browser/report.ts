@@ -35,7 +35,10 @@ function showVolumes(
     return instead ? [{ node, figure: instead }] : [];
   }
   const viewer = document.createElement('div');
-  place.replaceChildren(viewer, node);
+  const still = document.createElement('div');
+  still.className = 'on-paper';
+  still.append(...place.childNodes);
+  place.replaceChildren(viewer, node, still);
   page.patchwiseViewer.mount(viewer, volumes);
   return below ? [{ node, figure: below }] : [];
 }

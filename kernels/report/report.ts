@@ -65,17 +65,19 @@ function writeCells(notebook: Notebook, markdown: Markdown, longest: number): [s
   return [cells.join('\n'), outputs];
 }
 
+/** Bytes of a figure that scripts draw. */
+function drawnBytes({ json, kind, still }: ReportFigure): number {
+  return Buffer.byteLength(json) + (kind === 'volumes' ? Buffer.byteLength(still) : 0);
+}
+
 /** Bytes that a figure takes less as a still picture. */
-function savingOf({ json, still }: ReportFigure): number {
-  return Buffer.byteLength(json) - Buffer.byteLength(still);
+function savingOf(figure: ReportFigure): number {
+  return drawnBytes(figure) - Buffer.byteLength(figure.still);
 }
 
 /** Bytes of the figures if each takes its smaller form. */
 function smallest(figures: readonly ReportFigure[]): number {
-  return figures.reduce(
-    (sum, figure) => sum + Buffer.byteLength(figure.json) - Math.max(0, savingOf(figure)),
-    0,
-  );
+  return figures.reduce((sum, figure) => sum + drawnBytes(figure) - Math.max(0, savingOf(figure)), 0);
 }
 
 /** Writes the report of an executed notebook. @param name its title, if it has no heading */
@@ -113,7 +115,7 @@ function figuresThatFit(figures: readonly ReportFigure[], room: number): Set<str
   const candidates = figures
     .filter((figure) => savingOf(figure) > 0)
     .sort((a, b) => savingOf(a) - savingOf(b));
-  let left = room - figures.reduce((sum, { json }) => sum + Buffer.byteLength(json), 0);
+  let left = room - figures.reduce((sum, figure) => sum + drawnBytes(figure), 0);
   while (left < 0 && candidates.length > 0) {
     const enough = candidates.findIndex((figure) => left + savingOf(figure) >= 0);
     const [figure] = candidates.splice(enough < 0 ? candidates.length - 1 : enough, 1);
@@ -130,8 +132,10 @@ const WHY_STILL =
 function placeFigures(body: string, figures: readonly ReportFigure[], drawn: ReadonlySet<string>): string {
   let html = body;
   for (const { id, kind, json, still, text } of figures) {
+    // Volumes are drawn when they come into sight. Until then, and without scripts, their still picture is there.
+    const before = (kind === 'volumes' && still) || pre('output', text);
     const interactive =
-      `<div class="wide"><div class="figure" data-${kind}="${id}">${pre('output', text)}</div></div>` +
+      `<div class="wide"><div class="figure" data-${kind}="${id}">${before}</div></div>` +
       `<script type="application/json" id="${id}">${json}</script>`;
     const placed = drawn.has(id) ? interactive : `${still || pre('output', text)}${still && WHY_STILL}`;
     html = html.replace(figureMark(id), () => placed);

@@ -24,7 +24,7 @@ const STYLE = `
 .patchwise-viewer .numbers { font-variant-numeric: tabular-nums; min-width: 9.5em; white-space: pre; }
 .patchwise-viewer :focus-visible { outline: 2px solid #1a7fc1; outline-offset: 1px; }
 .patchwise-viewer .picture:focus-visible { outline-offset: -2px; }
-.patchwise-viewer .picture { position: relative; background: #000; overflow: hidden; cursor: crosshair; touch-action: none; user-select: none; }
+.patchwise-viewer .picture { position: relative; background: #000; overflow: hidden; cursor: crosshair; touch-action: none; user-select: none; print-color-adjust: exact; }
 .patchwise-viewer .picture canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .patchwise-viewer .tile { position: absolute; pointer-events: none; color: #fff; }
 .patchwise-viewer .tile span:not(:empty) { background: rgb(0 0 0 / 0.6); border-radius: 3px; padding: 0 4px; }

@@ -154,6 +154,7 @@ export class Viewer implements Gestures, Hidden {
       this.#trouble = '';
       this.#connect(painter.gl);
       this.#draw();
+      this.node.classList.add('drawn'); // a report that is printed has a still picture for those that are not
       canvas.style.visibility = '';
     } catch (error) {
       this.#trouble = `The volumes cannot be drawn: ${error instanceof Error ? error.message : error}`;

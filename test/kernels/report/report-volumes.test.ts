@@ -71,6 +71,40 @@ describe.skipIf(!hasChromium('volumes in a report'))('volumes in a report', () =
     180_000,
   );
 
+  it('are on paper as they were drawn, or as still pictures where they were not in sight', async () => {
+    const browser = await openBrowser({ webGl: true });
+    try {
+      const { page } = browser;
+      await page.setViewportSize({ width: 1100, height: 300 }); // the second is far below
+      await page.goto(address);
+      await new Shown(page, 0).drawn();
+      const seen = () =>
+        page
+          .locator('.figure[data-volumes]')
+          .evaluateAll((nodes) =>
+            nodes.map((node) =>
+              [...node.children]
+                .filter((child) => child.getBoundingClientRect().height > 0)
+                .map((child) => (child.querySelector('img') ? 'still' : child.className)),
+            ),
+          );
+      expect(await seen()).toMatchObject([
+        ['patchwise-viewer drawn'],
+        ['patchwise-viewer', expect.anything()],
+      ]);
+      await page.emulateMedia({ media: 'print' });
+      expect(await seen()).toEqual([['patchwise-viewer drawn'], ['still']]);
+      await page.emulateMedia({ media: 'screen' });
+      await page.setViewportSize({ width: 1100, height: 900 });
+      const compared = await new Shown(page, 1).drawn();
+      await page.emulateMedia({ media: 'print' });
+      expect((await seen())[1]).toMatchObject(['patchwise-viewer drawn', expect.anything()]);
+      expect((await compared.look()).colours).toBeGreaterThan(50);
+    } finally {
+      await browser.close();
+    }
+  }, 180_000);
+
   it('are slices of Plotly where there is no WebGL', async () => {
     const browser = await openBrowser({ webGl: false });
     try {
