@@ -150,7 +150,7 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
     const shown = await json('runs', 'show', started.id);
     expect(shown.validation.psnr).toBeGreaterThan(0);
     await json('runs', 'show', started.id, '--figure', join(folder, 'curves.svg'));
-    expect(readFileSync(join(folder, 'curves.svg'), 'utf8')).toMatch(/^<svg .*>PSNR, dB</s);
+    expect(readFileSync(join(folder, 'curves.svg'), 'utf8')).toMatch(/^<svg .*>PSNR, dB \(left\)</s);
     expect(Object.keys(await json('runs', 'logs', started.id))).toContain('rank-1');
 
     const resumed = await patchwise(

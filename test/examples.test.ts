@@ -71,6 +71,8 @@ describe('an example', { timeout: 120_000 }, () => {
     kernel = await RawKernel.start({ PATCHWISE_RUNS: 'runs', PATCHWISE_TYPES: 'error' });
     await run("await pw.writeVolume('ct.nii.gz', pw.phantom({ shape: [64, 64, 48] }))");
     await run("await pw.prepareDataset('ct.nii.gz', 'prepared')");
+    const dicom = JSON.stringify(resolve(__dirname, 'fixtures', 'dicom', 'tree'));
+    await run(`(await import('node:fs')).cpSync(${dicom}, 'dicom', { recursive: true })`);
   });
   afterAll(() => kernel?.stop());
 

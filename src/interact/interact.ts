@@ -35,10 +35,10 @@ export class Interaction<V> {
  * prints, or its error. Each move of a control calls it again.
  *
  * ```ts
- * pw.interact(
- *   { overlap: [0, 0.5], window: pw.windowNames, z: [0, 603], sharp: false },
- *   async ({ overlap, window, z, sharp }, { signal }) => figure,
- * )
+ * const ct = pw.phantom({ shape: [64, 64, 48], seed: 1 });
+ * pw.interact({ patch: [16, 64, 8], overlap: [0, 0.5], z: [0, 47], grid: false }, ({ patch, overlap, z, grid }) =>
+ *   grid ? pw.planGrid(ct.shape, { patch, overlap }) : pw.volumeFigure(ct, { at: [32, 32, z] }),
+ * );
  * ```
  *
  * - `[min, max]` is a slider. It has integers if both ends are and lie more than 1 apart, so `[0, 603]` has slices and

@@ -31,7 +31,7 @@ export interface SeriesFile {
  * volume. Patients have pseudonyms. Reads headers only. Throws UnreadableFile if there is no DICOM.
  *
  * ```ts
- * const { series } = await pw.listSeries('.');
+ * const { series } = await pw.listSeries('dicom');
  * console.table(series.map(({ name, description, shape, unusable }) => ({ name, description, shape, unusable })));
  * ```
  */

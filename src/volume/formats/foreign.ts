@@ -52,5 +52,9 @@ export function foreignContent(bytes: Uint8Array, path: string): string | undefi
  */
 export function isDicomName(name: string): boolean {
   if (/^dicomdir$/i.test(name)) return false;
-  return /\.(dcm|dicom|ima)$/i.test(name) || !/\.[a-z]\w{0,5}$/i.test(name);
+  return hasDicomEnding(name) || !/\.[a-z]\w{0,5}$/i.test(name);
+}
+
+export function hasDicomEnding(name: string): boolean {
+  return /\.(dcm|dicom|ima)$/i.test(name);
 }

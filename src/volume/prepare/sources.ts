@@ -7,6 +7,7 @@ import { openError } from '../base/fault';
 import { type DicomContent, type Series, scanDicom } from '../dicom/scan';
 import { type FolderContent, noVolumes, searchFolder } from '../folder';
 import { filesOfVolume } from '../formats/file';
+import { hasDicomEnding } from '../formats/foreign';
 import { pairPaths, volumeStem } from '../formats/names';
 import { dicomFiles, matchingSeries, type SeriesOptions } from '../series';
 import type { LeftOut } from '../store/format';
@@ -63,7 +64,17 @@ export async function searchInput(
   const unusable = dicom.series.flatMap(({ name, unusable: reason }) =>
     reason ? [{ file: name, reason }] : [],
   );
-  const leftOut = [...contents.flatMap((content) => content.leftOut), ...unusable];
+  // Beside series these are told as notes on the DICOM files.
+  const falselyNamed =
+    dicom.series.length > 0 ? [] : dicom.skipped.filter(({ example }) => hasDicomEnding(example));
+  const leftOut = [
+    ...contents.flatMap((content) => content.leftOut),
+    ...unusable,
+    ...falselyNamed.map(({ example, files, reason }) => ({
+      file: example,
+      reason: files === 1 ? reason : `${reason}; ${files - 1} more such files`,
+    })),
+  ];
   if (found.size + chosen.length === 0) {
     const [first] = leftOut;
     throw new InvalidArgument('input', noVolumes(first), input);
