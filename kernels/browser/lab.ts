@@ -6,11 +6,11 @@ import { INTERACT_MIME } from '../../src/controls/interact-bundle';
 import { WIDGET_MIME } from '../../src/controls/widget-bundle';
 import { VOLUMES_MIME } from '../../src/volumes-bundle';
 import { FIGURE_MIME, figureRenderer } from './figure-renderer';
-import { interactRenderer } from './interact-renderer';
+import { interactRenderer } from './interact/renderer';
 import type { JupyterSession, Lumino, NotebookPanel, NotebookTracker, RenderMime, Themes } from './jupyter';
 import { plotlyLoader } from './plotly';
 import { viewerLoader, volumesRenderer } from './volumes-renderer';
-import { widgetRenderer } from './widget-renderer';
+import { widgetRenderer } from './widget/renderer';
 
 interface SharedVersion {
   readonly loaded?: unknown;

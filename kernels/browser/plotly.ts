@@ -1,5 +1,6 @@
 /** Draws figures with Plotly into nodes of any page. */
 import { keepChoices, withChoices } from './choices';
+import { loadedOnce } from './script';
 
 /** What Plotly draws. */
 export interface PlotlyFigure {
@@ -51,29 +52,14 @@ export function reserveHeight(node: HTMLElement, layout: PlotlyFigure['layout'])
 /** A function that loads Plotly once from an address; another's `window.Plotly` stays what it was. */
 export function plotlyLoader(address: string): () => Promise<Plotly> {
   const page = window as unknown as { Plotly: Plotly | undefined; define: unknown };
-  let loading: Promise<Plotly> | undefined;
-  const load = () =>
-    new Promise<Plotly>((resolve, reject) => {
-      const before = { Plotly: page.Plotly, define: page.define };
-      page.define = undefined; // with an AMD loader on the page Plotly would register there instead
-      const script = document.createElement('script');
-      const restore = (): Plotly => {
-        page.define = before.define;
-        const ours = page.Plotly!;
-        if (before.Plotly) page.Plotly = before.Plotly;
-        return ours;
-      };
-      script.src = address;
-      script.onload = () => resolve(restore());
-      script.onerror = () => {
-        restore();
-        loading = undefined;
-        reject(new Error(`${address} could not be loaded: run "patchwise kernel install" again`));
-      };
-      document.head.appendChild(script);
-    });
-  return () => {
-    loading ??= load();
-    return loading;
-  };
+  return loadedOnce(address, () => {
+    const before = { Plotly: page.Plotly, define: page.define };
+    page.define = undefined; // with an AMD loader on the page Plotly would register there instead
+    return () => {
+      page.define = before.define;
+      const ours = page.Plotly!;
+      if (before.Plotly) page.Plotly = before.Plotly;
+      return ours;
+    };
+  });
 }

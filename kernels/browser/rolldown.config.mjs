@@ -8,5 +8,5 @@ export default [
   script('lab.ts', 'remoteEntry.js'),
   script('report.ts', 'report.js'),
   script('viewer/main.ts', 'viewer.js'),
-  script('widget-frame.ts', 'widget-frame.js'),
+  script('widget/frame.ts', 'widget-frame.js'),
 ];

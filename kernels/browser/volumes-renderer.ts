@@ -3,8 +3,9 @@ import { FIGURE_MIME, type FigureRenderer } from './figure-renderer';
 import type { JupyterSession, LuminoWidget, MimeModel, Themes, WidgetClass } from './jupyter';
 import { KernelLink } from './kernel-link';
 import type { PlotlyFigure } from './plotly';
+import { loadedOnce } from './script';
 import type { Connect, PatchwiseViewer } from './viewer/main';
-import type { KernelToPage } from './volumes-messages';
+import type { KernelToPage } from './viewer/messages';
 
 const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
 
@@ -93,20 +94,5 @@ function figureOf(data: MimeModel['data']): PlotlyFigure | undefined {
 /** A function that loads the viewer once from an address. */
 export function viewerLoader(address: string): () => Promise<PatchwiseViewer> {
   const page = globalThis as { patchwiseViewer?: PatchwiseViewer };
-  let loading: Promise<PatchwiseViewer> | undefined;
-  const load = () =>
-    new Promise<PatchwiseViewer>((resolve, reject) => {
-      const script = document.createElement('script');
-      script.src = address;
-      script.onload = () => resolve(page.patchwiseViewer!);
-      script.onerror = () => {
-        loading = undefined;
-        reject(new Error(`${address} could not be loaded: run "patchwise kernel install" again`));
-      };
-      document.head.appendChild(script);
-    });
-  return () => {
-    loading ??= load();
-    return loading;
-  };
+  return loadedOnce(address, () => () => page.patchwiseViewer!);
 }

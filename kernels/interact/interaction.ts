@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ControlValues, takenValue } from '../../src/controls/controls';
 import { type AnswerOutput, interactionBundle } from '../../src/controls/interact-bundle';
 import type { Answered, DisplayOptions, MimeBundle, ShownControls } from '../../src/display-protocol';
-import type { InteractNews } from '../browser/interact-messages';
+import type { InteractNews } from '../browser/interact/messages';
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
 import { endPage } from './registry';

@@ -10,7 +10,7 @@ import {
   type WidgetState,
 } from '../../src/controls/widget-bundle';
 import type { DisplayOptions, MimeBundle, SharedWidget, ShownWidget } from '../../src/display-protocol';
-import type { WidgetMessage } from '../browser/widget-messages';
+import type { WidgetMessage } from '../browser/widget/messages';
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
 import { endPage } from './registry';

@@ -3,7 +3,7 @@
 import { LevelMaker, levelsFor, type MadeLevel, regionWithin } from '../../src/internal';
 import { asVec3, type Vec3 } from '../../src/vec3';
 import type { HeldVolume } from '../../src/volumes-bundle';
-import { type KernelToPage, MOST_UNANSWERED } from '../browser/volumes-messages';
+import { type KernelToPage, MOST_UNANSWERED } from '../browser/viewer/messages';
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
 

@@ -1,8 +1,8 @@
 /**
  * Volumes on their way to pages: the target `patchwise.volumes`. The messages are those of
- * `kernels/browser/volumes-messages.ts`.
+ * `kernels/browser/viewer/messages.ts`.
  */
-import type { VolumesOpened } from '../browser/volumes-messages';
+import type { VolumesOpened } from '../browser/viewer/messages';
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
 import type { HeldVolumes } from './held-volumes';

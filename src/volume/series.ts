@@ -112,7 +112,7 @@ function chooseSeries(path: string, { series }: DicomContent, choice: SeriesChoi
   const [chosen, ...others] = matchingSeries(usable, choice) as [Series, ...Series[]];
   const patients = new Set([chosen, ...others].map(({ patient }) => patient));
   if (patients.size > 1) {
-    const expected = `a choice of one patient's series, by number, name or description: ${usable.map(describe).join('; ')}`;
+    const expected = `one patient's series, by number, name or description, or the folder of one patient; there are ${usable.map(describe).join('; ')}`;
     throw new InvalidArgument('series', expected, choice);
   }
   const note =

@@ -104,7 +104,7 @@ describe('the choice of a series', () => {
     await expect(readVolume(folderA, { series: 'abdomen' })).rejects.toThrow(
       /series: expected a series' number, .*"Thorax 2.0 B30f" \(6 slices\)/s,
     );
-    await expect(readVolume(tree)).rejects.toThrow(/series: expected a choice of one patient's series/);
+    await expect(readVolume(tree)).rejects.toThrow(/series: expected one patient's series/);
   });
 
   it('says why no series is a volume', async () => {

@@ -6,7 +6,9 @@ export interface Gestures {
   /** Puts the crosshair here. */
   place(x: number, y: number): void;
   scroll(x: number, y: number, steps: number): void;
+  /** `x` and `y` say where the drag began: its picture is dragged, wherever the pointer goes. */
   window(x: number, y: number, right: number, down: number): void;
+  /** As `window`. */
   move(x: number, y: number, right: number, down: number): void;
   turn(right: number, down: number): void;
   zoom(x: number, y: number, factor: number): void;
@@ -25,6 +27,7 @@ const TOUCHPAD_STEP = 20;
 export function listen(picture: HTMLElement, gestures: Gestures, signal: AbortSignal): void {
   const pointers = new Map<number, { x: number; y: number }>();
   let drag: Drag | undefined;
+  let start = { x: 0, y: 0 };
   let gathered = 0;
   // A page that is scrolled by the wheel goes on where the pointer comes to lie over a picture.
   let isEngaged = false;
@@ -45,6 +48,7 @@ export function listen(picture: HTMLElement, gestures: Gestures, signal: AbortSi
     picture.focus({ preventScroll: true });
     pointers.set(event.pointerId, { x, y });
     isEngaged = true;
+    start = { x, y };
     drag = dragOf(event, gestures.isRendering(x, y));
     if (drag === 'place' && pointers.size === 1) gestures.place(x, y);
     event.preventDefault();
@@ -71,7 +75,7 @@ export function listen(picture: HTMLElement, gestures: Gestures, signal: AbortSi
       gestures.move(x, y, right / 2, down / 2);
     } else if (drag === 'place') gestures.place(x, y);
     else if (drag === 'turn') gestures.turn(right, down);
-    else if (drag) gestures[drag](x, y, right, down);
+    else if (drag) gestures[drag](start.x, start.y, right, down);
   });
   for (const end of ['pointerup', 'pointercancel'] as const)
     on(end, (event) => {

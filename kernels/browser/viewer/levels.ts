@@ -1,7 +1,7 @@
 /** What has come of the volumes so far: the stored previews, and what the kernel sends after them. */
 import type { Level, VolumesBundle } from '../../../src/volumes-bundle';
-import type { KernelToPage } from '../volumes-messages';
 import { type Copy, readStored, unpackInto } from './copies';
+import type { KernelToPage } from './messages';
 import type { CopiesOf } from './painter';
 
 interface Coming {

@@ -1,12 +1,12 @@
 /** One viewer: pictures of the volumes of a bundle, linked by one crosshair and one window. */
 import type { VolumesBundle } from '../../../src/volumes-bundle';
-import type { KernelToPage, PageToKernel, VolumesOpened } from '../volumes-messages';
 import { apply, compose, invert, type Point } from './affine';
 import type { Space } from './box-image';
 import { type Gestures, listen } from './gestures';
 import { Levels } from './levels';
 import { isWellInside, mostVoxels, sizeOfRegion } from './limits';
 import { type Hidden, hide, unhide } from './memory';
+import type { KernelToPage, PageToKernel, VolumesOpened } from './messages';
 import { Overlay } from './overlay';
 import { Painter, type Placed } from './painter';
 import { axesOf, type Plane } from './planes';

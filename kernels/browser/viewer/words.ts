@@ -35,9 +35,15 @@ export function placeWords({ volumes, units }: VolumesBundle, { shown }: Levels,
   const [first] = volumes as [VolumesBundle['volumes'][number]];
   const world = apply(first.affine, voxel);
   const mm = world.map((value) => value.toFixed(1).replace('-', '−')).join(', ');
-  const values = shown.map(({ whole, part }) => (part && valueAt(part, world)) ?? valueAt(whole, world));
+  const parts = shown.map(({ part }) => part && valueAt(part, world));
+  const values = shown.map(({ whole }, at) => parts[at] ?? valueAt(whole, world));
   const unit = units && ` ${units}`;
-  const words = values.map((value) => (value === undefined ? 'no value' : `${short(value)}${unit}`));
+  /** A voxel of a coarser copy has the mean of several. */
+  const isMean = (at: number): boolean =>
+    parts[at] === undefined && shown[at]!.whole.shape.some((count, axis) => count !== first.shape[axis]);
+  const words = values.map((value, at) =>
+    value === undefined ? 'no value' : `${isMean(at) ? '≈ ' : ''}${short(value)}${unit}`,
+  );
   const place = `voxel ${voxel.join(', ')} of ${first.shape.join(' × ')}  ·  ${mm} mm`;
   if (volumes.length === 1) return words.length > 0 ? `${place}  ·  ${words[0]}` : place;
   const each = words.map((word, at) => {

@@ -61,6 +61,26 @@ describe.skipIf(!hasChromium('the viewer of volumes'))('the viewer of a comparis
     expect(stage.requests).toEqual([]);
   });
 
+  it('takes a drag of the window for the picture where it began, and one of the limit likewise', async () => {
+    const limit = async (): Promise<string> => (await shown.node.locator('.legend').textContent()) ?? '';
+    const numbers = async (): Promise<string> => (await shown.node.locator('.numbers').textContent()) ?? '';
+    const drag = async (from: string, to: string): Promise<void> => {
+      await stage.page.mouse.move(...(await shown.pointIn(shown.tile(from), 0.4, 0.5)));
+      await stage.page.mouse.down({ button: 'right' });
+      await stage.page.mouse.move(...(await shown.pointIn(shown.tile(to), 0.6, 0.5)), { steps: 8 });
+      await stage.page.mouse.up({ button: 'right' });
+      await shown.settle();
+    };
+    const before = [await limit(), await numbers()];
+    await drag('linear', 'linear − original');
+    const windowed = [await limit(), await numbers()];
+    expect(windowed[0]).toBe(before[0]);
+    expect(windowed[1]).not.toBe(before[1]);
+    await drag('linear − original', 'original');
+    expect(await limit()).not.toBe(windowed[0]);
+    expect(await numbers()).toBe(windowed[1]);
+  });
+
   it('writes small values with three digits', async () => {
     const small = [120, 123].map((stored, at) => {
       const volume = shownVolume(`v${at}`, shape, affine, () => stored);
@@ -89,6 +109,7 @@ describe.skipIf(!hasChromium('the viewer of volumes'))('the viewer of a comparis
     expect(Math.abs(line / 306 - 0.7)).toBeLessThan(0.04);
     expect([await lineOf('linear'), await lineOf('gaussian')]).toEqual([line, line]);
     await shown.press('Compare coronal');
+    await shown.settle(); // the label follows with the next frame
     expect(await shown.slice(shown.tile('original'))).toBe((await shown.words()).voxel[1]);
   });
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { InteractNews } from '../../../kernels/browser/interact-messages';
+import type { InteractNews } from '../../../kernels/browser/interact/messages';
 import {
   type AnswerOutput,
   INTERACT_MIME,

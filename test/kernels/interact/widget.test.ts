@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { WidgetMessage } from '../../../kernels/browser/widget-messages';
+import type { WidgetMessage } from '../../../kernels/browser/widget/messages';
 import { type StoredWidget, WIDGET_MIME } from '../../../src/controls/widget-bundle';
 import { RawKernel, type Received, until } from '../raw-kernel';
 

@@ -6,9 +6,9 @@ import {
   positionOf,
   sliderText,
   valueAt,
-} from '../../src/controls/controls';
-import type { InteractMove } from './interact-messages';
-import { keepKeys } from './jupyter';
+} from '../../../src/controls/controls';
+import { keepKeys } from '../jupyter';
+import type { InteractMove } from './messages';
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLButtonElement;
 

@@ -1,5 +1,5 @@
 /** What the kernel and the pages say on the comm `patchwise.widget`, which a page opens with `{ id }`. Bytes follow as buffers. */
-import type { BufferPath, WidgetState } from '../../src/controls/widget-bundle';
+import type { BufferPath, WidgetState } from '../../../src/controls/widget-bundle';
 
 /** Values that have changed, or with the kernel's first message all of them. */
 export interface WidgetUpdate {

@@ -4,11 +4,11 @@ import {
   detachBuffers,
   type StoredWidget,
   type WidgetState,
-} from '../../src/controls/widget-bundle';
-import type { JupyterSession } from './jupyter';
-import { type KernelData, KernelLink } from './kernel-link';
-import type { WidgetMessage, WidgetUpdate } from './widget-messages';
-import { WidgetModule } from './widget-module';
+} from '../../../src/controls/widget-bundle';
+import type { JupyterSession } from '../jupyter';
+import { type KernelData, KernelLink } from '../kernel-link';
+import type { WidgetMessage, WidgetUpdate } from './messages';
+import { WidgetModule } from './module';
 
 const links = new Map<string, WidgetLink>();
 

@@ -3,7 +3,7 @@
  * kernel sends levels from coarse to fine, each as one message `level` and its chunks. The page answers every chunk
  * with `got`, and the kernel leaves at most `MOST_UNANSWERED` of them without an answer.
  */
-import type { Level } from '../../src/volumes-bundle';
+import type { Level } from '../../../src/volumes-bundle';
 
 /** A kernel that waits for so many answers sends no further chunk. */
 export const MOST_UNANSWERED = 3;

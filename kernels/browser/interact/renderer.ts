@@ -1,10 +1,14 @@
-import { CONTROLS_STYLE } from '../../src/controls/controls';
-import { INTERACT_MIME, interactionBundle, type StoredInteraction } from '../../src/controls/interact-bundle';
+import { CONTROLS_STYLE } from '../../../src/controls/controls';
+import {
+  INTERACT_MIME,
+  interactionBundle,
+  type StoredInteraction,
+} from '../../../src/controls/interact-bundle';
+import type { JupyterSession, Lumino, MimeModel, RenderMime } from '../jupyter';
+import { KernelLink } from '../kernel-link';
 import { AnswerArea } from './answer-area';
 import { ControlPanel } from './control-panel';
-import type { InteractMove, InteractNews } from './interact-messages';
-import type { JupyterSession, Lumino, MimeModel, RenderMime } from './jupyter';
-import { KernelLink } from './kernel-link';
+import type { InteractMove, InteractNews } from './messages';
 
 /** The kernel replaces what the notebook stores once a second. Where it does not, after a reload, the page does. */
 const STORE_MS = 2500;

@@ -1,13 +1,13 @@
-import { type StoredWidget, WIDGET_MIME } from '../../src/controls/widget-bundle';
+import { type StoredWidget, WIDGET_MIME } from '../../../src/controls/widget-bundle';
 import {
   type JupyterSession,
   keepKeys,
   type LuminoWidget,
   type MimeModel,
   type WidgetClass,
-} from './jupyter';
-import { joinWidget, type WidgetLink } from './widget-link';
-import { failure } from './widget-module';
+} from '../jupyter';
+import { joinWidget, type WidgetLink } from './link';
+import { failure } from './module';
 
 /** The kernel replaces what the notebook stores once a second. Where it does not, after a reload, the page does. */
 const STORE_MS = 2500;

@@ -1,5 +1,5 @@
 /** The model that a widget's module gets, as anywidget's front-end contract has it. */
-import type { WidgetState } from '../../src/controls/widget-bundle';
+import type { WidgetState } from '../../../src/controls/widget-bundle';
 
 type Handler = (...given: unknown[]) => void;
 

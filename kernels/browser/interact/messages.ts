@@ -1,6 +1,6 @@
 /** What the kernel and the pages say on the comm `patchwise.interact`, which a page opens with `{ id }`. */
-import type { ControlValues } from '../../src/controls/controls';
-import type { AnswerOutput } from '../../src/controls/interact-bundle';
+import type { ControlValues } from '../../../src/controls/controls';
+import type { AnswerOutput } from '../../../src/controls/interact-bundle';
 
 /** From the kernel: `gone` if it does not have the interaction any more. */
 export type InteractNews =

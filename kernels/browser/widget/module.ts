@@ -1,6 +1,6 @@
 /** A widget's module on a page: loaded and initialised once, rendered into each place that shows it. */
-import { attachBuffers, type StoredWidget, type WidgetState } from '../../src/controls/widget-bundle';
-import { WidgetModel, type WidgetPort } from './widget-model';
+import { attachBuffers, type StoredWidget, type WidgetState } from '../../../src/controls/widget-bundle';
+import { WidgetModel, type WidgetPort } from './model';
 
 type CleanUp = () => unknown;
 type Part = (given: object) => unknown;

@@ -1,6 +1,6 @@
 /** The outputs of an answer below the controls, each drawn by JupyterLab's renderer of its type. */
-import type { AnswerOutput } from '../../src/controls/interact-bundle';
-import type { LuminoPanel, MimeModel, MimeRenderer, RenderMime } from './jupyter';
+import type { AnswerOutput } from '../../../src/controls/interact-bundle';
+import type { LuminoPanel, MimeModel, MimeRenderer, RenderMime } from '../jupyter';
 
 interface Drawn {
   readonly type: string;
