@@ -18,7 +18,7 @@ import { TYPESCRIPT_VERSION } from './typescript';
 const { use } = workerData as { readonly use: string };
 const path = require.resolve('typescript');
 const cachePath = join(cacheFolder(), `typescript-${TYPESCRIPT_VERSION}-${use}-${process.version}.v8`);
-const cachedData = attempt(() => readFileSync(cachePath));
+let cachedData = attempt(() => readFileSync(cachePath));
 // The file is plain ASCII: as latin1 it stays one byte a character in memory.
 const script = new Script(Module.wrap(readFileSync(path, 'latin1')), { filename: path, cachedData });
 const compiler = new Module(path);
@@ -29,7 +29,9 @@ require.cache[path] = compiler;
 
 /** Writes the cache if there was none, with what has been compiled by now; takes 100 ms or more. */
 export function keepTypescript(): void {
-  if (cachedData && !script.cachedDataRejected) return;
+  const isCached = cachedData && !script.cachedDataRejected;
+  cachedData = undefined; // 3 MB that nobody reads again
+  if (isCached) return;
   attempt(() => {
     makeFolder(dirname(cachePath));
     replaceFile(cachePath, script.createCachedData()); // in a read-only home the next kernel starts as slowly
