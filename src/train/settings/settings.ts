@@ -49,7 +49,7 @@ export const runSettings = {
   data: listOf('at least one volume', (value) => (typeof value === 'string' ? value : undefined), {
     mayChange: true,
     meaning:
-      'volume files, phantoms `phantom:64x64x76` (`phantom:64x64x76#2` has another seed), or prepared datasets, which ' +
+      'Volume files, phantoms `phantom:64x64x76` (`phantom:64x64x76#2` has another seed), or prepared datasets, which ' +
       'bring their own split.',
   }),
   validation: fraction({
