@@ -57,6 +57,7 @@ export function applyToStatus(status: StatusFile, rank: number, message: RankMes
   if (message.type === 'ready' && rank === 0) {
     const { steps, step, backend, reason, note } = message;
     status.update({ state: 'running', steps, step, backend, reason, ...(note && { note }) });
+    status.flush(); // else a quick run has steps in its log while it is still said to start
   }
   if (message.type === 'note' && rank === 0) {
     const { note } = status.current;
