@@ -1,0 +1,27 @@
+/** What a command used and what it left out, by the names of the tree. */
+import { join } from 'node:path';
+
+export interface Observed {
+  readonly used: readonly string[];
+  readonly leftOut: Readonly<Record<string, string>>;
+}
+
+interface LeftOut {
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** Names and reasons as they would be if every path began at the tree. */
+export function observed(root: string, used: readonly string[], leftOut: readonly LeftOut[]): Observed {
+  const plain = (text: string) => text.replaceAll(join(root, 'scans/'), '').replaceAll('scans/', '');
+  return {
+    used: used.map(plain).sort(),
+    leftOut: Object.fromEntries(leftOut.map(({ file, reason }) => [plain(file), plain(reason)])),
+  };
+}
+
+/** The lines `left out FILE: REASON` of a command. */
+export function leftOutOf(stderr: string): LeftOut[] {
+  const lines = [...stderr.matchAll(/^(?:left out|patchwise: left out) (\S+): (.*)$/gm)];
+  return lines.map(([, file, reason]) => ({ file: file!, reason: reason! }));
+}
