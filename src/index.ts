@@ -191,6 +191,7 @@ export type { VoxelArray } from './volume/base/datatypes';
 export { type Conversion, convertDicom, type SeriesRow } from './volume/convert-dicom';
 export type { DicomContent, Series } from './volume/dicom/scan';
 export type { VolumeHeader } from './volume/formats/header';
+export type { NiftiExtension, NiftiExtras } from './volume/formats/nifti-extras';
 export type { Intensity, IntensitySpec } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom/phantom';
 export { patientByName } from './volume/prepare/patients';
@@ -203,4 +204,4 @@ export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store
 export type { BaselineView, GivenView } from './volume/view';
 export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
 export { type NdArray, Volume, type VolumePlace } from './volume/volume';
-export { type Slab, type WriteOptions, writeSlabs, writeVolume } from './volume/write';
+export { type Slab, type VoxelStorage, type WriteOptions, writeSlabs, writeVolume } from './volume/write';

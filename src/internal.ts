@@ -55,6 +55,7 @@ export {
 export { listSettings, type SettingEntry, settingsYaml, taken } from './train/settings/reference';
 export { prepareRun } from './train/train';
 export { axisNames, checkShape } from './vec3';
+export { storedTypes } from './volume/base/datatypes';
 export { searchFolder } from './volume/folder';
 export { resolveIntensity, toModel } from './volume/intensity';
 export { checkVolume } from './volume/read';

@@ -6,10 +6,11 @@ import {
   type EncodeOptions,
   encodeFiles,
   readCodes,
+  type WriteOptions,
   windowNames,
 } from '../index';
-import { chooseCheckpoint, measureText, measureTitle, numberText } from '../internal';
-import { addCommand, modelOptions, workersOption } from './command';
+import { chooseCheckpoint, measureText, measureTitle, numberText, sinkOf, storedTypes } from '../internal';
+import { addCommand, dtypeOption, modelOptions, workersOption } from './command';
 import { fileOrDataset, fileToRead, folderToWrite } from './paths';
 import { columns, formatBytes, interruptible, modelLine, parseSeries, tellLeftOut } from './terminal';
 
@@ -17,6 +18,8 @@ interface EncodeCommandOptions extends EncodeOptions {
   readonly out: string;
   readonly canonical?: boolean;
 }
+
+type DecodeCommandOptions = DecodeOptions & { readonly dtype?: WriteOptions['dtype'] };
 
 export function addCodes(program: Command): void {
   addCommand(program, 'encode', {
@@ -47,11 +50,13 @@ export function addCodes(program: Command): void {
       <output>         where to write: .nii or .nii.gz, or the folder of a dataset to add it to
       --model <run>    run or checkpoint, if it has moved
       --window <name>  blending window: ${windowNames.join(', ')} (default: gaussian)
+      ${dtypeOption}
       ${workersOption}`,
-    reads: { codes: fileToRead('an .npz file of encode'), output: fileOrDataset },
-    answers: async (file: string, output: string, options: DecodeOptions) => {
+    reads: { codes: fileToRead('an .npz file of encode'), output: fileOrDataset, dtype: storedTypes },
+    answers: async (file: string, output: string, { dtype, ...options }: DecodeCommandOptions) => {
       const codes = await readCodes(file);
-      const { path } = await decode(codes, { ...options, to: output, ...interruptible('decode') });
+      const to = { ...sinkOf(output), dtype };
+      const { path } = await decode(codes, { ...options, to, ...interruptible('decode') });
       const checkpoint = await chooseCheckpoint(options.model ?? codes.model.checkpoint);
       const answer = { output: path, patches: codes.grid.patches, checkpoint };
       return [answer, [`wrote ${path}`, modelLine(checkpoint)]];

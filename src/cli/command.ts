@@ -42,6 +42,8 @@ const readers: Readonly<Record<string, Reader>> = {
 /** Options of the commands that use a model. */
 export const workersOption =
   '--workers <n>  threads that compute patches; default: as many as backend, cores and memory allow';
+export const dtypeOption =
+  '--dtype <type>  data type of the voxels; default: float32, and in a file that of the volume if it has whole numbers';
 export const checkpointOption =
   '--checkpoint <which>  which checkpoint of a run; default: the best by validation, or the last if the best is ' +
   'older than the discriminators';

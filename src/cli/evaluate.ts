@@ -7,10 +7,11 @@ import {
   readVolume,
   reconstruct,
   type WindowName,
+  type WriteOptions,
   windowNames,
 } from '../index';
-import { axisNames, evaluationTables } from '../internal';
-import { addCommand, modelOptions } from './command';
+import { axisNames, evaluationTables, sinkOf, storedTypes } from '../internal';
+import { addCommand, dtypeOption, modelOptions } from './command';
 import { fileOrDataset } from './paths';
 import {
   interruptible,
@@ -23,7 +24,8 @@ import {
   tellLeftOut,
 } from './terminal';
 
-type ReconstructFlags = ReconstructOptions & ReadOptions & { readonly window: WindowName };
+type ReconstructFlags = ReconstructOptions &
+  ReadOptions & { readonly window: WindowName; readonly dtype?: WriteOptions['dtype'] };
 
 /** The options that both commands share. */
 const shared = `${modelOptions}
@@ -57,10 +59,12 @@ export function addEvaluate(program: Command): void {
       <volume>         volume file (NIfTI, MetaImage, NRRD) or DICOM folder
       <output>         where to write: .nii or .nii.gz, or the folder of a dataset to add it to
       --window <name>  blending window: ${windowNames.join(', ')} (default: gaussian)
+      ${dtypeOption}
       ${shared}`,
-    reads: { ...reads, output: fileOrDataset },
-    answers: async (run: string, file: string, to: string, options: ReconstructFlags) => {
-      const { canonical, index, channel, series, ...rest } = options;
+    reads: { ...reads, output: fileOrDataset, dtype: storedTypes },
+    answers: async (run: string, file: string, output: string, options: ReconstructFlags) => {
+      const { canonical, index, channel, series, dtype, ...rest } = options;
+      const to = { ...sinkOf(output), dtype };
       const volume = await readVolume(file, { canonical, index, channel, series });
       for (const note of volume.notes) process.stderr.write(`note: ${note}\n`);
       const made = await reconstruct(run, volume, { ...rest, to, ...interruptible('reconstruct') });

@@ -5,6 +5,7 @@ import { type Grid, planGrid } from '../patch/grid';
 import type { WeightsName } from '../train/settings/config';
 import { eachAxis, type Vec3, voxelCount } from '../vec3';
 import type { Intensity } from '../volume/intensity';
+import type { VoxelStorage } from '../volume/write';
 
 /** Where a volume is, and which of its voxels the model saw. Sizes are `[x, y, z]` in voxels. */
 export interface CodesGeometry {
@@ -13,6 +14,8 @@ export interface CodesGeometry {
   /** Voxel index to world mm, 16 numbers, row-major. */
   readonly affine: readonly number[];
   readonly source?: string;
+  /** How its file stored whole numbers, if it did. */
+  readonly stored?: VoxelStorage;
   /** What was cut into patches, if that was a resampled view of the volume. */
   readonly seen?: { readonly shape: Vec3; readonly spacing: Vec3; readonly affine: readonly number[] };
 }

@@ -34,13 +34,14 @@ export async function decode(
 ): Promise<Volume | Written> {
   const { window = 'gaussian', signal, to } = options;
   const { grid, intensity, model, geometry } = codes;
-  const { shape, spacing, affine, source = 'a volume' } = geometry;
+  const { shape, spacing, affine, stored, source = 'a volume' } = geometry;
   const checkpoint = await modelOf(codes, options.model);
   const backend = options.backend ?? readState(checkpoint).config.backend;
   const setup = { checkpoint, use: model.use, backend, intensity, patch: grid.patch };
   const patches = passPatches({ ...setup, work: 'decode' }, patchesOf(codes), grid.patches, options);
   const canvas = { volume: { shape, spacing, affine }, view: geometry.seen, grid };
-  if (to !== undefined) return blendVolumeTo(to, canvas, patches, { window, signal }, { source, intensity });
+  if (to !== undefined)
+    return blendVolumeTo(to, canvas, patches, { window, signal }, { source, intensity, stored });
   const data = await blendVolume(canvas, patches, { window, signal });
   return new Volume({ shape, spacing, affine, data, source: `codes (${window}) of ${source}` });
 }

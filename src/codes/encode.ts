@@ -4,6 +4,7 @@ import type { LongCall } from '../progress';
 import { passPatches } from '../reconstruct/model-threads';
 import { type ModelSource, type PassOptions, patchesOf, planPass } from '../reconstruct/pass';
 import type { Volume } from '../volume/volume';
+import { wholeStorage } from '../volume/write';
 import { Codes, codesArray, putPatch } from './codes';
 
 export interface EncodeOptions extends LongCall, PassOptions {
@@ -39,7 +40,12 @@ export async function encode(
     latents,
     patch: grid.patch,
     stride: grid.stride,
-    geometry: { ...placeOf(volume), source: volume.source, ...(view && { seen: placeOf(view) }) },
+    geometry: {
+      ...placeOf(volume),
+      source: volume.source,
+      stored: wholeStorage(volume.header),
+      ...(view && { seen: placeOf(view) }),
+    },
     intensity: setup.intensity,
     model: {
       checkpoint: setup.checkpoint,

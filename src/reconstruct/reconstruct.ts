@@ -11,6 +11,7 @@ import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { type AxisName, type Vec3, voxelCount } from '../vec3';
 import type { Intensity } from '../volume/intensity';
 import { Volume, type VolumeInit } from '../volume/volume';
+import { wholeStorage } from '../volume/write';
 import { blendVolume, blendVolumeTo } from './blend-volume';
 import { checkMirror } from './mirror';
 import { passPatches } from './model-threads';
@@ -85,7 +86,8 @@ export class Reconstruction extends Volume implements ReconstructionDetails {
 /**
  * Passes a volume through a trained model, patch by patch, and blends the patches: to a volume in memory; to several,
  * from one pass through the model; or straight into a NIfTI file or a dataset, in the memory of a slab. A dataset's
- * volume is named `<source>-<window>` unless the sink says otherwise.
+ * volume is named `<source>-<window>` unless the sink says otherwise. A NIfTI file has the data type of the volume's file
+ * if that is one of whole numbers, with its slope and intercept, else float32; values are rounded, and clipped to the type.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -126,7 +128,8 @@ export async function reconstruct(
   const { window = 'gaussian', windows, to } = options;
   const { canvas, patches, blending, intensity, details } = await startPass(model, volume, options);
   if (to !== undefined) {
-    const known = { source: volume.source ?? 'volume', intensity };
+    const stored = wholeStorage(volume.header);
+    const known = { source: volume.source ?? 'volume', intensity, stored };
     const written = await blendVolumeTo(to, canvas, patches, { ...blending, window }, known);
     return { ...written, ...details(window) };
   }
@@ -135,10 +138,10 @@ export async function reconstruct(
   const blended = await Promise.all(
     ways.map(([, way], i) => blendVolume(canvas, copies[i]!, { ...blending, ...way })),
   );
-  const { shape, spacing, affine } = volume;
+  const { shape, spacing, affine, header } = volume;
   const made = ways.map(([name, { window }], i) => {
     const source = `reconstruction (${name}) of ${volume.source ?? 'a volume'}`;
-    return new Reconstruction({ shape, spacing, affine, data: blended[i]!, source }, details(window));
+    return new Reconstruction({ shape, spacing, affine, header, data: blended[i]!, source }, details(window));
   });
   return windows ? Object.fromEntries(ways.map(([name], i) => [name, made[i]!])) : made[0]!;
 }

@@ -1,13 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
 import { replaceFileSlowly, writeTo } from '../atomic-file';
 import { makeFolder } from '../make-folder';
 import type { LongCall } from '../progress';
 import { isOwnFault, reasonOf } from './base/fault';
 import { withConverted } from './dicom/convert';
 import type { DicomContent, Series } from './dicom/scan';
+import { gzip } from './gzip';
 import { listSeries, matchingSeries, type SeriesOptions } from './series';
 
 /** One series of a conversion. */
@@ -81,16 +80,10 @@ async function convertOne(series: Series, output: string, { signal }: LongCall):
 }
 
 function writeGzipped(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  return replaceFileSlowly(to, (file) =>
-    pipeline(
-      createReadStream(from, { highWaterMark: 2 ** 20 }),
-      createGzip({ level: 1, chunkSize: 2 ** 18 }),
-      async (gzipped: AsyncIterable<Buffer>) => {
-        for await (const piece of gzipped) await file.writeFile(piece);
-      },
-      { signal },
-    ),
-  );
+  return replaceFileSlowly(to, async (file) => {
+    const content = createReadStream(from, { highWaterMark: 2 ** 20, signal });
+    for await (const piece of gzip(content, 1)) await file.writeFile(piece);
+  });
 }
 
 function rowOf({ name, patient, number, description, modality, shape, geometry, notes }: Series): SeriesRow {

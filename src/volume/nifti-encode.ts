@@ -2,6 +2,7 @@ import { InvalidArgument } from '../errors';
 import { componentBytes, datatypes, type StoredType } from './base/datatypes';
 import { type Forms, formsOf } from './formats/header';
 import { nifti1Bytes, nifti2Bytes } from './formats/nifti-bytes';
+import { encodeExtensions, putExtras } from './formats/nifti-extras';
 import type { VolumePlace } from './volume';
 
 export interface NewHeader {
@@ -21,7 +22,6 @@ const fieldPlaces = {
   pixdim: [76, 104],
   voxelOffset: [108, 168],
   scaling: [112, 176],
-  units: [123, 500],
   description: [148, 240],
   qformCode: [252, 344],
   sformCode: [254, 348],
@@ -29,14 +29,17 @@ const fieldPlaces = {
   srow: [280, 400],
 } as const;
 
-/** A NIfTI header, little-endian, and the four bytes after it that say that no extension follows. */
+/** A NIfTI header, little-endian, and the extensions after it. */
 export function encodeHeader(volume: VolumePlace, header: NewHeader): Uint8Array {
   const longest = Math.max(...volume.shape);
   const version = header.version ?? (longest > 32767 ? 2 : 1);
   if (version === 1 && longest > 32767)
     throw new InvalidArgument('version', '2 if an axis is longer than 32767', 1);
   const size = version === 1 ? nifti1Bytes : nifti2Bytes;
-  const bytes = new Uint8Array(size + 4);
+  const extras = volume.header?.nifti;
+  const extensions = encodeExtensions(extras?.extensions ?? []);
+  const bytes = new Uint8Array(size + extensions.length);
+  bytes.set(extensions, size);
   const view = new DataView(bytes.buffer);
   const placeOf = (field: keyof typeof fieldPlaces) => fieldPlaces[field][version - 1]!;
   const putText = (field: 'magic' | 'description', text: string) =>
@@ -60,26 +63,30 @@ export function encodeHeader(volume: VolumePlace, header: NewHeader): Uint8Array
     else view.setBigInt64(placeOf('dim') + 8 * n, BigInt(value), true);
   putShort('datatype', datatypes.find(({ name }) => name === header.dtype)!.code);
   putShort('bitpix', 8 * componentBytes(header.dtype));
-  putFloats('pixdim', [qfac, ...pixdim, 1, 1, 1, 1]);
+  putFloats('pixdim', [qfac, ...pixdim]);
   if (version === 1) putFloats('voxelOffset', [voxelOffset]);
   else view.setBigInt64(placeOf('voxelOffset'), BigInt(voxelOffset), true);
   putFloats('scaling', [header.slope, header.intercept]);
-  view.setUint8(placeOf('units'), 2); // mm
   putShort('qformCode', qform.code);
   putShort('sformCode', sform.code);
   putFloats('quaternion', [...qform.quaternion, ...qform.offset]);
   putFloats('srow', sform.rows);
-  putText('description', (volume.header?.description || 'Patchwise').slice(0, 80));
+  putText('description', (volume.header?.description ?? 'Patchwise').slice(0, 80));
+  putExtras(view, version, extras, isUnmoved(volume));
   return bytes;
 }
 
 /** The forms the volume was read with, if they still give its affine; else new forms that do. */
 function formsToWrite(volume: VolumePlace): Forms {
   const { affine, header, spacing } = volume;
-  const unchanged = header?.format !== 'analyze' && header?.affine.every((value, at) => value === affine[at]);
-  if (header && unchanged) return finiteForms(header);
+  if (header && header.format !== 'analyze' && isUnmoved(volume)) return finiteForms(header);
   const sform = header?.sform.code || header?.qform.code || 1;
   return formsOf(affine, spacing, { qform: header?.qform.code || sform, sform });
+}
+
+/** Whether the volume lies where its header says. */
+function isUnmoved({ affine, header }: VolumePlace): boolean {
+  return header?.affine.every((value, at) => value === affine[at]) ?? false;
 }
 
 /** Drops forms that hold NaN. Reading ignores such a form; written back, it would give other programs a NaN affine. */

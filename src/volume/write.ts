@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
 import { replaceFileSlowly } from '../atomic-file';
 import { InvalidArgument } from '../errors';
 import type { LongCall } from '../progress';
 import { type Vec3, voxelCount } from '../vec3';
 import { allocate, type StoredType, storedTypes, type VoxelArray } from './base/datatypes';
+import type { VolumeHeader } from './formats/header';
 import { pairPaths } from './formats/names';
+import { gzip } from './gzip';
 import { encodeHeader, type NewHeader } from './nifti-encode';
 import { checkPlace, type Volume, type VolumePlace } from './volume';
 
@@ -16,6 +16,8 @@ export interface WriteOptions extends LongCall {
   /** Stored numbers are `(value - intercept) / slope`, rounded for whole-number types; default 1 and 0. */
   readonly slope?: number;
   readonly intercept?: number;
+  /** Store what lies outside a whole-number type as its least or greatest number; default: such a value is an error. */
+  readonly clip?: boolean;
   /** zlib's level for .gz files, 1 (default, fast) to 9 (small). */
   readonly level?: number;
   /** NIfTI version; default 1, or 2 if an axis is longer than 32767. */
@@ -33,7 +35,9 @@ export interface Slab {
 
 /**
  * Writes a volume with its orientation as .nii, .nii.gz, or .hdr + .img (each .gz too). It writes a temporary file and
- * renames it, so the file is complete or missing. Throws InvalidArgument for an unknown extension and for values that a
+ * renames it, so the file is complete or missing. What the volume's own NIfTI header said stays: both forms of its place,
+ * display range, intent, times, and all texts and extensions, unchanged. If these name the patient, so does the new file.
+ * A volume from DICOM has no such texts. Throws InvalidArgument for an unknown extension and for values that a
  * whole-number type cannot hold.
  *
  * ```ts
@@ -72,25 +76,36 @@ async function writeImage(
   if (!pair && !/\.nii(\.gz)?$/i.test(path))
     throw new InvalidArgument('path', 'a NIfTI file name', path, ['.nii', '.nii.gz', '.hdr', '.img']);
   const { level = 1, version } = options;
-  const header: NewHeader = { ...storageOf(options), version, pair: pair !== undefined };
+  if (!(Number.isInteger(level) && level >= 1 && level <= 9))
+    throw new InvalidArgument('level', 'a whole number from 1 to 9', level);
+  const storage = storageOf(options);
+  const header: NewHeader = { ...storage, version, pair: pair !== undefined };
   checkPlace(place.spacing, place.affine);
   const head = encodeHeader(place, header);
-  const voxels = storedPieces(place.shape, values, header, options);
+  const voxels = storedPieces(place.shape, values, storage, options);
   if (!pair) return writeAtomically(path, level, concatenate(head, voxels));
   // The image first, so that every header has its voxels.
   await writeAtomically(pair.images[0]!, level, voxels);
   await writeAtomically(pair.header, level, concatenate(head, []));
 }
 
-type Storage = Pick<NewHeader, 'dtype' | 'slope' | 'intercept'>;
+/** How numbers are stored. */
+export type VoxelStorage = Pick<NewHeader, 'dtype' | 'slope' | 'intercept'> & Pick<WriteOptions, 'clip'>;
 
 /** How voxels are stored. Throws InvalidArgument for wrong options. */
-export function storageOf(options: WriteOptions): Storage {
-  const { dtype = 'float32', slope = 1, intercept = 0 } = options;
+export function storageOf(options: WriteOptions): VoxelStorage {
+  const { dtype = 'float32', slope = 1, intercept = 0, clip } = options;
   if (!storedTypes.includes(dtype)) throw new InvalidArgument('dtype', 'a data type', dtype, storedTypes);
   if (!(Number.isFinite(slope) && slope !== 0)) throw new InvalidArgument('slope', 'finite, not 0', slope);
   if (!Number.isFinite(intercept)) throw new InvalidArgument('intercept', 'a finite number', intercept);
-  return { dtype, slope, intercept };
+  return { dtype, slope, intercept, clip };
+}
+
+/** How a file stores its voxels, if as whole numbers of up to 32 bits. Undefined for other files. */
+export function wholeStorage(header: VolumeHeader | undefined): VoxelStorage | undefined {
+  const dtype = storedTypes.find((type) => type === header?.datatype);
+  if (!header || !dtype || !(dtype in ranges)) return undefined;
+  return { dtype, slope: header.slope, intercept: header.intercept };
 }
 
 /** The values in pieces of a size at which encoding can be interrupted. */
@@ -98,11 +113,8 @@ export function* piecesOf(data: Float32Array): Generator<Float32Array> {
   for (let at = 0; at < data.length; at += pieceVoxels) yield data.subarray(at, at + pieceVoxels);
 }
 
-/** Copies each piece, because a stream may still hold it when the caller reuses the slab's array. */
 async function* piecesInOrder(shape: Vec3, slabs: Pieces<Slab>): AsyncGenerator<Float32Array> {
-  for await (const { data } of slabsInOrder(shape, slabs)) {
-    for (const piece of piecesOf(data)) yield piece.slice();
-  }
+  for await (const { data } of slabsInOrder(shape, slabs)) yield* piecesOf(data);
 }
 
 /** Passes on the slabs. Throws InvalidArgument unless they are in ascending z and cover the volume without a gap. */
@@ -124,9 +136,7 @@ export async function* slabsInOrder(shape: Vec3, slabs: Pieces<Slab>): AsyncGene
 /** Replaces the file by `content`, gzipped if `path` ends in .gz. */
 function writeAtomically(path: string, level: number, content: Pieces<Uint8Array>): Promise<void> {
   return replaceFileSlowly(path, (file) =>
-    /\.gz$/i.test(path)
-      ? pipeline(content, createGzip({ level, chunkSize: 2 ** 18 }), (gzipped) => writePieces(file, gzipped))
-      : writePieces(file, content),
+    writePieces(file, /\.gz$/i.test(path) ? gzip(content, level) : content),
   );
 }
 
@@ -145,16 +155,17 @@ async function* concatenate(head: Uint8Array, voxels: Pieces<Uint8Array>): Async
 async function* storedPieces(
   shape: Vec3,
   pieces: Pieces<Float32Array>,
-  storage: Storage,
+  storage: VoxelStorage,
   options: LongCall,
 ): AsyncGenerator<Uint8Array> {
   const { dtype, slope, intercept } = storage;
   const exact = dtype === 'float32' && slope === 1 && intercept === 0;
+  // Used again for each piece: fresh memory costs more time than the numbers.
+  const buffer = exact ? undefined : allocate(dtype, pieceVoxels);
   let done = 0;
   for await (const values of pieces) {
     options.signal?.throwIfAborted();
-    const stored = exact ? values : encodeVoxels(values, storage, done, shape);
-    // encodeVoxels allocates each piece, because a stream may still hold the previous one.
+    const stored = buffer ? encodeVoxels(values, storage, done, shape, buffer) : values;
     yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
     done += values.length;
     options.onProgress?.({ done, total: voxelCount(shape), what: 'voxels' });
@@ -171,27 +182,37 @@ const ranges: Readonly<Partial<Record<StoredType, readonly [number, number]>>> =
 };
 
 /**
- * The stored form of values, in a new array. `first` is the place of the first value in a volume of `shape`; the error
- * names the voxel by it. Throws InvalidArgument for a value that a whole-number type cannot hold.
+ * The stored form of values, in `target` or in a new array. `first` is the place of the first value in a volume of
+ * `shape`; the error names the voxel by it. Throws InvalidArgument for a value that a whole-number type cannot hold.
  */
-export function encodeVoxels(values: Float32Array, storage: Storage, first: number, shape: Vec3): VoxelArray {
-  const { dtype, slope, intercept } = storage;
-  const stored = allocate(dtype, values.length);
+export function encodeVoxels(
+  values: Float32Array,
+  storage: VoxelStorage,
+  first: number,
+  shape: Vec3,
+  target = allocate(storage.dtype, values.length),
+): VoxelArray {
+  const { dtype, slope, intercept, clip = false } = storage;
+  const stored = target.subarray(0, values.length);
   const [least, greatest] = ranges[dtype] ?? [];
   if (least === undefined || greatest === undefined) {
     for (let n = 0; n < values.length; n++) stored[n] = (values[n]! - intercept) / slope;
     return stored;
   }
   for (let n = 0; n < values.length; n++) {
-    const whole = Math.round((values[n]! - intercept) / slope);
+    let whole = Math.round((values[n]! - intercept) / slope);
     if (!(whole >= least && whole <= greatest)) {
-      const [at, nx, plane] = [first + n, shape[0], shape[0] * shape[1]];
-      const voxel = [at % nx, Math.floor((at % plane) / nx), Math.floor(at / plane)].join(', ');
-      const expected = `${least} to ${greatest} for storage as ${dtype}`;
-      const cure = '(or give slope and intercept, or dtype float32)';
-      throw new InvalidArgument(`value at voxel [${voxel}]`, `${expected} ${cure}`, values[n]);
+      if (!clip || Number.isNaN(whole)) throw beyond(values[n]!, first + n, storage, shape);
+      whole = whole < least ? least : greatest;
     }
     stored[n] = whole;
   }
   return stored;
+}
+
+function beyond(value: number, at: number, { dtype }: VoxelStorage, [nx, ny]: Vec3): InvalidArgument {
+  const voxel = [at % nx, Math.floor(at / nx) % ny, Math.floor(at / (nx * ny))].join(', ');
+  const expected = `${ranges[dtype]!.join(' to ')} for storage as ${dtype}`;
+  const cure = '(or give slope and intercept, or dtype float32)';
+  return new InvalidArgument(`value at voxel [${voxel}]`, `${expected} ${cure}`, value);
 }

@@ -50,6 +50,17 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     );
     expect(a!.data).toEqual(b!.data);
     expect(a!.affine).toEqual(b!.affine);
+    const as = ['--window', 'hann', '--dtype', 'int16'];
+    await command.json('reconstruct', model, 'a.nii.gz', 'whole.nii', ...as);
+    await command.json('decode', 'codes/a.npz', 'whole-decoded.nii', ...as);
+    for (const file of ['whole.nii', 'whole-decoded.nii']) {
+      const whole = await readVolume(join(folder, file));
+      expect(whole.header!.datatype).toBe('int16');
+      expect(whole.data).toEqual(b!.data.map((value) => Math.round(value)));
+    }
+    const refused = await command.run(['reconstruct', model, 'a.nii.gz', 'x.nii', '--dtype', 'int17']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('int16');
   });
 
   it('report progress on stderr and print readable lines on stdout', async () => {

@@ -151,6 +151,17 @@ describe('decoding', () => {
     expect((await readVolume(path)).data).toEqual((await decode(codes, options)).data);
   });
 
+  it('writes the whole numbers that the original file had', async () => {
+    const [original, packed, out] = ['o.nii', 'o.npz', 'd.nii'].map((name) => join(folder, name));
+    await writeVolume(original!, volume, { dtype: 'int16' });
+    const codes = await encode(checkpoints.fsq!, await readVolume(original!), options);
+    await writeCodes(packed!, codes);
+    await decode(await readCodes(packed!), { ...options, to: out! });
+    const back = await readVolume(out!);
+    expect(back.header!.datatype).toBe('int16');
+    expect(back.data).toEqual((await decode(codes, options)).data.map((value) => Math.round(value)));
+  });
+
   it('finds the model elsewhere, and refuses another', async () => {
     const moved = join(folder, 'moved');
     const gone = join(folder, 'gone');

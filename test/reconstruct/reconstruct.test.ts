@@ -92,6 +92,25 @@ describe('reconstructing', () => {
     await dataset.close();
   });
 
+  it('writes whole numbers where the file of the volume has them, rounded and with its intercept', async () => {
+    const original = join(folder, 'original.nii');
+    const out = join(folder, 'whole.nii.gz');
+    await writeVolume(original, volume, { dtype: 'uint16', intercept: -1024, clip: true });
+    const read = await readVolume(original);
+    const made = await reconstruct(checkpoint, read, options);
+    await reconstruct(checkpoint, read, { ...options, to: out });
+    const back = await readVolume(out);
+    expect(back.header).toMatchObject({ datatype: 'uint16', slope: 1, intercept: -1024 });
+    expect(back.data).toEqual(made.data.map((value) => Math.round(value)));
+    expect(made.header).toBe(read.header);
+    await reconstruct(checkpoint, read, { ...options, to: { file: out, dtype: 'float32' } });
+    expect((await readVolume(out)).data).toEqual(made.data);
+    // What lies outside the type is clipped.
+    await reconstruct(checkpoint, read, { ...options, to: { file: out, dtype: 'uint8' } });
+    const clipped = made.data.map((value) => Math.min(255, Math.max(0, Math.round(value))));
+    expect((await readVolume(out)).data).toEqual(clipped.map((value) => value + 0));
+  });
+
   it('of several files leaves out what cannot be read, says why, and goes on', async () => {
     const [good, bad] = [join(folder, 'good.nii'), join(folder, 'bad.nii')];
     await writeVolume(good, volume);

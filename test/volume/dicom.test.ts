@@ -13,8 +13,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { convertDicom } from '../../src/volume/convert-dicom';
-import { readVolume } from '../../src/volume/read';
+import { readHeader, readVolume } from '../../src/volume/read';
 import { listSeries } from '../../src/volume/series';
+import { wholeStorage, writeVolume } from '../../src/volume/write';
 import {
   expected,
   expectNoSecret,
@@ -49,6 +50,16 @@ describe('a DICOM series', () => {
     expect(volume.shape).toEqual(expected[key]!.shape);
     expectVoxels(volume, expected[key]!);
     expect(volume.source).toMatch(new RegExp(`^P\\d{12}_s${expected[key]!.series}_\\d{6}$`));
+  });
+
+  it('written again, names nobody and has no texts', async () => {
+    const volume = await readVolume(join(folderA, 'ST000000', 'SE000001'));
+    const path = join(temporary(), 'again.nii');
+    await writeVolume(path, volume, wholeStorage(volume.header));
+    expectNoSecret(readFileSync(path), path);
+    const { description, nifti } = await readHeader(path);
+    const { auxFile, intent, toffset, extensions } = nifti!;
+    expect([description, auxFile, intent.name, toffset, extensions]).toEqual(['', '', '', 0, []]);
   });
 
   it('with gantry tilt becomes upright, and says so', async () => {

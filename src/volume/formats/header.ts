@@ -1,6 +1,7 @@
 import { UnreadableFile } from '../../errors';
 import { eachAxis, type Vec3 } from '../../vec3';
 import { type Affine, affineQuaternion, affineSpacing } from '../base/affine';
+import type { NiftiExtras } from './nifti-extras';
 
 /** A file's checked header, with lengths in mm and places in NIfTI's world, whatever the format. */
 export interface VolumeHeader {
@@ -25,6 +26,8 @@ export interface VolumeHeader {
   /** NIfTI's sform, else its qform, else the voxel sizes alone; the directions and origin of the other formats. */
   readonly affine: Affine;
   readonly description: string;
+  /** NIfTI's other fields and extensions, as the file has them. */
+  readonly nifti?: NiftiExtras;
 }
 
 export type Forms = Pick<VolumeHeader, 'pixdim' | 'qfac' | 'qform' | 'sform'>;

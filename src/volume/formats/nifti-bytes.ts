@@ -2,6 +2,7 @@ import { UnreadableFile } from '../../errors';
 import { eachAxis, type Vec3 } from '../../vec3';
 import { foreignContent } from './foreign';
 import type { VolumeHeader } from './header';
+import { type NiftiExtras, parseExtras } from './nifti-extras';
 
 /** A header's fields as the file stores them, unchecked, the same for every format. */
 export interface RawHeader {
@@ -23,6 +24,8 @@ export interface RawHeader {
   readonly srow: readonly number[]; // [12]
   readonly glmin: number;
   readonly description: string;
+  /** NIfTI only. */
+  readonly extras?: NiftiExtras;
   /** ANALYZE only: the voxel at the world's origin. */
   readonly origin?: Vec3;
 }
@@ -84,7 +87,8 @@ async function parseNifti1(bytes: Uint8Array, view: DataView): Promise<RawHeader
     // Read here, because its `affine` holds the sform only if the qform's code is not higher.
     srow: numbers(12, (n) => view.getFloat32(280 + 4 * n, little)),
     glmin: view.getInt32(144, little),
-    description: header.description,
+    description: latin1(bytes, 148, 228),
+    extras: parseExtras(view, 1, little),
   };
 }
 
@@ -112,7 +116,7 @@ function parseNifti2(bytes: Uint8Array, view: DataView): RawHeader {
     srow: doubles(12, 400),
     glmin: 0,
     description: latin1(bytes, 240, 320),
-    /** ANALYZE only: the voxel at the world's origin. */
+    extras: parseExtras(view, 2, little),
   };
 }
 

@@ -6,6 +6,7 @@ import type { ByteReader } from './bytes';
 import { axesOf, type Forms, type VolumeHeader } from './header';
 import { imagePath, type PairPaths } from './names';
 import { parseHeader, type RawHeader } from './nifti-bytes';
+import { readExtensions } from './nifti-extras';
 import type { VolumeFile } from './voxel-place';
 
 /**
@@ -20,12 +21,18 @@ export async function readNifti(
 ): Promise<VolumeFile> {
   const { path } = reader;
   const raw = await parseHeader(start, path);
-  const header = interpretHeader(raw, path);
   const offset = voxelOffset(raw, path);
+  const header = interpretHeader(raw, path);
+  const { headerBytes, littleEndian: little } = raw;
+  const end = raw.pair ? Number.POSITIVE_INFINITY : offset;
+  const nifti = raw.extras && {
+    ...raw.extras,
+    extensions: await readExtensions(reader, start, { headerBytes, end, little }),
+  };
   // Gzip's checksum comes last. Without it, a damaged stream could pass for a header.
   if (raw.pair) await reader.finish();
   return {
-    header,
+    header: { ...header, nifti },
     voxels: () => {
       const file = raw.pair ? imagePath(path, pair) : path;
       return { files: [file], start: 0, lines: 0, skip: 0, packing: 'by content', offset };
