@@ -76,6 +76,7 @@ export {
   runFrame,
 } from './evaluate/frames';
 export { type AggregateRow, aggregateRows, type MetricName, type MetricRow } from './evaluate/metrics';
+export type { MissingInVolume, MissingMetrics } from './evaluate/missing';
 export { type SweepOptions, type SweepRow, sweepBlending } from './evaluate/sweep';
 export { type Budget, equalSteps, type TrainingFigures, trainingFigures } from './evaluate/training-cost';
 export { mae, psnr, rmse } from './fidelity/error-sums';

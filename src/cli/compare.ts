@@ -16,10 +16,12 @@ export function addCompare(program: Command): void {
       --overlap <part>       the same as parts of the patch, or voxels: one number or x,y,z; default: the largest of
                              the runs, for all
       --window <name>        blending window: ${windowNames.join(', ')} (default: gaussian)
-      --intensity <name | low,high>  intensity range of the metrics; default: the first run's`,
+      --intensity <name | low,high>  intensity range of the metrics; default: the first run's
+      --ignore-nan           leave out the NaN voxels of a volume; default: such a volume has no PSNR, SSIM, MAE, RMSE`,
     reads: { overlap: parseSize },
-    answers: async (runs: string[], options: CompareRunsOptions) => {
-      const comparison = await compareRuns(runs, { ...options, ...interruptible('compare') });
+    answers: async (runs: string[], options: CompareRunsOptions & { readonly ignoreNan?: boolean }) => {
+      const { ignoreNan: ignoreNaN, ...rest } = options;
+      const comparison = await compareRuns(runs, { ...rest, ignoreNaN, ...interruptible('compare') });
       if (tellLeftOut(comparison.leftOut)) process.exitCode = 1;
       return [comparison, tablesText(runComparisonTables(comparison))];
     },

@@ -27,6 +27,11 @@ import {
 type ReconstructFlags = ReconstructOptions &
   ReadOptions & { readonly window: WindowName; readonly dtype?: WriteOptions['dtype'] };
 
+interface EvaluateFlags extends EvaluateOptions {
+  readonly window: readonly WindowName[];
+  readonly ignoreNan?: boolean;
+}
+
 /** The options that both commands share. */
 const shared = `${modelOptions}
   --overlap <part>      the same as parts of the patch, or voxels: one number or x,y,z
@@ -80,11 +85,13 @@ export function addEvaluate(program: Command): void {
       <run>               run id, run folder or checkpoint folder
       <volumes...>        volume files or DICOM folders; several also give means, six and more with 95 % bootstrap intervals
       --window <name...>  blending windows: ${windowNames.join(', ')} (default: linear gaussian)
+      --ignore-nan        leave out the NaN voxels of a volume; default: such a volume has no PSNR, SSIM, MAE, RMSE
       ${shared}`,
     reads,
-    answers: async (run: string, files: string[], options: EvaluateOptions & { window: WindowName[] }) => {
-      const { window: windows, ...rest } = options;
-      const evaluation = await evaluateFiles(run, files, { ...rest, windows, ...interruptible('evaluate') });
+    answers: async (run: string, files: string[], options: EvaluateFlags) => {
+      const { window: windows, ignoreNan: ignoreNaN, ...rest } = options;
+      const how = { ...rest, windows, ignoreNaN, ...interruptible('evaluate') };
+      const evaluation = await evaluateFiles(run, files, how);
       if (tellLeftOut(evaluation.leftOut)) process.exitCode = 1;
       return [evaluation, tablesText(evaluationTables(evaluation))];
     },

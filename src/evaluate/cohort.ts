@@ -4,11 +4,12 @@ import type { Reconstruction } from '../reconstruct/reconstruct';
 import { placeOf } from '../train/data/sides';
 import { isOwnFault, reasonOf } from '../volume/base/fault';
 import type { Series } from '../volume/dicom/scan';
-import type { IntensitySpec } from '../volume/intensity';
 import { dicomFiles, listSeries, matchingSeries, type SeriesOptions } from '../volume/series';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
-import { compareVolumes } from './compare';
+import { type CompareOptions, compareVolumes } from './compare';
+import { type MetricName, overRows } from './metrics';
+import { listed, type MissingInVolume, notesOnCohort } from './missing';
 
 /** A volume of a cohort before it is read. */
 export interface CohortFile {
@@ -98,26 +99,45 @@ const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no 
 export async function measureCohort<T extends CohortFile>(
   files: readonly T[],
   reconstruct: (volume: Volume, tell: LongCall['onProgress']) => Promise<Record<string, Reconstruction>>,
-  { intensity, onProgress: tell }: { readonly intensity?: IntensitySpec } & LongCall,
+  { intensity, ignoreNaN, onProgress: tell }: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> & LongCall,
 ) {
   const leftOut: LeftOut[] = [];
   const notes: string[] = [];
+  const missing: MissingInVolume[] = [];
+  /** Volumes of which some voxels are left out. */
+  const holed: string[] = [];
   const measured = [];
   for await (const { source, volume, onProgress } of readCohort(files, leftOut, tell)) {
     const made = await reconstruct(volume, onProgress);
-    const { metrics, notes: own, intensity: used } = compareVolumes(volume, made, { intensity });
-    for (const row of metrics)
-      measured.push({ source, row, units: used.units, seconds: made[row.name]!.seconds });
-    notes.push(...[...volume.notes, ...own].map((note) => `${source.name}: ${note}`));
+    const compared = compareVolumes(volume, made, { intensity, ignoreNaN });
+    const { units } = compared.intensity;
+    for (const row of compared.metrics)
+      measured.push({ source, row, units, seconds: made[row.name]!.seconds });
+    missing.push(...compared.missing.map((one) => ({ volume: source.name, ...one })));
+    notes.push(...volume.notes.map((note) => `${source.name}: ${note}`));
+    const { nanVoxels } = compared;
+    if (ignoreNaN && nanVoxels > 0) holed.push(`${source.name} (${nanVoxels} of ${volume.data.length})`);
   }
   const [first, ...others] = leftOut;
   if (measured.length === 0) {
     const too = others.length > 0 ? `, and ${others.length} others neither` : '';
     throw new UnreadableFile(first!.file, 'a volume', `none that can be read${too} (${first!.reason})`);
   }
+  if (holed.length > 0) notes.push(`NaN voxels count in no metric: ${listed(holed)}`);
+  const has = new Set(
+    measured.flatMap(({ row }) => Object.keys(overRows([row], (of) => of)) as MetricName[]),
+  );
+  notes.push(...notesOnCohort(missing, has));
   const mixed = new Set(measured.map(({ units }) => units)).size > 1;
   if (mixed) notes.push(noCommonUnits);
   const comparable = <R extends { readonly mae: number; readonly rmse: number }>(row: R): R =>
     mixed ? { ...row, mae: Number.NaN, rmse: Number.NaN } : row;
-  return { measured, leftOut, notes, comparable, units: mixed ? 'file' : measured[0]!.units } as const;
+  return {
+    measured,
+    leftOut,
+    missing,
+    notes,
+    comparable,
+    units: mixed ? 'file' : measured[0]!.units,
+  } as const;
 }

@@ -16,7 +16,7 @@ import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 import { expandSeries, isSeries, measureCohort, namedOnce } from './cohort';
-import type { ComparisonRow } from './compare';
+import type { CompareOptions, ComparisonRow } from './compare';
 import { type ConfidenceOptions, type PairedDifference, pairedDifference } from './confidence';
 import {
   type AggregateRow,
@@ -27,13 +27,14 @@ import {
   overRows,
   shownMetrics,
 } from './metrics';
+import type { MissingInVolume } from './missing';
 import { type Measured, notesOnPatients, notesOnSeen, seenBy } from './seen';
 import { type TrainingFigures, trainingFigures } from './training-cost';
 
 /** Runs to compare: a list, or runs by names of your own. */
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
-export interface CompareRunsOptions extends LongCall, ConfidenceOptions {
+export interface CompareRunsOptions extends LongCall, ConfidenceOptions, Pick<CompareOptions, 'ignoreNaN'> {
   /** Volume files, DICOM folders, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
@@ -87,6 +88,8 @@ export class RunComparison {
     readonly notes: readonly string[],
     /** Volumes that could not be read, and why; they count in no row and no mean. */
     readonly leftOut: readonly LeftOut[],
+    /** Metrics that a volume does not have, and why; it is in no mean of them. */
+    readonly missing: readonly MissingInVolume[] = [],
   ) {}
 }
 
@@ -112,7 +115,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   // Once: a run that goes on may have another one by the next volume.
   const models = await Promise.all(named.map(({ run }) => chooseCheckpoint(run, which)));
   const overlap = options.overlap ?? (stride ? undefined : largestOverlap(configs));
-  const { measured, comparable, leftOut, units, notes } = await measureCohort(
+  const { measured, comparable, leftOut, missing, units, notes } = await measureCohort(
     volumes,
     async (volume, onProgress) => {
       const made: Record<string, Reconstruction> = {};
@@ -144,6 +147,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
       ...notesOnPatients(patients.length / named.length),
     ],
     leftOut,
+    missing,
   );
 }
 

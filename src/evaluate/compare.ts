@@ -1,15 +1,16 @@
 import { InvalidArgument } from '../errors';
-import { knownErrors } from '../fidelity/error-sums';
+import { ErrorSums, knownErrors } from '../fidelity/error-sums';
 import { fitsMsSsim, msSsim } from '../fidelity/ms-ssim';
 import { countUnknown } from '../fidelity/pair';
 import { seamEnergy, seamProfile } from '../fidelity/seam';
-import { fitsSsim, ssim, TAPS } from '../fidelity/ssim';
+import { fitsSsim, ssim } from '../fidelity/ssim';
 import type { Grid } from '../patch/grid';
 import type { WindowName } from '../patch/windows';
 import { Reconstruction } from '../reconstruct/reconstruct';
 import { axisNames } from '../vec3';
 import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
 import type { Volume } from '../volume/volume';
+import { type MissingMetrics, missingMetrics, notesOnMissing } from './missing';
 
 /** How far one candidate is from the reference. */
 export interface ComparisonRow {
@@ -50,6 +51,11 @@ export interface CompareOptions {
   readonly intensity?: IntensitySpec;
   /** Where the patch borders are; default: that of the first reconstruction among the candidates. */
   readonly grid?: Grid;
+  /**
+   * Leaves out the voxels that are NaN in the reference and measures the others. By default a reference with NaN has no
+   * metric, because a part of a volume is not the whole.
+   */
+  readonly ignoreNaN?: boolean;
   /** The window that a candidate was blended with, by its name; a reconstruction knows its own. */
   readonly windows?: Readonly<Record<string, WindowName>>;
 }
@@ -63,15 +69,20 @@ export class Comparison {
     readonly grid: Grid | undefined,
     readonly metrics: readonly ComparisonRow[],
     readonly seamProfiles: readonly NamedSeamProfile[],
-    /** What could not be measured, and why. */
+    /** What a reader must know: what could not be measured and why, and how many voxels were left out. */
     readonly notes: readonly string[] = [],
+    /** Metrics that are not there, and why. */
+    readonly missing: readonly MissingMetrics[] = [],
+    /** Voxels of the reference that are NaN. */
+    readonly nanVoxels = 0,
   ) {}
 }
 
 /**
  * Measures candidates against a reference of the same shape, both clipped to the intensity window, and the jumps of each
- * across the patch borders of the grid. Voxels that are NaN in the reference count in no metric; for the jumps they have
- * the window's low value on both sides.
+ * across the patch borders of the grid. A reference with NaN voxels has no metric, or with `ignoreNaN` those of its other
+ * voxels. A candidate must have a value wherever the reference has one. For the jumps NaN is the window's low value on
+ * both sides.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -107,6 +118,8 @@ export function compareVolumes(
   const range = { shape, dataRange: high - low, low };
   const expected = clip(reference.data, intensity);
   const unknown = countUnknown(expected);
+  const { ignoreNaN = false } = options;
+  const isMeasured = unknown < expected.length && (unknown === 0 || ignoreNaN);
   const filled = (data: Float32Array) =>
     unknown === 0 ? data : data.map((value, i) => (Number.isNaN(expected[i]!) ? low : value));
   const flat = filled(expected);
@@ -115,18 +128,18 @@ export function compareVolumes(
   for (const { name, volume } of named) {
     const data = clip(volume.data, intensity);
     const jumping = filled(data);
-    const errors = knownErrors(expected, data);
     // A reconstruction is measured at its own patches, everything else at the comparison's.
     const own = volume instanceof Reconstruction ? volume : undefined;
     const period = (own ?? first)?.downsample;
     const seams = { period, reference: flat, window: own?.window ?? options.windows?.[name] };
     const at = own?.grid ?? grid;
-    const energy = at && unknown < expected.length ? seamEnergy(jumping, at, seams) : Number.NaN;
+    const errors = isMeasured ? knownErrors(expected, data) : new ErrorSums();
+    const energy = at && isMeasured ? seamEnergy(jumping, at, seams) : Number.NaN;
     rows.push({
       name,
       psnr: errors.psnr(range),
-      ssim: fitsSsim(shape) ? ssim(expected, data, range) : Number.NaN,
-      ...(fitsMsSsim(shape) && { msSsim: msSsim(expected, data, range) }),
+      ssim: isMeasured && fitsSsim(shape) ? ssim(expected, data, range) : Number.NaN,
+      ...(isMeasured && fitsMsSsim(shape) && { msSsim: msSsim(expected, data, range) }),
       mae: errors.mae,
       rmse: errors.rmse,
       ...(!Number.isNaN(energy) && { seamEnergy: energy }),
@@ -134,24 +147,10 @@ export function compareVolumes(
     });
     if (grid) profiles.push(...profilesOf(name, jumping, grid, own?.downsample));
   }
-  const notes = notesOn(reference, unknown, rows);
-  return new Comparison(reference, named, intensity, grid, rows, profiles, notes);
-}
-
-function notesOn({ shape, data }: Volume, unknown: number, rows: readonly ComparisonRow[]): string[] {
-  const notes: string[] = [];
-  if (unknown > 0) notes.push(`${unknown} of ${data.length} voxels are NaN and count in no metric`);
-  if (!fitsSsim(shape))
-    notes.push(`no SSIM: it needs ${TAPS} voxels on every axis, the volume has ${shape.join(' x ')}`);
-  for (const { name, psnr, ssim } of rows) {
-    if (psnr === Number.POSITIVE_INFINITY)
-      notes.push(`${name}: equal to the original, so its PSNR is infinite`);
-    else if (unknown < data.length && Number.isNaN(psnr))
-      notes.push(`${name}: it has NaN where the original has values, so it has no PSNR, SSIM, MAE, RMSE`);
-    else if (unknown > 0 && fitsSsim(shape) && Number.isNaN(ssim))
-      notes.push(`${name}: no SSIM, for NaN is in each of its windows`);
-  }
-  return notes;
+  const missing = missingMetrics(reference, rows, { unknown, ignoreNaN, patches: grid?.patches });
+  const leftOut = `${unknown} of ${expected.length} voxels are NaN and count in no metric`;
+  const notes = [...(isMeasured && unknown > 0 ? [leftOut] : []), ...notesOnMissing(missing)];
+  return new Comparison(reference, named, intensity, grid, rows, profiles, notes, missing, unknown);
 }
 
 function profilesOf(

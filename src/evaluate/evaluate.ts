@@ -10,11 +10,15 @@ import { readVolume } from '../volume/read';
 import type { SeriesChoice } from '../volume/series';
 import type { LeftOut } from '../volume/store/format';
 import { expandSeries, measureCohort, namedOnce } from './cohort';
-import type { ComparisonRow } from './compare';
+import type { CompareOptions, ComparisonRow } from './compare';
 import type { ConfidenceOptions } from './confidence';
 import { type AggregateRow, aggregateRows } from './metrics';
+import type { MissingInVolume } from './missing';
 
-export interface EvaluateOptions extends ReconstructOptions, ConfidenceOptions {
+export interface EvaluateOptions
+  extends ReconstructOptions,
+    ConfidenceOptions,
+    Pick<CompareOptions, 'ignoreNaN'> {
   /** Default `linear` and `gaussian`. */
   readonly windows?: readonly WindowName[];
   /** Turn each volume to RAS+ first. */
@@ -47,6 +51,8 @@ export interface Evaluation {
   readonly usage: number;
   /** Files that could not be read, and why; no figure counts them. */
   readonly leftOut: readonly LeftOut[];
+  /** Metrics that a volume does not have, and why; it is in no mean of them. */
+  readonly missing: readonly MissingInVolume[];
   /** What a reader must know to judge the figures. */
   readonly notes: readonly string[];
 }
@@ -78,7 +84,7 @@ export async function evaluateFiles(
     name: typeof entry === 'string' ? entry : entry.name,
     read: () => readVolume(entry, { canonical, index, channel, signal }),
   }));
-  const { measured, leftOut, comparable, ...found } = await measureCohort(
+  const { measured, leftOut, missing, comparable, ...found } = await measureCohort(
     sources,
     async (volume, onProgress) => {
       const made = await reconstruct(checkpoint.dir, volume, { ...options, windows, onProgress });
@@ -101,6 +107,7 @@ export async function evaluateFiles(
     checkpoint,
     rows,
     leftOut,
+    missing,
     aggregate: aggregateRows(rows.map(comparable), options),
     perplexity: perplexity(counts),
     usage: usage(counts),

@@ -3,9 +3,11 @@ import type { WindowName } from '../patch/windows';
 import type { ModelSource } from '../reconstruct/pass';
 import { type Blending, type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct';
 import type { Volume } from '../volume/volume';
-import { type ComparisonRow, compareVolumes } from './compare';
+import { type CompareOptions, type ComparisonRow, compareVolumes } from './compare';
 
-export interface SweepOptions extends Omit<ReconstructOptions, 'stride' | 'overlap'> {
+export interface SweepOptions
+  extends Omit<ReconstructOptions, 'stride' | 'overlap'>,
+    Pick<CompareOptions, 'ignoreNaN'> {
   /** Overlaps of neighbouring patches, as fractions of the patch. */
   readonly overlaps: readonly number[];
   /** Standard deviations of the gaussian window, as fractions of the patch. */
@@ -48,7 +50,8 @@ export async function sweepBlending(
       onProgress: ({ done, total, what }) =>
         onProgress?.({ done: i * total + done, total: overlaps.length * total, what }),
     });
-    const { metrics } = compareVolumes(volume, made, { intensity: options.intensity });
+    const { intensity, ignoreNaN } = options;
+    const { metrics } = compareVolumes(volume, made, { intensity, ignoreNaN });
     for (const row of metrics)
       rows.push({ ...row, ...blends[row.name]!, overlap, patches: made[row.name]!.grid.patches } as SweepRow);
   }

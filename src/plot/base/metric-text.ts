@@ -20,7 +20,7 @@ export function meanText(key: MetricName, mean: ConfidenceInterval | undefined, 
   const interval = Number.isNaN(mean.low)
     ? ''
     : ` [${metricText(key, mean.low)}, ${metricText(key, mean.high)}]`;
-  return `${metricText(key, mean.mean)}${interval}${mean.count < of ? ` (of ${mean.count})` : ''}`;
+  return `${metricText(key, mean.mean)}${interval}${mean.count < of ? ` (n = ${mean.count})` : ''}`;
 }
 
 function metricOf(key: MetricName): ShownMetric {

@@ -54,6 +54,7 @@ export interface ShownComparison {
   readonly intensity: Intensity;
   readonly grid?: Grid | undefined;
   readonly seamProfiles: readonly NamedSeamProfile[];
+  readonly notes?: readonly string[];
 }
 
 export type ShownSweepRow = Pick<SweepRow, 'name' | 'overlap'> & Partial<SweepRow>;

@@ -14,9 +14,11 @@ import type { Figure } from '../figure/figure';
 export function comparisonTable({
   metrics,
   intensity,
-}: Pick<ShownComparison, 'metrics' | 'intensity'>): Table {
+  notes = [],
+}: Pick<ShownComparison, 'metrics' | 'intensity' | 'notes'>): Table {
   const columns = shownMetrics.filter(({ key }) => metrics.some((row) => typeof row[key] === 'number'));
   return new Table({
+    ...(notes.length > 0 && { caption: notes.join('\n') }),
     columns: ['candidate', ...columns.map(({ key }) => metricLabel(key, intensity.units))],
     rows: metrics.map((row) => [row.name, ...columns.map(({ key }) => metricText(key, row[key]))]),
   });

@@ -4,7 +4,7 @@ import type { VolumesBundle } from '../../volumes-bundle';
 import { differenceLimit } from '../base/panels';
 import { planeNames, planesOf, sliceOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
-import { legendAbove } from '../base/theme';
+import { heading, legendAbove, SMALL } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 import { type Look, viewWindows, volumesBundle } from '../volume/bundle';
@@ -69,20 +69,27 @@ function middleDifferences({ reference, intensity }: ShownComparison, volume: Sh
   });
 }
 
-/** The seam profiles, if there are any, and the table of metrics below them. */
+/** The seam profiles, if there are any, the table of metrics below them, and what a reader must know of it. */
 export function measuresFigure(comparison: ShownComparison): Figure {
-  const { seamProfiles, metrics, intensity } = comparison;
+  const { seamProfiles, metrics, intensity, notes = [] } = comparison;
   const drawing = new Drawing();
   const seams = seamProfiles.length > 0 ? SEAMS : { plot: 0, below: 0 };
-  const table = 40 + 26 * metrics.length;
+  const words = NOTE * notes.length;
+  const table = 40 + 26 * metrics.length + words;
   const top = seams.plot > 0 ? SEAMS_ABOVE : 8;
   const inner = seams.plot + seams.below + table;
   const share = table / inner;
   if (seams.plot > 0) addSeams(drawing, seamProfiles, 1, [1 - seams.plot / inner, 1], intensity.units);
-  drawing.data.push(comparisonTable(comparison).toTrace({ x: [0, 1], y: [0, share] }));
+  drawing.data.push(comparisonTable(comparison).toTrace({ x: [0, 1], y: [words / inner, share] }));
+  if (notes.length > 0) {
+    const below = { yanchor: 'top', align: 'left', font: { size: SMALL } };
+    drawing.annotations.push({ ...heading(notes.join('<br>'), 0, words / inner), ...below });
+  }
   const look = { margin: { l: 56, r: 16, t: top, b: 8 }, legend: legendAbove(inner) };
   return drawing.figure('', Math.round(inner + top + 8), look, comparisonTable(comparison).toText());
 }
 
+/** Pixels of a line of notes. */
+const NOTE = 20;
 /** Pixels of the profiles, and of their axis labels. */
 const SEAMS = { plot: 190, below: 52 };

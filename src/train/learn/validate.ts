@@ -18,8 +18,8 @@ const dataRange = high - low;
 /**
  * Measures the model on the validation patches, shared out over the ranks. Each patch's figures are gathered and
  * added up in patch order on every rank, so the result does not depend on the number of ranks. Each voxel counts once.
- * PSNR, SSIM and MAE are those of `compareVolumes`: within the intensity window, without voxels that are NaN in the
- * volume. The L1 loss is that of training: what the model gives outside its range counts in full.
+ * PSNR, SSIM and MAE are those of `compareVolumes`: within the intensity window, with `ignoreNaN`: a patch of a
+ * volume is measured where the volume has values. The L1 loss is that of training: what the model gives outside its range counts in full.
  *
  * @param onShown gets, on rank 0, the patch in which there is most to see, and what the model made of it: [pz * py * px]
  * in the model's range; the same patch on any number of ranks
