@@ -152,7 +152,7 @@ export async function prepareCollection(
     options: {
       check: { type: 'boolean' },
       spacing: { type: 'string' },
-      seed: { type: 'string', default: '0' },
+      seed: { type: 'string' },
     },
   });
   const [input, output] = positionals;
@@ -170,7 +170,7 @@ export async function prepareCollection(
   const options: PrepareOptions = {
     canonical: true,
     intensity: 'ctpa',
-    seed: Number(values.seed),
+    ...(values.seed !== undefined && { seed: Number(values.seed) }),
     ...(mm !== undefined && { spacing: [mm, mm, mm] }),
     ...(collection.patient !== undefined && { patient: collection.patient }),
     onProgress: ({ done, total, what }) => process.stderr.write(`${done} of ${total} ${what}\n`),

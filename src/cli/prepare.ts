@@ -6,7 +6,9 @@ import { interruptible, parseNumber, parseSeries, parseSize, parseWhole, tellLef
 
 export function addPrepare(program: Command): void {
   addCommand(program, 'prepare', {
-    does: 'make a dataset (Zarr v3) of volume files and DICOM, from which training reads random patches',
+    does:
+      'make a dataset (Zarr v3) of volume files and DICOM, from which training reads random patches. ' +
+      'Settings that a call does not give are those of the last one',
     takes: `
       <in>                   a folder, searched through, or one file: NIfTI, MetaImage, NRRD or DICOM
       <out>                  the folder of the dataset; a second call prepares only what is new or changed
@@ -18,8 +20,10 @@ export function addPrepare(program: Command): void {
       --index <n>            which volume of each file, for 4D ones, counted from 0
       --channel <name>       which component of complex or colour voxels
       --series <number | text>  only DICOM series of this number, or with this text in their name or description
-      --split <t,v,t>        parts of the patients: train, validation, test (default: 0.8,0.1,0.1)
-      --seed <n>             draws the split (default: 0)
+      --split <t,v,t>        parts of the patients: train, validation, test; default: 0.8,0.1,0.1
+      --seed <n>             draws the split; default: 0
+      --resplit              let patients of the dataset change sides by another split, seed, table or pattern
+      --verify               read all stored voxels, and make damaged volumes again
       --patient <regex>      its first group, on a file's path, is the patient; default: up to its number
       --csv <file>           a table file,patient[,split]; only files in it are prepared
       --workers <n>          threads; each holds a volume or two`,
@@ -33,8 +37,11 @@ export function addPrepare(program: Command): void {
       seed: parseWhole,
       csv: fileToRead('a table'),
     },
-    answers: async (input: string, output: string, options: PrepareOptions) => {
-      const prepared = await prepareDataset(input, output, { ...options, ...interruptible('prepare') });
+    answers: async (input: string, output: string, options: PrepareOptions, command: Command) => {
+      // Commander says true where the option is not given; the dataset may say otherwise.
+      const given = command.getOptionValueSource('antialias') === 'default' ? { antialias: undefined } : {};
+      const call = { ...options, ...given, ...interruptible('prepare') };
+      const prepared = await prepareDataset(input, output, call);
       const { written, kept, leftOut, split } = prepared;
       tellLeftOut(leftOut);
       for (const note of prepared.notes) process.stderr.write(`note: ${note}\n`);

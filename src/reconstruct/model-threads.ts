@@ -9,7 +9,7 @@ import { compiledFile } from '../package';
 import type { LongCall } from '../progress';
 import type { WeightsName } from '../train/settings/config';
 import { type AxisName, type Vec3, voxelCount } from '../vec3';
-import { errorOf, type Failure } from '../volume/base/failure';
+import { errorOf, errorOfThread, type Failure } from '../volume/base/failure';
 import type { Intensity } from '../volume/intensity';
 
 /** The model that patches go through, and how their values become the model's. */
@@ -119,7 +119,7 @@ class ModelThread {
     this.ready.catch(() => {}); // whoever waits for a patch is told too
     this.thread = new Worker(compiledFile('src', 'reconstruct', 'model-thread.js'), { workerData: setup });
     this.thread.on('message', (reply: ThreadReply) => this.receive(reply));
-    this.thread.on('error', (error) => this.fail(error));
+    this.thread.on('error', (error) => this.fail(errorOfThread(error)));
     this.thread.on('exit', (code) => this.fail(new Error(`a thread of the model ended with code ${code}`)));
   }
 

@@ -1,5 +1,6 @@
 import { isSystemError } from '../../atomic-file';
 import { InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend, UnreadableFile } from '../../errors';
+import { isOutOfMemory } from './fault';
 
 /** Our errors that keep their class and fields between threads. */
 const crossing = [UnreadableFile, InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend];
@@ -16,7 +17,8 @@ export function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return { message: String(error) };
   const { message } = error;
   const kind = crossing.find((known) => error instanceof known)?.name;
-  return kind || isSystemError(error) ? { message, kind, fields: { ...error } } : { message };
+  const hasFields = kind !== undefined || isSystemError(error) || isOutOfMemory(error);
+  return hasFields ? { message, kind, fields: { ...error } } : { message };
 }
 
 /** The error that a failure stands for. */
@@ -24,4 +26,16 @@ export function errorOf({ message, kind, fields }: Failure): Error {
   const error = Object.assign(new Error(message), fields);
   const known = crossing.find(({ name }) => name === kind);
   return known ? Object.setPrototypeOf(error, known.prototype) : error;
+}
+
+/**
+ * The error of a thread that died. If the system let it not start, only a text tells so: the error gets back its code,
+ * call and path.
+ */
+export function errorOfThread(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  const [, code, syscall = 'thread', path] =
+    /(?:^|: )(E[A-Z]{3,})(?:: .*?, (\w+)(?: '(.*)')?)?$/.exec(error.message) ?? [];
+  if (code === undefined || isSystemError(error)) return error;
+  return Object.assign(new Error(error.message, { cause: error }), { code, syscall, ...(path && { path }) });
 }

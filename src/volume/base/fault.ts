@@ -13,6 +13,16 @@ export function isOwnFault(error: unknown): error is UnreadableFile | InvalidArg
   return isPatchwiseError(error, 'UnreadableFile') || isPatchwiseError(error, 'InvalidArgument');
 }
 
+/** Whether the machine lacks memory: for an array, for a thread, or for WebAssembly. */
+export function isOutOfMemory(error: unknown): boolean {
+  if (!(error instanceof Error) || isOwnFault(error)) return false;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const isMemory = ['ENOMEM', 'ERR_WORKER_OUT_OF_MEMORY', 'ERR_MEMORY_ALLOCATION_FAILED'].includes(code);
+  return (
+    isMemory || /allocation failed|out of memory|cannot allocate|could not allocate/i.test(error.message)
+  );
+}
+
 /** The error's message. It drops the path in front if the caller prints `file`, the end of that path, beside it. */
 export function reasonOf(file: string, error: UnreadableFile | InvalidArgument): string {
   const { message } = error;

@@ -7,7 +7,8 @@ import { withPath } from '../../atomic-file';
 import { attempt, NoMemory } from '../../errors';
 import { compiledFile } from '../../package';
 import { identify } from '../../process-identity';
-import { errorOf, type Failure } from '../base/failure';
+import { errorOf, errorOfThread, type Failure } from '../base/failure';
+import { isOutOfMemory } from '../base/fault';
 import type { ConvertedSeries } from './dcm2niix';
 import type { Series } from './scan';
 
@@ -50,8 +51,11 @@ function inThread(job: ConversionJob, signal: AbortSignal | undefined): Promise<
     worker.on('message', (reply: ConversionReply) =>
       'made' in reply ? resolve(reply.made) : reject(errorOf(reply.failed)),
     );
-    // A thread whose WebAssembly or heap finds no memory dies.
-    worker.on('error', (cause) => reject(new NoMemory(job.series.name, 0, { cause })));
+    // A thread whose heap finds no memory dies.
+    worker.on('error', (error) => {
+      const cause = errorOfThread(error);
+      reject(isOutOfMemory(cause) ? new NoMemory(job.series.name, 0, { cause }) : cause);
+    });
     worker.on('exit', () => reject(signal?.aborted ? signal.reason : new NoMemory(job.series.name, 0)));
   }).finally(() => {
     signal?.removeEventListener('abort', stop);

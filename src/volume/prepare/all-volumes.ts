@@ -11,7 +11,7 @@ import { readJson, same, writeJson } from '../store/files';
 import { groupMetadata, isSoundRecord, type VolumeRecord } from '../store/format';
 import { openShard } from '../store/shard';
 import { Threads } from '../store/threads';
-import { checksum, type VolumeJob } from './one-volume';
+import { checksum, machineError, type VolumeJob } from './one-volume';
 import type { Preparation, PrepareOptions } from './prepare';
 import { type Source, stateOf } from './sources';
 
@@ -25,9 +25,10 @@ export type Outcome = Awaited<ReturnType<typeof prepareVolumes>>;
 export async function prepareVolumes(
   { sources, settings, intensity, leftOut: notSearched }: Preparation,
   output: string,
-  { signal, onProgress, workers = Math.min(4, availableParallelism()) }: PrepareOptions,
+  { signal, onProgress, verify = false, workers = Math.min(4, availableParallelism()) }: PrepareOptions,
 ) {
   const [records, kept, leftOut] = [new Map<Source, VolumeRecord>(), new Set<string>(), [...notSearched]];
+  const notes: string[] = [];
   const threads = new Threads<VolumeJob, VolumeRecord>(
     compiledFile('src', 'volume', 'prepare', 'worker.js'),
     Math.min(workers, sources.length),
@@ -40,16 +41,30 @@ export async function prepareVolumes(
     report();
     const each = async (source: Source) => {
       const job = { source, output, settings, intensity };
-      const unchanged = await unchangedRecord(job).catch((error) => void ownFault(error));
+      const stored = await unchangedRecord(job).catch((error) => void ownFault(error));
+      const damage = stored && (await damageOf(stored, job));
+      if (damage) notes.push(`${damage} was damaged; ${source.name} is made again`);
+      const unchanged = damage ? undefined : stored;
+      if (signal?.aborted) return;
       if (unchanged) kept.add(source.name);
       else if (existsSync(join(output, source.name))) setIndexAside(output);
       const answer = unchanged ? { result: unchanged } : await threads.run(job);
       if (signal?.aborted) return;
       if ('result' in answer) records.set(source, answer.result);
       else
-        leftOut.push({ file: source.file, reason: reasonOf(source.file, ownFault(errorOf(answer.failed))) });
+        leftOut.push({
+          file: source.file,
+          reason: reasonOf(source.file, ownFault(machineError(source, errorOf(answer.failed)))),
+        });
       done++;
       report();
+    };
+    /** The damaged file of a stored volume, by sizes and indexes, with `verify` also by the checksums of all chunks. */
+    const damageOf = async (record: VolumeRecord, job: VolumeJob): Promise<string | undefined> => {
+      const seen = damageIn(join(output, job.source.name), record);
+      if (seen !== undefined || !verify) return seen;
+      const answer = await threads.run({ ...job, verify: record });
+      return 'failed' in answer && !signal?.aborted ? damagedFile(errorOf(answer.failed)) : undefined;
     };
     // One lane per thread, so that the checksums of unchanged files do not all run at once.
     const waiting = [...sources];
@@ -65,7 +80,7 @@ export async function prepareVolumes(
     signal?.throwIfAborted();
     const ended = lanes.find((lane) => lane.status === 'rejected');
     if (ended) throw ended.reason;
-    return { records, kept, leftOut };
+    return { records, kept, leftOut, notes };
   } finally {
     signal?.removeEventListener('abort', stop);
     await threads.close();
@@ -78,7 +93,7 @@ function ownFault(error: unknown): UnreadableFile | InvalidArgument {
   throw error;
 }
 
-/** The stored record of a file if preparing it again would write the same and the volume looks intact. */
+/** The stored record of a file if preparing it again would write the same. */
 async function unchangedRecord(job: VolumeJob): Promise<VolumeRecord | undefined> {
   const { source, output, settings, intensity } = job;
   const folder = join(output, source.name);
@@ -91,7 +106,6 @@ async function unchangedRecord(job: VolumeJob): Promise<VolumeRecord | undefined
   const touched = record.source.modified !== state.modified;
   if (record.source.bytes !== state.bytes) return undefined;
   if (touched && record.source.sha256 !== (await checksum(source))) return undefined;
-  if (!isSound(folder, record)) return undefined;
   // The intensity is an attribute and not in the voxels, so a new one rewrites a small file only.
   const resolved = resolveIntensity(intensity, { data: Float32Array.from(record.range) });
   const current = { ...record, source: { ...record.source, ...state }, intensity: resolved };
@@ -99,14 +113,19 @@ async function unchangedRecord(job: VolumeJob): Promise<VolumeRecord | undefined
   return current;
 }
 
-/** Whether a volume's arrays exist with sound indexes. Reading checks each chunk by its checksum. */
-function isSound(folder: string, { image, baseline }: VolumeRecord): boolean {
+/** The damaged file of a volume's arrays, as far as sizes and indexes show. */
+export function damageIn(folder: string, { image, baseline }: VolumeRecord): string | undefined {
   try {
     for (const [name, record] of Object.entries({ image, baseline }))
       if (record) openShard(join(folder, name), record).close();
-    return true;
+    return undefined;
   } catch (error) {
-    ownFault(error);
-    return false;
+    return damagedFile(error);
   }
+}
+
+/** The file that an error is about. Throws an error that is no file's fault. */
+function damagedFile(error: unknown): string {
+  const own = ownFault(error);
+  return 'path' in own ? own.path : own.message;
 }

@@ -25,7 +25,11 @@ export async function lockStore(output: string): Promise<() => void> {
       };
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST') throw placeError('output', output, withPath(error, path));
+      if (code !== 'EEXIST') {
+        // A full disk holds the new file, but not its text.
+        if (code === 'ENOSPC' || code === 'EDQUOT') rmSync(path, { force: true });
+        throw placeError('output', output, withPath(error, path));
+      }
     }
     const holder = read(path);
     looksAtEmpty = holder === '' ? looksAtEmpty + 1 : 0;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { NoMemory, UnreadableFile } from '../../errors';
+import { isPatchwiseError, NoMemory, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { typeOf } from '../base/datatypes';
+import { isOutOfMemory } from '../base/fault';
 import { withConverted } from '../dicom/convert';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { type ReadOptions, readVoxels } from '../read';
@@ -11,6 +12,7 @@ import { resampleToSpacing, type VoxelImage } from '../resample';
 import { same, unfinished, writeJson } from '../store/files';
 import { groupMetadata, type SourceRecord, type VolumeRecord, type VoxelSettings } from '../store/format';
 import { writeImage } from '../store/image-writer';
+import { verifyShard } from '../store/shard';
 import { viewImage } from '../view';
 import { filesOf, type Source, sourceError, stateOf } from './sources';
 
@@ -20,6 +22,8 @@ export interface VolumeJob {
   readonly output: string;
   readonly settings: VoxelSettings;
   readonly intensity: IntensitySpec;
+  /** The record of a stored volume, to verify it instead. */
+  readonly verify?: VolumeRecord;
 }
 
 /**
@@ -59,8 +63,25 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
     return record;
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    throw isOutOfMemory(error) ? new NoMemory(source.path, 0, { cause: error }) : error;
+    throw machineError(source, error);
   }
+}
+
+/** Reads all chunks of a stored volume. Throws UnreadableFile with the file if one has a wrong checksum. */
+export async function verifyVolume(
+  { source, output }: VolumeJob,
+  record: VolumeRecord,
+): Promise<VolumeRecord> {
+  const { image, baseline } = record;
+  for (const [name, array] of Object.entries({ image, baseline }))
+    if (array) verifyShard(join(output, source.name, name), array);
+  return record;
+}
+
+/** NoMemory with the source's name if the machine lacks memory; any other error unchanged. */
+export function machineError({ path }: Pick<Source, 'path'>, error: unknown): unknown {
+  const isNamed = isPatchwiseError(error, 'NoMemory');
+  return !isNamed && isOutOfMemory(error) ? new NoMemory(path, 0, { cause: error }) : error;
 }
 
 /** The voxels of a file, or of a series, which is converted within `folder`. */
@@ -70,11 +91,6 @@ async function readSource({ path, series }: Source, folder: string, options: Rea
     voxels: await readVoxels(made.path, options),
     notes: [...series.notes, ...made.notes],
   }));
-}
-
-/** Whether V8 had no memory for an array. */
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof RangeError && /allocation failed/i.test(error.message);
 }
 
 /**

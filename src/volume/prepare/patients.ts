@@ -1,12 +1,12 @@
 import { InvalidArgument } from '../../errors';
 import { Random } from '../../random';
 import { volumeStem } from '../formats/names';
-import { type SplitName, splitNames } from '../store/format';
+import { type DatasetIndex, type SplitName, splitNames } from '../store/format';
 import type { PatientRow } from './csv';
 import type { Source } from './sources';
 
 /** Fractions of the patients in train, validation and test. They sum to 1. */
-type Fractions = readonly [number, number, number];
+export type Fractions = readonly [number, number, number];
 
 /** The patient of a file, and its side if a table gives one. */
 export interface Ownership {
@@ -50,6 +50,25 @@ export function patientsOf(
       return [source, { patient }];
     }),
   );
+}
+
+/** Gives files of the dataset the patient that an earlier table or pattern gave them. DICOM tells its own patients. */
+export function keepPatients(
+  owners: ReadonlyMap<Source, Ownership>,
+  before: Partial<DatasetIndex> | undefined,
+) {
+  const stored = new Map((before?.volumes ?? []).filter(({ added }) => !added).map((one) => [one.name, one]));
+  const kept: Source[] = [];
+  const all = [...owners].map(([source, owner]): [Source, Ownership] => {
+    const { patient, source: from } = stored.get(source.name) ?? {};
+    if (source.series || from?.file !== source.file || !patient || patient === owner.patient)
+      return [source, owner];
+    kept.push(source);
+    return [source, { patient }];
+  });
+  const example = `${kept[0]?.file} is of ${stored.get(kept[0]?.name ?? '')?.patient}`;
+  const note = `patients are those of an earlier table or pattern for ${kept.length} files, such as: ${example}`;
+  return { owners: new Map(all), notes: kept.length > 0 ? [note] : [] };
 }
 
 function compile(pattern: string | RegExp): RegExp {

@@ -7,15 +7,26 @@ import { type IntensitySpec, resolveIntensity } from '../intensity';
 import type { SeriesOptions } from '../series';
 import { isUnfinished, storedIndex, writeRoot } from '../store/dataset-index';
 import { removeUnfinished } from '../store/files';
-import { formatVersion, type LeftOut, type SplitName, type VoxelSettings } from '../store/format';
+import {
+  type DatasetIndex,
+  formatVersion,
+  type LeftOut,
+  type SplitName,
+  type VoxelSettings,
+} from '../store/format';
 import type { GivenView } from '../view';
 import { prepareVolumes } from './all-volumes';
 import { readPatientTable } from './csv';
 import { lockStore } from './lock';
-import { checkFractions, patientsOf } from './patients';
+import { checkFractions, keepPatients, patientsOf } from './patients';
+import { planSides } from './sides';
 import { searchInput } from './sources';
 import { checkKey, lostIndex, notesOn, sourceNotes, splitSummary, writeIndex } from './write-index';
 
+/**
+ * Options of `prepareDataset`. Where a call gives none, it uses those of the dataset's last call: `intensity`, `spacing`,
+ * `antialias`, `canonical`, `index`, `channel`, `baseline`, `split` and `seed`. The defaults are those of a new dataset.
+ */
 export interface PrepareOptions extends SeriesOptions {
   /** Maps values to the model's; default 'auto' for each volume. The stored voxels keep the file's values. */
   readonly intensity?: IntensitySpec;
@@ -35,7 +46,14 @@ export interface PrepareOptions extends SeriesOptions {
   readonly split?: readonly [number, number, number];
   /** Seed of the split; default 0. */
   readonly seed?: number;
-  /** A pattern on a file's path within the input; its first group is the patient. Default: `patientByName`. */
+  /** Lets patients of the dataset change sides: by another `split` or `seed`, another table or pattern. Default false. */
+  readonly resplit?: boolean;
+  /** Reads all stored voxels again and makes volumes with a wrong checksum again; default false. */
+  readonly verify?: boolean;
+  /**
+   * A pattern on a file's path within the input; its first group is the patient. Default: the patient that the file has
+   * in the dataset, or for a new file `patientByName`.
+   */
   readonly patient?: string | RegExp;
   /** Path of a table `file,patient[,split]`. Only files in it are prepared. */
   readonly csv?: string;
@@ -60,7 +78,7 @@ export interface Prepared {
 
 /**
  * Makes a dataset of volume files and DICOM series, from which training reads random patches. A second call writes only
- * what is new, changed or unfinished. An unreadable file is left out with its reason. A full disk, another fault of the
+ * what is new, changed, unfinished or damaged. No patient changes sides without `resplit`. An unreadable file is left out with its reason. A full disk, another fault of the
  * machine or a signal ends the call; finished volumes stay, and the next call continues. The same files and options give
  * the same bytes.
  *
@@ -79,12 +97,13 @@ export async function prepareDataset(
   options: PrepareOptions = {},
 ): Promise<Prepared> {
   options.signal?.throwIfAborted();
-  const plan = await planPreparation(input, options);
+  const request = await readRequest(input, options);
   writeTo('output', output, () => makeFolder(output));
   const unlock = await lockStore(output);
   try {
     removeUnfinished(output);
     const before = storedIndex(output);
+    const plan = completeRequest(request, before);
     checkKey(plan, before, output);
     const isLost = before === undefined && isUnfinished(output);
     // First, so that an interrupted call leaves a recognisable folder.
@@ -105,6 +124,8 @@ export async function prepareDataset(
       notes: [
         ...sourceNotes(plan, volumes),
         ...(isLost ? [lostIndex] : []),
+        ...outcome.notes,
+        ...plan.notes,
         ...notesOn(volumes, before, output, options),
       ],
     };
@@ -117,37 +138,60 @@ export async function prepareDataset(
   }
 }
 
-export type Preparation = Awaited<ReturnType<typeof planPreparation>>;
+export type Preparation = ReturnType<typeof completeRequest>;
 
-/** All decisions that come before opening a file. @throws InvalidArgument for a wrong option or input */
-async function planPreparation(input: string | readonly string[], options: PrepareOptions) {
-  const { patient, csv, baseline, intensity = 'auto', workers, seed = 0, index, channel } = options;
-  const { series, signal, onProgress } = options;
+type Request = Awaited<ReturnType<typeof readRequest>>;
+
+/** All decisions that need no earlier call. @throws InvalidArgument for a wrong option or input */
+async function readRequest(input: string | readonly string[], options: PrepareOptions) {
+  const { patient, csv, baseline, intensity, workers, seed, index, channel, canonical, antialias } = options;
+  const { series, signal, onProgress, split, spacing, resplit = false } = options;
   if (patient !== undefined && csv !== undefined)
     throw new InvalidArgument('patient', 'either a pattern or a csv, not both', patient);
   if (workers !== undefined && !(Number.isInteger(workers) && workers > 0))
     throw new InvalidArgument('workers', 'a whole number above 0', workers);
-  if (!Number.isSafeInteger(seed)) throw new InvalidArgument('seed', 'a whole number', seed);
+  if (seed !== undefined && !Number.isSafeInteger(seed))
+    throw new InvalidArgument('seed', 'a whole number', seed);
   if (index !== undefined && !(Number.isInteger(index) && index >= 0))
     throw new InvalidArgument('index', 'a whole number, 0 or more', index);
   if (baseline && baseline.how !== 'resample' && baseline.how !== 'crop')
     throw new InvalidArgument('baseline.how', 'a way to make it', baseline.how, ['resample', 'crop']);
-  const settings: VoxelSettings = {
-    format: formatVersion,
-    canonical: options.canonical ?? false,
-    spacing: options.spacing ? checkSpacing('spacing', options.spacing) : null,
-    baseline: baseline ? { shape: checkShape('baseline', baseline.shape), how: baseline.how } : null,
-    antialias: options.antialias ?? true,
+  const settings: Partial<VoxelSettings> = {
+    ...(canonical !== undefined && { canonical }),
+    ...(spacing && { spacing: checkSpacing('spacing', spacing) }),
+    ...(baseline && { baseline: { shape: checkShape('baseline', baseline.shape), how: baseline.how } }),
+    ...(antialias !== undefined && { antialias }),
     ...(index !== undefined && { index }),
     ...(channel !== undefined && { channel }),
   };
-  resolveIntensity(intensity, { data: new Float32Array(1) });
-  const fractions = checkFractions(options.split ?? [0.8, 0.1, 0.1]);
+  if (intensity !== undefined) resolveIntensity(intensity, { data: new Float32Array(1) });
+  const fractions = split && checkFractions(split);
   const table = csv === undefined ? undefined : readPatientTable(csv);
   const { sources, leftOut, dicom } = await searchInput(input, { series, signal, onProgress });
   const wanted = options.only && new Set(options.only.flatMap((path) => [path, resolve(path)]));
   const chosen = wanted ? sources.filter(({ path }) => wanted.has(path)) : sources;
   if (chosen.length === 0) throw new InvalidArgument('only', 'at least one file of the input', options.only);
   const owners = patientsOf(chosen, { pattern: patient, table });
-  return { sources: [...owners.keys()], owners, settings, intensity, fractions, seed, leftOut, dicom };
+  const byName = patient === undefined && csv === undefined;
+  return { owners, byName, settings, intensity, fractions, seed, resplit, leftOut, dicom };
+}
+
+/** What a new dataset has where no option says otherwise. */
+const newSettings: VoxelSettings = {
+  format: formatVersion,
+  canonical: false,
+  spacing: null,
+  baseline: null,
+  antialias: true,
+};
+
+/** Adds what the last call decided. Errors are those of `planSides`. */
+function completeRequest(request: Request, before: Partial<DatasetIndex> | undefined) {
+  const { byName, leftOut, dicom } = request;
+  const stored = before?.version === formatVersion ? before.settings : undefined;
+  const settings: VoxelSettings = { ...newSettings, ...stored, ...request.settings };
+  const { owners, notes } = byName ? keepPatients(request.owners, before) : { ...request, notes: [] };
+  const intensity = request.intensity ?? before?.intensity ?? 'auto';
+  const sides = planSides({ ...request, owners }, before);
+  return { sources: [...owners.keys()], owners, settings, intensity, sides, leftOut, dicom, notes };
 }

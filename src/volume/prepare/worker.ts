@@ -1,6 +1,6 @@
-/** A preparing thread: it prepares one volume after the other. */
+/** A preparing thread: it prepares or verifies one volume after the other. */
 
 import { answerJobs } from '../store/threads';
-import { prepareVolume } from './one-volume';
+import { prepareVolume, type VolumeJob, verifyVolume } from './one-volume';
 
-answerJobs(prepareVolume);
+answerJobs((job: VolumeJob) => (job.verify ? verifyVolume(job, job.verify) : prepareVolume(job)));

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidArgument } from '../../errors';
-import { byPatient, knownSides, storeIndex } from '../store/dataset-index';
-import { same } from '../store/files';
+import { byPatient, storeIndex } from '../store/dataset-index';
 import { type DatasetIndex, formatVersion, type IndexEntry, type SplitName } from '../store/format';
-import type { Outcome } from './all-volumes';
+import { damageIn, type Outcome } from './all-volumes';
 import { splitPatients } from './patients';
 import type { Preparation, Prepared, PrepareOptions } from './prepare';
 
@@ -15,12 +14,12 @@ export function writeIndex(
   { records, leftOut }: Outcome,
   before: Partial<DatasetIndex> | undefined,
 ): DatasetIndex {
-  const { owners, fractions, seed, settings } = plan;
+  const { owners, settings, intensity } = plan;
+  const { fractions, seed, fixed } = plan.sides;
   const patients = [...records.keys()].map((source) => owners.get(source)!.patient);
   const names = new Set([...records.keys()].map(({ name }) => name));
   const stay = addedBefore(output, before, names);
-  const fixed = fixedSides(plan, before, stay);
-  const sides = splitPatients(patients, { fractions, seed, fixed });
+  const sides = splitPatients(patients, { fractions, seed, fixed: new Map(fixed) });
   const volumes = [...records].map(([source, record]): IndexEntry => {
     const { patient } = owners.get(source)!;
     return { name: source.name, patient, split: sides.get(patient)!, ...record };
@@ -33,7 +32,7 @@ export function writeIndex(
     leftOut,
     patientKey,
   };
-  return storeIndex(output, { seed, fractions, settings, ...all });
+  return storeIndex(output, { seed, fractions, settings, intensity, ...all });
 }
 
 /** Volumes that were added alone and still exist, without those whose name a prepared volume takes. */
@@ -46,22 +45,6 @@ function addedBefore(
   return (before.volumes ?? []).filter(
     ({ name, added }) => added && !prepared.has(name) && existsSync(join(output, name)),
   );
-}
-
-/**
- * Sides that are not drawn: those of the last call if it used the same seed and fractions, those of volumes that were added
- * alone, those of a table. Later ones win.
- */
-function fixedSides(
-  { owners, fractions, seed }: Preparation,
-  before: Partial<DatasetIndex> | undefined,
-  added: readonly IndexEntry[],
-): Map<string, SplitName> {
-  const comparable = before?.seed === seed && same(before.fractions, fractions);
-  const sides = new Map(comparable ? knownSides(before) : []);
-  for (const entry of added) if (entry.added === 'given') sides.set(entry.patient, entry.split);
-  for (const { patient, split } of owners.values()) if (split) sides.set(patient, split);
-  return sides;
 }
 
 /** Volumes and patients on each side. */
@@ -84,7 +67,7 @@ export function notesOn(
   const moved = movesOf(volumes, before);
   if (moved.length > 0)
     notes.push(
-      `moved to another side by another seed, split, table or patients: ${moved.join(', ')}. ` +
+      `moved to another side, as resplit asks: ${moved.join(', ')}. ` +
         'Do not measure a model on volumes that it was trained on before.',
     );
   const prepared = volumes.filter(({ added }) => !added);
@@ -95,6 +78,11 @@ export function notesOn(
     notes.push(
       `by ${by} all files are of patient ${only}, so nothing is held out. Give another pattern or table.`,
     );
+  }
+  for (const volume of volumes.filter(({ added }) => added)) {
+    const damage = damageIn(join(output, volume.name), volume);
+    if (damage)
+      notes.push(`${damage} is damaged; ${volume.name} was added alone: add it again, or remove its folder`);
   }
   const listed = new Set(volumes.map(({ name }) => name));
   const others = readdirSync(output, { withFileTypes: true })

@@ -5,7 +5,7 @@ import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
 import { indexBefore, isUnfinished, knownSides, setIndexAside, writeEntry } from '../store/dataset-index';
-import { removeUnfinished, unfinished, writeJson } from '../store/files';
+import { finish, removeUnfinished, unfinished, writeJson } from '../store/files';
 import {
   formatVersion,
   groupMetadata,
@@ -67,12 +67,12 @@ export async function writeDatasetVolume(
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
     throw new InvalidArgument('dir', `a dataset of version ${formatVersion}, or none`, dir);
   if (isUnfinished(dir) && !indexBefore(dir))
-    throw new InvalidArgument('dir', `a dataset with its ${indexFile}; prepare it again, to the end`, dir);
+    throw new InvalidArgument('dir', `a dataset with its ${indexFile}; ${finish(dir)}`, dir);
   writeTo('dir', dir, () => makeFolder(dir));
   const unlock = await lockStore(dir);
   const temporary = unfinished(join(dir, name));
   try {
-    const split = sideOf(dir, name, patient, options.split);
+    const split = sideOf(dir, patient, options.split);
     removeUnfinished(dir);
     let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     const stored = async function* () {
@@ -110,15 +110,14 @@ export async function writeDatasetVolume(
   }
 }
 
-function sideOf(dir: string, name: string, patient: string, wanted: SplitName | undefined): SplitName {
+function sideOf(dir: string, patient: string, wanted: SplitName | undefined): SplitName {
   if (wanted !== undefined && !splitNames.includes(wanted))
     throw new InvalidArgument('split', 'a side', wanted, splitNames);
   const before = indexBefore(dir);
-  const others = before?.volumes.filter((volume) => volume.name !== name && volume.added !== 'blended') ?? [];
-  const side = others.find((volume) => volume.patient === patient)?.split;
+  const side = new Map(knownSides(before)).get(patient);
   if (wanted && side && wanted !== side)
     throw new InvalidArgument('split', `${side}, the side of patient ${patient}`, wanted);
-  return wanted ?? side ?? new Map(knownSides(before)).get(patient) ?? 'test';
+  return wanted ?? side ?? 'test';
 }
 
 /** The record of the source. A source that is not a file has a name only. */

@@ -37,9 +37,11 @@ export function storedIndex(output: string): Partial<DatasetIndex> | undefined {
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
   if (index?.format === datasetFormat && (index.version !== formatVersion || listsVolumes(index)))
     return index;
-  const found = 'something else; put a copy of it there, or remove it to draw a new split';
-  throw new UnreadableFile(path, 'the index of a prepared dataset', found);
+  throw new UnreadableFile(path, 'the index of a prepared dataset', `something else; ${lostSides}`);
 }
+
+/** The cure for an index that nobody can read. It alone knows the sides. */
+export const lostSides = 'put a copy of it there, or remove it and prepare again, to draw a new split';
 
 /** Whether the index gives each patient's side. The volumes themselves hold everything else. */
 function listsVolumes(index: Partial<DatasetIndex>): boolean {
@@ -57,6 +59,7 @@ export function writeEntry(output: string, entry: IndexEntry): void {
     seed: before?.seed ?? 0,
     fractions: before?.fractions ?? [0, 0, 1],
     settings: before?.settings ?? entry.settings,
+    intensity: before?.intensity,
     volumes: [...others, entry],
     // A blended volume gives its patient no side.
     sides: byPatient([...knownSides(before), ...knownSides({ volumes: [entry] })]),
@@ -81,11 +84,18 @@ export function isUnfinished(output: string): boolean {
 
 /** Writes the index, sorted, and removes the one set aside. */
 export function storeIndex(output: string, entries: Omit<DatasetIndex, 'format' | 'version'>): DatasetIndex {
-  const { seed, fractions, settings, sides, patientKey } = entries;
+  const { seed, fractions, settings, intensity, sides, patientKey } = entries;
   const volumes = [...entries.volumes].sort((a, b) => (a.name < b.name ? -1 : 1));
   const leftOut = [...entries.leftOut].sort((a, b) => (a.file < b.file ? -1 : 1));
   const head = { format: datasetFormat, version: formatVersion, seed, fractions, settings } as const;
-  const index: DatasetIndex = { ...head, volumes, sides, leftOut, ...(patientKey && { patientKey }) };
+  const index: DatasetIndex = {
+    ...head,
+    ...(intensity && { intensity }),
+    volumes,
+    sides,
+    leftOut,
+    ...(patientKey && { patientKey }),
+  };
   // The index first: a folder with a root alone counts as a dataset that has lost its index.
   writeJson(join(output, indexFile), index);
   writeRoot(output);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { UnreadableFile } from '../../errors';
 import { compiledFile } from '../../package';
 import type { BaselineView } from '../view';
-import { isUnfinished } from './dataset-index';
-import { readJson } from './files';
+import { isUnfinished, lostSides } from './dataset-index';
+import { finish, readJson, repair } from './files';
 import {
   type DatasetIndex,
   datasetFormat,
@@ -71,14 +71,14 @@ export function openDataset(dir: string, options: OpenDatasetOptions = {}): Data
   const path = join(dir, indexFile);
   const index = readJson(path) as Partial<DatasetIndex> | undefined;
   if (index?.format !== datasetFormat || !Array.isArray(index.volumes)) {
-    const unfinished = isUnfinished(dir) ? 'none; prepare it again, to the end' : 'none';
-    const found = existsSync(path) ? 'something else; prepare it again' : unfinished;
+    const unfinished = isUnfinished(dir) ? `none; ${finish(dir)}` : 'none';
+    const found = existsSync(path) ? `something else; ${lostSides}` : unfinished;
     throw new UnreadableFile(path, 'the index of a prepared dataset (see `npx patchwise prepare`)', found);
   }
   if (index.version !== formatVersion)
     throw new UnreadableFile(path, `format version ${formatVersion}`, `version ${index.version}`);
   if (!index.volumes.every(isSoundEntry) || typeof index.settings !== 'object')
-    throw new UnreadableFile(path, 'an index with all its parts', 'a damaged one; prepare it again');
+    throw new UnreadableFile(path, 'an index with all its parts', `a damaged one; ${repair(dir)}`);
   const most = options.threads ?? Math.min(4, availableParallelism());
   const worker = compiledFile('src', 'volume', 'store', 'read-worker.js');
   return new Dataset(dir, index as DatasetIndex, new Threads(worker, Math.max(1, most)));

@@ -35,6 +35,24 @@ export function readJson(path: string): unknown {
   }
 }
 
+/**
+ * The cure for a damaged dataset. `prepare` finds missing and shortened files by itself, and changed bytes with `--verify`.
+ * The settings and the split are in the dataset, so the command needs no other option.
+ */
+export function repair(dataset: string): string {
+  return `to repair it: npx patchwise prepare INPUT ${quoted(dataset)} --verify (INPUT: what it was made of)`;
+}
+
+/** The cure for a dataset whose call did not end. */
+export function finish(dataset: string): string {
+  return `prepare it again, to the end: npx patchwise prepare INPUT ${quoted(dataset)}`;
+}
+
+/** A path as a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./~+:@%-]+$/.test(path) && !path.startsWith('-') ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
 /** Whether two values have the same JSON. The order of keys does not count. */
 export function same(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(asJson(a), asJson(b));

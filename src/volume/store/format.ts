@@ -14,7 +14,7 @@ import type { Codec } from 'numcodecs';
 import { eachAxis, type Vec3 } from '../../vec3';
 import type { Affine } from '../base/affine';
 import { type StoredType, storedTypes } from '../base/datatypes';
-import type { Intensity } from '../intensity';
+import type { Intensity, IntensitySpec } from '../intensity';
 import type { BaselineView } from '../view';
 
 export const formatVersion = 1;
@@ -94,6 +94,8 @@ export interface DatasetIndex {
   readonly seed: number;
   readonly fractions: readonly [number, number, number];
   readonly settings: VoxelSettings;
+  /** What the last call asked for; absent in datasets that no call prepared, and in older ones. */
+  readonly intensity?: IntensitySpec;
   readonly volumes: readonly IndexEntry[];
   /**
    * The side of every patient who was ever drawn with this seed and these fractions, or given a side. It includes

@@ -5,7 +5,7 @@ import { UnreadableFile } from '../../errors';
 import { voxelCount } from '../../vec3';
 import { openError } from '../base/fault';
 import { checksumBytes, checksumOf, crc32c, withChecksum } from '../crc32c';
-import { contains, readJson, same } from './files';
+import { contains, readJson, repair, same } from './files';
 import { arrayMetadata, chunkCounts, type ImageRecord, shardPath } from './format';
 
 /**
@@ -146,27 +146,41 @@ export function openShard(folder: string, record: ImageRecord): ShardReader {
   }
 }
 
+/** Checks the checksum of every chunk of an array. Errors are those of `openShard`, and UnreadableFile for a chunk. */
+export function verifyShard(folder: string, record: ImageRecord): void {
+  const shard = openShard(folder, record);
+  const [across] = chunkCounts(record);
+  try {
+    for (let first = 0; first < voxelCount(chunkCounts(record)); first += across)
+      for (const [i, bytes] of shard.chunks(first, across).entries())
+        if (
+          bytes &&
+          (bytes.length < checksumBytes || checksumOf(bytes) !== crc32c(bytes.subarray(0, -checksumBytes)))
+        )
+          throw damaged(shard.path, `chunk ${first + i}`, 'bytes with a wrong checksum');
+  } finally {
+    shard.close();
+  }
+}
+
 /** The error for a volume that is missing, damaged, or prepared again after the dataset was opened. */
 function metadataError(folder: string, record: ImageRecord): UnreadableFile {
   const [volume, metadata] = [dirname(folder), join(folder, 'zarr.json')];
   if (!existsSync(volume)) {
-    const found = 'none; wait if the dataset is still being copied, else prepare it again';
+    const found = `none; wait if the dataset is still being copied, else ${repair(dirname(volume))}`;
     return new UnreadableFile(volume, 'the folder of a volume', found);
   }
   const group = readJson(join(volume, 'zarr.json')) as { attributes?: Record<string, unknown> } | undefined;
   const now = group?.attributes?.[basename(folder)];
-  if (now !== undefined && !same(now, record))
-    return new UnreadableFile(
-      metadata,
-      'the metadata in the index',
-      'a volume that was prepared again; open the dataset again, and if that does not help, prepare it again',
-    );
+  if (now !== undefined && !same(now, record)) {
+    const found = `a volume that was prepared again; open the dataset again, and if that does not help, ${repair(dirname(volume))}`;
+    return new UnreadableFile(metadata, 'the metadata in the index', found);
+  }
   return damaged(metadata, 'the metadata in the index', existsSync(metadata) ? 'something else' : 'none');
 }
 
-/** The error for a damaged file of a volume's image. The cure names the volume's folder. */
+/** The error for a damaged file of a volume's image, with the cure. */
 export function damaged(path: string, expected: string, received: string, cause?: unknown): UnreadableFile {
-  const folder = path.replace(/[/\\](image|baseline)[/\\](?:zarr\.json|c[/\\].*)$/, '');
-  const cure = `remove the folder ${folder}, then prepare this volume again`;
-  return new UnreadableFile(path, expected, `${received}; ${cure}`, { cause });
+  const volume = path.replace(/[/\\](image|baseline)[/\\](?:zarr\.json|c[/\\].*)$/, '');
+  return new UnreadableFile(path, expected, `${received}; ${repair(dirname(volume))}`, { cause });
 }

@@ -1,5 +1,5 @@
 import { parentPort, type TransferListItem, Worker } from 'node:worker_threads';
-import { type Failure, failureOf } from '../base/failure';
+import { errorOfThread, type Failure, failureOf } from '../base/failure';
 
 /** What a thread answers. */
 type Answer<Result> = { readonly result: Result } | { readonly failed: Failure };
@@ -66,13 +66,13 @@ export class Threads<Job, Result> {
       if (!this.closed) this.idle.push(worker);
       settle(answer);
     });
-    const died = (message: string) => {
+    const died = (error: Error) => {
       const at = this.idle.indexOf(worker);
       if (at >= 0) this.idle.splice(at, 1);
-      settle({ failed: { message } });
+      settle({ failed: failureOf(error) });
     };
-    worker.on('error', (error) => died(error instanceof Error ? error.message : String(error)));
-    worker.on('exit', (code) => died(`the thread ended with code ${code}`));
+    worker.on('error', (error) => died(errorOfThread(error)));
+    worker.on('exit', (code) => died(new Error(`the thread ended with code ${code}`)));
     return worker;
   }
 }

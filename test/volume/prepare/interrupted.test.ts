@@ -83,10 +83,12 @@ describe('a damaged index', () => {
     const whole = readFileSync(path, 'utf8');
     expect(whole).toMatch(part);
     writeFileSync(path, whole.replace(part, damaged));
-    expect(() => openDataset(output)).toThrow(/prepare it again/);
+    expect(() => openDataset(output)).toThrow(/to repair it: npx patchwise prepare INPUT/);
     // Without its patients, nobody knows who was held out.
     if (what.includes('patient')) {
-      await expect(prepareDataset(input(), output)).rejects.toThrow(/remove it to draw a new split/);
+      await expect(prepareDataset(input(), output)).rejects.toThrow(
+        /remove it and prepare again, to draw a new split/,
+      );
       rmSync(path);
     }
     await prepareDataset(input(), output);
