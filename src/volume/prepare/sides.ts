@@ -2,7 +2,7 @@
 import { InvalidArgument } from '../../errors';
 import { knownSides } from '../store/dataset-index';
 import { same } from '../store/files';
-import type { DatasetIndex, IndexEntry, SplitName } from '../store/format';
+import { type DatasetIndex, type IndexEntry, type SplitName, splitNames } from '../store/format';
 import type { Fractions, Ownership } from './patients';
 import type { Source } from './sources';
 
@@ -38,7 +38,9 @@ export function planSides(request: SplitRequest, before: Partial<DatasetIndex> |
     const stored = `the dataset's own, ${drawn.fractions?.join(',')} drawn by seed ${drawn.seed}`;
     throw new InvalidArgument('split', `${stored} (${askFor})`, `${fractions.join(',')} by seed ${seed}`);
   }
-  const volumes = (before?.volumes ?? []).filter(({ added }) => added !== 'blended');
+  const volumes = (before?.volumes ?? []).filter(
+    ({ added, split }) => added !== 'blended' && splitNames.includes(split),
+  );
   const known = isOther ? [] : knownSides(before);
   const given = volumes.filter(({ added }) => added).map(({ patient, split }) => [patient, split] as const);
   const table = [...owners.values()].flatMap(({ patient, split }) =>

@@ -133,7 +133,7 @@ describe('prepareDataset', () => {
     const prepared = await prepareDataset(input, output, { index: 1 });
     expect(prepared.written).toEqual(['p1_4d']);
     expect(prepared.leftOut[0]!.reason).toMatch(/index: expected 0 to 0/);
-    await expect(prepareDataset(join(input, 'p2_nan.nii'), output)).rejects.toThrow(
+    await expect(prepareDataset(join(input, 'p2_nan.nii'), output, { index: 0 })).rejects.toThrow(
       /finite numbers, found none/,
     );
     const [stored] = openDataset(output).volumes;
