@@ -5,22 +5,38 @@ import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 
-/** Opens a report in a headless Chromium; resolves once its figures are drawn. */
-export async function openReport(path, { dark = false, width = 1000 } = {}) {
+/** Opens a file in a headless Chromium that draws WebGL with the processor. */
+export async function openPage(path, { dark = false, width = 1000 } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    args: [
+      ...['--no-sandbox', '--disable-dev-shm-usage', '--ignore-gpu-blocklist'],
+      ...['--use-angle=swiftshader', '--enable-unsafe-swiftshader'],
+    ],
   });
   const page = await browser.newPage({
     viewport: { width, height: 900 },
     colorScheme: dark ? 'dark' : 'light',
   });
   await page.goto(`file://${resolve(path)}`);
-  await page.waitForFunction(() =>
-    [...document.querySelectorAll('.figure')].every((figure) => figure.querySelector('.main-svg')),
-  );
-  await page.waitForTimeout(1500); // images within figures are decoded after their frame is there
   return { page, close: () => browser.close() };
+}
+
+/** Opens a report; resolves once its figures and its volumes are drawn. */
+export async function openReport(path, options) {
+  const { page, close } = await openPage(path, options);
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.figure')].every((figure) =>
+      figure.querySelector('.main-svg, .patchwise-viewer'),
+    ),
+  );
+  for (const viewer of await page.locator('.patchwise-viewer').all()) {
+    await viewer.scrollIntoViewIfNeeded(); // volumes out of sight are not drawn
+    await viewer.filter({ hasNotText: 'unpacking' }).waitFor({ timeout: 120_000 });
+    await page.waitForTimeout(1000);
+  }
+  await page.waitForTimeout(1500); // images within figures are decoded after their frame is there
+  return { page, close };
 }
 
 async function main() {

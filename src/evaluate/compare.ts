@@ -12,6 +12,9 @@ import { clip, type Intensity, type IntensitySpec, resolveIntensity } from '../v
 import type { Volume } from '../volume/volume';
 import { type MissingMetrics, missingMetrics, notesOnMissing } from './missing';
 
+/** What figures and tables call the volume that the others are compared with. */
+export const ORIGINAL = 'original';
+
 /** How far one candidate is from the reference. */
 export interface ComparisonRow {
   readonly name: string;
@@ -124,7 +127,7 @@ export function compareVolumes(
     unknown === 0 ? data : data.map((value, i) => (Number.isNaN(expected[i]!) ? low : value));
   const flat = filled(expected);
   const rows: ComparisonRow[] = [];
-  const profiles: NamedSeamProfile[] = grid ? profilesOf('original', flat, grid) : [];
+  const profiles: NamedSeamProfile[] = grid ? profilesOf(ORIGINAL, flat, grid) : [];
   for (const { name, volume } of named) {
     const data = clip(volume.data, intensity);
     const jumping = filled(data);

@@ -99,11 +99,11 @@ describe('a comparison', () => {
     expect(heatmaps(figure)).toHaveLength(3 * 5);
     const visible = heatmaps(figure).filter((trace) => trace.visible === true);
     expect(visible.map(({ name }) => name)).toEqual([
-      'reference',
+      'original',
       'linear',
-      'linear - reference',
+      'linear − original',
       'gaussian',
-      'gaussian - reference',
+      'gaussian − original',
     ]);
     expect(
       heatmaps(comparisonFigure(comparisonOf(body, ['a', 'b', 'c', 'd']), { slices: [3] })),
@@ -111,7 +111,7 @@ describe('a comparison', () => {
   });
 
   it('subtracts within the intensity window, on one symmetric scale', () => {
-    const difference = heatmaps(figure).find(({ name }) => name === 'gaussian - reference')!;
+    const difference = heatmaps(figure).find(({ name }) => name === 'gaussian − original')!;
     const values = valuesOf(difference);
     expect(values[0]).toBe(0); // air on both sides of the window's lower end
     expect(Math.max(...values)).toBe(7); // at % 7 + 1

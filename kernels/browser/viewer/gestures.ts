@@ -87,7 +87,10 @@ export function listen(picture: HTMLElement, gestures: Gestures, signal: AbortSi
     isEngaged = false;
     gestures.hover(undefined, 0);
   });
-  on('contextmenu', (event) => event.preventDefault());
+  on('contextmenu', (event) => {
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab opens its own menu all the same
+  });
   on('dblclick', (event) => {
     const { x, y } = placeOf(event);
     gestures.enlarge(x, y);

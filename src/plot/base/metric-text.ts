@@ -11,7 +11,8 @@ export function metricLabel(key: MetricName, units: 'HU' | 'file'): string {
 /** '-' for what was not measured: JSON has `null` for it. */
 export function metricText(key: MetricName, value: number | null | undefined): string {
   const { digits, scale = 1 } = metricOf(key);
-  return Number.isNaN(value ?? Number.NaN) ? '-' : (scale * value!).toFixed(digits);
+  if (Number.isNaN(value ?? Number.NaN)) return '-';
+  return value === Number.POSITIVE_INFINITY ? '∞' : (scale * value!).toFixed(digits); // the PSNR of equal volumes
 }
 
 /** A mean, with its interval if there are enough values, and with their count if some values are missing. */

@@ -70,10 +70,14 @@ export class Table {
     };
   }
 
-  /** Columns of numbers, also of those written as text ("64 to 192", not "2026-11-25"), are aligned to the right. */
+  /**
+   * Columns of numbers, also of those written as text ("64 to 192", "+0.5 [0.4, 0.6]"), are aligned to the right. A date
+   * is no number, nor is a sentence that begins with one.
+   */
   private alignment(): ('left' | 'right')[] {
+    const written = /^([+-]?\d+([.,]\d+)*(e[+-]?\d+)?|∞)(\s|%|$)/;
     const looksNumeric = (cell: Cell): boolean =>
-      typeof cell === 'number' || /^-?\d+([.,]\d+)*(e[+-]?\d+)?(\s|%|$)/.test(String(cell));
+      typeof cell === 'number' || (written.test(String(cell)) && String(cell).split(' ').length <= 4);
     return this.columns.map((_, i) => {
       const cells = this.rows.map((row) => row[i] ?? '').filter((cell) => cell !== '' && cell !== '-');
       return cells.length > 0 && cells.every(looksNumeric) ? 'right' : 'left';
@@ -96,6 +100,7 @@ export class Table {
 /** @param digits after the point of a whole number among fractions; infinite elsewhere */
 function cellText(cell: Cell, digits: number): string {
   if (cell === null || cell === undefined) return '';
+  if (cell === Number.POSITIVE_INFINITY) return '∞';
   if (typeof cell !== 'number' || !Number.isFinite(cell)) return String(cell);
   if (Number.isInteger(cell)) return Number.isFinite(digits) ? cell.toFixed(digits) : String(cell);
   return isPlain(cell) ? cell.toFixed(digitsOf(cell)) : cell.toExponential(2);

@@ -81,9 +81,10 @@ export function baseLayout(title: string, height: number): Layout {
   };
 }
 
-/** An axis of a graph: light grid, no frame. */
+/** An axis of a graph: light grid, no frame. A logarithmic one names 1, 2 and 5 of each power of ten. */
 export function graphAxis(title: string, more: Layout = {}): Layout {
   return {
+    ...(more.type === 'log' && more.dtick === undefined && logarithmicMarks([1, 2, 5])),
     title: { text: title, standoff: 6, font: { size: SMALL } },
     gridcolor: hairline,
     zerolinecolor: hairline,
@@ -91,6 +92,17 @@ export function graphAxis(title: string, more: Layout = {}): Layout {
     tickfont: { size: SMALL },
     automargin: true,
     ...more,
+  };
+}
+
+/** Marks of a logarithmic axis, written in full: Plotly writes small digits between the powers of ten. */
+export function logarithmicMarks(digits: readonly number[]): Layout {
+  const powers = Array.from({ length: 16 }, (_, i) => i - 8);
+  const tickvals = powers.flatMap((power) => digits.map((digit) => digit * 10 ** power));
+  return {
+    tickmode: 'array',
+    tickvals,
+    ticktext: tickvals.map((mark) => String(Number(mark.toPrecision(1)))),
   };
 }
 

@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../../errors';
+import { ORIGINAL } from '../../evaluate/compare';
 import { type Layout, type Span, spans } from '../base/layout';
 import {
   differenceScale,
@@ -24,8 +25,8 @@ export interface ComparisonFigureOptions extends PageOptions {
 }
 
 /**
- * A comparison in one figure: the reference and every candidate side by side under one zoom and one slider, the
- * differences (candidate - reference, within the intensity window as the metrics have it) below them on one symmetric
+ * A comparison in one figure: the original and every candidate side by side under one zoom and one slider, the
+ * differences (candidate − original, within the intensity window as the metrics have it) below them on one symmetric
  * scale, the seam profiles and the table of metrics.
  *
  * ```ts
@@ -67,11 +68,11 @@ export function comparisonPictures(
     if (number === 1) drawing.annotations.push(...orientationMarks(1, plane));
   };
 
-  panel(1, 0, 'pictures', 'reference');
+  panel(1, 0, 'pictures', ORIGINAL);
   comparison.candidates.forEach(({ name }, i) => {
     panel(i + 2, i + 1, 'pictures', name);
     const [cell, row] = isSingle ? ([2, 'pictures'] as const) : ([i + 1, 'differences'] as const);
-    panel(count + i + 1, cell, row, `${name} - reference`);
+    panel(count + i + 1, cell, row, `${name} − ${ORIGINAL}`);
   });
   if (!isSingle) drawing.annotations.push(differencesNote(comparison, across[0]!, place('differences 0')));
   for (const page of pages.pages) drawing.data.push(...page.traces);
@@ -123,11 +124,11 @@ function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, co
   return { place, pictures: pictures / inner, inner, top, bottom, total: Math.round(inner + top + bottom) };
 }
 
-/** What the row of differences shows, where the reference has none. */
+/** What the row of differences shows, where the original has none. */
 function differencesNote({ intensity }: ShownComparison, [left]: Span, y: Span): Layout {
   const { low, high, units } = intensity;
   const window = `${low} to ${high}${units === 'HU' ? ' HU' : ''}`;
-  const text = `differences within<br>${window}<br>red: brighter<br>blue: darker<br>than the reference`;
+  const text = `differences within<br>${window}<br>red: brighter<br>blue: darker<br>than the ${ORIGINAL}`;
   const at = { x: left, y: (y[0] + y[1]) / 2, yanchor: 'middle', align: 'left', font: { size: SMALL } };
   return { ...heading(text, left, 1), ...at };
 }
@@ -137,7 +138,7 @@ function barAt([bottom, top]: Span): Layout {
 }
 
 export function comparisonTitle({ candidates }: ShownComparison): string {
-  return `${candidates.map(({ name }) => name).join(', ')} against the reference`;
+  return `${candidates.map(({ name }) => name).join(', ')} against the ${ORIGINAL}`;
 }
 
 /** @throws InvalidArgument if there is no candidate, or the shape of one is not the reference's */

@@ -1,4 +1,5 @@
 import { InvalidArgument } from '../../errors';
+import { ORIGINAL } from '../../evaluate/compare';
 import { axisNames } from '../../vec3';
 import { clip, type Intensity } from '../../volume/intensity';
 import { sliderLook } from '../base/controls';
@@ -50,13 +51,13 @@ export function pagesOf(
   const pages = indices.map((index, page) => {
     const show = { units, visible: page === first, step };
     const base = sliceOf(reference, plane, index, step);
-    const traces = [picture(base, plane, index, { ...show, panel: 1, name: 'reference' })];
+    const traces = [picture(base, plane, index, { ...show, panel: 1, name: ORIGINAL })];
     candidates.forEach(({ name, volume }, i) => {
       const values = sliceOf(volume, plane, index, step);
       const difference = differenceOf(values, base, intensity);
       differences.push(difference);
       const panel = candidates.length + i + 2;
-      const look = { ...show, panel, name: `${name} - reference`, coloraxis: 'coloraxis2' };
+      const look = { ...show, panel, name: `${name} − ${ORIGINAL}`, coloraxis: 'coloraxis2' };
       traces.push(
         picture(values, plane, index, { ...show, panel: i + 2, name }),
         picture(difference, plane, index, look),
@@ -94,7 +95,7 @@ export function windowOf({ name, low, high }: Intensity): DisplayWindow {
   return { label: name.split(' (')[0]!, low, high };
 }
 
-/** candidate - reference, both clipped to the intensity window as the metrics see them. */
+/** candidate − original, both clipped to the intensity window as the metrics see them. */
 export function differenceOf(
   candidate: Float32Array,
   reference: Float32Array,

@@ -44,7 +44,7 @@ export const SEAMS_ABOVE = 58;
  * line is without that pattern, over the faint one as it was measured.
  *
  * @param firstPanel number of the first pair of axes these panels take
- * @param units of the jumps, if they are Hounsfield's
+ * @param units of the jumps, if they are known
  */
 export function addSeams(
   drawing: Drawing,
@@ -55,7 +55,7 @@ export function addSeams(
 ): void {
   const axesShown = axisNames.filter((axis) => profiles.some((profile) => profile.axis === axis));
   const candidates = [...new Set(profiles.map(({ name }) => name))].filter((name) => !isReference(name));
-  const title = units === 'HU' ? 'mean jump, HU' : 'mean jump';
+  const title = units ? `mean jump, ${units === 'HU' ? 'HU' : 'file units'}` : 'mean jump';
   spans(axesShown.length, 0.09).forEach((x, i) => {
     const xAxis = { title: 'voxels from the border', zerolinecolor: ink };
     const yAxis = { title, rangemode: 'tozero', nticks: 5 };

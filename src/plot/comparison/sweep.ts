@@ -52,7 +52,7 @@ export function sweepFigure(rows: readonly ShownSweepRow[]): Figure {
       xgap: 1,
       ygap: 1,
       colorscale: scale,
-      x: overlaps.map((overlap) => `${Math.round(100 * overlap)} %`),
+      x: overlaps.map((overlap) => `${Number((100 * overlap).toFixed(1))} %`),
       y: names,
       z: values.map((row) => row.map((v) => (v === undefined ? null : isMore ? v : Math.abs(v - 1)))),
       text: values.map((row) => row.map((v) => v?.toFixed(digits) ?? '')),

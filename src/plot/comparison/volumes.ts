@@ -1,4 +1,5 @@
 /** A comparison as volumes side by side under one crosshair and one window, with its seams and metrics below them. */
+import { ORIGINAL } from '../../evaluate/compare';
 import { eachAxis } from '../../vec3';
 import type { VolumesBundle } from '../../volumes-bundle';
 import { differenceLimit } from '../base/panels';
@@ -27,7 +28,7 @@ export function drawComparison(comparison: ShownComparison): {
 } {
   checkComparison(comparison);
   const { reference, candidates, intensity } = comparison;
-  const named = [{ name: 'reference', volume: reference }, ...candidates];
+  const named = [{ name: ORIGINAL, volume: reference }, ...candidates];
   const { shape, spacing, affine } = reference;
   // A candidate's own affine says nothing: its voxels are compared with those of the reference at the same place.
   const volumes = named.map(({ name, volume }) => ({
@@ -75,7 +76,7 @@ export function measuresFigure(comparison: ShownComparison): Figure {
   const drawing = new Drawing();
   const seams = seamProfiles.length > 0 ? SEAMS : { plot: 0, below: 0 };
   const words = NOTE * notes.length;
-  const table = 40 + 26 * metrics.length + words;
+  const table = 64 + 24 * metrics.length + words; // a heading of two lines
   const top = seams.plot > 0 ? SEAMS_ABOVE : 8;
   const inner = seams.plot + seams.below + table;
   const share = table / inner;

@@ -58,7 +58,7 @@ export function worstPatchesFigure(
       drawing.data.push(picture(values, plane, middle, { panel, name, units, coloraxis }));
       drawing.addAxes(pictureAxes(panel, plane, { x, y: bands[row]! }));
     });
-    const text = `patch ${index}, ${psnr.toFixed(1)} dB<br>from [${start.join(', ')}]`;
+    const text = `patch ${index}, ${psnr.toFixed(2)} dB<br>from [${start.join(', ')}]`;
     drawing.annotations.push(heading(text, x, 1));
     return difference;
   });
@@ -70,7 +70,7 @@ export function worstPatchesFigure(
   const look = {
     margin: { l: 10, r: 76, t: 84, b: 16 },
     coloraxis: grayScale(intensity, units, { ...bar, y: 1, yanchor: 'top', len: 0.62 }),
-    coloraxis2: differenceScale(differenceLimit(differences), '', bar),
+    coloraxis2: differenceScale(differenceLimit(differences), units, bar),
   };
   const height = Math.round(Math.min(760, pixels)) + 110;
   return drawing.figure(title, height, look, `${title}: ${words.join(', ')}`);

@@ -28,14 +28,15 @@ export function runComparisonTables(comparison: RunComparison): Table[] {
       ...means.map((row): Cell => meanText(metric.key, row.metrics[metric.key], patients)),
     ]),
   });
+  const chosen = [...new Set(runs.map(({ checkpoint }) => checkpoint.why))];
   const training = new Table({
-    caption: 'what the training took',
-    columns: ['run', 'measured at', ...trainingColumns.map(([name]) => name)],
-    rows: runs.map(({ name, checkpoint, training }) => [
-      name,
-      `step ${checkpoint.step}, ${checkpoint.why}`,
-      ...trainingColumns.map(([, of]) => of(training)),
-    ]),
+    caption: `what the training took${chosen.length === 1 ? `; each checkpoint is ${chosen[0]}` : ''}`,
+    columns: ['quantity', ...runs.map(({ name }) => name)],
+    rows: [
+      ['step of the checkpoint', ...runs.map(({ checkpoint }) => checkpoint.step)],
+      ...(chosen.length > 1 ? [['chosen as', ...runs.map(({ checkpoint }) => checkpoint.why)]] : []),
+      ...trainingQuantities.map(([name, of]): Cell[] => [name, ...runs.map(({ training }) => of(training))]),
+    ],
   });
   const first = runs[0]?.name ?? '';
   const paired = new Table({
@@ -54,7 +55,7 @@ export function runComparisonTables(comparison: RunComparison): Table[] {
   return [volumes, training, paired, ...notesTable(comparison.notes)];
 }
 
-const trainingColumns: readonly (readonly [string, (training: TrainingFigures) => Cell])[] = [
+const trainingQuantities: readonly (readonly [string, (training: TrainingFigures) => Cell])[] = [
   ['ranks', ({ ranks }) => ranks],
   ['steps', ({ steps }) => steps],
   ['voxels seen', ({ voxels }) => `${(voxels / 1e6).toFixed(1)} M`],
@@ -111,7 +112,10 @@ export function runComparisonFigure(comparison: RunComparison): Figure {
       drawing.data.push(lineTrace(name, [name], [mean.mean], { ...look, ...mark }));
     });
   });
-  const title = 'each line a volume, each diamond the mean over patients with its 95 % interval';
+  const hasInterval = means.some(({ metrics }) =>
+    panels.some(({ key }) => !Number.isNaN(metrics[key]?.low ?? Number.NaN)),
+  );
+  const title = `each line a volume, each diamond the mean over patients${hasInterval ? ' with its 95 % interval' : ''}`;
   const text = runComparisonTables(comparison).map((table) => table.toText());
   const margin = { l: 48, r: 16, t: 70, b: 44 };
   return drawing.figure(title, 340, { margin }, [title, ...text].join('\n\n'));

@@ -1,7 +1,7 @@
 import { type MeasureName, measureOf, type Panel, type Scale } from '../../train/settings/measures';
 import { finiteRange } from '../../volume/intensity';
 import { axisKeys, type Layout, type Place, type Trace } from '../base/layout';
-import { clear, color, graphAxis, heading, SMALL } from '../base/theme';
+import { clear, color, graphAxis, heading, logarithmicMarks, SMALL } from '../base/theme';
 import type { Drawing } from '../figure/drawing';
 import { decimate } from './decimate';
 import { measuresOf, type Series } from './series';
@@ -150,15 +150,10 @@ function scaleOf(scale: Scale | undefined, lines: readonly Series[]): Layout {
   const positive = lines.flatMap(({ y }) => y.filter((value) => value! > 0) as number[]);
   const range = finiteRange(positive); // undefined: a logarithmic axis could show nothing
   if (!range || range[1] < 8 * range[0]) return { ...look, type: 'linear', uirevision: 'linear' };
-  const digits = range[1] < 300 * range[0] ? [1, 2, 5] : [1];
-  const powers = Array.from({ length: 12 }, (_, i) => i - 7);
-  const marks = powers.flatMap((power) => digits.map((digit) => digit * 10 ** power));
   return {
     type: 'log',
     uirevision: 'log', // a zoom on the linear axis means nothing here
-    tickmode: 'array',
-    tickvals: marks,
-    ticktext: marks.map((mark) => String(Number(mark.toPrecision(1)))),
+    ...logarithmicMarks(range[1] < 300 * range[0] ? [1, 2, 5] : [1]),
   };
 }
 

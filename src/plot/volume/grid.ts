@@ -1,12 +1,14 @@
 import type { Grid } from '../../patch/grid';
 import { type Axis, axisNames } from '../../vec3';
-import { axesOf, type Layout, lineTrace, spans } from '../base/layout';
+import { axesOf, type Layout, lineTrace, type Span, spans } from '../base/layout';
+import { PLANNED_WIDTH } from '../base/panels';
 import { Table } from '../base/table';
 import { color, hairline, heading, ink } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 
 const MOST_RECTANGLES = 400; // of one view; past that a field of blue: their starts say more
+const VIEW_Y: Span = [0.06, 0.92];
 /** The three views as [across, up]. */
 const VIEWS: readonly (readonly [Axis, Axis])[] = [
   [0, 1],
@@ -17,9 +19,11 @@ const VIEWS: readonly (readonly [Axis, Axis])[] = [
 /** A patch grid as its facts and three views of its patches; where patches overlap their colour deepens. */
 export function gridFigure(grid: Grid): Figure {
   const drawing = new Drawing();
-  drawing.data.push(gridTable(grid).toTrace({ x: [0, 0.36], y: [0, 1] }));
+  const table = gridTable(grid);
+  drawing.data.push(table.toTrace({ x: [0, 0.36], y: [0, 1] }));
   const shapes: Layout[] = [];
-  spans(3, 0.075, 0.42).forEach((x, i) => {
+  const views = spans(3, 0.075, 0.42);
+  views.forEach((x, i) => {
     const [across, up] = VIEWS[i]!;
     const [h, v] = [axisNames[across], axisNames[up]];
     drawing.annotations.push(heading(`${h}${v} · ${grid.counts[across]} × ${grid.counts[up]}`, x, 0.94));
@@ -27,7 +31,7 @@ export function gridFigure(grid: Grid): Figure {
     const axes = drawing.addGraph(
       i + 1,
       '',
-      { x, y: [0.06, 0.92] },
+      { x, y: VIEW_Y },
       { ...ticks, title: h, range: rangeOf(grid, across) },
       {
         ...ticks,
@@ -58,7 +62,15 @@ export function gridFigure(grid: Grid): Figure {
   const [counts, patch, volume] = [grid.counts, grid.patch, grid.volume].map((size) => size.join(' × '));
   const summary = `${grid.patches} patches (${counts}) of ${patch} over ${volume} voxels`;
   const look = { margin: { l: 10, r: 20, t: 48, b: 34 }, showlegend: false, shapes };
-  return drawing.figure(summary, 320, look);
+  const inner = Math.max(30 + 24 * table.rows.length, pixelsOfViews(grid, views[0]!));
+  return drawing.figure(summary, Math.round(inner) + look.margin.t + look.margin.b, look);
+}
+
+/** How high the views are at the usual width, the tallest of them with its share of the figure. */
+function pixelsOfViews(grid: Grid, [from, to]: Span): number {
+  const extent = (axis: Axis): number => rangeOf(grid, axis)[1] - rangeOf(grid, axis)[0];
+  const tallest = Math.max(...VIEWS.map(([across, up]) => extent(up) / extent(across)));
+  return Math.min(240, ((to - from) * PLANNED_WIDTH * tallest) / (VIEW_Y[1] - VIEW_Y[0]));
 }
 
 /** From the first to the last voxel of the patches and the volume, with some room. */

@@ -49,6 +49,11 @@ describe.skipIf(!python || !hasChromium('volumes in JupyterLab'))('volumes in Ju
     await page.mouse.move(...(await shown.pointIn(tile, 0.4, 0.45)));
     await page.mouse.wheel(0, -100);
     await expect.poll(() => shown.slice(tile)).toBe(81);
+    await page.mouse.down({ button: 'right' });
+    await page.mouse.move(...(await shown.pointIn(tile, 0.5, 0.5)), { steps: 4 });
+    await page.mouse.up({ button: 'right' });
+    await expect.poll(() => shown.node.locator('.tools').textContent()).toContain('by hand');
+    expect(await page.locator('.lm-Menu').count(), 'menus of JupyterLab').toBe(0);
     await takeTheme(page, 'JupyterLab Dark');
     await page.waitForTimeout(1500);
     await picture(page, 'volume-dark');

@@ -161,7 +161,7 @@ describe('the bundle of a comparison', () => {
     const comparison = comparisonOf(body, ['linear', 'gaussian']);
     const bundle = bundleOf(comparison);
     expect(bundle.kind).toBe('comparison');
-    expect(bundle.volumes.map(({ name }) => name)).toEqual(['reference', 'linear', 'gaussian']);
+    expect(bundle.volumes.map(({ name }) => name)).toEqual(['original', 'linear', 'gaussian']);
     expect(bundle.windows[0]).toEqual({ label: 'ctpa', low: -200, high: 500 });
     expect(bundle.windows.map(({ label }) => label)).toEqual([
       'ctpa',
