@@ -14,7 +14,7 @@ describe('patchwise convert', { timeout: 120_000 }, () => {
   it('writes NIfTI files and a table, and names nobody', async () => {
     const { code, stdout, stderr } = await patchwise.run(['convert', tree, 'nifti']);
     expect(code, stderr).toBe(0);
-    expect(readdirSync(join(folder, 'nifti'))).toHaveLength(16);
+    expect(readdirSync(join(folder, 'nifti'))).toHaveLength(17);
     expect(stdout).toMatch(
       /^P\d{12}_s3_\d{6} {2}CT "Lunge 1\.0 B60f Fr\. \* \*" {2}24 x 20 x 8, 0\.7 x 0\.8 x 1 mm$/m,
     );

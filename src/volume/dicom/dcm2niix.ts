@@ -8,6 +8,7 @@ import {
   readSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { withFile } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
+import { inflateFile, NotDicom } from './elements';
 import { mountHost, type ProgramFiles } from './host-files';
 import type { Series } from './scan';
 
@@ -39,7 +41,8 @@ const unknown = 'damaged files, or a kind that it does not know';
  * memory, the disk's error.
  */
 export async function convertSeries(series: Series, folder: string): Promise<ConvertedSeries> {
-  const { name, files } = series;
+  const { name } = series;
+  const files = series.deflated ? inflateAll(series, folder) : series.files;
   const faults: unknown[] = [];
   const onError = (error: unknown) => faults.push(error);
   let code: number;
@@ -72,6 +75,22 @@ export async function convertSeries(series: Series, folder: string): Promise<Con
   for (const file of readdirSync(folder)) if (join(folder, file) !== path) rmSync(join(folder, file));
   removeTexts(path);
   return { path, notes: notesOn(series, made, path) };
+}
+
+/** Files with deflated ones replaced by inflated copies in the folder. They are removed with all that is not the volume. */
+function inflateAll({ name, files }: Series, folder: string): string[] {
+  try {
+    return files.map((path, i) => {
+      const whole = inflateFile(path);
+      if (!whole) return path;
+      const copy = join(folder, `${i}.inflated`);
+      writeFileSync(copy, whole, { mode: 0o600 });
+      return copy;
+    });
+  } catch (error) {
+    if (!(error instanceof NotDicom)) throw error;
+    throw new UnreadableFile(name, 'whole files', error.message, { cause: error });
+  }
 }
 
 /** The best of the files of a series: with tilt and uneven slices corrected, then the largest. */

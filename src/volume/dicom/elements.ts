@@ -1,5 +1,6 @@
 /** Reads the elements of a DICOM file up to its pixels. It reads little more than the header from the disk. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
 
 /** A tag as one number: (0008,103E) is 0x0008103e. */
 export type Tag = number;
@@ -29,7 +30,11 @@ const sequenceEnd = 0xfffee0dd;
 const undefinedLength = 0xffffffff;
 const bigEndian = '1.2.840.10008.1.2.2';
 const implicit = '1.2.840.10008.1.2';
-export const deflated = '1.2.840.10008.1.2.1.99';
+const explicitLittleEndian = '1.2.840.10008.1.2.1';
+/** All elements behind the meta information are explicit, little-endian, and deflated as one stream. */
+export const deflated = `${explicitLittleEndian}.99`;
+/** A file of more bytes is damage: deflated DICOM holds single slices and reports. */
+const mostInflated = 2 ** 30;
 
 /** Representations whose length takes four bytes. */
 const longLengths = new Set('OB OD OF OL OV OW SQ SV UC UN UR UT UV'.split(' '));
@@ -63,6 +68,16 @@ export function readElements(path: string, wanted: ReadonlySet<Tag>): Elements {
   }
 }
 
+/** A deflated file as it would be without compression; undefined if it is not deflated. Errors are those of `readElements`. */
+export function inflateFile(path: string): Buffer | undefined {
+  const file = openSync(path, 'r');
+  try {
+    return new ElementReader(file, new Set()).inflated();
+  } finally {
+    closeSync(file);
+  }
+}
+
 interface Head {
   readonly tag: Tag;
   readonly representation: string;
@@ -72,7 +87,8 @@ interface Head {
 class ElementReader {
   private readonly values = new Map<Tag, Buffer>();
   private readonly framed: [Tag, Buffer][] = [];
-  private readonly bytes: number;
+  /** Of the file, or of what is inflated. */
+  private bytes: number;
   private readonly modified: number;
   private block = Buffer.alloc(0);
   private blockAt = 0;
@@ -89,13 +105,11 @@ class ElementReader {
   }
 
   read(): Elements {
-    const start = this.peek(0, Math.min(132, this.bytes));
-    if (!looksLikeDicom(start)) throw new NotDicom('not DICOM');
-    const hasPreamble = start.toString('latin1', 128) === 'DICM';
-    this.at = hasPreamble ? 132 : 0;
-    const syntax = this.readSyntax();
-    const { values, framed, littleEndian, bytes, modified } = this;
-    const pixels = syntax === deflated ? 'none' : this.readFile();
+    const { bytes, modified } = this;
+    const syntax = this.readMeta();
+    if (syntax === deflated) this.inflate();
+    const { values, framed, littleEndian } = this;
+    const pixels = this.readFile();
     return {
       syntax,
       values,
@@ -105,6 +119,36 @@ class ElementReader {
       bytes,
       modified,
     };
+  }
+
+  inflated(): Buffer | undefined {
+    if (this.readMeta() !== deflated) return undefined;
+    const meta = Buffer.from(this.peek(0, this.at));
+    const name = meta.indexOf(deflated, 'latin1');
+    meta.fill(0, name + explicitLittleEndian.length, name + deflated.length);
+    this.inflate();
+    return Buffer.concat([meta, this.block]);
+  }
+
+  /** Inflates the rest of the file, which takes its place. */
+  private inflate(): void {
+    try {
+      const rest = this.peek(this.at, this.bytes - this.at);
+      this.block = inflateRawSync(rest, { maxOutputLength: mostInflated });
+    } catch (error) {
+      const isCut = (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR';
+      throw new NotDicom(isCut ? 'cut short' : 'damaged deflated data');
+    }
+    [this.blockAt, this.bytes] = [this.at, this.at + this.block.length];
+  }
+
+  /** Reads the meta information and returns the transfer syntax. */
+  private readMeta(): string {
+    const start = this.peek(0, Math.min(132, this.bytes));
+    if (!looksLikeDicom(start)) throw new NotDicom('not DICOM');
+    const hasPreamble = start.toString('latin1', 128) === 'DICM';
+    this.at = hasPreamble ? 132 : 0;
+    return this.readSyntax();
   }
 
   /** The file meta information. It is always explicit and little-endian. */

@@ -24,6 +24,8 @@ export interface Series {
   readonly unusable: string | undefined;
   /** What a person should know about it. */
   readonly notes: readonly string[];
+  /** Whether some files are deflated, which dcm2niix cannot read. */
+  readonly deflated: boolean;
   /** Paths of its files, each slice once, in the order of their paths. */
   readonly files: readonly string[];
 }
@@ -87,8 +89,6 @@ export async function scanDicom(
 function headerOf(path: string): DicomHeader | string {
   try {
     const header = readHeader(path);
-    if (header.syntax === deflated)
-      return 'deflated DICOM, which cannot be read; inflate it with `dcmconv +te`';
     return header.series === '' ? 'DICOM without a series' : header;
   } catch (error) {
     if (error instanceof NotDicom) return error.message;
@@ -119,13 +119,14 @@ function seriesOf(headers: readonly DicomHeader[], pseudonyms: Pseudonyms): Seri
     geometry,
     unusable: reasonAgainst(images, first, geometry),
     notes: [...copies(headers.length - distinct.length), ...identity(first), ...placesNotes(geometry)],
+    deflated: images.some(({ syntax }) => syntax === deflated),
     files: images.map(({ path }) => path).sort(),
   };
 }
 
 const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7';
-/** What this build of dcm2niix decodes: uncompressed, RLE, JPEG, lossless JPEG, JPEG-LS, JPEG 2000. */
-const decodable = /^1\.2\.840\.10008\.1\.2(?:\.[12]|\.5|\.4\.(?:50|51|57|70|80|81|90|91))?$/;
+/** Deflated, and what this build of dcm2niix decodes: uncompressed, RLE, JPEG, lossless JPEG, JPEG-LS, JPEG 2000. */
+const decodable = /^1\.2\.840\.10008\.1\.2(?:\.1\.99|\.[12]|\.5|\.4\.(?:50|51|57|70|80|81|90|91))?$/;
 
 /** Why a series is no volume. */
 function reasonAgainst(
