@@ -39,8 +39,6 @@ interface KernelOptions extends Presentation {
 /** How long the control thread may send the rest when the process aborts. */
 const LAST_WORDS_MS = 300;
 
-const SIGNAL_AFTER_REQUEST_MS = 100;
-
 export class KernelServer {
   /** Register a target here to be told of the comms that the front end opens. */
   readonly comms: CommRegistry;
@@ -56,8 +54,6 @@ export class KernelServer {
   readonly #cells = new AsyncLocalStorage<Message>();
   /** Takes the outputs of the code in the present asynchronous context, instead of its cell. */
   readonly #gathering = new AsyncLocalStorage<Gathered>();
-  /** When an interrupt last ended the waits of a cell. */
-  #stopped = Number.NEGATIVE_INFINITY;
   /** Output without a context (an uncaught error, a library's global timer) goes to the latest cell. */
   #latest: Message | undefined;
 
@@ -168,15 +164,14 @@ export class KernelServer {
 
   /** Stops the cell that runs, if one does: there was a SIGINT. */
   interrupt(): void {
-    // The control thread sends a signal with each request. If the request came first, the next cell may run already.
-    if (performance.now() - this.#stopped < SIGNAL_AFTER_REQUEST_MS) return;
-    this.options.interrupts.mark();
+    const { interrupts } = this.options;
+    // The control thread marks what a request means, and sends a signal, which may come after the next cell began.
+    if (!interrupts.gate.take()) interrupts.mark();
     this.#stopWaiting();
   }
 
   /** Ends what an interrupted cell waits for. */
   #stopWaiting(): void {
-    this.#stopped = performance.now();
     if (!this.options.interrupts.answer()) return;
     this.#prompts.cancel();
     this.engine.interrupt();

@@ -5,7 +5,7 @@
  * endless loop in a timer or an event handler belongs to a run that has ended: it asks whether the main thread is stuck.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { countInterruptible, SigintGate } from './run-interruptible';
+import { countInterruptible, GATE_SLOTS, SigintGate } from './run-interruptible';
 
 /** Slots of the memory that the main thread shares with the control thread. */
 export const HAPPENED = 0; // 1 while work of an interrupted run may go on
@@ -15,13 +15,16 @@ export const STUCK = 3; // 1 once the main thread has left an interrupt unanswer
 const ASKED = 4; // interrupts that the control thread received
 const ANSWERED = 5; // how many of them the main thread knows of
 const SIGNALLED = 6; // above 0 while SIGINT ends what the main thread does
+const BEGUN = 7; // the number of the run that began last
+const MEANT = 8; // an interrupt means the runs up to this number: those that had begun when it came
+const OLDEST = 9; // the number of the oldest run that has not ended, 0 for none
 /** One for each run, reused after RUN_SLOTS runs: 1 once a run of that slot was interrupted. `check` knows which. */
-const FIRST_RUN = 7;
+const FIRST_RUN = 10;
 const RUN_SLOTS = 1024;
 /** The slot of code that belongs to no run. Never set. */
 const NO_RUN = FIRST_RUN + RUN_SLOTS;
 const GATE = NO_RUN + 1; // see run-interruptible.ts
-const SLOTS = GATE + 1;
+const SLOTS = GATE + GATE_SLOTS;
 
 export class CellInterrupted extends Error {
   override readonly name = 'CellInterrupted';
@@ -33,8 +36,8 @@ export class Interrupts {
   /** The runs that have not ended, in the order of their beginnings: answers of controls run while a cell waits. */
   readonly #running: number[] = [];
   readonly #interrupted = new Set<number>();
-  /** Ends each wait that an interrupt must end. */
-  readonly #waits = new Set<(reason: Error) => void>();
+  /** Ends each wait that an interrupt must end, with the number of its run. */
+  readonly #waits = new Map<(reason: Error) => void, number>();
   /** Hears of a run when nothing that it started is left. */
   readonly #ended = new FinalizationRegistry<number>((number) => this.#forget(number));
 
@@ -45,23 +48,28 @@ export class Interrupts {
 
   /** Runs a cell, shows its value, or runs an answer of controls. Work that it leaves running stays part of the run. */
   async within<T>(work: () => Promise<T>): Promise<T> {
+    this.gate.wait(); // a signal on its way means the runs before
     const number = ++this.#runs;
     const slot = FIRST_RUN + (number % RUN_SLOTS);
     Atomics.store(this.flags, slot, 0);
+    Atomics.store(this.flags, BEGUN, number);
     Atomics.store(this.flags, RUNNING, number);
     this.#running.push(number);
+    Atomics.store(this.flags, OLDEST, this.#running[0]!);
     const run = { number, slot };
     this.#ended.register(run, number);
     try {
       return await this.#run.run(run, work);
     } finally {
       this.#running.splice(this.#running.indexOf(number), 1);
+      Atomics.store(this.flags, OLDEST, this.#running[0] ?? 0);
       Atomics.compareExchange(this.flags, RUNNING, number, this.#running.at(-1) ?? 0);
     }
   }
 
-  /** Marks the present run as interrupted. On either thread. */
+  /** All runs that have begun are meant. Marks the present one as interrupted. On either thread. */
   mark(): void {
+    Atomics.store(this.flags, MEANT, Atomics.load(this.flags, BEGUN));
     const number = Atomics.load(this.flags, RUNNING);
     if (number === 0) return;
     Atomics.store(this.flags, LAST, number);
@@ -80,31 +88,44 @@ export class Interrupts {
    * @returns whether SIGINT would end what it does
    */
   noteIfStuck(): boolean {
-    if (!this.#isUnanswered()) return false;
+    if (!this.isStuck) return false;
     this.flags.fill(1, FIRST_RUN, GATE);
     Atomics.store(this.flags, HAPPENED, 1);
     Atomics.store(this.flags, STUCK, 1);
     return this.inScript();
   }
 
+  /** Whether an interrupt is unanswered, and what it means still runs. */
+  get isStuck(): boolean {
+    return this.#isUnanswered() && this.isStillMeant();
+  }
+
+  /** False if the runs that were meant have ended and another runs. */
+  isStillMeant(): boolean {
+    return Atomics.load(this.flags, OLDEST) <= Atomics.load(this.flags, MEANT);
+  }
+
   /** Whether SIGINT would end what the main thread does. */
   readonly inScript = (): boolean => Atomics.load(this.flags, SIGNALLED) > 0;
 
   /**
-   * Ends what the interrupted run waits for, the innermost first, and all runs beside it: a person who interrupts means
-   * whatever runs. On the main thread, which is therefore not stuck.
-   * @returns false if the next run has begun: SIGINT came first and ended the one that was meant
+   * Ends all runs that had begun when the interrupt came, and what they wait for, the innermost first: a person who
+   * interrupts means whatever runs. On the main thread, which is therefore not stuck.
+   * @returns false if only later ones run: those that were meant have ended
    */
   answer(): boolean {
     Atomics.store(this.flags, ANSWERED, Atomics.load(this.flags, ASKED));
     this.#noteInterrupted();
     if (Atomics.exchange(this.flags, STUCK, 0) === 1) this.#clearSlots();
-    if (!this.#running.includes(this.flags[LAST]!)) return this.#running.length === 0;
-    for (const number of this.#running) {
+    const last = Atomics.load(this.flags, MEANT);
+    const meant = this.#running.filter((number) => number <= last);
+    if (meant.length === 0) return this.#running.length === 0;
+    for (const number of meant) {
       this.#interrupted.add(number);
       Atomics.store(this.flags, FIRST_RUN + (number % RUN_SLOTS), 1);
     }
-    for (const end of [...this.#waits].reverse()) end(new CellInterrupted('the cell was interrupted'));
+    for (const [end, number] of [...this.#waits].reverse())
+      if (number <= last) end(new CellInterrupted('the cell was interrupted'));
     return true;
   }
 
@@ -114,7 +135,7 @@ export class Interrupts {
     const interrupted = new Promise<never>((_, reject) => {
       end = reject;
     });
-    this.#waits.add(end);
+    this.#waits.set(end, this.#run.getStore()?.number ?? 0);
     return Promise.race([work, interrupted]).finally(() => this.#waits.delete(end));
   }
 
@@ -125,7 +146,7 @@ export class Interrupts {
 
   /** Where SIGINT waits for a safe moment. */
   get gate(): SigintGate {
-    return new SigintGate(this.flags.subarray(GATE, GATE + 1));
+    return new SigintGate(this.flags.subarray(GATE, SLOTS));
   }
 
   /** The slot by which a loop of the present run knows whether to call `check`. */

@@ -14,40 +14,66 @@ const SENT = 3;
 /** A script that runs longer after a signal waits for a child or for native code. */
 const LONGEST_WAIT_MS = 500;
 
+/** Slots of a gate: its state, and 1 from when a signal passes until it is taken. */
+const STATE = 0;
+const PASSED = 1;
+export const GATE_SLOTS = 2;
+
 /**
  * V8 takes the signal over when an interruptible
  * script starts and gives it back when the script ends; during the handover nobody listens. The main thread closes the
  * gate for these moments. The control thread, which sends the signals, waits at it.
  */
 export class SigintGate {
-  /** @param state one slot of memory that both threads share */
+  /** @param state GATE_SLOTS of memory that both threads share */
   constructor(private readonly state: Int32Array) {}
 
   /** Waits until a signal on its way has arrived. On the main thread. */
+  wait(): void {
+    this.close();
+    this.open();
+  }
+
+  /** Whether the signal that has come is one that passed here. On the main thread, once for each signal. */
+  take(): boolean {
+    return Atomics.exchange(this.state, PASSED, 0) === 1;
+  }
+
+  /** Waits until a signal on its way has arrived, and lets none in. On the main thread. */
   close(): void {
     for (;;) {
-      const state = Atomics.load(this.state, 0);
-      if (state === SENDING) Atomics.wait(this.state, 0, SENDING, 1);
-      else if (Atomics.compareExchange(this.state, 0, state, CLOSED) === state) return;
+      const state = Atomics.load(this.state, STATE);
+      if (state === SENDING) Atomics.wait(this.state, STATE, SENDING, 1);
+      else if (Atomics.compareExchange(this.state, STATE, state, CLOSED) === state) return;
     }
   }
 
   /** On the main thread. */
   open(): void {
-    Atomics.store(this.state, 0, OPEN);
+    Atomics.store(this.state, STATE, OPEN);
   }
 
-  /** Sends a signal once the gate is open. On the control thread. @param inScript tells whether V8 has the signal now */
-  async pass(send: () => void, inScript: () => boolean): Promise<void> {
+  /**
+   * Sends a signal once the gate is open. On the control thread.
+   * @param isMeant asked while no run of a cell can begin: false if there is nothing left to interrupt
+   * @param inScript tells whether V8 has the signal now
+   */
+  async pass(signal: () => void, isMeant: () => boolean, inScript: () => boolean): Promise<void> {
+    const send = (): boolean => {
+      if (!isMeant()) return false;
+      Atomics.store(this.state, PASSED, 1);
+      signal();
+      return true;
+    };
     const deadline = performance.now() + LONGEST_WAIT_MS;
-    while (Atomics.compareExchange(this.state, 0, OPEN, SENDING) !== OPEN) {
-      if (performance.now() > deadline) return send();
+    while (Atomics.compareExchange(this.state, STATE, OPEN, SENDING) !== OPEN) {
+      if (performance.now() > deadline) return void send();
       await sleep(1);
     }
-    const next = inScript() ? SENT : OPEN;
-    send();
-    Atomics.compareExchange(this.state, 0, SENDING, next); // unless the script has ended already
-    Atomics.notify(this.state, 0);
+    const ended = inScript() ? SENT : OPEN;
+    const next = send() ? ended : OPEN;
+    Atomics.compareExchange(this.state, STATE, SENDING, next); // unless the script has ended already
+    Atomics.notify(this.state, STATE);
   }
 }
 
@@ -56,7 +82,7 @@ const call = new Script('globalThis[Symbol.for("patchwise.body")]()', { filename
 
 /** How many such functions run now, one inside another. The control thread reads it. */
 let depth: Int32Array = new Int32Array(1);
-let gate = new SigintGate(new Int32Array(new SharedArrayBuffer(4)));
+let gate = new SigintGate(new Int32Array(new SharedArrayBuffer(4 * GATE_SLOTS)));
 
 /** Keeps the count in memory that another thread sees, and uses the gate at which that thread waits. */
 export function countInterruptible(shared: Int32Array, sharedGate: SigintGate): void {
@@ -83,7 +109,7 @@ export function runInterruptible<T>(body: () => T): T {
   try {
     return call.runInThisContext({ breakOnSigint: true }) as T;
   } finally {
-    Atomics.store(depth, 0, before); // an interrupted script runs no `finally`
+    if (Atomics.exchange(depth, 0, before) !== before) gate.take(); // an interrupted script runs no `finally`
     gate.open();
   }
 }

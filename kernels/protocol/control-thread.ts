@@ -80,11 +80,13 @@ async function serveControl(): Promise<void> {
     const type = isDropped(message) ? undefined : message.header.msg_type;
     if (type === 'interrupt_request' || type === 'shutdown_request') {
       interrupts.ask();
-      await interrupts.gate.pass(() => signalGroup('SIGINT'), interrupts.inScript);
+      const isMeant = (): boolean => type === 'shutdown_request' || interrupts.isStillMeant();
+      await interrupts.gate.pass(() => signalGroup('SIGINT'), isMeant, interrupts.inScript);
       setTimeout(() => {
         // It is in a script now, and was in none before.
+        const signal = (): boolean => process.kill(process.pid, 'SIGINT');
         if (interrupts.noteIfStuck())
-          void interrupts.gate.pass(() => process.kill(process.pid, 'SIGINT'), interrupts.inScript);
+          void interrupts.gate.pass(signal, () => interrupts.isStuck, interrupts.inScript);
       }, STUCK_AFTER_MS).unref();
     }
     if (type === 'shutdown_request') {

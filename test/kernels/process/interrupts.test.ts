@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { Interrupts } from '../../../kernels/process/interrupts';
+import { describe, expect, it } from 'vitest';
+import { CellInterrupted, Interrupts } from '../../../kernels/process/interrupts';
 
 it('a request that comes after its signal leaves the next cell alone', async () => {
   const interrupts = new Interrupts();
@@ -21,4 +21,62 @@ it('a request that comes after its signal leaves the next cell alone', async () 
   expect(interrupts.answer()).toBe(true);
   await expect(second).rejects.toThrow('interrupted');
   expect(interrupts.answer()).toBe(true); // no cell runs: what an ended cell left waiting may be ended
+});
+
+describe('a signal on its way to runs that end by themselves meanwhile', () => {
+  const forever = (interrupts: Interrupts) => () => interrupts.orInterrupted(new Promise<never>(() => {}));
+
+  it('is not sent once only a later run is left', async () => {
+    const interrupts = new Interrupts();
+    await interrupts.within(async () => interrupts.ask()); // its loop asks, sees the mark, and ends
+    let sent = 0;
+    const send = () =>
+      interrupts.gate.pass(
+        () => sent++,
+        () => interrupts.isStillMeant(),
+        interrupts.inScript,
+      );
+    await send();
+    expect(sent).toBe(1); // no run at all: a child that was left running may hear it
+    void interrupts.within(forever(interrupts)).catch(() => {});
+    await send();
+    expect(sent).toBe(1);
+    expect(interrupts.isStuck).toBe(false);
+    interrupts.ask();
+    await send();
+    expect(sent).toBe(2);
+    expect(interrupts.isStuck).toBe(true);
+  });
+
+  it('leaves a run alone that began after it was sent, and its request too', async () => {
+    const interrupts = new Interrupts();
+    await interrupts.within(async () => interrupts.ask());
+    await interrupts.gate.pass(
+      () => {},
+      () => true,
+      interrupts.inScript,
+    );
+    const next = interrupts.within(forever(interrupts));
+    expect(interrupts.gate.take()).toBe(true); // the signal comes, and is known as ours
+    expect(interrupts.answer()).toBe(false);
+    expect(interrupts.answer()).toBe(false); // the request
+    expect(interrupts.gate.take()).toBe(false); // Ctrl-C in a terminal
+    interrupts.mark();
+    expect(interrupts.answer()).toBe(true);
+    await expect(next).rejects.toThrow(CellInterrupted);
+  });
+
+  it('ends an earlier run that is left, and not the later one beside it', async () => {
+    const interrupts = new Interrupts();
+    const cell = interrupts.within(forever(interrupts));
+    await interrupts.within(async () => interrupts.ask()); // an answer beside the cell ends
+    let hasEnded = false;
+    void interrupts.within(forever(interrupts)).catch(() => {
+      hasEnded = true;
+    });
+    expect(interrupts.isStillMeant()).toBe(true);
+    expect(interrupts.answer()).toBe(true);
+    await expect(cell).rejects.toThrow(CellInterrupted);
+    expect(hasEnded).toBe(false);
+  });
 });
