@@ -60,7 +60,11 @@ async function main(): Promise<void> {
     hooks: {
       interact: (given) => opened.add(new Interaction(given, kernel, outside), kernel.cellId),
       widget: (given) => opened.add(new KernelWidget(given, kernel, outside), kernel.cellId),
-      holdVolumes: (given) => volumes.hold(given, kernel.cellId),
+      holdVolumes: (given) => {
+        const id = volumes.hold(given, kernel.cellId);
+        kernel.onRelease(() => volumes.release(id));
+        return id;
+      },
     },
     onShutdown: leave,
   });

@@ -3,7 +3,6 @@
  * else, comms included, is answered at once, also between the awaits of a running cell.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { AnswerOutput } from '../src/controls/interact-bundle';
 import { type CellHooks, installCellHooks, type MimeBundle } from '../src/display-protocol';
 import type { CellEngine } from './cells/engine';
 import { isInterruption } from './cells/error';
@@ -125,7 +124,7 @@ export class KernelServer {
    * Runs code of a cell beside all cells, and gives what it prints, shows and returns as outputs, or its error. An interrupt
    * ends it.
    */
-  async gather(work: () => unknown): Promise<readonly AnswerOutput[]> {
+  async gather(work: () => unknown): Promise<Gathered> {
     const { interrupts } = this.options;
     const gathered = new Gathered();
     try {
@@ -140,6 +139,11 @@ export class KernelServer {
       gathered.fail(this.engine.describe(error));
     }
     return gathered.close();
+  }
+
+  /** Calls `work` once the answer that is gathered now is shown nowhere any more. Other code has no such end. */
+  onRelease(work: () => void): void {
+    this.#gathered()?.onRelease(work);
   }
 
   /** Runs code of a cell beside all cells. What it prints belongs to its cell, and its errors too. An interrupt ends it. */

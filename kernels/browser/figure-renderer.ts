@@ -150,7 +150,13 @@ export function figureRenderer(Widget: WidgetClass, loadPlotly: () => Promise<Pl
     async #draw(): Promise<void> {
       this.#unseen = !this.#isInSight;
       if (this.#unseen && this.#figure) reserveHeight(this.#drawing, this.#figure.layout);
-      if (this.#unseen) return; // until it comes into sight
+      if (this.#unseen) {
+        // JupyterLab hides all of itself for less than a frame when the theme changes. An observer tells of no such change,
+        // but of the place where it begins to observe.
+        this.#sight.disconnect();
+        this.#sight.observe(this.node);
+        return;
+      }
       try {
         const plotly = await loadPlotly();
         if (this.isDisposed || !this.#figure) return;

@@ -14,6 +14,11 @@ export interface Trace extends Record<string, unknown> {
   readonly y?: readonly unknown[];
 }
 
+interface Axis {
+  readonly title?: string | { readonly text?: string } | null;
+  readonly type?: string;
+}
+
 /** The functions of Plotly that are called here. */
 export interface Plotly {
   react(node: HTMLElement, data: readonly Trace[], layout: object, config: object): Promise<unknown>;
@@ -36,9 +41,23 @@ export async function drawFigure(
 ): Promise<void> {
   const { data, layout } = withChoices(node, figure);
   const height = reserveHeight(node, layout);
-  const themed = { ...layout, height, font: { ...layout.font, color: ink } };
+  const themed = { ...layout, ...keptAxes(layout), height, font: { ...layout.font, color: ink } };
   await plotly.react(node, data, themed, CONFIG);
   keepChoices(node, (chosen) => reserveHeight(node, { height: chosen }));
+}
+
+/** The axes, so that a zoom stays in the figure that takes this one's place, if the axis measures the same there. */
+function keptAxes(layout: PlotlyFigure['layout']): Record<string, object> {
+  const axes = Object.entries(layout).filter(
+    (entry): entry is [string, Axis] =>
+      /^[xy]axis\d*$/.test(entry[0]) && typeof entry[1] === 'object' && entry[1] !== null,
+  );
+  return Object.fromEntries(
+    axes.map(([name, axis]) => {
+      const title = typeof axis.title === 'object' ? axis.title?.text : axis.title;
+      return [name, { uirevision: `${axis.type ?? ''} ${title ?? ''}`, ...axis }];
+    }),
+  );
 }
 
 /** Gives the node the figure's height: Plotly forgets that of the layout when it resizes, and takes the node's. */

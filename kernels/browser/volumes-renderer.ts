@@ -4,7 +4,7 @@ import type { JupyterSession, LuminoWidget, MimeModel, Themes, WidgetClass } fro
 import { KernelLink } from './kernel-link';
 import type { PlotlyFigure } from './plotly';
 import { loadedOnce } from './script';
-import type { Connect, PatchwiseViewer } from './viewer/main';
+import type { Connect, Mounted, PatchwiseViewer } from './viewer/main';
 import type { KernelToPage } from './viewer/messages';
 
 const PLOTLY_MIME = 'application/vnd.plotly.v1+json';
@@ -20,7 +20,8 @@ export function volumesRenderer(
 ) {
   return class VolumesRenderer extends Widget implements LuminoWidget {
     #shown: string | undefined;
-    #viewer: { dispose(): void } | undefined;
+    #viewer: Mounted | undefined;
+    #kind: VolumesBundle['kind'] | undefined;
     #figure: FigureRenderer | undefined;
 
     constructor(
@@ -39,14 +40,20 @@ export function volumesRenderer(
       try {
         const viewer = await loadViewer();
         if (this.isDisposed || this.#shown !== written) return;
-        this.#clear();
-        if (!viewer.canDraw()) await this.#draw(figureOf(data) ?? bundle.below);
-        else {
+        const hasWebGl = viewer.canDraw();
+        // An answer of an interaction takes the place of the one before it: the reader's view stays.
+        if (bundle.kind !== this.#kind) this.#clear();
+        this.#kind = bundle.kind;
+        if (hasWebGl && this.#viewer) await this.#viewer.show(bundle);
+        else if (hasWebGl) {
           const place = this.node.appendChild(document.createElement('div'));
           this.#viewer = viewer.mount(place, bundle, this.session && this.#connectTo(this.session));
-          await this.#draw(bundle.below);
         }
+        if (this.isDisposed || this.#shown !== written) return;
+        await this.#draw(hasWebGl ? bundle.below : (figureOf(data) ?? bundle.below));
       } catch (error) {
+        this.#clear();
+        this.#kind = undefined;
         this.node.textContent = `The volumes cannot be shown: ${error instanceof Error ? error.message : error}`;
       }
     }
@@ -66,8 +73,12 @@ export function volumesRenderer(
     }
 
     async #draw(figure: PlotlyFigure | VolumesBundle['below']): Promise<void> {
-      if (!figure) return;
-      this.#figure = new Figures(undefined, this.themes);
+      if (!figure) {
+        this.#figure?.dispose();
+        this.#figure = undefined;
+        return;
+      }
+      this.#figure ??= new Figures(undefined, this.themes);
       this.node.append(this.#figure.node);
       await this.#figure.renderModel({ data: { [FIGURE_MIME]: { figure } }, setData: () => {} });
     }

@@ -12,6 +12,7 @@ export class Gathered {
   /** Displays that take a moment to make. */
   readonly pending = new Set<Promise<void>>();
   readonly #names = new Map<string, number>();
+  readonly #releases: (() => void)[] = [];
   #outputs: AnswerOutput[] = [];
   #characters = 0;
   #isOpen = true;
@@ -53,9 +54,23 @@ export class Gathered {
     this.#characters = 0;
   }
 
-  /** Ends it and gives the outputs. */
-  close(): readonly AnswerOutput[] {
+  /** Ends it: what comes later belongs elsewhere. */
+  close(): this {
     this.#isOpen = false;
+    return this;
+  }
+
+  get outputs(): readonly AnswerOutput[] {
     return this.#outputs;
+  }
+
+  /** @param work called once, when the outputs are shown nowhere any more */
+  onRelease(work: () => void): void {
+    this.#releases.push(work);
+  }
+
+  /** The outputs are shown nowhere any more. */
+  release(): void {
+    for (const work of this.#releases.splice(0)) work();
   }
 }

@@ -14,10 +14,16 @@ import type { Json } from '../protocol/wire';
 import { endPage } from './registry';
 import { type DisplayOutlet, StoredDisplay } from './stored-display';
 
+/** The outputs of an answer, and what is held for them until they are shown nowhere any more. */
+interface GatheredAnswer {
+  readonly outputs: readonly AnswerOutput[];
+  release(): void;
+}
+
 /** What interactions need of the kernel. */
 export interface InteractOutlet extends DisplayOutlet {
   /** Runs code beside all cells, and gives its outputs or its error. */
-  gather(work: () => unknown): Promise<readonly AnswerOutput[]>;
+  gather(work: () => unknown): Promise<GatheredAnswer>;
 }
 
 /** A page that shows the interaction, and what it knows. */
@@ -39,7 +45,9 @@ export class Interaction implements ShownControls {
   readonly #display: StoredDisplay;
   readonly #pages = new Set<Page>();
   #values: ControlValues;
-  #outputs: readonly AnswerOutput[] = [];
+  #shown: GatheredAnswer = { outputs: [], release: () => {} };
+  /** Pages show it until they have the one that followed it. */
+  #before: GatheredAnswer | undefined;
   #answer = 0;
   #answering: Promise<void> | undefined;
   /** The values have changed since the last answer began. */
@@ -87,6 +95,8 @@ export class Interaction implements ShownControls {
     this.#display.end();
     for (const { comm } of this.#pages) endPage(comm);
     this.#pages.clear();
+    this.#before?.release();
+    this.#shown.release();
   }
 
   #hear(page: Page, data: Json): void {
@@ -135,13 +145,18 @@ export class Interaction implements ShownControls {
     const values = this.#values;
     this.#abort = abort;
     const { answer } = this.given;
-    const outputs = await this.outlet.gather(() => answer(values, { signal: abort.signal }));
+    const gathered = await this.outlet.gather(() => answer(values, { signal: abort.signal }));
+    const { outputs } = gathered;
     this.#abort = undefined;
     const hasFailed = outputs.some(({ output_type }) => output_type === 'error');
     if (hasFailed) abort.abort(); // what it left running, if an interrupt ended it
     // A late answer is still shown, so that the picture moves while a slider does; but an aborted one may be nothing.
-    if (this.#hasEnded || (this.#isStale && (hasFailed || outputs.length === 0))) return;
-    this.#outputs = outputs;
+    if (this.#hasEnded || (this.#isStale && (hasFailed || outputs.length === 0))) {
+      gathered.release();
+      return;
+    }
+    this.#before?.release();
+    [this.#before, this.#shown] = [this.#shown, gathered];
     this.#answer++;
     for (const page of this.#pages) this.#tell(page);
     this.#display.replaceSoon();
@@ -161,7 +176,7 @@ export class Interaction implements ShownControls {
       running: this.#isStale || this.#abort !== undefined,
       seen: page.seen,
       answer: this.#answer,
-      ...(isNew && { outputs: this.#outputs }),
+      ...(isNew && { outputs: this.#shown.outputs }),
     };
     page.comm.send(news as unknown as Json);
   }
@@ -173,7 +188,7 @@ export class Interaction implements ShownControls {
       controls: given.controls,
       values: this.#values,
       answer: this.#answer,
-      outputs: this.#outputs,
+      outputs: this.#shown.outputs,
     });
   }
 }

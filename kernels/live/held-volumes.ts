@@ -53,6 +53,11 @@ export class HeldVolumes {
     return volumes?.length === view?.volumes.length ? volumes : undefined;
   }
 
+  /** A view is shown nowhere any more. */
+  release(id: string): void {
+    this.#views.delete(id);
+  }
+
   /** A cell begins: the views that it showed when it ran before are gone. */
   forget(cell: string | undefined): void {
     if (cell === undefined) return;

@@ -14,7 +14,10 @@ const SENT = 3;
 /** A script that runs longer after a signal waits for a child or for native code. */
 const LONGEST_WAIT_MS = 500;
 
-/** Slots of a gate: its state, and 1 from when a signal passes until it is taken. */
+/** A signal that takes longer on a busy machine was lost: Node leaves one out that comes right before a script begins. */
+const LONGEST_WAY_MS = 5000;
+
+/** Slots of a gate: its state, and when the last signal passed, 0 once it is taken. */
 const STATE = 0;
 const PASSED = 1;
 export const GATE_SLOTS = 2;
@@ -36,7 +39,8 @@ export class SigintGate {
 
   /** Whether the signal that has come is one that passed here. On the main thread, once for each signal. */
   take(): boolean {
-    return Atomics.exchange(this.state, PASSED, 0) === 1;
+    const passed = Atomics.exchange(this.state, PASSED, 0);
+    return passed !== 0 && now() - passed < LONGEST_WAY_MS;
   }
 
   /** Waits until a signal on its way has arrived, and lets none in. On the main thread. */
@@ -61,7 +65,7 @@ export class SigintGate {
   async pass(signal: () => void, isMeant: () => boolean, inScript: () => boolean): Promise<void> {
     const send = (): boolean => {
       if (!isMeant()) return false;
-      Atomics.store(this.state, PASSED, 1);
+      Atomics.store(this.state, PASSED, now());
       signal();
       return true;
     };
@@ -75,6 +79,11 @@ export class SigintGate {
     Atomics.compareExchange(this.state, STATE, SENDING, next); // unless the script has ended already
     Atomics.notify(this.state, STATE);
   }
+}
+
+/** Milliseconds that fit a slot, the same on all threads. */
+function now(): number {
+  return Date.now() % 2 ** 30 || 1;
 }
 
 const BODY = Symbol.for('patchwise.body');

@@ -38,6 +38,8 @@ window.lab = { get drawing() { return this.widget.node.querySelector('.patchwise
   this.model = { data, trusted, stored: [], setData(change) { this.data = change.data; this.stored.push(change.data); } };
   this.widget = registry.createRenderer(registry.preferredMimeType(data, trusted ? 'any' : 'ensure')); return this.widget.renderModel(this.model);
 }, receive(data, buffers) { this.kernel.comms.at(-1).onMsg({ content: { data }, buffers }); },
+  async switchTheme(isDark) { document.body.dataset.jpThemeLight = String(!isDark); themes.themeChanged.emit();
+    document.body.style.display = 'none'; requestAnimationFrame(() => { document.body.style.display = ''; }); await this.frame(); await this.frame(); },
   frame: () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60))) };
 `;
 
@@ -45,7 +47,7 @@ window.lab = { get drawing() { return this.widget.node.querySelector('.patchwise
 export type PlotNode = HTMLElement & {
   data: { uid: string; x: number[] }[];
   _fullData: { type: string; visible: unknown; xaxis: string }[];
-  _fullLayout: { xaxis: { range: number[] }; font: { color: string } };
+  _fullLayout: { xaxis: { range: number[] }; yaxis: { range: number[] }; font: { color: string } };
 };
 
 export interface Lab {
@@ -68,5 +70,7 @@ export interface Lab {
   start(): Promise<unknown>;
   render(data: unknown, trusted?: boolean): Promise<void>;
   receive(data: unknown, buffers?: readonly ArrayBuffer[]): void;
+  /** As JupyterLab does it: everything is hidden until the next frame begins. */
+  switchTheme(isDark: boolean): Promise<void>;
   frame(): Promise<void>;
 }

@@ -184,7 +184,8 @@ export class RawKernel {
   async value(code: string): Promise<string | undefined> {
     const { reply, outputs } = await this.execute(code);
     if (reply.status !== 'ok') throw new Error(stripVTControlCharacters(reply.traceback.join('\n')));
-    return outputs.at(-1)?.content.data?.['text/plain'];
+    // Displays of other cells are replaced at any time.
+    return outputs.findLast(({ type }) => type !== 'update_display_data')?.content.data?.['text/plain'];
   }
 
   async failure(code: string): Promise<{ ename: string; text: string }> {

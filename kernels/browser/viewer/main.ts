@@ -16,10 +16,17 @@ function canDraw(): boolean {
   return hasWebGl;
 }
 
+/** A viewer in its place. */
+export interface Mounted {
+  /** Shows another bundle of the same kind; what the reader chose stays. */
+  show(bundle: VolumesBundle): Promise<void>;
+  dispose(): void;
+}
+
 const patchwiseViewer = {
   canDraw,
   /** Shows a bundle in a node until `dispose` is called. @param connect a way to the kernel, if there may be one */
-  mount: (node: HTMLElement, bundle: VolumesBundle, connect?: Connect): { dispose(): void } =>
+  mount: (node: HTMLElement, bundle: VolumesBundle, connect?: Connect): Mounted =>
     new Viewer(node, bundle, connect),
 };
 

@@ -50,3 +50,30 @@ export function firstView({ at, windows, kind, volumes, differenceLimit }: Volum
     turn: { azimuth: 180, elevation: 10, zoom: 1 },
   };
 }
+
+/**
+ * What the reader has chosen, for a bundle that takes the place of another: an answer of `interact` follows the one before.
+ * Where the new bundle itself shows another place than the one before did, it has its way.
+ */
+export function viewAfter(view: View, before: VolumesBundle, next: VolumesBundle): View {
+  const [was, first] = [firstView(before), firstView(next)];
+  const isInSameSpace = isSameSpace(before, next);
+  const named = next.windows.find(({ label }) => label === view.preset);
+  const isByHand = view.preset === undefined && before.units === next.units;
+  return {
+    ...view,
+    at: isInSameSpace && String(was.at) === String(first.at) ? view.at : first.at,
+    pan: isInSameSpace ? view.pan : first.pan,
+    ...(named && { window: [named.low, named.high] as const }),
+    ...(!named && !isByHand && { window: first.window, preset: first.preset }),
+    pair: before.volumes.length === next.volumes.length ? view.pair : first.pair,
+    differenceLimit:
+      view.differenceLimit === was.differenceLimit ? first.differenceLimit : view.differenceLimit,
+  };
+}
+
+/** Whether the volumes of two bundles fill the same box of the world, by the same voxels. */
+export function isSameSpace(one: VolumesBundle, other: VolumesBundle): boolean {
+  const [a, b] = [one.volumes[0]!, other.volumes[0]!];
+  return String([a.shape, a.affine]) === String([b.shape, b.affine]);
+}

@@ -13,8 +13,8 @@ import { axesOf, type Plane } from './planes';
 import { watchSight } from './sight';
 import { addStyle } from './style';
 import { type Tile, tilesOf } from './tiles';
-import { makeToolbar } from './toolbar';
-import { firstView, type View } from './view';
+import { makeToolbar, type Toolbar } from './toolbar';
+import { firstView, isSameSpace, type View, viewAfter } from './view';
 import { placeWords, resolutionWords } from './words';
 
 /** A way to the kernel that made the volumes. */
@@ -27,17 +27,22 @@ export type Connect = (
 const HEIGHT = { volume: 520, comparison: 560 } as const;
 /** The picture is kept so long after the last change, for when the context is taken away. */
 const REST_MS = 400;
+/** A bundle that took another's place asks its kernel after so long: while a slider moves, the next one comes before. */
+const STAY_MS = 250;
 /** A window that did not change for so long is taken over into 3D. */
 const SETTLE_MS = 250;
 
 export class Viewer implements Gestures, Hidden {
-  readonly #bundle: VolumesBundle;
+  #bundle: VolumesBundle;
+  /** The bundle that is to be shown next. */
+  #next: VolumesBundle | undefined;
+  readonly #heading = document.createElement('div');
   readonly #picture = document.createElement('div');
   /** The last picture, for when there is no context. */
   readonly #still = document.createElement('canvas');
-  readonly #levels: Levels;
+  #levels: Levels;
   readonly #overlay: Overlay;
-  readonly #toolbar;
+  #toolbar: Toolbar;
   readonly #over = new AbortController();
   readonly #unwatch: () => void;
   readonly #resize: ResizeObserver;
@@ -54,6 +59,7 @@ export class Viewer implements Gestures, Hidden {
   /** How often the browser took the context away since the viewer came into sight. */
   #losses = 0;
   #preparing: ReturnType<typeof setTimeout> | undefined;
+  #connecting: ReturnType<typeof setTimeout> | undefined;
   /** The last place around which full resolution was asked for. */
   #asked: Point | undefined;
   #hovered: Point | undefined;
@@ -68,30 +74,20 @@ export class Viewer implements Gestures, Hidden {
     this.#bundle = bundle;
     this.#view = firstView(bundle);
     this.#levels = new Levels(bundle);
-    this.#toolbar = makeToolbar(bundle, {
-      change: (change) => this.#change(change),
-      zoom: (factor) => this.#zoomBy(factor),
-      reset: () => this.#reset(),
-    });
+    this.#toolbar = this.#makeToolbar();
     const picture = this.#picture;
     picture.className = 'picture';
     picture.tabIndex = 0;
     picture.style.height = `${HEIGHT[bundle.kind]}px`;
     picture.setAttribute('role', 'application');
-    picture.setAttribute('aria-label', `${bundle.title}: ${HELP}`);
     picture.append(this.#still);
     this.#overlay = new Overlay(picture, (divider) => this.#change({ divider }));
-    const heading = document.createElement('div');
-    heading.className = 'heading';
-    heading.textContent = bundle.title;
+    this.#heading.className = 'heading';
+    this.#entitle();
     node.classList.add('patchwise-viewer');
     node.dataset.lmSuppressShortcuts = 'true'; // JupyterLab's keys A and B insert cells
-    node.replaceChildren(heading, this.#toolbar.node, picture, this.#overlay.status);
+    node.replaceChildren(this.#heading, this.#toolbar.node, picture, this.#overlay.status);
     listen(picture, this, this.#over.signal);
-    // After a click on a button the keys go on to act on the pictures. Who uses the keyboard stays at the button.
-    this.#toolbar.node.addEventListener('click', ({ target, detail }) => {
-      if (detail > 0 && target instanceof HTMLButtonElement) picture.focus({ preventScroll: true });
-    });
     this.#resize = new ResizeObserver(() => this.#drawSoon());
     this.#resize.observe(picture);
     this.#show();
@@ -103,6 +99,40 @@ export class Viewer implements Gestures, Hidden {
     });
   }
 
+  /**
+   * Shows another bundle of the same kind in this place. The picture stays until the next one can be drawn, and so does what
+   * the reader chose. Of several that come in a row, the last is shown.
+   */
+  async show(bundle: VolumesBundle): Promise<void> {
+    this.#next = bundle;
+    const levels = new Levels(bundle);
+    await levels.read();
+    if (this.#next !== bundle || this.#over.signal.aborted) return;
+    const before = this.#bundle;
+    if (!isSameSpace(before, bundle)) this.#close(); // the last picture stands in its place
+    this.#link?.close();
+    this.#link = undefined;
+    this.#asked = undefined;
+    this.#hovered = undefined;
+    this.#trouble = '';
+    this.#view = viewAfter(this.#view, before, bundle);
+    this.#bundle = bundle;
+    this.#levels = levels;
+    if (controlsOf(before) !== controlsOf(bundle)) {
+      const { node } = this.#toolbar;
+      this.#toolbar = this.#makeToolbar();
+      node.replaceWith(this.#toolbar.node);
+    }
+    this.#entitle();
+    if (this.#painter) {
+      this.#connectSoon();
+      this.#draw();
+    } else {
+      this.#show();
+      if (this.#isWanted) await this.#open();
+    }
+  }
+
   dispose(): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
@@ -111,6 +141,7 @@ export class Viewer implements Gestures, Hidden {
     clearTimeout(this.#rest);
     clearTimeout(this.#preparing);
     clearTimeout(this.#return);
+    clearTimeout(this.#connecting);
     if (this.#frame) cancelAnimationFrame(this.#frame);
     unhide(this);
     this.#link?.close();
@@ -124,8 +155,10 @@ export class Viewer implements Gestures, Hidden {
   async #open(): Promise<void> {
     if (this.#painter || this.#isOpening) return;
     this.#isOpening = true;
+    let isLate = false;
     unhide(this);
     try {
+      const bundle = this.#bundle;
       await this.#levels.read();
       if (!this.#isWanted) return;
       const canvas = document.createElement('canvas');
@@ -145,14 +178,16 @@ export class Viewer implements Gestures, Hidden {
           throw error;
         },
       );
-      if (!this.#isWanted || painter.gl.isContextLost()) {
+      isLate = !isSameSpace(bundle, this.#bundle); // another took its place meanwhile
+      if (!this.#isWanted || isLate || painter.gl.isContextLost()) {
         painter.free();
         canvas.remove();
         return;
       }
       this.#painter = painter;
       this.#trouble = '';
-      this.#connect(painter.gl);
+      if (this.#next) this.#connectSoon();
+      else this.#connect(painter.gl);
       this.#draw();
       this.node.classList.add('drawn'); // a report that is printed has a still picture for those that are not
       canvas.style.visibility = '';
@@ -161,6 +196,7 @@ export class Viewer implements Gestures, Hidden {
       this.#show();
     } finally {
       this.#isOpening = false;
+      if (isLate) void this.#open();
     }
   }
 
@@ -208,28 +244,38 @@ export class Viewer implements Gestures, Hidden {
 
   // What the kernel sends.
 
+  #connectSoon(): void {
+    clearTimeout(this.#connecting);
+    this.#connecting = setTimeout(() => {
+      if (this.#painter) this.#connect(this.#painter.gl);
+    }, STAY_MS);
+  }
+
   #connect(gl: WebGL2RenderingContext): void {
     const { id, volumes } = this.#bundle;
     if (this.#link || !this.connect || id === undefined) return;
+    const levels = this.#levels;
     const longest = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE) as number;
     this.#link = this.connect(
       { id, most: Math.floor(mostVoxels() / volumes.length), longest },
-      (message, buffers) => void this.#hear(message, buffers),
+      (message, buffers) => void this.#hear(levels, message, buffers),
       () => {
-        this.#levels.lose();
+        levels.lose();
         this.#show();
       },
     );
   }
 
-  async #hear(message: KernelToPage, buffers: readonly ArrayBuffer[]): Promise<void> {
+  async #hear(levels: Levels, message: KernelToPage, buffers: readonly ArrayBuffer[]): Promise<void> {
     try {
-      await this.#levels.hear(message, buffers);
+      await levels.hear(message, buffers);
     } catch (error) {
-      this.#trouble = `A part of the volumes did not come: ${error instanceof Error ? error.message : error}`;
+      if (levels === this.#levels)
+        this.#trouble = `A part of the volumes did not come: ${error instanceof Error ? error.message : error}`;
     }
+    if (levels !== this.#levels) return; // of a bundle that was shown before
     if (message.type === 'chunk') this.#link?.send({ type: 'got' });
-    const { supply, isFull } = this.#levels;
+    const { supply, isFull } = levels;
     if (supply === 'gone' || (supply === 'complete' && isFull)) this.#link?.close(); // nothing more will come
     this.#drawSoon();
   }
@@ -246,6 +292,25 @@ export class Viewer implements Gestures, Hidden {
   }
 
   // What is drawn.
+
+  #makeToolbar(): Toolbar {
+    const toolbar = makeToolbar(this.#bundle, {
+      change: (change) => this.#change(change),
+      zoom: (factor) => this.#zoomBy(factor),
+      reset: () => this.#reset(),
+    });
+    // After a click on a button the keys go on to act on the pictures. Who uses the keyboard stays at the button.
+    toolbar.node.addEventListener('click', ({ target, detail }) => {
+      if (detail > 0 && target instanceof HTMLButtonElement) this.#picture.focus({ preventScroll: true });
+    });
+    return toolbar;
+  }
+
+  #entitle(): void {
+    const { title } = this.#bundle;
+    this.#heading.textContent = title;
+    this.#picture.setAttribute('aria-label', `${title}: ${HELP}`);
+  }
 
   #change(change: Partial<View>): void {
     Object.assign(this.#view, change);
@@ -516,6 +581,11 @@ export class Viewer implements Gestures, Hidden {
     } else return false;
     return true;
   }
+}
+
+/** Of what the controls tell. */
+function controlsOf({ volumes, windows, units }: VolumesBundle): string {
+  return JSON.stringify([volumes.map(({ name }) => name), windows, units]);
 }
 
 const STEPS: Readonly<Record<string, number>> = {

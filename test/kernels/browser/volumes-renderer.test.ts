@@ -1,46 +1,27 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { phantom } from '../../../src/index';
 import { toBundle } from '../../../src/internal';
 import { VOLUMES_MIME, type VolumesBundle } from '../../../src/volumes-bundle';
-import { hasChromium, openBrowser } from '../../chromium';
-import { type Lab, STAND_IN } from '../lab-stand-in';
+import { hasChromium } from '../../chromium';
+import { LabPage } from '../lab-page';
+import type { Lab } from '../lab-stand-in';
 import { Shown } from './stage';
 
 describe.skipIf(!hasChromium('volumes in JupyterLab'))('volumes in JupyterLab', () => {
-  let folder = '';
   const ct = phantom({ shape: [40, 36, 32], seed: 1 });
   const stored = toBundle(ct)!;
   const bundle = { ...(stored[VOLUMES_MIME] as VolumesBundle), id: 'view-7' };
   const below = { data: [{ type: 'scatter', x: [1, 2], y: [3, 4] }], layout: { height: 200 } };
   const data = { ...stored, [VOLUMES_MIME]: { ...bundle, below } };
 
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'patchwise-lab-'));
-    await cp('dist/kernels/browser', folder, { recursive: true });
-    await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(folder, 'plotly.min.js'));
-    const page = `<body style="--jp-ui-font-color1: rgb(1, 2, 3)"><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
-    await writeFile(join(folder, 'lab.html'), page);
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
-  const withLab = async (
-    webGl: boolean,
-    use: (browser: Awaited<ReturnType<typeof openBrowser>>) => Promise<void>,
-  ): Promise<void> => {
-    const browser = await openBrowser({ webGl });
+  const withLab = async (webGl: boolean, use: (lab: LabPage) => Promise<void>): Promise<void> => {
+    const lab = await LabPage.open({ webGl, css: 'body { --jp-ui-font-color1: rgb(1, 2, 3) }' });
     try {
-      await browser.page.goto(`file://${join(folder, 'lab.html')}`);
-      await browser.page.evaluate(async (given) => {
-        const { lab } = window as unknown as { lab: Lab };
-        await lab.start();
-        await lab.render(given);
-      }, data);
-      await use(browser);
+      await lab.start();
+      await lab.render(data);
+      await use(lab);
     } finally {
-      await browser.close();
+      await lab.close();
     }
   };
 

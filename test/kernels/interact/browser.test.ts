@@ -1,5 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { notebookToHtml } from '../../../kernels/report/report';
@@ -11,9 +10,10 @@ import {
   type StoredInteraction,
 } from '../../../src/controls/interact-bundle';
 import { phantom, volumeFigure } from '../../../src/index';
-import { figureBundle } from '../../../src/internal';
-import { hasChromium, openBrowser } from '../../chromium';
-import { type Lab, STAND_IN } from '../lab-stand-in';
+import { FIGURE_MIME, figureBundle } from '../../../src/internal';
+import { baseLayout, graphAxis } from '../../../src/plot/base/theme';
+import { hasChromium } from '../../chromium';
+import { LabPage } from '../lab-page';
 import { contrasts } from './contrast';
 
 const controls: readonly Control[] = [
@@ -62,65 +62,39 @@ const figure = (seed: number): AnswerOutput => ({
 });
 
 describe.skipIf(!hasChromium('using controls'))('the controls of an interaction', () => {
-  let folder = '';
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  let lab: LabPage;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'patchwise-interact-'));
-    await cp('dist/kernels/browser', folder, { recursive: true });
-    await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(folder, 'plotly.min.js'));
     const theme = (paper: string, ink: string, quiet: string, mark: string) =>
       `--jp-layout-color1: ${paper}; --jp-content-font-color1: ${ink}; --jp-content-font-color2: ${quiet}; --jp-brand-color1: ${mark};`;
-    const style = `body { ${theme('#fff', 'rgba(0, 0, 0, 0.87)', 'rgba(0, 0, 0, 0.54)', '#1976d2')} background: var(--jp-layout-color1); color: var(--jp-content-font-color1); margin: 20px; }
+    const css = `body { ${theme('#fff', 'rgba(0, 0, 0, 0.87)', 'rgba(0, 0, 0, 0.54)', '#1976d2')} background: var(--jp-layout-color1); color: var(--jp-content-font-color1); margin: 20px; }
       body[data-jp-theme-light=false] { ${theme('#111', 'rgba(255, 255, 255, 1)', 'rgba(255, 255, 255, 0.7)', '#2196f3')} }`;
-    const page = `<style>${style}</style><body data-jp-theme-light="true"><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
-    await writeFile(join(folder, 'lab.html'), page);
-    browser = await openBrowser();
+    lab = await LabPage.open({ css });
   }, 60_000);
-  afterAll(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => lab?.close());
+  beforeEach(() => lab.start());
 
-  beforeEach(async () => {
-    browser.errors.length = 0;
-    await browser.page.goto(`file://${join(folder, 'lab.html')}`);
-    await inPage((lab) => lab.start());
-  });
-
-  function inPage<T, A = undefined>(
-    work: (lab: Lab, argument: A) => T | Promise<T>,
-    argument?: A,
-  ): Promise<T> {
-    const call = ([source, given]: readonly [string, unknown]) => {
-      const { lab } = window as unknown as { lab: Lab };
-      return new Function(`return (${source})`)()(lab, given) as Promise<unknown>;
-    };
-    return browser.page.evaluate(call, [String(work), argument] as const) as Promise<T>;
-  }
-
-  const render = (one: StoredInteraction, trusted = true) =>
-    inPage((lab, [data, trust]) => lab.render(data, trust), [interactionBundle(one), trusted] as const);
+  const render = (one: StoredInteraction, trusted = true) => lab.render(interactionBundle(one), trusted);
   /** The kernel says something. */
   const tell = (news: object) =>
-    inPage(
+    lab.run(
       async (lab, given) => {
         lab.receive({ type: 'state', running: false, seen: 0, answer: 1, ...given });
         await lab.frame();
       },
       { values, ...news },
     );
-  const sent = () => inPage((lab) => lab.kernel.comms.flatMap((comm) => comm.sent));
-  const field = (name: string) => browser.page.locator(`[data-control="${name.replaceAll('"', '\\"')}"]`);
-  const answer = () => browser.page.locator('.patchwise-answer');
+  const sent = () => lab.run((lab) => lab.kernel.comms.flatMap((comm) => comm.sent));
+  const field = (name: string) => lab.page.locator(`[data-control="${name.replaceAll('"', '\\"')}"]`);
+  const answer = () => lab.page.locator('.patchwise-answer');
 
   it('are labelled, and still until the kernel knows them', async () => {
     await render(stored());
-    const { page } = browser;
+    const { page } = lab;
     expect(await page.getByLabel('overlap').isDisabled()).toBe(true);
-    expect(await inPage((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened })))).toEqual(
-      [{ target: 'patchwise.interact', opened: { id: 'one' } }],
-    );
+    expect(
+      await lab.run((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened }))),
+    ).toEqual([{ target: 'patchwise.interact', opened: { id: 'one' } }]);
     await tell({});
     for (const { name, kind } of controls) {
       expect(await field(name).isEnabled(), name).toBe(true);
@@ -129,11 +103,11 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     }
     expect(await page.getByLabel('overlap').getAttribute('aria-valuetext')).toBe('0.250');
     expect(await answer().textContent()).toBe('first');
-    expect(browser.errors).toEqual([]);
+    expect(lab.errors).toEqual([]);
   });
 
   it('tell the kernel of every move, by mouse and by keys', async () => {
-    const { page } = browser;
+    const { page } = lab;
     await render(stored());
     await tell({});
     const slider = (await field('overlap').boundingBox())!;
@@ -177,7 +151,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     expect(await field('sharp').isChecked()).toBe(true);
     expect(await field('title "of" it').inputValue()).toBe('of another page');
     await field('z').focus();
-    for (let i = 0; i < 3; i++) await browser.page.keyboard.press('ArrowRight');
+    for (let i = 0; i < 3; i++) await lab.page.keyboard.press('ArrowRight');
     await tell({ seen: 1, values: { ...values, z: 8 } });
     expect(await field('z').inputValue()).toBe('10');
     await tell({ seen: 3, values: { ...values, z: 10 } });
@@ -190,11 +164,11 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
   });
 
   it('replace the result in place: a figure is drawn by the same node, and nothing below jumps', async () => {
-    const { page } = browser;
+    const { page } = lab;
     await render(stored([figure(1)]));
     await tell({});
     await page.locator('.main-svg').first().waitFor({ state: 'attached' });
-    await inPage((lab) => {
+    await lab.run((lab) => {
       const watched = window as unknown as { heights: number[] };
       watched.heights = [];
       const { node } = lab.widget;
@@ -209,7 +183,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     const before = await picture();
     for (let n = 2; n < 8; n++) await tell({ answer: n, outputs: [figure(n)] });
     await expect.poll(picture).not.toBe(before);
-    expect(await inPage((lab) => lab.drawing.dataset.mark)).toBe('the same');
+    expect(await lab.run((lab) => lab.drawing.dataset.mark)).toBe('the same');
     await tell({
       answer: 9,
       outputs: [
@@ -222,13 +196,72 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     const heights = await page.evaluate(() => (window as unknown as { heights: number[] }).heights);
     expect(Math.min(...heights)).toBeGreaterThan(400);
     expect(await page.locator('.plain').count()).toBe(0);
-    expect(browser.errors).toEqual([]);
+    expect(lab.errors).toEqual([]);
   }, 60_000);
+
+  const line = (y: readonly number[], title = 'y'): AnswerOutput => {
+    const layout = {
+      ...baseLayout('a line', 300),
+      xaxis: graphAxis('x'),
+      yaxis: graphAxis(title),
+      showlegend: true,
+    };
+    const drawn = { data: [{ type: 'scatter', x: [0, 1, 2, 3], y, name: 'line' }], layout };
+    return { output_type: 'display_data', data: { [FIGURE_MIME]: { figure: drawn } }, metadata: {} };
+  };
+
+  it('have words that can be read in an answer that stands while the theme changes, and in the next', async () => {
+    const { page } = lab;
+    await render(stored([line([1, 3, 2, 4])]));
+    await tell({});
+    await answer().locator('.xtick text').first().waitFor({ state: 'attached' });
+    const bad = () => contrasts(page, '.patchwise-answer');
+    const ink = () => lab.run((jupyter) => jupyter.drawing._fullLayout.font.color);
+    expect(await answer().locator('svg text').count()).toBeGreaterThan(8);
+    expect(await bad()).toEqual([]);
+    await lab.run((jupyter) => jupyter.switchTheme(true));
+    expect(await ink()).toBe('rgba(255, 255, 255, 1)');
+    expect(await bad()).toEqual([]);
+    await tell({ answer: 2, outputs: [line([4, 3, 2, 1])] });
+    expect(await bad()).toEqual([]);
+    await lab.run((jupyter) => jupyter.switchTheme(false));
+    expect(await ink()).toBe('rgba(0, 0, 0, 0.87)');
+    expect(await bad()).toEqual([]);
+    // The test itself sees words that cannot be read.
+    await page.evaluate(() => document.body.setAttribute('data-jp-theme-light', 'false'));
+    expect((await bad()).length).toBeGreaterThan(8);
+  });
+
+  it('keep the zoom of a figure from answer to answer, where its axes mean the same', async () => {
+    const { page } = lab;
+    await render(stored([line([1, 3, 2, 4])]));
+    await tell({});
+    await answer().locator('.nsewdrag').first().waitFor({ state: 'attached' });
+    const range = () =>
+      lab.run((jupyter) => jupyter.drawing._fullLayout.xaxis.range.map((one) => one.toFixed(3)).join());
+    const whole = await range();
+    const box = (await answer().locator('.nsewdrag').first().boundingBox())!;
+    await page.mouse.move(box.x + 0.3 * box.width, box.y + 0.3 * box.height);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 0.6 * box.width, box.y + 0.7 * box.height, { steps: 4 });
+    await page.mouse.up();
+    await expect.poll(range).not.toBe(whole);
+    const zoomed = await range();
+    await page.waitForTimeout(200);
+    for (let n = 2; n < 6; n++) await tell({ answer: n, outputs: [line([n, 3, 2, 4])] });
+    expect(await range()).toBe(zoomed);
+    await lab.run((jupyter) => jupyter.switchTheme(true));
+    await tell({ answer: 6, outputs: [line([9, 3, 2, 4])] });
+    expect(await range()).toBe(zoomed);
+    const yRange = () => lab.run((jupyter) => jupyter.drawing._fullLayout.yaxis.range[1]!);
+    await tell({ answer: 7, outputs: [line([900, 300, 200, 400], 'another quantity')] });
+    expect(await yRange()).toBeGreaterThan(850);
+  });
 
   it('draw of 50 answers that come at once only some, and the last', async () => {
     await render(stored());
     await tell({});
-    await inPage(async (lab, given) => {
+    await lab.run(async (lab, given) => {
       for (let n = 2; n <= 51; n++)
         lab.receive({
           type: 'state',
@@ -241,7 +274,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
       await lab.frame();
     }, values);
     expect(await answer().textContent()).toBe('51');
-    expect(await inPage((lab) => lab.widget.node.querySelectorAll('.plain').length)).toBe(1);
+    expect(await lab.run((lab) => lab.widget.node.querySelectorAll('.plain').length)).toBe(1);
   });
 
   it('show what is printed and errors, and that an answer is made', async () => {
@@ -256,7 +289,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     };
     await tell({ answer: 2, outputs: [{ output_type: 'stream', name: 'stdout', text: 'printed' }, error] });
     expect(await answer().getAttribute('aria-busy')).toBe('false');
-    const parts = await inPage((lab) =>
+    const parts = await lab.run((lab) =>
       [...lab.widget.node.querySelectorAll<HTMLElement>('.plain')].map((node) => [
         node.dataset.type,
         node.textContent,
@@ -271,7 +304,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
   it('let the answer show another run in the place of the first', async () => {
     await render(stored());
     const showRun = (answer: number, id: string) =>
-      inPage(
+      lab.run(
         (lab, [number, run, state]) => {
           const data = { 'application/vnd.patchwise.figure+json': { figure: { data: [], layout: {} }, run } };
           const outputs = [{ output_type: 'display_data', data, metadata: {} }];
@@ -282,7 +315,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
         [answer, { id, dir: `/runs/${id}` }, values] as const,
       );
     const followed = () =>
-      inPage((lab) =>
+      lab.run((lab) =>
         lab.kernel.comms
           .slice(1)
           .map(({ opened, closed = false }) => [(opened as { id: string }).id, closed]),
@@ -300,26 +333,26 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     await render(stored());
     const news = { seen: 0, values: { ...values, z: 5 }, answer: 4, outputs: [html('<i>fourth</i>')] };
     await tell(news);
-    await expect.poll(() => inPage((lab) => lab.model.stored.length), { timeout: 10_000 }).toBe(1);
-    const kept = (await inPage((lab) => lab.model.stored[0]))!;
+    await expect.poll(() => lab.run((lab) => lab.model.stored.length), { timeout: 10_000 }).toBe(1);
+    const kept = (await lab.run((lab) => lab.model.stored[0]))!;
     expect(kept).toEqual(
       interactionBundle({ ...stored([html('<i>fourth</i>')]), values: news.values, answer: 4 }),
     );
     await tell({ ...news, outputs: undefined });
-    await browser.page.waitForTimeout(3000);
-    expect(await inPage((lab) => lab.model.stored.length)).toBe(1);
+    await lab.page.waitForTimeout(3000);
+    expect(await lab.run((lab) => lab.model.stored.length)).toBe(1);
   }, 30_000);
 
   it('are still, and say so, once the kernel is gone', async () => {
     await render(stored());
     await tell({});
-    await inPage((lab) => lab.receive({ type: 'gone' }));
+    await lab.run((lab) => lab.receive({ type: 'gone' }));
     expect(await field('z').isDisabled()).toBe(true);
-    expect(await browser.page.getByRole('status').textContent()).toContain('run the cell again');
+    expect(await lab.page.getByRole('status').textContent()).toContain('run the cell again');
     expect(await answer().textContent()).toBe('first');
-    expect(await inPage((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
-    await inPage((lab) => lab.widget.dispose());
-    expect(browser.errors).toEqual([]);
+    expect(await lab.run((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
+    await lab.run((lab) => lab.widget.dispose());
+    expect(lab.errors).toEqual([]);
   });
 
   it('draw the answer of an untrusted notebook by its safe forms only', async () => {
@@ -333,7 +366,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
   });
 
   it.each(['light', 'dark'] as const)('can be read in JupyterLab and in a report, %s', async (theme) => {
-    const { page } = browser;
+    const { page } = lab;
     await render(stored([html('<p>The answer.</p>')]));
     await tell({});
     await page.evaluate(
@@ -342,7 +375,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     );
     await picture(`interact-lab-${theme}`);
     expect(await contrasts(page, '.patchwise-interact')).toEqual([]);
-    await inPage((lab) => lab.receive({ type: 'gone' }));
+    await lab.run((lab) => lab.receive({ type: 'gone' }));
     await picture(`interact-gone-${theme}`);
     expect(await contrasts(page, '.patchwise-interact')).toEqual([]);
 
@@ -353,7 +386,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
   });
 
   it('are still in a report, with the answer below them', async () => {
-    const { page } = browser;
+    const { page } = lab;
     await report([{ output_type: 'stream', name: 'stdout', text: 'printed' }, figure(3)]);
     for (const { name } of controls) expect(await field(name).isDisabled(), name).toBe(true);
     expect(await field('overlap').inputValue()).toBe('50');
@@ -363,7 +396,7 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     );
     await page.locator('.interaction .figure .main-svg').first().waitFor({ state: 'attached' });
     expect(await page.locator('.interaction pre').first().textContent()).toBe('printed');
-    expect(browser.errors).toEqual([]);
+    expect(lab.errors).toEqual([]);
   });
 
   it('of a damaged or hostile notebook do no harm to its report', async () => {
@@ -388,9 +421,9 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
       { ...stored(), controls: [{ kind: 'slider', name: 'a', min: 0, max: 1, step: 0 }], values: {} },
     ];
     await reportOf(odd.map((one) => ({ [INTERACT_MIME]: one, 'text/plain': 'plain' })));
-    expect(await browser.page.title()).toBe('Notebook');
-    expect(await browser.page.locator('[onerror]').count()).toBe(0);
-    expect(await browser.page.locator('pre.output', { hasText: 'plain' }).count()).toBe(3);
+    expect(await lab.page.title()).toBe('Notebook');
+    expect(await lab.page.locator('[onerror]').count()).toBe(0);
+    expect(await lab.page.locator('pre.output', { hasText: 'plain' }).count()).toBe(3);
   });
 
   function report(outputs: readonly AnswerOutput[]): Promise<void> {
@@ -401,14 +434,14 @@ describe.skipIf(!hasChromium('using controls'))('the controls of an interaction'
     const outputs = bundles.map((data) => ({ output_type: 'display_data' as const, data, metadata: {} }));
     const cell = { cell_type: 'code' as const, source: 'pw.interact(…)', metadata: {}, outputs };
     const text = await notebookToHtml({ cells: [cell], metadata: {}, nbformat: 4, nbformat_minor: 5 });
-    await writeFile(join(folder, 'report.html'), text);
-    await browser.page.goto(`file://${join(folder, 'report.html')}`);
+    await writeFile(join(lab.folder, 'report.html'), text);
+    await lab.goTo('report.html');
   }
 
   async function picture(name: string): Promise<void> {
     const into = process.env.PATCHWISE_SCREENSHOTS;
     if (!into) return;
     await mkdir(into, { recursive: true });
-    await browser.page.screenshot({ path: join(into, `${name}.png`) });
+    await lab.page.screenshot({ path: join(into, `${name}.png`) });
   }
 });

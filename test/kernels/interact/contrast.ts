@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core';
 
 /**
  * The texts below a selector that a reader cannot read: under 11 px, or with a contrast to what is behind them of less than
- * 4.5 : 1. Each with its size and contrast.
+ * 4.5 : 1. Each with its size and contrast. Words of a figure count as well.
  */
 export function contrasts(page: Page, selector: string): Promise<string[]> {
   return page.evaluate((within) => {
@@ -31,12 +31,17 @@ export function contrasts(page: Page, selector: string): Promise<string[]> {
           (child) => child.nodeType === 3 && child.textContent!.trim() !== '',
         );
         const isField = element.matches('select, input[type=text]');
-        if ((!hasText && !isField) || element.matches('style, option, svg *') || !element.checkVisibility())
+        if ((!hasText && !isField) || element.matches('style, option') || !element.checkVisibility())
           continue;
+        const isDrawn = element.matches('svg *');
         const behind: string[] = [];
         for (let one: HTMLElement | null = element; one; one = one.parentElement)
           behind.unshift(getComputedStyle(one).backgroundColor);
-        const { color, fontSize } = getComputedStyle(element);
+        const look = getComputedStyle(element);
+        const { fontSize } = look;
+        const color = isDrawn
+          ? look.fill.replace(/^rgb\((.*)\)$/, `rgba($1, ${look.fillOpacity})`)
+          : look.color;
         const [paper, ink] = [mixed(behind), mixed([...behind, color])].map(luminance) as [number, number];
         const contrast = (Math.max(paper, ink) + 0.05) / (Math.min(paper, ink) + 0.05);
         if (contrast < 4.5 || Number.parseFloat(fontSize) < 11)

@@ -1,11 +1,10 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { notebookToHtml } from '../../../kernels/report/report';
 import { type StoredWidget, WIDGET_MIME } from '../../../src/controls/widget-bundle';
-import { hasChromium, openBrowser } from '../../chromium';
-import { type Lab, STAND_IN } from '../lab-stand-in';
+import { hasChromium } from '../../chromium';
+import { LabPage } from '../lab-page';
 
 /** A counter: the shape of a first widget. */
 const counter = `
@@ -81,74 +80,54 @@ const bundle = (one: unknown) => ({ [WIDGET_MIME]: one, 'text/plain': 'a widget'
 type Logged = { log: unknown[]; last: number };
 
 describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
-  let folder = '';
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  let lab: LabPage;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'patchwise-widget-'));
-    await cp('dist/kernels/browser', folder, { recursive: true });
-    const page = `<body><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
-    await writeFile(join(folder, 'lab.html'), page);
-    browser = await openBrowser();
+    lab = await LabPage.open();
   }, 60_000);
-  afterAll(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-  beforeEach(async () => {
-    browser.errors.length = 0;
-    await browser.page.goto(`file://${join(folder, 'lab.html')}`);
-    await inPage((lab) => lab.start());
-  });
+  afterAll(() => lab?.close());
+  beforeEach(() => lab.start());
 
-  function inPage<T, A = undefined>(
-    work: (lab: Lab, argument: A) => T | Promise<T>,
-    argument?: A,
-  ): Promise<T> {
-    const call = ([source, given]: readonly [string, unknown]) => {
-      const { lab } = window as unknown as { lab: Lab };
-      return new Function(`return (${source})`)()(lab, given) as Promise<unknown>;
-    };
-    return browser.page.evaluate(call, [String(work), argument] as const) as Promise<T>;
-  }
-  const render = (one: StoredWidget) => inPage((lab, data) => lab.render(data), bundle(one));
-  const logged = () => browser.page.evaluate(() => (window as unknown as Logged).log);
-  const button = () => browser.page.locator('.patchwise-widget button').first();
+  const render = (one: StoredWidget) => lab.render(bundle(one));
+  const logged = () => lab.page.evaluate(() => (window as unknown as Logged).log);
+  const button = () => lab.page.locator('.patchwise-widget button').first();
 
   it('runs its module: values, events, messages with bytes, style and the end', async () => {
     await render(stored(counter));
     expect(await button().textContent()).toBe('count is 3');
     expect(await button().evaluate((node) => getComputedStyle(node).color)).toBe('rgb(0, 0, 200)');
-    expect(await inPage((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened })))).toEqual(
-      [{ target: 'patchwise.widget', opened: { id: 'one' } }],
-    );
-    await inPage((lab) => lab.receive({ type: 'update', state: { count: 7 }, buffer_paths: [] }));
+    expect(
+      await lab.run((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened }))),
+    ).toEqual([{ target: 'patchwise.widget', opened: { id: 'one' } }]);
+    await lab.run((lab) => lab.receive({ type: 'update', state: { count: 7 }, buffer_paths: [] }));
     expect(await button().textContent()).toBe('count is 7');
     await button().click();
     expect(await button().textContent()).toBe('count is 8');
-    expect(await browser.page.evaluate(() => (window as unknown as Logged).last)).toBe(8);
-    await inPage((lab) => lab.receive({ type: 'custom', content: { hi: 1 } }, [new Uint8Array([41]).buffer]));
-    expect(await inPage((lab) => lab.kernel.comms[0]!.sent)).toEqual([
+    expect(await lab.page.evaluate(() => (window as unknown as Logged).last)).toBe(8);
+    await lab.run((lab) =>
+      lab.receive({ type: 'custom', content: { hi: 1 } }, [new Uint8Array([41]).buffer]),
+    );
+    expect(await lab.run((lab) => lab.kernel.comms[0]!.sent)).toEqual([
       { type: 'update', state: { count: 8 }, buffer_paths: [] },
       { type: 'custom', content: { echo: { hi: 1 } } },
     ]);
-    await inPage((lab) => lab.widget.dispose());
+    await lab.run((lab) => lab.widget.dispose());
     expect(await logged()).toEqual(['initialize', { hi: 1 }, [41], 'left', 'end']);
-    expect(await inPage((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
-    expect(browser.errors).toEqual([]);
+    expect(await lab.run((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
+    expect(lab.errors).toEqual([]);
   });
 
   it('is initialised once for two outputs, which share its values', async () => {
     await render(stored(counter));
     await render(stored(counter));
     await button().click();
-    expect(await browser.page.locator('.patchwise-widget button').allTextContents()).toEqual([
+    expect(await lab.page.locator('.patchwise-widget button').allTextContents()).toEqual([
       'count is 4',
       'count is 4',
     ]);
     expect((await logged()).filter((one) => one === 'initialize')).toHaveLength(1);
-    expect(await inPage((lab) => lab.kernel.comms.length)).toBe(1);
-    await inPage((lab) => lab.widget.dispose());
+    expect(await lab.run((lab) => lab.kernel.comms.length)).toBe(1);
+    await lab.run((lab) => lab.widget.dispose());
     expect(await logged()).not.toContain('end');
     await button().click();
     expect(await button().textContent()).toBe('count is 5');
@@ -156,14 +135,14 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
 
   it('draws and sends bytes, and stores the last picture where the kernel does not', async () => {
     await render(drawn);
-    const canvas = browser.page.locator('canvas');
+    const canvas = lab.page.locator('canvas');
     const pixel = (x: number, y: number) =>
       canvas.evaluate(
         (node: HTMLCanvasElement, at) => node.getContext('2d')!.getImageData(at[0]!, at[1]!, 1, 1).data[0],
         [x, y],
       );
     expect(await pixel(10, 20)).toBe(40);
-    await inPage((lab) => {
+    await lab.run((lab) => {
       const bytes = new Uint8Array(4096).fill(90);
       lab.receive({ type: 'update', state: { pixels: null }, buffer_paths: [['pixels']] }, [bytes.buffer]);
     });
@@ -171,11 +150,11 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
     await canvas.click({ position: { x: 10.5, y: 20.5 } });
     expect(await pixel(10, 20)).toBe(255);
     expect(await pixel(11, 20)).toBe(90);
-    expect(await inPage((lab) => lab.kernel.comms[0]!.sent)).toEqual([
+    expect(await lab.run((lab) => lab.kernel.comms[0]!.sent)).toEqual([
       { type: 'update', state: { pixels: null }, buffer_paths: [['pixels']] },
     ]);
-    await expect.poll(() => inPage((lab) => lab.model.stored.length), { timeout: 10_000 }).toBe(1);
-    const kept = (await inPage((lab) => lab.model.stored[0]))![WIDGET_MIME] as StoredWidget;
+    await expect.poll(() => lab.run((lab) => lab.model.stored.length), { timeout: 10_000 }).toBe(1);
+    const kept = (await lab.run((lab) => lab.model.stored[0]))![WIDGET_MIME] as StoredWidget;
     const bytes = Buffer.from(kept.buffers[0]!.data, 'base64');
     expect([bytes.length, bytes[20 * 64 + 10], bytes[20 * 64 + 11]]).toEqual([4096, 255, 90]);
   }, 30_000);
@@ -187,12 +166,12 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
     ['not javascript', 'This widget cannot be drawn'],
   ])('says why it cannot be drawn: %s', async (esm, why) => {
     await render(stored(esm));
-    expect(await inPage((lab) => lab.widget.node.textContent)).toContain(why);
+    expect(await lab.run((lab) => lab.widget.node.textContent)).toContain(why);
   });
 
   it('does not run in a notebook that its reader does not trust', async () => {
-    await inPage((lab, data) => lab.render(data, false), bundle(stored(counter)));
-    expect(await inPage((lab) => lab.widget.node.textContent)).toBe('a widget');
+    await lab.render(bundle(stored(counter)), false);
+    expect(await lab.run((lab) => lab.widget.node.textContent)).toBe('a widget');
     expect(await logged()).toBeUndefined();
   });
 
@@ -205,11 +184,11 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
       }));
       const cell = { cell_type: 'code' as const, source: 'pw.widget(…)', metadata: {}, outputs };
       const html = await notebookToHtml({ cells: [cell], metadata: {}, nbformat: 4, nbformat_minor: 5 });
-      await writeFile(join(folder, 'report.html'), html);
-      browser.requests.length = 0;
-      await browser.page.goto(`file://${join(folder, 'report.html')}`);
+      await writeFile(join(lab.folder, 'report.html'), html);
+      lab.requests.length = 0;
+      await lab.goTo('report.html');
     }
-    const frame = (at = 0) => browser.page.frameLocator('.widget-frame').nth(at);
+    const frame = (at = 0) => lab.page.frameLocator('.widget-frame').nth(at);
 
     it('is drawn with its last values, works on its own, and takes the height it needs', async () => {
       const tall = `export default { render({ el }) { el.style.height = '432px'; el.textContent = 'tall'; } }`;
@@ -219,16 +198,16 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
       expect(await frame(0).locator('button').textContent()).toBe('count is 4');
       await frame(1).locator('canvas').waitFor();
       const height = (at: number) =>
-        browser.page
+        lab.page
           .locator('.widget-frame')
           .nth(at)
           .evaluate((node) => node.clientHeight);
       await expect.poll(() => height(2)).toBe(432);
       await expect.poll(() => height(0)).toBeLessThan(60);
-      expect(browser.errors).toEqual([]);
+      expect(lab.errors).toEqual([]);
       const into = process.env.PATCHWISE_SCREENSHOTS;
       if (into) await mkdir(into, { recursive: true });
-      if (into) await browser.page.screenshot({ path: join(into, 'widget-report.png') });
+      if (into) await lab.page.screenshot({ path: join(into, 'widget-report.png') });
     });
 
     it('reaches neither the page around it nor the network', async () => {
@@ -248,16 +227,16 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
       } }`;
       // Playwright also tells of requests that the page's policy stops before they are sent.
       const stopped = new Set<string>();
-      browser.page.on('requestfailed', (request) => {
+      lab.page.on('requestfailed', (request) => {
         if (request.failure()?.errorText === 'csp') stopped.add(request.url());
       });
       await report(stored(spy));
       const text = frame().locator('#widget');
       await expect.poll(() => text.textContent()).toContain('reached: ');
       expect(await text.evaluate((node) => node.lastElementChild!.textContent)).toBe('reached: ');
-      const sent = browser.requests.filter((address) => !stopped.has(address));
+      const sent = lab.requests.filter((address) => !stopped.has(address));
       expect(sent.filter((address) => address.startsWith('http'))).toEqual([]);
-      expect(browser.page.url()).toContain('report.html');
+      expect(lab.page.url()).toContain('report.html');
     });
 
     it('is left out where the notebook is damaged', async () => {
@@ -266,8 +245,8 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
         { ...drawn, buffers: [{ path: ['pixels'], data: '"><img src=x>' }] },
         { ...drawn, esm: 1 },
       );
-      expect(await browser.page.locator('iframe').count()).toBe(0);
-      expect(await browser.page.locator('pre.output').allTextContents()).toEqual([
+      expect(await lab.page.locator('iframe').count()).toBe(0);
+      expect(await lab.page.locator('pre.output').allTextContents()).toEqual([
         'a widget',
         'a widget',
         'a widget',

@@ -1,5 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { INTERACT_MIME } from '../../../src/controls/interact-bundle';
@@ -7,15 +6,15 @@ import { WIDGET_MIME } from '../../../src/controls/widget-bundle';
 import { type Figure, gridFigure, planGrid, runFigure } from '../../../src/index';
 import { FIGURE_MIME } from '../../../src/internal';
 import { VOLUMES_MIME } from '../../../src/volumes-bundle';
-import { hasChromium, openBrowser } from '../../chromium';
+import { hasChromium } from '../../chromium';
 import { controlled } from '../../plot/controlled';
 import { measure, useEveryControl } from '../../plot/controls';
 import { recordsOf } from '../../plot/samples';
-import { type Lab, STAND_IN } from '../lab-stand-in';
+import { LabPage } from '../lab-page';
+import type { Lab } from '../lab-stand-in';
 
 describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extension', () => {
-  let folder = '';
-  let browser: Awaited<ReturnType<typeof openBrowser>>;
+  let lab: LabPage;
   const status = { state: 'running', step: 20, steps: 100 };
   const run = { id: 'toy', dir: '/runs/toy' };
   const plain = (figure: Figure) => JSON.parse(JSON.stringify(figure));
@@ -23,39 +22,14 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     [FIGURE_MIME]: { figure: plain(runFigure(recordsOf(steps), status)), run },
   });
 
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'patchwise-lab-'));
-    await cp('dist/kernels/browser', folder, { recursive: true });
-    await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(folder, 'plotly.min.js'));
-    const page = `<body style="--jp-content-font-color1: rgb(1, 2, 3)"><script>${STAND_IN}</script><script src="remoteEntry.js"></script></body>`;
-    await writeFile(join(folder, 'lab.html'), page);
-    browser = await openBrowser();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-
   let started: unknown;
-  beforeEach(async () => {
-    browser.errors.length = 0;
-    await browser.page.goto(`file://${join(folder, 'lab.html')}`);
-    started = await inPage((lab) => lab.start());
+  beforeAll(async () => {
+    lab = await LabPage.open({ css: 'body { --jp-content-font-color1: rgb(1, 2, 3) }' });
   });
-
-  /** Runs a function with the stand-in in the page. */
-  function inPage<T, A = undefined>(
-    work: (lab: Lab, argument: A) => T | Promise<T>,
-    argument?: A,
-  ): Promise<T> {
-    const call = ([source, given]: readonly [string, unknown]) => {
-      const { lab } = window as unknown as { lab: Lab };
-      return new Function(`return (${source})`)()(lab, given) as Promise<unknown>;
-    };
-    return browser.page.evaluate(call, [String(work), argument] as const) as Promise<T>;
-  }
-
-  const render = (data: unknown) => inPage((lab, given) => lab.render(given), data);
+  afterAll(() => lab?.close());
+  beforeEach(async () => {
+    started = await lab.start();
+  });
 
   it('is a container that registers a renderer for our type', () => {
     expect(started).toEqual({
@@ -66,32 +40,32 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
   });
 
   it('draws a still figure with its own Plotly, in the colours of the theme, and opens no comm', async () => {
-    await inPage(() => Object.assign(window, { Plotly: 'of somebody else' }));
-    await render({ [FIGURE_MIME]: { figure: plain(runFigure(recordsOf(20), status)) } });
-    const drawn = await inPage((lab) => ({
+    await lab.run(() => Object.assign(window, { Plotly: 'of somebody else' }));
+    await lab.render({ [FIGURE_MIME]: { figure: plain(runFigure(recordsOf(20), status)) } });
+    const drawn = await lab.run((lab) => ({
       lines: lab.widget.node.querySelectorAll('.scatterlayer .js-line').length,
       color: lab.drawing._fullLayout.font.color,
       global: (window as unknown as { Plotly: unknown }).Plotly,
       comms: lab.kernel.comms.length,
     }));
     expect(drawn).toEqual({ lines: 12, color: 'rgb(1, 2, 3)', global: 'of somebody else', comms: 0 });
-    await inPage(async (lab) => {
+    await lab.run(async (lab) => {
       document.body.style.setProperty('--jp-content-font-color1', 'rgb(9, 8, 7)');
       lab.themes.themeChanged.emit();
       await lab.frame();
     });
-    expect(await inPage((lab) => lab.drawing._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
-    expect(browser.errors).toEqual([]);
+    expect(await lab.run((lab) => lab.drawing._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
+    expect(lab.errors).toEqual([]);
   });
 
   it.each(controlled.filter(([name]) => ['volume', 'comparison with two'].includes(name)))(
     'draws the %s so that every control leaves it as large as it was, and does what it is for',
     async (_, figure, expected) => {
-      await render({ [FIGURE_MIME]: { figure: plain(figure) } });
-      const node = browser.page.locator('.patchwise-figure');
+      await lab.render({ [FIGURE_MIME]: { figure: plain(figure) } });
+      const node = lab.page.locator('.patchwise-figure');
       expect((await measure(node)).node[1]).toBe(figure.layout.height);
       expect(await useEveryControl(node)).toMatchObject(expected);
-      expect(browser.errors).toEqual([]);
+      expect(lab.errors).toEqual([]);
     },
     180_000,
   );
@@ -100,12 +74,12 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     'keeps the words of a table where the theme changes while it is out of sight by %s',
     async (hidden) => {
       const figure = gridFigure(planGrid([64, 64, 76], { patch: [32, 32, 16], stride: [24, 24, 12] }));
-      await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+      await lab.render({ [FIGURE_MIME]: { figure: plain(figure) } });
       const words = () =>
-        inPage((lab) => [...lab.widget.node.querySelectorAll('.cell-text')].map((cell) => cell.textContent));
+        lab.run((lab) => [...lab.widget.node.querySelectorAll('.cell-text')].map((cell) => cell.textContent));
       const before = await words();
       expect(before).toContain('8 to 24');
-      await inPage(async (lab, style) => {
+      await lab.run(async (lab, style) => {
         const [spacer, cell] = [document.createElement('p'), document.createElement('div')];
         spacer.style.height = '9000px';
         cell.style.cssText = style!;
@@ -118,16 +92,16 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
         cell.style.display = '';
         cell.scrollIntoView();
       }, hidden);
-      await expect.poll(() => inPage((lab) => lab.drawing._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
+      await expect.poll(() => lab.run((lab) => lab.drawing._fullLayout.font.color)).toBe('rgb(9, 8, 7)');
       expect(await words()).toEqual(before);
     },
   );
 
   it('keeps all rows of a table within reach in a cell of 600 pixels', async () => {
     const [, figure] = controlled.find(([name]) => name === 'comparison with two')!;
-    await render({ [FIGURE_MIME]: { figure: plain(figure) } });
+    await lab.render({ [FIGURE_MIME]: { figure: plain(figure) } });
     const rows = () =>
-      inPage((lab) => {
+      lab.run((lab) => {
         const { node } = lab.widget;
         const [table, drawing] = [node.querySelector('.table')!, node.querySelector('.main-svg')!];
         const box = drawing.getBoundingClientRect();
@@ -145,25 +119,25 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
       });
     const wide = await rows();
     expect(wide.words.length).toBeGreaterThan(8);
-    await browser.page.setViewportSize({ width: 600, height: 900 });
+    await lab.page.setViewportSize({ width: 600, height: 900 });
     try {
       await expect.poll(async () => (await rows()).page).toBe(600);
-      await inPage((lab) => lab.frame());
+      await lab.run((lab) => lab.frame());
       const narrow = await rows();
       expect(narrow).toEqual({ ...wide, outside: 0, reach: true, page: 600 });
-      await inPage((lab) => {
+      await lab.run((lab) => {
         lab.widget.node.scrollLeft = 1e6;
       });
-      expect(await inPage((lab) => lab.widget.node.scrollLeft)).toBeGreaterThan(150);
+      expect(await lab.run((lab) => lab.widget.node.scrollLeft)).toBeGreaterThan(150);
     } finally {
-      await browser.page.setViewportSize({ width: 1100, height: 900 });
+      await lab.page.setViewportSize({ width: 1100, height: 900 });
     }
   });
 
   it('keeps size, hidden lines and zoom of a live figure while points come in', async () => {
-    await render(bundle(20));
+    await lab.render(bundle(20));
     const whole = plain(runFigure(recordsOf(30), status));
-    await inPage((lab, figure) => {
+    await lab.run((lab, figure) => {
       lab.receive({ type: 'figure', figure });
       let step = 30;
       setInterval(() => {
@@ -175,28 +149,28 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
         );
       }, 150);
     }, whole);
-    await inPage((lab) => lab.frame());
-    const node = browser.page.locator('.patchwise-figure');
+    await lab.run((lab) => lab.frame());
+    const node = lab.page.locator('.patchwise-figure');
     expect(await useEveryControl(node)).toMatchObject({ button: 2, 'legend entry': 6 });
-    expect(browser.errors).toEqual([]);
+    expect(lab.errors).toEqual([]);
   }, 180_000);
 
   it('keeps all panels of a live figure in sight, whatever the kernel sends, until the reader wants four', async () => {
-    await render(bundle(20));
+    await lab.render(bundle(20));
     const whole = plain(runFigure(recordsOf(30), status));
-    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), whole);
-    await inPage((lab) => lab.frame());
-    const node = browser.page.locator('.patchwise-figure');
+    await lab.run((lab, figure) => lab.receive({ type: 'figure', figure }), whole);
+    await lab.run((lab) => lab.frame());
+    const node = lab.page.locator('.patchwise-figure');
     const few = (await measure(node)).node[1];
     const panels = () =>
-      inPage((lab) => {
+      lab.run((lab) => {
         const seen = lab.drawing._fullData.filter(
           ({ type, visible }) => type === 'scatter' && visible === true,
         );
         return new Set(seen.map(({ xaxis }) => xaxis)).size;
       });
     const before = await panels();
-    await browser.page.locator('.updatemenu-button').last().click();
+    await lab.page.locator('.updatemenu-button').last().click();
     await expect.poll(panels).toBeGreaterThan(before);
     const [many, all] = [await panels(), (await measure(node)).node[1]];
     expect(all).toBeGreaterThan(few + 150);
@@ -204,115 +178,111 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     // More records, new points with another layout, and a panel that is new.
     const more = recordsOf(40).map((record) => ({ ...record, reconstruction: 0.5 }));
     const later = [recordsOf(34), recordsOf(35), more].map((records) => plain(runFigure(records, status)));
-    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), later[0]);
-    await inPage((lab) => lab.frame());
-    await inPage(
+    await lab.run((lab, figure) => lab.receive({ type: 'figure', figure }), later[0]);
+    await lab.run((lab) => lab.frame());
+    await lab.run(
       (lab, layout) =>
         lab.receive({ type: 'points', points: { 'loss-train-mean': { x: [35], y: [0.2] } }, layout }),
       later[1].layout,
     );
-    await inPage((lab) => lab.frame());
+    await lab.run((lab) => lab.frame());
     expect([await panels(), (await measure(node)).node[1], (await measure(node)).drawing[1]]).toEqual([
       many,
       all,
       all,
     ]);
-    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), later[2]);
+    await lab.run((lab, figure) => lab.receive({ type: 'figure', figure }), later[2]);
     await expect.poll(panels).toBeGreaterThan(many);
 
-    await browser.page.locator('.updatemenu-button').first().click();
+    await lab.page.locator('.updatemenu-button').first().click();
     await expect.poll(async () => (await measure(node)).node[1]).toBe(few);
-    await inPage((lab, figure) => lab.receive({ type: 'figure', figure }), later[2]);
-    await inPage((lab) => lab.frame());
+    await lab.run((lab, figure) => lab.receive({ type: 'figure', figure }), later[2]);
+    await lab.run((lab) => lab.frame());
     expect([await panels(), (await measure(node)).drawing[1]]).toEqual([before, few]);
-    expect(browser.errors).toEqual([]);
+    expect(lab.errors).toEqual([]);
   }, 60_000);
 
   it('follows a run over a comm, and keeps the zoom meanwhile', async () => {
-    await render(bundle(20));
-    expect(await inPage((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened })))).toEqual(
-      [{ target: 'patchwise.live', opened: run }],
-    );
-    await inPage(
+    await lab.render(bundle(20));
+    expect(
+      await lab.run((lab) => lab.kernel.comms.map(({ target, opened }) => ({ target, opened }))),
+    ).toEqual([{ target: 'patchwise.live', opened: run }]);
+    await lab.run(
       (lab, figure) => lab.receive({ type: 'figure', figure }),
       plain(runFigure(recordsOf(30), status)),
     );
-    await inPage((lab) => lab.frame());
+    await lab.run((lab) => lab.frame());
 
-    const box = (await browser.page.locator('.nsewdrag').first().boundingBox())!;
+    const box = (await lab.page.locator('.nsewdrag').first().boundingBox())!;
     const [x, y] = [box.x + box.width * 0.2, box.y + box.height * 0.2];
-    await browser.page.mouse.move(x, y);
-    await browser.page.mouse.down();
-    await browser.page.mouse.move(x + box.width * 0.2, y + box.height * 0.4, { steps: 4 });
+    await lab.page.mouse.move(x, y);
+    await lab.page.mouse.down();
+    await lab.page.mouse.move(x + box.width * 0.2, y + box.height * 0.4, { steps: 4 });
     // What comes in during a drag must not end it.
-    await inPage((lab) => lab.receive({ type: 'points', points: { 'loss-train': { x: [31], y: [0.2] } } }));
-    await inPage((lab) => lab.frame());
-    await browser.page.mouse.move(x + box.width * 0.4, y + box.height * 0.5, { steps: 4 });
-    await browser.page.mouse.up();
-    await browser.page.waitForTimeout(300);
-    const zoomed = await inPage((lab) => lab.drawing._fullLayout.xaxis.range);
+    await lab.run((lab) => lab.receive({ type: 'points', points: { 'loss-train': { x: [31], y: [0.2] } } }));
+    await lab.run((lab) => lab.frame());
+    await lab.page.mouse.move(x + box.width * 0.4, y + box.height * 0.5, { steps: 4 });
+    await lab.page.mouse.up();
+    await lab.page.waitForTimeout(300);
+    const zoomed = await lab.run((lab) => lab.drawing._fullLayout.xaxis.range);
     expect(zoomed[1]! - zoomed[0]!).toBeLessThan(20);
 
     const layout = plain(runFigure(recordsOf(32), { ...status, step: 32 })).layout;
-    await inPage((lab) => lab.receive({ type: 'points', points: { 'loss-train': { x: [32], y: [0.2] } } }));
-    await inPage((lab, given) => lab.receive({ type: 'points', points: {}, layout: given }), layout);
-    await inPage((lab) => lab.frame());
-    const after = await inPage((lab) => ({
+    await lab.run((lab) => lab.receive({ type: 'points', points: { 'loss-train': { x: [32], y: [0.2] } } }));
+    await lab.run((lab, given) => lab.receive({ type: 'points', points: {}, layout: given }), layout);
+    await lab.run((lab) => lab.frame());
+    const after = await lab.run((lab) => ({
       range: lab.drawing._fullLayout.xaxis.range,
       steps: lab.drawing.data.find(({ uid }) => uid === 'loss-train')!.x.slice(-3),
       title: lab.widget.node.textContent!.includes('step 32 of 100'),
     }));
     expect(after).toEqual({ range: zoomed, steps: [30, 31, 32], title: true });
-    expect(browser.errors).toEqual([]);
+    expect(lab.errors).toEqual([]);
   });
 
   it('opens a comm again after a restart of the kernel, and after the kernel gave it up', async () => {
-    await render(bundle(5));
-    await inPage(
+    await lab.render(bundle(5));
+    await lab.run(
       (lab, figure) => lab.receive({ type: 'figure', figure }),
       plain(runFigure(recordsOf(5), status)),
     );
-    await inPage((lab) => {
+    await lab.run((lab) => {
       for (const state of ['restarting', 'starting', 'idle']) {
         lab.kernel.status = state;
         lab.session.statusChanged.emit();
       }
     });
-    await browser.page.waitForFunction(
-      () => (window as unknown as { lab: Lab }).lab.kernel.comms.length === 2,
-    );
-    await inPage(
+    await lab.page.waitForFunction(() => (window as unknown as { lab: Lab }).lab.kernel.comms.length === 2);
+    await lab.run(
       (lab, figure) => lab.receive({ type: 'figure', figure }),
       plain(runFigure(recordsOf(5), status)),
     );
-    await inPage((lab) => lab.kernel.comms.at(-1)!.onClose());
-    await browser.page.waitForFunction(
-      () => (window as unknown as { lab: Lab }).lab.kernel.comms.length === 3,
-    );
+    await lab.run((lab) => lab.kernel.comms.at(-1)!.onClose());
+    await lab.page.waitForFunction(() => (window as unknown as { lab: Lab }).lab.kernel.comms.length === 3);
   });
 
   it('asks a kernel without live figures only once', async () => {
-    await render(bundle(5));
-    await inPage((lab) => lab.kernel.comms[0]!.onClose());
-    await browser.page.waitForTimeout(200);
-    expect(await inPage((lab) => lab.kernel.comms.length)).toBe(1);
+    await lab.render(bundle(5));
+    await lab.run((lab) => lab.kernel.comms[0]!.onClose());
+    await lab.page.waitForTimeout(200);
+    expect(await lab.run((lab) => lab.kernel.comms.length)).toBe(1);
   });
 
   it('stores the last picture when the run ends, and lets go', async () => {
-    await render(bundle(5));
+    await lab.render(bundle(5));
     const figure = plain(runFigure(recordsOf(50), { ...status, state: 'done', step: 50 }));
-    await inPage((lab, given) => lab.receive({ type: 'figure', figure: given }), figure);
-    await inPage((lab) => lab.receive({ type: 'ended' }));
-    expect(await inPage((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
-    expect(await inPage((lab) => lab.model.stored.length)).toBe(1);
-    expect(await inPage((lab, mime) => lab.model.data[mime!]!.figure, FIGURE_MIME)).toEqual(figure);
-    await inPage((lab) => lab.widget.dispose());
-    expect(browser.errors).toEqual([]);
+    await lab.run((lab, given) => lab.receive({ type: 'figure', figure: given }), figure);
+    await lab.run((lab) => lab.receive({ type: 'ended' }));
+    expect(await lab.run((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
+    expect(await lab.run((lab) => lab.model.stored.length)).toBe(1);
+    expect(await lab.run((lab, mime) => lab.model.data[mime!]!.figure, FIGURE_MIME)).toEqual(figure);
+    await lab.run((lab) => lab.widget.dispose());
+    expect(lab.errors).toEqual([]);
   });
 
   it('says why it cannot draw', async () => {
-    await rm(join(folder, 'plotly.min.js'));
-    await render(bundle(5));
-    expect(await inPage((lab) => lab.widget.node.textContent)).toContain('patchwise kernel install');
+    await rm(join(lab.folder, 'plotly.min.js'));
+    await lab.render(bundle(5));
+    expect(await lab.run((lab) => lab.widget.node.textContent)).toContain('patchwise kernel install');
   });
 });
