@@ -48,7 +48,7 @@ export class Interrupts {
 
   /** Runs a cell, shows its value, or runs an answer of controls. Work that it leaves running stays part of the run. */
   async within<T>(work: () => Promise<T>): Promise<T> {
-    this.gate.wait(); // a signal on its way means the runs before
+    if (this.gate.isOnItsWay) await this.gate.arrival(); // it means the runs before, but would end a script of this one
     const number = ++this.#runs;
     const slot = FIRST_RUN + (number % RUN_SLOTS);
     Atomics.store(this.flags, slot, 0);

@@ -14,8 +14,10 @@ const SENT = 3;
 /** A script that runs longer after a signal waits for a child or for native code. */
 const LONGEST_WAIT_MS = 500;
 
-/** A signal that takes longer on a busy machine was lost: Node leaves one out that comes right before a script begins. */
+/** On a busy machine a signal may take so long. */
 const LONGEST_WAY_MS = 5000;
+/** Some never come: Node leaves one out that comes right before a script begins. The next run waits no longer for it. */
+const PATIENCE_MS = 500;
 
 /** Slots of a gate: its state, and when the last signal passed, 0 once it is taken. */
 const STATE = 0;
@@ -31,16 +33,27 @@ export class SigintGate {
   /** @param state GATE_SLOTS of memory that both threads share */
   constructor(private readonly state: Int32Array) {}
 
-  /** Waits until a signal on its way has arrived. On the main thread. */
-  wait(): void {
-    this.close();
-    this.open();
+  /** Resolves once a signal that has passed has come. Without it: at once. On the main thread. */
+  async arrival(): Promise<void> {
+    while (this.isOnItsWay) await sleep(2);
+  }
+
+  /** Whether a signal has passed that has not come yet. */
+  get isOnItsWay(): boolean {
+    return Atomics.load(this.state, STATE) === SENDING || this.#sinceLast < PATIENCE_MS;
   }
 
   /** Whether the signal that has come is one that passed here. On the main thread, once for each signal. */
   take(): boolean {
-    const passed = Atomics.exchange(this.state, PASSED, 0);
-    return passed !== 0 && now() - passed < LONGEST_WAY_MS;
+    const isOurs = this.#sinceLast < LONGEST_WAY_MS;
+    Atomics.store(this.state, PASSED, 0);
+    return isOurs;
+  }
+
+  /** Milliseconds since the last signal passed; infinite once it was taken. */
+  get #sinceLast(): number {
+    const passed = Atomics.load(this.state, PASSED);
+    return passed === 0 ? Number.POSITIVE_INFINITY : now() - passed;
   }
 
   /** Waits until a signal on its way has arrived, and lets none in. On the main thread. */

@@ -25,7 +25,7 @@ export class LabPage {
     await cp('dist/kernels/browser', folder, { recursive: true });
     await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(folder, 'plotly.min.js'));
     const scripts = `<script>${STAND_IN}</script><script src="remoteEntry.js"></script>`;
-    const page = `<style>${css}</style><body data-jp-theme-light="true">${scripts}</body>`;
+    const page = `<!DOCTYPE html><meta charset="utf-8"><style>${css}</style><body data-jp-theme-light="true">${scripts}</body>`;
     await writeFile(join(folder, 'lab.html'), page);
     return new LabPage(await openBrowser(options), folder);
   }

@@ -50,12 +50,15 @@ describe.skipIf(!hasChromium('volumes as answers'))('volumes as the answers of a
       })),
     );
   const tell = (...outputs: AnswerOutput[]) => tellAll([outputs]);
+  /** The views that were asked for, and which of them still are: a link asks again where a kernel says nothing. */
   const links = () =>
-    lab.run((jupyter) =>
-      jupyter.kernel.comms
-        .filter(({ target }) => target === 'patchwise.volumes')
-        .map(({ opened, closed = false }) => `${(opened as { id: string }).id} ${closed}`),
-    );
+    lab.run((jupyter) => {
+      const all = jupyter.kernel.comms.filter(({ target }) => target === 'patchwise.volumes');
+      const ids = (comms: typeof all) => [
+        ...new Set(comms.map(({ opened }) => (opened as { id: string }).id)),
+      ];
+      return { asked: ids(all), open: ids(all.filter(({ closed }) => !closed)) };
+    });
   const drag = async (
     page: Page,
     [x, y]: readonly [number, number],
@@ -97,15 +100,15 @@ describe.skipIf(!hasChromium('volumes as answers'))('volumes as the answers of a
       watch();
     });
     const sums = new Set([before.sum]);
-    for (let seed = 2; seed < 7; seed++) {
+    for (let seed = 2; seed < 5; seed++) {
       await tell(output(ct(seed), `view-${seed}`));
-      for (let look = 0; look < 3; look++) {
+      for (let look = 0; look < 2; look++) {
         const picture = await shown.look();
         expect(picture.colours).toBeGreaterThan(before.colours / 3);
         sums.add(picture.sum);
       }
     }
-    expect(sums.size).toBeGreaterThanOrEqual(6);
+    expect(sums.size).toBeGreaterThanOrEqual(4);
     expect(await shown.window()).toEqual(window);
     expect((await shown.words()).voxel).toEqual(voxel);
     const [blank, frames] = await page.evaluate(() => {
@@ -116,18 +119,18 @@ describe.skipIf(!hasChromium('volumes as answers'))('volumes as the answers of a
     expect(frames).toBeGreaterThan(10);
     // The very same answer again is the very same picture: zoom and all.
     await tell(output(ct(1), 'view-8'));
-    await expect.poll(async () => (await shown.look()).sum).toBe(before.sum);
+    await expect.poll(async () => (await shown.look()).sum, { timeout: 20_000 }).toBe(before.sum);
     expect(await page.locator('.patchwise-viewer').count()).toBe(1);
     expect(lab.errors).toEqual([]);
-  }, 120_000);
+  }, 240_000);
 
   it('ask the kernel for the last of fast answers only, and leave the one before', async () => {
     await begin(output(ct(1), 'view-1'));
-    expect(await links()).toEqual(['view-1 false']);
+    expect(await links()).toEqual({ asked: ['view-1'], open: ['view-1'] });
     await tellAll([2, 3, 4, 5, 6, 7].map((seed) => [output(ct(seed), `view-${seed}`)]));
-    await expect.poll(links, { timeout: 10_000 }).toEqual(['view-1 true', 'view-7 false']);
+    await expect.poll(links, { timeout: 10_000 }).toEqual({ asked: ['view-1', 'view-7'], open: ['view-7'] });
     await lab.run((jupyter) => jupyter.widget.dispose());
-    expect(await links()).toEqual(['view-1 true', 'view-7 true']);
+    expect((await links()).open).toEqual([]);
   }, 60_000);
 
   it('follow an answer that shows another place, another window, or a volume of another shape', async () => {
@@ -155,12 +158,10 @@ describe.skipIf(!hasChromium('volumes as answers'))('volumes as the answers of a
     await shown.press('Two volumes in turn');
     await shown.press('Compare coronal');
     await lab.page.keyboard.press('b');
-    const words = async () => (await shown.words()).text;
-    const before = { words: await words(), look: (await shown.look()).sum };
+    const before = (await shown.look()).sum;
     await tell(output(await comparison(5), 'b'));
-    await expect.poll(words).not.toBe(before.words);
+    await expect.poll(async () => (await shown.look()).sum, { timeout: 20_000 }).not.toBe(before);
     const chosen = () => shown.node.locator('[aria-pressed=true]').allTextContents();
     expect(await chosen()).toEqual(expect.arrayContaining(['Flicker', 'Coronal', 'B']));
-    expect((await shown.look()).sum).not.toBe(before.look);
   }, 60_000);
 });

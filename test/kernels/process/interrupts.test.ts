@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { CellInterrupted, Interrupts } from '../../../kernels/process/interrupts';
 
@@ -37,6 +38,7 @@ describe('a signal on its way to runs that end by themselves meanwhile', () => {
         interrupts.inScript,
       );
     await send();
+    interrupts.gate.take();
     expect(sent).toBe(1); // no run at all: a child that was left running may hear it
     void interrupts.within(forever(interrupts)).catch(() => {});
     await send();
@@ -48,7 +50,7 @@ describe('a signal on its way to runs that end by themselves meanwhile', () => {
     expect(interrupts.isStuck).toBe(true);
   });
 
-  it('leaves a run alone that began after it was sent, and its request too', async () => {
+  it('is waited for by the next run, which it leaves alone, as its request does', async () => {
     const interrupts = new Interrupts();
     await interrupts.within(async () => interrupts.ask());
     await interrupts.gate.pass(
@@ -56,14 +58,32 @@ describe('a signal on its way to runs that end by themselves meanwhile', () => {
       () => true,
       interrupts.inScript,
     );
-    const next = interrupts.within(forever(interrupts));
+    let hasBegun = false;
+    const next = interrupts.within(() => {
+      hasBegun = true;
+      return forever(interrupts)();
+    });
+    await sleep(50);
+    expect(hasBegun).toBe(false);
     expect(interrupts.gate.take()).toBe(true); // the signal comes, and is known as ours
-    expect(interrupts.answer()).toBe(false);
+    interrupts.answer();
+    await sleep(50);
+    expect(hasBegun).toBe(true);
     expect(interrupts.answer()).toBe(false); // the request
     expect(interrupts.gate.take()).toBe(false); // Ctrl-C in a terminal
     interrupts.mark();
     expect(interrupts.answer()).toBe(true);
     await expect(next).rejects.toThrow(CellInterrupted);
+  });
+
+  it('does not keep the next run for long if it is lost', async () => {
+    const interrupts = new Interrupts();
+    await interrupts.gate.pass(
+      () => {},
+      () => true,
+      interrupts.inScript,
+    );
+    expect(await interrupts.within(async () => 'done')).toBe('done');
   });
 
   it('ends an earlier run that is left, and not the later one beside it', async () => {
