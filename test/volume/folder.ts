@@ -14,6 +14,7 @@ export function temporaryFolder(): () => string {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'patchwise-volume-'));
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  // The long form of a fuzz leaves ten thousand files.
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 300_000);
   return () => folder;
 }
