@@ -1,9 +1,10 @@
 /** The shared part of the prepare scripts: it checks a download, reports what is missing, and prepares it. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
   InvalidArgument,
+  inspectVolumes,
   isPatchwiseError,
   type LongCall,
   listSeries,
@@ -12,7 +13,6 @@ import {
   prepareDataset,
   readVolume,
 } from '../src/index';
-import { checkVolume, searchFolder } from '../src/internal';
 
 /** A collection to download. */
 export interface Collection {
@@ -44,47 +44,39 @@ export interface Found {
  */
 export async function inspect(input: string, collection: Collection, call: LongCall = {}): Promise<Found> {
   if (!existsSync(input)) throw new InvalidArgument('input', 'the folder of the download', input);
+  const inspection = await inspectVolumes(input, { ...call, voxels: false }).catch(unlessPatchwise);
+  if (!inspection) return { volumes: [], patients: new Set(), toConvert: 0, problems: [] };
   const volumes: string[] = [];
   const patients = new Set<string>();
-  const { volumes: files, leftOut, mayBeDicom } = searchFolder(input);
-  const dicom = mayBeDicom.length > 0 ? await listSeries(input, call).catch(unlessPatchwise) : undefined;
-  const problems: { file: string; reason: string }[] = [...leftOut];
-  for (const [i, name] of files.entries()) {
-    call.signal?.throwIfAborted();
-    call.onProgress?.({ done: i + 1, total: files.length, what: 'files' });
-    const file = join(input, name);
-    try {
-      const { shape } = await checkVolume(file);
-      const patient = patientOf(name, collection);
-      if (shape[2] < collection.fewestSlices) problems.push({ file: name, reason: tooThin(shape[2]) });
-      else if (patient === undefined)
-        problems.push({
-          file: name,
-          reason: `its name does not match the pattern of patients (${collection.patient})`,
-        });
-      else {
-        volumes.push(file);
-        patients.add(patient);
-        if (volumes.length === 1) problems.push(...(await unlikeHounsfield(file, name)));
-      }
-    } catch (error) {
-      if (!isPatchwiseError(error)) throw error;
-      problems.push({ file: name, reason: error.message });
-    }
-  }
-  const series = dicom?.series ?? [];
-  const images = series.flatMap(({ files: own, unusable }) => (unusable ? [] : own)).length;
-  // A collection with a pattern names its patients itself; a pseudonym would match no list of them.
-  if (collection.patient !== undefined) return { volumes, patients, toConvert: images, problems };
-  for (const { name, patient, unusable, shape } of series) {
-    const reason = unusable ?? (shape[2] < collection.fewestSlices ? tooThin(shape[2]) : undefined);
-    if (reason !== undefined) problems.push({ file: name, reason });
+  const problems: { file: string; reason: string }[] = [...inspection.leftOut];
+  const ownPatients = collection.patient !== undefined;
+  for (const { file, format, shape, patient: known } of inspection.volumes) {
+    const isDicom = format === 'dicom';
+    // A collection with a pattern names its patients itself; a pseudonym would match no list of them.
+    if (isDicom && ownPatients) continue;
+    const patient = isDicom ? known : patientOf(file, collection);
+    if (shape[2] < collection.fewestSlices) problems.push({ file, reason: tooThin(shape[2]) });
+    else if (patient === undefined)
+      problems.push({
+        file,
+        reason: `its name does not match the pattern of patients (${collection.patient})`,
+      });
     else {
-      volumes.push(name);
+      volumes.push(isDicom ? file : join(input, file));
       patients.add(patient);
     }
   }
-  return { volumes, patients, toConvert: 0, problems };
+  const first = volumes.find((path) => existsSync(path));
+  if (first) problems.push(...(await unlikeHounsfield(first, relative(input, first))));
+  problems.sort((a, b) => (a.file < b.file ? -1 : 1));
+  const toConvert = ownPatients ? await countDicom(input, call) : 0;
+  return { volumes, patients, toConvert, problems };
+}
+
+/** How many DICOM files are images of volumes. */
+async function countDicom(input: string, call: LongCall): Promise<number> {
+  const dicom = await listSeries(input, call).catch(unlessPatchwise);
+  return (dicom?.series ?? []).flatMap(({ files, unusable }) => (unusable ? [] : files)).length;
 }
 
 function tooThin(slices: number): string {

@@ -171,6 +171,7 @@ export {
 } from './reconstruct/reconstruct';
 export type { CollectiveName } from './train/collective/connect';
 export { type HeldOut, heldOut } from './train/data/sides';
+export type { TrainCall } from './train/find-data';
 export {
   checkRanks,
   type RanksCheck,
@@ -195,6 +196,13 @@ export type { VolumeHeader } from './volume/formats/header';
 export type { NiftiExtension, NiftiExtras } from './volume/formats/nifti-extras';
 export type { Intensity, IntensitySpec } from './volume/intensity';
 export { type PhantomOptions, phantom } from './volume/phantom/phantom';
+export {
+  type InspectedVolume,
+  type Inspection,
+  type InspectOptions,
+  inspectVolumes,
+} from './volume/prepare/inspect';
+export type { Oddity } from './volume/prepare/oddities';
 export { patientByName } from './volume/prepare/patients';
 export { type Prepared, type PrepareOptions, prepareDataset } from './volume/prepare/prepare';
 export { type ReadOptions, readHeader, readVolume, readVoxels, type Voxels } from './volume/read';

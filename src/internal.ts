@@ -27,6 +27,7 @@ export { seriesFigure } from './plot/run/figure';
 export { appendRecord, type RunOfLine, type Series } from './plot/run/series';
 export { runLines, runNotices } from './plot/run/terminal';
 export { FIGURE_MIME, figureBundle, PLOTLY_MIME, shownRuns, titleOf, toBundle } from './plot/show';
+export { inspectionTables, inspectionText } from './plot/volume/inspection';
 export { LevelMaker, levelsFor, type MadeLevel, regionWithin } from './plot/volume/level-maker';
 export { chooseCheckpoint } from './reconstruct/pass';
 export { buildC10d } from './train/collective/c10d/build';
@@ -56,8 +57,9 @@ export { listSettings, type SettingEntry, settingsYaml, taken } from './train/se
 export { prepareRun } from './train/train';
 export { axisNames, checkShape } from './vec3';
 export { storedTypes } from './volume/base/datatypes';
-export { searchFolder } from './volume/folder';
 export { resolveIntensity, toModel } from './volume/intensity';
+export { strictError } from './volume/prepare/inspect';
+export { oddityText } from './volume/prepare/oddities';
 export { checkVolume } from './volume/read';
 export { isDataset } from './volume/store/dataset';
 export { VOLUMES_MIME } from './volumes-bundle';

@@ -77,6 +77,7 @@ describe('the public names', () => {
         "json",
         "latex",
         "listRuns",
+        "inspectVolumes",
         "listSeries",
         "live",
         "mae",

@@ -10,7 +10,6 @@ import {
   phantom,
   planGrid,
   presets,
-  readVolume,
   type TrainOptions,
   type Vec3,
   writeVolume,
@@ -19,6 +18,7 @@ import {
   axisNames,
   checkpointings,
   checkShape,
+  checkVolume,
   type Fit,
   fewLatents,
   fitMemory,
@@ -55,7 +55,7 @@ export function addPlan(program: Command): void {
     does: 'the patch grid of a volume, what a training step needs, and what fits into a GPU',
     takes: `
       [config]               YAML file with the run configuration, as \`train\` takes it
-      --volume <n | x,y,z | file>  size of the volume in voxels, or a volume file
+      --volume <n | x,y,z | file>  size of the volume in voxels, a volume file or a DICOM folder
       --preset <name>        model and sizes: ${Object.keys(presets).join(', ')}
       --model <name>         another word for --preset
       --patch <n | x,y,z>    size of a patch in voxels
@@ -151,7 +151,7 @@ async function givenSettings(file: string | undefined, options: PlanOptions): Pr
 }
 
 async function shapeOf(volume: string): Promise<Vec3> {
-  if (existsSync(volume)) return (await readVolume(volume)).shape;
+  if (existsSync(volume)) return (await checkVolume(volume)).shape;
   try {
     return checkShape('volume', parseSize(volume));
   } catch {

@@ -1,8 +1,28 @@
 import type { Command } from 'commander';
-import { type GivenView, InvalidArgument, type PrepareOptions, prepareDataset } from '../index';
+import {
+  type GivenView,
+  InvalidArgument,
+  inspectVolumes,
+  type PrepareOptions,
+  prepareDataset,
+} from '../index';
+import { inspectionTables, inspectionText, oddityText } from '../internal';
 import { addCommand } from './command';
 import { fileOrFolderToRead, fileToRead, folderToWrite } from './paths';
-import { interruptible, parseNumber, parseSeries, parseSize, parseWhole, tellLeftOut } from './terminal';
+import {
+  interruptible,
+  parseNumber,
+  parseSeries,
+  parseSize,
+  parseWhole,
+  refuseOdd,
+  tablesText,
+  tellLeftOut,
+} from './terminal';
+
+interface PrepareFlags extends PrepareOptions {
+  readonly check?: boolean;
+}
 
 export function addPrepare(program: Command): void {
   addCommand(program, 'prepare', {
@@ -11,7 +31,9 @@ export function addPrepare(program: Command): void {
       'Settings that a call does not give are those of the last one',
     takes: `
       <in>                   a folder, searched through, or one file: NIfTI, MetaImage, NRRD or DICOM
-      <out>                  the folder of the dataset; a second call prepares only what is new or changed
+      [out]                  the folder of the dataset; a second call prepares only what is new or changed
+      --check                look at all headers and voxels, show what is there and what is odd, and prepare nothing
+      --strict               refuse an input of which anything is left out or odd
       --spacing <mm | x,y,z>  resample to this voxel size in mm
       --no-antialias         do not smooth axes that lose voxels before resampling
       --intensity <name | low,high>  auto, ctpa, lung, mediastinum, minmax, or two values
@@ -37,14 +59,32 @@ export function addPrepare(program: Command): void {
       seed: parseWhole,
       csv: fileToRead('a table'),
     },
-    answers: async (input: string, output: string, options: PrepareOptions, command: Command) => {
+    answers: async (
+      input: string,
+      output: string | undefined,
+      { check, ...options }: PrepareFlags,
+      command: Command,
+    ) => {
+      if (check) {
+        const inspection = await inspectVolumes(input, { ...options, ...interruptible('check') });
+        if (options.strict) refuseOdd(input, inspection);
+        return [inspection, tablesText(inspectionTables(inspection))];
+      }
+      if (output === undefined)
+        throw new InvalidArgument('out', 'the folder of the dataset, or --check', output);
+      const told = new Set<string>();
+      const onInspect: PrepareOptions['onInspect'] = (inspection) => {
+        process.stderr.write(`${inspectionText(inspection)}\n`);
+        for (const oddity of inspection.oddities) told.add(oddityText(oddity));
+      };
       // Commander says true where the option is not given; the dataset may say otherwise.
       const given = command.getOptionValueSource('antialias') === 'default' ? { antialias: undefined } : {};
-      const call = { ...options, ...given, ...interruptible('prepare') };
+      const call = { ...options, ...given, onInspect, ...interruptible('prepare') };
       const prepared = await prepareDataset(input, output, call);
       const { written, kept, leftOut, split } = prepared;
       tellLeftOut(leftOut);
-      for (const note of prepared.notes) process.stderr.write(`note: ${note}\n`);
+      const odd = prepared.oddities.map(oddityText).filter((text) => !told.has(text));
+      for (const note of [...odd, ...prepared.notes]) process.stderr.write(`note: ${note}\n`);
       const sides = Object.entries(split).map(
         ([side, { volumes, patients }]) => `${side.padEnd(10)}  ${volumes} volumes of ${patients} patients`,
       );

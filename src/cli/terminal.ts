@@ -1,5 +1,6 @@
 import {
   type ChosenCheckpoint,
+  type Inspection,
   type IntensitySpec,
   InvalidArgument,
   type LongCall,
@@ -7,6 +8,7 @@ import {
   type SeriesChoice,
   type Size,
 } from '../index';
+import { strictError } from '../internal';
 
 /** A progress bar on stderr that redraws one line on a terminal and prints every tenth elsewhere. */
 function progressBar(label: string): (progress: Progress) => void {
@@ -35,6 +37,12 @@ export function interruptible(label: string): LongCall {
 export function tellLeftOut(leftOut: readonly { readonly file: string; readonly reason: string }[]): boolean {
   for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
   return leftOut.length > 0;
+}
+
+/** Ends the command if anything is left out or odd. */
+export function refuseOdd(input: string, inspection: Inspection): void {
+  const error = strictError(input, inspection);
+  if (error) throw error;
 }
 
 /** A line that names the model used. */

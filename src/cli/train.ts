@@ -1,12 +1,13 @@
 import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
-import { InvalidArgument, presets, train } from '../index';
-import { prepareRun, readConfig, runRank, supervise } from '../internal';
+import { InvalidArgument, presets, type TrainCall, train } from '../index';
+import { inspectionText, prepareRun, readConfig, runRank, supervise } from '../internal';
 import { addCommand, wantsJson } from './command';
 import { settingLines } from './config';
 import { follow, told } from './follow';
 import { fileToRead, folderToRead } from './paths';
 import { addRuns } from './runs';
+import { interruptible, tellLeftOut } from './terminal';
 
 interface TrainCommandOptions {
   readonly preset?: string;
@@ -14,6 +15,7 @@ interface TrainCommandOptions {
   readonly ranks?: number;
   readonly steps?: number;
   readonly set?: string[];
+  readonly strict?: boolean;
   readonly prepare?: boolean;
   readonly detach?: boolean;
 }
@@ -28,18 +30,22 @@ export function addTrain(program: Command): void {
       --nproc, --ranks <n>  processes that train together
       --steps <n>          optimiser steps
       --set <key=value...>  any other setting, such as model.codes=1024
+      --strict             refuse data of which anything is left out or odd
       --prepare            only make the run's folder, for ranks that torchrun, Slurm or Kubernetes starts
       --detach             return at once; follow with: npx patchwise runs show`,
     reads: { config: fileToRead('a YAML file (volumes are given by --data)') },
     answers: async (file: string | undefined, options: TrainCommandOptions, command: Command) => {
-      const { preset, ranks, steps, set = [], data, prepare, detach } = options;
+      const { preset, ranks, steps, set = [], data, prepare, detach, strict } = options;
       const overrides = [...overridesOf({ preset, ranks, steps }), ...set];
       const config = await readConfig(file, { overrides, data });
-      if (prepare) {
-        const { id, dir } = await prepareRun(config);
-        return [{ id, dir }, dir];
-      }
-      const run = await train(config);
+      const onInspect: TrainCall['onInspect'] = (inspection) => {
+        process.stderr.write(`${inspectionText(inspection)}\n`);
+        tellLeftOut(inspection.leftOut);
+      };
+      const call = { ...interruptible('look'), strict, onInspect };
+      const run = prepare ? await prepareRun(config, call) : await train(config, call);
+      for (const note of (await run.config()).looked?.notes ?? []) process.stderr.write(`note: ${note}\n`);
+      if (prepare) return [{ id: run.id, dir: run.dir }, run.dir];
       if (!detach) await follow(run, wantsJson(command));
       const [value, lines] = told(run, await run.status());
       const started = `started ${run.id}; follow it with: npx patchwise runs show ${run.id} --follow`;

@@ -1,14 +1,14 @@
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { writeTo } from '../atomic-file';
-import { InvalidArgument } from '../errors';
 import { type CohortFile, readCohort } from '../evaluate/cohort';
 import { makeFolder } from '../make-folder';
 import { perplexity, usage } from '../model/codebook';
 import { chooseCheckpoint, type ModelSource } from '../reconstruct/pass';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
-import { searchInput } from '../volume/prepare/sources';
+import { asGiven, findVolumes, nothingFound } from '../volume/intake';
+import { nameVolumes } from '../volume/prepare/sources';
 import { type ReadOptions, readVolume } from '../volume/read';
-import { isDataset, openDataset } from '../volume/store/dataset';
+import { storedVolumes } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
 import { type EncodeOptions, encode } from './encode';
 import { writeCodes } from './file';
@@ -53,7 +53,6 @@ export async function encodeFiles(
   options: EncodeFilesOptions = {},
 ): Promise<EncodedCohort> {
   const { volumes, leftOut } = await volumesOf(input, options);
-  if (volumes.length === 0) throw new InvalidArgument('input', 'at least one volume', input);
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   writeTo('folder', folder, () => makeFolder(folder));
@@ -83,17 +82,20 @@ interface NamedFile extends CohortFile {
 }
 
 async function volumesOf(input: string | readonly string[], options: EncodeFilesOptions) {
-  if (typeof input === 'string' && isDataset(input)) {
-    const stored = openDataset(input).volumes.filter(({ blended }) => !blended);
-    const volumes = stored.map((volume): NamedFile => {
-      return { name: volume.name, stem: volume.name, read: () => volume.read() };
-    });
-    return { volumes, leftOut: [] };
-  }
   const { canonical, series: choice, signal } = options;
-  const { sources, leftOut } = await searchInput(input, { series: choice, signal });
-  const volumes = sources.map(({ name, path, series }): NamedFile => {
-    return { name: path, stem: name, read: () => readVolume(series ?? path, { canonical, signal }) };
+  const intake = await findVolumes(input, { series: choice, signal });
+  const { datasets } = intake;
+  const stored = datasets.flatMap((dir) =>
+    storedVolumes(dir).map((volume): NamedFile => {
+      const { name } = volume;
+      const stem = datasets.length > 1 ? `${basename(resolve(dir))}__${name}` : name;
+      return { name, stem, read: () => volume.read() };
+    }),
+  );
+  const found = nameVolumes(intake.volumes).map(({ name, given, path, series }): NamedFile => {
+    return { name: given, stem: name, read: () => readVolume(series ?? path, { canonical, signal }) };
   });
-  return { volumes, leftOut: [...leftOut] };
+  const volumes = [...stored, ...found];
+  if (volumes.length === 0) throw nothingFound('input', input, intake);
+  return { volumes, leftOut: intake.leftOut.map(asGiven) };
 }

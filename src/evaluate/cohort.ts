@@ -3,8 +3,10 @@ import type { LongCall } from '../progress';
 import type { Reconstruction } from '../reconstruct/reconstruct';
 import { placeOf } from '../train/data/sides';
 import { isOwnFault, reasonOf } from '../volume/base/fault';
-import type { Series } from '../volume/dicom/scan';
-import { dicomFiles, listSeries, matchingSeries, type SeriesOptions } from '../volume/series';
+import { asGiven, findVolumes } from '../volume/intake';
+import { patientByName } from '../volume/prepare/patients';
+import { type ReadOptions, readVolume } from '../volume/read';
+import { storedVolumes } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
 import { type CompareOptions, compareVolumes } from './compare';
@@ -29,33 +31,31 @@ export function namedOnce<T>(volumes: readonly T[]): { once: readonly T[]; notes
   return { once, notes: repeats > 0 ? [note] : [] };
 }
 
+/** A volume of a cohort that lies in a file, a DICOM series or a dataset. */
+export interface CohortVolume extends CohortFile {
+  readonly patient: string;
+  /** The name by which `sidesOf` knows it. */
+  readonly source: string;
+}
+
 /**
- * Puts the series of DICOM folders and files in the place of their names: all that are volumes, or those of a choice. A
- * folder without any keeps its name, and reading it gives the reason. Throws InvalidArgument if a choice fits no series.
+ * The volumes at the paths of a cohort: files, folders, DICOM and prepared datasets. What is left out is named as the
+ * caller would write it. Throws InvalidArgument if the choice fits no series.
  */
-export async function expandSeries<T>(
-  volumes: readonly T[],
-  { series: choice, signal }: SeriesOptions,
-): Promise<(T | Series)[]> {
-  const expanded: (T | Series)[] = [];
-  for (const volume of volumes) {
-    const isDicom = typeof volume === 'string' && dicomFiles(volume);
-    const found = isDicom ? await listSeries(volume, { signal }).catch(unlessOwnFault) : undefined;
-    const usable = found?.series.filter(({ unusable }) => unusable === undefined) ?? [];
-    if (usable.length === 0) expanded.push(volume);
-    else expanded.push(...matchingSeries(usable, choice));
-  }
-  return expanded;
-}
-
-function unlessOwnFault(error: unknown): undefined {
-  if (!isOwnFault(error)) throw error;
-  return undefined;
-}
-
-/** Whether an entry of a cohort is a DICOM series. */
-export function isSeries<T>(entry: T | Series): entry is Series {
-  return typeof entry === 'object' && entry !== null && 'unusable' in entry && 'files' in entry;
+export async function findCohort(
+  paths: readonly string[],
+  { series: choice, ...options }: ReadOptions,
+): Promise<{ found: CohortVolume[]; leftOut: LeftOut[] }> {
+  const intake = await findVolumes(paths, { series: choice, signal: options.signal });
+  const files = intake.volumes.map(({ given, series }): CohortVolume => {
+    const patient = series?.patient ?? patientByName(given);
+    return { name: given, source: given, patient, read: () => readVolume(series ?? given, options) };
+  });
+  const stored = intake.datasets.flatMap(storedVolumes).map((volume): CohortVolume => {
+    const { folder, patient } = volume;
+    return { name: folder, source: folder, patient, read: () => volume.read() };
+  });
+  return { found: [...files, ...stored], leftOut: intake.leftOut.map(asGiven) };
 }
 
 /**
@@ -93,15 +93,16 @@ const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no 
 
 /**
  * Reconstructs and measures the volumes of a cohort, one in memory at a time. `comparable` gives a row without its errors
- * if the volumes have no common unit for them.
+ * if the volumes have no common unit for them. Those that were left out before come first.
  * @throws UnreadableFile if no volume can be read
  */
 export async function measureCohort<T extends CohortFile>(
   files: readonly T[],
   reconstruct: (volume: Volume, tell: LongCall['onProgress']) => Promise<Record<string, Reconstruction>>,
-  { intensity, ignoreNaN, onProgress: tell }: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> & LongCall,
+  options: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> & LongCall & { readonly leftOut: readonly LeftOut[] },
 ) {
-  const leftOut: LeftOut[] = [];
+  const { intensity, ignoreNaN, onProgress: tell } = options;
+  const leftOut = [...options.leftOut];
   const notes: string[] = [];
   const missing: MissingInVolume[] = [];
   /** Volumes of which some voxels are left out. */

@@ -4,18 +4,17 @@ import type { WindowName } from '../patch/windows';
 import type { LongCall } from '../progress';
 import { chooseCheckpoint } from '../reconstruct/pass';
 import { type Reconstruction, reconstruct } from '../reconstruct/reconstruct';
+import { isPhantom } from '../train/data/loader';
 import { heldOut, volumeAt } from '../train/data/sides';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
 import { Run } from '../train/run';
 import { attach } from '../train/runs';
 import type { RunConfig } from '../train/settings/config';
 import { eachAxis, type Size, type Vec3 } from '../vec3';
-import type { Series } from '../volume/dicom/scan';
 import type { IntensitySpec } from '../volume/intensity';
-import { readVolume } from '../volume/read';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
-import { expandSeries, isSeries, measureCohort, namedOnce } from './cohort';
+import { findCohort, measureCohort, namedOnce } from './cohort';
 import type { CompareOptions, ComparisonRow } from './compare';
 import { type ConfidenceOptions, type PairedDifference, pairedDifference } from './confidence';
 import {
@@ -35,7 +34,7 @@ import { type TrainingFigures, trainingFigures } from './training-cost';
 export type NamedRuns = readonly (Run | string)[] | Readonly<Record<string, Run | string>>;
 
 export interface CompareRunsOptions extends LongCall, ConfidenceOptions, Pick<CompareOptions, 'ignoreNaN'> {
-  /** Volume files, DICOM folders, phantoms or volumes that no run has seen; default: what the first run held out. */
+  /** Volume files, folders, DICOM, datasets, phantoms or volumes that no run has seen; default: what the first run held out. */
   readonly volumes?: readonly (string | Volume)[];
   /**
    * Which checkpoint of each run; default: what `chooseCheckpoint` gives, but `last` if the measured volumes chose any
@@ -105,9 +104,10 @@ export class RunComparison {
 export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions = {}): Promise<RunComparison> {
   const named = await attachAll(runs);
   const given = options.volumes && namedOnce(options.volumes);
-  const expanded = given && (await expandSeries(given.once, options));
-  const volumes = expanded?.map(asMeasured) ?? (await heldOut(await named[0]!.run.config()));
-  if (volumes.length === 0) throw new InvalidArgument('volumes', 'at least one volume', volumes);
+  const cohort = given && (await measuredOf(given.once, options));
+  const volumes = cohort?.found ?? (await heldOut(await named[0]!.run.config()));
+  if (volumes.length + (cohort?.leftOut.length ?? 0) === 0)
+    throw new InvalidArgument('volumes', 'at least one volume', volumes);
   const { window = 'gaussian', signal, workers, intensity, stride } = options;
   const configs = await Promise.all(named.map(({ run }) => run.config()));
   const seen = await Promise.all(configs.map((config) => seenBy(config, volumes, configs[0]!)));
@@ -126,7 +126,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
       }
       return made;
     },
-    options,
+    { ...options, leftOut: cohort?.leftOut ?? [] },
   );
   const rows = measured.map(({ source, row, seconds }): RunRow => {
     return { ...row, volume: source.name, patient: source.patient, seconds };
@@ -164,11 +164,18 @@ async function attachAll(runs: NamedRuns): Promise<{ name: string; run: Run }[]>
   return named;
 }
 
-function asMeasured(volume: string | Volume | Series, i: number): Measured {
-  if (isSeries(volume)) {
-    const { name, patient } = volume;
-    return { name, patient, source: name, read: () => readVolume(volume) };
-  }
+/** Volumes in memory and phantoms, then what lies at the paths. */
+async function measuredOf(
+  volumes: readonly (string | Volume)[],
+  { signal }: LongCall,
+): Promise<{ found: Measured[]; leftOut: LeftOut[] }> {
+  const isPath = (volume: string | Volume) => typeof volume === 'string' && !isPhantom(volume);
+  const others = volumes.flatMap((volume, i) => (isPath(volume) ? [] : [asMeasured(volume, i)]));
+  const { found, leftOut } = await findCohort(volumes.filter(isPath) as string[], { signal });
+  return { found: [...others, ...found], leftOut };
+}
+
+function asMeasured(volume: string | Volume, i: number): Measured {
   if (typeof volume === 'string') return { name: volume, ...volumeAt(volume), source: volume };
   const { source } = volume;
   const name = `${source ?? 'volume'} (${i + 1})`;

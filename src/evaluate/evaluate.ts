@@ -6,10 +6,9 @@ import { type ReconstructOptions, reconstruct } from '../reconstruct/reconstruct
 import { type RunSide, sidesOf } from '../train/data/sides';
 import { readState } from '../train/record/checkpoint';
 import type { ChosenCheckpoint } from '../train/record/choose-checkpoint';
-import { readVolume } from '../volume/read';
 import type { SeriesChoice } from '../volume/series';
 import type { LeftOut } from '../volume/store/format';
-import { expandSeries, measureCohort, namedOnce } from './cohort';
+import { findCohort, measureCohort, namedOnce } from './cohort';
 import type { CompareOptions, ComparisonRow } from './compare';
 import type { ConfidenceOptions } from './confidence';
 import { type AggregateRow, aggregateRows } from './metrics';
@@ -26,7 +25,7 @@ export interface EvaluateOptions
   /** Which volume of a 4D file, and which component of complex or colour voxels, as in `readVolume`. */
   readonly index?: number;
   readonly channel?: string;
-  /** Which series of DICOM folders; default: all that are volumes. */
+  /** Which series of DICOM; default: all that are volumes. */
   readonly series?: SeriesChoice;
 }
 
@@ -58,8 +57,8 @@ export interface Evaluation {
 }
 
 /**
- * Reconstructs volume files with one or more windows and measures the results, one file in memory at a time. A file
- * that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile if no
+ * Reconstructs volumes with one or more windows and measures the results, one in memory at a time: volume files, folders
+ * of them or of DICOM, and prepared datasets. A file that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile if no
  * file could be read.
  *
  * ```ts
@@ -73,19 +72,18 @@ export async function evaluateFiles(
   files: readonly string[],
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { windows = ['linear', 'gaussian'], canonical, index, channel, signal } = options;
+  const { windows = ['linear', 'gaussian'], canonical, index, channel, series, signal } = options;
   if (files.length === 0) throw new InvalidArgument('files', 'at least one volume file', []);
   // Once: a run that goes on may have another one by the next volume.
   const checkpoint = await chooseCheckpoint(model, options.checkpoint);
   const counts: number[] = [];
   const sideOf = await sidesOf(readState(checkpoint.dir).config);
   const { once, notes } = namedOnce(files);
-  const sources = (await expandSeries(once, options)).map((entry) => ({
-    name: typeof entry === 'string' ? entry : entry.name,
-    read: () => readVolume(entry, { canonical, index, channel, signal }),
-  }));
+  const cohort = await findCohort(once, { canonical, index, channel, series, signal });
+  if (cohort.found.length + cohort.leftOut.length === 0)
+    throw new InvalidArgument('files', 'at least one volume', files);
   const { measured, leftOut, missing, comparable, ...found } = await measureCohort(
-    sources,
+    cohort.found,
     async (volume, onProgress) => {
       const made = await reconstruct(checkpoint.dir, volume, { ...options, windows, onProgress });
       // One pass made all windows, so any of them has the volume's codes.
@@ -94,11 +92,11 @@ export async function evaluateFiles(
       });
       return made;
     },
-    options,
+    { ...options, leftOut: cohort.leftOut },
   );
   const sides = new Map<string, RunSide | undefined>();
   for (const { source } of measured)
-    if (!sides.has(source.name)) sides.set(source.name, await sideOf(source.name));
+    if (!sides.has(source.name)) sides.set(source.name, await sideOf(source.source));
   const rows = measured.map(({ source: { name: file }, row, units }): EvaluatedRow => {
     const side = sides.get(file);
     return { file, units, ...(side && { side }), ...row };

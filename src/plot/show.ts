@@ -11,6 +11,7 @@ import { runFigure } from './run/figure';
 import { stillSvg } from './svg/figure';
 import { datasetTable, storedVolumeTable } from './volume/dataset';
 import { gridFigure, gridTable } from './volume/grid';
+import { inspectionTables, type ShownInspection } from './volume/inspection';
 import { drawView, VolumeView, viewOf } from './volume/view';
 
 /** Our own figure type; JupyterLab draws it with the extension in `kernels/labextension`. */
@@ -63,6 +64,10 @@ export const kinds: Readonly<Record<string, Kind<never>>> = {
   dataset: kind<ShownDataset>(
     (value) => has(value, 'dir', 'volumes', 'leftOut') && Array.isArray(value.volumes),
     (dataset) => tableBundle(datasetTable(dataset)),
+  ),
+  inspection: kind<ShownInspection>(
+    (value) => has(value, 'volumes', 'leftOut', 'oddities', 'patientRule'),
+    (inspection) => tableBundle(...inspectionTables(inspection)),
   ),
   grid: kind<Grid>(
     (value) => has(value, 'volume', 'patch', 'stride', 'counts', 'starts', 'patches', 'overlap'),

@@ -1,19 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { InvalidConfig, RunFailed } from '../errors';
+import { rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { RunFailed } from '../errors';
 import { makeFolder } from '../make-folder';
 import { version } from '../package';
-import type { LongCall } from '../progress';
-import { withConverted } from '../volume/dicom/convert';
-import { type Series, scanDicom } from '../volume/dicom/scan';
-import { noVolumes, searchFolder } from '../volume/folder';
-import { dicomFiles, matchingSeries } from '../volume/series';
-import { isDataset, openDataset } from '../volume/store/dataset';
-import { Volume } from '../volume/volume';
-import { writeVolume } from '../volume/write';
 import { runSecret } from './collective/run-secret';
-import { phantomOptions } from './data/loader';
+import { findData, keepData, nameOf, type TrainCall } from './find-data';
 import { launchSupervisor } from './ranks/launch';
 import { rememberRunsRoot, runsRoot, writeStoredConfig } from './record/run-folder';
 import { initialStatus, writeStatus } from './record/status';
@@ -28,10 +20,11 @@ import { resolveConfig, type TrainOptions } from './settings/config';
  * const run = await pw.train({ preset: 'toy', data: 'ct.nii.gz', ranks: 2, steps: 20 });
  * for await (const record of run.metrics()) console.log(record.step, record.loss);
  * ```
- * @throws InvalidConfig with everything that is wrong in the options; UnreadableFile for a damaged dataset; RunFailed
- * if the supervisor does not come up
+ * Volume files that cannot be read are left out; `call.onInspect` gets them, and what is odd about the others.
+ * @throws InvalidConfig with everything that is wrong in the options; UnreadableFile for a damaged dataset, and for
+ * whatever is left out or odd if the call is strict; RunFailed if the supervisor does not come up
  */
-export async function train(options: TrainOptions, call: LongCall = {}): Promise<Run> {
+export async function train(options: TrainOptions, call: TrainCall = {}): Promise<Run> {
   const run = await prepareRun(options, call);
   try {
     await launchSupervisor(run.dir, run.id);
@@ -48,32 +41,21 @@ export async function train(options: TrainOptions, call: LongCall = {}): Promise
  * `torchrun --no-python --nproc-per-node=4 -- node dist/src/cli.js rank DIR`.
  * @throws InvalidConfig with everything that is wrong in the options
  */
-export async function prepareRun(options: TrainOptions, call: LongCall = {}): Promise<Run> {
+export async function prepareRun(options: TrainOptions, call: TrainCall = {}): Promise<Run> {
   call.signal?.throwIfAborted();
   const given = options.data === undefined ? [] : [options.data].flat();
-  const volumes = given.filter((entry): entry is Volume => entry instanceof Volume);
   const created = new Date();
   const id = runId(created, options.name ?? options.preset ?? 'toy');
   const dir = join(runsRoot(), id);
   // Checked first, so that bad options leave no folder.
-  const found = await Promise.all(
-    given.map((entry) => (entry instanceof Volume ? [entry] : findVolumes(entry, call))),
-  );
-  const stored = [...volumes, ...found.flat().filter(isSeries)];
-  const placeOf = (entry: Volume | Series) =>
-    join(dir, 'data', entry instanceof Volume ? `volume-${volumes.indexOf(entry)}.nii` : `${entry.name}.nii`);
-  const data = found.flat().map((entry) => (typeof entry === 'string' ? entry : placeOf(entry)));
-  const config = resolveConfig({ ...options, data });
+  const found = await findData(given, call);
+  const config = resolveConfig({ ...options, data: found.entries.map(nameOf) });
 
   try {
     makeFolder(join(dir, 'logs'));
-    if (stored.length > 0) mkdirSync(join(dir, 'data'));
-    for (const [i, entry] of stored.entries()) {
-      call.onProgress?.({ done: i, total: stored.length, what: 'volumes' });
-      await storeVolume(placeOf(entry), entry, call);
-    }
+    const { data, ...looked } = await keepData(join(dir, 'data'), found, config, call);
     const versions = { patchwise: version(), node: process.version };
-    writeStoredConfig(dir, { id, created: created.toISOString(), versions, ...config });
+    writeStoredConfig(dir, { id, created: created.toISOString(), versions, ...config, data, looked });
     await runSecret(dir);
     writeStatus(dir, initialStatus(config.steps ?? 0));
     call.signal?.throwIfAborted();
@@ -97,46 +79,4 @@ function runId(time: Date, name: string): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '');
   return [date, clock.replaceAll(':', ''), plain || 'run', random].join('-');
-}
-
-/** Writes a volume, or converts a series, so that every rank reads it as a file. */
-async function storeVolume(path: string, entry: Volume | Series, { signal }: LongCall): Promise<void> {
-  if (entry instanceof Volume) return writeVolume(path, entry, { dtype: 'float32', signal });
-  return withConverted(entry, { signal, within: dirname(path) }, async (made) => renameSync(made.path, path));
-}
-
-function isSeries(entry: string | Volume | Series): entry is Series {
-  return typeof entry === 'object' && !(entry instanceof Volume);
-}
-
-/**
- * The volumes that an entry of `data` names: files with absolute paths, and of each DICOM patient the series with the
- * most slices. Several series of one patient could land on both sides of the split.
- */
-async function findVolumes(entry: string, call: LongCall): Promise<(string | Series)[]> {
-  const fail = (expected: string) => new InvalidConfig([{ key: 'data', expected, received: entry }]);
-  if (phantomOptions(entry)) return [entry];
-  const path = resolve(entry);
-  if (!existsSync(path))
-    throw fail(
-      'a file or folder that exists, or phantom:XxYxZ (check from which folder you run the command)',
-    );
-  if (isDataset(path)) {
-    openDataset(path); // throws for a damaged or incomplete one, while there is no run yet
-    return [path];
-  }
-  if (!statSync(path).isDirectory() && !dicomFiles(path)) return [path];
-  const content = searchFolder(path);
-  const dicom = await scanDicom(path, dicomFiles(path) ?? [], { signal: call.signal });
-  const series = onePerPatient(dicom.series.filter(({ unusable }) => unusable === undefined));
-  const [missing] = content.leftOut;
-  if (content.volumes.length + series.length === 0) throw fail(noVolumes(missing));
-  if (missing) throw fail(`a folder that can be searched whole (${missing.file}: ${missing.reason})`);
-  return [...content.volumes.map((file) => join(path, file)), ...series];
-}
-
-function onePerPatient(series: readonly Series[]): Series[] {
-  if (series.length === 0) return [];
-  const thinFirst = matchingSeries(series, undefined).reverse();
-  return [...new Map(thinFirst.map((one) => [one.patient, one])).values()];
 }

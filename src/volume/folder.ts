@@ -13,16 +13,19 @@ export interface FolderContent {
   readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
   /** Files whose names may be those of DICOM files, relative to the folder, sorted by path. Most have no extension. */
   readonly mayBeDicom: readonly string[];
+  /** Folders in Zarr, such as prepared datasets. Their files are not searched. */
+  readonly zarr: readonly string[];
 }
 
 /**
  * Searches a folder and its subfolders for volumes by name. It follows links but searches each folder once, so loops of
- * links end. It skips hidden files and folders.
+ * links end. It skips hidden files and folders, and what lies in Zarr.
  */
 export function searchFolder(root: string): FolderContent {
   const volumes: string[] = [];
   const leftOut: { file: string; reason: string }[] = [];
   const mayBeDicom: string[] = [];
+  const zarr: string[] = [];
   const folders = [''];
   const links: string[] = [];
   const seen = new Set<string>();
@@ -63,7 +66,12 @@ export function searchFolder(root: string): FolderContent {
     const folder = folders.shift() ?? links.shift()!;
     const files: string[] = [];
     const pathOf = (name: string) => (folder === '' ? name : `${folder}/${name}`);
-    for (const entry of list(folder) ?? []) {
+    const entries = list(folder) ?? [];
+    if (entries.some(({ name }) => name === zarrFile)) {
+      zarr.push(folder || '.');
+      continue;
+    }
+    for (const entry of entries) {
       if (entry.name.startsWith('.')) continue;
       const file = pathOf(entry.name);
       const kind = kindOf(entry, file);
@@ -80,17 +88,11 @@ export function searchFolder(root: string): FolderContent {
       else if (isDicomName(name)) mayBeDicom.push(pathOf(name));
   }
   leftOut.sort((a, b) => (a.file < b.file ? -1 : 1));
-  return { volumes: volumes.sort(), leftOut, mayBeDicom: mayBeDicom.sort() };
+  return { volumes: volumes.sort(), leftOut, mayBeDicom: mayBeDicom.sort(), zarr: zarr.sort() };
 }
 
-/** The extensions of files that are volumes. */
-const volumeFiles = '.nii, .nii.gz, .hdr + .img, .mha, .mhd, .nrrd, .nhdr';
-
-/** What was expected of a folder without volumes. `first` is the first file that was left out. */
-export function noVolumes(first: FolderContent['leftOut'][number] | undefined): string {
-  const why = first ? ` (${first.file}: ${first.reason})` : '';
-  return `a folder with volumes (${volumeFiles}, DICOM)${why}`;
-}
+/** Every folder in Zarr v3 has it. */
+const zarrFile = 'zarr.json';
 
 function hasHeader(image: string, names: ReadonlySet<string>): boolean {
   const header = pairPaths(image)!.header.replace(/\.gz$/i, '');

@@ -25,7 +25,7 @@ export const intensityPresets: Readonly<Record<IntensityPreset, readonly [number
 };
 
 /** A lower minimum means Hounsfield units: air is -1000 HU, and display ranges start at 0 or above. */
-const hounsfieldBelow = -200;
+export const hounsfieldBelow = -200;
 
 /** Begins the reason in a name that 'auto' chose. Checkpoints store these names. */
 const byAuto = '(auto';

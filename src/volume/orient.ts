@@ -36,6 +36,15 @@ export function canonicalAxes(affine: Affine): AxisMap {
   return { from, flip };
 }
 
+/** Where the axes run, in nibabel's letters: `LPS` if x runs to the patient's left, y to the back, z to the head. */
+export function orientationOf(affine: Affine): string {
+  const { from, flip } = canonicalAxes(affine);
+  return eachAxis((axis) => {
+    const world = from.indexOf(axis);
+    return (flip[world] ? 'LPI' : 'RAS')[world]!;
+  }).join('');
+}
+
 /** Permutes and flips the axes of voxels, spacing and affine. Copies the voxels unless nothing changes. */
 export function reorient<T extends VoxelArray>(image: Oriented<T>, { from, flip }: AxisMap): Oriented<T> {
   const { shape, spacing, affine } = image;

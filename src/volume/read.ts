@@ -1,4 +1,5 @@
-import { InvalidArgument, NoMemory, UnreadableFile } from '../errors';
+import { statSync } from 'node:fs';
+import { attempt, InvalidArgument, NoMemory, UnreadableFile } from '../errors';
 import type { VoxelMemory } from '../memory/voxel-memory';
 import { type Vec3, voxelCount } from '../vec3';
 import type { Affine } from './base/affine';
@@ -8,8 +9,9 @@ import type { Series } from './dicom/scan';
 import { readVolumeFile } from './formats/file';
 import { headerSpacing, type VolumeHeader } from './formats/header';
 import { VoxelReader } from './formats/voxel-place';
+import { emptyFolder, findVolumes } from './intake';
 import { canonicalAxes, reorient } from './orient';
-import { dicomFiles, type SeriesFile, type SeriesOptions, withSeries } from './series';
+import { isDicomFile, type SeriesFile, type SeriesOptions, withSeries } from './series';
 import { Volume } from './volume';
 
 export interface ReadOptions extends SeriesOptions {
@@ -44,7 +46,8 @@ const pieceBytes = 2 ** 20;
  *
  * A folder of DICOM files, or a DICOM file with several slices, is converted by dcm2niix: the series with the most slices,
  * or the one that `series` chooses, or a series from `listSeries`. The volume has `notes` on the choice, and on tilt and
- * missing slices. The patient's name, dates and the files' names are not kept.
+ * missing slices. The patient's name, dates and the files' names are not kept. A folder with one volume file gives that
+ * file.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
@@ -101,6 +104,32 @@ export async function readVoxels(path: string, options: ReadOptions = {}): Promi
 }
 
 /**
+ * Reads a volume and passes its values to `look` piece by piece, in the order of the file. Memory is two pieces, whatever
+ * the volume's size. Errors are those of `readVolume`.
+ */
+export async function scanVolume(
+  path: string,
+  options: ReadOptions,
+  look: (values: Float32Array) => void,
+): Promise<VolumeHeader> {
+  return withImage(path, options, async (image) => {
+    const { header, layout } = image;
+    const voxels = voxelCount(header.shape);
+    const atOnce = Math.min(voxels, Math.floor(pieceBytes / layout.voxelBytes));
+    const buffer = new Uint8Array(atOnce * layout.voxelBytes);
+    const values = new Float32Array(atOnce);
+    for (let voxel = 0; voxel < voxels; voxel += atOnce) {
+      const count = Math.min(atOnce, voxels - voxel);
+      const piece = buffer.subarray(0, count * layout.voxelBytes);
+      await fill(piece, voxel * layout.voxelBytes, voxels * layout.voxelBytes, image);
+      convert(componentsOf(layout.type, piece), values, 0, layout, header);
+      look(values.subarray(0, count));
+    }
+    return header;
+  });
+}
+
+/**
  * Checks that `readVolume` would accept a file with these options, as far as its header tells. Returns the header.
  * Errors are those of `readVolume`.
  */
@@ -129,9 +158,24 @@ async function withImage<T>(
   how: { readonly finish: boolean } = { finish: true },
 ): Promise<T> {
   options.signal?.throwIfAborted();
-  const isFile = typeof from === 'string' && !dicomFiles(from);
-  if (isFile) return withFile({ path: from, source: from, notes: [] }, options, use, how);
-  return withSeries(from, options, (file) => withFile(file, options, use, how));
+  const file = typeof from === 'string' && !isDicomFile(from) ? await onlyFile(from, options) : undefined;
+  if (file !== undefined) return withFile({ path: file, source: file, notes: [] }, options, use, how);
+  return withSeries(from, options, (made) => withFile(made, options, use, how));
+}
+
+/** A path that is no folder, or the only volume file of a folder; undefined for a folder of DICOM. */
+async function onlyFile(path: string, { series, signal }: ReadOptions): Promise<string | undefined> {
+  if (!attempt(() => statSync(path))?.isDirectory()) return path;
+  const { volumes, datasets, leftOut } = await findVolumes(path, { series, signal });
+  // Reading it gives the reason.
+  if (datasets.length > 0) return path;
+  if (volumes.some((volume) => volume.series)) return undefined;
+  const [first, ...others] = volumes;
+  if (!first) throw emptyFolder(path, leftOut);
+  if (others.length === 0) return first.given;
+  const names = volumes.slice(0, 4).map(({ given }) => given);
+  const found = `${volumes.length}: ${names.join(', ')}${volumes.length > 4 ? ', ...' : ''}; give one of them`;
+  throw new UnreadableFile(path, 'one volume', found);
 }
 
 async function withFile<T>(

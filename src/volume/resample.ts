@@ -27,13 +27,13 @@ export function resampleToSpacing(
   options: ResampleOptions = {},
 ): VoxelImage {
   const step = eachAxis((axis) => spacing[axis] / image.spacing[axis]);
-  const voxels = eachAxis((axis) => Math.round((image.shape[axis] * image.spacing[axis]) / spacing[axis]));
-  return resample(
-    image,
-    eachAxis((axis) => Math.max(1, voxels[axis])),
-    step,
-    options,
-  );
+  return resample(image, shapeAtSpacing(image, spacing), step, options);
+}
+
+/** The shape that an image has at another spacing in mm: whole voxels, at least one. */
+export function shapeAtSpacing(image: Pick<VoxelImage, 'shape' | 'spacing'>, spacing: Vec3): Vec3 {
+  const extent = eachAxis((axis) => image.shape[axis] * image.spacing[axis]);
+  return eachAxis((axis) => Math.max(1, Math.round(extent[axis] / spacing[axis])));
 }
 
 /** `antialias` smooths axes that lose voxels with a gaussian first; default true. */

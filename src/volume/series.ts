@@ -72,9 +72,13 @@ export function dicomFiles(path: string): string[] | undefined {
     const files = searchFolder(path).mayBeDicom.map((file) => join(resolve(path), file));
     return files.length > 0 ? files : undefined;
   }
-  return state?.isFile() && !isVolumeName(path) && looksLikeDicom(firstBytes(path))
-    ? [resolve(path)]
-    : undefined;
+  return isDicomFile(path) ? [resolve(path)] : undefined;
+}
+
+/** Whether a file's content is DICOM. The first bytes of a NIfTI file may be anything, so a volume's name counts more. */
+export function isDicomFile(path: string): boolean {
+  const isFile = attempt(() => statSync(path))?.isFile() ?? false;
+  return isFile && !isVolumeName(path) && looksLikeDicom(firstBytes(path));
 }
 
 function firstBytes(path: string): Uint8Array {

@@ -3,15 +3,18 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { InvalidConfig, UnreadableFile } from '../../errors';
 import type { LongCall } from '../../progress';
-import type { Vec3 } from '../../vec3';
+import { eachAxis, type Vec3 } from '../../vec3';
+import { headerSpacing } from '../../volume/formats/header';
 import { type Intensity, resolveIntensity } from '../../volume/intensity';
+import { canonicalAxes } from '../../volume/orient';
 import { phantom } from '../../volume/phantom/phantom';
-import { readVolume } from '../../volume/read';
+import { readHeader, readVolume } from '../../volume/read';
+import { resampleToSpacing, shapeAtSpacing } from '../../volume/resample';
 import { type Dataset, isDataset, openDataset } from '../../volume/store/dataset';
 import type { SplitName } from '../../volume/store/format';
 import type { StoredImage, StoredVolume } from '../../volume/store/stored-image';
 import { viewVolume } from '../../volume/view';
-import type { Volume } from '../../volume/volume';
+import { Volume } from '../../volume/volume';
 import type { RunConfig } from '../settings/config';
 import { PatchSet } from './patch-set';
 import { planSplit } from './split';
@@ -59,7 +62,8 @@ export async function loadData(config: RunConfig, call: LongCall = {}): Promise<
   };
 }
 
-async function readVolumes({ data, view, intensity }: RunConfig, call: LongCall): Promise<Loaded[]> {
+async function readVolumes(config: RunConfig, call: LongCall): Promise<Loaded[]> {
+  const { data, view, intensity } = config;
   const missing = data.find((source) => !isPhantom(source) && !existsSync(source));
   if (missing !== undefined)
     throw new UnreadableFile(
@@ -70,7 +74,7 @@ async function readVolumes({ data, view, intensity }: RunConfig, call: LongCall)
   const loaded: Loaded[] = [];
   for (const name of data) {
     call.onProgress?.({ done: loaded.length, total: data.length, what: 'volumes' });
-    const volume = parsePhantom(name) ?? (await readVolume(name, { signal: call.signal }));
+    const volume = await readSource(name, config, call);
     loaded.push({
       name,
       view: view === 'full' ? volume : viewVolume(volume, view),
@@ -80,6 +84,34 @@ async function readVolumes({ data, view, intensity }: RunConfig, call: LongCall)
     });
   }
   return loaded;
+}
+
+/** How a run reads volume files. */
+type Reading = Pick<RunConfig, 'canonical' | 'spacing' | 'index'>;
+
+/** A phantom, or a volume file turned and resampled as the run wants it. */
+export async function readSource(source: string, reading: Reading, call: LongCall = {}): Promise<Volume> {
+  const { canonical, spacing, index } = reading;
+  const made = parsePhantom(source);
+  if (made) return made;
+  const volume = await readVolume(source, { canonical, index, signal: call.signal });
+  if (!spacing) return volume;
+  const { data, ...place } = resampleToSpacing(volume, spacing);
+  return new Volume({ ...place, data: data as Float32Array, source: volume.source, notes: volume.notes });
+}
+
+/** The shape of `readSource`'s volume, by its header. */
+export async function sourceShape(source: string, { canonical, spacing }: Reading): Promise<Vec3> {
+  const made = phantomOptions(source);
+  if (made) return made.shape;
+  const header = await readHeader(source);
+  const { from } = canonical ? canonicalAxes(header.affine) : { from: [0, 1, 2] as const };
+  const mm = headerSpacing(header);
+  const turned = {
+    shape: eachAxis((axis) => header.shape[from[axis]]!),
+    spacing: eachAxis((axis) => mm[from[axis]]!),
+  };
+  return spacing ? shapeAtSpacing(turned, spacing) : turned.shape;
 }
 
 function digestOf({ shape, data }: Volume): string {

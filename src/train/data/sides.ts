@@ -9,13 +9,13 @@ import { volumeStem } from '../../volume/formats/names';
 import { checksum } from '../../volume/prepare/one-volume';
 import { patientByName } from '../../volume/prepare/patients';
 import { stateOf } from '../../volume/prepare/sources';
-import { readHeader, readVolume } from '../../volume/read';
+import { readVolume } from '../../volume/read';
 import { isDataset, openDataset } from '../../volume/store/dataset';
 import type { SplitName } from '../../volume/store/format';
 import { slabOf } from '../../volume/view';
 import type { Volume } from '../../volume/volume';
 import type { RunConfig } from '../settings/config';
-import { isPhantom, parsePhantom, phantomOptions } from './loader';
+import { isPhantom, parsePhantom, readSource, sourceShape } from './loader';
 import { planSplit } from './split';
 
 /**
@@ -71,10 +71,8 @@ async function fileVolumes(config: RunConfig): Promise<KnownVolume[]> {
   }));
 }
 
-function shapesOf({ data }: RunConfig): Promise<Vec3[]> {
-  return Promise.all(
-    data.map(async (source) => phantomOptions(source)?.shape ?? (await readHeader(source)).shape),
-  );
+function shapesOf(config: RunConfig): Promise<Vec3[]> {
+  return Promise.all(config.data.map((source) => sourceShape(source, config)));
 }
 
 /** One place for all names of a file. */
@@ -114,7 +112,8 @@ export async function heldOut(config: RunConfig): Promise<HeldOut[]> {
     ]);
   return validation.map(({ volume, from, to }) => {
     const source = config.data[volume]!;
-    const { patient, read } = volumeAt(source);
+    const { patient } = volumeAt(source);
+    const read = () => readSource(source, config);
     if (to - from === shapes[volume]![2]) return { name: source, patient, side: 'validation', source, read };
     const name = `${source} [${from}, ${to})`;
     return { name, patient, side: 'validation', read: async () => slabOf(await read(), from, to) };

@@ -7,6 +7,8 @@ import { attempt, UnreadableFile } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { isMapping } from '../../setting';
 import type { Intensity } from '../../volume/intensity';
+import type { Oddity } from '../../volume/prepare/oddities';
+import type { LeftOut } from '../../volume/store/format';
 import type { RunConfig } from '../settings/config';
 import { newestState } from './checkpoint';
 
@@ -15,6 +17,15 @@ export interface StoredConfig extends RunConfig {
   readonly id: string;
   readonly created: string;
   readonly versions: { readonly patchwise: string; readonly node: string };
+  /** What was found in its data before its ranks started. */
+  readonly looked?: {
+    /** Files that are not used, and why. */
+    readonly leftOut: readonly LeftOut[];
+    /** What is odd about the others. */
+    readonly oddities: readonly Oddity[];
+    /** Which DICOM series is used of each patient, and which are not. */
+    readonly notes: readonly string[];
+  };
   readonly resolved?: ResolvedConfig;
   /** The last time that somebody resumed it. */
   readonly resumed?: {
@@ -67,7 +78,7 @@ export function parseConfig(text: string): StoredConfig {
 
 /** Volumes that a run keeps in its own folder are there, wherever the folder has been moved. */
 function ownData(runDir: string, id: string, source: string): string {
-  const [, folder, file] = /([^/\\]+)[/\\]data[/\\](volume-\d+\.nii)$/.exec(source) ?? [];
+  const [, folder, file] = /([^/\\]+)[/\\]data[/\\]([\w-]+\.nii)$/.exec(source) ?? [];
   const own = join(runDir, 'data', file ?? '');
   return folder === id && existsSync(own) ? own : source;
 }
@@ -90,7 +101,7 @@ export function metricsPath(runDir: string): string {
 /** The settings of a run alone, without the other entries of its `config.json`. */
 export function settingsOf(stored: StoredConfig): RunConfig {
   const { id: _id, created: _created, versions: _versions, ...rest } = stored;
-  const { resolved: _resolved, resumed: _resumed, ...config } = rest;
+  const { looked: _looked, resolved: _resolved, resumed: _resumed, ...config } = rest;
   return config;
 }
 

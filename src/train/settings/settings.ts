@@ -7,6 +7,7 @@ import {
   amount,
   type ConfigOf,
   count,
+  flag,
   fraction,
   listOf,
   oneOf,
@@ -20,6 +21,7 @@ import {
   text,
   whole,
 } from '../../setting';
+import { asVec3, type Vec3 } from '../../vec3';
 import { type IntensitySpec, intensityPresets } from '../../volume/intensity';
 import type { BaselineView } from '../../volume/view';
 import { collectiveNames } from '../collective/connect';
@@ -49,9 +51,24 @@ export const runSettings = {
   data: listOf('at least one volume', (value) => (typeof value === 'string' ? value : undefined), {
     mayChange: true,
     meaning:
-      'Volume files, phantoms `phantom:64x64x76` (`phantom:64x64x76#2` has another seed), or prepared datasets, which ' +
-      'bring their own split.',
+      'Volume files, folders of them or of DICOM, phantoms `phantom:64x64x76` (`phantom:64x64x76#2` has another seed), ' +
+      'or prepared datasets, which bring their own split.',
   }),
+  canonical: flag({
+    default: false,
+    meaning: 'Whether volume files are turned to RAS+ first. Prepared datasets stay as they are.',
+  }),
+  spacing: optional(
+    setting<Vec3>('a number above 0, or three [x, y, z]', readSpacing, {
+      unit: 'mm',
+      meaning: 'Voxel size to which volume files are resampled; by default they keep their own.',
+    }),
+  ),
+  index: optional(
+    whole({
+      meaning: 'Which volume of each file, for 4D ones, counted from 0; by default 4D files are left out.',
+    }),
+  ),
   validation: fraction({
     default: 0.15,
     meaning:
@@ -271,6 +288,11 @@ export function settingAt(name: string): Setting | undefined {
 export interface PerceptualConfig extends ConfigOf<typeof perceptualSettings> {}
 
 export type RunSettings = ConfigOf<typeof runSettings>;
+
+function readSpacing(value: unknown): Vec3 | undefined {
+  const spacing = asVec3(value);
+  return spacing?.every((mm) => Number.isFinite(mm) && mm > 0) ? spacing : undefined;
+}
 
 function readIntensity(value: unknown): IntensitySpec | undefined {
   if (typeof value === 'string') return intensities.includes(value) ? (value as IntensitySpec) : undefined;

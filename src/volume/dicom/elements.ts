@@ -23,6 +23,9 @@ export interface Elements {
 /** A file that is not DICOM, or damaged. Its message is the reason. */
 export class NotDicom extends Error {}
 
+/** The reason of a file whose first bytes are not DICOM's. */
+export const notDicom = 'not DICOM';
+
 const pixelData = 0x7fe00010;
 const item = 0xfffee000;
 const itemEnd = 0xfffee00d;
@@ -145,7 +148,7 @@ class ElementReader {
   /** Reads the meta information and returns the transfer syntax. */
   private readMeta(): string {
     const start = this.peek(0, Math.min(132, this.bytes));
-    if (!looksLikeDicom(start)) throw new NotDicom('not DICOM');
+    if (!looksLikeDicom(start)) throw new NotDicom(notDicom);
     const hasPreamble = start.toString('latin1', 128) === 'DICM';
     this.at = hasPreamble ? 132 : 0;
     return this.readSyntax();

@@ -15,9 +15,11 @@ import {
   type VoxelSettings,
 } from '../store/format';
 import type { GivenView } from '../view';
-import { prepareVolumes } from './all-volumes';
+import { type Outcome, prepareVolumes } from './all-volumes';
 import { readPatientTable } from './csv';
+import { type Inspection, inspectFiles, strictError } from './inspect';
 import { lockStore } from './lock';
+import { type Oddity, odditiesOf } from './oddities';
 import { checkFractions, keepPatients, patientsOf } from './patients';
 import { planSides } from './sides';
 import { searchInput } from './sources';
@@ -59,6 +61,10 @@ export interface PrepareOptions extends SeriesOptions {
   readonly csv?: string;
   /** Paths of the input files, and names of the DICOM series, to prepare; default all. */
   readonly only?: readonly string[];
+  /** Refuse an input of which anything is left out or odd, before anything is written. It reads all voxels first. */
+  readonly strict?: boolean;
+  /** Called with what was found in the input, before anything is written. Voxels are read before only if it is strict. */
+  readonly onInspect?: (inspection: Inspection) => void;
   /** Threads; each holds one or two whole volumes. Default one per core, at most 4. */
   readonly workers?: number;
 }
@@ -72,6 +78,8 @@ export interface Prepared {
   readonly leftOut: readonly LeftOut[];
   /** Volumes and patients on each side. */
   readonly split: Readonly<Record<SplitName, { readonly volumes: number; readonly patients: number }>>;
+  /** What is odd about the volumes, by their headers and values. */
+  readonly oddities: readonly Oddity[];
   /** Notes that a person should read. */
   readonly notes: readonly string[];
 }
@@ -98,6 +106,10 @@ export async function prepareDataset(
 ): Promise<Prepared> {
   options.signal?.throwIfAborted();
   const request = await readRequest(input, options);
+  const inspection = await inspectPlan(completeRequest(request, storedIndex(output)), options);
+  const refused = options.strict && strictError([input].flat().join(', '), inspection);
+  options.onInspect?.(inspection);
+  if (refused) throw refused;
   writeTo('output', output, () => makeFolder(output));
   const unlock = await lockStore(output);
   try {
@@ -121,6 +133,7 @@ export async function prepareDataset(
       kept: names.filter((name) => outcome.kept.has(name)),
       leftOut,
       split: splitSummary(volumes),
+      oddities: odditiesAfter(inspection, outcome, { ...request, ...plan }),
       notes: [
         ...sourceNotes(plan, volumes),
         ...(isLost ? [lostIndex] : []),
@@ -136,6 +149,34 @@ export async function prepareDataset(
   } finally {
     unlock();
   }
+}
+
+/** Looks at the headers of all files, and at the voxels of all if the call is strict. */
+function inspectPlan({ owners, leftOut, settings }: Preparation, options: PrepareOptions): Promise<Inspection> {
+  const { strict = false, signal, onProgress, patient, csv } = options;
+  const { canonical, index, channel } = settings;
+  const files = [...owners].map(([source, owner]) => ({ ...source, patient: owner.patient }));
+  const call = { signal, ...(strict && { onProgress }) };
+  return inspectFiles(files, leftOut, { canonical, index, channel, patient, csv, voxels: strict, ...call });
+}
+
+/** The oddities once the voxels are known. Notes on DICOM series are among the other notes. */
+function odditiesAfter(
+  { volumes }: Inspection,
+  { records }: Outcome,
+  { byName, settings }: Pick<Request, 'byName'> & Preparation,
+): Oddity[] {
+  const made = new Map([...records].map(([{ file }, record]) => [file, record]));
+  const known = volumes.flatMap((volume) => {
+    const record = made.get(volume.file);
+    if (!record) return [];
+    const { range, source } = record;
+    // A file's checksum stands for its voxels.
+    const facts = { range, second: range[0], atLeast: 0, belowAir: 0, digest: source.sha256 };
+    return [{ ...volume, voxels: volume.voxels ?? facts, notes: [] }];
+  });
+  const { canonical, index } = settings;
+  return odditiesOf(known, { canonical, index, byName });
 }
 
 export type Preparation = ReturnType<typeof completeRequest>;

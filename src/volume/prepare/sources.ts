@@ -1,26 +1,17 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, statSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
 import { withPath } from '../../atomic-file';
-import { InvalidArgument } from '../../errors';
 import { openError } from '../base/fault';
-import { type DicomContent, type Series, scanDicom } from '../dicom/scan';
-import { type FolderContent, noVolumes, searchFolder } from '../folder';
 import { filesOfVolume } from '../formats/file';
-import { hasDicomEnding } from '../formats/foreign';
 import { pairPaths, volumeStem } from '../formats/names';
-import { dicomFiles, matchingSeries, type SeriesOptions } from '../series';
+import { type FoundVolume, findVolumes, type Intake, nothingFound } from '../intake';
+import type { SeriesOptions } from '../series';
 import type { LeftOut } from '../store/format';
 
 /** A file or DICOM series to prepare. */
-export interface Source {
-  /** For a series its name, because the paths of its files may name the patient. */
-  readonly path: string;
-  /** Path within the input folder, with forward slashes. For a file given by path, its name. */
-  readonly file: string;
+export interface Source extends Omit<FoundVolume, 'given'> {
   /** Name of its folder in the dataset. */
   readonly name: string;
-  readonly series?: Series;
 }
 
 /** The contents of an input. */
@@ -28,67 +19,42 @@ interface Input {
   readonly sources: readonly Source[];
   readonly leftOut: readonly LeftOut[];
   /** Absent if there are no DICOM series. */
-  readonly dicom?: Pick<DicomContent, 'skipped' | 'key'>;
+  readonly dicom?: Intake['dicom'];
 }
 
 /**
- * The volume files and DICOM series of folders and their subfolders, and files given by path, sorted by path. A DICOM
- * series that is no volume is left out with its reason.
- * @param call `series` chooses DICOM series; default: all that are volumes
- * @throws InvalidArgument if there is nothing, a path does not exist, or the choice fits no series
+ * The volumes that `findVolumes` finds, sorted by path, each with a name of its own. What is left out is named by its path
+ * within the input, so that a dataset is the same wherever the input lies.
+ * @throws InvalidArgument if there is nothing, or the choice fits no series
  */
 export async function searchInput(
   input: string | readonly string[],
   call: SeriesOptions = {},
 ): Promise<Input> {
-  const entries = [input].flat() as readonly string[];
-  const found = new Map<string, string>();
-  const contents: FolderContent[] = [];
-  const maybe = new Set<string>();
-  for (const entry of entries) {
-    // A broken link passes here; reading it gives the reason.
-    const state = statSync(entry, { throwIfNoEntry: false });
-    if (!state && !lstatSync(entry, { throwIfNoEntry: false }))
-      throw new InvalidArgument('input', 'a folder or a volume file', entry);
-    if (state?.isDirectory()) {
-      const content = searchFolder(entry);
-      for (const file of content.volumes) found.set(resolve(entry, file), file);
-      for (const file of content.mayBeDicom) maybe.add(resolve(entry, file));
-      contents.push(content);
-    } else if (dicomFiles(entry)) maybe.add(resolve(entry));
-    else found.set(resolve(entry), basename(entry));
-  }
-  const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybe], call);
-  const usable = dicom.series.filter(({ unusable }) => unusable === undefined);
-  const chosen = usable.length > 0 ? matchingSeries(usable, call.series) : [];
-  const unusable = dicom.series.flatMap(({ name, unusable: reason }) =>
-    reason ? [{ file: name, reason }] : [],
-  );
-  // Beside series these are told as notes on the DICOM files.
-  const falselyNamed =
-    dicom.series.length > 0 ? [] : dicom.skipped.filter(({ example }) => hasDicomEnding(example));
-  const leftOut = [
-    ...contents.flatMap((content) => content.leftOut),
-    ...unusable,
-    ...falselyNamed.map(({ example, files, reason }) => ({
-      file: example,
-      reason: files === 1 ? reason : `${reason}; ${files - 1} more such files`,
-    })),
-  ];
-  if (found.size + chosen.length === 0) {
-    const [first] = leftOut;
-    throw new InvalidArgument('input', noVolumes(first), input);
-  }
-  const files = [...found].map(([path, file]): Source => ({ path, file, name: plainName(file) }));
-  files.push(
-    ...chosen.map((series) => ({ path: series.name, file: series.name, name: series.name, series })),
-  );
-  files.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.path < b.path ? -1 : 1));
-  return { sources: distinctNames(files), leftOut, ...(dicom.series.length > 0 && { dicom }) };
+  const intake = await findVolumes(input, call);
+  const { volumes, datasets, dicom } = intake;
+  const reason = 'a prepared dataset; give the files that it was made of';
+  const leftOut = [...datasets.map((given) => ({ file: given, given, reason })), ...intake.leftOut];
+  if (volumes.length === 0) throw nothingFound('input', input, { leftOut });
+  return {
+    sources: nameVolumes(volumes),
+    leftOut: leftOut.map(({ file, reason }) => ({ file, reason })),
+    ...(dicom && { dicom }),
+  };
 }
 
-/** Gives volumes of the same name different names, which stay the same if the input moves. */
-function distinctNames(files: readonly Source[]): Source[] {
+/** Sorts volumes by path, and gives each a name, which stays the same if the input moves. */
+export function nameVolumes(volumes: readonly FoundVolume[]): (FoundVolume & Source)[] {
+  const named = volumes.map((volume) => ({
+    ...volume,
+    name: volume.series ? volume.file : plainName(volume.file),
+  }));
+  named.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.path < b.path ? -1 : 1));
+  return distinctNames(named);
+}
+
+/** Gives volumes of the same name different names. */
+function distinctNames<T extends Source>(files: readonly T[]): T[] {
   // Compared without case, because some file systems ignore it.
   const names = count(files.map(({ name }) => name.toLowerCase()));
   const inInput = count(files.map(({ file }) => file));

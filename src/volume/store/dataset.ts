@@ -52,6 +52,11 @@ export class Dataset {
   }
 }
 
+/** The volumes of a dataset that were prepared, and not made by a model. Errors are those of `openDataset`. */
+export function storedVolumes(dir: string): StoredVolume[] {
+  return openDataset(dir).volumes.filter(({ blended }) => !blended);
+}
+
 /** Whether a folder is a prepared dataset, or an unfinished one. */
 export function isDataset(dir: string): boolean {
   return existsSync(join(dir, indexFile)) || isUnfinished(dir);
