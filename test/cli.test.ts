@@ -215,7 +215,7 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
 
   it.each([
     ['train nosuch.yaml', 'Expected a YAML file (volumes are given by --data), but nothing is there'],
-    ['train --preset toy --data nosuch.nii.gz', 'expected a file or folder that exists'],
+    ['train --preset toy --data nosuch.nii.gz', 'nosuch.nii.gz: nothing is there; check the spelling'],
     ['reconstruct run v.nii.gz out.mha', 'a .nii or .nii.gz file, or the folder of a dataset'],
   ])('says in one plain line what is missing: %s', async (command, line) => {
     const { stderr } = await patchwise(...command.split(' '));

@@ -149,7 +149,8 @@ function asProblem(error: unknown): never {
 }
 
 /** The error for a run without data. */
-function noData(received: unknown, leftOut: readonly LeftOut[]): InvalidConfig {
+function noData(names: readonly string[], leftOut: readonly LeftOut[]): InvalidConfig {
+  const received = names.length === 1 ? names[0] : names;
   const named = leftOut.map(({ file, reason }) => ({ file, given: file, reason }));
   const { expected } = nothingFound('data', received, { leftOut: named });
   return new InvalidConfig([{ key: 'data', expected, received }]);

@@ -103,7 +103,7 @@ export async function findVolumes(
 
 /** Whether nothing is at a path, not even a broken link. */
 function isNothing(path: string): boolean {
-  return attempt(() => lstatSync(path)) === undefined;
+  return attempt(() => lstatSync(path, { throwIfNoEntry: false }) === undefined) ?? false;
 }
 
 function notThere(path: string): NotUsed {

@@ -86,7 +86,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
   it.each([
     [
       ['encode', 'MODEL', 'no.nii', '-o', 'x'],
-      'input: expected a folder or a volume file, received "no.nii"',
+      'no.nii: nothing is there; check the spelling',
     ],
     [['encode', 'no-run', 'a.nii.gz', '-o', 'x'], 'run: expected'],
     [['encode', 'MODEL', 'a.nii.gz'], '--out'],

@@ -72,7 +72,7 @@ describe('a run', { timeout: 180_000 }, () => {
     const before = runs();
     await expect(train({ ...tiny, ranks: 0 })).rejects.toThrow(InvalidConfig);
     await expect(train({ ...tiny, data: 'nowhere.nii.gz' })).rejects.toThrow(
-      'data: expected a file or folder that exists',
+      'nowhere.nii.gz: nothing is there',
     );
     await expect(train({ ...tiny, data: 'phantom:16' })).rejects.toThrow('phantom:XxYxZ');
     await expect(attach('no-such-run')).rejects.toThrow(InvalidArgument);

@@ -31,6 +31,7 @@ describe('a folder', () => {
       volumes: ['a/X.NII.GZ', 'a/p.hdr', 'b.nii', 'c.nii.zst'],
       leftOut: [],
       mayBeDicom: [],
+      zarr: [],
     });
   });
 
@@ -70,6 +71,7 @@ describe('a folder', () => {
       volumes: ['file.nii', 'linked/deep/er.nii', 'linked/far.nii', 'sub/own.nii'],
       leftOut: [],
       mayBeDicom: [],
+      zarr: [],
     });
   });
 

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { expandSeries } from '../../../src/evaluate/cohort';
+import { findCohort } from '../../../src/evaluate/cohort';
 import { sidesOf } from '../../../src/train/data/sides';
 import { prepareRun } from '../../../src/train/train';
 import { readVolume } from '../../../src/volume/read';
@@ -36,16 +36,16 @@ describe('a run on DICOM', { timeout: 60_000 }, () => {
     expectNoSecret(text, 'config.json');
 
     // Evaluation finds a volume of the run in the DICOM folder by the name of its series.
-    const [series] = await expandSeries([folderA], { series: 3 });
+    const [series] = (await findCohort([folderA], { series: 3 })).found;
     const sideOf = await sidesOf(config);
-    expect(await sideOf((series as { name: string }).name)).toMatch(/^(train|validation)$/);
-    const [other] = await expandSeries([folderA], { series: 2 });
-    expect(await sideOf((other as { name: string }).name)).toBeUndefined();
+    expect(await sideOf(series!.source)).toMatch(/^(train|validation)$/);
+    const [other] = (await findCohort([folderA], { series: 2 })).found;
+    expect(await sideOf(other!.source)).toBeUndefined();
     rmSync(run.dir, { recursive: true });
   });
 
   it('says why a folder has no volume', async () => {
     const data = join(folderA, 'ST000000', 'SE000000');
-    await expect(prepareRun({ preset: 'toy', data })).rejects.toThrow(/data: expected a folder with volumes/);
+    await expect(prepareRun({ preset: 'toy', data })).rejects.toThrow(/data: expected volumes .*: a localiser\)/);
   });
 });
