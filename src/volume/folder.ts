@@ -59,7 +59,8 @@ export function searchFolder(root: string): FolderContent {
     if (isLink && isVolumeName(file) && !existsSync(join(root, file))) return 'file';
     const target = isLink ? attempt(file, 'a link that cannot be followed', (path) => statSync(path)) : entry;
     if (target?.isDirectory()) return 'folder';
-    return target?.isFile() ? 'file' : undefined;
+    // A pipe or device with the name of a volume counts as a file too.
+    return target?.isFile() || (target && isVolumeName(file)) ? 'file' : undefined;
   };
   while (folders.length + links.length > 0) {
     // Links come last, so that files within the folder keep their own path.

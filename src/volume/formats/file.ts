@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs';
+import { readSync, statSync } from 'node:fs';
 import { withFile } from '../../atomic-file';
 import { attempt, UnreadableFile } from '../../errors';
 import { ByteReader } from './bytes';
@@ -56,7 +56,8 @@ function parseText(text: string, path: string, isWhole: boolean): VolumeFile | u
 
 /** A file, and the files with voxels that its header names, if it names any. */
 export function filesOfVolume(path: string): readonly string[] {
-  if (!isTextHeaderName(path)) return [path];
+  // Reading a pipe would wait for its writer.
+  if (!isTextHeaderName(path) || !attempt(() => statSync(path))?.isFile()) return [path];
   const files = attempt(() => headFiles(path)) ?? [];
   return [path, ...files.filter((file) => file !== path)];
 }

@@ -20,6 +20,7 @@ const marks: readonly (readonly [at: number, mark: string, found: string])[] = [
   [0, '\x1f\x8b', 'gzip within gzip; unpack it once with `gunzip`'],
   [0, '\x1f\x9d', 'compress; unpack it with `uncompress`'],
   [0, 'PK\x03\x04', 'a zip archive; unpack it with `unzip`'],
+  [0, 'Rar!', 'a rar archive; unpack it with `unrar x`'],
   [0, '7z\xbc\xaf', 'a 7z archive; unpack it with `7z x`'],
   [257, 'ustar', 'a tar archive; unpack it with `tar -xf`'],
   [0, '\x89HDF', 'HDF5 (MINC, MATLAB); convert it to NIfTI'],

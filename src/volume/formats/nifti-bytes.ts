@@ -57,7 +57,7 @@ export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawH
     path,
     'a NIfTI-1, NIfTI-2 or ANALYZE 7.5 header (its first number 348 or 540)',
     bytes.length === 0
-      ? 'an empty file'
+      ? 'an empty file; its copy or download failed'
       : `the first bytes ${Buffer.from(bytes.subarray(0, 8)).toString('hex')}`,
   );
 }
