@@ -99,7 +99,8 @@ const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no 
 export async function measureCohort<T extends CohortFile>(
   files: readonly T[],
   reconstruct: (volume: Volume, tell: LongCall['onProgress']) => Promise<Record<string, Reconstruction>>,
-  options: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> & LongCall & { readonly leftOut: readonly LeftOut[] },
+  options: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> &
+    LongCall & { readonly leftOut: readonly LeftOut[] },
 ) {
   const { intensity, ignoreNaN, onProgress: tell } = options;
   const leftOut = [...options.leftOut];

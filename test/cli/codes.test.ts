@@ -84,10 +84,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
   });
 
   it.each([
-    [
-      ['encode', 'MODEL', 'no.nii', '-o', 'x'],
-      'no.nii: nothing is there; check the spelling',
-    ],
+    [['encode', 'MODEL', 'no.nii', '-o', 'x'], 'no.nii: nothing is there; check the spelling'],
     [['encode', 'no-run', 'a.nii.gz', '-o', 'x'], 'run: expected'],
     [['encode', 'MODEL', 'a.nii.gz'], '--out'],
     [['encode', 'MODEL', 'a.nii.gz', '-o', 'a.nii.gz'], 'Expected a folder, but a file is there'],

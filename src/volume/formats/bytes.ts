@@ -47,7 +47,11 @@ export class ByteReader {
     try {
       const stat = await handle.stat();
       if (!stat.isFile())
-        throw new UnreadableFile(path, 'a file', stat.isDirectory() ? folderFound(path) : 'no regular file but a device, pipe or socket');
+        throw new UnreadableFile(
+          path,
+          'a file',
+          stat.isDirectory() ? folderFound(path) : 'no regular file but a device, pipe or socket',
+        );
       const { packing = 'by content', start = 0, end = stat.size } = part;
       const packed = packing === 'by content' ? await isGzip(handle) : packing === 'deflate';
       const reader = packed ? InflateReader : ByteReader;

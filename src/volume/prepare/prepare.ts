@@ -152,7 +152,10 @@ export async function prepareDataset(
 }
 
 /** Looks at the headers of all files, and at the voxels of all if the call is strict. */
-function inspectPlan({ owners, leftOut, settings }: Preparation, options: PrepareOptions): Promise<Inspection> {
+function inspectPlan(
+  { owners, leftOut, settings }: Preparation,
+  options: PrepareOptions,
+): Promise<Inspection> {
   const { strict = false, signal, onProgress, patient, csv } = options;
   const { canonical, index, channel } = settings;
   const files = [...owners].map(([source, owner]) => ({ ...source, patient: owner.patient }));

@@ -46,6 +46,8 @@ describe('a run on DICOM', { timeout: 60_000 }, () => {
 
   it('says why a folder has no volume', async () => {
     const data = join(folderA, 'ST000000', 'SE000000');
-    await expect(prepareRun({ preset: 'toy', data })).rejects.toThrow(/data: expected volumes .*: a localiser\)/);
+    await expect(prepareRun({ preset: 'toy', data })).rejects.toThrow(
+      /data: expected volumes .*: a localiser\)/,
+    );
   });
 });

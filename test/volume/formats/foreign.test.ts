@@ -54,7 +54,9 @@ describe('a file that people mistake for a volume is named, with the cure', () =
 
   it('a folder, and one of DICOM files', async () => {
     mkdirSync(join(folder(), 'series'));
-    await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(/a folder with volumes \(.*, found none/);
+    await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(
+      /a folder with volumes \(.*, found none/,
+    );
     writeFileSync(join(folder(), 'series/IM1'), file('DICM', 128));
     await expect(readVolume(join(folder(), 'series'))).rejects.toThrow(
       /expected a folder with volumes .*, found .*IM1: cut short/,

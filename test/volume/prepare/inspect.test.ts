@@ -2,8 +2,8 @@ import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { inspectionTables } from '../../../src/plot/volume/inspection';
 import { toBundle } from '../../../src/plot/show';
+import { inspectionTables } from '../../../src/plot/volume/inspection';
 import { inspectVolumes } from '../../../src/volume/prepare/inspect';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import type { Volume } from '../../../src/volume/volume';
@@ -54,7 +54,12 @@ describe('an inspection', { timeout: 60_000 }, () => {
     expect(inspection.patientRule).toContain('P1 of P1_a.nii.gz');
     expect(inspection.volumes.map(({ patient }) => patient)).toEqual(['P1', 'P2', 'P3']);
     const [first] = inspection.volumes;
-    expect(first).toMatchObject({ shape: [16, 16, 18], orientation: 'LPS', dtype: 'int16', format: 'nifti-1' });
+    expect(first).toMatchObject({
+      shape: [16, 16, 18],
+      orientation: 'LPS',
+      dtype: 'int16',
+      format: 'nifti-1',
+    });
     expect(first!.voxels!.range).toEqual([-1020, 60]);
   });
 
@@ -69,7 +74,11 @@ describe('an inspection', { timeout: 60_000 }, () => {
     writeFileSync(at('damaged/P2.nii.gz'), packed.subarray(0, 20));
     writeFileSync(at('damaged/P3.nii'), '');
     cpSync(fixture('dim-4d.nii'), at('damaged/P4.nii'));
-    await put('damaged/P5.nii', ct(5, () => Number.NaN), { dtype: 'float32' });
+    await put(
+      'damaged/P5.nii',
+      ct(5, () => Number.NaN),
+      { dtype: 'float32' },
+    );
     const { volumes, leftOut } = await inspectVolumes(at('damaged'));
     expect(volumes.map(({ file }) => file)).toEqual(['P1.nii.gz']);
     const prepared = await prepareDataset(at('damaged'), at('damaged-out'));
@@ -81,11 +90,24 @@ describe('an inspection', { timeout: 60_000 }, () => {
 
   it('tells units apart: detector numbers, display values, values scaled twice, padding', async () => {
     await put('units/P1.nii.gz', ct(1));
-    await put('units/P2.nii.gz', ct(2, (value) => value + 1024 + (value > 0 ? 1500 : 0)));
-    await put('units/P3.nii.gz', ct(3, (value) => Math.max(0, Math.min(255, value))), { dtype: 'uint8' });
-    await put('units/P4.nii.gz', ct(4, (value) => value - 1024));
+    await put(
+      'units/P2.nii.gz',
+      ct(2, (value) => value + 1024 + (value > 0 ? 1500 : 0)),
+    );
+    await put(
+      'units/P3.nii.gz',
+      ct(3, (value) => Math.max(0, Math.min(255, value))),
+      { dtype: 'uint8' },
+    );
+    await put(
+      'units/P4.nii.gz',
+      ct(4, (value) => value - 1024),
+    );
     let n = 0;
-    await put('units/P5.nii.gz', ct(5, (value) => (n++ % 3 === 0 ? -3024 : value)));
+    await put(
+      'units/P5.nii.gz',
+      ct(5, (value) => (n++ % 3 === 0 ? -3024 : value)),
+    );
     expect(await odd('units')).toEqual([
       [expect.stringMatching(/^values 0 to 4095/), ['P2.nii.gz']],
       [expect.stringMatching(/^not in Hounsfield units/), ['P3.nii.gz']],
@@ -159,7 +181,12 @@ describe('an inspection', { timeout: 60_000 }, () => {
       patient: `P${n}`,
       shape: [512, 512, 100 + n] as const,
     }));
-    const [summary, ...others] = inspectionTables({ volumes: many, leftOut: [], oddities: [], patientRule: '' });
+    const [summary, ...others] = inspectionTables({
+      volumes: many,
+      leftOut: [],
+      oddities: [],
+      patientRule: '',
+    });
     expect(others).toEqual([]);
     expect(summary!.rows.length).toBeLessThan(20);
     expect(summary!.toText()).toMatch(/voxels +495 other values +495/);
@@ -181,6 +208,10 @@ describe('a strict preparation', { timeout: 60_000 }, () => {
 
   it('tells of values after it has read them if it is not strict', async () => {
     const { oddities } = await prepareDataset(at('units'), at('lenient'));
-    expect(oddities.map(({ files }) => files)).toEqual([['P2.nii.gz'], ['P3.nii.gz'], ['P4.nii.gz', 'P5.nii.gz']]);
+    expect(oddities.map(({ files }) => files)).toEqual([
+      ['P2.nii.gz'],
+      ['P3.nii.gz'],
+      ['P4.nii.gz', 'P5.nii.gz'],
+    ]);
   });
 });
