@@ -100,10 +100,10 @@ export async function measureCohort<T extends CohortFile>(
   files: readonly T[],
   reconstruct: (volume: Volume, tell: LongCall['onProgress']) => Promise<Record<string, Reconstruction>>,
   options: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> &
-    LongCall & { readonly leftOut: readonly LeftOut[] },
+    LongCall & { readonly leftOut?: readonly LeftOut[] },
 ) {
   const { intensity, ignoreNaN, onProgress: tell } = options;
-  const leftOut = [...options.leftOut];
+  const leftOut = [...(options.leftOut ?? [])];
   const notes: string[] = [];
   const missing: MissingInVolume[] = [];
   /** Volumes of which some voxels are left out. */

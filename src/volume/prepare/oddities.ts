@@ -182,9 +182,10 @@ function repeatedInFolders(files: readonly InspectedVolume[]): Oddity[] {
       .filter(([, own]) => new Set(own.map(({ patient }) => patient)).size > 1)
       .map(([name]) => name),
   );
-  const repeated = [...groupBy(files, ({ patient }) => patient).values()].filter(
-    (own) => new Set(own.map(({ file }) => dirname(file)).filter((name) => several.has(name))).size > 1,
-  );
+  const repeated = [...groupBy(files, ({ patient }) => patient).values()].filter((own) => {
+    const places = [...new Set(own.map(({ file }) => dirname(file)))];
+    return places.length > 1 && places.some((name) => several.has(name));
+  });
   const note =
     'files of one name in several folders count as one patient. If folders are patients, give --patient "^([^/]+)/"';
   return some(note, repeated.flat());
