@@ -26,7 +26,7 @@ const STYLE = `
 .patchwise-viewer .picture:focus-visible { outline-offset: -2px; }
 .patchwise-viewer .picture { position: relative; background: #000; overflow: hidden; cursor: crosshair; touch-action: none; user-select: none; print-color-adjust: exact; }
 .patchwise-viewer .picture canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
-.patchwise-viewer .tile { position: absolute; pointer-events: none; color: #fff; }
+.patchwise-viewer .tile { position: absolute; pointer-events: none; color: #fff; container-type: inline-size; }
 .patchwise-viewer .tile span:not(:empty) { background: rgb(0 0 0 / 0.6); border-radius: 3px; padding: 0 4px; }
 .patchwise-viewer .tile span { position: absolute; white-space: nowrap; }
 .patchwise-viewer .tile .name { left: 6px; top: 4px; max-width: calc(100% - 12px); overflow: hidden; text-overflow: ellipsis; }
@@ -37,6 +37,8 @@ const STYLE = `
 .patchwise-viewer .tile .right { right: 6px; top: 50%; transform: translateY(-50%); }
 .patchwise-viewer .tile .top { top: 4px; left: 50%; transform: translateX(-50%); }
 .patchwise-viewer .tile .bottom { bottom: 4px; left: 50%; transform: translateX(-50%); }
+/* In a narrow picture its name reaches the letter above. */
+@container (max-width: 280px) { .patchwise-viewer .tile .top { top: 24px; } }
 .patchwise-viewer .divider { position: absolute; top: 0; bottom: 0; width: 14px; margin-left: -7px; cursor: ew-resize; padding: 0; border: 0;
   background: linear-gradient(90deg, transparent 6px, #fff 6px, #fff 8px, transparent 8px); }
 .patchwise-viewer .legend { position: absolute; color: #fff; padding: 0 14px; display: flex; flex-direction: column; justify-content: center; gap: 3px; pointer-events: none; }
