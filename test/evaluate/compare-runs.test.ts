@@ -73,6 +73,8 @@ describe('comparing runs', { timeout: 180_000 }, () => {
     expect(comparison.runs[0]!.training).toMatchObject({ ranks: 1, steps: 12, voxels: 12 * 512 });
     const tables = runComparisonTables(comparison);
     expect(tables[0]!.toText()).toContain('patch-wise');
+    expect(tables[1]!.rows).toContainEqual(['steps', '12', '12']);
+    expect(tables[1]!.columns).toEqual(['quantity', 'patch-wise', 'baseline']);
     expect(toBundle(comparison)!['text/html']).toContain('<table>');
     expect(runComparisonFigure(comparison).data.length).toBeGreaterThan(6);
 

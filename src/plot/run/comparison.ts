@@ -33,7 +33,7 @@ export function runComparisonTables(comparison: RunComparison): Table[] {
     caption: `what the training took${chosen.length === 1 ? `; each checkpoint is ${chosen[0]}` : ''}`,
     columns: ['quantity', ...runs.map(({ name }) => name)],
     rows: [
-      ['step of the checkpoint', ...runs.map(({ checkpoint }) => checkpoint.step)],
+      ['step of the checkpoint', ...runs.map(({ checkpoint }) => String(checkpoint.step))],
       ...(chosen.length > 1 ? [['chosen as', ...runs.map(({ checkpoint }) => checkpoint.why)]] : []),
       ...trainingQuantities.map(([name, of]): Cell[] => [name, ...runs.map(({ training }) => of(training))]),
     ],
@@ -55,17 +55,18 @@ export function runComparisonTables(comparison: RunComparison): Table[] {
   return [volumes, training, paired, ...notesTable(comparison.notes)];
 }
 
+/** As texts, since a column of a run has quantities of all kinds: a number would take the digits of the others. */
 const trainingQuantities: readonly (readonly [string, (training: TrainingFigures) => Cell])[] = [
-  ['ranks', ({ ranks }) => ranks],
-  ['steps', ({ steps }) => steps],
+  ['ranks', ({ ranks }) => String(ranks)],
+  ['steps', ({ steps }) => String(steps)],
   ['voxels seen', ({ voxels }) => `${(voxels / 1e6).toFixed(1)} M`],
-  ['time, s', ({ seconds }) => Number(seconds.toFixed(1))],
+  ['time, s', ({ seconds }) => seconds.toFixed(1)],
   [measureTitle('seconds'), ({ secondsPerStep }) => numberText('seconds', secondsPerStep)],
   [
     measureTitle('patchesPerSecond'),
     ({ patchesPerSecond }) => numberText('patchesPerSecond', patchesPerSecond),
   ],
-  ['memory a rank (forecast), MiB', ({ memory }) => Math.round(memory / 2 ** 20)],
+  ['memory a rank (forecast), MiB', ({ memory }) => (memory / 2 ** 20).toFixed(0)],
   [`validation ${measureTitle('psnr')}`, ({ validationPsnr: psnr }) => psnr && numberText('psnr', psnr)],
 ];
 
