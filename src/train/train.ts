@@ -77,6 +77,8 @@ function runId(time: Date, name: string): string {
   const plain = name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
+    // A folder's name holds 255 bytes, and the supervisor's files add some.
+    .slice(0, 120)
     .replace(/^-|-$/g, '');
   return [date, clock.replaceAll(':', ''), plain || 'run', random].join('-');
 }

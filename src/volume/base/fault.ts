@@ -49,6 +49,9 @@ export function openError(path: string, error: unknown): unknown {
 /** Describes a path without a file: nothing is there, or a broken link. */
 function missingFile(path: string): string {
   const target = attempt(() => readlinkSync(path));
+  // Node shows bytes that are not UTF-8 as U+FFFD and cannot name the file.
+  if (target === undefined && path.includes('\uFFFD'))
+    return 'a name whose bytes are not UTF-8; rename it, as `convmv` does for whole folders';
   if (target === undefined) return 'none there';
   if (target.includes('.git/annex/objects/'))
     return `a link into git-annex whose content is not here: fetch it with \`datalad get\` or \`git annex get\``;

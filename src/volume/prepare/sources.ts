@@ -6,7 +6,7 @@ import { filesOfVolume } from '../formats/file';
 import { pairPaths, volumeStem } from '../formats/names';
 import { type FoundVolume, findVolumes, type Intake, nothingFound } from '../intake';
 import type { SeriesOptions } from '../series';
-import type { LeftOut } from '../store/format';
+import { indexFile, type LeftOut } from '../store/format';
 
 /** A file or DICOM series to prepare. */
 export interface Source extends Omit<FoundVolume, 'given'> {
@@ -78,8 +78,15 @@ const longestName = 110;
 /** Turns a file's path into a folder's name. */
 export function plainName(file: string): string {
   const stem = volumeStem(file).replaceAll('/', '__');
-  const name = stem.replace(/[^\w.-]/g, '_').replace(/^\./, '_') || '_';
+  // Windows shares take no dot at the end.
+  const name = stem.replace(/[^\w.-]/g, '_').replace(/^\.|\.$/g, '_') || '_';
+  if (isReservedName(name)) return `${name}-${fingerprint(file)}`;
   return name.length <= longestName ? name : `${name.slice(0, longestName - 9)}-${fingerprint(file)}`;
+}
+
+/** Whether a dataset has a file of this name beside its volumes. Some file systems ignore case. */
+export function isReservedName(name: string): boolean {
+  return [indexFile, 'zarr.json'].includes(name.toLowerCase());
 }
 
 function fingerprint(path: string): string {

@@ -20,7 +20,10 @@ import { encodeVoxels, piecesOf, type Slab, slabsInOrder, storageOf, type WriteO
 import { lockStore } from './lock';
 import { replaceFolder, sourceRecord } from './one-volume';
 import { patientByName } from './patients';
-import { plainName } from './sources';
+import { isReservedName, plainName } from './sources';
+
+/** A file system takes 143 bytes at least; the unfinished folder has a longer name. */
+const longestName = 128;
 
 export interface DatasetVolumeOptions extends Pick<WriteOptions, 'dtype' | 'slope' | 'intercept' | 'signal'> {
   /** Its name in the dataset; default: made from `source`. It replaces a volume of the same name. */
@@ -60,8 +63,10 @@ export async function writeDatasetVolume(
   const { shape, spacing, affine } = place;
   checkPlace(spacing, affine);
   const name = options.name ?? plainName(basename(source));
-  if (!/^[\w-][\w.-]*$/.test(name))
-    throw new InvalidArgument('name', 'letters, digits, - and . (not first)', name);
+  if (!/^[\w-](?:[\w.-]*[\w-])?$/.test(name) || isReservedName(name) || name.length > longestName) {
+    const expected = `letters, digits, - and . (not first or last), at most ${longestName}, not zarr.json or ${indexFile}`;
+    throw new InvalidArgument('name', expected, name);
+  }
   const patient = options.patient ?? patientByName(basename(source));
   resolveIntensity(intensity, { data: new Float32Array(1) });
   if (existsSync(join(dir, indexFile)) && !indexBefore(dir))
