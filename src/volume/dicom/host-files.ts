@@ -1,6 +1,7 @@
 /** Files of the disk within the file system of an Emscripten program, so that they need not lie in its memory. */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { withPath } from '../../atomic-file';
 
 /** What is used of Emscripten's file system. */
 export interface ProgramFiles {
@@ -47,12 +48,12 @@ export function mountHost(
   onError: (error: unknown) => void,
 ): void {
   const paths = new Map(given);
-  /** The result of `work`; if the disk fails, the program gets an error number. */
-  const attempt = <T>(work: () => T): T => {
+  /** The result of `work`; if the disk fails, the program gets an error number. `made` is the file that is written. */
+  const attempt = <T>(work: () => T, made?: string): T => {
     try {
       return work();
     } catch (error) {
-      onError(error);
+      onError(made === undefined ? error : withPath(error, made));
       throw new files.ErrnoError(inputOutputError);
     }
   };
@@ -120,7 +121,7 @@ export function mountHost(
         while (done < length)
           done += fs.writeSync(stream.file!, memory, at + done, length - done, position + done);
         return length;
-      }),
+      }, stream.node.path),
     llseek(stream: Stream, offset: number, from: number) {
       const size = () => attempt(() => fs.fstatSync(stream.file!).size);
       const position = offset + (from === 1 ? stream.position : from === 2 ? size() : 0);

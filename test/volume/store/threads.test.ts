@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { InvalidArgument, NoMemory, UnreadableFile } from '../../../src/errors';
-import { errorOf, failureOf } from '../../../src/volume/base/failure';
+import { errorOf, errorOfThread, failureOf } from '../../../src/volume/base/failure';
+import { isOutOfMemory } from '../../../src/volume/base/fault';
+import { machineError } from '../../../src/volume/prepare/one-volume';
 import { Threads } from '../../../src/volume/store/threads';
 import { temporaryFolder } from '../folder';
 
@@ -50,6 +52,33 @@ describe('Threads', () => {
     await threads.close();
     answers.push(threads.run('late'));
     for (const answer of answers) expect(await answer).toEqual({ failed: { message: 'closed' } });
+  });
+
+  it.each([
+    ['Worker initialization failure: EMFILE', { code: 'EMFILE', syscall: 'thread' }],
+    ["EMFILE: too many open files, open '/a b/c.js'", { code: 'EMFILE', syscall: 'open', path: '/a b/c.js' }],
+    ['ENOMEM: not enough memory, read', { code: 'ENOMEM', syscall: 'read' }],
+  ])('a thread that cannot start because of %s gives the error of the system', (message, parts) => {
+    const crossed = errorOf(structuredClone(failureOf(errorOfThread(new Error(message)))));
+    expect({ ...crossed }).toMatchObject(parts);
+  });
+
+  it('a thread without memory is not the fault of a file', async () => {
+    writeFileSync(
+      join(folder(), 'greedy.js'),
+      `require('node:worker_threads').parentPort.on('message', () => {
+         throw Object.assign(new Error('Worker terminated due to reaching memory limit: JS heap out of memory'));
+       });`,
+    );
+    const threads = new Threads<string, never>(join(folder(), 'greedy.js'), 1);
+    const answer = await threads.run('a');
+    const error = errorOf('failed' in answer ? answer.failed : { message: '' });
+    expect(isOutOfMemory(error)).toBe(true);
+    const named = machineError({ path: 'ct.nii' }, error) as Error;
+    expect(named).toBeInstanceOf(NoMemory);
+    expect(named.message).toMatch(/^ct.nii: no memory/);
+    expect(isOutOfMemory(new UnreadableFile('a', 'b', 'out of memory'))).toBe(false);
+    await threads.close();
   });
 
   it.each([
