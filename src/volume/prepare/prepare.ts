@@ -86,9 +86,9 @@ export interface Prepared {
 
 /**
  * Makes a dataset of volume files and DICOM series, from which training reads random patches. A second call writes only
- * what is new, changed, unfinished or damaged. No patient changes sides without `resplit`. An unreadable file is left out with its reason. A full disk, another fault of the
- * machine or a signal ends the call; finished volumes stay, and the next call continues. The same files and options give
- * the same bytes.
+ * what is new, changed, unfinished or damaged. No patient changes sides without `resplit`. An unreadable file is left
+ * out with its reason. A full disk, another fault of the machine or a signal ends the call; finished volumes stay, and
+ * the next call continues. The same files and options give the same bytes.
  *
  * ```ts
  * const { split, leftOut } = await pw.prepareDataset('ct.nii.gz', 'prepared');
