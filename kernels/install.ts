@@ -8,6 +8,7 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { makeFolder } from '../src/make-folder';
+import { hugePages } from '../src/memory/huge-pages';
 import { compiledFile, nodeArguments, packageRoot } from '../src/package';
 
 const KERNEL_NAME = 'patchwise';
@@ -95,7 +96,7 @@ function kernelSpec(engine: EngineName = 'typescript'): KernelSpec {
     language: 'typescript',
     interrupt_mode: 'message',
     metadata: { patchwise: root },
-    ...(engine === 'typescript' ? {} : { env: { PATCHWISE_ENGINE: engine } }),
+    env: { ...hugePages, ...(engine === 'typescript' ? {} : { PATCHWISE_ENGINE: engine }) },
   };
 }
 

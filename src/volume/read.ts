@@ -34,8 +34,9 @@ export interface Voxels {
   readonly header: VolumeHeader;
 }
 
-/** Bytes read between two calls of `onProgress` and two checks of the signal. */
-const pieceBytes = 2 ** 20;
+/** Bytes read between two calls of `onProgress` and two checks of the signal: voxels as they are, and to convert. */
+const pieceBytes = 2 ** 22;
+const convertedBytes = 2 ** 20;
 
 /**
  * Reads a volume of a NIfTI-1, NIfTI-2 or ANALYZE 7.5 file (.nii, .hdr + .img, each plain or gzipped), of MetaImage
@@ -217,17 +218,23 @@ async function readInto(target: VoxelArray, image: OpenImage): Promise<void> {
   }
 }
 
-/** Reads the voxels piece by piece through a small buffer and scales them into `target`. */
+/** Reads the voxels piece by piece through two small buffers and scales them into `target`. */
 async function convertInto(target: VoxelArray, image: OpenImage): Promise<void> {
   const { header, layout } = image;
   const total = target.length * layout.voxelBytes;
-  const voxelsAtOnce = Math.floor(pieceBytes / layout.voxelBytes);
-  const buffer = new Uint8Array(voxelsAtOnce * layout.voxelBytes);
-  for (let voxel = 0; voxel < target.length; voxel += voxelsAtOnce) {
-    const at = voxel * layout.voxelBytes;
-    const piece = buffer.subarray(0, Math.min(buffer.length, total - at));
+  const length = Math.min(total, Math.floor(convertedBytes / layout.voxelBytes) * layout.voxelBytes);
+  const buffers = [new Uint8Array(length), new Uint8Array(length)] as const;
+  const read = async (at: number) => {
+    const piece = buffers[(at / length) % 2]!.subarray(0, total - at);
     await fill(piece, at, total, image);
-    convert(componentsOf(layout.type, piece), target, voxel, layout, header);
+    return piece;
+  };
+  let next = read(0);
+  for (let at = 0; at < total; at += length) {
+    const piece = await next;
+    // Read while this one is converted.
+    if (at + length < total) next = read(at + length);
+    convert(componentsOf(layout.type, piece), target, at / layout.voxelBytes, layout, header);
   }
 }
 

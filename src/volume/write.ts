@@ -199,13 +199,13 @@ export function encodeVoxels(
     for (let n = 0; n < values.length; n++) stored[n] = (values[n]! - intercept) / slope;
     return stored;
   }
+  const isPlain = slope === 1 && intercept === 0;
   for (let n = 0; n < values.length; n++) {
-    let whole = Math.round((values[n]! - intercept) / slope);
-    if (!(whole >= least && whole <= greatest)) {
-      if (!clip || Number.isNaN(whole)) throw beyond(values[n]!, first + n, storage, shape);
-      whole = whole < least ? least : greatest;
-    }
-    stored[n] = whole;
+    // Rounded down below, which is faster than Math.round.
+    const above = (isPlain ? values[n]! : (values[n]! - intercept) / slope) + 0.5;
+    if (above >= least && above < greatest + 1) stored[n] = Math.floor(above);
+    else if (!clip || Number.isNaN(above)) throw beyond(values[n]!, first + n, storage, shape);
+    else stored[n] = above < least ? least : greatest;
   }
   return stored;
 }

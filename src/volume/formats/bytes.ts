@@ -11,6 +11,8 @@ import { openError } from '../base/fault';
 const mostExpansion = 1032;
 const inputChunk = 2 ** 18;
 const outputChunk = 2 ** 20;
+/** Read at the same time as others: most of the time is the system's work on memory that nobody has used yet. */
+const partBytes = 2 ** 20;
 
 /** The part of a file to read, and whether it is decompressed. */
 interface Part {
@@ -69,18 +71,30 @@ export class ByteReader {
 
   /** Fills `target` and returns the number of bytes, which is smaller only at the content's end. */
   async read(target: Uint8Array): Promise<number> {
+    const wanted = target.subarray(0, Math.max(0, this.end - this.position));
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < wanted.length; at += partBytes) parts.push(wanted.subarray(at, at + partBytes));
+    const lengths = await Promise.all(
+      parts.map((part, n) => this.readPart(part, this.position + n * partBytes)),
+    );
+    // A file that has become shorter ends inside a part.
+    const last = lengths.findIndex((length, n) => length < parts[n]!.length);
+    const whole = last < 0 ? lengths : lengths.slice(0, last + 1);
+    const filled = whole.reduce((sum, length) => sum + length, 0);
+    this.position += filled;
+    return filled;
+  }
+
+  private async readPart(part: Uint8Array, from: number): Promise<number> {
     let filled = 0;
-    while (filled < target.length) {
-      const wanted = Math.min(target.length - filled, this.end - this.position);
-      if (wanted <= 0) break;
+    while (filled < part.length) {
       const { bytesRead } = await this.handle
-        .read(target, filled, wanted, this.position)
+        .read(part, filled, part.length - filled, from + filled)
         .catch((error: unknown) => {
           throw withPath(error, this.path);
         });
       if (bytesRead === 0) break;
       filled += bytesRead;
-      this.position += bytesRead;
     }
     return filled;
   }
