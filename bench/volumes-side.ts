@@ -1,4 +1,13 @@
-import { phantom, readHeader, readVolume, readVoxels, writeVolume } from '../src/index';
+import {
+  convertDicom,
+  phantom,
+  prepareDataset,
+  readHeader,
+  readVolume,
+  readVoxels,
+  writeVolume,
+} from '../src/index';
+import { writeSeries } from './dicom-series';
 
 /**
  * One run of our side: `node volumes-side.js WHAT PATH [OUT]` prints seconds and peak MiB. `make STEM SHAPE` writes the
@@ -9,13 +18,16 @@ async function main(): Promise<void> {
   if (what === 'make') {
     const volume = phantom({ shape: out!.split('x').map(Number) });
     await writeVolume(`${path}.nii`, volume, { dtype: 'int16' });
-    return writeVolume(`${path}.nii.gz`, volume, { dtype: 'int16' });
+    await writeVolume(`${path}.nii.gz`, volume, { dtype: 'int16' });
+    return writeSeries(`${path}-dicom`, volume);
   }
   const volume = what === 'write' ? await readVolume(path!) : undefined;
   // Loads what the first header imports before the clock starts, as for nibabel.
-  await readHeader(path!);
+  if (/\.nii/.test(path!)) await readHeader(path!);
   const start = performance.now();
   if (what === 'voxels') await readVoxels(path!);
+  else if (what === 'prepare') await prepareDataset(path!, out!);
+  else if (what === 'convert') await convertDicom(path!, out!);
   else if (volume) await writeVolume(out!, volume, { dtype: 'int16' });
   else await readVolume(path!);
   const seconds = (performance.now() - start) / 1000;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { LongCall, Vec3 } from '../src/index';
-import { compiledFile } from '../src/internal';
+import { compiledFile, hugePages } from '../src/internal';
 import { findPython } from './python';
 import { type BenchReport, type BenchRow, machine, row } from './report';
 
@@ -20,10 +20,8 @@ interface Measured {
   readonly mebibytes: number;
 }
 
-const peerName = 'nibabel';
-
 /** The same work in nibabel. Writing starts from an int16 array, as in a program. */
-const peerScript = `
+const nibabelScript = `
 import json, resource, sys, time
 import nibabel, numpy
 what, path, *out = sys.argv[1:]
@@ -43,37 +41,81 @@ seconds = time.perf_counter() - start
 print(json.dumps({'seconds': seconds, 'mebibytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 `;
 
-const cases = [
-  { name: 'read int16 .nii.gz as float32', what: 'read', file: 'phantom.nii.gz' },
-  { name: 'read int16 .nii as float32', what: 'read', file: 'phantom.nii' },
-  { name: 'read int16 .nii.gz as stored', what: 'voxels', file: 'phantom.nii.gz' },
-  { name: 'write int16 .nii.gz', what: 'write', file: 'phantom.nii' },
-] as const;
+/** Native dcm2niix to a .nii.gz of level 1, with its memory. */
+const dcm2niixScript = `
+import json, os, resource, subprocess, sys, time
+what, path, out = sys.argv[1:]
+os.makedirs(out)
+start = time.perf_counter()
+subprocess.run(['dcm2niix', '-1', '-z', 'i', '-b', 'n', '-o', out, path], check=True, stdout=subprocess.DEVNULL)
+seconds = time.perf_counter() - start
+print(json.dumps({'seconds': seconds, 'mebibytes': resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}))
+`;
+
+const peers = { nibabel: nibabelScript, dcm2niix: dcm2niixScript } as const;
+
+interface Case {
+  readonly name: string;
+  readonly what: 'read' | 'voxels' | 'write' | 'convert' | 'prepare';
+  readonly from: string;
+  readonly to?: string;
+  readonly peer: keyof typeof peers;
+  /** Without large pages of memory, as a script of a user's own starts. Kernels and ranks have them. */
+  readonly smallPages?: true;
+}
+
+const [plain, packed, series] = ['phantom.nii', 'phantom.nii.gz', 'phantom-dicom'];
+const nibabel = { peer: 'nibabel' } as const;
+const dcm2niix = { from: series, to: 'made', peer: 'dcm2niix' } as const;
+
+const cases: readonly Case[] = [
+  { name: 'read int16 .nii as float32', what: 'read', from: plain, ...nibabel },
+  {
+    name: 'read int16 .nii as float32, small pages',
+    what: 'read',
+    from: plain,
+    smallPages: true,
+    ...nibabel,
+  },
+  { name: 'read int16 .nii.gz as float32', what: 'read', from: packed, ...nibabel },
+  { name: 'read int16 .nii.gz as stored', what: 'voxels', from: packed, ...nibabel },
+  { name: 'write int16 .nii', what: 'write', from: plain, to: 'written.nii', ...nibabel },
+  { name: 'write int16 .nii.gz', what: 'write', from: plain, to: 'written.nii.gz', ...nibabel },
+  { name: 'convert DICOM to .nii.gz', what: 'convert', ...dcm2niix },
+  { name: 'prepare DICOM', what: 'prepare', ...dcm2niix },
+];
 
 /**
- * Compares reading and writing a phantom with nibabel: time of the call and peak memory of the process. Each run is a
- * separate process, and the sides take turns. nibabel's columns are null without a Python that has it.
+ * Compares reading and writing a phantom with nibabel, and DICOM with native dcm2niix: time of the call and peak memory of
+ * the process. Each run is a separate process, and the sides take turns. A peer's columns are null where it is missing.
  */
 export async function benchVolumes(options: VolumesBenchOptions = {}): Promise<BenchReport> {
   const { shape = [512, 512, 604], repeats = 3, signal, onProgress } = options;
   const folder = await mkdtemp(join(tmpdir(), 'patchwise-bench-'));
   try {
-    const python = await findPython(['nibabel', 'numpy']);
+    const pythons = {
+      nibabel: await findPython(['nibabel', 'numpy']),
+      dcm2niix: (await runs('dcm2niix', ['-v'])) ? await findPython(['json']) : undefined,
+    };
     // Written in its own process, because Linux counts a parent's memory at the fork as its child's peak.
     const side = compiledFile('bench', 'volumes-side.js');
+    const environment = { ...process.env, PATCHWISE_PATIENT_KEY: join(folder, 'key') };
     const stem = join(folder, 'phantom');
     await promisify(execFile)(process.execPath, [side, 'make', stem, shape.join('x')], { signal });
     const rows: BenchRow[] = [];
-    for (const [done, { name, what, file }] of cases.entries()) {
-      const out = join(folder, 'written.nii.gz');
-      const runs = { ours: [] as Measured[], peer: [] as Measured[] };
+    for (const [done, { name, what, from, to = 'none', peer, smallPages }] of cases.entries()) {
+      const measured = { ours: [] as Measured[], peer: [] as Measured[] };
+      const [input, output] = [join(folder, from), join(folder, to)];
+      const python = pythons[peer];
       for (let n = 0; n < repeats; n++) {
-        const ours = [side, what, join(folder, file), out];
-        runs.ours.push(await measure(process.execPath, ours, signal));
+        await rm(output, { recursive: true, force: true });
+        const env = smallPages ? environment : { ...hugePages, ...environment };
+        measured.ours.push(await measure(process.execPath, [side, what, input, output], { env, signal }));
         if (!python) continue;
-        runs.peer.push(await measure(python, ['-c', peerScript, what, join(folder, file), out], signal));
+        await rm(output, { recursive: true, force: true });
+        measured.peer.push(await measure(python, ['-c', peers[peer], what, input, output], { signal }));
       }
-      rows.push(...rowsOf(`${name}, ${shape.join(' x ')}`, runs, shape, what));
+      rows.push(...rowsOf(`${name}, ${shape.join(' x ')}`, peer, measured, shape, what));
       onProgress?.({ done: done + 1, total: cases.length, what: 'cases' });
     }
     return { bench: 'volumes', machine: machine(), rows };
@@ -84,6 +126,7 @@ export async function benchVolumes(options: VolumesBenchOptions = {}): Promise<B
 
 function rowsOf(
   name: string,
+  peerName: string,
   { ours, peer }: { ours: readonly Measured[]; peer: readonly Measured[] },
   shape: Vec3,
   what: string,
@@ -91,8 +134,9 @@ function rowsOf(
   const compare = (metric: string, unit: string, of: (run: Measured) => number) =>
     row({ case: name, metric, unit, peerName }, ours.map(of), peer.map(of));
   const voxels = shape[0] * shape[1] * shape[2];
-  const volumeMebibytes = (voxels * (what === 'voxels' ? 2 : 4)) / 2 ** 20;
-  const held = what === 'voxels' ? 'int16 volume' : 'float32 volume';
+  const stored = what === 'voxels' || peerName === 'dcm2niix';
+  const volumeMebibytes = (voxels * (stored ? 2 : 4)) / 2 ** 20;
+  const held = stored ? 'int16 volume' : 'float32 volume';
   return [
     compare('time', 's', (run) => run.seconds),
     compare('peak memory', 'MiB', (run) => run.mebibytes),
@@ -100,7 +144,19 @@ function rowsOf(
   ];
 }
 
-async function measure(program: string, args: readonly string[], signal?: AbortSignal): Promise<Measured> {
-  const { stdout } = await promisify(execFile)(program, args, { signal });
+async function measure(
+  program: string,
+  args: readonly string[],
+  options: { readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal },
+): Promise<Measured> {
+  const { stdout } = await promisify(execFile)(program, args, options);
   return JSON.parse(stdout) as Measured;
+}
+
+/** Whether a program is on this machine. Its exit code does not matter. */
+async function runs(program: string, args: readonly string[]): Promise<boolean> {
+  return promisify(execFile)(program, args).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
 }

@@ -10,6 +10,7 @@ export { buildTensorflow } from './compute/tensorflow/build';
 export { backendNames } from './compute/use-backend';
 export { duration } from './duration';
 export { ErrorSums } from './fidelity/error-sums';
+export { hugePages } from './memory/huge-pages';
 export { type Fit, fitMemory } from './model/forecast/fit';
 export { forecastDevices, forecastReconstruction, processBytes } from './model/forecast/forecast';
 export { stepWork } from './model/forecast/work';
