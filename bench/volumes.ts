@@ -17,6 +17,8 @@ export interface VolumesBenchOptions extends LongCall {
 
 interface Measured {
   readonly seconds: number;
+  /** Processor time of all threads. */
+  readonly cpu: number;
   readonly mebibytes: number;
 }
 
@@ -28,6 +30,7 @@ what, path, *out = sys.argv[1:]
 if what == 'write':
     image = nibabel.load(path)
     values, affine = image.get_fdata(dtype=numpy.float32), image.affine
+before = resource.getrusage(resource.RUSAGE_SELF)
 start = time.perf_counter()
 if what == 'voxels':
     numpy.asanyarray(nibabel.load(path).dataobj)
@@ -38,7 +41,9 @@ elif what == 'write':
 else:
     nibabel.load(path).get_fdata(dtype=numpy.float32)
 seconds = time.perf_counter() - start
-print(json.dumps({'seconds': seconds, 'mebibytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+after = resource.getrusage(resource.RUSAGE_SELF)
+cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+print(json.dumps({'seconds': seconds, 'cpu': cpu, 'mebibytes': after.ru_maxrss / 1024}))
 `;
 
 /** Native dcm2niix to a .nii.gz of level 1, with its memory. */
@@ -49,7 +54,8 @@ os.makedirs(out)
 start = time.perf_counter()
 subprocess.run(['dcm2niix', '-1', '-z', 'i', '-b', 'n', '-o', out, path], check=True, stdout=subprocess.DEVNULL)
 seconds = time.perf_counter() - start
-print(json.dumps({'seconds': seconds, 'mebibytes': resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({'seconds': seconds, 'cpu': used.ru_utime + used.ru_stime, 'mebibytes': used.ru_maxrss / 1024}))
 `;
 
 const peers = { nibabel: nibabelScript, dcm2niix: dcm2niixScript } as const;
@@ -86,7 +92,7 @@ const cases: readonly Case[] = [
 ];
 
 /**
- * Compares reading and writing a phantom with nibabel, and DICOM with native dcm2niix: time of the call and peak memory of
+ * Compares reading and writing a phantom with nibabel, and DICOM with native dcm2niix: time of the call, and peak memory of
  * the process. Each run is a separate process, and the sides take turns. A peer's columns are null where it is missing.
  */
 export async function benchVolumes(options: VolumesBenchOptions = {}): Promise<BenchReport> {
@@ -98,7 +104,7 @@ export async function benchVolumes(options: VolumesBenchOptions = {}): Promise<B
       dcm2niix: (await runs('dcm2niix', ['-v'])) ? await findPython(['json']) : undefined,
     };
     // Written in its own process, because Linux counts a parent's memory at the fork as its child's peak.
-    const side = compiledFile('bench', 'volumes-side.js');
+    const side = compiledFile('bench', 'volumes-side', 'main.js');
     const environment = { ...process.env, PATCHWISE_PATIENT_KEY: join(folder, 'key') };
     const stem = join(folder, 'phantom');
     await promisify(execFile)(process.execPath, [side, 'make', stem, shape.join('x')], { signal });
@@ -139,6 +145,7 @@ function rowsOf(
   const held = stored ? 'int16 volume' : 'float32 volume';
   return [
     compare('time', 's', (run) => run.seconds),
+    compare('processor time', 's', (run) => run.cpu),
     compare('peak memory', 'MiB', (run) => run.mebibytes),
     compare(`peak memory over the ${held}`, 'x', (run) => run.mebibytes / volumeMebibytes),
   ];

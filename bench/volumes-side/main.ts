@@ -6,11 +6,11 @@ import {
   readVolume,
   readVoxels,
   writeVolume,
-} from '../src/index';
+} from '../../src/index';
 import { writeSeries } from './dicom-series';
 
 /**
- * One run of our side: `node volumes-side.js WHAT PATH [OUT]` prints seconds and peak MiB. `make STEM SHAPE` writes the
+ * One run of our side: `node main.js WHAT PATH [OUT]` prints seconds, seconds of processor time and peak MiB. `make STEM SHAPE` writes the
  * phantom that the others read.
  */
 async function main(): Promise<void> {
@@ -24,6 +24,7 @@ async function main(): Promise<void> {
   const volume = what === 'write' ? await readVolume(path!) : undefined;
   // Loads what the first header imports before the clock starts, as for nibabel.
   if (/\.nii/.test(path!)) await readHeader(path!);
+  const before = process.cpuUsage();
   const start = performance.now();
   if (what === 'voxels') await readVoxels(path!);
   else if (what === 'prepare') await prepareDataset(path!, out!);
@@ -31,8 +32,9 @@ async function main(): Promise<void> {
   else if (volume) await writeVolume(out!, volume, { dtype: 'int16' });
   else await readVolume(path!);
   const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
   const mebibytes = process.resourceUsage().maxRSS / 1024;
-  process.stdout.write(JSON.stringify({ seconds, mebibytes }));
+  process.stdout.write(JSON.stringify({ seconds, cpu: (user + system) / 1e6, mebibytes }));
 }
 
 main().catch((error: unknown) => {
