@@ -1,7 +1,6 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Volume } from '../../src/index';
-import { makeFolder } from '../../src/make-folder';
 
 type Value = string | number | Uint8Array;
 
@@ -9,7 +8,7 @@ type Value = string | number | Uint8Array;
 export async function writeSeries(folder: string, volume: Volume): Promise<void> {
   const { shape, spacing, data } = volume;
   const [columns, rows, slices] = shape;
-  makeFolder(folder);
+  await mkdir(folder);
   for (let z = 0; z < slices; z++) {
     const plane = data.subarray(z * columns * rows, (z + 1) * columns * rows);
     const pixels = Int16Array.from(plane, Math.round);
