@@ -51,7 +51,7 @@ export function missingMetrics(
   const all: MetricName[] = [...ofVoxels, ...(patches && hasSeams ? ['seamEnergy' as const] : [])];
   if (unknown === data.length) return [...missing, { metrics: all, reason: 'every voxel is NaN' }];
   if (unknown > 0 && !ignoreNaN) {
-    const reason = 'NaN voxels; ignoreNaN (--ignore-nan) measures the others';
+    const reason = 'NaN voxels, which ignoreNaN (--ignore-nan) leaves out';
     return [...missing, { metrics: all, reason, detail: `${unknown} of ${data.length} voxels` }];
   }
   for (const { name: candidate, psnr, ssim } of rows) {
@@ -70,7 +70,7 @@ export function notesOnMissing(missing: readonly MissingMetrics[]): string[] {
   const worth = missing.filter(({ metrics }) => metrics.some((key) => !optional.includes(key)));
   return worth.map(({ metrics, candidate, reason, detail }) => {
     const of = candidate === undefined ? '' : `${candidate}: `;
-    return `${of}no ${labels(metrics)}: ${reason}${detail ? ` (${detail})` : ''}`;
+    return `${of}no ${labels(metrics)}${detail ? ` (${detail})` : ''}: ${reason}`;
   });
 }
 

@@ -65,7 +65,7 @@ describe('an evaluation of a cohort', { timeout: 120_000 }, () => {
     expect([nan!.psnr, nan!.ssim, nan!.mae, nan!.rmse]).toEqual(Array(4).fill(Number.NaN));
     expect(nan).not.toHaveProperty('seamEnergy');
     expect(evaluation.notes).toEqual([
-      `no PSNR, SSIM, MAE, RMSE, seam energy of ${at('nan.nii')} (2 of ${size} voxels): NaN voxels; ignoreNaN (--ignore-nan) measures the others`,
+      `no PSNR, SSIM, MAE, RMSE, seam energy of ${at('nan.nii')} (2 of ${size} voxels): NaN voxels, which ignoreNaN (--ignore-nan) leaves out`,
       `no SSIM of ${at('thin.nii.gz')} (16 x 16 x 5 voxels): it needs 11 voxels on every axis`,
     ]);
     expect(evaluation.missing).toContainEqual(

@@ -79,7 +79,7 @@ describe('a comparison', () => {
       'made: no PSNR, SSIM, MAE, RMSE: it has NaN where the original has values',
     );
     const thin = new Volume({ shape: [24, 20, 2], data: truth.slice(0, 960) });
-    expect(notesOf(thin, thin)).toContain('no SSIM: it needs 11 voxels on every axis (24 x 20 x 2 voxels)');
+    expect(notesOf(thin, thin)).toContain('no SSIM (24 x 20 x 2 voxels): it needs 11 voxels on every axis');
     const empty = reference.with(reference.data.map(() => Number.NaN));
     const [row] = compareVolumes(empty, { candidate }, { intensity: [-1, 1], grid }).metrics;
     expect(row).not.toHaveProperty('seamEnergy');
