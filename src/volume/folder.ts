@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
 import { openError } from './base/fault';
 import { isDicomName } from './formats/foreign';
-import { isRawName, isTextHeaderName, isVolumeName, pairPaths } from './formats/names';
+import { imageAlone, isRawName, isTextHeaderName, isVolumeName, pairPaths, rawAlone } from './formats/names';
 
 export interface FolderContent {
   /** Files with the name of a volume, relative to the folder, with forward slashes, sorted by path. */
@@ -83,9 +83,9 @@ export function searchFolder(root: string): FolderContent {
     for (const name of files)
       if (isVolumeName(name)) volumes.push(pathOf(name));
       else if (/\.img(\.gz)?$/i.test(name) && !hasHeader(name, names))
-        leftOut.push({ file: pathOf(name), reason: 'an image without its header (.hdr)' });
+        leftOut.push({ file: pathOf(name), reason: imageAlone });
       else if (isRawName(name) && !files.some(isTextHeaderName))
-        leftOut.push({ file: pathOf(name), reason: 'voxels without their header (.mhd or .nhdr)' });
+        leftOut.push({ file: pathOf(name), reason: rawAlone });
       else if (isDicomName(name)) mayBeDicom.push(pathOf(name));
   }
   leftOut.sort((a, b) => (a.file < b.file ? -1 : 1));

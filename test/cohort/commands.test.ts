@@ -1,5 +1,5 @@
 /** Every command that takes volumes uses the same files of a folder, and leaves out the same in the same words. */
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import type { DatasetIndex } from '../../src/volume/store/format';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
 import { tiny } from '../train/tiny';
-import { leftOutOf, type Observed, observed } from './observed';
+import { leftOutOf, type Observed, observed, withoutRoot } from './observed';
 import { entries, makeTree, series } from './tree';
 
 let root: string;
@@ -138,6 +138,17 @@ describe('of a folder with everything in it, the same files are used, and left o
     const found = observed(root, names, leftOutOf(stderr));
     expect(found.used).toEqual(onePerPatient);
     expectTable({ ...found, used: expected.used });
+    for (const [name, { odd }] of Object.entries(entries))
+      if (odd) expect(stderr, name).toMatch(new RegExp(`${odd.source}.* scans/${name}\\b`));
+  });
+
+  it('by train, which --strict makes end before there is a run', async () => {
+    const before = readdirSync(join(root, 'runs'));
+    const settings = ['--preset', 'toy', '--set', 'patch=8,8,2', 'stride=8,8,2'];
+    const { code, stderr } = await command.run(['train', '--data', 'scans', '--strict', ...settings]);
+    expect(code).not.toBe(0);
+    for (const [name, { odd }] of Object.entries(entries)) if (odd) expect(stderr).toContain(name);
+    expect(readdirSync(join(root, 'runs'))).toEqual(before);
   });
 
   it('by the check of data/own', async () => {
@@ -168,7 +179,9 @@ describe('one file that is no volume is refused in the words that a folder has f
       (error: Error) => error.message,
     );
     const { because } = entry.expected as { because: RegExp };
-    expect(await reading).toMatch(because);
+    const told = withoutRoot(root, await reading);
+    expect(told).toMatch(because);
+    expect(told).toContain(first!.leftOut[name]);
   });
 
   it('by plan, reconstruct, encode, evaluate and train', async () => {

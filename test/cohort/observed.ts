@@ -13,11 +13,16 @@ interface LeftOut {
 
 /** Names and reasons as they would be if every path began at the tree. */
 export function observed(root: string, used: readonly string[], leftOut: readonly LeftOut[]): Observed {
-  const plain = (text: string) => text.replaceAll(join(root, 'scans/'), '').replaceAll('scans/', '');
+  const plain = (text: string) => withoutRoot(root, text);
   return {
     used: used.map(plain).sort(),
     leftOut: Object.fromEntries(leftOut.map(({ file, reason }) => [plain(file), plain(reason)])),
   };
+}
+
+/** A text in which every path begins at the tree. */
+export function withoutRoot(root: string, text: string): string {
+  return text.replaceAll(join(root, 'scans/'), '').replaceAll('scans/', '');
 }
 
 /** The lines `left out FILE: REASON` of a command. */

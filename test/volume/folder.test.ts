@@ -56,7 +56,9 @@ describe('a folder', () => {
     ]);
     const { volumes, leftOut } = searchFolder(at('text'));
     expect(volumes).toEqual(['a.mha', 'b.MHD', 'c.mhd', 'd.nrrd', 'e.nhdr']);
-    expect(leftOut).toEqual([{ file: 'lost/f.zraw', reason: 'voxels without their header (.mhd or .nhdr)' }]);
+    expect(leftOut).toEqual([
+      { file: 'lost/f.zraw', reason: expect.stringMatching(/^voxels without a header/) },
+    ]);
   });
 
   it('follows links to files and folders, each folder once, its own place first', () => {

@@ -1,9 +1,9 @@
-import { readSync, statSync } from 'node:fs';
+import { existsSync, readSync, statSync } from 'node:fs';
 import { withFile } from '../../atomic-file';
 import { attempt, UnreadableFile } from '../../errors';
 import { ByteReader } from './bytes';
 import { isMetaImage, parseMetaImage } from './metaimage';
-import { isTextHeaderName, pairPaths } from './names';
+import { imageAlone, isTextHeaderName, pairPaths } from './names';
 import { readNifti } from './nifti';
 import { nifti2Bytes } from './nifti-bytes';
 import { isNrrd, parseNrrd } from './nrrd';
@@ -18,6 +18,8 @@ const textLengths = [2 ** 16, 2 ** 23] as const;
  */
 export async function readVolumeFile(path: string, signal?: AbortSignal): Promise<VolumeFile> {
   const pair = pairPaths(path);
+  if (pair && pair.header !== path && !existsSync(pair.header) && existsSync(path))
+    throw new UnreadableFile(path, 'a volume', imageAlone);
   const reader = await ByteReader.open(pair?.header ?? path, signal);
   try {
     const buffer = new Uint8Array(nifti2Bytes);

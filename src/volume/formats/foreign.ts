@@ -1,5 +1,5 @@
 /** Recognises files that people mistake for volumes, by their first bytes, and names the cure. */
-import { isRawName } from './names';
+import { isRawName, rawAlone } from './names';
 
 const dicom = 'DICOM, which is read as a folder, or by `npx patchwise convert FOLDER NIFTI_FOLDER`';
 
@@ -39,7 +39,7 @@ const texts: readonly (readonly [pattern: RegExp, found: string])[] = [
 
 /** The kind of a file by its first bytes, with the cure; undefined if unknown. */
 export function foreignContent(bytes: Uint8Array, path: string): string | undefined {
-  if (isRawName(path)) return 'voxels without a header; give the .mhd or .nhdr file that describes them';
+  if (isRawName(path)) return rawAlone;
   if (bytes.length === 0) return undefined;
   if (bytes.every((byte) => byte === 0)) return 'zeros; its copy or download is not complete';
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');

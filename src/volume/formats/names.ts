@@ -25,6 +25,10 @@ export function isRawName(name: string): boolean {
   return /\.z?raw$/i.test(name);
 }
 
+/** The faults of voxels that lie alone, in the words of folders and of readers. */
+export const imageAlone = 'an image without its header (.hdr)';
+export const rawAlone = 'voxels without a header; give the .mhd or .nhdr file that describes them';
+
 /** The files of an .hdr + .img pair. `images` lists possible images; the first has the header's compression. */
 export interface PairPaths {
   readonly header: string;
