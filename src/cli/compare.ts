@@ -9,7 +9,7 @@ export function addCompare(program: Command): void {
     does: 'reconstruct the same volumes with several runs and compare them patient by patient',
     takes: `
       <runs...>              two or more: run ids or folders; the first is compared with each of the others
-      --volumes <files...>   volume files or DICOM folders that no run has seen; default: what the first run held out
+      --volumes <files...>   volume files, folders, DICOM or datasets that no run has seen; default: what the first run held out
       --checkpoint <which>   of each run; default: the best by validation, but the last where a best was chosen by
                              these volumes
       --stride <n | x,y,z>   distance of neighbouring patches, for all runs

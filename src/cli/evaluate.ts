@@ -83,7 +83,7 @@ export function addEvaluate(program: Command): void {
     does: 'reconstruct volumes with one or more windows and measure the results',
     takes: `
       <run>               run id, run folder or checkpoint folder
-      <volumes...>        volume files or DICOM folders; several also give means, six and more with 95 % bootstrap intervals
+      <volumes...>        volume files, folders, DICOM or datasets; several also give means, six and more with 95 % bootstrap intervals
       --window <name...>  blending windows: ${windowNames.join(', ')} (default: linear gaussian)
       --ignore-nan        leave out the NaN voxels of a volume; default: such a volume has no PSNR, SSIM, MAE, RMSE
       ${shared}`,

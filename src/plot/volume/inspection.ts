@@ -52,14 +52,21 @@ const properties: Readonly<Record<string, (volume: InspectedVolume) => string>> 
   values: ({ voxels }) => (voxels ? voxels.range.map((end) => Number(end.toPrecision(6))).join(' to ') : '-'),
 };
 
+/** The properties that any of the volumes has. */
+function known(volumes: readonly InspectedVolume[]): [string, (volume: InspectedVolume) => string][] {
+  return Object.entries(properties).filter(([, textOf]) => volumes.some((volume) => textOf(volume) !== '-'));
+}
+
 function volumesTable(inspection: ShownInspection): Table {
+  const { volumes } = inspection;
+  const shown = known(volumes);
   return new Table({
     caption: captionOf(inspection),
-    columns: ['file', 'patient', ...Object.keys(properties)],
-    rows: inspection.volumes.map((volume) => [
+    columns: ['file', 'patient', ...shown.map(([name]) => name)],
+    rows: volumes.map((volume) => [
       volume.file,
       volume.patient,
-      ...Object.values(properties).map((textOf) => textOf(volume)),
+      ...shown.map(([, textOf]) => textOf(volume)),
     ]),
   });
 }
@@ -67,11 +74,11 @@ function volumesTable(inspection: ShownInspection): Table {
 /** The most frequent values of each property. */
 function summaryTable(inspection: ShownInspection): Table {
   const { volumes } = inspection;
-  const rows = Object.entries(properties).flatMap(([property, textOf]) => {
+  const rows = known(volumes).flatMap(([property, textOf]) => {
     const counts = new Map<string, { count: number; example: string }>();
     for (const volume of volumes) {
-      const known = counts.get(textOf(volume)) ?? { count: 0, example: volume.file };
-      counts.set(textOf(volume), { ...known, count: known.count + 1 });
+      const before = counts.get(textOf(volume)) ?? { count: 0, example: volume.file };
+      counts.set(textOf(volume), { ...before, count: before.count + 1 });
     }
     const sorted = [...counts].sort(([, a], [, b]) => b.count - a.count);
     const shown = sorted.slice(0, sorted.length > mostValues + 1 ? mostValues : sorted.length);

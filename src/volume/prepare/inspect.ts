@@ -202,5 +202,5 @@ export function strictError(
     ...leftOut.map(({ file, reason }) => `left out ${file}: ${reason}`),
     ...oddities.map(({ note, files }) => `${note}: ${files.join(', ')}`),
   ];
-  return new UnreadableFile(input, 'only sound volumes (--strict)', `\n  ${lines.join('\n  ')}`);
+  return new UnreadableFile(input, 'only sound volumes (strict)', `\n  ${lines.join('\n  ')}`);
 }
