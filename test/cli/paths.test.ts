@@ -152,8 +152,8 @@ describe('a path whose reader explains the fault better', { timeout: 60_000 }, (
 
 describe('a cohort with volumes that cannot be read', { timeout: 60_000 }, () => {
   it.each([
-    ['evaluate RUN nothing a.nii folder file --json', ['nothing', 'folder', 'file']],
-    ['compare RUN OTHER --volumes nothing a.nii folder file --json', ['nothing', 'folder', 'file']],
+    ['evaluate RUN nothing a.nii folder file --json', ['folder', 'nothing', 'file']],
+    ['compare RUN OTHER --volumes nothing a.nii folder file --json', ['folder', 'nothing', 'file']],
   ])('goes on, names them with their reasons and ends with 1: %s', async (call, bad) => {
     const { code, stdout, stderr } = await command.run(call.split(' ').map((word) => runs[word] ?? word));
     expect(code, stderr).toBe(1);

@@ -73,7 +73,7 @@ describe('the data of a run', { timeout: 120_000 }, () => {
     const prepared = openDataset(at('dataset')).volumes;
     const [held] = await heldOut(settingsOf(config));
     const volume = await held!.read();
-    const same = prepared.find(({ original }) => held!.name.endsWith(original!.file))!;
+    const same = prepared.find(({ name }) => held!.name.endsWith(`${name}.nii`))!;
     expect(volume.shape).toEqual(same.shape);
     expect(volume.spacing).toEqual(same.spacing);
     const stored = await same.read();
