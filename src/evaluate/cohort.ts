@@ -44,9 +44,9 @@ export interface CohortVolume extends CohortFile {
  */
 export async function findCohort(
   paths: readonly string[],
-  { series: choice, ...options }: ReadOptions,
+  { series: choice, beside, ...options }: ReadOptions & { readonly beside?: boolean },
 ): Promise<{ found: CohortVolume[]; leftOut: LeftOut[] }> {
-  const intake = await findVolumes(paths, { series: choice, signal: options.signal });
+  const intake = await findVolumes(paths, { series: choice, beside, signal: options.signal });
   const files = intake.volumes.map(({ given, series }): CohortVolume => {
     const patient = series?.patient ?? patientByName(given);
     return { name: given, source: given, patient, read: () => readVolume(series ?? given, options) };

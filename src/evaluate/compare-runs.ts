@@ -171,7 +171,10 @@ async function measuredOf(
 ): Promise<{ found: Measured[]; leftOut: LeftOut[] }> {
   const isPath = (volume: string | Volume) => typeof volume === 'string' && !isPhantom(volume);
   const others = volumes.flatMap((volume, i) => (isPath(volume) ? [] : [asMeasured(volume, i)]));
-  const { found, leftOut } = await findCohort(volumes.filter(isPath) as string[], { signal });
+  const { found, leftOut } = await findCohort(volumes.filter(isPath) as string[], {
+    signal,
+    beside: others.length > 0,
+  });
   return { found: [...others, ...found], leftOut };
 }
 

@@ -45,16 +45,16 @@ const kinds = 'volumes (.nii, .nii.gz, .hdr + .img, .mha, .mhd, .nrrd, .nhdr, DI
  * Finds the volumes of files, folders and their subfolders. A folder without volumes, a DICOM series that is no volume, and
  * whatever else cannot be used is left out with its reason. A path where nothing is counts as a volume among others;
  * reading it gives the reason.
- * @param call `series` chooses DICOM series; default: all that are volumes
+ * @param call `series` chooses DICOM series; default: all that are volumes. `beside`: the caller has other volumes too
  * @throws InvalidArgument if nothing is at any of the paths, or the choice fits no series; the signal's reason on abort
  */
 export async function findVolumes(
   input: string | readonly string[],
-  call: SeriesOptions = {},
+  call: SeriesOptions & { readonly beside?: boolean } = {},
 ): Promise<Intake> {
   const entries = [input].flat() as readonly string[];
   const missing = entries.filter(isNothing);
-  if (missing.length > 0 && missing.length === entries.length)
+  if (!call.beside && missing.length > 0 && missing.length === entries.length)
     throw nothingFound('input', input, { leftOut: missing.map(notThere) });
   const files = new Map<string, FoundVolume>();
   const maybeDicom = new Set<string>();
