@@ -3,9 +3,10 @@
  * and starts it.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { basename, delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { makeFolder } from '../src/make-folder';
 import { hugePages } from '../src/memory/huge-pages';
@@ -42,11 +43,33 @@ export async function installKernel(
   if (name === undefined) return { kernel };
   const extension = join(share, 'labextensions', name);
   await rm(extension, { recursive: true, force: true });
-  await cp(EXTENSION, extension, { recursive: true });
-  await cp(compiledFile('kernels', 'browser'), join(extension, 'static'), { recursive: true });
-  // The extension draws with the Plotly of our dependencies, offline.
-  await cp(require.resolve('plotly.js-dist-min/plotly.min.js'), join(extension, 'static', 'plotly.min.js'));
+  await writeExtension(extension);
   return { kernel, extension };
+}
+
+/**
+ * Writes JupyterLab's extension. JupyterLab lets browsers keep its files, so the scripts lie in a folder that is named
+ * after their content: after an update no page runs an old one.
+ */
+async function writeExtension(folder: string): Promise<void> {
+  const scripts = [
+    compiledFile('kernels', 'browser', 'remoteEntry.js'),
+    compiledFile('kernels', 'browser', 'viewer.js'),
+    require.resolve('plotly.js-dist-min/plotly.min.js'), // of our dependencies: nothing comes from the network
+  ];
+  const hash = createHash('sha256');
+  for (const script of scripts) hash.update(await readFile(script));
+  const version = hash.digest('hex').slice(0, 16);
+  makeFolder(join(folder, 'static', version));
+  for (const script of scripts) await cp(script, join(folder, 'static', version, basename(script)));
+  const manifest = JSON.parse(await readFile(join(EXTENSION, 'package.json'), 'utf8')) as ExtensionManifest;
+  manifest.jupyterlab._build.load = `static/${version}/remoteEntry.js`;
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** `package.json` of a JupyterLab extension: `load` is the script that JupyterLab runs first. */
+interface ExtensionManifest {
+  readonly jupyterlab: { readonly _build: { load: string } };
 }
 
 /** Takes away what `installKernel` wrote under the same options. Returns the folders that were there. */

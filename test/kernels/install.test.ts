@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { installKernel, listKernels, uninstallKernel } from '../../kernels/install';
 import { hugePages } from '../../src/memory/huge-pages';
+import { compiledFile } from '../../src/package';
 
 const prefix = mkdtempSync(join(tmpdir(), 'patchwise-install-'));
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
@@ -39,4 +40,26 @@ it('the kernelspec is installed under a prefix, listed, and taken away again', a
   writeFileSync(kernel, 'a file of that name is not ours');
   expect(await uninstallKernel({ prefix })).toEqual([]);
   expect(existsSync(kernel)).toBe(true);
+});
+
+it("the scripts of JupyterLab's extension have another address when they change", async () => {
+  const load = async () => {
+    const { extension } = await installKernel({ prefix: join(prefix, 'lab') });
+    const { jupyterlab } = JSON.parse(readFileSync(join(extension!, 'package.json'), 'utf8'));
+    const entry = join(extension!, jupyterlab._build.load);
+    for (const script of ['viewer.js', 'plotly.min.js'])
+      expect(existsSync(join(dirname(entry), script)), script).toBe(true);
+    return entry;
+  };
+  const before = await load();
+  expect(await load()).toBe(before);
+  const viewer = compiledFile('kernels', 'browser', 'viewer.js');
+  const script = readFileSync(viewer);
+  try {
+    writeFileSync(viewer, `${script}\n// newer`);
+    expect(await load()).not.toBe(before);
+    expect(existsSync(before)).toBe(false);
+  } finally {
+    writeFileSync(viewer, script);
+  }
 });
