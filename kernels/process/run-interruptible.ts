@@ -33,6 +33,11 @@ export class SigintGate {
   /** @param state GATE_SLOTS of memory that both threads share */
   constructor(private readonly state: Int32Array) {}
 
+  /** Whether a signal has passed that was not taken. */
+  get hasPassed(): boolean {
+    return Atomics.load(this.state, PASSED) !== 0;
+  }
+
   /** Resolves once a signal that has passed has come. Without it: at once. On the main thread. */
   async arrival(): Promise<void> {
     while (this.isOnItsWay) await sleep(2);
@@ -100,6 +105,7 @@ function now(): number {
 }
 
 const BODY = Symbol.for('patchwise.body');
+const idle = new Script('for (;;);', { filename: 'node:vm' });
 const call = new Script('globalThis[Symbol.for("patchwise.body")]()', { filename: 'node:vm' });
 
 /** How many such functions run now, one inside another. The control thread reads it. */
@@ -128,10 +134,28 @@ export function runInterruptible<T>(body: () => T): T {
     }
   };
   gate.close();
+  const hadPassed = gate.hasPassed;
   try {
     return call.runInThisContext({ breakOnSigint: true }) as T;
   } finally {
-    if (Atomics.exchange(depth, 0, before) !== before) gate.take(); // an interrupted script runs no `finally`
+    if (Atomics.exchange(depth, 0, before) !== before)
+      gate.take(); // an interrupted script runs no `finally`
+    else if (before === 0 && !hadPassed && gate.hasPassed) absorb();
     gate.open();
+  }
+}
+
+/** A signal on its way to a script needs no longer on a busy machine. */
+const ABSORB_MS = 200;
+
+/**
+ * The script ended by itself while a signal was on its way to it. Node keeps that signal and ends the next script with
+ * it: that is one with nothing to lose.
+ */
+function absorb(): void {
+  try {
+    idle.runInThisContext({ breakOnSigint: true, timeout: ABSORB_MS });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') gate.take();
   }
 }
