@@ -49,6 +49,23 @@ counter`,
   'counter.set({ pixels: new Uint8Array(counter.get("count") + 10) })',
 ];
 
+/** A volume of 2 MB for each value of a slider, and what the kernel holds. */
+const volumes = [
+  `import * as pw from 'patchwise';
+pw.interact({ seed: [0, 300], kind: ['figure', 'volume'] }, ({ seed, kind }) => {
+  if (kind === 'figure') return new pw.Figure([{ type: 'scatter', y: [seed, 1, 2] }], pw.baseLayout('y', 300), 'y');
+  const ct = pw.phantom({ shape: [16, 16, 16], seed });
+  return { ...ct, shape: [80, 80, 80], data: new Float32Array(80 ** 3).map((_, at) => ct.data[(at + seed) % ct.data.length]!) };
+})`,
+  `const collect = (globalThis as { collect?: () => void }).collect ?? (() => {
+  require('node:v8').setFlagsFromString('--expose-gc');
+  return require('node:vm').runInNewContext('gc') as () => void;
+})();
+for (let i = 0; i < 6; i++) { collect(); await new Promise((done) => setTimeout(done, 20)); }
+const { heapUsed, arrayBuffers } = process.memoryUsage();
+console.log(heapUsed + arrayBuffers);`,
+];
+
 describe.skipIf(!python || !hasChromium('interact in JupyterLab'))('interact in JupyterLab', () => {
   let folder = '';
   let lab: JupyterLab;
@@ -57,8 +74,8 @@ describe.skipIf(!python || !hasChromium('interact in JupyterLab'))('interact in 
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'patchwise-interact-'));
-    lab = await JupyterLab.start(folder, { 'interact.ipynb': sources });
-    browser = await openBrowser();
+    lab = await JupyterLab.start(folder, { 'interact.ipynb': sources, 'volumes.ipynb': volumes });
+    browser = await openBrowser({ webGl: true });
     ({ page } = browser);
     await page.setViewportSize({ width: 1400, height: 1000 });
   }, 120_000);
@@ -219,7 +236,14 @@ describe.skipIf(!python || !hasChromium('interact in JupyterLab'))('interact in 
     await page.waitForTimeout(1500);
     await field('z').scrollIntoViewIfNeeded();
     await picture(page, 'interact-dark');
-    expect(await contrasts(page, '.patchwise-controls')).toEqual([]);
+    expect(await answer().locator('svg text').count()).toBeGreaterThan(5);
+    await expect.poll(() => contrasts(page, '.patchwise-controls, .patchwise-answer')).toEqual([]);
+    await field('z').focus();
+    await page.keyboard.press('ArrowRight');
+    await says('3 false b 2');
+    await page.keyboard.press('ArrowLeft');
+    await says('2 false b 2');
+    expect(await contrasts(page, '.patchwise-answer')).toEqual([]);
     await takeTheme(page, 'JupyterLab Light');
 
     await menu(page, 'Kernel', 'Restart Kernel…');
@@ -235,4 +259,32 @@ describe.skipIf(!python || !hasChromium('interact in JupyterLab'))('interact in 
     await says('150 false a 0');
     expect(await field('z').isEnabled()).toBe(true);
   }, 240_000);
+
+  it('holds no more memory after 200 moves than before, in the page and in the kernel, also with volumes', async () => {
+    await open(page, `${lab.url}/lab/tree/volumes.ipynb?reset`);
+    await menu(page, 'Run', 'Run All Cells');
+    const devtools = await page.context().newCDPSession(page);
+    const heaps = async (): Promise<{ page: number; kernel: number }> => {
+      const [kernel] = /\d+/.exec(await run(1))!;
+      await devtools.send('HeapProfiler.collectGarbage');
+      const { usedSize } = await devtools.send('Runtime.getHeapUsage');
+      return { page: usedSize, kernel: Number(kernel) };
+    };
+    await expect.poll(() => field('seed').isEnabled(), { timeout: 60_000 }).toBe(true);
+    for (const kind of ['figure', 'volume']) {
+      await field('kind').selectOption(kind);
+      const move = async (moves: number): Promise<void> => {
+        await field('seed').focus();
+        for (let at = 0; at < moves; at++) await page.keyboard.press(at % 2 ? 'ArrowRight' : 'ArrowLeft');
+        await expect.poll(() => answer().getAttribute('aria-busy'), { timeout: 60_000 }).toBe('false');
+        await page.waitForTimeout(1000);
+      };
+      await move(40);
+      const before = await heaps();
+      await move(200);
+      const after = await heaps();
+      expect(after.kernel - before.kernel, `${kind} in the kernel`).toBeLessThan(6e6);
+      expect(after.page - before.page, `${kind} on the page`).toBeLessThan(6e6);
+    }
+  }, 400_000);
 });
