@@ -79,7 +79,7 @@ const calls: Record<string, readonly [kind: keyof typeof wrongThings, call: stri
 
 /** What stands between `<` and `>` where a value is no path. */
 const noPaths =
-  /^(args|axes|GiB|mm|n|names?|number|part|prefix|preset|regex|seconds|t,v,t|text|value|weights|what|which|key=value|name=value|low,high|x,y,z)(\[:how\])?$/;
+  /^(args|axes|GiB|mm|n|names?|number|part|prefix|preset|regex|seconds|t,v,t|text|type|value|weights|what|which|key=value|name=value|low,high|x,y,z)(\[:how\])?$/;
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-cli-paths-'));
 const command = new PatchwiseCommand(() => folder);
