@@ -28,17 +28,21 @@ function showVolumes(
   figure: PlotlyFigure | undefined,
 ): Drawing[] {
   const node = document.createElement('div');
+  node.className = 'plot';
+  const scrolled = document.createElement('div');
+  scrolled.className = 'wide';
+  scrolled.append(node);
   const below = volumes.below as PlotlyFigure | undefined;
   if (!page.patchwiseViewer.canDraw()) {
     const instead = figure ?? below;
-    if (instead) place.replaceChildren(node);
+    if (instead) place.replaceChildren(scrolled);
     return instead ? [{ node, figure: instead }] : [];
   }
   const viewer = document.createElement('div');
   const still = document.createElement('div');
   still.className = 'on-paper';
   still.append(...place.childNodes);
-  place.replaceChildren(viewer, node, still);
+  place.replaceChildren(viewer, scrolled, still);
   page.patchwiseViewer.mount(viewer, volumes);
   return below ? [{ node, figure: below }] : [];
 }

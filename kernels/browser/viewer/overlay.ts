@@ -1,9 +1,10 @@
 /** What lies over the pictures as text, and the status line below them. */
 import type { VolumesBundle } from '../../../src/volumes-bundle';
-import { edgesOf } from './planes';
-import type { Tile } from './tiles';
-import { short } from './toolbar';
-import type { View } from './view';
+import { differenceBar } from './drawing/difference-colours';
+import { edgesOf } from './drawing/planes';
+import { legendBox, type Tile } from './drawing/tiles';
+import { actedOn, type View } from './view';
+import { short } from './words';
 
 export class Overlay {
   readonly status = document.createElement('div');
@@ -53,7 +54,11 @@ export class Overlay {
   show(bundle: VolumesBundle, view: View, tiles: readonly Tile[], slices: ReadonlyMap<Tile, string>): void {
     while (this.#tiles.length > tiles.length) this.#tiles.pop()!.remove();
     while (this.#tiles.length < tiles.length) this.#tiles.push(this.#newTile());
-    for (const [at, tile] of tiles.entries()) fill(this.#tiles[at]!, tile, slices.get(tile) ?? '');
+    const active = tiles.length > 1 && bundle.kind === 'volume' ? actedOn(bundle, view) : undefined;
+    for (const [at, tile] of tiles.entries()) {
+      fill(this.#tiles[at]!, tile, slices.get(tile) ?? '');
+      this.#tiles[at]!.classList.toggle('active', tile.plane === active);
+    }
     this.#divider.hidden = view.comparing !== 'swipe';
     this.#divider.style.left = `${100 * view.divider}%`;
     this.#showLegend(bundle, view, tiles);
@@ -72,15 +77,15 @@ export class Overlay {
   }
 
   /** The colours of differences: below the reference, where differences stand beside it, or over the picture. */
-  #showLegend({ kind, units, volumes, clip }: VolumesBundle, view: View, [first]: readonly Tile[]): void {
+  #showLegend({ kind, units, volumes, clip }: VolumesBundle, view: View, tiles: readonly Tile[]): void {
     const isSide = view.comparing === 'side';
-    this.#legend.hidden = kind !== 'comparison' || !(isSide || view.hasOverlay) || !first;
+    this.#legend.hidden = kind !== 'comparison' || !(isSide || view.hasOverlay) || tiles.length === 0;
     if (this.#legend.hidden) return;
-    const style = isSide
-      ? { left: 0, top: first!.height, width: first!.width, height: first!.height }
-      : { left: first!.width - 240, top: first!.height - 90, width: 240, height: 60 };
-    for (const [name, value] of Object.entries(style))
+    for (const [name, value] of Object.entries(legendBox(tiles)))
       this.#legend.style.setProperty(name, `${Math.max(0, value)}px`);
+    this.#legend.querySelector<HTMLElement>('.bar')!.style.background = differenceBar(
+      isSide ? undefined : view.differenceOpacity,
+    );
     const [low, , high] = this.#legend.querySelectorAll('span');
     low!.textContent = `−${short(view.differenceLimit)}`;
     high!.textContent = `+${short(view.differenceLimit)}`;

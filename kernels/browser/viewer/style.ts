@@ -3,10 +3,10 @@
 const STYLE = `
 .patchwise-viewer { --viewer-ink: var(--jp-ui-font-color1, var(--ink, #1c2126)); --viewer-quiet: var(--jp-ui-font-color1, var(--quiet, #5d6772));
   --viewer-line: color-mix(in srgb, var(--viewer-ink) 35%, transparent); --viewer-pressed: #0b5cad;
-  color: var(--viewer-ink); font: 12px/1.35 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; max-width: 1400px; }
+  color: var(--viewer-ink); font: 12px/1.35 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; max-width: 1400px; container-type: inline-size; }
 .patchwise-viewer * { box-sizing: border-box; }
 .patchwise-viewer [hidden] { display: none !important; }
-.patchwise-viewer .heading { font-size: 14px; font-weight: 600; margin: 4px 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.patchwise-viewer .heading { font-size: 14px; line-height: 20px; font-weight: 600; margin: 4px 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .patchwise-viewer .tools { display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: center; margin: 4px 0 6px; }
 .patchwise-viewer .choice { display: inline-flex; }
 .patchwise-viewer .tools button, .patchwise-viewer .tools select { font: inherit; color: inherit; height: 26px; padding: 0 9px; margin: 0;
@@ -42,11 +42,14 @@ const STYLE = `
 .patchwise-viewer .divider { position: absolute; top: 0; bottom: 0; width: 14px; margin-left: -7px; cursor: ew-resize; padding: 0; border: 0;
   background: linear-gradient(90deg, transparent 6px, #fff 6px, #fff 8px, transparent 8px); }
 .patchwise-viewer .legend { position: absolute; color: #fff; padding: 0 14px; display: flex; flex-direction: column; justify-content: center; gap: 3px; pointer-events: none; }
-.patchwise-viewer .legend .bar { height: 12px; background: linear-gradient(90deg, #053061, #4393c3 25%, #fff 50%, #d6604d 75%, #67001f); }
+.patchwise-viewer .legend .bar { flex: none; height: 12px; }
 .patchwise-viewer .legend .ends { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums; }
 .patchwise-viewer .status { display: flex; justify-content: space-between; gap: 16px; height: 34px; margin: 4px 0 0; font-variant-numeric: tabular-nums; overflow: hidden; }
 .patchwise-viewer .status output { display: block; }
 .patchwise-viewer .status .state { text-align: right; color: var(--viewer-quiet); }
+/* Words wrap in a narrow page, and what is below does not move when they change. */
+@container (max-width: 700px) { .patchwise-viewer .heading { white-space: normal; } .patchwise-viewer .status { flex-direction: column; gap: 0; height: 8.1em; overflow-y: auto; }
+  .patchwise-viewer .status .state { text-align: left; } }
 @media print { .patchwise-viewer .tools { display: none; } }
 `;
 

@@ -1,7 +1,9 @@
 /** What a viewer shows of its volumes: everything that must outlive a WebGL context. */
 import type { VolumesBundle } from '../../../src/volumes-bundle';
-import type { Point } from './affine';
-import type { Plane } from './planes';
+import { isSameSpace } from './drawing/box-image';
+import type { Pan } from './drawing/places';
+import type { Plane } from './drawing/planes';
+import type { Point } from './voxels/affine';
 
 export type Arrangement = 'planes' | Plane | 'rendering';
 export type Comparing = 'side' | 'flicker' | 'swipe';
@@ -14,8 +16,10 @@ export interface View {
   preset: string | undefined;
   /** Of one volume: three planes, one, or the 3D rendering. */
   arrangement: Arrangement;
-  /** The plane that is compared, or that keys scroll. */
+  /** The plane that is compared, or that was scrolled or clicked last. */
   plane: Plane;
+  /** Whether keys act on the 3D rendering, where there is one, and not on a plane beside it. */
+  isRenderingActive: boolean;
   comparing: Comparing;
   /** The two volumes of flicker and swipe. */
   pair: readonly [a: number, b: number];
@@ -26,8 +30,7 @@ export interface View {
   hasOverlay: boolean;
   differenceOpacity: number;
   differenceLimit: number;
-  /** Shift in mm to the right, anterior and superior, and zoom. */
-  pan: [right: number, anterior: number, superior: number, zoom: number];
+  pan: Pan;
   turn: { azimuth: number; elevation: number; zoom: number };
 }
 
@@ -39,6 +42,7 @@ export function firstView({ at, windows, kind, volumes, differenceLimit }: Volum
     preset: first?.label,
     arrangement: 'planes',
     plane: 'axial',
+    isRenderingActive: false,
     comparing: 'side',
     pair: volumes.length > 2 ? [1, 2] : [0, Math.min(1, volumes.length - 1)], // two candidates, if there are
     showsSecond: false,
@@ -57,7 +61,7 @@ export function firstView({ at, windows, kind, volumes, differenceLimit }: Volum
  */
 export function viewAfter(view: View, before: VolumesBundle, next: VolumesBundle): View {
   const [was, first] = [firstView(before), firstView(next)];
-  const isInSameSpace = isSameSpace(before, next);
+  const isInSameSpace = isSameSpace(before.volumes[0]!, next.volumes[0]!);
   const named = next.windows.find(({ label }) => label === view.preset);
   const isByHand = view.preset === undefined && before.units === next.units;
   return {
@@ -72,8 +76,10 @@ export function viewAfter(view: View, before: VolumesBundle, next: VolumesBundle
   };
 }
 
-/** Whether the volumes of two bundles fill the same box of the world, by the same voxels. */
-export function isSameSpace(one: VolumesBundle, other: VolumesBundle): boolean {
-  const [a, b] = [one.volumes[0]!, other.volumes[0]!];
-  return String([a.shape, a.affine]) === String([b.shape, b.affine]);
+/** The picture that keys and zoom buttons act on. */
+export function actedOn({ kind }: VolumesBundle, view: View): Plane | 'rendering' {
+  const { arrangement, plane, isRenderingActive } = view;
+  if (kind === 'comparison' || arrangement === 'planes') return plane;
+  if (arrangement === 'rendering') return isRenderingActive ? 'rendering' : plane;
+  return arrangement;
 }

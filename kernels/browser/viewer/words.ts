@@ -1,9 +1,8 @@
 /** What a viewer says below its pictures. */
 import type { VolumesBundle } from '../../../src/volumes-bundle';
-import { apply, type Point, spacingOf } from './affine';
-import { valueAt } from './copies';
-import type { Levels } from './levels';
-import { short } from './toolbar';
+import { apply, type Point, spacingOf } from './voxels/affine';
+import { valueAt } from './voxels/copies';
+import type { Levels } from './voxels/levels';
 
 /** How fine the shown copies are, and what comes next. */
 export function resolutionWords(bundle: VolumesBundle, levels: Levels): string {
@@ -58,4 +57,17 @@ function difference(value: number, reference: number): string {
   const change = value - reference;
   if (Math.abs(change) < 1e-6 * Math.abs(reference)) return '0'; // both are rounded to 7 digits or fewer
   return change > 0 ? `+${short(change)}` : short(change);
+}
+
+/** A number with three digits at least, and a minus sign that is as wide as a digit. */
+export function short(value: number): string {
+  const size = Math.abs(value);
+  const digits = size >= 100 || Number.isInteger(value) ? 0 : 2 - Math.floor(Math.log10(size));
+  const written = digits > 9 ? value.toExponential(2) : value.toFixed(digits);
+  return written.replaceAll('-', '−');
+}
+
+/** What an error says. */
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -180,6 +180,31 @@ describe.skipIf(!hasChromium('the viewer of volumes'))('the viewer of a comparis
     near(await coloursOf('linear', [less]), [[26, 115, 255]]);
   });
 
+  it('names the colours of the overlay in its legend', async () => {
+    await shown.press('Two volumes in turn');
+    await shown.press('Colour candidates');
+    await shown.node.getByLabel('Opacity').fill('1');
+    const [over] = await coloursOf('A: linear', [0.75]);
+    const bar = (await shown.node.locator('.legend .bar').boundingBox())!;
+    const picture = await shown.look();
+    near([picture.on(Math.ceil(bar.x) + 1, bar.y + bar.height / 2)], [over!]);
+    const middle = picture.on(bar.x + bar.width / 2, bar.y + bar.height / 2);
+    expect(Math.max(...middle) - Math.min(...middle)).toBeLessThan(8); // no difference has no colour
+  });
+
+  it('never compares a volume with itself: chosen for both, the two change places', async () => {
+    await shown.press('Two volumes in turn');
+    const chosen = (letter: string): Promise<string> =>
+      shown.node.getByLabel(`Volume ${letter} of`).evaluate((node) => (node as HTMLSelectElement).value);
+    await shown.node.getByLabel('Volume A of').selectOption('gaussian');
+    await shown.settle();
+    expect([await chosen('A'), await chosen('B')]).toEqual(['gaussian', 'linear']);
+    await shown.node.getByLabel('Volume B of').selectOption('gaussian');
+    await shown.settle();
+    expect([await chosen('A'), await chosen('B')]).toEqual(['linear', 'gaussian']);
+    near(await coloursOf('A: linear', [0.42]), [grey(120)]);
+  });
+
   it('compares values within the range of its metrics', async () => {
     await stage.clear();
     shown = await (await stage.show({ ...bundle, clip: [0, 150] })).drawn();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { hide, unhide } from '../../../kernels/browser/viewer/memory';
+import { hide, unhide } from '../../../kernels/browser/viewer/voxels/memory';
 
 it('viewers out of sight forget, those that left first, when they hold too much together', () => {
   const forgotten: string[] = [];

@@ -179,6 +179,23 @@ describe.skipIf(!hasChromium('the viewer of volumes'))('the viewer of a volume',
     await page.mouse.move(...(await shown.pointIn(rendering, 0.7, 0.6)), { steps: 3 });
     await page.mouse.up();
     await changed('turn');
+    // Keys act on the framed picture: on the rendering first, on a plane once it is clicked.
+    const framed = async (): Promise<string[]> => shown.node.locator('.tile.active .name').allTextContents();
+    const numbers = (): Promise<string[]> => shown.node.locator('.slice').allTextContents();
+    const before = await numbers();
+    expect(await framed()).toEqual(['3D']);
+    await page.keyboard.press('+');
+    await changed('+ on the rendering');
+    await page.keyboard.press('ArrowLeft');
+    await changed('arrow on the rendering');
+    expect(await numbers()).toEqual(before);
+    await page.mouse.click(...(await shown.pointIn(shown.tile('axial'), 0.5, 0.5)));
+    await changed('click on a plane');
+    expect(await framed()).toEqual(['axial']);
+    const slice = await shown.slice(shown.tile('axial'));
+    await page.keyboard.press('ArrowUp');
+    await changed('arrow on a plane');
+    expect(await shown.slice(shown.tile('axial'))).toBe(slice + 1);
     expect(stage.errors).toEqual([]);
     expect(stage.requests).toEqual([]);
   }, 120_000);

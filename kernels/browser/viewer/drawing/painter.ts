@@ -1,12 +1,13 @@
 /** NiiVue as the painter of one viewer: it knows planes, zoom and the 3D rendering; slices get our shader. */
 import { Niivue, type NVImage } from '@niivue/niivue';
-import { compose, invert, type Point, transpose } from './affine';
+import type { View } from '../view';
+import { compose, invert, type Point, transpose } from '../voxels/affine';
+import type { CopiesOf, Copy } from '../voxels/copies';
 import { emptyImage, imageOf, type Space } from './box-image';
-import type { Copy } from './copies';
 import { CopyTexture } from './copy-texture';
+import type { Pan } from './places';
 import { axesOf, type Plane, sliceTypeOf } from './planes';
 import { COPIES, type CopyName, SHOWS, SLICE_SHADER } from './slice-shader';
-import type { View } from './view';
 
 /** In pixels of the canvas, from its left and top. */
 export interface Box {
@@ -14,12 +15,6 @@ export interface Box {
   readonly top: number;
   readonly width: number;
   readonly height: number;
-}
-
-/** One volume's copies: the whole, and a part of it at full resolution. */
-export interface CopiesOf {
-  readonly whole: Copy;
-  readonly part?: Copy;
 }
 
 export interface Slice {
@@ -180,7 +175,7 @@ export class Painter extends Niivue {
   }
 
   /** Shift and zoom by which a fraction of the volume's box stays where it is on the screen. */
-  zoomed(pan: View['pan'], fraction: Point, zoom: number): View['pan'] {
+  zoomed(pan: Pan, fraction: Point, zoom: number): Pan {
     const [low, high] = [this.#standIn!.extentsMinOrtho!, this.#standIn!.extentsMaxOrtho!];
     const shift = (axis: 0 | 1 | 2): number =>
       pan[axis] + (low[axis]! + fraction[axis] * (high[axis]! - low[axis]!)) * (pan[3] - zoom);

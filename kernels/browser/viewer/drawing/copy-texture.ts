@@ -1,4 +1,4 @@
-import type { Copy } from './copies';
+import type { Copy } from '../voxels/copies';
 
 /** The 16-bit voxels of a copy on the graphics card. */
 export class CopyTexture {

@@ -1,13 +1,18 @@
 /** NiiVue's volumes: as large in space as ours, with as many voxels as their purpose needs. */
 import { NVImage } from '@niivue/niivue';
-import { NO_VALUE } from '../../../src/volumes-bundle';
-import { type Affine, apply, compose, invert, type Point, spacingOf } from './affine';
-import type { Copy } from './copies';
+import { NO_VALUE } from '../../../../src/volumes-bundle';
+import { type Affine, apply, compose, invert, type Point, spacingOf } from '../voxels/affine';
+import type { Copy } from '../voxels/copies';
 
 /** The space that a volume fills. */
 export interface Space {
   readonly shape: Point;
   readonly affine: Affine;
+}
+
+/** Whether two volumes fill the same box of the world, by the same voxels. */
+export function isSameSpace(one: Space, other: Space): boolean {
+  return String([one.shape, one.affine]) === String([other.shape, other.affine]);
 }
 
 const INT16 = 4; // NIfTI's code

@@ -3,7 +3,8 @@
  * the window; here the 16-bit values stay on the graphics card, and each pixel is interpolated and windowed as it is
  * drawn. So a window follows the mouse at any size, and a difference is that of the values.
  */
-import { NO_VALUE } from '../../../src/volumes-bundle';
+import { NO_VALUE } from '../../../../src/volumes-bundle';
+import { DIFFERENCE_COLOURS } from './difference-colours';
 
 /** What a pixel shows: the value, the difference from the reference, or the value with the difference over it. */
 export const SHOWS = { value: 0, difference: 1, overlay: 2 } as const;
@@ -66,13 +67,7 @@ out vec4 color;
 ${copyFunctions}
 vec2 shown(vec3 place) { return shownPartHas(place) ? shownPartAt(place) : shownWholeAt(place); }
 vec2 reference(vec3 place) { return referencePartHas(place) ? referencePartAt(place) : referenceWholeAt(place); }
-/** Blue below zero, white at zero, red above. */
-vec3 diverging(float t) {
-  vec3 end = t < 0.0 ? vec3(0.020, 0.188, 0.380) : vec3(0.404, 0.0, 0.122);
-  vec3 middle = t < 0.0 ? vec3(0.263, 0.576, 0.765) : vec3(0.839, 0.376, 0.302);
-  float size = min(abs(t), 1.0);
-  return size < 0.5 ? mix(vec3(1.0), middle, 2.0 * size) : mix(middle, end, 2.0 * size - 1.0);
-}
+${DIFFERENCE_COLOURS}
 void main() {
   if (gl_FragCoord.x < columns.x || gl_FragCoord.x >= columns.y) discard;
   vec2 value = shown(texPos);
@@ -82,8 +77,8 @@ void main() {
     vec2 other = reference(texPos);
     float difference = clamp(value.x, comparedRange.x, comparedRange.y) - clamp(other.x, comparedRange.x, comparedRange.y);
     float share = value.y * other.y * clamp(difference / limit, -1.0, 1.0);
-    if (shows == ${SHOWS.difference}) color.rgb = diverging(share);
-    else color.rgb = mix(color.rgb, share < 0.0 ? vec3(0.1, 0.45, 1.0) : vec3(1.0, 0.2, 0.15), opacityOfDifference * abs(share));
+    if (shows == ${SHOWS.difference}) color.rgb = colourBeside(share);
+    else color.rgb = colourOver(color.rgb, share, opacityOfDifference);
   }
   vec2 here = axCorSag == 0 ? texPos.xy : axCorSag == 1 ? texPos.xz : texPos.yz;
   vec2 there = axCorSag == 0 ? crosshair.xy : axCorSag == 1 ? crosshair.xz : crosshair.yz;

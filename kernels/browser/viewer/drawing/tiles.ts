@@ -1,7 +1,7 @@
 /** Where the pictures of a viewer stand, and what each shows. */
-import type { VolumesBundle } from '../../../src/volumes-bundle';
+import type { VolumesBundle } from '../../../../src/volumes-bundle';
+import type { View } from '../view';
 import { type Plane, planes } from './planes';
-import type { View } from './view';
 
 /** What is drawn into a tile, or into a part of its width. */
 export interface Content {
@@ -25,6 +25,8 @@ export interface Tile {
 }
 
 const GAP = 2;
+/** In less width pictures stand below each other. */
+const NARROW = 600;
 const WHOLE = [0, 1] as const;
 
 export function tilesOf(bundle: VolumesBundle, view: View, width: number, height: number): Tile[] {
@@ -41,12 +43,19 @@ function volumeTiles({ arrangement }: View, width: number, height: number): Tile
   });
   if (arrangement !== 'planes' && arrangement !== 'rendering')
     return [tile(arrangement, 0, 0, width, height)];
-  const large = Math.round(width * 0.6);
+  const isNarrow = width < NARROW;
+  const large = Math.round((isNarrow ? height : width) * 0.6);
   const small = planes.filter((plane) => arrangement === 'rendering' || plane !== 'axial');
-  const side = Math.floor((height - GAP * (small.length - 1)) / small.length);
+  const side = Math.floor(((isNarrow ? width : height) - GAP * (small.length - 1)) / small.length);
+  const rest = (isNarrow ? height : width) - large - GAP;
+  const first = arrangement === 'rendering' ? 'rendering' : 'axial';
   return [
-    tile(arrangement === 'rendering' ? 'rendering' : 'axial', 0, 0, large, height),
-    ...small.map((plane, at) => tile(plane, large + GAP, at * (side + GAP), width - large - GAP, side)),
+    isNarrow ? tile(first, 0, 0, width, large) : tile(first, 0, 0, large, height),
+    ...small.map((plane, at) =>
+      isNarrow
+        ? tile(plane, at * (side + GAP), large + GAP, side, rest)
+        : tile(plane, large + GAP, at * (side + GAP), rest, side),
+    ),
   ];
 }
 
@@ -67,26 +76,37 @@ function comparedTiles(bundle: VolumesBundle, view: View, width: number, height:
     const [label, second] = [`A: ${names[pair[0]]}`, `B: ${names[pair[1]]}`];
     return [{ left: 0, top: 0, width, height, plane, label, second, contents }];
   }
-  const columns = names.length;
+  const [columns, rows] = width < NARROW ? [2, names.length] : [names.length, 2];
   const tileWidth = Math.floor((width - GAP * (columns - 1)) / columns);
-  const tileHeight = Math.floor((height - GAP) / 2);
-  const place = (column: number, row: number) => ({
-    left: column * (tileWidth + GAP),
-    top: row * (tileHeight + GAP),
-    width: tileWidth,
-    height: tileHeight,
-    plane,
-  });
+  const tileHeight = Math.floor((height - GAP * (rows - 1)) / rows);
+  /** A volume's own picture, or that of its difference: below it, or to its right. */
+  const place = (volume: number, isDifference: boolean) => {
+    const [column, row] = width < NARROW ? [Number(isDifference), volume] : [volume, Number(isDifference)];
+    const [left, top] = [column * (tileWidth + GAP), row * (tileHeight + GAP)];
+    return { left, top, width: tileWidth, height: tileHeight, plane };
+  };
   return names.flatMap((name, volume): Tile[] => [
-    { ...place(volume, 0), label: name, contents: [contentOf(volume)] },
+    { ...place(volume, false), label: name, contents: [contentOf(volume)] },
     ...(volume === 0
       ? []
       : [
           {
-            ...place(volume, 1),
+            ...place(volume, true),
             label: `${name} − ${names[0]}`,
             contents: [{ shows: 'difference', volume, columns: WHOLE }] as const,
           },
         ]),
   ]);
+}
+
+/** Where the legend of differences stands: in the place of the reference's own, or over the lower right of a picture. */
+export function legendBox([first, second, difference]: readonly Tile[]): Pick<
+  Tile,
+  'left' | 'top' | 'width' | 'height'
+> {
+  const { width, height } = first!;
+  if (!second || !difference) return { left: width - 240, top: height - 90, width: 240, height: 60 };
+  return difference.left === second.left
+    ? { left: 0, top: difference.top, width, height }
+    : { left: difference.left, top: 0, width, height };
 }

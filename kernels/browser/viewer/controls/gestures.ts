@@ -11,7 +11,7 @@ export interface Gestures {
   /** As `window`. */
   move(x: number, y: number, right: number, down: number): void;
   turn(right: number, down: number): void;
-  zoom(x: number, y: number, factor: number): void;
+  zoom(factor: number, at: readonly [x: number, y: number]): void;
   /** Shows one picture alone, or all again. */
   enlarge(x: number, y: number): void;
   isRendering(x: number, y: number): boolean;
@@ -67,11 +67,10 @@ export function listen(picture: HTMLElement, gestures: Gestures, signal: AbortSi
       const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
       const distance = (point: { x: number; y: number }): number =>
         Math.hypot(point.x - other!.x, point.y - other!.y);
-      gestures.zoom(
+      gestures.zoom(distance({ x, y }) / Math.max(1, distance(before)), [
         (x + other!.x) / 2,
         (y + other!.y) / 2,
-        distance({ x, y }) / Math.max(1, distance(before)),
-      );
+      ]);
       gestures.move(x, y, right / 2, down / 2);
     } else if (drag === 'place') gestures.place(x, y);
     else if (drag === 'turn') gestures.turn(right, down);
@@ -104,7 +103,7 @@ export function listen(picture: HTMLElement, gestures: Gestures, signal: AbortSi
       const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? NOTCH : 1;
       const distance = event.deltaY * lines;
       if (event.ctrlKey || event.metaKey) {
-        gestures.zoom(x, y, Math.exp(-Math.sign(distance) * Math.min(0.2, Math.abs(distance) / 100)));
+        gestures.zoom(Math.exp(-Math.sign(distance) * Math.min(0.2, Math.abs(distance) / 100)), [x, y]);
         return;
       }
       gathered = Math.sign(distance) === Math.sign(gathered) ? gathered + distance : distance;

@@ -1,8 +1,7 @@
 /** What has come of the volumes so far: the stored previews, and what the kernel sends after them. */
-import type { Level, VolumesBundle } from '../../../src/volumes-bundle';
-import { type Copy, readStored, unpackInto } from './copies';
-import type { KernelToPage } from './messages';
-import type { CopiesOf } from './painter';
+import type { Level, VolumesBundle } from '../../../../src/volumes-bundle';
+import type { KernelToPage } from '../messages';
+import { type CopiesOf, type Copy, readStored, unpackInto } from './copies';
 
 interface Coming {
   readonly copy: Copy;

@@ -1,10 +1,16 @@
 /** Copies of a volume at some resolution, with their voxels, and how they are unpacked. */
-import { type Level, NO_VALUE, type StoredLevel } from '../../../src/volumes-bundle';
+import { type Level, NO_VALUE, type StoredLevel } from '../../../../src/volumes-bundle';
 import { apply, invert, type Point } from './affine';
 
 /** A level whose voxels have come. */
 export interface Copy extends Level {
   readonly stored: Int16Array;
+}
+
+/** One volume's copies: the whole, and a part of it at full resolution. */
+export interface CopiesOf {
+  readonly whole: Copy;
+  readonly part?: Copy;
 }
 
 /** The numbers of gzipped chunks, joined. */

@@ -1,8 +1,9 @@
 /** The controls above the pictures. They change the view; the viewer draws it and shows its state here. */
-import type { VolumesBundle } from '../../../src/volumes-bundle';
-import { button, type Control, choice, select, slider, toggle } from './controls';
-import { planes } from './planes';
-import type { Arrangement, Comparing, View } from './view';
+import type { VolumesBundle } from '../../../../src/volumes-bundle';
+import { planes } from '../drawing/planes';
+import type { Arrangement, Comparing, View } from '../view';
+import { short } from '../words';
+import { button, type Control, choice, select, slider, toggle } from './inputs';
 
 export interface Toolbar {
   readonly node: HTMLElement;
@@ -48,7 +49,7 @@ function volumeParts({ change }: Actions): Part {
       ...planes.map((plane) => [plane, named[plane], `The ${plane} plane alone`] as const),
       ['rendering', '3D', 'A 3D rendering beside the planes'],
     ],
-    (arrangement) => change({ arrangement }),
+    (arrangement) => change({ arrangement, isRenderingActive: arrangement === 'rendering' }),
   );
   return { nodes: [arrangements.node], show: ({ arrangement }) => arrangements.set(arrangement) };
 }
@@ -56,6 +57,11 @@ function volumeParts({ change }: Actions): Part {
 function comparisonParts({ volumes }: VolumesBundle, { change }: Actions): Part {
   const names = volumes.map(({ name }) => name);
   let pair: View['pair'] = [0, 1];
+  /** A volume is not compared with itself: chosen for both, the two change places. */
+  const choose = (at: number, place: 0 | 1): void => {
+    const other = pair[1 - place] === at ? pair[place] : pair[1 - place]!;
+    change({ pair: place === 0 ? [at, other] : [other, at] });
+  };
   const plane = choice(
     'Plane',
     planes.map((plane) => [plane, named[plane], `Compare ${plane} slices`] as const),
@@ -78,8 +84,8 @@ function comparisonParts({ volumes }: VolumesBundle, { change }: Actions): Part 
     ],
     (letter) => change({ showsSecond: letter === 'B' }),
   );
-  const first = select('A', 'Volume A of flicker and swipe', names, (at) => change({ pair: [at, pair[1]] }));
-  const second = select('B', 'Volume B of flicker and swipe', names, (at) => change({ pair: [pair[0], at] }));
+  const first = select('A', 'Volume A of flicker and swipe', names, (at) => choose(at, 0));
+  const second = select('B', 'Volume B of flicker and swipe', names, (at) => choose(at, 1));
   const overlay = toggle('Overlay', `Colour candidates by their difference from ${names[0]}`, (hasOverlay) =>
     change({ hasOverlay }),
   );
@@ -136,12 +142,4 @@ function zoomPart({ zoom, reset }: Actions): HTMLElement {
     button('Reset', 'Crosshair, window and zoom as at the start (key R)', reset),
   );
   return node;
-}
-
-/** A number with three digits at least, and a minus sign that is as wide as a digit. */
-export function short(value: number): string {
-  const size = Math.abs(value);
-  const digits = size >= 100 || Number.isInteger(value) ? 0 : 2 - Math.floor(Math.log10(size));
-  const written = digits > 9 ? value.toExponential(2) : value.toFixed(digits);
-  return written.replaceAll('-', '−');
 }
