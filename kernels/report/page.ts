@@ -21,7 +21,7 @@ export const STYLE = `
 @media (prefers-color-scheme: dark) { :root { --paper: #14171a; --ink: #e4e7ea; --quiet: #9aa4ae; --rule: #2c3238;
   --wash: #1c2024; --keyword: #c9a3e8; --string: #7fd1ae; --number: #f0a868; --comment: #8a949e; --error: #ff8a80; --link: #6db7f2; } }
 @media print { :root { --paper: #fff; --ink: #000; --quiet: #444; --rule: #ccc; --wash: #f7f7f7; --keyword: #5a3080;
-  --string: #0a5a40; --number: #803a00; --comment: #555; } .figure, pre, table, img { break-inside: avoid; }
+  --string: #0a5a40; --number: #803a00; --comment: #555; } .figure, pre, table, img { break-inside: avoid; } h1, h2, h3, section:has(> :is(h1, h2, h3):last-child), pre.code { break-after: avoid; }
   /* Volumes that were not in sight have no picture yet: paper gets the still one. */
   .figure:has(.patchwise-viewer:not(.drawn)) > :not(.on-paper), .figure:not(:has(.patchwise-viewer:not(.drawn))) > .on-paper { display: none; } }
 * { box-sizing: border-box; }
@@ -41,7 +41,7 @@ pre.stderr, pre.error { color: var(--error); }
 .foreign { contain: layout paint; overflow-x: auto; }
 .figure { margin: 0.8rem 0 1.4rem; }
 /* In less width the words of a table wrap, and its last rows no longer fit its height. */
-@media screen { .on-paper { display: none; } .wide { overflow: auto hidden; } .figure { min-width: 800px; } }
+@media screen { .on-paper { display: none; } .wide { overflow: auto hidden; } .figure:not([data-volumes]), .figure .plot { min-width: 800px; } }
 .keyword { color: var(--keyword); } .string { color: var(--string); } .number { color: var(--number); } .comment { color: var(--comment); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }

@@ -146,12 +146,40 @@ export function windowsFor(samples: readonly Float32Array[]): {
   const sorted = Float32Array.from(samples.flatMap((part) => [...part.filter(Number.isFinite)])).sort();
   const at = (fraction: number): number => sorted[Math.round(fraction * (sorted.length - 1))] ?? 0;
   const [low, high] = [at(0), at(1)];
-  const all = { label: 'full range', low, high: high > low ? high : low + 1 };
-  if (low < -200) return { windows: [...hounsfieldWindows, all], units: 'HU' };
+  // One value alone is grey: in the middle of a window around it that float32 can tell from it.
+  const around = Math.max(0.5, Math.abs(low) / 100);
+  const isConstant = low === high;
+  const all = {
+    label: 'full range',
+    low: isConstant ? low - around : low,
+    high: isConstant ? high + around : high,
+  };
+  if (low < -200) {
+    const windows = isConstant ? [all, ...hounsfieldWindows] : [...hounsfieldWindows, all];
+    return { windows, units: 'HU' };
+  }
   const [from, to] = [at(0.005), at(0.995)];
   const robust = { label: 'middle 99 %', low: from, high: to };
   const differs = to > from && (from > low || to < high);
   return { windows: differs ? [robust, all] : [all], units: '' };
+}
+
+/** The windows to offer for a volume that is measured in one of its own, which comes first. */
+export function measuredWindows(
+  { name, low, high }: Intensity,
+  found: readonly DisplayWindow[],
+): readonly DisplayWindow[] {
+  // `minmax` is how a volume is measured; its reader knows the same window as its full range.
+  const isFull = name.startsWith('minmax');
+  const same = found.find((window) =>
+    isFull ? window.label === 'full range' : window.low === low && window.high === high,
+  );
+  const label = same?.label ?? name.split(' (')[0]!;
+  const own =
+    isFull && same
+      ? { label, low: Math.min(low, same.low), high: Math.max(high, same.high) }
+      : { label, low, high };
+  return [own, ...found.filter((window) => window !== same)];
 }
 
 /** The windows of radiology. Models know no bone: level 400, width 1800. */

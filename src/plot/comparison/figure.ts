@@ -1,5 +1,6 @@
 import { InvalidArgument } from '../../errors';
 import { ORIGINAL } from '../../evaluate/compare';
+import { choiceButtons } from '../base/controls';
 import { type Layout, type Span, spans } from '../base/layout';
 import {
   differenceScale,
@@ -9,12 +10,12 @@ import {
   pictureAxes,
   windowButtons,
 } from '../base/panels';
-import { type Plane, type PlaneName, planesOf } from '../base/planes';
+import { type Plane, type PlaneName, planeNames, planesOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
 import { heading, legendAbove, SMALL } from '../base/theme';
 import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
-import { type PageOptions, type PictureSize, pagesOf, slider } from './pages';
+import { type PageOptions, type PictureSize, pagesOf, seenWith, sliders } from './pages';
 import { addSeams, comparisonTable, SEAMS_ABOVE } from './seams';
 
 const COLUMN_GAP = 0.02;
@@ -41,21 +42,29 @@ export function comparisonFigure(comparison: ShownComparison, options: Compariso
   return comparisonPictures(comparison, options);
 }
 
-/** The figure with pictures of a chosen size. */
+/** The figure with pictures of a chosen size, and buttons for the planes if `size` is for all of them. */
 export function comparisonPictures(
   comparison: ShownComparison,
   options: ComparisonFigureOptions,
-  size?: PictureSize,
+  size?: PictureSize & { readonly planes?: 'all' },
 ): Figure {
   checkComparison(comparison);
-  const plane = planesOf(comparison.reference)[options.plane ?? 'axial'];
-  const pages = pagesOf(comparison, plane, options, size);
+  const planes = planesOf(comparison.reference);
+  const plane = planes[options.plane ?? 'axial'];
+  const shown = size?.planes ? planeNames.map((name) => planes[name]) : [plane];
+  const voxels = shown.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  const all = shown.map((one) => {
+    const bytes = size && (size.bytes * one.rows * one.columns) / voxels;
+    return pagesOf(comparison, one, options, size && { ...size, bytes: bytes! });
+  });
+  const pages = all[shown.indexOf(plane)]!;
   const seams = comparison.seamProfiles.length > 0;
   const count = comparison.candidates.length + 1;
   // One candidate has its difference beside it, several have a row of differences below them.
   const isSingle = count === 2;
   const columns = isSingle ? 3 : count > MOST_COLUMNS ? 4 : count;
-  const rows = pixelRows(comparison, plane, seams, columns);
+  const hasSlider = all.some((one) => one.pages.length > 1);
+  const rows = pixelRows(comparison, plane, { seams, slider: hasSlider }, columns);
   const { place } = rows;
   const across = spans(columns, COLUMN_GAP);
   const drawing = new Drawing();
@@ -75,8 +84,9 @@ export function comparisonPictures(
     panel(count + i + 1, cell, row, `${name} − ${ORIGINAL}`);
   });
   if (!isSingle) drawing.annotations.push(differencesNote(comparison, across[0]!, place('differences 0')));
-  for (const page of pages.pages) drawing.data.push(...page.traces);
-  const pictures = drawing.data.length;
+  const seen = seenWith(all, plane, pages.first);
+  const traces = all.flatMap((one) => one.pages.flatMap((page) => page.traces));
+  drawing.data.push(...traces.map((trace, at) => ({ ...trace, visible: seen[at]! })));
   if (seams)
     addSeams(drawing, comparison.seamProfiles, 2 * count, place('seams'), comparison.intensity.units);
   const table = comparisonTable(comparison);
@@ -87,19 +97,39 @@ export function comparisonPictures(
     : [place('pictures 0'), place('differences 0')];
   const [grayBar, differenceBar] = bars.map(barAt);
   const title = comparisonTitle(comparison);
+  const toPlane = all.map((one) => {
+    const { yaxis, xaxis } = pictureAxes(1, one.plane, { x: [0, 1], y: [0, 1] }) as Record<string, Layout>;
+    const marks = orientationMarks(1, one.plane).map(({ text }, at) => [`annotations[${at + 1}].text`, text]);
+    const layout = {
+      ...{ 'xaxis.range': xaxis!.range, 'yaxis.range': yaxis!.range, 'yaxis.scaleratio': one.plane.aspect },
+      ...{ ...Object.fromEntries(marks), sliders: sliders(one, all, place('slider')[1]) },
+    };
+    const visible = seenWith(all, one.plane, one.first);
+    return { label: one.plane.name, layout, seen: { traces: [...visible.keys()], visible } };
+  });
+  const windows = windowButtons(pages.windows, { y: 1, yanchor: 'bottom', pad: { b: 24 } });
+  const right = { ...{ x: 0.62, y: 1, yanchor: 'bottom' }, pad: { b: 24 } };
   const look = {
     margin: { l: 56, r: 72, t: rows.top, b: rows.bottom },
     legend: legendAbove(rows.inner, place('seams')[1]),
     coloraxis: grayScale(pages.windows[0]!, pages.units, grayBar!),
     coloraxis2: differenceScale(pages.limit, pages.units, differenceBar!),
-    updatemenus: windowButtons(pages.windows, { y: 1, yanchor: 'bottom', pad: { b: 24 } }),
-    sliders: pages.pages.length > 1 ? [slider(pages, plane, pictures, place('slider')[1])] : [],
+    updatemenus: [
+      ...windows,
+      ...(all.length > 1 ? choiceButtons('plane', toPlane, right, windows.length) : []),
+    ],
+    sliders: sliders(pages, all, place('slider')[1]),
   };
   return drawing.figure(title, rows.total, look, `${title}\n${table.toText()}`);
 }
 
 /** The rows of the figure from the top, in pixels, and where each lies on the paper. */
-function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, columns: number) {
+function pixelRows(
+  comparison: ShownComparison,
+  plane: Plane,
+  { seams, slider }: { readonly seams: boolean; readonly slider: boolean },
+  columns: number,
+) {
   const width = (PLANNED_WIDTH - 116) / columns - 16;
   const pictures = Math.min(380, Math.max(110, (width * plane.rows * plane.aspect) / plane.columns));
   const isSingle = comparison.candidates.length === 1;
@@ -110,7 +140,7 @@ function pixelRows(comparison: ShownComparison, plane: Plane, seams: boolean, co
     list.push([`pictures ${band}`, band === 0 ? 0 : 28, pictures]);
     if (!isSingle) list.push([`differences ${band}`, 28, pictures]);
   }
-  list.push(['slider', 0, 84], ['seams', seams ? SEAMS_ABOVE : 0, seams ? 190 : 0]);
+  list.push(['slider', 0, slider ? 84 : 8], ['seams', seams ? SEAMS_ABOVE : 0, seams ? 190 : 0]);
   list.push(['table', seams ? 52 : 16, 62 + 24 * comparison.metrics.length]);
   const [top, bottom] = [100, 8];
   const inner = list.reduce((sum, [, gap, height]) => sum + gap + height, 0);

@@ -5,7 +5,7 @@ import { clip, type Intensity } from '../../volume/intensity';
 import { sliderLook } from '../base/controls';
 import { encodePicture } from '../base/encode';
 import type { Layout, Trace } from '../base/layout';
-import { type DisplayWindow, differenceLimit, picture, unitsOf, windowsFor } from '../base/panels';
+import { differenceLimit, measuredWindows, picture, unitsOf, windowsFor } from '../base/panels';
 import { type Plane, sliceOf, spread } from '../base/planes';
 import type { ShownComparison } from '../base/shown';
 import { TEXT } from '../base/theme';
@@ -29,7 +29,7 @@ export interface PictureSize {
 
 type Pages = ReturnType<typeof pagesOf>;
 
-/** The traces of every slice the slider offers, each slice a page; all but the middle one start hidden. */
+/** The traces of every slice a plane's slider offers, each slice a page; all but the middle one start hidden. */
 export function pagesOf(
   comparison: ShownComparison,
   plane: Plane,
@@ -43,10 +43,7 @@ export function pagesOf(
   const first = Math.floor(indices.length / 2);
   const found = windowsFor([sliceOf(reference, plane, indices[first]!)]);
   const units = unitsOf(intensity) || found.units;
-  const windows = [
-    windowOf(intensity),
-    ...found.windows.filter(({ low, high }) => low !== intensity.low || high !== intensity.high),
-  ];
+  const windows = measuredWindows(intensity, found.windows);
   const differences: Float32Array[] = [];
   const pages = indices.map((index, page) => {
     const show = { units, visible: page === first, step };
@@ -65,15 +62,22 @@ export function pagesOf(
     });
     return { index, traces: traces as readonly Trace[] };
   });
-  return { pages, first, windows, units, limit: options.difference ?? differenceLimit(differences) };
+  const limit = options.difference ?? differenceLimit(differences);
+  return { plane, pages, first, windows, units, limit };
 }
 
-/** A slider that shows one page and hides the others; `pictures` counts the traces of all pages. */
-export function slider({ pages, first }: Pages, plane: Plane, pictures: number, y: number): Layout {
-  const perPage = pictures / pages.length;
-  const indices = Array.from({ length: pictures }, (_, i) => i);
+/** Which traces are seen while one page of a plane is, among the pages of all planes in their order. */
+export function seenWith(all: readonly Pages[], plane: Plane, page: number): boolean[] {
+  return all.flatMap((own) =>
+    own.pages.flatMap(({ traces }, at) => traces.map(() => own.plane === plane && at === page)),
+  );
+}
+
+/** Sliders of a plane: one that shows one of its pages and hides all others, or none if there is one page. */
+export function sliders({ plane, pages, first }: Pages, all: readonly Pages[], y: number): Layout[] {
+  if (pages.length < 2) return [];
   const prefix = `${plane.name} slice, ${axisNames[plane.through]} = `;
-  return {
+  const look = {
     ...sliderLook,
     active: first,
     x: 0,
@@ -82,17 +86,12 @@ export function slider({ pages, first }: Pages, plane: Plane, pictures: number, 
     pad: { t: 4, b: 0, l: 0, r: 0 },
     ticklen: 3,
     currentvalue: { prefix, font: { size: TEXT }, xanchor: 'left' },
-    steps: pages.map(({ index }, page) => ({
-      label: String(index),
-      method: 'restyle',
-      args: [{ visible: indices.map((trace) => Math.floor(trace / perPage) === page) }, indices],
-    })),
+    steps: pages.map(({ index }, page) => {
+      const visible = seenWith(all, plane, page);
+      return { label: String(index), method: 'restyle', args: [{ visible }, [...visible.keys()]] };
+    }),
   };
-}
-
-/** The window that a comparison measures in. */
-export function windowOf({ name, low, high }: Intensity): DisplayWindow {
-  return { label: name.split(' (')[0]!, low, high };
+  return [look];
 }
 
 /** candidate − original, both clipped to the intensity window as the metrics see them. */

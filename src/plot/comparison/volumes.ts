@@ -2,7 +2,7 @@
 import { ORIGINAL } from '../../evaluate/compare';
 import { eachAxis } from '../../vec3';
 import type { VolumesBundle } from '../../volumes-bundle';
-import { differenceLimit } from '../base/panels';
+import { differenceLimit, measuredWindows } from '../base/panels';
 import { planeNames, planesOf, sliceOf } from '../base/planes';
 import type { ShownComparison, ShownVolume } from '../base/shown';
 import { heading, legendAbove, SMALL } from '../base/theme';
@@ -10,14 +10,18 @@ import { Drawing } from '../figure/drawing';
 import type { Figure } from '../figure/figure';
 import { type Look, viewWindows, volumesBundle } from '../volume/bundle';
 import { surveyVolume } from '../volume/survey';
+import { withoutViewer } from '../volume/without-viewer';
 import { checkComparison, comparisonPictures, comparisonTitle } from './figure';
-import { differenceOf, windowOf } from './pages';
+import { differenceOf } from './pages';
 import { addSeams, comparisonTable, SEAMS_ABOVE } from './seams';
 
-/** Most bytes of all previews in the notebook; with a volume and the viewer a report stays below 12 MB. */
-const PREVIEW_BYTES = 1_500_000;
+/**
+ * Most bytes of all previews in the notebook. Three are then as fine as the view of one volume, and a report with both and
+ * the viewer stays below 10 MB.
+ */
+const PREVIEW_BYTES = 3_600_000;
 /** The pictures that front ends without our viewer show, and those of a still picture. */
-const FALLBACK = { largest: 128, bytes: 700_000 };
+const FALLBACK = { largest: 90, bytes: 1_000_000, planes: 'all' } as const;
 const STILL = { largest: 256, bytes: 0 };
 
 /** @throws InvalidArgument if there is no candidate, or the shape of one is not the reference's */
@@ -38,12 +42,11 @@ export function drawComparison(comparison: ShownComparison): {
   }));
   const found = viewWindows(volumes[0]!);
   const units = intensity.units === 'HU' ? 'HU' : found.units;
-  const own = windowOf(intensity);
   const look: Look = {
     title: comparisonTitle(comparison),
     kind: 'comparison',
     units,
-    windows: [own, ...found.windows.filter(({ low, high }) => low !== own.low || high !== own.high)],
+    windows: measuredWindows(intensity, found.windows),
     at: eachAxis((axis) => Math.floor(shape[axis] / 2)),
     differenceLimit: differenceLimit(
       candidates.flatMap(({ volume }) => middleDifferences(comparison, volume)),
@@ -54,7 +57,7 @@ export function drawComparison(comparison: ShownComparison): {
   const bundle = volumesBundle(volumes, look, PREVIEW_BYTES);
   return {
     bundle,
-    slices: comparisonPictures(comparison, {}, FALLBACK),
+    slices: withoutViewer(comparisonPictures(comparison, {}, FALLBACK)),
     still: comparisonPictures(comparison, {}, STILL),
   };
 }

@@ -16,6 +16,8 @@ interface SvgLook {
 
 /** For a screen: 512 voxels a side are more than its panels show. */
 const SCREEN: SvgLook = { width: 900, fineness: { most: 512, sharp: 0, shades: 48 } };
+/** Pixels below the panels of a still picture. */
+const BELOW = 10;
 /** Pixels of the line below a figure. */
 const NOTE = 22;
 
@@ -23,7 +25,16 @@ const NOTE = 22;
 export function stillSvg(figure: PlainFigure): string {
   const controls = figure.layout.sliders || figure.layout.updatemenus ? 'zoom, buttons and sliders' : 'zoom';
   const note = `A still picture. JupyterLab with Patchwise, VS Code and reports draw it with ${controls}.`;
-  return figureToSvg(figure, { ...SCREEN, note });
+  return figureToSvg(withoutControlsBelow(figure), { ...SCREEN, note });
+}
+
+/** A figure without the room that its sliders and buttons take below its panels. */
+function withoutControlsBelow({ data, layout }: PlainFigure): PlainFigure {
+  const controls = [layout.sliders, layout.updatemenus].flat() as readonly (Layout | undefined)[];
+  if (!controls.some((control) => control?.y === 0 && control.yanchor === 'top')) return { data, layout };
+  const margin = layout.margin as { readonly b: number };
+  const height = asNumber(layout.height, 450) - margin.b + BELOW;
+  return { data, layout: { ...layout, height, margin: { ...margin, b: BELOW } } };
 }
 
 /**

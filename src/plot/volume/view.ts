@@ -9,6 +9,7 @@ import { type ViewWindow, viewWindows, volumesBundle } from './bundle';
 import { coarseAffine } from './coarsen';
 import { describeVolume, nameOf, slicesFigure } from './figure';
 import { type Surveyed, surveyStored, surveyVolume } from './survey';
+import { withoutViewer } from './without-viewer';
 
 export interface ViewOptions {
   /** The voxel [x, y, z] where the crosshair starts; default: the middle. */
@@ -93,7 +94,7 @@ export function drawView({ surveyed, options }: VolumeView): {
   const known = { title, summary, at: cut, windows, units };
   return {
     bundle,
-    slices: slicesFigure(volume, known, FALLBACK),
+    slices: withoutViewer(slicesFigure(volume, known, FALLBACK)),
     still: slicesFigure(volume, known, STILL),
   };
 }

@@ -105,16 +105,42 @@ describe.skipIf(!hasChromium('volumes in a report'))('volumes in a report', () =
     }
   }, 180_000);
 
+  it('have all their controls within reach in a narrow page', async () => {
+    const browser = await openBrowser({ webGl: true });
+    try {
+      const { page } = browser;
+      await page.setViewportSize({ width: 420, height: 900 });
+      await page.goto(address);
+      for (const at of [0, 1]) {
+        const shown = await new Shown(page, at).drawn();
+        const parts = shown.node.locator('button:visible, select, input, output, .tile, .legend:visible');
+        for (const part of await parts.all()) {
+          const box = (await part.boundingBox())!;
+          expect(box.x, await part.evaluate((node) => node.outerHTML)).toBeGreaterThanOrEqual(0);
+          expect(box.x + box.width, await part.evaluate((node) => node.outerHTML)).toBeLessThanOrEqual(420);
+        }
+        const names = await shown.node.locator('.tile .name').allTextContents();
+        expect(names).toHaveLength([3, 5][at]!);
+      }
+    } finally {
+      await browser.close();
+    }
+  }, 120_000);
+
   it('are slices of Plotly where there is no WebGL', async () => {
     const browser = await openBrowser({ webGl: false });
     try {
       const { page, errors } = browser;
       await page.goto(address);
-      const figures = page.locator('.figure[data-volumes] > div');
+      const figures = page.locator('.figure[data-volumes] .plot');
       await expect.poll(() => page.locator('.figure .modebar').count(), { timeout: 30_000 }).toBe(2);
       expect(await page.locator('.patchwise-viewer').count()).toBe(0);
       const used = await useEveryControl(figures.first(), 1);
       expect(used.slider).toBeGreaterThan(0);
+      const compared = figures.nth(1);
+      await compared.getByText('coronal', { exact: true }).click();
+      await compared.getByText('coronal slice, y = 24').waitFor();
+      expect(await page.getByText('Only some slices, because').count()).toBe(2);
       expect(errors.filter((error) => !/WebGL/.test(error))).toEqual([]);
     } finally {
       await browser.close();

@@ -10,6 +10,23 @@ const table = new Table({
 });
 
 describe('Table', () => {
+  it('writes an infinite number as a sign, in a column of numbers', () => {
+    const columns = ['candidate', 'PSNR, dB'];
+    for (const [infinite, finite] of [
+      [Number.POSITIVE_INFINITY, 31.2],
+      ['∞', '31.20'],
+    ] as const) {
+      const rows = [
+        ['same', infinite],
+        ['linear', finite],
+      ];
+      expect(new Table({ columns, rows }).toText().split('\n').slice(2)).toEqual([
+        'same              ∞',
+        'linear        31.20',
+      ]);
+    }
+  });
+
   it('prints aligned text', () => {
     expect(table.toText().split('\n')).toEqual([
       'candidate  PSNR, dB  note',
