@@ -41,9 +41,7 @@ describe('the bundle of a volume', () => {
       [1, 1, 1],
       [6, 5, 4],
     ] as const) {
-      const [{ low, high }] = bundleOf(volumeOf(shape, () => value)).windows as [
-        { low: number; high: number },
-      ];
+      const { low, high } = bundleOf(volumeOf(shape, () => value)).windows[0]!;
       expect(Math.fround(low)).toBeLessThan(Math.fround(value));
       expect((Math.fround(value) - low) / (high - low)).toBeCloseTo(0.5, 2);
     }
