@@ -172,6 +172,7 @@ export class Shown {
 
   /** The window, from the words beside the presets. */
   async window(): Promise<{ width: number; level: number }> {
+    await this.settle(); // the words follow with the next frame
     const text = (await this.node.locator('.numbers').textContent())!.replaceAll('−', '-');
     const [, width, level] = /W (\S+) {2}L (\S+)/.exec(text)!;
     return { width: Number(width), level: Number(level) };
