@@ -62,6 +62,7 @@ export class Overlay {
     this.#divider.hidden = view.comparing !== 'swipe';
     this.#divider.style.left = `${100 * view.divider}%`;
     this.#showLegend(bundle, view, tiles);
+    this.status.classList.toggle('many', bundle.volumes.length > 2);
   }
 
   #newTile(): HTMLElement {

@@ -27,7 +27,7 @@ const STYLE = `
 .patchwise-viewer .picture { position: relative; background: #000; overflow: hidden; cursor: crosshair; touch-action: none; user-select: none; print-color-adjust: exact; }
 .patchwise-viewer .picture canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
 .patchwise-viewer .tile { position: absolute; pointer-events: none; color: #fff; container-type: inline-size; }
-.patchwise-viewer .tile span:not(:empty) { background: rgb(0 0 0 / 0.6); border-radius: 3px; padding: 0 4px; }
+.patchwise-viewer .tile span:not(:empty) { background: rgb(0 0 0 / 0.75); border-radius: 3px; padding: 0 4px; }
 .patchwise-viewer .tile span { position: absolute; white-space: nowrap; }
 .patchwise-viewer .tile .name { left: 6px; top: 4px; max-width: calc(100% - 12px); overflow: hidden; text-overflow: ellipsis; }
 .patchwise-viewer .tile .second { right: 6px; top: 4px; max-width: 45%; overflow: hidden; text-overflow: ellipsis; }
@@ -47,6 +47,8 @@ const STYLE = `
 .patchwise-viewer .status { display: flex; justify-content: space-between; gap: 16px; height: 34px; margin: 4px 0 0; font-variant-numeric: tabular-nums; overflow: hidden; }
 .patchwise-viewer .status output { display: block; }
 .patchwise-viewer .status .state { text-align: right; color: var(--viewer-quiet); }
+/* The values of several volumes take three lines. */
+@container (max-width: 1100px) { .patchwise-viewer .status.many { height: 51px; } }
 /* Words wrap in a narrow page, and what is below does not move when they change. */
 @container (max-width: 700px) { .patchwise-viewer .heading { white-space: normal; } .patchwise-viewer .status { flex-direction: column; gap: 0; height: 8.1em; overflow-y: auto; }
   .patchwise-viewer .status .state { text-align: left; } }

@@ -123,7 +123,7 @@ export class Viewer implements Hidden {
     this.#link?.close();
     this.#link = undefined;
     this.#asked = undefined;
-    this.#navigation.hovered = undefined;
+    this.#navigation.pointer = undefined;
     this.#trouble = '';
     this.#view = viewAfter(this.#view, before, bundle);
     this.#bundle = bundle;
@@ -188,6 +188,7 @@ export class Viewer implements Hidden {
     if (this.#link || !this.connect || id === undefined) return;
     const levels = this.#levels;
     const longest = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE) as number;
+    levels.ask();
     this.#link = this.connect(
       { id, most: Math.floor(mostVoxels() / volumes.length), longest },
       (message, buffers) => void this.#hear(levels, message, buffers),
@@ -274,7 +275,7 @@ export class Viewer implements Hidden {
     this.#toolbar.show(this.#view);
     const slices = new Map(this.#tiles.map((tile) => [tile, this.#sliceWords(tile)]));
     this.#overlay.show(bundle, this.#view, this.#tiles, slices);
-    const place = placeWords(bundle, this.#levels, this.#navigation.hovered ?? this.#view.at);
+    const place = placeWords(bundle, this.#levels, this.#navigation.voxelUnderPointer() ?? this.#view.at);
     this.#overlay.say(this.#trouble || place, resolutionWords(bundle, this.#levels));
   }
 

@@ -17,6 +17,7 @@ export function resolutionWords(bundle: VolumesBundle, levels: Levels): string {
   }
   if (supply === 'gone') return `${shown} only: ${levels.note}`;
   if (supply === 'lost') return `${shown} only: the kernel does not answer`;
+  if (supply === 'asked') return `${shown}; the kernel has not answered yet`;
   if (supply === 'coming') return `${shown}; a finer copy is loading`;
   if (supply === 'complete') return `${shown}: the largest copy that this browser takes`;
   const full = size(bundle.volumes[0]!.affine);

@@ -36,6 +36,8 @@ describe.skipIf(!hasChromium('the viewer of volumes'))('the viewer of a volume',
       const sums = new Set<number>();
       for (let i = 0; i < count; i++) {
         seen.push(await shown.slice(tile));
+        const { voxel } = await shown.words(); // the pointer rests: its words follow the slice
+        expect(voxel[through[plane]]).toBe(seen.at(-1));
         sums.add((await shown.look()).sum);
         await stage.page.mouse.wheel(0, -100);
         await shown.settle();

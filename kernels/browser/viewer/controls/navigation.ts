@@ -20,14 +20,19 @@ interface Seen {
 }
 
 export class Navigation implements Gestures {
-  /** The voxel under the pointer. */
-  hovered: Point | undefined;
+  /** Where the pointer is over the pictures. */
+  pointer: readonly [x: number, y: number] | undefined;
 
   constructor(private readonly seen: Seen) {}
 
   hover(x: number | undefined, y: number): void {
-    this.hovered = x === undefined ? undefined : this.seen.now().places?.voxelAt(x, y);
+    this.pointer = x === undefined ? undefined : [x, y];
     this.seen.point();
+  }
+
+  /** Of the slices as they are drawn now: the wheel changes them below a pointer that rests. */
+  voxelUnderPointer(): Point | undefined {
+    return this.pointer && this.seen.now().places?.voxelAt(...this.pointer);
   }
 
   place(x: number, y: number): void {
@@ -35,7 +40,7 @@ export class Navigation implements Gestures {
     const plane = places?.tileAt(x, y)?.plane;
     const at = places?.nearestVoxelAt(x, y);
     if (!at || !plane || plane === 'rendering') return;
-    this.hovered = undefined;
+    this.pointer = undefined; // the words are those of the crosshair
     this.seen.change({ at, plane, isRenderingActive: false });
   }
 
@@ -45,7 +50,6 @@ export class Navigation implements Gestures {
     else if (plane) {
       this.seen.change({ plane, isRenderingActive: false });
       this.#step(steps);
-      this.hovered = this.seen.now().places?.voxelAt(x, y);
     }
   }
 

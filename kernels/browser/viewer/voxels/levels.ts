@@ -12,8 +12,8 @@ interface Coming {
   filled: number;
 }
 
-/** Whether the kernel still sends: `alone` before it was asked, or where there is none. */
-export type Supply = 'alone' | 'coming' | 'complete' | 'lost' | 'gone';
+/** Whether the kernel still sends: `alone` where no kernel was asked, `asked` until it answers. */
+export type Supply = 'alone' | 'asked' | 'coming' | 'complete' | 'lost' | 'gone';
 
 export class Levels {
   #shown: CopiesOf[] = [];
@@ -74,6 +74,11 @@ export class Levels {
     this.#shown = [];
     this.#supply = 'alone';
     this.#drop();
+  }
+
+  /** The kernel is asked for finer copies. It answers when it is free. */
+  ask(): void {
+    this.#supply = 'asked';
   }
 
   /** The kernel is away; it may come back. */
