@@ -2,6 +2,7 @@
 import './early-signals';
 import { exitCodeOf, tellFailure } from './cli/failure';
 import { createProgram } from './cli/program';
+import { tell } from './cli/terminal';
 
 async function main(): Promise<void> {
   endWithoutReader(process.stdout);
@@ -11,7 +12,7 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     const told = tellFailure(error);
-    if (told !== undefined) process.stderr.write(`patchwise: ${told}\n`);
+    if (told !== undefined) tell(`patchwise: ${told}`);
   }
 }
 

@@ -175,7 +175,7 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
       'last',
     );
     expect(result.patches).toBe(27);
-    expect(readFileSync(output).length).toBeGreaterThan(4 * 32 ** 3);
+    expect(readFileSync(output).length).toBeGreaterThan(2 * 32 ** 3); // int16, as its input
 
     expect(result.checkpoint).toMatchObject({ step: 6, why: 'the last, as asked for' });
 

@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
-import { escapeHtml, escapeXml } from '../src/escape';
+import { escapeControls, escapeHtml, escapeXml } from '../src/escape';
 
 it('escapes what ends a text or a quoted attribute; XML loses the control characters it cannot hold', () => {
   expect(escapeHtml(`a <b> & "c" 'd'`)).toBe('a &#60;b&#62; &#38; &#34;c&#34; &#39;d&#39;');
   expect(escapeXml('a\u0000\u001b\n<')).toBe('a\n&#60;');
+});
+
+it('shows control characters instead of sending them to a terminal', () => {
+  expect(escapeControls('a\u001b[2Jb\u009b\tc\nd\r')).toBe('a\\x1b[2Jb\\x9b\tc\nd\\x0d');
 });

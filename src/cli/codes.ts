@@ -36,7 +36,7 @@ export function addCodes(program: Command): void {
     answers: async (run: string, volumes: string[], { out, ...options }: EncodeCommandOptions) => {
       const input = volumes.length === 1 ? volumes[0]! : volumes;
       const found = await encodeFiles(run, input, out, { ...options, ...interruptible('encode') });
-      tellLeftOut(found.leftOut);
+      tellLeftOut(found.leftOut, volumes);
       if (found.rows.length > 0) return [found, encodedLines(found)];
       process.exitCode = 1;
       return [found, 'nothing was encoded'];

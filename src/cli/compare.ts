@@ -22,7 +22,7 @@ export function addCompare(program: Command): void {
     answers: async (runs: string[], options: CompareRunsOptions & { readonly ignoreNan?: boolean }) => {
       const { ignoreNan: ignoreNaN, ...rest } = options;
       const comparison = await compareRuns(runs, { ...rest, ignoreNaN, ...interruptible('compare') });
-      if (tellLeftOut(comparison.leftOut)) process.exitCode = 1;
+      tellLeftOut(comparison.leftOut, rest.volumes as string[] | undefined);
       return [comparison, tablesText(runComparisonTables(comparison))];
     },
   });

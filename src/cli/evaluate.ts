@@ -21,6 +21,7 @@ import {
   parseSize,
   parseWhole,
   tablesText,
+  tell,
   tellLeftOut,
 } from './terminal';
 
@@ -71,7 +72,7 @@ export function addEvaluate(program: Command): void {
       const { canonical, index, channel, series, dtype, ...rest } = options;
       const to = { ...sinkOf(output), dtype };
       const volume = await readVolume(file, { canonical, index, channel, series });
-      for (const note of volume.notes) process.stderr.write(`note: ${note}\n`);
+      for (const note of volume.notes) tell(`note: ${note}`);
       const made = await reconstruct(run, volume, { ...rest, to, ...interruptible('reconstruct') });
       const { path, window, grid, seconds, checkpoint } = made;
       const answer = { output: path, window, patches: grid.patches, seconds, checkpoint };
@@ -92,7 +93,7 @@ export function addEvaluate(program: Command): void {
       const { window: windows, ignoreNan: ignoreNaN, ...rest } = options;
       const how = { ...rest, windows, ignoreNaN, ...interruptible('evaluate') };
       const evaluation = await evaluateFiles(run, files, how);
-      if (tellLeftOut(evaluation.leftOut)) process.exitCode = 1;
+      tellLeftOut(evaluation.leftOut, files);
       return [evaluation, tablesText(evaluationTables(evaluation))];
     },
   });

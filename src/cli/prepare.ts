@@ -17,6 +17,7 @@ import {
   parseWhole,
   refuseOdd,
   tablesText,
+  tell,
   tellLeftOut,
 } from './terminal';
 
@@ -74,7 +75,7 @@ export function addPrepare(program: Command): void {
         throw new InvalidArgument('out', 'the folder of the dataset, or --check', output);
       const told = new Set<string>();
       const onInspect: PrepareOptions['onInspect'] = (inspection) => {
-        process.stderr.write(`${inspectionText(inspection)}\n`);
+        tell(inspectionText(inspection));
         for (const oddity of inspection.oddities) told.add(oddityText(oddity));
       };
       // Commander says true where the option is not given; the dataset may say otherwise.
@@ -84,7 +85,7 @@ export function addPrepare(program: Command): void {
       const { written, kept, leftOut, split } = prepared;
       tellLeftOut(leftOut);
       const odd = prepared.oddities.map(oddityText).filter((text) => !told.has(text));
-      for (const note of [...odd, ...prepared.notes]) process.stderr.write(`note: ${note}\n`);
+      for (const note of [...odd, ...prepared.notes]) tell(`note: ${note}`);
       const sides = Object.entries(split).map(
         ([side, { volumes, patients }]) => `${side.padEnd(10)}  ${volumes} volumes of ${patients} patients`,
       );

@@ -1,3 +1,4 @@
+import { escapeControls } from '../escape';
 import {
   type ChosenCheckpoint,
   type Inspection,
@@ -33,10 +34,21 @@ export function interruptible(label: string): LongCall {
   return { signal: controller.signal, onProgress: progressBar(label) };
 }
 
-/** Names the volumes that could not be read. Returns whether there are any. */
-export function tellLeftOut(leftOut: readonly { readonly file: string; readonly reason: string }[]): boolean {
-  for (const { file, reason } of leftOut) process.stderr.write(`left out ${file}: ${reason}\n`);
-  return leftOut.length > 0;
+/** Writes a line to stderr. File names in it may hold anything. */
+export function tell(line: string): void {
+  process.stderr.write(`${escapeControls(line)}\n`);
+}
+
+/**
+ * Names the volumes that were left out. The command goes on with the others. It ends with 1 if one of them is a path that
+ * was given, and with 0 if they are only some of a folder's files.
+ */
+export function tellLeftOut(
+  leftOut: readonly { readonly file: string; readonly reason: string }[],
+  given: readonly string[] = [],
+): void {
+  for (const { file, reason } of leftOut) tell(`left out ${file}: ${reason}`);
+  if (leftOut.some(({ file }) => given.includes(file))) process.exitCode = 1;
 }
 
 /** Ends the command if anything is left out or odd. */

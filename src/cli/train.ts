@@ -7,7 +7,7 @@ import { settingLines } from './config';
 import { follow, told } from './follow';
 import { fileToRead, folderToRead } from './paths';
 import { addRuns } from './runs';
-import { interruptible, tellLeftOut } from './terminal';
+import { interruptible, tell, tellLeftOut } from './terminal';
 
 interface TrainCommandOptions {
   readonly preset?: string;
@@ -39,12 +39,12 @@ export function addTrain(program: Command): void {
       const overrides = [...overridesOf({ preset, ranks, steps }), ...set];
       const config = await readConfig(file, { overrides, data });
       const onInspect: TrainCall['onInspect'] = (inspection) => {
-        process.stderr.write(`${inspectionText(inspection)}\n`);
+        tell(inspectionText(inspection));
         tellLeftOut(inspection.leftOut);
       };
       const call = { ...interruptible('look'), strict, onInspect };
       const run = prepare ? await prepareRun(config, call) : await train(config, call);
-      for (const note of (await run.config()).looked?.notes ?? []) process.stderr.write(`note: ${note}\n`);
+      for (const note of (await run.config()).looked?.notes ?? []) tell(`note: ${note}`);
       if (prepare) return [{ id: run.id, dir: run.dir }, run.dir];
       if (!detach) await follow(run, wantsJson(command));
       const [value, lines] = told(run, await run.status());

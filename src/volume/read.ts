@@ -170,12 +170,15 @@ async function onlyFile(path: string, { series, signal }: ReadOptions): Promise<
   const { volumes, datasets, leftOut } = await findVolumes(path, { series, signal });
   // Reading it gives the reason.
   if (datasets.length > 0) return path;
-  if (volumes.some((volume) => volume.series)) return undefined;
+  const isDicom = volumes.some((volume) => volume.series);
+  if (isDicom && (series !== undefined || volumes.every((volume) => volume.series))) return undefined;
   const [first, ...others] = volumes;
   if (!first) throw emptyFolder(path, leftOut);
   if (others.length === 0) return first.given;
   const names = volumes.slice(0, 4).map(({ given }) => given);
-  const found = `${volumes.length}: ${names.join(', ')}${volumes.length > 4 ? ', ...' : ''}; give one of them`;
+  const more = volumes.length > 4 ? ', ...' : '';
+  const cure = isDicom ? 'give one of the files, or choose a series' : 'give one of them';
+  const found = `${volumes.length}: ${names.join(', ')}${more}; ${cure}`;
   throw new UnreadableFile(path, 'one volume', found);
 }
 

@@ -74,7 +74,11 @@ describe('encode and decode', { timeout: 300_000 }, () => {
   });
 
   it('leave out a file that cannot be read, and fail if none can be read', async () => {
-    const some = await command.json('encode', model, 'junk.nii.gz', 'b.nii.gz', '-o', 'some');
+    const { code, stdout } = await command.run([
+      ...['encode', model, 'junk.nii.gz', 'b.nii.gz', '-o', 'some', '--json'],
+    ]);
+    const some = JSON.parse(stdout);
+    expect(code).toBe(1); // a path that was given
     expect(some.leftOut).toEqual([{ file: 'junk.nii.gz', reason: expect.stringContaining('348 bytes') }]);
     expect(readdirSync(join(folder, 'some'))).toEqual(['b.npz']);
     const none = await command.run(['encode', model, 'junk.nii.gz', '-o', 'none']);
