@@ -9,7 +9,6 @@ import { homedir } from 'node:os';
 import { basename, delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { makeFolder } from '../src/make-folder';
-import { hugePages } from '../src/memory/huge-pages';
 import { compiledFile, nodeArguments, packageRoot } from '../src/package';
 
 const KERNEL_NAME = 'patchwise';
@@ -119,7 +118,7 @@ function kernelSpec(engine: EngineName = 'typescript'): KernelSpec {
     language: 'typescript',
     interrupt_mode: 'message',
     metadata: { patchwise: root },
-    env: { ...hugePages, ...(engine === 'typescript' ? {} : { PATCHWISE_ENGINE: engine }) },
+    ...(engine === 'typescript' ? {} : { env: { PATCHWISE_ENGINE: engine } }),
   };
 }
 

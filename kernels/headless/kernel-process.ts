@@ -5,7 +5,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hugePages } from '../../src/memory/huge-pages';
 import { compiledFile, nodeArguments } from '../../src/package';
 import { leadsGroup } from '../process/group';
 import { type Connection, connectionFile, freeConnection } from '../protocol/connection';
@@ -61,7 +60,7 @@ export class KernelProcess {
     const [program, ...args] = options.command ?? [process.execPath, ...kernel];
     const child = spawn(program!, [...args, file], {
       cwd: options.cwd,
-      env: { ...hugePages, ...process.env, ...options.environment, JPY_PARENT_PID: String(process.pid) },
+      env: { ...process.env, ...options.environment, JPY_PARENT_PID: String(process.pid) },
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true, // its own process group, as Jupyter starts kernels: a Ctrl+C at our terminal is ours to pass on
     });

@@ -1,4 +1,3 @@
-import { escapeControls } from '../escape';
 import {
   type ChosenCheckpoint,
   type Inspection,
@@ -9,7 +8,7 @@ import {
   type SeriesChoice,
   type Size,
 } from '../index';
-import { strictError } from '../internal';
+import { escapeControls, strictError } from '../internal';
 
 /** A progress bar on stderr that redraws one line on a terminal and prints every tenth elsewhere. */
 function progressBar(label: string): (progress: Progress) => void {

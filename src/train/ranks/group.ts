@@ -3,7 +3,6 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { visibleGpus } from '../../compute/machine/gpus';
-import { hugePages } from '../../memory/huge-pages';
 import { compiledFile, nodeArguments } from '../../package';
 import { identify } from '../../process-identity';
 import { afterSeconds } from '../../timer';
@@ -121,7 +120,6 @@ export class RankGroup {
       {
         stdio: ['ignore', log, log, 'ipc', 'pipe'],
         env: {
-          ...hugePages,
           ...Object.fromEntries(environment),
           ...worldEnvironment({ ...place, address: '127.0.0.1', port }),
           ...pinGpu(rank, this.gpus, ranks),

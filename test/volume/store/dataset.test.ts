@@ -138,7 +138,7 @@ describe('readPatch', () => {
       writeSync(openSync(shard, 'r+'), bytes, 0, bytes.length, at);
     put(40, Uint8Array.of(1, 2, 3));
     await expect(volume!.readPatch([0, 0, 0], [4, 4, 4])).rejects.toThrow(
-      /chunk 0.*remove the folder .*damaged\/s1_int16, then prepare this volume again/,
+      /chunk 0.*to repair it: npx patchwise prepare INPUT .*damaged --verify/,
     );
     expect(await volume!.readPatch([40, 0, 0], [4, 4, 4])).toHaveLength(64);
     put(original.length - 30, Uint8Array.of(99)); // the index
