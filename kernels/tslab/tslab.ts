@@ -8,6 +8,7 @@ import { join, relative, sep } from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter } from 'tslab/dist/converter';
 import type { Executor } from 'tslab/dist/executor';
+import { attempt } from '../../src/errors';
 import { PACKAGE, packageRoot } from '../../src/package';
 import type { CellEngine, CellOutcome, Completeness, Completion, Inspection } from '../cells/engine';
 import { describer, diagnosed, stackOf } from '../cells/error';
@@ -133,6 +134,9 @@ function load(
     } finally {
       Atomics.sub(interrupts.signalled, 0, 1);
     }
+    // The script took the signal, which is on its way no longer.
+    const why = attempt(() => (end.error as { readonly code?: unknown } | undefined)?.code);
+    if (why === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') interrupts.gate.take();
     if (end.diagnostics.length > 0) return { status: 'error', error: diagnosed(end.diagnostics) };
     return { status: 'error', error: describe(end.error) };
   }

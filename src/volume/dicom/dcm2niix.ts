@@ -14,7 +14,7 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { withFile } from '../../atomic-file';
+import { withFile, withPath } from '../../atomic-file';
 import { NoMemory, UnreadableFile } from '../../errors';
 import { inflateFile, NotDicom } from './elements';
 import { mountHost, type ProgramFiles } from './host-files';
@@ -84,7 +84,11 @@ function inflateAll({ name, files }: Series, folder: string): string[] {
       const whole = inflateFile(path);
       if (!whole) return path;
       const copy = join(folder, `${i}.inflated`);
-      writeFileSync(copy, whole, { mode: 0o600 });
+      try {
+        writeFileSync(copy, whole, { mode: 0o600 });
+      } catch (error) {
+        throw withPath(error, copy);
+      }
       return copy;
     });
   } catch (error) {

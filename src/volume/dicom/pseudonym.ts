@@ -3,6 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { withPath } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import type { DicomHeader, Person } from './header';
@@ -26,7 +27,7 @@ export class Pseudonyms {
     } catch (error) {
       // A key that is there is read, from a read-only place too.
       const { code = '' } = error as NodeJS.ErrnoException;
-      if (!['EEXIST', 'EROFS', 'EACCES', 'EPERM'].includes(code)) throw error;
+      if (!['EEXIST', 'EROFS', 'EACCES', 'EPERM'].includes(code)) throw withPath(error, path);
     }
     const key = readKey(path);
     if (/^[0-9a-f]{64}$/.test(key)) return new Pseudonyms(Buffer.from(key, 'hex'));
