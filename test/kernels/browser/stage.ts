@@ -193,6 +193,18 @@ export class Shown {
     return { ...picture, on: (x, y) => picture.at(x - Math.round(box.x), y - Math.round(box.y)) };
   }
 
+  /** The picture once it stays the same for half a second: a browser with much to do shows earlier frames for a while. */
+  async lookAtRest(): Promise<Picture> {
+    let picture = await this.look();
+    for (let same = 0, tries = 0; same < 2 && tries < 40; tries++) {
+      await this.page.waitForTimeout(250);
+      const again = await this.look();
+      same = again.sum === picture.sum ? same + 1 : 0;
+      picture = again;
+    }
+    return picture;
+  }
+
   press(name: string): Promise<void> {
     return this.node.getByRole('button', { name }).click();
   }
