@@ -9,7 +9,7 @@ export function escapeXml(text: string): string {
   return escapeHtml(text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, ''));
 }
 
-/** Shows control characters, which would steer a terminal, as `\\x1b` and the like. Lines stay lines. */
+/** Shows control characters, which would steer a terminal, as `\x1b` and the like. Lines stay lines. */
 export function escapeControls(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is shown
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => {

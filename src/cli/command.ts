@@ -1,5 +1,6 @@
 import { Argument, type Command, type CommandOptions, InvalidArgumentError, Option } from 'commander';
 import { InvalidArgument } from '../index';
+import { escapeControls } from '../internal';
 import { parseCount, parseIntensity, parsePositive, parseSize } from './terminal';
 
 /** Reads a value that the user typed, or the values to choose from. @throws InvalidArgument for a wrong value */
@@ -116,6 +117,6 @@ function named<T>(read: () => T): T {
 function print(answer: Answer | undefined, json: boolean): void {
   if (!answer) return;
   const [value, lines] = answer;
-  const text = json ? JSON.stringify(value, null, 2) : [lines].flat().join('\n');
+  const text = json ? JSON.stringify(value, null, 2) : escapeControls([lines].flat().join('\n'));
   process.stdout.write(`${text}\n`);
 }
