@@ -195,6 +195,7 @@ export type { DicomContent, Series } from './volume/dicom/scan';
 export type { VolumeHeader } from './volume/formats/header';
 export type { NiftiExtension, NiftiExtras } from './volume/formats/nifti-extras';
 export type { Intensity, IntensitySpec } from './volume/intensity';
+export { patientByName } from './volume/patient-name';
 export { type PhantomOptions, phantom } from './volume/phantom/phantom';
 export {
   type InspectedVolume,
@@ -203,7 +204,6 @@ export {
   inspectVolumes,
 } from './volume/prepare/inspect';
 export type { Oddity } from './volume/prepare/oddities';
-export { patientByName } from './volume/prepare/patients';
 export { type Prepared, type PrepareOptions, prepareDataset } from './volume/prepare/prepare';
 export { type ReadOptions, readHeader, readVolume, readVoxels, type Voxels } from './volume/read';
 export { listSeries, type SeriesChoice, type SeriesOptions } from './volume/series';

@@ -4,7 +4,6 @@ import type { Reconstruction } from '../reconstruct/reconstruct';
 import { placeOf } from '../train/data/sides';
 import { isOwnFault, reasonOf } from '../volume/base/fault';
 import { asGiven, findVolumes } from '../volume/intake';
-import { patientByName } from '../volume/prepare/patients';
 import { type ReadOptions, readVolume } from '../volume/read';
 import { storedVolumes } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
@@ -47,10 +46,14 @@ export async function findCohort(
   { series: choice, beside, ...options }: ReadOptions & { readonly beside?: boolean },
 ): Promise<{ found: CohortVolume[]; leftOut: LeftOut[] }> {
   const intake = await findVolumes(paths, { series: choice, beside, signal: options.signal });
-  const files = intake.volumes.map(({ given, series }): CohortVolume => {
-    const patient = series?.patient ?? patientByName(given);
-    return { name: given, source: given, patient, read: () => readVolume(series ?? given, options) };
-  });
+  const files = intake.volumes.map(
+    ({ given, patient, series }): CohortVolume => ({
+      name: given,
+      source: given,
+      patient,
+      read: () => readVolume(series ?? given, options),
+    }),
+  );
   const stored = intake.datasets.flatMap(storedVolumes).map((volume): CohortVolume => {
     const { folder, patient } = volume;
     return { name: folder, source: folder, patient, read: () => volume.read() };

@@ -18,7 +18,8 @@ export async function seenBy(
   first: RunConfig,
 ): Promise<Seen> {
   const sideOf = await sidesOf(config);
-  const splitOf = ({ data, validation, seed }: RunConfig) => JSON.stringify([data, validation, seed]);
+  const splitOf = ({ data, patients, validation, seed }: RunConfig) =>
+    JSON.stringify([data, patients, validation, seed]);
   const asFirst = splitOf(config) === splitOf(first);
   const sides = await Promise.all(
     volumes.map(async ({ source, side }) => {

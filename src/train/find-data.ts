@@ -1,6 +1,6 @@
 /** What a run trains on: finds the entries of `data`, and keeps what no file holds. */
 import { renameSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { InvalidArgument, InvalidConfig } from '../errors';
 import { makeFolder } from '../make-folder';
 import type { LongCall } from '../progress';
@@ -8,9 +8,9 @@ import { isOwnFault, reasonOf } from '../volume/base/fault';
 import { withConverted } from '../volume/dicom/convert';
 import type { Series } from '../volume/dicom/scan';
 import { asGiven, type FoundVolume, findVolumes, nothingFound } from '../volume/intake';
+import { patientByName, patientsBelow } from '../volume/patient-name';
 import { type InspectedFile, type Inspection, inspectFiles, strictError } from '../volume/prepare/inspect';
 import { oddityText } from '../volume/prepare/oddities';
-import { patientByName } from '../volume/prepare/patients';
 import { describe } from '../volume/series';
 import { openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
@@ -24,14 +24,16 @@ type DataEntry = Volume | FoundVolume | string;
 
 interface FoundData {
   readonly entries: readonly DataEntry[];
+  /** The patient of each entry. Absent for datasets, which know theirs. */
+  readonly patients?: readonly string[];
   readonly leftOut: readonly LeftOut[];
   /** Which DICOM series is used of each patient, and which are not. */
   readonly notes: readonly string[];
 }
 
 /**
- * Finds the volumes of a run. Of each DICOM patient it takes the series with the most slices: several series of one patient
- * could land on both sides of the split.
+ * Finds the volumes of a run. Of each DICOM patient it takes the series with the most slices: the others are mostly the
+ * same scan once more.
  * @throws InvalidConfig if there is none, or there are datasets beside volumes; UnreadableFile for a damaged dataset
  */
 export async function findData(given: readonly (string | Volume)[], call: LongCall): Promise<FoundData> {
@@ -51,12 +53,30 @@ export async function findData(given: readonly (string | Volume)[], call: LongCa
   if (given.length > 0 && entries.length === 0) throw noData(paths, intake.leftOut.map(asGiven));
   const others = entries.filter((entry) => typeof entry !== 'string' || !datasets.includes(entry));
   if (datasets.length > 0 && others.length > 0) throw mixed(others.map(nameOf));
-  return { entries, leftOut: intake.leftOut.map(asGiven), notes };
+  const patients = datasets.length > 0 ? undefined : patientsOf(entries);
+  return { entries, patients, leftOut: intake.leftOut.map(asGiven), notes };
+}
+
+/** A phantom is a patient of its own. So is a volume that was made in memory. */
+function patientsOf(entries: readonly DataEntry[]): string[] {
+  const read = entries.flatMap((entry) =>
+    entry instanceof Volume && entry.source?.includes('/') ? [entry.source] : [],
+  );
+  const below = patientsBelow(read.map(dirname), read);
+  return entries.map((entry, i) => {
+    if (typeof entry === 'string') return entry;
+    if (!(entry instanceof Volume)) return entry.patient;
+    const { source } = entry;
+    if (source === undefined) return `volume ${i + 1}`;
+    if (isPhantom(source)) return source;
+    return below[read.indexOf(source)] ?? patientByName(source);
+  });
 }
 
 /** What a run keeps of its data: the texts of `data` in its config, and what was found. */
 export interface RunData extends Pick<Inspection, 'leftOut' | 'oddities'> {
   readonly data: readonly string[];
+  readonly patients?: readonly string[];
   /** Which DICOM series is used of each patient, and which are not. */
   readonly notes: readonly string[];
 }
@@ -82,14 +102,16 @@ export async function keepData(
 ): Promise<RunData> {
   checkDatasets(entries, config);
   const leftOut = [...notUsed];
-  const kept: { path: string; entry: DataEntry; file?: InspectedFile }[] = [];
+  const kept: { path: string; entry: DataEntry; patient?: string; file?: InspectedFile }[] = [];
   const stored: readonly DataEntry[] = entries.filter((entry) => entry instanceof Volume || isSeries(entry));
   if (stored.length > 0) makeFolder(folder);
-  for (const entry of entries) {
+  for (const [i, entry] of entries.entries()) {
+    const patient = config.patients?.[i];
     const done = stored.indexOf(entry);
     if (done >= 0) call.onProgress?.({ done, total: stored.length, what: 'volumes' });
     try {
-      kept.push(await keepEntry(folder, entry, done, call));
+      const { file, ...own } = await keepEntry(folder, entry, done, call);
+      kept.push({ ...own, patient, ...(file && { file: { ...file, patient: patient ?? file.patient } }) });
     } catch (error) {
       if (!isSeries(entry) || !isOwnFault(error)) throw error;
       leftOut.push({ file: entry.given, reason: reasonOf(entry.given, error) });
@@ -97,17 +119,24 @@ export async function keepData(
   }
   const files = kept.flatMap(({ file }) => file ?? []);
   const { canonical, index } = config;
-  const inspection = await inspectFiles(files, leftOut, { ...call, canonical, index, byVolume: true });
+  const inspection = await inspectFiles(files, leftOut, {
+    ...call,
+    canonical,
+    index,
+    holdsOut: config.validation > 0,
+  });
   const { leftOut: all, oddities } = inspection;
   const unreadable = new Set(all.map(({ file }) => file));
-  const data = kept.filter(({ file }) => !file || !unreadable.has(file.file)).map(({ path }) => path);
+  const left = kept.filter(({ file }) => !file || !unreadable.has(file.file));
+  const data = left.map(({ path }) => path);
+  const patients = left.flatMap(({ patient }) => patient ?? []);
   if (data.length === 0 && entries.length > 0) throw noData(entries.map(nameOf), all);
   const refused = call.strict
     ? strictError(entries.map(nameOf).slice(0, 3).join(', '), inspection)
     : undefined;
   if (files.length + all.length > 0) (call.onInspect ?? warn)(inspection);
   if (refused) throw refused;
-  return { data, leftOut: all, oddities, notes };
+  return { data, ...(patients.length > 0 && { patients }), leftOut: all, oddities, notes };
 }
 
 function warn({ leftOut, oddities }: Inspection): void {
@@ -125,8 +154,8 @@ async function keepEntry(folder: string, entry: DataEntry, n: number, { signal }
   if (typeof entry === 'string') return { path: isPhantom(entry) ? entry : resolve(entry), entry };
   const { series, given: file } = entry;
   if (!series) {
-    const { path } = entry;
-    return { path, entry, file: { path, file, patient: patientByName(entry.file) } };
+    const { path, patient } = entry;
+    return { path, entry, file: { path, file, patient } };
   }
   const path = join(folder, `${series.name}.nii`);
   const notes = await withConverted(series, { signal, within: folder }, async (made) => {

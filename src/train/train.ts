@@ -49,13 +49,26 @@ export async function prepareRun(options: TrainOptions, call: TrainCall = {}): P
   const dir = join(runsRoot(), id);
   // Checked first, so that bad options leave no folder.
   const found = await findData(given, call);
-  const config = resolveConfig({ ...options, data: found.entries.map(nameOf) });
+  const { entries, patients } = found;
+  const config = resolveConfig({
+    ...options,
+    data: entries.map(nameOf),
+    patients: options.patients ?? patients,
+  });
 
   try {
     makeFolder(join(dir, 'logs'));
-    const { data, ...looked } = await keepData(join(dir, 'data'), found, config, call);
+    const { data, patients, ...looked } = await keepData(join(dir, 'data'), found, config, call);
     const versions = { patchwise: version(), node: process.version };
-    writeStoredConfig(dir, { id, created: created.toISOString(), versions, ...config, data, looked });
+    writeStoredConfig(dir, {
+      id,
+      created: created.toISOString(),
+      versions,
+      ...config,
+      data,
+      patients,
+      looked,
+    });
     await runSecret(dir);
     writeStatus(dir, initialStatus(config.steps ?? 0));
     call.signal?.throwIfAborted();

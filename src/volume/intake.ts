@@ -1,12 +1,13 @@
 /** Which volumes are where, and which files are not used and why: one answer for every command. */
 import { lstatSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, InvalidArgument, UnreadableFile } from '../errors';
 import { reasonOf } from './base/fault';
 import { notDicom } from './dicom/elements';
 import { type DicomContent, type Series, scanDicom } from './dicom/scan';
 import { searchFolder } from './folder';
 import { hasDicomEnding } from './formats/foreign';
+import { patientsBelow } from './patient-name';
 import { isDicomFile, matchingSeries, type SeriesOptions } from './series';
 
 /** A volume file or a DICOM series. */
@@ -17,6 +18,8 @@ export interface FoundVolume {
   readonly file: string;
   /** The path as the caller would write it. */
   readonly given: string;
+  /** By the file's name or folder (`patientByName`), or the pseudonym of DICOM. */
+  readonly patient: string;
   readonly series?: Series;
 }
 
@@ -56,7 +59,8 @@ export async function findVolumes(
   const missing = entries.filter(isNothing);
   if (!call.beside && missing.length > 0 && missing.length === entries.length)
     throw nothingFound('input', input, { leftOut: missing.map(notThere) });
-  const files = new Map<string, FoundVolume>();
+  const files = new Map<string, Omit<FoundVolume, 'patient'>>();
+  const folders: string[] = [];
   const maybeDicom = new Set<string>();
   const datasets: string[] = [];
   const leftOut: NotUsed[] = [];
@@ -64,12 +68,14 @@ export async function findVolumes(
   for (const entry of entries) {
     const path = resolve(entry);
     if (!attempt(() => statSync(path))?.isDirectory()) {
+      folders.push(dirname(path));
       if (isDicomFile(path)) maybeDicom.add(path);
       else files.set(path, { path, file: basename(entry), given: entry });
       continue;
     }
     const content = searchFolder(path);
     const { zarr } = content;
+    folders.push(path);
     if (zarr.includes('.')) {
       datasets.push(entry);
       continue;
@@ -93,8 +99,9 @@ export async function findVolumes(
     const reason = reasonOf(entry, emptyFolder(entry)) + dataset;
     leftOut.push({ file: entry, given: entry, reason });
   }
+  const patients = patientsBelow(folders, [...files.keys()]);
   return {
-    volumes: [...files.values(), ...series],
+    volumes: [...[...files.values()].map((file, i) => ({ ...file, patient: patients[i]! })), ...series],
     datasets,
     leftOut,
     ...(dicom.series.length > 0 && { dicom: { skipped: dicom.skipped, key: dicom.key } }),
@@ -140,7 +147,13 @@ function named(leftOut: readonly NotUsed[]): string {
 function usableSeries({ series }: DicomContent, { series: choice }: SeriesOptions): FoundVolume[] {
   const usable = series.filter(({ unusable }) => unusable === undefined);
   const chosen = usable.length > 0 ? matchingSeries(usable, choice) : [];
-  return chosen.map((one) => ({ path: one.name, file: one.name, given: one.name, series: one }));
+  return chosen.map((one) => ({
+    path: one.name,
+    file: one.name,
+    given: one.name,
+    patient: one.patient,
+    series: one,
+  }));
 }
 
 /** Series that are no volumes. Where there are no series at all, also files that cannot be read or are falsely named. */

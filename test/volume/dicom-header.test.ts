@@ -5,7 +5,7 @@ import { Random } from '../../src/random';
 import { NotDicom } from '../../src/volume/dicom/elements';
 import { readHeader } from '../../src/volume/dicom/header';
 import { Pseudonyms, safeDescription, safePath } from '../../src/volume/dicom/pseudonym';
-import { patientByName } from '../../src/volume/prepare/patients';
+import { patientByName } from '../../src/volume/patient-name';
 import { folderA, folderB, tree } from './dicom-fixtures';
 import { temporaryFolder } from './folder';
 

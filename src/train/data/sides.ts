@@ -6,8 +6,8 @@ import { attempt, InvalidConfig } from '../../errors';
 import type { Vec3 } from '../../vec3';
 import { isSeriesName } from '../../volume/dicom/pseudonym';
 import { volumeStem } from '../../volume/formats/names';
+import { patientByName } from '../../volume/patient-name';
 import { checksum } from '../../volume/prepare/one-volume';
-import { patientByName } from '../../volume/prepare/patients';
 import { stateOf } from '../../volume/prepare/sources';
 import { readVolume } from '../../volume/read';
 import { isDataset, openDataset } from '../../volume/store/dataset';
@@ -112,7 +112,7 @@ export async function heldOut(config: RunConfig): Promise<HeldOut[]> {
     ]);
   return validation.map(({ volume, from, to }) => {
     const source = config.data[volume]!;
-    const { patient } = volumeAt(source);
+    const patient = config.patients?.[volume] ?? volumeAt(source).patient;
     const read = () => readSource(source, config);
     if (to - from === shapes[volume]![2]) return { name: source, patient, side: 'validation', source, read };
     const name = `${source} [${from}, ${to})`;

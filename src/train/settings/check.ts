@@ -40,11 +40,17 @@ export function checkedConfig(settings: object): RunConfig {
 
 /** What no single setting shows. */
 function problemsTogether(config: RunConfig): ConfigProblem[] {
-  const { model, gan, patch, stride, perceptual, bestMetric } = config;
+  const { model, gan, patch, stride, perceptual, bestMetric, data, patients } = config;
   const problems = [
     ...problemsIn(() => checkPatch(model, patch)),
     ...problemsIn(() => checkDiscriminators(gan, patch)),
   ];
+  if (patients && patients.length !== data.length)
+    problems.push({
+      key: 'patients',
+      expected: `a patient for each volume of data, ${data.length} of them`,
+      received: patients.length,
+    });
   if (stride.some((distance, axis) => distance > patch[axis]!))
     problems.push({
       key: 'stride',

@@ -54,6 +54,13 @@ export const runSettings = {
       'Volume files, folders of them or of DICOM, phantoms `phantom:64x64x76` (`phantom:64x64x76#2` has another seed), ' +
       'or prepared datasets, which bring their own split.',
   }),
+  patients: optional(
+    listOf('a patient for each volume', (value) => (typeof value === 'string' ? value : undefined), {
+      meaning:
+        'The patient of each volume of `data`, in the same order. By default `train` tells them as `prepare` does: by the ' +
+        'names of files and folders, or by the patient ids of DICOM.',
+    }),
+  ),
   canonical: flag({
     default: false,
     meaning: 'Whether volume files are turned to RAS+ first. Prepared datasets stay as they are.',
@@ -72,8 +79,8 @@ export const runSettings = {
   validation: fraction({
     default: 0.15,
     meaning:
-      'Fraction held out for validation, 0 for none: whole volumes of two or more, else the upper z end of the only ' +
-      'volume, which no training patch overlaps.',
+      'Fraction held out for validation, 0 for none: all volumes of so many of the patients, drawn by the seed as `prepare` ' +
+      'does; volumes if they are of one patient; the upper z end of a single volume, which no training patch overlaps.',
   }),
   validationPatches: count({
     default: 64,

@@ -97,12 +97,12 @@ const atOnce = 4;
 /**
  * Looks at each file. Those that cannot be read are left out, behind those that were left out before. Throws any error that
  * is not one file's.
- * @param options `byVolume`: the split will be drawn by volumes and not by patients
+ * @param options `holdsOut`: a run will hold some of the volumes out
  */
 export async function inspectFiles(
   files: readonly InspectedFile[],
   leftOutBefore: readonly LeftOut[],
-  options: InspectOptions & { readonly byVolume?: boolean },
+  options: InspectOptions & { readonly holdsOut?: boolean },
 ): Promise<Inspection> {
   const { signal, onProgress } = options;
   const looked: (InspectedVolume | LeftOut)[] = [];

@@ -25,13 +25,13 @@ interface Circumstances {
   readonly index?: number;
   /** Patients are told by `patientByName`. */
   readonly byName: boolean;
-  /** The split is drawn by volumes. */
-  readonly byVolume?: boolean;
+  /** A run holds some of the volumes out. */
+  readonly holdsOut?: boolean;
 }
 
 /** All oddities, those of the values first. */
 export function odditiesOf(volumes: readonly InspectedVolume[], circumstances: Circumstances): Oddity[] {
-  const { canonical = false, index, byName, byVolume = false } = circumstances;
+  const { canonical = false, index, byName, holdsOut = false } = circumstances;
   return [
     ...unitsOf(volumes),
     ...rules.flatMap(({ note, is }) => some(note, volumes.filter(is))),
@@ -42,7 +42,7 @@ export function odditiesOf(volumes: readonly InspectedVolume[], circumstances: C
     ...duplicatesOf(volumes),
     ...tiltedTwins(volumes),
     ...(byName ? patientsByName(volumes) : []),
-    ...(byVolume ? severalOfPatient(volumes) : []),
+    ...(holdsOut ? allOfOne(volumes) : []),
     ...bothKinds(volumes),
     ...notesOfSeries(volumes),
   ];
@@ -210,15 +210,11 @@ function numberedNames(files: readonly InspectedVolume[]): Oddity[] {
   );
 }
 
-/** A run holds out whole volumes, whoever they are of. */
-function severalOfPatient(volumes: readonly InspectedVolume[]): Oddity[] {
-  const several = [...groupBy(volumes, ({ patient }) => patient)].filter(([, own]) => own.length > 1);
-  const note =
-    'several volumes of one patient could land on two sides: `train` splits volume files one by one, `prepare` by patient';
-  return some(
-    note,
-    several.flatMap(([, own]) => own),
-  );
+function allOfOne(volumes: readonly InspectedVolume[]): Oddity[] {
+  const patients = new Set(volumes.map(({ patient }) => patient));
+  if (volumes.length < 2 || patients.size > 1) return [];
+  const [only] = patients;
+  return some(`all volumes are of patient ${only}, who is on both sides of the split`, volumes);
 }
 
 function bothKinds(volumes: readonly InspectedVolume[]): Oddity[] {

@@ -104,7 +104,7 @@ async function unchangedSource(source: Source, before: ReturnType<typeof stateOf
   throw new UnreadableFile(source.path, 'a file that does not change during reading', found);
 }
 
-export async function sourceRecord(source: Source): Promise<SourceRecord> {
+export async function sourceRecord(source: Pick<Source, 'path' | 'file' | 'series'>): Promise<SourceRecord> {
   return { file: source.file, ...stateOf(source), sha256: await checksum(source) };
 }
 

@@ -15,22 +15,9 @@ export interface Ownership {
 }
 
 /**
- * The patient of a file by its name: everything up to the first number (`LIDC-IDRI-0001`, `PAT001_20200101` -> `PAT001`,
- * `train_1_a_2` -> `train_1`, `sub-01_ses-2` -> `sub-01`), or a whole UID (`1.2.840.113`). If the file's name has no
- * number, it takes the nearest folder with a number (`s0012/ct` -> `s0012`), or else the whole name.
- */
-export function patientByName(file: string): string {
-  const parts = volumeStem(file).split('/');
-  for (const part of parts.reverse()) {
-    const match = /^(?:\d+(?:\.\d+)+|.*?\d+)/.exec(part);
-    if (match) return match[0];
-  }
-  return parts.reverse().join('/');
-}
-
-/**
  * The patient of each file: by a pattern on the path within the input (its first group, or the whole match), by a table,
- * or by `patientByName`. A DICOM series has the patient that its files tell, as a pseudonym. The result leaves out files that the table does not name.
+ * or as the intake found it: by `patientByName`, or the pseudonym of DICOM. The result leaves out files that the table does
+ * not name.
  * @throws InvalidArgument if the pattern does not match a file, or the table is empty or has a patient on two sides
  */
 export function patientsOf(
@@ -41,8 +28,7 @@ export function patientsOf(
   const pattern = options.pattern === undefined ? undefined : compile(options.pattern);
   return new Map(
     sources.map((source) => {
-      if (source.series) return [source, { patient: source.series.patient }];
-      if (!pattern) return [source, { patient: patientByName(source.file) }];
+      if (source.series || !pattern) return [source, { patient: source.patient }];
       const match = pattern.exec(source.file);
       const patient = match?.[1] ?? match?.[0];
       if (!patient)

@@ -4,6 +4,7 @@ import { writeTo } from '../../atomic-file';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
 import { type IntensitySpec, resolveIntensity, valueRange } from '../intensity';
+import { patientByName } from '../patient-name';
 import { indexBefore, isUnfinished, knownSides, setIndexAside, writeEntry } from '../store/dataset-index';
 import { finish, removeUnfinished, unfinished, writeJson } from '../store/files';
 import {
@@ -19,7 +20,6 @@ import { checkPlace, type VolumePlace } from '../volume';
 import { encodeVoxels, piecesOf, type Slab, slabsInOrder, storageOf, type WriteOptions } from '../write';
 import { lockStore } from './lock';
 import { replaceFolder, sourceRecord } from './one-volume';
-import { patientByName } from './patients';
 import { isReservedName, plainName } from './sources';
 
 /** A file system takes 143 bytes at least; the unfinished folder has a longer name. */
@@ -128,7 +128,6 @@ function sideOf(dir: string, patient: string, wanted: SplitName | undefined): Sp
 /** The record of the source. A source that is not a file has a name only. */
 async function recordOf(source: string): Promise<VolumeRecord['source']> {
   const isFile = statSync(source, { throwIfNoEntry: false })?.isFile() ?? false;
-  if (isFile)
-    return sourceRecord({ path: source, file: basename(source), name: plainName(basename(source)) });
+  if (isFile) return sourceRecord({ path: source, file: basename(source) });
   return { file: source, bytes: 0, modified: 0, sha256: '' };
 }

@@ -4,6 +4,7 @@ import { PatchSet } from '../../../src/train/data/patch-set';
 import { planSplit, type Region } from '../../../src/train/data/split';
 import type { Vec3 } from '../../../src/vec3';
 import type { Intensity } from '../../../src/volume/intensity';
+import { splitPatients } from '../../../src/volume/prepare/patients';
 import { Volume } from '../../../src/volume/volume';
 
 const config = { validation: 0.2, patch: [8, 8, 8] as Vec3, stride: [6, 6, 6] as Vec3, seed: 3 };
@@ -70,6 +71,30 @@ describe('split', () => {
     );
     expect(held.size).toBeGreaterThan(1);
     expect(planSplit(shapes.slice(0, 2), config).validation).toHaveLength(1);
+  });
+
+  it('of several patients: all volumes of some, the same in whatever order they come', () => {
+    const patients = ['A', 'B', 'C', 'A', 'D', 'B', 'A'];
+    const shapes = patients.map((): Vec3 => [16, 16, 16]);
+    const heldOf = (own: readonly string[], seed = 3) => {
+      const { train, validation } = planSplit(shapes, { ...config, seed, patients: own });
+      const sides = [train, validation].map((side) => new Set(side.map(({ volume }) => own[volume]!)));
+      expect(train.length + validation.length).toBe(shapes.length);
+      expect([...sides[0]!].filter((patient) => sides[1]!.has(patient))).toEqual([]);
+      return [...sides[1]!].sort();
+    };
+    const prepared = splitPatients(patients, { fractions: [0.8, 0.2, 0], seed: 3 });
+    const expected = [...prepared].flatMap(([patient, side]) => (side === 'validation' ? [patient] : []));
+    expect(heldOf(patients)).toEqual(expected);
+    expect(heldOf([...patients].reverse())).toEqual(expected);
+    expect(new Set([1, 2, 3, 4, 5, 6].map((seed) => heldOf(patients, seed).join())).size).toBeGreaterThan(1);
+  });
+
+  it('of one patient, and of runs that know no patients: volumes, as they always were', () => {
+    const shapes: Vec3[] = Array.from({ length: 5 }, () => [16, 16, 16]);
+    const before = planSplit(shapes, config);
+    expect(before.validation).toHaveLength(1);
+    expect(planSplit(shapes, { ...config, patients: shapes.map(() => 'A') })).toEqual(before);
   });
 
   it('holds nothing out when told so, and says where it cannot', () => {

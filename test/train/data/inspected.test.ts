@@ -2,13 +2,15 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadData } from '../../../src/train/data/loader';
-import { heldOut } from '../../../src/train/data/sides';
+import { heldOut, sidesOf } from '../../../src/train/data/sides';
 import { settingsOf } from '../../../src/train/record/run-folder';
+import type { TrainOptions } from '../../../src/train/settings/config';
 import { prepareRun } from '../../../src/train/train';
 import { reorient } from '../../../src/volume/orient';
 import { phantom } from '../../../src/volume/phantom/phantom';
 import type { Inspection } from '../../../src/volume/prepare/inspect';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
+import { readVolume } from '../../../src/volume/read';
 import { openDataset } from '../../../src/volume/store/dataset';
 import { Volume } from '../../../src/volume/volume';
 import { writeVolume } from '../../../src/volume/write';
@@ -86,6 +88,60 @@ describe('the data of a run', { timeout: 120_000 }, () => {
       .map((shape) => shape.reduce((all, n) => all * Math.max(1, Math.ceil(n / 8)), 1))
       .reduce((a, b) => a + b);
     expect(train.count + validation.count).toBe(patches);
+  });
+
+  it('is split by patient, as `prepare` splits it, however it is given', async () => {
+    const folders = ['s1', 's2', 's3', 's4'].map((patient) => at('by-folder', patient));
+    for (const [i, folder] of folders.entries())
+      for (const [j, name] of ['ct.nii', 'late.nii'].entries()) {
+        mkdirSync(folder, { recursive: true });
+        const volume = phantom({ shape: [16, 16, 16], seed: 10 * i + j });
+        await writeVolume(join(folder, name), volume, { dtype: 'int16' });
+      }
+    await prepareDataset(at('by-folder'), at('by-folder.store'), { split: [0.75, 0.25, 0], seed: 5 });
+    const held = openDataset(at('by-folder.store')).side('validation');
+    expect(held).toHaveLength(2);
+    const files = folders.flatMap((folder) => ['ct.nii', 'late.nii'].map((name) => join(folder, name)));
+    for (const data of [at('by-folder'), folders, files]) {
+      const options = { ...tiny, validation: 0.25, seed: 5, data };
+      const config = await (await prepareRun(options, { onInspect: () => {} })).config();
+      expect(config.looked!.oddities).toEqual([]);
+      expect(config.patients).toEqual(['s1', 's1', 's2', 's2', 's3', 's3', 's4', 's4']);
+      const own = await heldOut(settingsOf(config));
+      expect(own.map(({ name }) => name.slice(at('by-folder').length + 1))).toEqual(
+        held.map(({ source }) => source),
+      );
+      expect(new Set(own.map(({ patient }) => patient))).toEqual(new Set([held[0]!.patient]));
+      const sideOf = await sidesOf(settingsOf(config));
+      for (const file of files) {
+        const isHeld = own.some(({ source }) => source === file);
+        expect(await sideOf(file)).toBe(isHeld ? 'validation' : 'train');
+      }
+    }
+  });
+
+  it('of one patient is told, and its patients can be given', async () => {
+    const data = [at('by-folder', 's1', 'ct.nii'), at('by-folder', 's1', 'late.nii')];
+    const files = [1, 2].map((n) => at('scans', `P${n}.nii`));
+    const looked = async (options: TrainOptions) =>
+      (await prepareRun({ ...tiny, ...options }, { onInspect: () => {} })).config();
+    expect((await looked({ data })).looked!.oddities).toEqual([]); // `ct` and `late`
+    const { oddities } = (await looked({ data, patients: ['A', 'A'] })).looked!;
+    expect(oddities).toEqual([
+      { note: expect.stringContaining('all volumes are of patient A'), files: data },
+    ]);
+    await expect(looked({ data: files, patients: ['A'] })).rejects.toThrow(
+      /patients: expected a patient for each/,
+    );
+  });
+
+  it('in memory has the patients of its files', async () => {
+    const paths = ['s1/ct.nii', 's1/late.nii', 's2/ct.nii'].map((file) => at('by-folder', file));
+    const volumes = await Promise.all(paths.map((path) => readVolume(path)));
+    const made = phantom({ shape: [16, 16, 16], seed: 1 });
+    const { shape, data } = made;
+    const run = await prepareRun({ ...tiny, data: [...volumes, made, new Volume({ shape, data })] });
+    expect((await run.config()).patients).toEqual(['s1', 's1', 's2', 'phantom:16x16x16#1', 'volume 5']);
   });
 
   it('in datasets is as it was prepared', async () => {

@@ -36,7 +36,7 @@ describe('a file that somebody still writes', () => {
     const output = join(folder(), 'of-growing');
     mkdirSync(output);
     const settings = { format: 1, canonical: false, spacing: null, baseline: null, antialias: true };
-    const source = { path, file: 'growing.nii', name: 'growing' };
+    const source = { path, file: 'growing.nii', name: 'growing', patient: 'growing' };
     const preparing = prepareVolume({ source, output, settings, intensity: 'auto' });
     appendFileSync(path, 'more');
     await expect(preparing).rejects.toThrow(/a file that changed; prepare again/);

@@ -2,12 +2,18 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InvalidArgument } from '../../../src/errors';
+import { patientByName, patientsBelow } from '../../../src/volume/patient-name';
 import { readPatientTable } from '../../../src/volume/prepare/csv';
-import { patientByName, patientsOf, splitPatients } from '../../../src/volume/prepare/patients';
+import { patientsOf, splitPatients } from '../../../src/volume/prepare/patients';
 import { type Source, searchInput } from '../../../src/volume/prepare/sources';
 import { temporaryFolder } from '../folder';
 
-const source = (file: string): Source => ({ path: `/in/${file}`, file, name: file });
+const source = (file: string): Source => ({
+  path: `/in/${file}`,
+  file,
+  name: file,
+  patient: patientByName(file),
+});
 
 describe('the patient of a file', () => {
   it.each([
@@ -21,6 +27,28 @@ describe('the patient of a file', () => {
     ['ct.hdr', 'ct'],
     ['set/first.nii', 'set/first'],
   ])('%s is of %s', (file, patient) => expect(patientByName(file)).toBe(patient));
+
+  it.each([
+    [
+      ['in/s1', 'in/s2'],
+      ['in/s1/ct.nii', 'in/s2/ct.nii'],
+      ['s1', 's2'],
+    ],
+    [['study7/in'], ['study7/in/anna.nii', 'study7/in/bert.nii'], ['anna', 'bert']],
+    [['study7'], ['study7/ct.nii'], ['ct']],
+    [
+      ['/', '/in/s1'],
+      ['/ct.nii', '/in/s1/ct.nii'],
+      ['ct', 's1'],
+    ],
+    [
+      ['in/s1', 'in/s10'],
+      ['in/s1/ct.nii', 'in/s10/ct.nii'],
+      ['s1', 's10'],
+    ],
+  ])('of %j is told below the folder that holds all', (folders, files, patients) =>
+    expect(patientsBelow(folders, files)).toEqual(patients),
+  );
 
   it('is the first group of a pattern', () => {
     const files = [source('a/x-7_1.nii'), source('b/x-8_1.nii')];
@@ -75,7 +103,7 @@ describe('a patient table', () => {
   );
 
   it('finds accents however they are spelt', () => {
-    const source = { path: '/in/M\u00fcller.nii', file: 'Mu\u0308ller.nii', name: 'Mu_ller' };
+    const source = { path: '/in/M\u00fcller.nii', file: 'Mu\u0308ller.nii', name: 'Mu_ller', patient: 'M' };
     const owners = patientsOf([source], { table: table('file,patient\nM\u00fcller.nii,A\n') });
     expect(owners.get(source)).toEqual({ patient: 'A' });
   });

@@ -78,7 +78,7 @@ describe('a patient stays on one side', { timeout: 120_000 }, () => {
       const first = new Map<string, SplitName>();
       for (let call = 0; call < 8; call++) {
         const present = Array.from({ length: 12 }, (_, n) => `P${n}`).filter(() => random.next() < 0.6);
-        const sources = present.map((name): Source => ({ path: name, file: name, name }));
+        const sources = present.map((name): Source => ({ path: name, file: name, name, patient: name }));
         const owners = new Map(sources.map((source) => [source, { patient: source.name }]));
         const request = { owners, fractions: [0.6, 0.2, 0.2], seed: history, resplit: false } as const;
         const sides = planSides(request, indexBefore(output));
