@@ -69,7 +69,7 @@ export function addCommand(
     command.action(async (...args) => {
       const { json: _, ...given } = command.opts();
       const values = args.slice(0, -2);
-      print(await answers(...([...values, given, command] as never[])), wantsJson(command));
+      print(await answers(...([...values, given, command] as never[])), command);
     });
   return command;
 }
@@ -114,9 +114,12 @@ function named<T>(read: () => T): T {
   }
 }
 
-function print(answer: Answer | undefined, json: boolean): void {
+/** Prints the answer of a command, or what it has of it before it fails. */
+export function print(answer: Answer | undefined, command: Command): void {
   if (!answer) return;
   const [value, lines] = answer;
-  const text = json ? JSON.stringify(value, null, 2) : escapeControls([lines].flat().join('\n'));
+  const text = wantsJson(command)
+    ? JSON.stringify(value, null, 2)
+    : escapeControls([lines].flat().join('\n'));
   process.stdout.write(`${text}\n`);
 }

@@ -1,8 +1,13 @@
 import type { Command } from 'commander';
-import { type CompareRunsOptions, compareRuns, windowNames } from '../index';
+import { type CompareRunsOptions, compareRuns, type RunComparison, windowNames } from '../index';
 import { runComparisonTables } from '../internal';
-import { addCommand } from './command';
+import { type Answer, addCommand, print } from './command';
 import { interruptible, parseSize, tablesText, tellLeftOut } from './terminal';
+
+interface CompareFlags extends CompareRunsOptions {
+  readonly volumes?: readonly string[];
+  readonly ignoreNan?: boolean;
+}
 
 export function addCompare(program: Command): void {
   addCommand(program, 'compare', {
@@ -19,11 +24,15 @@ export function addCompare(program: Command): void {
       --intensity <name | low,high>  intensity range of the metrics; default: the first run's
       --ignore-nan           leave out the NaN voxels of a volume; default: such a volume has no PSNR, SSIM, MAE, RMSE`,
     reads: { overlap: parseSize },
-    answers: async (runs: string[], options: CompareRunsOptions & { readonly ignoreNan?: boolean }) => {
+    answers: async (runs: string[], options: CompareFlags, command: Command) => {
       const { ignoreNan: ignoreNaN, ...rest } = options;
-      const comparison = await compareRuns(runs, { ...rest, ignoreNaN, ...interruptible('compare') });
-      tellLeftOut(comparison.leftOut, rest.volumes as string[] | undefined);
-      return [comparison, tablesText(runComparisonTables(comparison))];
+      const answer = (comparison: RunComparison): Answer => {
+        tellLeftOut(comparison.leftOut, rest.volumes);
+        return [comparison, tablesText(runComparisonTables(comparison))];
+      };
+      const onUnfinished: CompareRunsOptions['onUnfinished'] = (done) => print(answer(done), command);
+      const how = { ...rest, ignoreNaN, onUnfinished, ...interruptible('compare') };
+      return answer(await compareRuns(runs, how));
     },
   });
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import {
   type EvaluateOptions,
+  type Evaluation,
   evaluateFiles,
   type ReadOptions,
   type ReconstructOptions,
@@ -11,7 +12,7 @@ import {
   windowNames,
 } from '../index';
 import { axisNames, evaluationTables, sinkOf, storedTypes } from '../internal';
-import { addCommand, dtypeOption, modelOptions } from './command';
+import { type Answer, addCommand, dtypeOption, modelOptions, print } from './command';
 import { fileOrDataset } from './paths';
 import {
   interruptible,
@@ -89,12 +90,15 @@ export function addEvaluate(program: Command): void {
       --ignore-nan        leave out the NaN voxels of a volume; default: such a volume has no PSNR, SSIM, MAE, RMSE
       ${shared}`,
     reads,
-    answers: async (run: string, files: string[], options: EvaluateFlags) => {
+    answers: async (run: string, files: string[], options: EvaluateFlags, command: Command) => {
       const { window: windows, ignoreNan: ignoreNaN, ...rest } = options;
-      const how = { ...rest, windows, ignoreNaN, ...interruptible('evaluate') };
-      const evaluation = await evaluateFiles(run, files, how);
-      tellLeftOut(evaluation.leftOut, files);
-      return [evaluation, tablesText(evaluationTables(evaluation))];
+      const answer = (evaluation: Evaluation): Answer => {
+        tellLeftOut(evaluation.leftOut, files);
+        return [evaluation, tablesText(evaluationTables(evaluation))];
+      };
+      const onUnfinished: EvaluateOptions['onUnfinished'] = (done) => print(answer(done), command);
+      const how = { ...rest, windows, ignoreNaN, onUnfinished, ...interruptible('evaluate') };
+      return answer(await evaluateFiles(run, files, how));
     },
   });
 }

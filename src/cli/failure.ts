@@ -1,7 +1,12 @@
 import { CommanderError } from 'commander';
 import { isPatchwiseError } from '../index';
 
-/** Exit codes of the command: 0 done, 1 the work failed, 2 wrong usage. */
+/** What the exit code of every command says, for its help. */
+export const exitCodes = `Exit codes:
+  0  done; what is left out of a folder is named
+  1  the work failed or was stopped, or a path that you gave is left out; what is done is kept
+  2  wrong usage; nothing is done`;
+
 export function exitCodeOf(error: unknown): 0 | 1 | 2 {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const wrongUsage = isPatchwiseError(error, 'InvalidArgument') || isPatchwiseError(error, 'InvalidConfig');

@@ -8,6 +8,7 @@ import { addConfig } from './config';
 import { addConvert } from './convert';
 import { addDoctor } from './doctor';
 import { addEvaluate } from './evaluate';
+import { exitCodes } from './failure';
 import { addInterchange } from './interchange';
 import { addNotebook } from './notebook';
 import { addPlan } from './plan';
@@ -38,5 +39,6 @@ export function createProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(add --help for what is allowed)');
   for (const add of commands) add(program);
+  program.addHelpText('afterAll', `\n${exitCodes}`);
   return program;
 }

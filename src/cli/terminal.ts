@@ -39,12 +39,11 @@ export function tell(line: string): void {
 }
 
 /**
- * Names the volumes that were left out. The command goes on with the others. It ends with 1 if one of them is a path that
- * was given, and with 0 if they are only some of a folder's files.
+ * Names the volumes that were left out. The command goes on with the others, and ends as `exitCodes` in failure.ts says.
  */
 export function tellLeftOut(
   leftOut: readonly { readonly file: string; readonly reason: string }[],
-  given: readonly string[] = [],
+  given: readonly unknown[] = [],
 ): void {
   for (const { file, reason } of leftOut) tell(`left out ${file}: ${reason}`);
   if (leftOut.some(({ file }) => given.includes(file))) process.exitCode = 1;

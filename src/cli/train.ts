@@ -40,7 +40,7 @@ export function addTrain(program: Command): void {
       const config = await readConfig(file, { overrides, data });
       const onInspect: TrainCall['onInspect'] = (inspection) => {
         tell(inspectionText(inspection));
-        tellLeftOut(inspection.leftOut);
+        tellLeftOut(inspection.leftOut, [config.data ?? []].flat());
       };
       const call = { ...interruptible('look'), strict, onInspect };
       const run = prepare ? await prepareRun(config, call) : await train(config, call);

@@ -1,14 +1,16 @@
 import { UnreadableFile } from '../errors';
 import type { LongCall } from '../progress';
 import type { Reconstruction } from '../reconstruct/reconstruct';
+import { digestOf } from '../train/data/loader';
 import { placeOf } from '../train/data/sides';
 import { isOwnFault, reasonOf } from '../volume/base/fault';
 import { asGiven, findVolumes } from '../volume/intake';
+import type { Intensity } from '../volume/intensity';
 import { type ReadOptions, readVolume } from '../volume/read';
 import { storedVolumes } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
 import type { Volume } from '../volume/volume';
-import { type CompareOptions, compareVolumes } from './compare';
+import { type CompareOptions, type ComparisonRow, compareVolumes } from './compare';
 import { type MetricName, overRows } from './metrics';
 import { listed, type MissingInVolume, notesOnCohort } from './missing';
 
@@ -61,6 +63,13 @@ export async function findCohort(
   return { found: [...files, ...stored], leftOut: intake.leftOut.map(asGiven) };
 }
 
+/** A volume of a cohort in memory. */
+interface ReadVolume<T> {
+  readonly source: T;
+  readonly volume: Volume;
+  readonly onProgress: LongCall['onProgress'];
+}
+
 /**
  * Reads the volumes of a cohort one at a time, each with a callback that turns its progress into the cohort's. Those that
  * cannot be read are added to `leftOut` instead and count as done, in the units of the volume before.
@@ -69,7 +78,7 @@ export async function* readCohort<T extends CohortFile>(
   files: readonly T[],
   leftOut: LeftOut[],
   tell: LongCall['onProgress'],
-) {
+): AsyncGenerator<ReadVolume<T>> {
   let counted = { total: 1, what: 'volumes' };
   for (const [i, source] of files.entries()) {
     const { name } = source;
@@ -95,15 +104,17 @@ export async function* readCohort<T extends CohortFile>(
 const noCommonUnits = 'some volumes are in Hounsfield units, others are not: no mean of MAE and RMSE';
 
 /**
- * Reconstructs and measures the volumes of a cohort, one in memory at a time. `comparable` gives a row without its errors
+ * Reconstructs and measures the volumes of a cohort, one in memory at a time. A copy of a volume before it is not measured,
+ * so that no volume counts twice; a note names it. `comparable` gives a row without its errors
  * if the volumes have no common unit for them. Those that were left out before come first.
+ * @param options `keeps`: if an error ends the call, the answer has what is measured by then, and the error as `ended`
  * @throws UnreadableFile if no volume can be read
  */
 export async function measureCohort<T extends CohortFile>(
   files: readonly T[],
   reconstruct: (volume: Volume, tell: LongCall['onProgress']) => Promise<Record<string, Reconstruction>>,
   options: Pick<CompareOptions, 'intensity' | 'ignoreNaN'> &
-    LongCall & { readonly leftOut?: readonly LeftOut[] },
+    LongCall & { readonly leftOut?: readonly LeftOut[]; readonly keeps?: boolean },
 ) {
   const { intensity, ignoreNaN, onProgress: tell } = options;
   const leftOut = [...(options.leftOut ?? [])];
@@ -111,8 +122,17 @@ export async function measureCohort<T extends CohortFile>(
   const missing: MissingInVolume[] = [];
   /** Volumes of which some voxels are left out. */
   const holed: string[] = [];
-  const measured = [];
-  for await (const { source, volume, onProgress } of readCohort(files, leftOut, tell)) {
+  const measured: { source: T; row: ComparisonRow; units: Intensity['units']; seconds: number }[] = [];
+  const first = new Map<string, string>();
+  const copies: string[] = [];
+  const measure = async ({ source, volume, onProgress }: ReadVolume<T>) => {
+    const digest = digestOf(volume);
+    const original = first.get(digest);
+    if (original !== undefined) {
+      copies.push(`${source.name} (of ${original})`);
+      onProgress?.({ done: 1, total: 1, what: 'volumes' });
+      return;
+    }
     const made = await reconstruct(volume, onProgress);
     const compared = compareVolumes(volume, made, { intensity, ignoreNaN });
     const { units } = compared.intensity;
@@ -122,11 +142,21 @@ export async function measureCohort<T extends CohortFile>(
     notes.push(...volume.notes.map((note) => `${source.name}: ${note}`));
     const { nanVoxels } = compared;
     if (ignoreNaN && nanVoxels > 0) holed.push(`${source.name} (${nanVoxels} of ${volume.data.length})`);
+    first.set(digest, source.name);
+  };
+  let ended: { readonly error: unknown } | undefined;
+  try {
+    for await (const one of readCohort(files, leftOut, tell)) await measure(one);
+  } catch (error) {
+    if (!options.keeps || measured.length === 0) throw error;
+    ended = { error };
+    notes.push(`the call ended early: these are ${first.size} of ${files.length} volumes`);
   }
-  const [first, ...others] = leftOut;
+  if (copies.length > 0) notes.push(`copies of a volume before them, which counts once: ${listed(copies)}`);
+  const [worst, ...others] = leftOut;
   if (measured.length === 0) {
     const too = others.length > 0 ? `, and ${others.length} others neither` : '';
-    throw new UnreadableFile(first!.file, 'a volume', `none that can be read${too} (${first!.reason})`);
+    throw new UnreadableFile(worst!.file, 'a volume', `none that can be read${too} (${worst!.reason})`);
   }
   if (holed.length > 0) notes.push(`NaN voxels count in no metric: ${listed(holed)}`);
   const has = new Set(
@@ -143,6 +173,7 @@ export async function measureCohort<T extends CohortFile>(
     missing,
     notes,
     comparable,
+    ended,
     units: mixed ? 'file' : measured[0]!.units,
   } as const;
 }

@@ -51,6 +51,8 @@ export interface CompareRunsOptions extends LongCall, ConfidenceOptions, Pick<Co
   readonly intensity?: IntensitySpec;
   /** Threads that send patches through a model; default: as many as backend, cores and memory allow, one on a GPU. */
   readonly workers?: number;
+  /** Gets what is measured by then if an error or a signal ends the call after the first volume. The call still throws. */
+  readonly onUnfinished?: (comparison: RunComparison) => void;
 }
 
 /** How one run reconstructed one volume, at the volume's full resolution. */
@@ -95,8 +97,8 @@ export class RunComparison {
 /**
  * Reconstructs the same volumes with each run, whatever view it was trained on, measures all at the volumes' own
  * resolution, with the same overlap of patches and within one intensity window (the first run's), and compares them
- * patient by patient. A volume that cannot be read is left out with its reason. The measured volumes choose no checkpoint
- * unless you ask for it.
+ * patient by patient. A volume that cannot be read is left out with its reason, and a copy of another counts once. The
+ * measured volumes choose no checkpoint unless you ask for it.
  *
  * @throws InvalidArgument for fewer than two runs or no volume; InvalidConfig if the first run held out nothing;
  * UnreadableFile where no volume could be read
@@ -115,7 +117,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   // Once: a run that goes on may have another one by the next volume.
   const models = await Promise.all(named.map(({ run }) => chooseCheckpoint(run, which)));
   const overlap = options.overlap ?? (stride ? undefined : largestOverlap(configs));
-  const { measured, comparable, leftOut, missing, units, notes } = await measureCohort(
+  const { measured, comparable, leftOut, missing, units, notes, ended } = await measureCohort(
     volumes,
     async (volume, onProgress) => {
       const made: Record<string, Reconstruction> = {};
@@ -126,7 +128,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
       }
       return made;
     },
-    { ...options, leftOut: cohort?.leftOut ?? [] },
+    { ...options, leftOut: cohort?.leftOut ?? [], keeps: options.onUnfinished !== undefined },
   );
   const rows = measured.map(({ source, row, seconds }): RunRow => {
     return { ...row, volume: source.name, patient: source.patient, seconds };
@@ -134,7 +136,7 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
   const patients = byPatient(rows.map(comparable));
   const names = named.map(({ name }) => name);
   const training = await Promise.all(named.map(({ run }) => trainingFigures(run)));
-  return new RunComparison(
+  const comparison = new RunComparison(
     named.map(({ name, run }, i) => ({ name, id: run.id, checkpoint: models[i]!, training: training[i]! })),
     rows,
     aggregateRows(patients, options),
@@ -149,6 +151,9 @@ export async function compareRuns(runs: NamedRuns, options: CompareRunsOptions =
     leftOut,
     missing,
   );
+  if (!ended) return comparison;
+  options.onUnfinished?.(comparison);
+  throw ended.error;
 }
 
 async function attachAll(runs: NamedRuns): Promise<{ name: string; run: Run }[]> {

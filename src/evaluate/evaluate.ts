@@ -27,6 +27,8 @@ export interface EvaluateOptions
   readonly channel?: string;
   /** Which series of DICOM; default: all that are volumes. */
   readonly series?: SeriesChoice;
+  /** Gets what is measured by then if an error or a signal ends the call after the first volume. The call still throws. */
+  readonly onUnfinished?: (evaluation: Evaluation) => void;
 }
 
 /** How far one window's reconstruction of one file is from it. */
@@ -58,8 +60,8 @@ export interface Evaluation {
 
 /**
  * Reconstructs volumes with one or more windows and measures the results, one in memory at a time: volume files, folders
- * of them or of DICOM, and prepared datasets. A file that cannot be read is left out with its reason. Errors are those of `reconstruct`; UnreadableFile if no
- * file could be read.
+ * of them or of DICOM, and prepared datasets. A file that cannot be read is left out with its reason, and a copy of another
+ * counts once. Errors are those of `reconstruct`; UnreadableFile if no file could be read.
  *
  * ```ts
  * const [run] = await pw.listRuns();
@@ -82,7 +84,7 @@ export async function evaluateFiles(
   const cohort = await findCohort(once, { canonical, index, channel, series, signal });
   if (cohort.found.length + cohort.leftOut.length === 0)
     throw new InvalidArgument('files', 'at least one volume', files);
-  const { measured, leftOut, missing, comparable, ...found } = await measureCohort(
+  const { measured, leftOut, missing, comparable, ended, ...found } = await measureCohort(
     cohort.found,
     async (volume, onProgress) => {
       const made = await reconstruct(checkpoint.dir, volume, { ...options, windows, onProgress });
@@ -92,7 +94,7 @@ export async function evaluateFiles(
       });
       return made;
     },
-    { ...options, leftOut: cohort.leftOut },
+    { ...options, leftOut: cohort.leftOut, keeps: options.onUnfinished !== undefined },
   );
   const sides = new Map<string, RunSide | undefined>();
   for (const { source } of measured)
@@ -101,7 +103,7 @@ export async function evaluateFiles(
     const side = sides.get(file);
     return { file, units, ...(side && { side }), ...row };
   });
-  return {
+  const evaluation: Evaluation = {
     checkpoint,
     rows,
     leftOut,
@@ -111,6 +113,9 @@ export async function evaluateFiles(
     usage: usage(counts),
     notes: [...notes, ...found.notes, ...notesOn([...sides.values()])],
   };
+  if (!ended) return evaluation;
+  options.onUnfinished?.(evaluation);
+  throw ended.error;
 }
 
 /** How many of the volumes the run was trained on, or its checkpoint was chosen by. */

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { attempt, InvalidArgument, UnreadableFile } from '../errors';
 import { reasonOf } from './base/fault';
 import { notDicom } from './dicom/elements';
-import { type DicomContent, type Series, scanDicom } from './dicom/scan';
+import { type DicomContent, type Series, scanDicom, whyNotDicom } from './dicom/scan';
 import { searchFolder } from './folder';
 import { hasDicomEnding } from './formats/foreign';
 import { patientsBelow } from './patient-name';
@@ -62,6 +62,8 @@ export async function findVolumes(
   const files = new Map<string, Omit<FoundVolume, 'patient'>>();
   const folders: string[] = [];
   const maybeDicom = new Set<string>();
+  /** DICOM files that were given one by one, as the caller wrote them. */
+  const typed = new Map<string, string>();
   const datasets: string[] = [];
   const leftOut: NotUsed[] = [];
   const empty: { entry: string; maybe: readonly string[]; zarr: readonly string[] }[] = [];
@@ -69,8 +71,11 @@ export async function findVolumes(
     const path = resolve(entry);
     if (!attempt(() => statSync(path))?.isDirectory()) {
       folders.push(dirname(path));
-      if (isDicomFile(path)) maybeDicom.add(path);
-      else files.set(path, { path, file: basename(entry), given: entry });
+      if (isDicomFile(path)) {
+        const reason = whyNotDicom(path);
+        if (reason === undefined) typed.set(path, entry);
+        else leftOut.push({ file: basename(entry), given: entry, reason });
+      } else files.set(path, { path, file: basename(entry), given: entry });
       continue;
     }
     const content = searchFolder(path);
@@ -89,12 +94,18 @@ export async function findVolumes(
     leftOut.push(...content.leftOut.map((one) => ({ ...one, given: join(entry, one.file) })));
     if (content.volumes.length + content.leftOut.length === 0) empty.push({ entry, maybe, zarr });
   }
-  const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybeDicom], call);
+  const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybeDicom, ...typed.keys()], call);
   const series = usableSeries(dicom, call);
-  leftOut.push(...unusable(dicom));
+  leftOut.push(...unusable(dicom, typed));
   const slices = new Set(dicom.series.flatMap((one) => one.files));
+  const used = new Set(series.flatMap((one) => one.series?.files ?? []));
   for (const { entry, maybe, zarr } of empty) {
-    if (maybe.some((path) => slices.has(path))) continue;
+    if (maybe.some((path) => slices.has(path))) {
+      // Of a folder among others; alone, the reasons of its series are the error.
+      if (entries.length > 1 && !maybe.some((path) => used.has(path)))
+        leftOut.push({ file: entry, given: entry, reason: 'no DICOM series in it is used' });
+      continue;
+    }
     const dataset = zarr.length > 0 ? `; ${join(entry, zarr[0]!)} is in Zarr; give it by itself` : '';
     const reason = reasonOf(entry, emptyFolder(entry)) + dataset;
     leftOut.push({ file: entry, given: entry, reason });
@@ -157,10 +168,10 @@ function usableSeries({ series }: DicomContent, { series: choice }: SeriesOption
 }
 
 /** Series that are no volumes. Where there are no series at all, also files that cannot be read or are falsely named. */
-function unusable({ series, skipped }: DicomContent): NotUsed[] {
+function unusable({ series, skipped }: DicomContent, typed: ReadonlyMap<string, string>): NotUsed[] {
   if (series.length > 0)
-    return series.flatMap(({ name, unusable: reason }) =>
-      reason === undefined ? [] : [{ file: name, given: name, reason }],
+    return series.flatMap(({ name, unusable: reason, files }) =>
+      reason === undefined ? [] : [{ file: name, given: typed.get(files[0] ?? '') ?? name, reason }],
     );
   return skipped
     .filter(({ example, reason }) => hasDicomEnding(example) || reason !== notDicom)

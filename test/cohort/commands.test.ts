@@ -68,6 +68,13 @@ function expectTable(found: Observed): void {
   expect(found.leftOut).toEqual(first.leftOut);
 }
 
+/** The copies that a call finds and does not measure. */
+function copiesIn(notes: readonly string[]): string[] {
+  const [, copies] = notes.map((note) => /^copies of .* once: (\S+) \(of \S+\)$/.exec(note)).find(Boolean)!;
+  expect(copies).toMatch(/p016_copy\.nii\.gz$/);
+  return [copies!];
+}
+
 describe('of a folder with everything in it, the same files are used, and left out in the same words', () => {
   it('by prepare', async () => {
     const { leftOut, written } = await command.json('prepare', 'scans', 'dataset');
@@ -99,24 +106,19 @@ describe('of a folder with everything in it, the same files are used, and left o
   it('by evaluate', async () => {
     const options = ['--window', 'linear', '--overlap', '0', '--workers', '1', '--json'];
     const { code, stdout, stderr } = await command.run(['evaluate', runs[0]!, 'scans', ...options]);
-    const { rows, leftOut } = JSON.parse(stdout);
+    const { rows, leftOut, notes } = JSON.parse(stdout);
     expect([code, leftOutOf(stderr)]).toEqual([0, leftOut]);
-    expectTable(
-      observed(
-        root,
-        rows.map(({ file }: { file: string }) => file),
-        leftOut,
-      ),
-    );
+    const measured = rows.map(({ file }: { file: string }) => file);
+    expectTable(observed(root, [...measured, ...copiesIn(notes)], leftOut));
   });
 
   it('by compare', async () => {
     const options = ['--volumes', 'scans', '--overlap', '0', '--json'];
     const { code, stdout } = await command.run(['compare', ...runs, ...options]);
-    const { rows, leftOut } = JSON.parse(stdout);
+    const { rows, leftOut, notes } = JSON.parse(stdout);
     expect(code).toBe(0);
     const names = new Set<string>(rows.map(({ volume }: { volume: string }) => volume));
-    expectTable(observed(root, [...names], leftOut));
+    expectTable(observed(root, [...names, ...copiesIn(notes)], leftOut));
   });
 
   it('by train, before its ranks start', async () => {

@@ -6,7 +6,7 @@ import { InvalidArgument, UnreadableFile } from '../../src/errors';
 import { measureCohort } from '../../src/evaluate/cohort';
 import { compareVolumes } from '../../src/evaluate/compare';
 import { compareRuns } from '../../src/evaluate/compare-runs';
-import { evaluateFiles } from '../../src/evaluate/evaluate';
+import { type Evaluation, evaluateFiles } from '../../src/evaluate/evaluate';
 import { mae } from '../../src/fidelity/error-sums';
 import { evaluationTables } from '../../src/plot/comparison/evaluation';
 import { comparisonTable } from '../../src/plot/comparison/seams';
@@ -113,6 +113,41 @@ describe('an evaluation of a cohort', { timeout: 120_000 }, () => {
     expect(seen.at(-1)).toBe(1);
     await expect(evaluateFiles(model, [at('cut.nii.gz')], once)).rejects.toThrow(UnreadableFile);
     await expect(evaluateFiles(model, [], once)).rejects.toThrow(InvalidArgument);
+  });
+
+  it('counts a volume under two names once, and names the copy', async () => {
+    await writeVolume(at('copy.nii.gz'), ct(1), { dtype: 'float32' });
+    const files = ['a.nii', 'copy.nii.gz', 'thin.nii.gz'].map(at);
+    const seen: number[] = [];
+    const { rows, aggregate, notes, leftOut } = await evaluateFiles(model, files, {
+      ...once,
+      onProgress: ({ done, total }) => seen.push(done / total),
+    });
+    expect(rows.map(({ file }) => file)).toEqual([at('a.nii'), at('thin.nii.gz')]);
+    expect(aggregate[0]!.metrics.psnr!.count).toBe(2);
+    expect(leftOut).toEqual([]);
+    expect(notes).toContain(
+      `copies of a volume before them, which counts once: ${at('copy.nii.gz')} (of ${at('a.nii')})`,
+    );
+    expect(seen.at(-1)).toBe(1);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  });
+
+  it('keeps the rows that are done if it ends early', async () => {
+    const stop = new AbortController();
+    const kept: Evaluation[] = [];
+    const evaluating = evaluateFiles(model, ['a.nii', 'thin.nii.gz', 'small.nii'].map(at), {
+      ...once,
+      signal: stop.signal,
+      onProgress: ({ done, total }) => done / total > 0.5 && stop.abort(new Error('enough')),
+      onUnfinished: (evaluation) => kept.push(evaluation),
+    });
+    await expect(evaluating).rejects.toThrow('enough');
+    expect(kept).toHaveLength(1);
+    expect(kept[0]!.rows.map(({ file }) => file)).toEqual([at('a.nii')]);
+    expect(kept[0]!.notes).toContain('the call ended early: these are 1 of 3 volumes');
+    const whole = await evaluateFiles(model, [at('a.nii')], once);
+    expect(kept[0]!.rows).toEqual(whole.rows.map((row) => ({ ...row, seconds: expect.anything() })));
   });
 
   it('an infinite PSNR is in no mean, and is named', async () => {

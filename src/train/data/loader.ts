@@ -114,7 +114,8 @@ export async function sourceShape(source: string, { canonical, spacing }: Readin
   return spacing ? shapeAtSpacing(turned, spacing) : turned.shape;
 }
 
-function digestOf({ shape, data }: Volume): string {
+/** Tells volumes with other voxels, or of another size. */
+export function digestOf({ shape, data }: Volume): string {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return createHash('sha256').update(JSON.stringify(shape)).update(bytes).digest('hex');
 }

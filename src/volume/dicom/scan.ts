@@ -85,6 +85,12 @@ export async function scanDicom(
   };
 }
 
+/** Why a file is not used as DICOM. Throws the system's error if the machine is at fault. */
+export function whyNotDicom(path: string): string | undefined {
+  const header = headerOf(path);
+  return typeof header === 'string' ? header : undefined;
+}
+
 /** The header of a file, or the reason why it is not used. */
 function headerOf(path: string): DicomHeader | string {
   try {
