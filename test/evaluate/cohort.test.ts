@@ -147,7 +147,7 @@ describe('an evaluation of a cohort', { timeout: 120_000 }, () => {
     expect(kept[0]!.rows.map(({ file }) => file)).toEqual([at('a.nii')]);
     expect(kept[0]!.notes).toContain('the call ended early: these are 1 of 3 volumes');
     const whole = await evaluateFiles(model, [at('a.nii')], once);
-    expect(kept[0]!.rows).toEqual(whole.rows.map((row) => ({ ...row, seconds: expect.anything() })));
+    expect(kept[0]!.rows).toEqual(whole.rows);
   });
 
   it('an infinite PSNR is in no mean, and is named', async () => {
