@@ -44,9 +44,8 @@ async function libtorch({ libtorch, march, gpu }: BuildFlags): Promise<Answer> {
 }
 
 /** What a built collective has, and what is wrong with the rest. */
-function partsOf({ gloo, nccl, ncclProblem }: Awaited<ReturnType<typeof buildC10d>>): string {
-  const parts = [gloo && 'Gloo', nccl && 'NCCL'].filter(Boolean).join(' and ');
-  return `c10d with ${parts}${ncclProblem ? `; not NCCL: ${ncclProblem}` : ''}`;
+function partsOf({ nccl, ncclProblem }: Awaited<ReturnType<typeof buildC10d>>): string {
+  return `c10d with Gloo${nccl ? ' and NCCL' : ''}${ncclProblem ? `; not NCCL: ${ncclProblem}` : ''}`;
 }
 
 async function tensorflow({ tensorflow, march, gpu }: BuildFlags): Promise<Answer> {

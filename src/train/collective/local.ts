@@ -2,7 +2,6 @@ import { createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../errors';
 import { afterSeconds } from '../../timer';
-import type { Collective } from './collective';
 import { FrameChannel, type FrameHeader } from './frames';
 import { admitRank, presentTo } from './handshake';
 import { knock } from './ports';
@@ -25,7 +24,7 @@ interface LocalOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'p
  * @throws CollectiveFailed if the ranks do not find one another; its cause has `code: 'EADDRINUSE'` if the port is taken
  * and the caller should try another
  */
-export async function connectLocal(options: LocalOptions): Promise<Collective> {
+export async function connectLocal(options: LocalOptions): Promise<Star> {
   if (options.worldSize === 1) return new Star(0, 1, options.timeout);
   return options.rank === 0 ? gather(options) : join(options);
 }

@@ -3,6 +3,9 @@ import { afterSeconds } from '../../timer';
 import type { Collective } from './collective';
 import type { Frame, FrameChannel, FrameHeader } from './frames';
 
+/** Seconds that the others have to read why this rank leaves. */
+const farewell = 2;
+
 type Kind = 'allReduce' | 'broadcast' | 'allGather' | 'barrier';
 
 /** An operation as a rank enters it. All ranks have the same header, but for `rank` and the lengths of an `allGather`. */
@@ -29,6 +32,8 @@ export class Star implements Collective {
   private failure: CollectiveFailed | undefined;
   private left: string | undefined;
   private closing = false;
+  /** Called at the first fault, also between operations. */
+  onFailure: (failure: CollectiveFailed) => void = () => {};
 
   constructor(
     readonly rank: number,
@@ -79,6 +84,7 @@ export class Star implements Collective {
     if (this.failure || this.closing) return;
     this.failure = new CollectiveFailed(this.rank, this.current, reason);
     this.rejectCurrent?.(this.failure);
+    this.onFailure(this.failure);
     const told = this.rank > 0 ? `rank ${this.rank}: ${reason}` : reason;
     for (const channel of this.peers.values()) {
       void channel.send({ kind: 'abort', rank: this.rank, reason: told }).catch(() => {});
@@ -91,7 +97,14 @@ export class Star implements Collective {
     this.closing = true;
     for (const channel of this.peers.values()) {
       if (!reason) await channel.send({ kind: 'bye', rank: this.rank }).catch(() => {});
-      channel.socket.end();
+      const { socket } = channel;
+      socket.end();
+      if (socket.destroyed) continue;
+      // A rank that hangs never closes its end, and would keep this process.
+      socket.once(
+        'close',
+        afterSeconds(farewell, () => socket.destroy()),
+      );
     }
   }
 

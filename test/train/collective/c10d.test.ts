@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { builtC10d } from '../../../src/train/collective/c10d/addon';
 import { connectC10d } from '../../../src/train/collective/c10d/c10d';
@@ -112,30 +112,83 @@ describe.skipIf(reason)('c10d collective', { timeout: 60_000 }, () => {
     server.close();
   });
 
-  it.each([0, 1])('is an error on every other rank within seconds when rank %i is killed', async (dead) => {
+  /** Three ranks, each in a process of its own, that sum without end. `heard`: what each of them says. */
+  async function threeProcesses(options: object = {}) {
     const port = await freePort();
     const ranks = [0, 1, 2].map((rank) => {
+      const world = { rank, worldSize: 3, ...place(port), timeout: 60, ...options, closes: false };
+      if (rank === 1 && 'closes' in options) world.closes = true;
       const child = fork(join(__dirname, 'c10d-rank.cjs'), {
-        env: { ...process.env, WORLD: JSON.stringify({ rank, worldSize: 3, ...place(port), timeout: 60 }) },
+        env: { ...process.env, WORLD: JSON.stringify(world) },
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       });
       const heard: string[] = [];
       child.on('message', (message) => heard.push(String(message)));
       return { child, heard };
     });
+    await vi.waitFor(() => expect(ranks.every(({ heard }) => heard.length > 0)).toBe(true), 30_000);
+    return ranks;
+  }
+
+  type Ranks = Awaited<ReturnType<typeof threeProcesses>>;
+
+  /** Waits until each of the ranks has said why it failed and has ended by itself, without a signal. */
+  async function endOf(ranks: Ranks, milliseconds: number): Promise<string[]> {
+    const over = () => {
+      for (const { heard, child } of ranks) {
+        expect(heard).toHaveLength(2);
+        expect([child.exitCode, child.signalCode]).toEqual([0, null]);
+      }
+    };
+    await vi.waitFor(over, { timeout: milliseconds, interval: 20 });
+    return ranks.map(({ heard }) => heard[1]!);
+  }
+
+  const kill = (ranks: Ranks) => {
+    for (const { child } of ranks) child.kill('SIGKILL');
+  };
+
+  it.each([0, 1])('is an error on every other rank within seconds when rank %i is killed', async (dead) => {
+    const ranks = await threeProcesses();
     try {
-      while (ranks.some(({ heard }) => heard.length === 0))
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      const start = Date.now();
       ranks[dead]!.child.kill('SIGKILL');
       const alive = ranks.filter((_, rank) => rank !== dead);
-      while (alive.some(({ heard }) => heard.length < 2)) {
-        expect(Date.now() - start).toBeLessThan(15_000);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      for (const { heard } of alive) expect(heard[1]).toContain(`rank ${dead} died`);
+      for (const error of await endOf(alive, 10_000)) expect(error).toContain(`rank ${dead} died`);
     } finally {
-      for (const { child } of ranks) child.kill('SIGKILL');
+      kill(ranks);
     }
+  });
+
+  it.each([0, 1])('is an error on every other rank after the timeout when rank %i hangs', async (late) => {
+    const ranks = await threeProcesses({ timeout: 3 });
+    try {
+      ranks[late]!.child.kill('SIGSTOP');
+      const others = ranks.filter((_, rank) => rank !== late);
+      for (const error of await endOf(others, 20_000))
+        expect(error).toMatch(/rank [01].*(did not come within 3 s|does not answer)/);
+    } finally {
+      kill(ranks);
+    }
+  });
+
+  it('lets a rank leave while sums are under way, and the others end with its reason', async () => {
+    const ranks = await threeProcesses({ closes: true });
+    try {
+      const others = [ranks[0]!, ranks[2]!];
+      for (const error of await endOf(others, 10_000)) expect(error).toContain('rank 1: the disk is full');
+      await vi.waitFor(() => expect(ranks[1]!.child.exitCode).toBe(0), 10_000);
+    } finally {
+      kill(ranks);
+    }
+  });
+
+  it('hears of a rank that dies between operations', async () => {
+    const ranks = await group(3);
+    await Promise.all(ranks.map((rank) => rank.barrier()));
+    await ranks[2]!.close('no memory');
+    const start = performance.now();
+    for (const error of await failures([0, 1].map((r) => ranks[r]!.barrier())))
+      expect(error).toContain('rank 2: no memory');
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 });

@@ -14,6 +14,8 @@ export type GroupHandle = object & { readonly brand?: 'group' };
 export type OperationKind = 'allReduce' | 'broadcast' | 'allGather';
 
 export interface C10dAddon {
+  /** How many GPUs NCCL can use here; 0 without NCCL. */
+  gpus(): Promise<number>;
   openStore(host: string, port: number, serves: boolean, prefix: string, ms: number): Promise<StoreHandle>;
   /** The sum so far. */
   add(store: StoreHandle, key: string, n: number): Promise<number>;
@@ -34,14 +36,14 @@ export interface C10dAddon {
     root: number,
   ): Promise<void>;
   closeGroup(group: GroupHandle): Promise<void>;
+  /** What still waits for other ranks no longer keeps this process. */
+  letProcessEnd(): void;
 }
 
 /** Kept beside the addon once it is built. */
 export interface C10dRecord {
   readonly libtorch: string;
-  /** Whether it has Gloo, for ranks on CPUs. */
-  readonly gloo: boolean;
-  /** Whether it has NCCL. */
+  /** Whether it has NCCL for ranks on GPUs, beside Gloo for ranks on CPUs. */
   readonly nccl: boolean;
   /** Why it has no NCCL, if libtorch has CUDA. */
   readonly ncclProblem?: string;

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { includeArguments, linkArguments } from '../../../compute/libtorch/build';
 import { findLibtorch, type Libtorch } from '../../../compute/libtorch/locate';
@@ -18,8 +18,8 @@ import { type C10dRecord, c10dAddonPath, c10dKey, c10dSource } from './addon';
 const run = promisify(execFile);
 
 /**
- * Builds the collective through libtorch: with Gloo if its headers are here (PyTorch's packages leave them out), with NCCL
- * if libtorch has CUDA and NCCL's headers are beside it. Needs libtorch 2.1 or newer and a C++ compiler.
+ * Builds the collective through libtorch: with Gloo, and with NCCL if libtorch has CUDA and NCCL's headers are beside it.
+ * Needs libtorch 2.1 or newer and a C++ compiler.
  * @throws UnavailableBackend saying what to install, or with what the compiler said
  */
 export async function buildC10d(
@@ -33,21 +33,12 @@ export async function buildC10d(
       `libtorch ${libtorch.version} is older than 2.1`,
       'Install PyTorch (`python3 -m venv .venv && .venv/bin/pip install torch`)',
     );
-  const gloo = ['/usr/include', '/usr/local/include', ...libtorch.includes].find((folder) =>
-    existsSync(join(folder, 'gloo', 'context.h')),
-  );
   const headers = ncclHeaders(libtorch);
-  // NCCL needs nothing of Gloo. PyTorch's packages have NCCL's headers beside CUDA's, and leave out Gloo's.
-  if (!gloo && headers.length === 0)
-    throw missing(
-      "Gloo's headers (gloo/context.h) are not on this machine",
-      'On Debian and Ubuntu `sudo apt-get install libgloo-dev`',
-    );
   const compiler = await findCompiler('libtorch');
   onProgress?.({ done: 0, total: 1, what: 'collective' });
   const record = await install(buildFolder('c10d'), async (work): Promise<C10dRecord> => {
     const compile = async (nccl: readonly string[]) => {
-      const args = compilerArguments(libtorch, gloo, nccl, c10dAddonPath(work));
+      const args = compilerArguments(libtorch, nccl, c10dAddonPath(work));
       await execute(compiler, args, { backend: 'libtorch', what: 'compiling c10d.cc', signal });
       // In a process of its own: an addon that crashes must not take its builder along.
       const load = `require(${JSON.stringify(c10dAddonPath(work))}).openStore`;
@@ -59,13 +50,12 @@ export async function buildC10d(
     if (headers.length > 0)
       await compile(headers).catch((error: Error) => {
         signal?.throwIfAborted();
-        if (!gloo) throw error;
         ncclProblem = error.message;
       });
     const nccl = headers.length > 0 && ncclProblem === undefined;
     if (!nccl) await compile([]);
     const { version } = libtorch;
-    return { libtorch: version, gloo: gloo !== undefined, nccl, ncclProblem, key: c10dKey() };
+    return { libtorch: version, nccl, ncclProblem, key: c10dKey() };
   });
   onProgress?.({ done: 1, total: 1, what: 'collective' });
   return record;
@@ -87,17 +77,12 @@ function ncclHeaders(libtorch: Libtorch): string[] {
   return complete ? folders : [];
 }
 
-function compilerArguments(
-  libtorch: Libtorch,
-  gloo: string | undefined,
-  nccl: readonly string[],
-  out: string,
-): string[] {
+function compilerArguments(libtorch: Libtorch, nccl: readonly string[], out: string): string[] {
   return [
-    ...'-std=c++20 -O2 -fPIC -shared -fvisibility=hidden -Wno-psabi'.split(' '),
-    ...(gloo ? ['-DUSE_C10D_GLOO'] : []),
+    ...'-std=c++20 -O2 -fPIC -shared -fvisibility=hidden -Wno-psabi -DUSE_C10D_GLOO'.split(' '),
     ...(nccl.length > 0 ? ['-DUSE_C10D_NCCL'] : []),
-    ...includeArguments(libtorch, gloo ? [...nccl, gloo] : nccl),
+    // PyTorch's packages leave out Gloo's headers; `native/gloo` has those that torch's own include.
+    ...includeArguments(libtorch, [...nccl, dirname(c10dSource())]),
     c10dSource(),
     '-o',
     out,

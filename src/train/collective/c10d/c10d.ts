@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CollectiveFailed } from '../../../errors';
 import type { Collective } from '../collective';
-import { knock } from '../ports';
+import { connectLocal } from '../local';
+import { freePort, knock } from '../ports';
+import type { Star } from '../star';
 import type { World } from '../world';
 import { type C10dAddon, type GroupHandle, loadC10d, type OperationKind, type StoreHandle } from './addon';
 
@@ -28,8 +30,6 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
   const addon = loadC10d();
   const fail = (reason: string, cause?: unknown) =>
     new CollectiveFailed(rank, 'rendezvous', reason, { cause });
-  // By default NCCL's watchdog ends the process when another rank dies or is late; so the call throws, and says why.
-  if (options.gpu !== undefined) process.env.TORCH_NCCL_BLOCKING_WAIT ??= '1';
   const milliseconds = Math.ceil(options.timeout * 1000);
   const deadline = performance.now() + milliseconds;
   let store: StoreHandle | undefined;
@@ -66,7 +66,34 @@ export async function connectC10d(options: C10dOptions): Promise<Collective> {
     .catch((error: Error) => {
       throw fail(error.message, error);
     });
-  return new C10d(addon, store, group, options);
+  const line = await connectLifeline(addon, store, options).catch((error: Error) => {
+    void addon.closeGroup(group);
+    throw error;
+  });
+  return new C10d(addon, store, group, line, options);
+}
+
+/**
+ * Connections of all ranks with rank 0, on which nothing is sent until somebody fails or leaves. The system closes those of
+ * a process that dies, and so all others hear of it at once. NCCL itself would wait until the timeout.
+ */
+async function connectLifeline(addon: C10dAddon, store: StoreHandle, options: C10dOptions): Promise<Star> {
+  const { rank, worldSize, session: secret, timeout, signal } = options;
+  const place = async () => {
+    const [port, host] = await Promise.all([addon.get(store, 'lifeline'), addon.get(store, 'here/0')]);
+    return port && host ? { port: Number(port), address: host } : undefined;
+  };
+  if (rank === 0) await addon.set(store, 'lifeline', String(await freePort('')));
+  const found = await poll(20, performance.now() + 1000 * timeout, place);
+  if (!found) throw new CollectiveFailed(rank, 'rendezvous', `rank 0 did not come within ${timeout} s`);
+  return connectLocal({ rank, worldSize, ...found, oneHost: false, secret, timeout, signal });
+}
+
+/** What comes of the work; undefined if it fails or takes longer. */
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T | undefined> {
+  const stop = new AbortController();
+  const late = pause(milliseconds, undefined, { signal: stop.signal }).catch(() => undefined);
+  return Promise.race([work.catch(() => undefined), late]).finally(() => stop.abort());
 }
 
 /** Asks until there is an answer, every so many ms; undefined if there is none at `deadline`. */
@@ -110,15 +137,27 @@ class C10d implements Collective {
   private failure: CollectiveFailed | undefined;
   private closed: Promise<void> | undefined;
   private last: Promise<unknown> = Promise.resolve();
+  private current = 'waiting';
+  /** Rejects with the failure of another rank. */
+  private readonly lost: Promise<never>;
 
   constructor(
     private readonly addon: C10dAddon,
     private readonly store: StoreHandle,
     private readonly group: GroupHandle,
+    private readonly line: Star,
     private readonly options: C10dOptions,
   ) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
+    this.lost = new Promise((_, reject) => {
+      line.onFailure = ({ reason }) => {
+        this.failure ??= new CollectiveFailed(this.rank, this.current, reason);
+        this.letGo();
+        reject(this.failure);
+      };
+    });
+    this.lost.catch(() => {});
   }
 
   async allReduce(arrays: Arrays, name = ''): Promise<void> {
@@ -146,7 +185,7 @@ class C10d implements Collective {
   }
 
   async close(reason?: string): Promise<void> {
-    if (reason) await this.leave(reason).catch(() => {});
+    if (reason) await within(2000, this.leave(reason));
     else if (!this.failure) {
       await this.last.catch(() => {});
       // The first to go would cut off what is still on its way to the others.
@@ -154,9 +193,11 @@ class C10d implements Collective {
       await poll(10, performance.now() + 2000, () => count().catch(() => true));
     }
     this.failure ??= new CollectiveFailed(this.rank, 'closed', reason ?? 'this rank has left');
+    await this.line.close(reason);
     this.letGo();
-    await Promise.race([this.closed, pause(1000)]);
-    await this.addon.closeStore(this.store).catch(() => {});
+    await within(1000, this.closed!);
+    await within(1000, this.addon.closeStore(this.store));
+    this.addon.letProcessEnd();
   }
 
   /** Leaves the reason for the others. A rank that serves the store gives them time to read it. */
@@ -172,6 +213,7 @@ class C10d implements Collective {
     const operation = `${kind} ${name}`.trim();
     if (this.failure) return Promise.reject(this.failure);
     const sequence = this.sequence++;
+    this.current = operation;
     const done = (async () => {
       try {
         const size =
@@ -180,8 +222,9 @@ class C10d implements Collective {
         const agreed = this.agree(sequence, size, operation);
         const operated = this.addon.operate(this.group, kind, arrays, root);
         operated.catch(() => {});
-        await agreed;
-        await operated;
+        agreed.catch(() => {});
+        await Promise.race([this.lost, agreed]);
+        await Promise.race([this.lost, operated]);
       } catch (error) {
         throw await this.fail(operation, error as Error);
       }
@@ -208,9 +251,12 @@ class C10d implements Collective {
   /** What went wrong, in the words of the rank that knows, or else which ranks have not answered. */
   private async fail(operation: string, cause: Error): Promise<CollectiveFailed> {
     if (this.failure) return this.failure;
-    const reason = await this.whatHappened(cause).catch(
+    const known = this.whatHappened(cause).catch(
       () => `rank 0 died (its store is gone; ${firstLine(cause)})`,
     );
+    // Rank 0 keeps the store. If it hangs, the store does not answer.
+    const reason = (await within(5000, known)) ?? `rank 0 does not answer (${firstLine(cause)})`;
+    this.letGo();
     this.failure ??= new CollectiveFailed(this.rank, operation, reason, { cause });
     return this.failure;
   }

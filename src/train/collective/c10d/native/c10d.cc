@@ -1,5 +1,4 @@
-// c10d for JavaScript: torch's TCPStore, and its process groups Gloo (if its headers are here) and NCCL (if libtorch has
-// CUDA).
+// c10d for JavaScript: torch's TCPStore, and its process groups Gloo and NCCL (if libtorch has CUDA).
 //
 // Whatever may wait runs in a thread of its own and settles a promise, so the JavaScript thread goes on: an operation
 // can be on its way while gradients are still being computed. Operations of a group start on the JavaScript thread, in
@@ -7,9 +6,7 @@
 #include <node_api.h>
 #include <ATen/ATen.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#ifdef USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#endif
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef USE_C10D_NCCL
 #include <c10/cuda/CUDAFunctions.h>
@@ -19,9 +16,11 @@
 #endif
 #include <torch/version.h>
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -65,6 +64,9 @@ struct Job {
   std::string error;
 };
 
+// Jobs that are not settled. Only the JavaScript thread touches it.
+std::set<Job*> pending;
+
 struct Arguments {
   napi_env env;
   napi_value values[10];
@@ -101,6 +103,7 @@ struct Arguments {
 
 void settle(napi_env env, napi_value, void*, void* data) {
   std::unique_ptr<Job> job(static_cast<Job*>(data));
+  pending.erase(job.get());
   if (env == nullptr) return; // the environment is being torn down
   napi_handle_scope scope;
   napi_open_handle_scope(env, &scope);
@@ -145,6 +148,7 @@ napi_value call(napi_env env, napi_callback_info info) {
   napi_create_promise(env, &job->deferred, &promise);
   napi_create_string_utf8(env, "c10d", NAPI_AUTO_LENGTH, &name);
   napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr, settle, &job->back);
+  pending.insert(job);
   std::thread([job] {
     if (job->error.empty()) job->error = errorOf([&] { job->answer = job->work(); });
     napi_threadsafe_function back = job->back;
@@ -152,6 +156,12 @@ napi_value call(napi_env env, napi_callback_info info) {
     napi_release_threadsafe_function(back, napi_tsfn_release);
   }).detach();
   return promise;
+}
+
+// letProcessEnd(): what still waits for other ranks no longer keeps this process.
+napi_value letProcessEnd(napi_env env, napi_callback_info) {
+  for (Job* job : pending) napi_unref_threadsafe_function(env, job->back);
+  return nullptr;
 }
 
 template <class T>
@@ -219,6 +229,37 @@ Work closeStore(Arguments& given) {
   };
 }
 
+// gpus(): how many NCCL can use
+Work gpus(Arguments&) {
+  return []() -> Answer {
+#ifdef USE_C10D_NCCL
+    // As the backend counts them, which may not be loaded yet.
+    setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0);
+    int64_t count = c10::cuda::device_count();
+#else
+    int64_t count = 0;
+#endif
+    return [count](napi_env env) {
+      napi_value number;
+      napi_create_int64(env, count, &number);
+      return number;
+    };
+  };
+}
+
+#ifdef USE_C10D_NCCL
+// A rank that dies or is late is an error that the call throws, after the timeout at the latest. By default NCCL's watchdog
+// ends the process instead, and a second one ends it if the first takes long to abort. Users' own values stay.
+void throwInsteadOfDying() {
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 2
+  setenv("TORCH_NCCL_BLOCKING_WAIT", "1", 0);
+  setenv("TORCH_NCCL_ENABLE_MONITORING", "0", 0);
+#else
+  setenv("NCCL_BLOCKING_WAIT", "1", 0);
+#endif
+}
+#endif
+
 // openGroup(store, rank, size, address, gpu or -1, milliseconds, interface or '')
 Work openGroup(Arguments& given) {
   auto group = std::make_shared<Group>();
@@ -229,6 +270,7 @@ Work openGroup(Arguments& given) {
     if (gpu >= 0) {
 #ifdef USE_C10D_NCCL
       c10::cuda::set_device((c10::DeviceIndex)gpu);
+      throwInsteadOfDying();
       auto options = c10d::ProcessGroupNCCL::Options::create();
       options->timeout = timeout;
       group->device = at::Device(at::kCUDA, (c10::DeviceIndex)gpu);
@@ -238,16 +280,12 @@ Work openGroup(Arguments& given) {
       TORCH_CHECK(false, "built without NCCL");
 #endif
     }
-#ifdef USE_C10D_GLOO
     auto options = c10d::ProcessGroupGloo::Options::create();
     options->timeout = timeout;
     options->threads = 2;
     options->devices.push_back(interface.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(address)
                                                  : c10d::ProcessGroupGloo::createDeviceForInterface(interface));
     group->backend = c10::make_intrusive<c10d::ProcessGroupGloo>(*store, rank, group->size, options);
-#else
-    TORCH_CHECK(false, "built without Gloo, which ranks on the CPU need");
-#endif
     return external(group);
   };
 }
@@ -334,9 +372,10 @@ Work operate(Arguments& given) {
 
 napi_value initialise(napi_env env, napi_value exports) {
   const std::pair<const char*, napi_callback> functions[] = {
-      {"openStore", call<openStore>}, {"add", call<add>}, {"set", call<set>}, {"get", call<get>},
+      {"openStore", call<openStore>}, {"gpus", call<gpus>}, {"add", call<add>}, {"set", call<set>}, {"get", call<get>},
       {"closeStore", call<closeStore>}, {"openGroup", call<openGroup>}, {"operate", call<operate>},
-      {"closeGroup", call<closeGroup>}};
+      {"closeGroup", call<closeGroup>},
+      {"letProcessEnd", letProcessEnd}};
   for (auto [name, function] : functions) {
     napi_value value;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
