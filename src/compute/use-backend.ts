@@ -6,6 +6,7 @@ import { registerBackend } from './contract/registry';
 import { loadCpu } from './cpu/backend';
 import { loadLibtorch } from './libtorch/backend';
 import { askedGpu, idleGpus } from './machine/gpus';
+import { rankGpu } from './machine/threads';
 import { buildCommand, isBuilt, type NativeBackend } from './machine/toolchain';
 import { registerGradients } from './ops/gradients';
 import { freeGradientsEarly } from './ops/tape';
@@ -67,10 +68,11 @@ const loaded = new Map<BackendName, Promise<Backend>>();
  * Loads a backend and makes it current. `auto`, or nothing, takes PATCHWISE_BACKEND where it is set, and else the
  * fastest that works.
  *
- * @throws InvalidArgument for an unknown name; UnavailableBackend, with the cure, for one that cannot be had.
+ * @throws InvalidArgument for an unknown name or device; UnavailableBackend, with the cure, for one that cannot be had.
  */
 export async function useBackend(name: BackendName | 'auto' | (string & {}) = 'auto'): Promise<BackendInfo> {
   const wish = process.env.PATCHWISE_BACKEND;
+  rankGpu(); // refuses a PATCHWISE_DEVICE that is no device
   if (name !== 'auto') return activate(requireBackend(name, 'backend'), 'asked for by name');
   if (wish && wish !== 'auto') {
     return activate(requireBackend(wish, 'PATCHWISE_BACKEND'), 'asked for by PATCHWISE_BACKEND');

@@ -9,7 +9,7 @@ import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { UnavailableBackend } from '../../errors';
 import type { Backend, Precision } from '../contract/backend';
-import { askedGpu, idleGpus } from '../machine/gpus';
+import { askedGpu, hiddenGpus, idleGpus } from '../machine/gpus';
 import { rankGpu, rankThreads } from '../machine/threads';
 import { buildCommand } from '../machine/toolchain';
 import { type Addon, loadAddon } from './addon';
@@ -77,8 +77,8 @@ function chooseDevice(addon: Addon): { device: string; warning?: string | undefi
   const asks = `PATCHWISE_DEVICE asks for ${wish}`;
   const gpus = addon.gpus();
   if (gpus === 0) {
-    const problem = addon.cudaProblem();
-    const cure = cureOf(problem);
+    const found = addon.cudaProblem();
+    const { problem, cure } = hiddenGpus() ?? { problem: found, cure: cureOf(found) };
     if (!wish) return { device: 'CPU', warning: idleGpus(`libtorch sees none (${problem}). ${cure}`) };
     throw new UnavailableBackend(
       'libtorch',

@@ -1,45 +1,85 @@
 /** The NVIDIA GPUs of this host: which there are, which may be used, and which one is asked for. */
 
 import { execFile, execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { attempt } from '../../errors';
 
-/**
- * The GPUs of this host, as CUDA_VISIBLE_DEVICES names them: indices, or for a GPU that is divided (MIG) the names of its
- * parts. nvidia-smi lists them; where it does not answer, the driver's device files do. Empty where there are none.
- */
+/** A card, and for one that is divided (MIG) the names of its parts. Without nvidia-smi nobody knows more than its number. */
+interface Card {
+  readonly index: string;
+  readonly uuid?: string;
+  readonly parts: readonly string[];
+}
+
+/** The GPUs of this host, as CUDA_VISIBLE_DEVICES names them: numbers as nvidia-smi has them, or names of parts. */
 export function installedGpus(): string[] {
-  const gpus = parseGpuList(listGpus() ?? '');
-  return gpus.length > 0 ? gpus : deviceFiles();
+  return namesOf(cards());
 }
 
-/** `GPU 0: NVIDIA H200 (UUID: GPU-…)`, and below it, indented, `MIG 1g.18gb Device 0: (UUID: MIG-…)` where it is divided. */
-export function parseGpuList(listed: string): string[] {
-  const gpus: { index: string; parts: string[] }[] = [];
+/** nvidia-smi lists the cards. If it does not answer, the driver's device files that may be opened do. */
+function cards(): Card[] {
+  const listed = parseGpuList(listGpus() ?? '');
+  if (listed.length > 0) return listed;
+  // CUDA counts what it can open: a container with /dev/nvidia2 alone has a GPU 0.
+  const open = deviceFiles().filter(({ refusal }) => refusal === undefined);
+  return open.map((_, i) => ({ index: String(i), parts: [] }));
+}
+
+function namesOf(cards: readonly Card[]): string[] {
+  return cards.flatMap(({ index, parts }) => (parts.length > 0 ? parts : [index]));
+}
+
+/** `GPU 0: NVIDIA H200 (UUID: GPU-…)`, and below it, indented, `MIG 1g.18gb Device 0: (UUID: MIG-…)` if it is divided. */
+export function parseGpuList(listed: string): Card[] {
+  const found: (Card & { parts: string[] })[] = [];
   for (const line of listed.split('\n')) {
-    const index = /^GPU (\d+):/.exec(line)?.[1];
+    const [, index, uuid] = /^GPU (\d+):(?:.*\(UUID: (GPU-[^)]+)\))?/.exec(line) ?? [];
     const part = /^\s+MIG .*\(UUID: (MIG-[^)]+)\)/.exec(line)?.[1];
-    if (index !== undefined) gpus.push({ index, parts: [] });
-    else if (part !== undefined) gpus.at(-1)?.parts.push(part);
+    if (index !== undefined) found.push({ index, ...(uuid !== undefined && { uuid }), parts: [] });
+    else if (part !== undefined) found.at(-1)?.parts.push(part);
   }
-  return gpus.flatMap(({ index, parts }) => (parts.length > 0 ? parts : [index]));
+  return found;
 }
 
-function deviceFiles(): string[] {
-  const names = attempt(() => readdirSync('/dev')) ?? [];
-  const numbers = names.flatMap((name) => /^nvidia(\d+)$/.exec(name)?.[1] ?? []);
-  return numbers.sort((a, b) => Number(a) - Number(b));
+/** The driver's files, one for each card, and why this process may not open one. */
+export function deviceFiles(folder = '/dev'): { file: string; refusal?: string }[] {
+  const names = (attempt(() => readdirSync(folder)) ?? []).filter((name) => /^nvidia\d+$/.test(name));
+  const files = names
+    .sort((a, b) => Number(a.slice(6)) - Number(b.slice(6)))
+    .map((name) => join(folder, name));
+  return files.map((file) => {
+    try {
+      closeSync(openSync(file, 'r+'));
+      return { file };
+    } catch (error) {
+      return { file, refusal: (error as NodeJS.ErrnoException).code ?? String(error) };
+    }
+  });
 }
 
-/** The GPUs that processes of this environment may use: those of CUDA_VISIBLE_DEVICES where it is set, else all. */
+/**
+ * The GPUs that processes of this environment may use: those of CUDA_VISIBLE_DEVICES if it is set, else all. As CUDA does,
+ * it stops reading at the first name that is no GPU's, and takes none if one is named twice.
+ */
 export function visibleGpus(environment: NodeJS.ProcessEnv = process.env): string[] {
   const wish = environment.CUDA_VISIBLE_DEVICES;
-  if (wish === undefined) return installedGpus();
+  const all = cards();
+  if (wish === undefined) return namesOf(all);
   const names = wish.split(',').map((name) => name.trim());
-  // CUDA stops reading at the first name that is no GPU's.
-  const end = names.findIndex((name) => name === '' || name === '-1');
-  return end < 0 ? names : names.slice(0, end);
+  const end = names.findIndex((name) => !isGpu(name, all));
+  const taken = end < 0 ? names : names.slice(0, end);
+  return new Set(taken).size === taken.length ? taken : [];
+}
+
+/** Whether a name of CUDA_VISIBLE_DEVICES is one of a card: its number, or enough of the UUID of it or of a part. */
+function isGpu(name: string, cards: readonly Card[]): boolean {
+  if (/^\d+$/.test(name)) return cards.some(({ index }) => Number(index) === Number(name));
+  if (!/^(GPU|MIG)-/.test(name)) return false;
+  const known = cards.flatMap(({ uuid, parts }) => (uuid === undefined ? [] : [uuid, ...parts]));
+  // The names of parts were once made of the card's and two numbers: MIG-GPU-…/1/0.
+  return known.length === 0 || name.startsWith('MIG-GPU-') || known.some((uuid) => uuid.startsWith(name));
 }
 
 /** `cuda` or `cuda:1`, where PATCHWISE_DEVICE asks for a GPU; then the CPU will not do. */
@@ -48,17 +88,34 @@ export function askedGpu(environment: NodeJS.ProcessEnv = process.env): string |
   return wish?.startsWith('cuda') ? wish : undefined;
 }
 
+/** Why this process can use none of the host's GPUs, if its environment is the cause, and what helps. */
+export function hiddenGpus(): { readonly problem: string; readonly cure: string } | undefined {
+  const wish = process.env.CUDA_VISIBLE_DEVICES;
+  if (installedGpus().length === 0) {
+    const refused = deviceFiles().find(({ refusal }) => refusal !== undefined);
+    if (!refused) return undefined;
+    const cure = 'Ask for GPUs as you start the job or container (Slurm: --gres=gpu:1; Docker: --gpus all)';
+    return { problem: `this process may not open ${refused.file} (${refused.refusal})`, cure };
+  }
+  if (wish === undefined || visibleGpus().length > 0) return undefined;
+  const hides = wish === '' || wish.startsWith('-1') ? 'hides them' : 'names none of them';
+  return {
+    problem: `CUDA_VISIBLE_DEVICES="${wish}" ${hides}`,
+    cure: 'Unset CUDA_VISIBLE_DEVICES, or name GPUs that `nvidia-smi -L` lists',
+  };
+}
+
 /**
- * A warning for users whose GPUs are idle: how many there are, why they are not used and what helps. Undefined where this
+ * A warning for users whose GPUs are idle: how many there are, why they are not used and what helps. Undefined if this
  * host has none, or PATCHWISE_DEVICE asks for the CPU.
  */
 export function idleGpus(why: string): string | undefined {
   if (process.env.PATCHWISE_DEVICE === 'cpu') return undefined;
-  const gpus = installedGpus();
-  if (gpus.length === 0) return undefined;
-  const hidden = process.env.CUDA_VISIBLE_DEVICES !== undefined && visibleGpus().length === 0;
-  const reason = hidden ? `CUDA_VISIBLE_DEVICES="${process.env.CUDA_VISIBLE_DEVICES}" hides them` : why;
-  return `this host has ${gpus.length} GPU(s), and the CPU computes: ${reason}`;
+  const count = installedGpus().length || deviceFiles().length;
+  if (count === 0) return undefined;
+  const hidden = hiddenGpus();
+  const reason = hidden ? `${hidden.problem}. ${hidden.cure}` : why;
+  return `this host has ${count} GPU(s), and the CPU computes: ${reason}`;
 }
 
 /** Without a daemon that keeps it awake, a driver takes seconds to answer for each GPU. */

@@ -118,20 +118,33 @@ const sharedVariable = 'PATCHWISE_GPU_IS_SHARED';
 export function pinGpu(localRank: number, gpus: readonly string[], ranks: number): Record<string, string> {
   // A user who names a GPU counts those that are visible now.
   if (gpus.length === 0 || askedGpu()?.includes(':')) return {};
+  const { CUDA_VISIBLE_DEVICES: given, CUDA_DEVICE_ORDER: order } = process.env;
   const own = {
     CUDA_VISIBLE_DEVICES: gpus[localRank % gpus.length]!,
     PATCHWISE_GPU: '0',
-    // nvidia-smi numbers GPUs by slot, CUDA by speed. Numbers that the user has set are in CUDA's order.
-    ...(process.env.CUDA_VISIBLE_DEVICES === undefined && { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' }),
+    // nvidia-smi numbers GPUs by slot, CUDA by speed unless it is told.
+    CUDA_DEVICE_ORDER: (given !== undefined && order) || 'PCI_BUS_ID',
   };
-  return ranks > gpus.length ? { ...own, [sharedVariable]: '1' } : own;
+  return share(gpus, ranks) ? { ...own, [sharedVariable]: '1' } : own;
 }
 
 /** Whether ranks of this host share a GPU, which NCCL refuses. */
 export function sharesGpu(ranksHere: number, environment: NodeJS.ProcessEnv = process.env): boolean {
-  if (askedGpu(environment)?.includes(':')) return ranksHere > 1;
   if (environment.PATCHWISE_GPU !== undefined) return environment[sharedVariable] === '1';
-  return ranksHere > visibleGpus(environment).length;
+  return share(visibleGpus(environment), ranksHere);
+}
+
+/** To NCCL all parts of a card (MIG) are one GPU. */
+function share(gpus: readonly string[], ranks: number): boolean {
+  return ranks > gpus.length || (ranks > 1 && gpus.some((name) => name.startsWith('MIG-')));
+}
+
+/** @throws InvalidArgument if several ranks of this host are told to use one GPU */
+export function refuseOneGpu(ranksHere: number): void {
+  const wish = askedGpu();
+  if (ranksHere === 1 || !wish?.includes(':')) return;
+  const expected = `a device that gives each of ${ranksHere} ranks a GPU`;
+  throw new InvalidArgument('PATCHWISE_DEVICE', expected, wish, ['cpu', 'cuda']);
 }
 
 /** This rank's GPU, as nvidia-smi names it; undefined on the CPU. */

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { visibleGpus } from '../../compute/machine/gpus';
 import { rankThreads } from '../../compute/machine/threads';
+import { buildCommand } from '../../compute/machine/toolchain';
 import { useBackend } from '../../compute/use-backend';
 import { InvalidArgument } from '../../errors';
 import { makeFolder } from '../../make-folder';
@@ -147,15 +148,15 @@ async function devices(ranks: number): Promise<RanksFinding> {
 function collectives(): RanksFinding {
   const built = builtC10d();
   if (!built) {
-    const cure = '`npx patchwise backend build libtorch`, with libgloo-dev';
-    return { part: 'collectives', found: `local; no c10d (Gloo, NCCL) for several hosts and GPUs: ${cure}` };
+    const found = `local; no c10d (Gloo, NCCL) for several hosts and GPUs: \`${buildCommand('libtorch')}\``;
+    return { part: 'collectives', found };
   }
   const why = built.ncclProblem?.split('\n')[0] ?? 'its libtorch has no CUDA';
   const nccl = built.nccl ? 'NCCL' : `no NCCL: ${why}`;
   const debug = process.env.NCCL_DEBUG ? `, NCCL_DEBUG=${process.env.NCCL_DEBUG}` : '';
   return {
     part: 'collectives',
-    found: `local, c10d of libtorch ${built.libtorch} with ${built.gloo ? 'Gloo' : 'no Gloo'}; ${nccl}${debug}`,
+    found: `local, c10d of libtorch ${built.libtorch} with Gloo; ${nccl}${debug}`,
   };
 }
 

@@ -1,6 +1,6 @@
 import { storeActivationsIn } from '../../compute/contract/registry';
-import { useBackend } from '../../compute/use-backend';
-import { InvalidConfig, RunFailed } from '../../errors';
+import { type BackendInfo, useBackend } from '../../compute/use-backend';
+import { InvalidConfig, RunFailed, UnavailableBackend } from '../../errors';
 import { fitsSsim, TAPS } from '../../fidelity/ssim';
 import { fewLatents } from '../../model/supply';
 import type { Collective } from '../collective/collective';
@@ -39,6 +39,7 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const stored = { ...read, ...config };
   const { rank, worldSize: ranks } = collective;
   const backend = await useBackend(config.backend);
+  await compareDevices(collective, backend);
   storeActivationsIn(config.precision);
   const data = await loadData(config, { signal: stop });
   const sampler = new Sampler({ ...config, patches: data.train.count, ranks });
@@ -81,6 +82,20 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   await writer?.open(resolved, step, changes.length === 0 && reshaped === undefined);
   await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
   return { id: stored.id, config, backend, data, feed, learner, ranking, writer, step, steps, resumed };
+}
+
+/** @throws UnavailableBackend if some ranks have a GPU and others do not: all would wait for the CPU at every step */
+async function compareDevices(collective: Collective, { name, device, warning }: BackendInfo): Promise<void> {
+  const onCpu = (await collective.allGather(Float32Array.of(device === 'CPU' ? 1 : 0), 'devices')).flatMap(
+    ([answer], rank) => (answer === 1 ? [rank] : []),
+  );
+  if (onCpu.length === 0 || onCpu.length === collective.worldSize) return;
+  const why = onCpu.includes(collective.rank) && warning !== undefined ? `: ${warning}` : '';
+  throw new UnavailableBackend(
+    name,
+    `rank ${onCpu.join(', ')} of ${collective.worldSize} compute on the CPU, the others on GPUs${why}`,
+    'Use as many ranks as GPUs, or PATCHWISE_DEVICE=cpu',
+  );
 }
 
 function changed({ id }: StoredConfig, step: number, changes: readonly string[]): RunFailed {

@@ -51,7 +51,7 @@ export async function runProbe({ runDir }: { readonly runDir: string }): Promise
     collective = await connectCollective({ world, name, secret: await runSecret(runDir), timeout: patience });
     const measured = await measure(collective, seconds);
     await collective.close();
-    const { name: chosen, reason } = chooseCollective(name, world);
+    const { name: chosen, reason } = await chooseCollective(name, world);
     await report({ type: 'measured', result: { collective: chosen, reason, ...measured } });
     await report({ type: 'ended', outcome: 'done' });
   } catch (error) {

@@ -1,9 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { visibleGpus } from '../../../src/compute/machine/gpus';
 import { InvalidArgument } from '../../../src/errors';
 import {
   firstHost,
   pinGpu,
+  refuseOneGpu,
   sharesGpu,
   worldEnvironment,
   worldFromEnvironment,
@@ -65,39 +69,62 @@ describe('the place of a rank', () => {
 });
 
 describe('devices', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
   it('a rank sees one GPU: its own of those that its parent may see', () => {
-    const gpus = visibleGpus({ CUDA_VISIBLE_DEVICES: '2,GPU-8ab1,5' });
-    expect([0, 1, 2, 3].map((rank) => pinGpu(rank, gpus, 4).CUDA_VISIBLE_DEVICES)).toEqual([
-      '2',
-      'GPU-8ab1',
-      '5',
-      '2',
-    ]);
+    const gpus = ['2', 'GPU-8ab1', '5'];
+    const shown = [0, 1, 2, 3].map((rank) => pinGpu(rank, gpus, 4).CUDA_VISIBLE_DEVICES);
+    expect(shown).toEqual(['2', 'GPU-8ab1', '5', '2']);
     expect(pinGpu(1, gpus, 4).PATCHWISE_GPU).toBe('0');
-    expect(pinGpu(0, visibleGpus({ CUDA_VISIBLE_DEVICES: '' }), 2)).toEqual({});
-    expect(pinGpu(0, visibleGpus({ CUDA_VISIBLE_DEVICES: '-1' }), 2)).toEqual({});
+    expect(pinGpu(0, [], 2)).toEqual({});
+    vi.stubEnv('PATCHWISE_DEVICE', 'cuda:1');
+    expect(pinGpu(0, gpus, 1)).toEqual({});
   });
 
   it('ranks that outnumber the GPUs share them, and are told so, however they were started', () => {
-    const gpus = ['0', '1'];
+    driverLists(2);
+    const gpus = visibleGpus();
+    expect(gpus).toEqual(['0', '1']);
     expect([2, 3].map((ranks) => sharesGpu(ranks, pinGpu(0, gpus, ranks)))).toEqual([false, true]);
-    const torchrun = { CUDA_VISIBLE_DEVICES: '0,1' };
-    expect([2, 3].map((ranks) => sharesGpu(ranks, torchrun))).toEqual([false, true]);
+    for (const torchrun of [{}, { CUDA_VISIBLE_DEVICES: '0,1' }])
+      expect([2, 3].map((ranks) => sharesGpu(ranks, torchrun))).toEqual([false, true]);
+    expect([1, 2].map((ranks) => sharesGpu(ranks, { CUDA_VISIBLE_DEVICES: '1' }))).toEqual([false, true]);
   });
 
-  it('ranks that are all told one GPU share it', () => {
-    const named = { CUDA_VISIBLE_DEVICES: '0,1,2,3', PATCHWISE_DEVICE: 'cuda:1' };
-    expect([1, 2].map((ranks) => sharesGpu(ranks, named))).toEqual([false, true]);
-    expect(sharesGpu(4, { ...named, PATCHWISE_DEVICE: 'cuda' })).toBe(false);
+  it('to NCCL, parts of a card are one GPU', () => {
+    const parts = ['MIG-aa', 'MIG-bb'];
+    expect([1, 2].map((ranks) => sharesGpu(ranks, pinGpu(0, parts, ranks)))).toEqual([false, true]);
+    expect(pinGpu(1, parts, 2).CUDA_VISIBLE_DEVICES).toBe('MIG-bb');
   });
 
-  it('counts GPUs as nvidia-smi does, unless their names were given', () => {
-    const { CUDA_VISIBLE_DEVICES: given } = process.env;
-    delete process.env.CUDA_VISIBLE_DEVICES;
-    expect(pinGpu(1, ['0', '1'], 2).CUDA_DEVICE_ORDER).toBe('PCI_BUS_ID');
-    process.env.CUDA_VISIBLE_DEVICES = '0,1';
-    expect(pinGpu(1, ['0', '1'], 2).CUDA_DEVICE_ORDER).toBeUndefined();
-    if (given === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
-    else process.env.CUDA_VISIBLE_DEVICES = given;
+  it('one GPU by its number is refused for several ranks', () => {
+    vi.stubEnv('PATCHWISE_DEVICE', 'cuda:1');
+    expect(() => refuseOneGpu(1)).not.toThrow();
+    expect(() => refuseOneGpu(2)).toThrow(InvalidArgument);
+    vi.stubEnv('PATCHWISE_DEVICE', 'cuda');
+    expect(() => refuseOneGpu(2)).not.toThrow();
   });
+
+  it('are numbered as nvidia-smi numbers them, unless the user numbers them otherwise', () => {
+    const order = () => pinGpu(1, ['0', '1'], 2).CUDA_DEVICE_ORDER;
+    vi.stubEnv('CUDA_VISIBLE_DEVICES', undefined);
+    vi.stubEnv('CUDA_DEVICE_ORDER', 'FASTEST_FIRST');
+    expect(order()).toBe('PCI_BUS_ID'); // these numbers are nvidia-smi's
+    vi.stubEnv('CUDA_VISIBLE_DEVICES', '0,1');
+    expect(order()).toBe('FASTEST_FIRST');
+    vi.stubEnv('CUDA_DEVICE_ORDER', undefined);
+    expect(order()).toBe('PCI_BUS_ID');
+  });
+
+  /** A driver's program on the path that lists so many GPUs. */
+  function driverLists(count: number): void {
+    const folder = mkdtempSync(join(tmpdir(), 'patchwise-smi-'));
+    const lines = Array.from({ length: count }, (_, i) => `echo "GPU ${i}: NVIDIA H200 (UUID: GPU-${i})"\n`);
+    writeFileSync(join(folder, 'nvidia-smi'), `#!/bin/sh\n${lines.join('')}`, { mode: 0o755 });
+    vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
+    vi.stubEnv('CUDA_VISIBLE_DEVICES', undefined);
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+  }
 });

@@ -1,6 +1,7 @@
 #include "memory/cuda.h"
 #include <ATen/Context.h>
 #include <torch/version.h>
+#include <cstdlib>
 #include "binding/aten.h"
 
 namespace patchwise {
@@ -16,7 +17,11 @@ void initialiseCuda() {
 
 } // namespace
 
-int64_t cudaDevices() { return at::hasCUDA() ? at::getNumGPUs() : 0; }
+int64_t cudaDevices() {
+  // nvidia-smi numbers GPUs by slot, CUDA by speed unless it is told. Users read nvidia-smi.
+  setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID", 0);
+  return at::hasCUDA() ? at::getNumGPUs() : 0;
+}
 
 std::string cudaProblem() {
   if (!at::hasCUDA()) return "this libtorch was built without CUDA";
