@@ -98,7 +98,9 @@ export class KernelServer {
       clearOutput: ({ wait = false } = {}) => this.#displays.clear(wait),
       input: (prompt = '', { password = false } = {}) => {
         this.#output.flush();
-        return this.#prompts.ask(prompt, password, this.#cell());
+        // Front ends take questions of cells that run, not those of an answer of controls after its cell.
+        const cell = this.#cell();
+        return this.#prompts.ask(prompt, password, cell === this.#queue.running ? cell : undefined);
       },
       comms: this.comms,
       ...this.options.hooks,
@@ -141,7 +143,7 @@ export class KernelServer {
     return gathered.close();
   }
 
-  /** Calls `work` once the answer that is gathered now is shown nowhere any more. Other code has no such end. */
+  /** Calls `work` once what is gathered now is shown nowhere any more. What a cell shows has no such end. */
   onRelease(work: () => void): void {
     this.#gathered()?.onRelease(work);
   }

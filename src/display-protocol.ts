@@ -42,8 +42,8 @@ export interface SharedWidget {
   readonly state: WidgetState;
   /** A page has changed these values. */
   change(values: WidgetState): void;
-  /** The widget's code on a page has sent this. */
-  receive(content: unknown, buffers: readonly Uint8Array[]): void;
+  /** The widget's code on a page has sent this. May take a while, for the answer to a command. */
+  receive(content: unknown, buffers: readonly Uint8Array[]): void | Promise<void>;
 }
 
 /** What a kernel does for a widget. */

@@ -6,7 +6,8 @@ const PATIENCE_MS = 5000;
 const ALIVE_MS = 10_000;
 
 export type KernelData = Record<string, unknown> & { readonly type?: string };
-type Listener = (data: KernelData, buffers: readonly ArrayBuffer[]) => void;
+/** @param isFirst the kernel has said nothing before on this comm, and the page nothing at all */
+type Listener = (data: KernelData, buffers: readonly ArrayBuffer[], isFirst: boolean) => void;
 
 /**
  * A comm from one output to the notebook's kernel: opened when the output is first drawn, and again when the kernel has
@@ -86,8 +87,9 @@ export class KernelLink {
     this.#comm = comm;
     comm.onMsg = ({ content: { data }, buffers = [] }) => {
       if (this.#comm !== comm) return;
+      const isFirst = !this.#heard;
       this.#heard = true;
-      this.onMessage(data, buffers.map(toArrayBuffer));
+      this.onMessage(data, buffers.map(toArrayBuffer), isFirst);
       if (data.type === 'ended' || data.type === 'error') this.close();
     };
     comm.onClose = () => {

@@ -33,8 +33,12 @@ export class Gathered {
     else this.#outputs.push({ output_type: 'stream', name, text: kept });
   }
 
-  /** @param id a later display of the same id replaces this one */
+  /**
+   * @param id a later display of the same id replaces this one
+   * @throws TypeError for what is no JSON: nobody could be sent the outputs
+   */
   show(data: MimeBundle, id?: string, metadata: Json = {}): void {
+    JSON.stringify([data, metadata]);
     const output = { output_type: 'display_data', data, metadata } as const;
     const at = id === undefined ? undefined : this.#names.get(id);
     if (at !== undefined) this.#outputs[at] = output;

@@ -40,9 +40,9 @@ const SHOW_MS = 300;
 
 export class Interaction implements ShownControls {
   readonly id = randomUUID();
+  readonly display: StoredDisplay;
   /** Answers run as part of the cell that made the interaction, so what they leave running prints there. */
   readonly #cell = new AsyncResource('patchwise.interact');
-  readonly #display: StoredDisplay;
   readonly #pages = new Set<Page>();
   #values: ControlValues;
   #shown: GatheredAnswer = { outputs: [], release: () => {} };
@@ -62,7 +62,7 @@ export class Interaction implements ShownControls {
     outside: AsyncResource,
   ) {
     this.#values = given.start;
-    this.#display = new StoredDisplay(`patchwise-interact-${this.id}`, () => this.#bundle(), outlet, outside);
+    this.display = new StoredDisplay(`patchwise-interact-${this.id}`, () => this.#bundle(), outlet, outside);
   }
 
   get values(): ControlValues {
@@ -74,9 +74,9 @@ export class Interaction implements ShownControls {
     const answering = this.#answer === 0 ? this.#makeAnswers() : this.#answering;
     await Promise.race([answering, sleep(SHOW_MS)]);
     const shown = this.#answer;
-    this.#display.show(options);
+    this.display.show(options);
     await answering;
-    if (shown !== this.#answer) this.#display.replace();
+    if (shown !== this.#answer) this.display.replace();
   }
 
   /** Serves one page. */
@@ -92,7 +92,7 @@ export class Interaction implements ShownControls {
   end(): void {
     this.#hasEnded = true;
     this.#abort?.abort();
-    this.#display.end();
+    this.display.end();
     for (const { comm } of this.#pages) endPage(comm);
     this.#pages.clear();
     this.#before?.release();
@@ -159,7 +159,7 @@ export class Interaction implements ShownControls {
     [this.#before, this.#shown] = [this.#shown, gathered];
     this.#answer++;
     for (const page of this.#pages) this.#tell(page);
-    this.#display.replaceSoon();
+    this.display.replaceSoon();
   }
 
   #tell(page: Page): void {

@@ -23,26 +23,26 @@ export interface WidgetOutlet extends DisplayOutlet {
 
 export class KernelWidget implements ShownWidget {
   readonly id = randomUUID();
+  readonly display: StoredDisplay;
   /** Listeners run as part of the cell that made the widget, so they print there. */
   readonly #cell = new AsyncResource('patchwise.widget');
   readonly #pages = new Set<Comm>();
-  readonly #display: StoredDisplay;
 
   constructor(
     private readonly shared: SharedWidget,
     private readonly outlet: WidgetOutlet,
     outside: AsyncResource,
   ) {
-    this.#display = new StoredDisplay(`patchwise-widget-${this.id}`, () => this.#bundle(), outlet, outside);
+    this.display = new StoredDisplay(`patchwise-widget-${this.id}`, () => this.#bundle(), outlet, outside);
   }
 
   async show(options: DisplayOptions = {}): Promise<void> {
-    this.#display.show(options);
+    this.display.show(options);
   }
 
   update(values: WidgetState): void {
     for (const page of this.#pages) this.#tell(page, values);
-    this.#display.replaceSoon();
+    this.display.replaceSoon();
   }
 
   send(content: unknown, buffers: readonly Uint8Array[]): void {
@@ -59,19 +59,26 @@ export class KernelWidget implements ShownWidget {
   }
 
   end(): void {
-    this.#display.end();
+    this.display.end();
     for (const page of this.#pages) endPage(page);
     this.#pages.clear();
   }
 
-  #hear(from: Comm, data: Json, buffers: readonly Uint8Array[]): void {
-    if (data.type === 'custom') this.shared.receive(data.content, buffers);
-    if (data.type !== 'update' || typeof data.state !== 'object' || data.state === null) return;
+  /** May take a while, for the answer to a command. */
+  #hear(from: Comm, data: Json, buffers: readonly Uint8Array[]): void | Promise<void> {
+    if (data.type === 'custom') return this.shared.receive(data.content, buffers);
+    if (data.type === 'update' && typeof data.state === 'object' && data.state !== null)
+      this.#take(from, data, data.state, buffers);
+    return undefined;
+  }
+
+  #take(from: Comm, data: Json, state: object, buffers: readonly Uint8Array[]): void {
     const paths = Array.isArray(data.buffer_paths) ? (data.buffer_paths as BufferPath[]) : [];
-    const values = attachBuffers(data.state as WidgetState, paths, buffers);
+    const known = Object.entries(state).filter(([name]) => Object.hasOwn(this.shared.state, name));
+    const values = attachBuffers(Object.fromEntries(known), paths, buffers);
     // The other pages first: a listener may change the value once more.
     for (const page of this.#pages) if (page !== from) this.#tell(page, values);
-    this.#display.replaceSoon();
+    this.display.replaceSoon();
     this.shared.change(values);
   }
 

@@ -1,39 +1,42 @@
-/** The interactions and widgets of a kernel, each for as long as its cell does not run again. */
+/** The interactions and widgets of a kernel, each for as long as its cell does not run again and something shows it. */
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
+import type { StoredDisplay } from './stored-display';
 
 /** What pages open by its id. */
 interface Opened {
   readonly id: string;
+  readonly display: StoredDisplay;
   open(comm: Comm): void;
   end(): void;
 }
 
 export class Registry {
-  readonly #byId = new Map<string, Opened>();
-  readonly #byCell = new Map<string, Opened[]>();
+  readonly #opened = new Map<string, { readonly one: Opened; readonly cellId: string | undefined }>();
 
   /** @param cellId the cell of the notebook that shows it, if the front end names it */
   add<T extends Opened>(one: T, cellId: string | undefined): T {
-    this.#byId.set(one.id, one);
-    if (cellId !== undefined) this.#byCell.set(cellId, [...(this.#byCell.get(cellId) ?? []), one]);
+    this.#opened.set(one.id, { one, cellId });
+    one.display.onUnseen(() => this.#end(one)); // an answer of controls showed it
     return one;
   }
 
   /** Serves a page that shows one. */
   open(comm: Comm, { id }: Json): void {
-    const one = this.#byId.get(String(id));
-    if (one) one.open(comm);
+    const known = this.#opened.get(String(id));
+    if (known) known.one.open(comm);
     else endPage(comm);
   }
 
   /** A cell begins: what it showed when it ran before ends. */
   endOf(cellId: string | undefined): void {
-    for (const one of this.#byCell.get(cellId ?? '') ?? []) {
-      one.end();
-      this.#byId.delete(one.id);
-    }
-    this.#byCell.delete(cellId ?? '');
+    if (cellId === undefined) return;
+    for (const { one, cellId: own } of [...this.#opened.values()]) if (own === cellId) this.#end(one);
+  }
+
+  #end(one: Opened): void {
+    this.#opened.delete(one.id);
+    one.end();
   }
 }
 

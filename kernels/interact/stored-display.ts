@@ -5,6 +5,8 @@ import type { DisplayOptions } from '../display/displays';
 
 export interface DisplayOutlet {
   display(bundle: MimeBundle, options: DisplayOptions): void;
+  /** Calls `work` once what is shown now is shown nowhere any more: in an answer of controls, until the next but one. */
+  onRelease(work: () => void): void;
 }
 
 /** Between two replacements. */
@@ -12,6 +14,9 @@ const STORE_MS = 1000;
 
 export class StoredDisplay {
   readonly #ids = new Set<string>();
+  /** Places that show it. */
+  #places = 0;
+  #onUnseen = (): void => {};
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -26,9 +31,18 @@ export class StoredDisplay {
     private readonly outside: AsyncResource,
   ) {}
 
-  /** Shows it in the running cell. */
+  /** `work` is called once it was shown and no place shows it any more. A cell shows it until it runs again. */
+  onUnseen(work: () => void): void {
+    this.#onUnseen = work;
+  }
+
+  /** Shows it in the running cell, or in the answer that is made. */
   show({ id = this.name }: { readonly id?: string } = {}): void {
     this.#ids.add(id);
+    this.#places++;
+    this.outlet.onRelease(() => {
+      if (--this.#places === 0) this.#onUnseen();
+    });
     this.outlet.display(this.bundle(), { id, ...(id === this.name && { update: false }) });
   }
 

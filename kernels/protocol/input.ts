@@ -12,9 +12,13 @@ export class InputPrompts {
 
   constructor(private readonly send: (message: Outgoing) => void) {}
 
-  /** Rejects if the front end takes no input, another question is open, or the cell is interrupted. */
+  /**
+   * Rejects if the front end takes no input, another question is open, or the cell is interrupted.
+   * @param cell the cell that runs and asks; undefined if code asks whose cell has ended
+   */
   ask(prompt: string, password: boolean, cell: Message | undefined): Promise<string> {
-    if (!cell || cell.content.allow_stdin === false) {
+    if (!cell) return Promise.reject(new Error('input: only a cell that runs can ask; use a text control'));
+    if (cell.content.allow_stdin === false) {
       return Promise.reject(new Error('input: this front end does not take input'));
     }
     if (this.#asked) return Promise.reject(new Error('input: another question is still open'));

@@ -50,8 +50,13 @@ function stepsOf({ min, max, step }: Pick<Slider, 'min' | 'max' | 'step'>): numb
 
 /** A slider's value with as many digits as its step has. */
 export function sliderText({ min, step }: Slider, value: number): string {
-  const digits = Math.max(...[min, step].map((one) => /\.(\d+)/.exec(String(one))?.[1]?.length ?? 0));
-  return value.toFixed(Math.min(digits, 12));
+  return value.toFixed(Math.max(digitsOf(min), digitsOf(step)));
+}
+
+/** Digits after the point: 2 of 0.25, 7 of 5e-7. */
+function digitsOf(value: number): number {
+  const [, digits = '', power = '0'] = /^-?\d+(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value)) ?? [];
+  return Math.min(Math.max(0, digits.length - Number(power)), 20);
 }
 
 /** The values in words: `overlap = 0.25, window = gaussian`. */

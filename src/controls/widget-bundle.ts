@@ -18,6 +18,18 @@ export interface StoredWidget {
   readonly buffers: readonly { readonly path: BufferPath; readonly data: string }[];
 }
 
+/** How messages call a command of the cell, in anywidget's words. */
+export const COMMAND = 'anywidget-command';
+export const COMMAND_RESPONSE = 'anywidget-command-response';
+
+export interface CommandResponse {
+  readonly id: unknown;
+  readonly kind: typeof COMMAND_RESPONSE;
+  readonly response?: unknown;
+  /** Why there is no response. */
+  readonly error?: string;
+}
+
 /** A state whose bytes are apart: null takes their place. */
 export interface DetachedState {
   readonly state: WidgetState;

@@ -58,7 +58,9 @@ export function choice<const T extends string | number>(
   options: readonly T[],
   { start }: StartOption<NoInfer<T>> = {},
 ): MadeControl<T> {
-  if (options.length === 0) throw new InvalidArgument('options', 'at least one value to choose', options);
+  const isOption = (one: unknown): boolean => typeof one === 'string' || Number.isFinite(one);
+  if (!Array.isArray(options) || options.length === 0 || !options.every(isOption))
+    throw new InvalidArgument('options', 'one or more texts or finite numbers to choose from', options);
   if (start !== undefined && !options.includes(start))
     throw new InvalidArgument('start', 'one of the options', start, options);
   return new MadeControl<T>({ kind: 'choice', options }, start ?? options[0]!);
@@ -69,6 +71,7 @@ export function choice<const T extends string | number>(
  * or tells whether something that takes long shall begin.
  */
 export function button(label: string): MadeControl<number> {
+  if (typeof label !== 'string') throw new InvalidArgument('label', 'a text', label);
   return new MadeControl<number>({ kind: 'button', label }, 0);
 }
 
@@ -77,6 +80,8 @@ export function controlsOf(given: Readonly<Record<string, GivenControl>>): {
   readonly controls: readonly Control[];
   readonly start: ControlValues;
 } {
+  if (typeof given !== 'object' || given === null)
+    throw new InvalidArgument('controls', 'an object of controls by name', given);
   const made = Object.entries(given).map(([name, one]) => [name, madeOf(name, one)] as const);
   return {
     controls: made.map(([name, { control }]) => ({ name, ...control })),
@@ -110,8 +115,9 @@ function madeOf(name: string, given: GivenControl): MadeControl<ControlValue> {
 const STEPS = 100;
 
 function sliderNamed(name: string, range: SliderRange, start?: number): MadeControl<number> {
-  const [min, max, step = stepOf(min, max)] = range;
-  if (![min, max, step].every(Number.isFinite) || min >= max || step <= 0)
+  const isRange = Array.isArray(range) && range.every(Number.isFinite) && range[0] < range[1];
+  const [min, max, step = stepOf(min, max)] = isRange ? range : [0, 0, 0];
+  if (!isRange || step <= 0)
     throw new InvalidArgument(name, '[min, max] or [min, max, step] with min < max and step > 0', range);
   if (start !== undefined && !(start >= min && start <= max))
     throw new InvalidArgument('start', `a number from ${min} to ${max}`, start);

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { valuesText } from '../controls/controls';
 import { cellHook, type DisplayOptions, SHOWS_LIVE, type ShownControls } from '../display-protocol';
+import { InvalidArgument } from '../errors';
 import { display } from '../plot/display';
 import { controlsOf, type GivenControl, type ValuesOf } from './given';
 
@@ -49,18 +50,19 @@ export class Interaction<V> {
  *
  * Only one call runs at a time. If a control moves meanwhile, `signal` aborts, and after that call the newest values are
  * answered; those between are left out. Pass `signal` to long calls, so that they end at once. An interrupt of the kernel
- * ends a call too.
+ * ends a call too, also one that never looks at its signal.
  *
  * Pages that show it stay in step, also after a reload, as long as the kernel lives and the cell does not run again. The
  * saved notebook and the report show the last answer, with the controls as they stood. Outside a notebook `answer` is
  * called once, with the first values, and what it returns is printed.
  *
- * @throws InvalidArgument for a control that is none
+ * @throws InvalidArgument for a control that is none, or an answer that is no function
  */
 export function interact<const C extends Readonly<Record<string, GivenControl>>>(
   controls: C,
   answer: (values: ValuesOf<C>, context: { readonly signal: AbortSignal }) => unknown,
 ): Interaction<ValuesOf<C>> {
+  if (typeof answer !== 'function') throw new InvalidArgument('answer', 'a function of the values', answer);
   const given = { ...controlsOf(controls), answer: answer as (...given: never[]) => unknown };
   const show = cellHook('interact');
   if (show) return new Interaction(show(given));

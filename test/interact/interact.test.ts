@@ -115,6 +115,16 @@ describe('the controls of interact', () => {
     expect(() => pw.slider([0, 1], { start: 2 })).toThrow('start: expected a number from 0 to 1');
     expect(() => pw.choice([1, 2], { start: 3 as 1 })).toThrow('start: expected one of the options');
     expect(() => pw.choice([])).toThrow('options: expected');
+    expect(() => pw.choice([1, Number.NaN])).toThrow('options: expected');
+    expect(() => pw.choice(null as never)).toThrow('options: expected');
+    expect(() => pw.slider(null as never)).toThrow('slider: expected');
+    expect(() => pw.slider([0n, 1n] as never)).toThrow('slider: expected');
+    expect(() => pw.button(3 as never)).toThrow('label: expected');
+  });
+
+  it('refuse an answer that is no function, and no controls', () => {
+    expect(() => pw.interact({ z: [0, 5] }, undefined as never)).toThrow('answer: expected a function');
+    expect(() => pw.interact(null as never, () => {})).toThrow('controls: expected');
   });
 });
 

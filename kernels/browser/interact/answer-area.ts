@@ -2,6 +2,9 @@
 import type { AnswerOutput } from '../../../src/controls/interact-bundle';
 import type { LuminoPanel, MimeModel, MimeRenderer, RenderMime } from '../jupyter';
 
+/** Who draws longer, such as a widget that waits for something, holds up no other answer. */
+const DRAW_MS = 2000;
+
 interface Drawn {
   readonly type: string;
   readonly renderer: MimeRenderer;
@@ -46,7 +49,7 @@ export class AnswerArea {
       const type = this.rendermime.preferredMimeType(model.data, safe) ?? 'text/plain';
       const { renderer } = this.#drawn[at]?.type === type ? this.#drawn[at] : this.#replace(at, type);
       try {
-        await renderer.renderModel(model);
+        await Promise.race([renderer.renderModel(model), sleep(DRAW_MS)]);
       } catch (error) {
         renderer.node.textContent = `This cannot be drawn: ${error instanceof Error ? error.message : error}`;
       }
@@ -60,6 +63,10 @@ export class AnswerArea {
     this.#drawn[at] = { type, renderer };
     return this.#drawn[at];
   }
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, milliseconds));
 }
 
 /** An output as a renderer takes it. */

@@ -77,7 +77,8 @@ export function interactRenderer({ Widget, Panel }: Lumino) {
       this.#link?.close();
       const move = (one: InteractMove): void => this.#send(one);
       this.#panel = new ControlPanel(this.#controls.node, stored.controls, stored.values, move);
-      const receive = (news: unknown): void => this.#receive(news as InteractNews);
+      const receive = (news: unknown, _buffers: unknown, isFirst: boolean): void =>
+        this.#receive(news as InteractNews, isFirst);
       this.#link =
         this.session &&
         new KernelLink(this.session, 'patchwise.interact', { id: stored.id }, receive, () => this.#lose());
@@ -88,7 +89,7 @@ export function interactRenderer({ Widget, Panel }: Lumino) {
       if (this.#link?.send(move)) this.#moves++;
     }
 
-    #receive(news: InteractNews): void {
+    #receive(news: InteractNews, isFirst: boolean): void {
       if (news.type !== 'state') {
         this.#link?.close();
         this.#lose();
@@ -99,7 +100,7 @@ export function interactRenderer({ Widget, Panel }: Lumino) {
       this.#note.node.textContent = '';
       this.#panel!.enable(true);
       this.#answers.node.setAttribute('aria-busy', String(news.running));
-      if (news.seen === 0) this.#moves = 0; // a new comm
+      if (isFirst) this.#moves = 0; // a new comm
       const before = this.#shown!;
       const { values, answer, outputs = before.outputs } = news;
       this.#shown = { ...before, values, answer, outputs };

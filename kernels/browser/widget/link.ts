@@ -8,6 +8,7 @@ import {
 import type { JupyterSession } from '../jupyter';
 import { type KernelData, KernelLink } from '../kernel-link';
 import type { WidgetMessage, WidgetUpdate } from './messages';
+import type { WidgetPort } from './model';
 import { WidgetModule } from './module';
 
 const links = new Map<string, WidgetLink>();
@@ -20,10 +21,19 @@ export function joinWidget(stored: StoredWidget, session: JupyterSession | undef
   return link;
 }
 
+interface Unsent {
+  readonly values: Record<string, unknown>;
+  readonly messages: Parameters<WidgetPort['custom']>[];
+}
+
 export class WidgetLink {
   users = 0;
   readonly module: WidgetModule;
   readonly #link: KernelLink | undefined;
+  /** What the module said before the kernel was there to hear it: a module may speak as soon as it is loaded. */
+  #unsent: Unsent = { values: {}, messages: [] };
+  /** No kernel knows the widget, which goes on by itself. */
+  #isAlone: boolean;
   readonly #listeners = new Set<() => void>();
 
   constructor(
@@ -32,11 +42,12 @@ export class WidgetLink {
   ) {
     this.module = new WidgetModule(stored, {
       update: (values) => this.#update(values),
-      custom: (content, buffers) => this.#link?.send({ type: 'custom', content }, buffers),
+      custom: (content, buffers) => this.#send(content, buffers),
     });
-    const receive = (data: KernelData, buffers: readonly ArrayBuffer[]): void =>
-      this.#receive(data as unknown as WidgetMessage, buffers);
+    const receive = (data: KernelData, buffers: readonly ArrayBuffer[], isFirst: boolean): void =>
+      this.#receive(data as unknown as WidgetMessage, buffers, isFirst);
     this.#link = session && new KernelLink(session, 'patchwise.widget', { id: stored.id }, receive);
+    this.#isAlone = !session;
   }
 
   /** `listener` hears that values have changed. */
@@ -65,19 +76,36 @@ export class WidgetLink {
   #update(values: WidgetState): void {
     const { state, paths, buffers } = detachBuffers(values);
     const update: WidgetUpdate = { type: 'update', state, buffer_paths: paths };
-    this.#link?.send(
-      update,
-      buffers.map((bytes) => bytes.slice().buffer),
-    );
+    const copies = buffers.map((bytes) => bytes.slice().buffer);
+    if (!this.#link?.send(update, copies)) Object.assign(this.#unsent.values, values);
     for (const listener of this.#listeners) listener();
   }
 
-  #receive(message: WidgetMessage, buffers: readonly ArrayBuffer[]): void {
-    if (message.type === 'custom') this.module.model.hear(message.content, buffers);
+  #send(content: unknown, buffers: readonly ArrayBuffer[]): void {
+    if (this.#link?.send({ type: 'custom', content }, buffers) || this.#isAlone) return;
+    this.#unsent.messages.push([content, buffers]);
+  }
+
+  #receive(message: WidgetMessage, buffers: readonly ArrayBuffer[], isFirst: boolean): void {
+    const { model } = this.module;
+    if (message.type === 'custom') model.hear(message.content, buffers);
     else if (message.type === 'update') {
-      this.module.model.receive(attachBuffers(message.state, message.buffer_paths, buffers));
+      const values = attachBuffers(message.state, message.buffer_paths, buffers);
+      // The module's own values are newer than what the kernel tells a page that has just come.
+      model.receive({ ...values, ...(isFirst && this.#unsent.values) });
       for (const listener of this.#listeners) listener();
-    } else this.#link?.close(); // it goes on alone
+    } else {
+      this.#link?.close();
+      this.#isAlone = true;
+    }
+    if (isFirst) this.#sendUnsent();
+  }
+
+  #sendUnsent(): void {
+    const { values, messages } = this.#unsent;
+    this.#unsent = { values: {}, messages: [] };
+    if (Object.keys(values).length > 0) this.#update(values);
+    for (const message of messages) this.#send(...message);
   }
 }
 

@@ -42,14 +42,17 @@ export class WidgetModel {
     if (Object.keys(values).length > 0) this.port.update(values);
   }
 
+  /** @param event one, or several with spaces between */
   on(event: string, handler: Handler): void {
-    const handlers = this.#handlers.get(event) ?? new Set();
-    this.#handlers.set(event, handlers.add(handler));
+    for (const name of event.split(' ')) {
+      const handlers = this.#handlers.get(name) ?? new Set();
+      this.#handlers.set(name, handlers.add(handler));
+    }
   }
 
   /** Without a handler all of the event, without an event all. */
   off(event?: string | null, handler?: Handler | null): void {
-    const events = event ? [event] : [...this.#handlers.keys()];
+    const events = event ? event.split(' ') : [...this.#handlers.keys()];
     for (const name of events) {
       if (handler) this.#handlers.get(name)?.delete(handler);
       else this.#handlers.delete(name);

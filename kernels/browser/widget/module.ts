@@ -1,9 +1,11 @@
 /** A widget's module on a page: loaded and initialised once, rendered into each place that shows it. */
 import { attachBuffers, type StoredWidget, type WidgetState } from '../../../src/controls/widget-bundle';
+import { invoke } from './invoke';
 import { WidgetModel, type WidgetPort } from './model';
 
 type CleanUp = () => unknown;
 type Part = (given: object) => unknown;
+type Command = Parameters<typeof invoke> extends [unknown, ...infer Rest] ? Rest : never;
 interface Definition {
   readonly initialize?: Part;
   readonly render?: Part;
@@ -12,6 +14,7 @@ interface Definition {
 export class WidgetModule {
   readonly model: WidgetModel;
   readonly #ready: Promise<Definition>;
+  readonly #end = new AbortController();
   #cleanUp: unknown;
   #isOver = false;
 
@@ -31,8 +34,10 @@ export class WidgetModule {
     const place = document.createElement('div');
     element.replaceChildren(style, place);
     const { render } = await this.#ready;
-    const cleanUp = await render?.({ model: this.model, el: place });
+    const end = new AbortController();
+    const cleanUp = await render?.(this.#given({ el: place, signal: end.signal }));
     return () => {
+      end.abort();
       call(cleanUp);
       element.replaceChildren();
     };
@@ -40,8 +45,16 @@ export class WidgetModule {
 
   end(): void {
     this.#isOver = true;
+    this.#end.abort();
     call(this.#cleanUp);
     this.model.off();
+  }
+
+  /** What the module's functions get. `signal` is aborted where they clean up. */
+  #given(own: object): object {
+    const { model } = this;
+    const command = (...given: Command): Promise<unknown> => invoke(model, ...given);
+    return { model, ...own, experimental: { invoke: command } };
   }
 
   async #load(): Promise<Definition> {
@@ -51,7 +64,7 @@ export class WidgetModule {
       const definition = (typeof given === 'function' ? await given() : given) as Definition | undefined;
       if (typeof definition !== 'object' || definition === null)
         throw new Error('the module has no default export of { initialize, render }');
-      this.#cleanUp = await definition.initialize?.({ model: this.model });
+      this.#cleanUp = await definition.initialize?.(this.#given({ signal: this.#end.signal }));
       if (this.#isOver) call(this.#cleanUp);
       return definition;
     } finally {

@@ -250,6 +250,64 @@ describe('an interaction in a kernel', () => {
     expect(reply.status).toBe('ok');
   });
 
+  it('shows the error of an answer that nobody can be sent, and goes on', async () => {
+    const stored = await interact(`pw.interact({ z: [0, 10] }, ({ z }) => {
+      const bad = { [Symbol.for('Jupyter.display')]: () => ({ 'application/json': { z: 1n } }) };
+      if (z === 3) return bad;
+      if (z === 4) pw.display(bad);
+      return z;
+    })`);
+    const page = new FakePage(stored.id);
+    page.set({ z: 3 });
+    expect(await page.answered(1)).toMatch(/^TypeError: .*BigInt/);
+    page.set({ z: 4 });
+    expect(await page.answered(2)).toMatch(/^TypeError: .*BigInt/);
+    page.set({ z: 5 });
+    expect(await page.answered(3)).toBe('5');
+  });
+
+  it('cannot ask the person by a prompt once its cell has ended, and says so', async () => {
+    const stored = await interact(
+      "pw.interact({ z: [0, 10] }, async ({ z }) => (z === 3 ? await pw.input('who? ') : z))",
+    );
+    const page = new FakePage(stored.id);
+    page.set({ z: 3 });
+    expect(await page.answered(1)).toContain('input: only a cell that runs can ask; use a text control');
+  });
+
+  it('ends what an answer shows once the next ones have replaced it, unless they show it too', async () => {
+    const stored = await interact(`const calls = { own: 0 };
+      let kept: ReturnType<typeof pw.interact> | undefined;
+      pw.interact({ z: [0, 10], keep: false }, ({ z, keep }) => {
+        if (keep) return (kept ??= pw.interact({ y: [0, 10] }, ({ y }) => y));
+        pw.display(pw.widget({ esm: 'export default {}', state: { z } }));
+        return pw.interact({ y: [0, 10] }, ({ y }) => { calls.own++; return y; });
+      })`);
+    const page = new FakePage(stored.id);
+    const inner = () =>
+      page.outputs.map((one) => ('data' in one ? one.data : {})[INTERACT_MIME] as StoredInteraction);
+    const first =
+      inner().at(-1) ??
+      (stored.outputs.at(-1) as { data: Record<string, StoredInteraction> }).data[INTERACT_MIME]!;
+    const inside = new FakePage(first.id);
+    inside.set({ y: 7 });
+    expect(await inside.answered(1)).toBe('7');
+    for (const [at, z] of [1, 2].entries()) {
+      page.set({ z });
+      await page.answered(at + 1);
+    }
+    await until(() => inside.news.at(-1)?.type === 'gone');
+    page.set({ keep: true });
+    await page.answered(3);
+    const lasting = new FakePage(inner().at(-1)!.id);
+    for (let z = 3; z < 7; z++) {
+      page.set({ z });
+      await page.answered(z + 1);
+    }
+    lasting.set({ y: 2 });
+    expect(await lasting.answered(1)).toBe('2');
+  });
+
   it.each([
     ['a wait that never ends', 'await new Promise(() => {})'],
     ['an endless loop', 'while (true);'],

@@ -82,8 +82,9 @@ describe('a widget in a kernel', () => {
     const late = new FakePage(stored.id);
     await until(() => late.heard[0]);
     expect(late.heard[0]).toMatchObject({ state: { count: 6, list: [1, 2] } });
-    const replaced = await until(() => kernel.heard.find(({ type }) => type === 'update_display_data'));
-    expect(storedIn([replaced]).state).toEqual({ count: 6, list: [1, 2] });
+    const replaced = () => kernel.heard.filter(({ type }) => type === 'update_display_data');
+    await until(() => replaced().length > 0 && storedIn(replaced()).state.count === 6);
+    expect(storedIn(replaced()).state).toEqual({ count: 6, list: [1, 2] });
   });
 
   it('carries bytes apart from JSON, and keeps the type of an array', async () => {
@@ -161,5 +162,73 @@ describe('a widget in a kernel', () => {
     );
     expect(await failure("{ esm: 'https://example.org/x.js', state: {} }")).toContain('esm: expected');
     expect(await failure("{ esm: ' ', state: {} }")).toContain('esm: expected');
+    expect(await failure("{ esm: 'widget.ts', state: {} }")).toContain('esm: expected');
+    expect(await failure('{ esm: 5 as never, state: {} }')).toContain('esm: expected');
+    expect(await failure(`{ esm: ${esm}, css: 5 as never, state: {} }`)).toContain('css: expected');
+  });
+
+  it('takes no value that a page could not be told of, and stays as it was', async () => {
+    const failure = async (code: string) => (await kernel.failure(code)).text;
+    const refused = async (state: string) => failure(`pw.widget({ esm: ${esm}, state: ${state} })`);
+    expect(await refused('{ list: [1, { big: 1n }] }')).toContain('state.list.1.big: expected JSON');
+    expect(await refused('{ f: () => 1 }')).toContain('state.f: expected JSON');
+    expect(await refused('{ m: new Map() }')).toContain('state.m: expected JSON');
+    expect(await refused('[1] as never')).toContain('state: expected an object');
+    expect(await refused('null as never')).toContain('state: expected an object');
+    expect(await refused('(() => { const a: { a?: object } = {}; a.a = a; return a; })()')).toContain(
+      'state.a: expected a value that does not contain itself',
+    );
+    const twice = await show(`const part = [1];
+      const n = pw.widget({ esm: ${esm}, state: { a: part, b: part, at: new Date(0), of: 1 as unknown } }); n`);
+    expect(twice.state).toEqual({ a: [1], b: [1], at: '1970-01-01T00:00:00.000Z', of: 1 });
+    expect(await failure('n.set({ of: 1n })')).toContain('values.of: expected JSON');
+    expect(await kernel.value('n.get("of")')).toBe('1');
+  });
+
+  it('takes no value from a page that it does not have', async () => {
+    const stored = await show(`const k = pw.widget({ esm: ${esm}, state: { a: 1 } });
+      const told: unknown[] = [];
+      k.on('change', (changes) => told.push(Object.keys(changes)));
+      k`);
+    const [one, other] = [new FakePage(stored.id), new FakePage(stored.id)];
+    await until(() => other.heard[0]);
+    one.update(JSON.parse('{ "toString": 1, "constructor": 2, "__proto__": { "x": 1 }, "b": 3, "a": 9 }'));
+    await until(() => other.heard[1]);
+    expect(other.heard[1]).toMatchObject({ state: { a: 9 } });
+    expect(Object.keys((other.heard[1] as unknown as { state: object }).state)).toEqual(['a']);
+    expect(await kernel.value('JSON.stringify(told)')).toBe(`'[["a"]]'`);
+    expect(await kernel.value('k.get("toString" as never) === Object.prototype.toString')).toBe('true');
+  });
+
+  it("answers the commands that a page's code calls, also where they fail", async () => {
+    const stored = await show(`const c = pw.widget({ esm: ${esm}, state: {}, commands: {
+        shout: async (message, [bytes]) => [String(message).toUpperCase(), [bytes!.map((one) => one + 1)]],
+        fail: () => { throw new RangeError('no such slice'); },
+        odd: () => [1n],
+      } });
+      c.on('message', (content) => console.log('a message', content));
+      c`);
+    const page = new FakePage(stored.id);
+    await until(() => page.heard[0]);
+    const call = async (name: string, id: string) => {
+      page.send({ id, kind: 'anywidget-command', name, msg: 'hello' }, [new Uint8Array([1, 2])]);
+      const isMine = ({ content }: { content: { id: string } }) => content.id === id;
+      return until(() =>
+        page.heard
+          .filter(({ type }) => type === 'custom')
+          .map((heard) => heard as unknown as { content: { id: string }; buffers: Buffer[] })
+          .find(isMine),
+      );
+    };
+    const { content, buffers } = await call('shout', 'a');
+    expect(content).toEqual({ id: 'a', kind: 'anywidget-command-response', response: 'HELLO' });
+    expect(buffers.map((bytes) => [...bytes])).toEqual([[2, 3]]);
+    expect((await call('fail', 'b')).content).toMatchObject({ error: 'no such slice' });
+    expect((await call('odd', 'c')).content).toMatchObject({ error: expect.stringContaining('BigInt') });
+    const unknown = (await call('toString', 'd')).content as unknown as { error: string };
+    expect(unknown.error).toMatch(/invoke: expected the name of a command.*shout, fail, odd/);
+    const printed = kernel.heard.filter(({ type }) => type === 'stream').map((one) => one.content.text);
+    expect(printed.join('')).toContain('no such slice');
+    expect(printed.join('')).not.toContain('a message');
   });
 });
