@@ -45,9 +45,9 @@ const convertedBytes = 2 ** 20;
  * .mat file in which SPM stores the affine of an ANALYZE file. Throws UnreadableFile if the file is another kind, cut
  * short or damaged; InvalidArgument if `index` or `channel` is missing or wrong; the signal's reason on abort.
  *
- * A folder of DICOM files, or a DICOM file with several slices, is converted by dcm2niix: the series with the most slices,
- * or the one that `series` chooses, or a series from `listSeries`. The volume has `notes` on the choice, and on tilt and
- * missing slices. The patient's name, dates and the files' names are not kept. A folder with one volume file gives that
+ * A folder of DICOM files, or a DICOM file with several slices, is decoded by dcm2niix: the series with the most slices, or
+ * the one that `series` chooses, or a series from `listSeries`. Slices lie where their positions say: tilt is corrected,
+ * missing and uneven slices are interpolated, and `notes` tell so. The patient's name, dates and the files' names are not kept. A folder with one volume file gives that
  * file.
  *
  * ```ts

@@ -21,7 +21,9 @@ export const expected = JSON.parse(readFileSync(join(dicomFixtures, 'expected.js
 >;
 /** Parts of names, ids and dates of the fixtures' patients that must be nowhere. */
 const names = ['üller', 'ueller', 'UELLER', 'JUERGEN', 'ürgen', 'alves', 'José', 'JOSE', 'enborn'];
-const numbers = ['004217', '7731552', '1961', '1948', '20190203', '03.02', '141516'];
+const numbers = ['004217', '7731552', '19610517', '19480229', '20190203', '03.02', '141516'];
+/** Years of birth, not as digits within a longer number or a digest. */
+const years = /(?<![\w.])(?:1961|1948)(?!\w)/;
 const secrets = [...names, ...numbers].flatMap((text) =>
   (['latin1', 'utf8'] as const).map((encoding) => [text, Buffer.from(text, encoding)] as const),
 );
@@ -61,6 +63,7 @@ export function expectVoxels(volume: Volume, own: Expectation): void {
 
 export function expectNoSecret(bytes: Buffer, where: string): void {
   for (const [text, secret] of secrets) expect(bytes.includes(secret), `${text} in ${where}`).toBe(false);
+  expect(years.test(bytes.toString('latin1')), `a year of birth in ${where}`).toBe(false);
 }
 
 /** Pseudonyms by a key of the tests' own. */

@@ -23,16 +23,16 @@ describe('a DICOM header', () => {
     for (const path of paths) {
       const header = readHeader(path);
       expect(header.person).toMatchObject({ id: 'MRN-004217', name: 'Müller^Jürgen', birth: '19610517' });
-      expect(header).toMatchObject({ rows: 20, columns: 24, samples: 1, pixels: 'whole', modality: 'CT' });
+      expect(header).toMatchObject({ samples: 1, pixels: 'whole', modality: 'CT' });
+      expect(header.format).toMatchObject({ rows: 20, columns: 24, allocated: 16, stored: 12, high: 11 });
       expect(header.pixelSpacing).toEqual([0.8, 0.7]);
       expect(header.positions).toHaveLength(1);
     }
     const packed = readHeader(join(folderB, 'DICOM', 'DEF0000'));
-    expect(packed).toMatchObject({ rows: 20, columns: 24, seriesNumber: 16, pixels: 'whole' });
+    expect(packed).toMatchObject({ seriesNumber: 16, pixels: 'whole', format: { rows: 20, columns: 24 } });
     const big = readHeader(join(folderB, 'DICOM', 'BE0000.IMA'));
     expect(big).toMatchObject({
-      rows: 20,
-      columns: 24,
+      format: { rows: 20, columns: 24 },
       seriesNumber: 15,
       person: { name: 'Gonçalves^José' },
     });

@@ -15,9 +15,21 @@ export interface Elements {
   readonly framed: readonly (readonly [Tag, Buffer])[];
   /** Whether the file holds pixels, and all of them. */
   readonly pixels: 'none' | 'whole' | 'cut';
+  /** Where they lie; undefined if there are none, or not all. */
+  readonly place: PixelPlace | undefined;
   /** Of the file. */
   readonly bytes: number;
   readonly modified: number;
+}
+
+/** Where pixels lie in a file, or in the inflated copy of a deflated one. */
+export interface PixelPlace {
+  readonly at: number;
+  readonly bytes: number;
+  /** Of compressed pixels: the pieces with their heads, in bytes of the file. */
+  readonly pieces?: readonly (readonly [at: number, end: number])[];
+  /** Of compressed frames: where each begins, from the first piece on. Empty if the file does not tell. */
+  readonly offsets?: readonly number[];
 }
 
 /** A file that is not DICOM, or damaged. Its message is the reason. */
@@ -98,6 +110,7 @@ class ElementReader {
   private at = 0;
   private littleEndian = true;
   private explicit = true;
+  private place: PixelPlace | undefined;
 
   constructor(
     private readonly file: number,
@@ -118,6 +131,7 @@ class ElementReader {
       values,
       framed,
       pixels,
+      place: this.place,
       littleEndian: littleEndian && this.littleEndian,
       bytes,
       modified,
@@ -182,16 +196,34 @@ class ElementReader {
     return 'none';
   }
 
-  /** Whether the pixels are all there. Compressed ones are a list of pieces with an end. */
+  /** Whether the pixels are all there. Compressed ones are a list of pieces with an end; the first holds offsets. */
   private pixelsAre({ length }: Head): Elements['pixels'] {
-    if (length !== undefinedLength) return this.at + length <= this.bytes ? 'whole' : 'cut';
+    const { at } = this;
+    if (length !== undefinedLength) {
+      if (at + length > this.bytes) return 'cut';
+      this.place = { at, bytes: length };
+      return 'whole';
+    }
+    const pieces: [number, number][] = [];
+    let offsets: number[] | undefined;
     while (this.at + 8 <= this.bytes) {
+      const start = this.at;
       const piece = this.head();
-      if (piece.tag === sequenceEnd) return 'whole';
+      if (piece.tag === sequenceEnd) {
+        this.place = { at, bytes: start - at, pieces, offsets };
+        return 'whole';
+      }
       if (piece.tag !== item || piece.length === undefinedLength) return 'cut';
-      this.at += piece.length;
+      if (offsets) pieces.push([start, this.at + piece.length]);
+      else if (this.at + piece.length <= this.bytes) offsets = this.offsets(piece.length);
+      this.at = start + 8 + piece.length;
     }
     return 'cut';
+  }
+
+  private offsets(length: number): number[] {
+    const table = this.peek(this.at, length);
+    return Array.from({ length: Math.floor(length / 4) }, (_, n) => table.readUInt32LE(4 * n));
   }
 
   /** Passes over an element after its head, and keeps its value if it is wanted. */

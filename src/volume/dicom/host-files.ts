@@ -16,8 +16,8 @@ interface Node {
   mode: number;
   node_ops: object;
   stream_ops: object;
-  /** On the disk; undefined for the folder itself. */
-  path?: string;
+  /** Undefined for the folder itself. */
+  own?: HostFile;
 }
 
 interface Stream {
@@ -33,9 +33,15 @@ const inputOutputError = 29;
 const invalid = 28;
 const writing = 3;
 
+/** A file of the disk, or what a program sees of it: bytes that are given, and ranges of the file, one after the other. */
+export interface HostFile {
+  readonly path: string;
+  readonly pieces?: readonly (Uint8Array | readonly [at: number, end: number])[];
+}
+
 /** What a program sees: files by name, and a folder for new ones. */
 export interface HostFolder {
-  readonly files: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, HostFile>;
   /** Where new files are made; without it the folder is read-only. */
   readonly folder?: string;
 }
@@ -47,7 +53,7 @@ export function mountHost(
   { files: given, folder }: HostFolder,
   onError: (error: unknown) => void,
 ): void {
-  const paths = new Map(given);
+  const hosts = new Map(given);
   /** The result of `work`; if the disk fails, the program gets an error number. `made` is the file that is written. */
   const attempt = <T>(work: () => T, made?: string): T => {
     try {
@@ -57,16 +63,16 @@ export function mountHost(
       throw new files.ErrnoError(inputOutputError);
     }
   };
-  const make = (parent: Node, name: string, path: string): Node => {
+  const make = (parent: Node, name: string, own: HostFile): Node => {
     const node = files.createNode(parent, name, fileMode, 0);
     node.node_ops = nodeOperations;
     node.stream_ops = streamOperations;
-    node.path = path;
+    node.own = own;
     return node;
   };
   const nodeOperations = {
     getattr(node: Node) {
-      const size = node.path === undefined ? 4096 : attempt(() => fs.statSync(node.path!).size);
+      const size = node.own === undefined ? 4096 : attempt(() => sizeOf(node.own!));
       const time = new Date(0);
       const times = { atime: time, mtime: time, ctime: time };
       return {
@@ -84,46 +90,47 @@ export function mountHost(
       };
     },
     setattr(node: Node, { size }: { size?: number }) {
-      if (size !== undefined && node.path !== undefined) attempt(() => fs.truncateSync(node.path!, size));
+      if (size !== undefined && node.own !== undefined) attempt(() => fs.truncateSync(node.own!.path, size));
     },
     lookup(parent: Node, name: string): Node {
-      const path = paths.get(name);
-      if (path === undefined) throw new files.ErrnoError(noSuchFile);
-      return make(parent, name, path);
+      const own = hosts.get(name);
+      if (own === undefined) throw new files.ErrnoError(noSuchFile);
+      return make(parent, name, own);
     },
     mknod(parent: Node, name: string): Node {
       if (folder === undefined) throw new files.ErrnoError(noSuchFile);
       const path = join(folder, name);
       attempt(() => fs.writeFileSync(path, '', { mode: 0o600 }));
-      paths.set(name, path);
-      return make(parent, name, path);
+      hosts.set(name, { path });
+      return make(parent, name, { path });
     },
-    readdir: () => ['.', '..', ...paths.keys()],
+    readdir: () => ['.', '..', ...hosts.keys()],
     unlink(_parent: Node, name: string) {
-      const path = paths.get(name);
-      if (folder !== undefined && path !== undefined) attempt(() => fs.rmSync(path));
-      paths.delete(name);
+      const own = hosts.get(name);
+      if (folder !== undefined && own !== undefined) attempt(() => fs.rmSync(own.path));
+      hosts.delete(name);
     },
   };
   const streamOperations = {
     open(stream: Stream) {
       const flags = (stream.flags & writing) === 0 ? 'r' : 'r+';
-      if (stream.node.path !== undefined) stream.file = attempt(() => fs.openSync(stream.node.path!, flags));
+      const { own } = stream.node;
+      if (own !== undefined) stream.file = attempt(() => fs.openSync(own.path, flags));
     },
     close(stream: Stream) {
       if (stream.file !== undefined) attempt(() => fs.closeSync(stream.file!));
     },
     read: (stream: Stream, memory: Int8Array, at: number, length: number, position: number) =>
-      attempt(() => fs.readSync(stream.file!, memory, at, length, position)),
+      attempt(() => readHost(stream, memory.subarray(at, at + length), position)),
     write: (stream: Stream, memory: Int8Array, at: number, length: number, position: number) =>
       attempt(() => {
         let done = 0;
         while (done < length)
           done += fs.writeSync(stream.file!, memory, at + done, length - done, position + done);
         return length;
-      }, stream.node.path),
+      }, stream.node.own?.path),
     llseek(stream: Stream, offset: number, from: number) {
-      const size = () => attempt(() => fs.fstatSync(stream.file!).size);
+      const size = () => attempt(() => sizeOf(stream.node.own!));
       const position = offset + (from === 1 ? stream.position : from === 2 ? size() : 0);
       if (position < 0) throw new files.ErrnoError(invalid);
       return position;
@@ -139,4 +146,32 @@ export function mountHost(
   };
   files.mkdir(at);
   files.mount(type, {}, at);
+}
+
+function sizeOf({ path, pieces }: HostFile): number {
+  if (!pieces) return fs.statSync(path).size;
+  return pieces.reduce((sum, piece) => sum + lengthOf(piece), 0);
+}
+
+function lengthOf(piece: Uint8Array | readonly [number, number]): number {
+  return piece instanceof Uint8Array ? piece.length : piece[1] - piece[0];
+}
+
+/** Reads what a program sees of a file from a position on. Returns the number of bytes. */
+function readHost({ node, file }: Stream, target: Int8Array, position: number): number {
+  const { pieces } = node.own!;
+  if (!pieces) return fs.readSync(file!, target, 0, target.length, position);
+  let done = 0;
+  let start = 0;
+  for (const piece of pieces) {
+    const length = lengthOf(piece);
+    const from = position + done - start;
+    start += length;
+    if (from >= length || done === target.length) continue;
+    const count = Math.min(length - from, target.length - done);
+    if (piece instanceof Uint8Array) target.set(piece.subarray(from, from + count), done);
+    else if (fs.readSync(file!, target, done, count, piece[0] + from) < count) break;
+    done += count;
+  }
+  return done;
 }

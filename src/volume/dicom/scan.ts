@@ -2,10 +2,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LongCall } from '../../progress';
 import { isOfOneFile } from '../base/fault';
-import { deflated, NotDicom } from './elements';
-import { type Geometry, geometryOf } from './geometry';
+import { NotDicom } from './elements';
+import type { Geometry } from './geometry';
 import { type DicomHeader, readHeader } from './header';
+import { gridOf } from './place-slices';
 import { Pseudonyms, safeDescription, safePath } from './pseudonym';
+import type { Slice } from './slice-files';
+import { mainImages, type Stack, stackOf } from './stack';
 
 /** A DICOM series. Nothing here names the patient, except the paths of its files. */
 export interface Series {
@@ -24,10 +27,10 @@ export interface Series {
   readonly unusable: string | undefined;
   /** What a person should know about it. */
   readonly notes: readonly string[];
-  /** Whether some files are deflated, which dcm2niix cannot read. */
-  readonly deflated: boolean;
   /** Paths of its files, each slice once, in the order of their paths. */
   readonly files: readonly string[];
+  /** Its slices in the order of the normal, one phase after the other; empty if it is no volume. */
+  readonly slices: readonly Slice[];
 }
 
 /** What DICOM files hold. */
@@ -113,20 +116,29 @@ function seriesOf(headers: readonly DicomHeader[], pseudonyms: Pseudonyms): Seri
   const [first] = headers as [DicomHeader];
   // A file that was copied is one slice.
   const distinct = [...new Map(headers.map((header) => [header.instance || header.path, header])).values()];
-  const images = distinct.filter(({ pixels }) => pixels !== 'none');
-  const geometry = images.length > 0 ? geometryOf(images) : undefined;
+  const all = distinct.filter(({ pixels }) => pixels !== 'none').sort((a, b) => (a.path < b.path ? -1 : 1));
+  const images = mainImages(all);
+  const stack = images && stackOf(images);
+  const geometry = stack?.geometry;
+  const reason = reasonAgainst(all, images, first, geometry);
+  const { format } = images?.[0] ?? first;
   return {
     name: pseudonyms.series(first),
     patient: pseudonyms.patient(first),
     number: first.seriesNumber,
     description: safeDescription(first.description, first.person),
     modality: /^[A-Z]{2,16}$/.test(first.modality) ? first.modality : '',
-    shape: [first.columns, first.rows, geometry?.slices ?? images.length],
+    shape: [format.columns, format.rows, geometry?.slices ?? all.length],
     geometry,
-    unusable: reasonAgainst(images, first, geometry),
-    notes: [...copies(headers.length - distinct.length), ...identity(first), ...placesNotes(geometry)],
-    deflated: images.some(({ syntax }) => syntax === deflated),
-    files: images.map(({ path }) => path).sort(),
+    unusable: reason,
+    notes: [
+      ...copies(headers.length - distinct.length),
+      ...others(all.length - (images?.length ?? all.length)),
+      ...identity(first),
+      ...placesNotes(stack),
+    ],
+    files: (images ?? all).map(({ path }) => path),
+    slices: reason === undefined ? (stack?.slices ?? []) : [],
   };
 }
 
@@ -134,30 +146,48 @@ const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7';
 /** Deflated, and what this build of dcm2niix decodes: uncompressed, RLE, JPEG, lossless JPEG, JPEG-LS, JPEG 2000. */
 const decodable = /^1\.2\.840\.10008\.1\.2(?:\.1\.99|\.[12]|\.5|\.4\.(?:50|51|57|70|80|81|90|91))?$/;
 
+/** The most planes that interpolation may add to those of a series: as many as it has. */
+const mostMissing = 2;
+
 /** Why a series is no volume. */
 function reasonAgainst(
-  images: readonly DicomHeader[],
+  all: readonly DicomHeader[],
+  images: readonly DicomHeader[] | undefined,
   { sopClass, imageType, modality }: DicomHeader,
   geometry: Geometry | undefined,
 ): string | undefined {
-  const [first] = images;
+  const [first] = all;
   if (!first) return `no image${/^[A-Z]{2,16}$/.test(modality) ? ` (${modality})` : ''}`;
   if (`${sopClass}.`.startsWith(`${secondaryCapture}.`)) return 'a screen capture';
   if (imageType.includes('LOCALIZER')) return 'a localiser';
-  if (first.samples > 1) return 'a colour picture';
-  const coded = images.find(({ syntax }) => !decodable.test(syntax));
-  if (coded)
-    return `compressed in a way that cannot be read (${coded.syntax}); unpack it with \`gdcmconv -w\``;
-  const cut = images.filter(({ pixels }) => pixels === 'cut').length;
-  if (cut > 0) return `${cut} of its ${images.length} files are cut short; copy or download them again`;
-  if (images.every(({ positions }) => positions.length === 0))
+  if (first.samples > 1 || first.format.photometric === 'PALETTE COLOR') return 'a colour picture';
+  const coded = all.find(({ format }) => !decodable.test(format.syntax))?.format.syntax;
+  if (coded) return `compressed in a way that cannot be read (${coded}); unpack it with \`gdcmconv -w\``;
+  const cut = all.filter(({ pixels }) => pixels === 'cut').length;
+  if (cut > 0) return `${cut} of its ${all.length} files are cut short; copy or download them again`;
+  if (all.every(({ positions, orientation }) => positions.length === 0 || !orientation))
     return 'its slices have no place in the patient';
-  if (!geometry) return 'its slices lie in several directions';
-  return geometry.slices < 2 ? 'one slice' : undefined;
+  if (!images) return 'its slices have several sizes or directions';
+  const [{ format, pixelSpacing }] = images as [DicomHeader];
+  const { allocated, stored, high, columns, rows } = format;
+  if (![8, 16, 32].includes(allocated) || high !== stored - 1)
+    return `pixels of ${stored} bits up to bit ${high} of ${allocated}`;
+  if (!pixelSpacing?.every((distance) => distance > 0)) return 'its pixels have no size in mm';
+  if (!geometry) return 'its files do not tell the place of every slice';
+  if (geometry.slices < 2) return 'one slice';
+  const planes = geometry.planes.at(-1)! + 1;
+  if (planes > mostMissing * geometry.slices)
+    return `${planes - geometry.slices} of its ${planes} slices are missing; copy or download them again`;
+  return gridOf(geometry, columns, rows) ? undefined : 'its slices do not lie above each other';
 }
 
 function copies(count: number): string[] {
   return count > 0 ? [`${count} files are there twice; one of each is used`] : [];
+}
+
+function others(count: number): string[] {
+  if (count === 1) return ['an image of another size or direction is not used'];
+  return count > 0 ? [`${count} images of another size or direction are not used`] : [];
 }
 
 function identity({ person: { id, name } }: DicomHeader): string[] {
@@ -166,15 +196,19 @@ function identity({ person: { id, name } }: DicomHeader): string[] {
   return [`it has no patient id; ${by}`];
 }
 
-function placesNotes(geometry: Geometry | undefined): string[] {
-  if (!geometry) return [];
-  const { missing, repeated, uneven } = geometry;
+function placesNotes(stack: Stack | undefined): string[] {
+  if (!stack) return [];
+  const { missing, repeated, uneven, slices } = stack.geometry;
   const notes: string[] = [];
   const gaps = missing.slice(0, 4).map(({ after, slices }) => `${slices} after slice ${after}`);
   if (gaps.length > 0)
     notes.push(`slices are missing: ${gaps.join(', ')}${missing.length > 4 ? ', ...' : ''}`);
   if (uneven) notes.push(`its slices are uneven, ${uneven.map(millimetres).join(' to ')} mm apart`);
-  if (repeated > 0) notes.push(`${repeated} slices lie where another one does: several phases or echoes`);
+  const phases = stack.slices.length / slices;
+  if (phases > 1) notes.push(`${phases} slices lie at every place: several phases or echoes`);
+  else if (repeated === 1) notes.push('a slice lies where another one does; the first of them is used');
+  else if (repeated > 0)
+    notes.push(`${repeated} slices lie where another one does; the first of each place is used`);
   return notes;
 }
 
