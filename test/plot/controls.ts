@@ -103,9 +103,26 @@ function heightOf(button: Locator): Promise<number | undefined> {
   });
 }
 
+/** Clicks a control where it is seen. A page that is still loading moves it: the click waits until it lies at rest. */
 async function clickAt(control: Locator, place: number): Promise<void> {
-  const [x, y] = (await pointsIn(control))(place, 0.5);
-  await control.page().mouse.click(x, y);
+  const aim = async (): Promise<[x: number, y: number]> => (await pointsIn(control))(place, 0.5);
+  let point = await aim();
+  await expect
+    .poll(
+      async () => {
+        const before = point;
+        point = await aim();
+        // The touch area of a slider lies under its handle.
+        const isThere = await control.evaluate((node, [x, y]) => {
+          const seen = document.elementFromPoint(x, y);
+          return (node.tagName === 'rect' ? node.parentNode! : node).contains(seen);
+        }, point);
+        return isThere && before[0] === point[0] && before[1] === point[1];
+      },
+      { message: 'the control lies at rest, and nothing lies over it', timeout: 15_000 },
+    )
+    .toBe(true);
+  await control.page().mouse.click(...point);
 }
 
 async function drag(panel: Locator): Promise<void> {
@@ -136,6 +153,7 @@ export function measure(figure: Locator): Promise<Measures> {
       return [Math.round(width), Math.round(height)];
     };
     const layout = Object.entries(plot._fullLayout);
+    const seen = plot._fullData.map(({ visible }) => visible);
     const panels = [...node.querySelectorAll('.nsewdrag')].map(size);
     panels.sort(([a, b], [c, d]) => a * b - c * d);
     return {
@@ -144,9 +162,10 @@ export function measure(figure: Locator): Promise<Measures> {
       panel: panels[0] ?? [1, 1],
       choice: JSON.stringify([
         node.querySelector('.main-svg')!.getAttribute('height'),
+        seen,
         layout.filter(([key]) => /^coloraxis\d*$/.test(key)).map(([, axis]) => [axis?.cmin, axis?.cmax]),
       ]),
-      traces: JSON.stringify(plot._fullData.map(({ visible }) => visible)),
+      traces: JSON.stringify(seen),
       axes: JSON.stringify(
         layout
           .filter(([key]) => /^[xy]axis\d*$/.test(key))

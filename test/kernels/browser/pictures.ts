@@ -10,6 +10,11 @@ export interface Picture {
   /** A number that any change of a pixel changes. */
   readonly sum: number;
   readonly colours: number;
+  /**
+   * How many pixels anybody can tell from those of another picture of the same size. A browser smooths the edges of text in
+   * either of two ways, and takes the other one when the layers of a page change.
+   */
+  unlike(other: Picture): number;
 }
 
 /** Takes a picture of an element as the browser shows it. */
@@ -50,7 +55,17 @@ function decodePng(file: Buffer): Picture {
     const from = Math.floor(y) * stride + Math.floor(x) * channels;
     return [pixels[from]!, pixels[from + 1]!, pixels[from + 2]!];
   };
-  return { width, height, at, sum, colours: colours.size };
+  const unlike = (other: Picture): number => {
+    if (other.width !== width || other.height !== height) return Number.POSITIVE_INFINITY;
+    let count = 0;
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) {
+        const there = other.at(x, y);
+        if (at(x, y).some((value, channel) => Math.abs(value - there[channel]!) > 8)) count++;
+      }
+    return count;
+  };
+  return { width, height, at, sum, colours: colours.size, unlike };
 }
 
 function paeth(left: number, up: number, corner: number): number {
