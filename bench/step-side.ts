@@ -71,9 +71,9 @@ function peakOfTensors(): number {
   return currentBackend().memory!().peak;
 }
 
-/** Trains as a single rank does: gradients and moments stay on a backend that can hold them. */
+/** Trains as a rank does: gradients and moments stay on a backend that can hold them. */
 function stepper(model: VqGan, { learningRate, clip }: StepSetup) {
-  const optimiser = makeOptimiser(model.weights, { betas: [0.5, 0.9] }, true);
+  const optimiser = makeOptimiser(model.weights, { betas: [0.5, 0.9] });
   const objective = new Objective(model, { gan: presetNamed('toy').gan, seed: 0 });
   return async (x: tf.Tensor5D, step: number): Promise<{ loss: number; codes: number[] }> => {
     const part = { step, offset: 0, total: x.shape[0], peers: alone };

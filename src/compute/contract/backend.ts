@@ -6,7 +6,8 @@
  * - One backend is current in a process. It is chosen by `useBackend`, before the first tensor is made.
  * - Work on it is synchronous and happens in order. On a GPU a call may return when its work is queued.
  * - A kernel gets the infos of live tensors of its backend, never changes them, and returns new ones that the engine
- *   owns. It leaves no other allocation behind, also where it fails.
+ *   owns. It leaves no other allocation behind, also where it fails. Only a collective changes a tensor, one whose data
+ *   nobody else has.
  * - Tensors belong to whoever made them (`tf.tidy` or `dispose`).
  * - Tensors are float32 to whoever reads them, unless said otherwise, whatever they are stored as.
  * - Lack of memory is an OutOfMemory, after which the backend works on.
@@ -40,12 +41,21 @@ export interface Backend {
   readonly kernels: Kernels;
   /** Updates weights where they are, so that gradients need not leave the backend. */
   readonly optimiser?: OptimiserKernels;
+  /** Its tensors for other native code of this process that links the same libtorch. */
+  readonly libtorch?: LibtorchAccess;
   /**
    * Sets what activations are stored in from now on; without it they are float32.
    * @throws UnavailableBackend where this software or device computes wrongly in it
    */
   storeActivationsIn?(precision: Precision): void;
   memory?(): BackendMemory;
+}
+
+export interface LibtorchAccess {
+  /** What that code must be built for. */
+  readonly version: string;
+  /** Where a tensor is, as long as it lives. Work on it goes to the device's default stream. */
+  address(tensor: Info): number;
 }
 
 export interface BackendMemory {

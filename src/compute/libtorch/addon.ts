@@ -48,6 +48,8 @@ export interface Addon {
 
   toArray(tensor: Handle, out: ArrayBufferView): void;
   free(tensor: Handle): void;
+  /** Where libtorch has the tensor (`TensorImpl`), as long as it is not freed. */
+  address(tensor: Handle): number;
   /** The sum of the squares of all values of all tensors. */
   squares(tensors: readonly Handle[]): number;
   readonly kernels: RawKernels;

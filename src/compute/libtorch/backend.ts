@@ -44,6 +44,7 @@ export async function libtorchBackend(addon: Addon): Promise<Backend> {
     onHost: await registerStockKernels('libtorch', tensors),
     kernels: libtorchKernels(tensors),
     optimiser: libtorchOptimiser(tensors),
+    libtorch: { version: addon.version, address: (tensor) => addon.address(tensors.handle(tensor)) },
     storeActivationsIn: (precision) => storeActivationsIn(addon, precision),
     memory: () => addon.memory(),
   };

@@ -1,3 +1,5 @@
+import type * as tf from '@tensorflow/tfjs-core';
+
 /**
  * What ranks do together. Every rank calls the same operations in the same order, each with the same `name`. If a rank
  * calls another operation or dies, all ranks throw `CollectiveFailed` within seconds; if it is late, after the timeout. A
@@ -16,6 +18,11 @@ export interface Collective {
    * every rank and in every run. All ranks pass the same lengths.
    */
   allReduce(arrays: readonly Float32Array[], name?: string): Promise<void>;
+  /**
+   * Sums a tensor of the current backend over all ranks where it is, with the same bits on every rank. It is the one thing
+   * that changes a tensor: nobody else may have its data. Absent where the tensors cannot be reached.
+   */
+  readonly reduceInPlace?: ((tensor: tf.Tensor, name?: string) => Promise<void>) | undefined;
   /** Overwrites the arrays, in place, with those of rank `root`. */
   broadcast(arrays: readonly Float32Array[], root: number, name?: string): Promise<void>;
   /** The arrays of all ranks, in rank order; lengths may differ. */

@@ -22,7 +22,7 @@ interface Entry {
  */
 export class Star implements Collective {
   /** Sockets wait while the thread computes, and so do sums. */
-  readonly overlaps = false;
+  readonly overlaps: boolean = false;
   /** The ranks that this one speaks with: rank 0 with all others, all others with rank 0. */
   private readonly peers = new Map<number, FrameChannel>();
   private readonly arrived = new Set<number>();

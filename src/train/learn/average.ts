@@ -10,13 +10,14 @@ export const AVERAGE_PREFIX = 'average.';
  * by min(decay, (1 + t) / (10 + t)); otherwise the start of training would stay in it for long.
  */
 export class WeightAverage {
-  private readonly averages: Map<string, Float32Array>;
+  /** On the backend; no kernel changes a tensor, so the weights may share their data. */
+  private readonly averages: Map<string, tf.Tensor>;
 
   constructor(
     private readonly weights: Weights,
     private readonly decay: number,
   ) {
-    this.averages = new Map([...weights].map(([name, weight]) => [name, valuesOf(weight)]));
+    this.averages = new Map([...weights].map(([name, weight]) => [name, tf.keep(tf.clone(weight))]));
   }
 
   /** Takes in the weights as they are after a step. @param step steps done before that step */
@@ -24,19 +25,22 @@ export class WeightAverage {
     const decay = Math.min(this.decay, (1 + step) / (10 + step));
     for (const [name, weight] of this.weights) {
       const average = this.averages.get(name)!;
-      const values = weight.dataSync<'float32'>();
-      for (let i = 0; i < average.length; i++) average[i] = decay * average[i]! + (1 - decay) * values[i]!;
+      this.set(
+        name,
+        tf.tidy(() => tf.add(average, tf.mul(tf.sub(weight, average), 1 - decay))),
+      );
     }
   }
 
   /** Runs something while the averages replace the weights. */
   async during<T>(use: () => Promise<T>): Promise<T> {
-    const trained = new Map([...this.weights].map(([name, weight]) => [name, valuesOf(weight)]));
-    assign(this.weights, this.averages);
+    const trained = new Map([...this.weights].map(([name, weight]) => [name, tf.keep(tf.clone(weight))]));
+    this.assign(this.averages);
     try {
       return await use();
     } finally {
-      assign(this.weights, trained);
+      this.assign(trained);
+      tf.dispose([...trained.values()]);
     }
   }
 
@@ -44,22 +48,32 @@ export class WeightAverage {
   state(): Map<string, StoredTensor> {
     const stored = new Map<string, StoredTensor>();
     for (const [name, { shape }] of this.weights)
-      stored.set(AVERAGE_PREFIX + name, { shape, data: this.averages.get(name)!.slice() });
+      stored.set(AVERAGE_PREFIX + name, {
+        shape,
+        data: this.averages.get(name)!.dataSync<'float32'>().slice(),
+      });
     return stored;
   }
 
   /** @throws InvalidArgument unless every average is there and fits */
   load(state: ReadonlyMap<string, StoredTensor>): void {
-    for (const [name, average] of this.averages)
-      average.set(storedValues(state, AVERAGE_PREFIX + name, average.length, 'state'));
+    for (const [name, { size, shape }] of this.averages) {
+      const values = storedValues(state, AVERAGE_PREFIX + name, size, 'state');
+      this.set(name, tf.tensor(values.slice(), shape));
+    }
   }
-}
 
-function valuesOf(weight: tf.Variable): Float32Array {
-  return weight.dataSync<'float32'>().slice();
-}
+  /** Frees the averages. */
+  dispose(): void {
+    tf.dispose([...this.averages.values()]);
+  }
 
-function assign(weights: Weights, values: ReadonlyMap<string, Float32Array>): void {
-  for (const [name, weight] of weights)
-    tf.tidy(() => weight.assign(tf.tensor(values.get(name)!.slice(), weight.shape)));
+  private set(name: string, average: tf.Tensor): void {
+    this.averages.get(name)!.dispose();
+    this.averages.set(name, tf.keep(average));
+  }
+
+  private assign(values: ReadonlyMap<string, tf.Tensor>): void {
+    for (const [name, weight] of this.weights) weight.assign(values.get(name)!);
+  }
 }

@@ -49,13 +49,11 @@ export class Learner {
   /**
    * @param steps optimiser steps of the whole run
    * @param peers the ranks that train together
-   * @param alone whether there is one rank: gradients and moments then stay on a backend that moves weights itself
    */
   constructor(
     private readonly config: RunConfig,
     private readonly steps: number,
     private readonly peers: Peers,
-    private readonly alone = false,
   ) {
     this.model = new VqGan(config.model, config.seed, config.checkpointing);
     this.optimiser = this.makeOptimiser(this.model.weights);
@@ -77,9 +75,9 @@ export class Learner {
     return new StepSum(this.model.quantiser.noStatistics());
   }
 
-  /** The gradients of the step under way that must be summed over the ranks, by weight. */
-  get gradients(): ReadonlyMap<string, Float32Array> {
-    return new Map(this.optimisers.flatMap(({ gradients }) => [...gradients]));
+  /** Those that have joined by now. They hold the gradients of the step under way, to be summed over the ranks. */
+  get optimisers(): readonly Optimiser[] {
+    return this.discriminators ? [this.optimiser, this.discriminators.optimiser] : [this.optimiser];
   }
 
   /**
@@ -199,17 +197,14 @@ export class Learner {
   dispose(): void {
     this.model.dispose();
     this.discriminators?.networks.dispose();
+    this.average?.dispose();
     for (const optimiser of this.optimisers) optimiser.dispose();
     this.perceptual?.dispose();
   }
 
-  private get optimisers(): Optimiser[] {
-    return this.discriminators ? [this.optimiser, this.discriminators.optimiser] : [this.optimiser];
-  }
-
   private makeOptimiser(weights: Weights): Optimiser {
     const { betas, optimiser, weightDecay } = this.config;
-    return makeOptimiser(weights, { betas, weightDecay, decoupled: optimiser === 'adamw' }, this.alone);
+    return makeOptimiser(weights, { betas, weightDecay, decoupled: optimiser === 'adamw' });
   }
 
   private joinDiscriminators(): NonNullable<typeof this.discriminators> {

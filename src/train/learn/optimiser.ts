@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { currentBackend } from '../../compute/contract/registry';
 import { adamStep, sumOfSquares } from '../../compute/ops/adam';
 import { type StoredTensor, storedValues } from '../../safetensors';
+import type { Collective } from '../collective/collective';
 
 interface AdamOptions {
   /** Decay rates of the first and the second moment. */
@@ -15,12 +16,16 @@ interface AdamOptions {
 export interface Optimiser {
   /** Steps done: the t of the bias correction. */
   readonly steps: number;
-  /** The gradients that must be summed over the ranks, by weight; none where they stay on the backend. */
-  readonly gradients: ReadonlyMap<string, Float32Array>;
+  readonly weights: ReadonlyMap<string, tf.Variable>;
   /** Forgets the gradients. */
   clear(): void;
   /** Adds to the gradient of a weight. The tensor stays the caller's. */
   add(name: string, gradient: tf.Tensor): void;
+  /**
+   * Sums the gradients of some weights over all ranks, under the same `operation` on each. Until that is done nothing may
+   * be added to them. @throws CollectiveFailed
+   */
+  sum(names: readonly string[], collective: Collective, operation: string): Promise<void>;
   /** Scales the gradients to a global norm of at most `limit` (0: does not). Returns the norm that they had. */
   clip(limit: number): number;
   /** Moves every weight by its gradient. */
@@ -33,16 +38,9 @@ export interface Optimiser {
   dispose(): void;
 }
 
-/**
- * The optimiser of a rank's weights.
- * @param alone whether there is one rank: gradients and moments then stay on a backend that can move weights
- */
-export function makeOptimiser(
-  weights: ReadonlyMap<string, tf.Variable>,
-  options: AdamOptions,
-  alone: boolean,
-): Optimiser {
-  return new (alone && currentBackend().optimiser ? BackendAdam : Adam)(weights, options);
+/** The optimiser of a rank's weights: gradients and moments stay on a backend that can move weights. */
+export function makeOptimiser(weights: ReadonlyMap<string, tf.Variable>, options: AdamOptions): Optimiser {
+  return new (currentBackend().optimiser ? BackendAdam : Adam)(weights, options);
 }
 
 /** As PyTorch's. */
@@ -59,7 +57,7 @@ abstract class AdamOf<Moment extends Float32Array | tf.Tensor> {
   protected readonly moments: Map<string, readonly [first: Moment, second: Moment]>;
 
   constructor(
-    protected readonly weights: ReadonlyMap<string, tf.Variable>,
+    readonly weights: ReadonlyMap<string, tf.Variable>,
     private readonly options: AdamOptions,
   ) {
     const zeros = ({ size, shape }: tf.Variable) => this.momentOf(new Float32Array(size), shape);
@@ -137,6 +135,11 @@ export class Adam extends AdamOf<Float32Array> implements Optimiser {
     for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
   }
 
+  async sum(names: readonly string[], collective: Collective, operation: string): Promise<void> {
+    const arrays = names.map((name) => this.gradients.get(name)!);
+    await collective.allReduce(arrays, operation);
+  }
+
   /** As PyTorch's `clip_grad_norm_`. */
   clip(limit: number): number {
     const all = [...this.gradients.values()];
@@ -169,9 +172,11 @@ export class Adam extends AdamOf<Float32Array> implements Optimiser {
   }
 }
 
-/** Adam in float32 for backends with an `optimiser`: gradients and moments never come to JavaScript. */
+/**
+ * Adam in float32 for backends with an `optimiser`. Gradients and moments never come to JavaScript, but for gradients
+ * that only JavaScript can sum over the ranks.
+ */
 export class BackendAdam extends AdamOf<tf.Tensor> implements Optimiser {
-  readonly gradients: ReadonlyMap<string, Float32Array> = new Map();
   private readonly sums = new Map<string, tf.Tensor>();
   /** What the gradients are multiplied by: clipping moves none of them. */
   private scale = 1;
@@ -184,8 +189,25 @@ export class BackendAdam extends AdamOf<tf.Tensor> implements Optimiser {
 
   add(name: string, gradient: tf.Tensor): void {
     const before = this.sums.get(name);
-    this.sums.set(name, before ? tf.add(before, gradient) : tf.clone(gradient));
+    this.sums.set(name, tf.keep(before ? tf.add(before, gradient) : tf.clone(gradient)));
     before?.dispose();
+  }
+
+  async sum(names: readonly string[], collective: Collective, operation: string): Promise<void> {
+    if (collective.worldSize === 1 && !collective.reduceInPlace) return;
+    const flat = this.takeFlat(names);
+    try {
+      if (collective.reduceInPlace) {
+        await collective.reduceInPlace(flat, operation);
+        this.putFlat(names, flat);
+      } else {
+        const values = flat.dataSync<'float32'>();
+        await collective.allReduce([values], operation);
+        tf.tidy(() => this.putFlat(names, tf.tensor1d(values)));
+      }
+    } finally {
+      flat.dispose();
+    }
   }
 
   clip(limit: number): number {
@@ -207,5 +229,31 @@ export class BackendAdam extends AdamOf<tf.Tensor> implements Optimiser {
 
   protected override momentOf(values: Float32Array, shape: number[]): tf.Tensor {
     return tf.keep(tf.tensor(values, shape));
+  }
+
+  /** The gradients of some weights as one new tensor, zeros where there is none; they are no longer here. */
+  private takeFlat(names: readonly string[]): tf.Tensor1D {
+    return tf.tidy(() => {
+      const parts = names.map((name): tf.Tensor1D => {
+        const { size } = this.weights.get(name)!;
+        const sum = this.sums.get(name);
+        return sum ? tf.reshape(sum, [size]) : tf.zeros<tf.Rank.R1>([size]);
+      });
+      for (const name of names) this.sums.get(name)?.dispose();
+      for (const name of names) this.sums.delete(name);
+      // tfjs hands on a lone part, whose data are others' too. They must not change when these do.
+      const flat: tf.Tensor1D = parts.length === 1 ? tf.add(parts[0]!, 0) : tf.concat(parts);
+      return tf.keep(flat);
+    });
+  }
+
+  private putFlat(names: readonly string[], flat: tf.Tensor1D): void {
+    let at = 0;
+    for (const name of names) {
+      const { size, shape } = this.weights.get(name)!;
+      const sum = tf.tidy(() => tf.reshape(tf.slice(flat, [at], [size]), shape));
+      this.sums.set(name, tf.keep(sum));
+      at += size;
+    }
   }
 }

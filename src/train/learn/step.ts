@@ -41,15 +41,15 @@ export async function trainStep(
   const passes = passesOf(share, config.batch);
   await prepareQuantiser(training, passes, share, clock);
   const sum = learner.beginStep(step);
-  const { gradients } = learner;
-  const buckets = collective.overlaps ? new GradientBuckets(gradients, collective) : undefined;
+  const buckets = new GradientBuckets(learner.optimisers, collective);
   const count = passCount(share, config.batch, collective.worldSize);
   for (const [i, pass] of passes.entries()) {
     const x = await readBatch(training, pass.patches);
     clock.lap('data');
     takePassTimes();
     // Only where no rank has another pass: sums may not come between what ranks say to one another in passes.
-    const ready = i === count - 1 && buckets ? (name: string) => buckets.ready(name) : undefined;
+    const early = i === count - 1 && collective.overlaps;
+    const ready = early ? (name: string) => buckets.ready(name) : undefined;
     await learner.addPass(sum, x, pass, step, ready);
     x.dispose();
     const { forward } = takePassTimes();
@@ -64,8 +64,9 @@ export async function trainStep(
   const ranks = ownRow(collective, { ...resources, secondsByRank: work });
   const asked = Float32Array.of(requests.stop ? 1 : 0, requests.save ? 1 : 0);
   const figures = [...sum.arrays, ranks, asked];
-  if (buckets) await Promise.all([buckets.finish(), collective.allReduce(figures, 'step')]);
-  else await collective.allReduce([...gradients.values(), ...figures], 'step');
+  const gradients = buckets.finish();
+  if (!collective.overlaps) await gradients;
+  await Promise.all([gradients, collective.allReduce(figures, 'step')]);
   clock.lap('communication');
 
   const { diverged, ...update } = learner.update(sum, step);

@@ -59,8 +59,7 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const ranking = new Ranking(config, resumed, byHand);
   const steps = config.steps ?? step + sampler.stepsUntil(from, config.epochs!);
   const peers = { gather: (values: Float32Array) => collective.allGather(values, 'discriminators') };
-  const alone = ranks === 1 && config.collective !== 'c10d';
-  const learner = new Learner(config, steps, peers, alone);
+  const learner = new Learner(config, steps, peers);
   if (checkpoint) learner.load(checkpoint);
 
   const notes = [

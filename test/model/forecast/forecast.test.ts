@@ -250,7 +250,7 @@ async function measure(c: Case, meter: Meter): Promise<number> {
   if (tf.getBackend() === 'libtorch') storeActivationsIn(config.precision);
   const batchOf = (seed: number) =>
     tf.randomUniform([batch, patch[2], patch[1], patch[0], 1], -1, 1, 'float32', seed) as tf.Tensor5D;
-  const learner = new Learner(config, 10, { gather: async (values) => [values] }, true);
+  const learner = new Learner(config, 10, { gather: async (values) => [values] });
   const { quantiser, weights } = learner.model;
   const latents = async () =>
     tf.tidy(() => tf.reshape(learner.model.encode(batchOf(1)), [-1, model.codeDim])) as tf.Tensor2D;

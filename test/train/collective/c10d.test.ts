@@ -1,8 +1,9 @@
 import { fork } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-
+import { backendNames, useBackend } from '../../../src/compute/use-backend';
 import { builtC10d } from '../../../src/train/collective/c10d/addon';
 import { connectC10d } from '../../../src/train/collective/c10d/c10d';
 import type { Collective } from '../../../src/train/collective/collective';
@@ -66,6 +67,35 @@ describe.skipIf(reason)('c10d collective', { timeout: 60_000 }, () => {
     const all = await Promise.all(ranks.map((rank, r) => rank.allGather(new Float32Array(r).fill(r))));
     for (const gathered of all) expect(gathered).toEqual([0, 1, 2].map((r) => new Float32Array(r).fill(r)));
   });
+
+  it.skipIf(!backendNames.includes('libtorch'))(
+    'sums tensors of libtorch where they are, as it sums arrays; mixes neither up',
+    async () => {
+      await useBackend('libtorch');
+      const ranks = await group(3);
+      const arrays = ranks.map((_, r) =>
+        Float32Array.from({ length: 70_001 }, (_, i) => Math.sin(i * (r + 1)) / 3),
+      );
+      const tensors = arrays.map((array) => tf.tensor1d(array.slice()));
+      const reads = vi.spyOn(tf.backend(), 'readSync');
+      await Promise.all([
+        ...ranks.map((rank, r) => rank.reduceInPlace!(tensors[r]!, 'bucket')),
+        ...ranks.map((rank, r) => rank.allReduce([arrays[r]!], 'arrays')),
+      ]);
+      expect(reads).not.toHaveBeenCalled();
+      reads.mockRestore();
+      for (const tensor of tensors) expect(tensor.dataSync()).toEqual(arrays[0]!);
+      const errors = await failures([
+        ranks[0]!.reduceInPlace!(tensors[0]!, 'bucket'),
+        ranks[1]!.reduceInPlace!(tensors[1]!, 'another'),
+        ranks[2]!.reduceInPlace!(tensors[2]!, 'bucket'),
+      ]);
+      for (const error of errors)
+        expect(error).toMatch(/reduce another of 70001 numbers.*reduce bucket|reduce bucket.*reduce another/);
+      await useBackend('cpu');
+      expect(ranks[0]!.reduceInPlace).toBeUndefined();
+    },
+  );
 
   it('several operations may be under way at once, in the order of the calls', async () => {
     const ranks = await group(2);

@@ -4,6 +4,7 @@ import { useBackend } from '../../../src/compute/use-backend';
 import { VqGan } from '../../../src/model/vqgan';
 import { Star } from '../../../src/train/collective/star';
 import { GradientBuckets } from '../../../src/train/learn/buckets';
+import { Adam } from '../../../src/train/learn/optimiser';
 import { resolveConfig } from '../../../src/train/settings/config';
 import { codebookOf } from '../../model/plain';
 import { tiny } from '../tiny';
@@ -14,6 +15,7 @@ beforeAll(async () => {
 
 /** Remembers what it was asked to sum, and is done when it is told. */
 class Recorder extends Star {
+  override readonly overlaps = true;
   readonly asked: { readonly name: string; readonly lengths: number[] }[] = [];
   private readonly waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
@@ -32,7 +34,10 @@ class Recorder extends Star {
 }
 
 const sizes = { first: 4, second: 3, third: 2, last: 1 };
-const gradients = () => new Map(Object.entries(sizes).map(([name, n]) => [name, new Float32Array(n)]));
+const optimisers = () => {
+  const weights = Object.entries(sizes).map(([name, n]) => [name, tf.variable(tf.zeros([n]))] as const);
+  return [new Adam(new Map(weights), { betas: [0.5, 0.9] })];
+};
 
 describe('buckets of gradients', () => {
   it('are sent while others are missing, in one order whatever order the gradients come in', async () => {
@@ -43,7 +48,7 @@ describe('buckets of gradients', () => {
     ];
     const asked = orders.map((order) => {
       const collective = new Recorder();
-      const buckets = new GradientBuckets(gradients(), collective, 12);
+      const buckets = new GradientBuckets(optimisers(), collective, 12);
       const counts = order.map((name) => {
         buckets.ready(name);
         return collective.asked.length;
@@ -60,7 +65,7 @@ describe('buckets of gradients', () => {
 
   it('of a rank without patches are sent at the end, in the same order', async () => {
     const collective = new Recorder();
-    const buckets = new GradientBuckets(gradients(), collective, 12);
+    const buckets = new GradientBuckets(optimisers(), collective, 12);
     const done = buckets.finish();
     expect(collective.asked.map(({ lengths }) => lengths)).toEqual([[1, 2], [3], [4]]);
     collective.end();
@@ -69,7 +74,7 @@ describe('buckets of gradients', () => {
 
   it('fail together with their sum', async () => {
     const collective = new Recorder();
-    const buckets = new GradientBuckets(gradients(), collective);
+    const buckets = new GradientBuckets(optimisers(), collective);
     const done = buckets.finish();
     collective.end(new Error('rank 1 died'));
     await expect(done).rejects.toThrow('rank 1 died');

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backendNames, useBackend } from '../../../src/compute/use-backend';
+import { Star } from '../../../src/train/collective/star';
 import { Adam, BackendAdam, type Optimiser } from '../../../src/train/learn/optimiser';
 
 beforeAll(async () => {
@@ -111,6 +112,29 @@ describe.skipIf(!hasLibtorch)('Adam on the backend', () => {
       expect(w).toBeCloseTo(torchWeights[i]!, 6);
     });
     expect(() => after.load(new Map(), 1)).toThrow('exp_avg.w');
+  });
+
+  it('sums over ranks whose collective has arrays alone, zeros where a rank has no gradient', async () => {
+    const weights = new Map<string, tf.Variable>([
+      ['a', tf.variable(tf.tensor2d([[0, 0]]))],
+      ['b', tf.variable(tf.tensor1d([0]))],
+    ]);
+    const adam = new BackendAdam(weights, options);
+    const given = tf.tensor2d([[3, 4]]);
+    adam.add('a', given);
+    /** Another rank whose gradients are all 2. */
+    const collective = Object.assign(new Star(0, 2, 60), {
+      allReduce: async ([array]: readonly Float32Array[]) =>
+        void array!.set(array!.map((value) => value + 2)),
+    });
+    await adam.sum(['b', 'a'], collective, 'gradients');
+    expect(adam.clip(0)).toBeCloseTo(Math.hypot(2, 5, 6), 6);
+    expect([...given.dataSync()]).toEqual([3, 4]);
+    adam.step(0.1);
+    expect([...adam.state().get('exp_avg.a')!.data]).toEqual([2.5, 3]);
+    const alive = tf.memory().numTensors;
+    adam.dispose();
+    expect(alive - tf.memory().numTensors).toBe(6);
   });
 
   it('clips as in arrays, and keeps no tensor', () => {

@@ -35,6 +35,8 @@ export interface C10dAddon {
     arrays: readonly Float32Array[],
     root: number,
   ): Promise<void>;
+  /** Sums a tensor in place; `address` is of the backend, whose libtorch is the same. */
+  reduce(group: GroupHandle, address: number): Promise<void>;
   closeGroup(group: GroupHandle): Promise<void>;
   /** What still waits for other ranks no longer keeps this process. */
   letProcessEnd(): void;

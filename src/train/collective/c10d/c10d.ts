@@ -1,11 +1,20 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type * as tf from '@tensorflow/tfjs-core';
+import { currentBackend } from '../../../compute/contract/registry';
 import { CollectiveFailed } from '../../../errors';
 import type { Collective } from '../collective';
 import { connectLocal } from '../local';
 import { freePort, knock } from '../ports';
 import type { Star } from '../star';
 import type { World } from '../world';
-import { type C10dAddon, type GroupHandle, loadC10d, type OperationKind, type StoreHandle } from './addon';
+import {
+  builtC10d,
+  type C10dAddon,
+  type GroupHandle,
+  loadC10d,
+  type OperationKind,
+  type StoreHandle,
+} from './addon';
 
 /** At `address` and `port` rank 0 serves the TCPStore, unless another process does, such as torchrun's agent. */
 interface C10dOptions extends Pick<World, 'rank' | 'worldSize' | 'address' | 'port' | 'storeIsServed'> {
@@ -164,6 +173,17 @@ class C10d implements Collective {
     await this.perform('allReduce', name, arrays);
   }
 
+  /** NCCL reaches tensors on a GPU, Gloo those on the CPU. */
+  get reduceInPlace(): Collective['reduceInPlace'] {
+    const { libtorch, device } = currentBackend();
+    const reaches = (device === 'CPU') === (this.options.gpu === undefined);
+    if (!libtorch || !reaches || libtorch.version !== builtC10d()?.libtorch) return undefined;
+    return (tensor: tf.Tensor, name = '') =>
+      this.inTurn(`reduce ${name}`.trim(), tensor.size, () =>
+        this.addon.reduce(this.group, libtorch.address(tensor)),
+      );
+  }
+
   async broadcast(arrays: Arrays, root: number, name = ''): Promise<void> {
     await this.perform('broadcast', name, arrays, root);
   }
@@ -210,17 +230,23 @@ class C10d implements Collective {
   }
 
   private perform(kind: OperationKind, name: string, arrays: Arrays, root = 0): Promise<void> {
-    const operation = `${kind} ${name}`.trim();
+    const size =
+      kind === 'allGather' ? arrays[0]!.length : arrays.reduce((sum, array) => sum + array.length, 0);
+    return this.inTurn(`${kind} ${name}`.trim(), size, () =>
+      this.addon.operate(this.group, kind, arrays, root),
+    );
+  }
+
+  /** Does an operation on so many numbers, after those before it. */
+  private inTurn(operation: string, size: number, operate: () => Promise<void>): Promise<void> {
     if (this.failure) return Promise.reject(this.failure);
     const sequence = this.sequence++;
     this.current = operation;
     const done = (async () => {
       try {
-        const size =
-          kind === 'allGather' ? arrays[0]!.length : arrays.reduce((sum, array) => sum + array.length, 0);
         // Both start before either is waited for: calls that overlap must have one order on all ranks.
         const agreed = this.agree(sequence, size, operation);
-        const operated = this.addon.operate(this.group, kind, arrays, root);
+        const operated = operate();
         operated.catch(() => {});
         agreed.catch(() => {});
         await Promise.race([this.lost, agreed]);

@@ -25,6 +25,7 @@ void toArray(Tensor tensor, Array array) {
 
 const Exports transfer{"", {
   {"toArray", toArray},
+  {"address", [](Tensor tensor) { return (double)(uintptr_t)tensor.unsafeGetTensorImpl(); }},
   {"free", [](Environment& environment, Slot& slot) { environment.release(slot); }},
 }};
 const Exports arrays{"kernels", {{"fromArray", fromArray}}};

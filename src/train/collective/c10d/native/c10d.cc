@@ -370,12 +370,29 @@ Work operate(Arguments& given) {
   };
 }
 
+// reduce(group, address): sums a tensor of the backend in place, on its device. Gloo works on it while the backward pass
+// goes on. NCCL has a stream of its own, which waits for what is queued on the current one, the backward pass's, till now.
+Work reduce(Arguments& given) {
+  auto group = given.shared<Group>(0);
+  auto* there = reinterpret_cast<c10::TensorImpl*>((uintptr_t)given.integer(1));
+  at::Tensor sum(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim_copy(there));
+  TORCH_CHECK(sum.is_contiguous() && sum.scalar_type() == at::kFloat && sum.device().type() == group->device.type(),
+              "a dense tensor of floats on the group's device expected");
+  c10::InferenceMode guard;
+  std::vector<at::Tensor> tensors{sum};
+  auto work = group->backend->allreduce(tensors);
+  return [work, sum]() -> Answer {
+    c10::InferenceMode guard;
+    work->wait();
+    return nullptr;
+  };
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
   const std::pair<const char*, napi_callback> functions[] = {
       {"openStore", call<openStore>}, {"gpus", call<gpus>}, {"add", call<add>}, {"set", call<set>}, {"get", call<get>},
       {"closeStore", call<closeStore>}, {"openGroup", call<openGroup>}, {"operate", call<operate>},
-      {"closeGroup", call<closeGroup>},
-      {"letProcessEnd", letProcessEnd}};
+      {"reduce", call<reduce>}, {"closeGroup", call<closeGroup>}, {"letProcessEnd", letProcessEnd}};
   for (auto [name, function] : functions) {
     napi_value value;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
