@@ -1,19 +1,11 @@
 #!/usr/bin/env node
 import './early-signals';
-import { exitCodeOf, tellFailure } from './cli/failure';
-import { createProgram } from './cli/program';
-import { tell } from './cli/terminal';
+import { runCommandLine } from './cli/program';
 
 async function main(): Promise<void> {
   endWithoutReader(process.stdout);
   endWithoutReader(process.stderr);
-  try {
-    await createProgram().parseAsync();
-  } catch (error) {
-    process.exitCode = exitCodeOf(error);
-    const told = tellFailure(error);
-    if (told !== undefined) tell(`patchwise: ${told}`);
-  }
+  await runCommandLine(process.argv.slice(2));
 }
 
 /**

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PatchwiseCommand } from './command';
+import { runHere } from './command-here';
 
 let folder: string;
 const command = new PatchwiseCommand(() => folder);
 const json = command.json.bind(command);
 const patchwise = (...args: string[]) => command.run(args);
+const here = (...args: string[]) => runHere(folder, args);
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'patchwise-cli-'));
@@ -38,7 +40,7 @@ describe('patchwise plan', () => {
 
   it('forecasts any settings of train, from a file or one by one, with the process and a worker of reconstruct', async () => {
     const of = async (...args: string[]) =>
-      (await json('plan', '--device', 'libtorch', ...args)) as unknown as Planned;
+      JSON.parse((await here('plan', '--device', 'libtorch', ...args, '--json')).stdout) as Planned;
     const guide = await of();
     const narrow = await of('--set', 'model.hidden=32', 'model.downsample=8,8,8');
     expect(narrow.memory.weights).not.toBe(guide.memory.weights);
@@ -59,7 +61,7 @@ describe('patchwise plan', () => {
     });
     expect(planned.warning).toContain('8,192 latents for 16,384 codes');
     expect((await of(file, '--precision', 'float32')).memory.total).toBeGreaterThan(planned.memory.total);
-    const { code, stderr } = await patchwise('plan', '--set', 'model.hiden=32');
+    const { code, stderr } = await here('plan', '--set', 'model.hiden=32');
     expect([code, stderr]).toEqual([2, expect.stringContaining('model.hiden')]);
   });
 
@@ -71,7 +73,7 @@ describe('patchwise plan', () => {
     [['--volume', '64,64,64', '--batch', '0'], 'a whole number above 0'],
     [['--volume', '64,64,64', '--colour', 'red'], '--colour'],
   ])('refuses %j as wrong usage and says what is allowed', async (args, told) => {
-    const { code, stderr, stdout } = await patchwise('plan', ...args);
+    const { code, stderr, stdout } = await here('plan', ...args);
     expect(code).toBe(2);
     expect(stderr).toContain(told);
     expect(stdout).toBe('');
@@ -90,7 +92,7 @@ describe('options that are numbers', () => {
     ['runs resume r --ranks 0', 'a whole number above 0'],
     ['notebook run n.ipynb --timeout -1', 'a number above 0'],
   ])('refuses %j and names the option', async (command, told) => {
-    const { code, stderr } = await patchwise(...command.split(' '));
+    const { code, stderr } = await here(...command.split(' '));
     const option = /--[a-z]+/.exec(command)![0];
     expect([code, stderr]).toEqual([2, expect.stringContaining(`Expected ${told}`)]);
     expect(stderr).toContain(option);
@@ -114,7 +116,7 @@ describe('patchwise --help', () => {
     'kernel install',
     'doctor',
   ])('%s has help', async (command) => {
-    const { code, stdout } = await patchwise(...command.split(' '), '--help');
+    const { code, stdout } = await here(...command.split(' '), '--help');
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: patchwise ${command}`);
   });
@@ -123,7 +125,7 @@ describe('patchwise --help', () => {
     const { code, stderr } = await patchwise('trian');
     expect(code).toBe(2);
     expect(stderr).toContain("unknown command 'trian'");
-    const runs = await patchwise('runs', 'shwo', 'x');
+    const runs = await here('runs', 'shwo', 'x');
     expect(runs.code).toBe(2);
     expect(runs.stderr).toContain("unknown command 'shwo'\n(Did you mean show?)");
   });
@@ -218,7 +220,7 @@ describe('a run from the shell', { timeout: 300_000 }, () => {
     ['train --preset toy --data nosuch.nii.gz', 'nosuch.nii.gz: nothing is there; check the spelling'],
     ['reconstruct run v.nii.gz out.mha', 'a .nii or .nii.gz file, or the folder of a dataset'],
   ])('says in one plain line what is missing: %s', async (command, line) => {
-    const { stderr } = await patchwise(...command.split(' '));
+    const { stderr } = await here(...command.split(' '));
     expect(stderr).toContain(line);
     expect(stderr.trim().split('\n')).toHaveLength(command.includes('--data') ? 1 : 2); // with commander's hint at --help;
     expect(stderr).not.toContain('ENOENT:');

@@ -8,11 +8,12 @@ import { addConfig } from './config';
 import { addConvert } from './convert';
 import { addDoctor } from './doctor';
 import { addEvaluate } from './evaluate';
-import { exitCodes } from './failure';
+import { exitCodeOf, exitCodes, tellFailure } from './failure';
 import { addInterchange } from './interchange';
 import { addNotebook } from './notebook';
 import { addPlan } from './plan';
 import { addPrepare } from './prepare';
+import { tell } from './terminal';
 import { addTrain } from './train';
 
 const commands = [
@@ -41,4 +42,15 @@ export function createProgram(): Command {
   for (const add of commands) add(program);
   program.addHelpText('afterAll', `\n${exitCodes}`);
   return program;
+}
+
+/** Does what a command line says. A failure becomes the exit code of this process and a line on stderr. */
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+    const told = tellFailure(error);
+    if (told !== undefined) tell(`patchwise: ${told}`);
+  }
 }

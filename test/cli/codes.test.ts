@@ -8,6 +8,7 @@ import { readVolume } from '../../src/volume/read';
 import { writeVolume } from '../../src/volume/write';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
+import { runHere } from '../command-here';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-cli-codes-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -58,7 +59,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
       expect(whole.header!.datatype).toBe('int16');
       expect(whole.data).toEqual(b!.data.map((value) => Math.round(value)));
     }
-    const refused = await command.run(['reconstruct', model, 'a.nii.gz', 'x.nii', '--dtype', 'int17']);
+    const refused = await runHere(folder, ['reconstruct', model, 'a.nii.gz', 'x.nii', '--dtype', 'int17']);
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toContain('int16');
   });
@@ -104,7 +105,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
     [['decode', 'codes/a.npz', 'nowhere/x.nii'], 'does not exist; make it first'],
   ])('refuse %j as wrong usage', async (args, told) => {
     const given = args.map((arg) => ({ MODEL: model, OTHER: other })[arg] ?? arg);
-    const { code, stdout, stderr } = await command.run([...given, '--json']);
+    const { code, stdout, stderr } = await runHere(folder, [...given, '--json']);
     expect(code, stderr).toBe(2);
     expect(stderr).toContain(told);
     expect(stdout).toBe('');
@@ -113,7 +114,7 @@ describe('encode and decode', { timeout: 300_000 }, () => {
 
   it('decode fails on a file that holds no codes', async () => {
     const file = 'junk.nii.gz';
-    const { code, stderr } = await command.run(['decode', file, 'x.nii']);
+    const { code, stderr } = await runHere(folder, ['decode', file, 'x.nii']);
     expect(code).toBe(1);
     expect(stderr).toMatch(new RegExp(`^patchwise: ${file}: expected codes as \\.npz`));
   });

@@ -7,6 +7,7 @@ import { readForeignSafetensors, writeSafetensors } from '../../src/safetensors'
 import { readCheckpoint } from '../../src/train/record/checkpoint';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
+import { runHere } from '../command-here';
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-cli-interchange-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,7 +62,7 @@ describe('export and import', { timeout: 300_000 }, () => {
     [['import', 'model.safetensors', 'y', '--downsample', '4,4,4'], 1, 'conv_blocks.1.down'],
     [['import', 'model.safetensors', 'junk.safetensors'], 2, 'a file is there; give another place'],
   ])('%j is answered by %i and what is wrong', async (args, expected, told) => {
-    const { code, stdout, stderr } = await command.run([
+    const { code, stdout, stderr } = await runHere(folder, [
       ...args.map((arg) => (arg === 'MODEL' ? model : arg)),
       '--json',
     ]);
@@ -80,14 +81,14 @@ describe('export and import', { timeout: 300_000 }, () => {
       ...['lpips.a', 'lpips.b', 'steps'].map((name) => [name, extra] as const),
     ]);
     writeSafetensors(join(folder, 'more.safetensors'), others);
-    const { stdout } = await command.run([
+    const { stdout } = await runHere(folder, [
       ...['import', 'more.safetensors', 'more'],
       ...['--patch', '8,8,8', '--groups', '2'],
     ]);
     expect(stdout).toContain('passed over 3 other arrays: lpips.* (2), steps\n');
     const twice = [...tensors].map(([name, array]) => [`ema.${name}`, array] as const);
     writeSafetensors(join(folder, 'twice.safetensors'), new Map([...tensors, ...twice]));
-    const { code, stderr } = await command.run(['import', 'twice.safetensors', 'second']);
+    const { code, stderr } = await runHere(folder, ['import', 'twice.safetensors', 'second']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('allowed: "", "ema."')]);
     const args = ['second', '--prefix', 'ema', '--patch', '8,8,8', '--downsample', '2,2,2', '--groups', '2'];
     expect(await command.json('import', 'twice.safetensors', ...args)).toMatchObject({
@@ -100,7 +101,7 @@ describe('export and import', { timeout: 300_000 }, () => {
     await command.json('import', 'model.safetensors', 'twice', '--patch', '16,16,16');
     const run = join(model, '..', '..');
     const before = readdirSync(join(run, 'checkpoints'));
-    const { code, stderr } = await command.run(['import', 'model.safetensors', run]);
+    const { code, stderr } = await runHere(folder, ['import', 'model.safetensors', run]);
     expect([code, stderr]).toEqual([2, expect.stringContaining('of an earlier import')]);
     expect(readdirSync(join(run, 'checkpoints'))).toEqual(before);
   });

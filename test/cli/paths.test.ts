@@ -10,6 +10,7 @@ import { phantom } from '../../src/volume/phantom/phantom';
 import { writeVolume } from '../../src/volume/write';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
+import { runHere } from '../command-here';
 import { tiny } from '../train/tiny';
 
 /** What stands in the place of a path's value in the calls below. */
@@ -120,7 +121,7 @@ describe('paths on the command line', { timeout: 60_000 }, () => {
   it.each(cases)('%s refuses %s in one plain line, before anything is written', async (path, wrong, call) => {
     const before = entries();
     const args = call.split(' ').map((word) => (word === '@' ? wrong : (runs[word] ?? word)));
-    const { code, stdout, stderr } = await command.run(args);
+    const { code, stdout, stderr } = await runHere(folder, args);
     const lines = stderr.trimEnd().split('\n');
     const told = lines.filter((line) => /^(patchwise|error): /.test(line));
     expect([stdout, code === 1 || code === 2, told.length], stderr).toEqual(['', true, 1]);
@@ -136,7 +137,10 @@ describe('a path whose reader explains the fault better', { timeout: 60_000 }, (
   it('is left to that reader: a link to a missing file', async () => {
     symlinkSync('gone.nii', join(folder, 'link.nii'));
     for (const call of ['prepare link.nii out', 'encode RUN link.nii -o out']) {
-      const { code, stderr } = await command.run(call.split(' ').map((word) => runs[word] ?? word));
+      const { code, stderr } = await runHere(
+        folder,
+        call.split(' ').map((word) => runs[word] ?? word),
+      );
       expect([code, stderr]).toEqual([1, expect.stringContaining('a link to')]);
     }
     rmSync(join(folder, 'link.nii'));
@@ -155,7 +159,10 @@ describe('a cohort with volumes that cannot be read', { timeout: 60_000 }, () =>
     ['evaluate RUN nothing a.nii folder file --json', ['folder', 'nothing', 'file']],
     ['compare RUN OTHER --volumes nothing a.nii folder file --json', ['folder', 'nothing', 'file']],
   ])('goes on, names them with their reasons and ends with 1: %s', async (call, bad) => {
-    const { code, stdout, stderr } = await command.run(call.split(' ').map((word) => runs[word] ?? word));
+    const { code, stdout, stderr } = await runHere(
+      folder,
+      call.split(' ').map((word) => runs[word] ?? word),
+    );
     expect(code, stderr).toBe(1);
     const { rows, leftOut } = JSON.parse(stdout);
     const files = rows.map(({ file, volume }: { file?: string; volume?: string }) => file ?? volume);

@@ -28,7 +28,7 @@ const folder = mkdtempSync(join(tmpdir(), 'patchwise-codes-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const volume = phantom({ shape: [20, 18, 22], seed: 5, spacing: [0.7, 0.8, 2] });
-const options = { backend: 'cpu', workers: 1, intensity: 'ctpa' } as const;
+const options = { backend: 'wasm', workers: 1, intensity: 'ctpa' } as const;
 const quantisers: Record<string, Partial<ModelConfig>> = {
   ema: { codes: 300 },
   cosine: { codes: 16, cosine: true },
@@ -40,7 +40,7 @@ const quantisers: Record<string, Partial<ModelConfig>> = {
 const checkpoints: Record<string, string> = {};
 
 beforeAll(async () => {
-  await useBackend('cpu');
+  await useBackend('wasm');
   for (const [name, model] of Object.entries(quantisers))
     checkpoints[name] = await untrained(join(folder, name), model);
 }, 60_000);

@@ -1,17 +1,19 @@
 /** Every command that takes volumes uses the same files of a folder, and leaves out the same in the same words. */
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inspect } from '../../data/collection';
 import { own } from '../../data/own/prepare';
 import { useBackend } from '../../src/compute/use-backend';
+import { compareRuns } from '../../src/evaluate/compare-runs';
 import { prepareRun } from '../../src/train/train';
 import { readVolume } from '../../src/volume/read';
 import { listSeries } from '../../src/volume/series';
 import type { DatasetIndex } from '../../src/volume/store/format';
 import { untrained } from '../codes/untrained';
 import { PatchwiseCommand } from '../command';
+import { runHere } from '../command-here';
 import { tiny } from '../train/tiny';
 import { leftOutOf, type Observed, observed, withoutRoot } from './observed';
 import { entries, makeTree, series } from './tree';
@@ -113,12 +115,18 @@ describe('of a folder with everything in it, the same files are used, and left o
   });
 
   it('by compare', async () => {
-    const options = ['--volumes', 'scans', '--overlap', '0', '--json'];
-    const { code, stdout } = await command.run(['compare', ...runs, ...options]);
-    const { rows, leftOut, notes } = JSON.parse(stdout);
-    expect(code).toBe(0);
-    const names = new Set<string>(rows.map(({ volume }: { volume: string }) => volume));
+    // The command's own call, with one thread: small volumes do not repay more.
+    const { rows, leftOut, notes } = await compareRuns(runs, { volumes: [scans], overlap: 0, workers: 1 });
+    const names = new Set(rows.map(({ volume }) => volume));
     expectTable(observed(root, [...names, ...copiesIn(notes)], leftOut));
+
+    for (const name of ['P002.NII.GZ', 'bad/p038_empty.nii.gz'])
+      cpSync(join(scans, name), join(root, 'two', basename(name)));
+    const { code, stderr } = await runHere(root, ['compare', ...runs, '--volumes', 'two', '--overlap', '0']);
+    expect([code, leftOutOf(stderr)]).toEqual([
+      0,
+      [{ file: 'two/p038_empty.nii.gz', reason: expect.stringContaining('empty') }],
+    ]);
   });
 
   it('by train, before its ranks start', async () => {
@@ -147,7 +155,7 @@ describe('of a folder with everything in it, the same files are used, and left o
   it('by train, which --strict makes end before there is a run', async () => {
     const before = readdirSync(join(root, 'runs'));
     const settings = ['--preset', 'toy', '--set', 'patch=8,8,2', 'stride=8,8,2'];
-    const { code, stderr } = await command.run(['train', '--data', 'scans', '--strict', ...settings]);
+    const { code, stderr } = await runHere(root, ['train', '--data', 'scans', '--strict', ...settings]);
     expect(code).not.toBe(0);
     for (const [name, { odd }] of Object.entries(entries)) if (odd) expect(stderr).toContain(name);
     expect(readdirSync(join(root, 'runs'))).toEqual(before);
@@ -206,7 +214,7 @@ describe('one file that is no volume is refused in the words that a folder has f
       ['train', '--preset', 'toy', '--data', file],
     ];
     for (const call of calls) {
-      const { code, stdout, stderr } = await command.run(call);
+      const { code, stdout, stderr } = await runHere(root, call);
       expect([call[0], code === 0, stdout]).toEqual([
         call[0],
         false,

@@ -220,7 +220,7 @@ test('discriminators that have not joined cost nothing and change nothing', asyn
   dispose(rank);
 });
 
-test('100 steps leave no tensor behind', async () => {
+test('steps leave no tensor behind', async () => {
   const rank = makeRank('adaptive');
   const x = tf.slice(reference.batch(0), 0, 1) as tf.Tensor5D;
   const step = async (at: number) => {
@@ -231,7 +231,7 @@ test('100 steps leave no tensor behind', async () => {
   await step(0);
   const before = { ...tf.memory() };
   const held = tf.backend().numDataIds();
-  for (let i = 1; i <= 100; i++) await step(i);
+  for (let i = 1; i <= 20; i++) await step(i);
   expect(tf.memory().numTensors).toBe(before.numTensors);
   expect(tf.memory().numDataBuffers).toBe(before.numDataBuffers);
   expect(tf.backend().numDataIds()).toBe(held);

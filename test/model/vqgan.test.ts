@@ -149,7 +149,7 @@ async function globalStep(ranks: VqGan[], batch: tf.Tensor5D, step: number) {
   };
 }
 
-test('100 steps leave no tensor behind', { timeout: 300_000 }, async () => {
+test('steps leave no tensor behind', async () => {
   const model = referenceModel();
   const x = tf.slice(referenceBatch(reference, 0), 0, 1) as tf.Tensor5D;
   const step = async () => {
@@ -161,7 +161,7 @@ test('100 steps leave no tensor behind', { timeout: 300_000 }, async () => {
   };
   await step();
   const before = tf.memory();
-  for (let i = 0; i < 100; i++) await step();
+  for (let i = 0; i < 20; i++) await step();
   expect(tf.memory().numTensors).toBe(before.numTensors);
   expect(tf.memory().numBytes).toBe(before.numBytes);
   model.dispose();

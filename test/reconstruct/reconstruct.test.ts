@@ -29,12 +29,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Three patches on every axis, mirrored onto each other. */
 const volume = phantom({ shape: [20, 20, 20], seed: 5 });
-const options = { backend: 'cpu', workers: 1, intensity: 'ctpa' } as const;
+const options = { backend: 'wasm', workers: 1, intensity: 'ctpa' } as const;
 let checkpoint = '';
 
 /** An untrained model is as good as a trained one here: its output depends on all of its input, and no axis is alike. */
 beforeAll(async () => {
-  await useBackend('cpu');
+  await useBackend('wasm');
   const config = resolveConfig({ ...tiny, data: ['phantom:20x20x20'] });
   const model = new VqGan(config.model, 3);
   const random = new Random(4, 'codes');

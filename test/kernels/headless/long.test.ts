@@ -21,7 +21,7 @@ it('broken messages are not run and the kernel goes on answering', async () => {
 });
 
 it('a session that follows a run leaves no listeners and no open files behind', async () => {
-  const report = await soakKernel({ minutes: 0.3 });
+  const report = await soakKernel({ minutes: 0.15, pause: 0.5 });
   expect(report.samples.at(-1)!.step).toBeGreaterThan(report.samples[0]!.step);
   expect(report.openFiles[1]).toBeLessThanOrEqual(report.openFiles[0] + 3);
   expect(report.listeners[1]).toBeLessThanOrEqual(report.listeners[0] + 3);

@@ -33,7 +33,28 @@ function printed(path: string): string[] {
   );
 }
 
-it.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
+// These wait for kernels to end, so they wait together.
+it.concurrent('a child of a cell that ran too long does not outlive its kernel', async () => {
+  const path = write(
+    'children.ipynb',
+    {},
+    code(`import { execSync } from 'node:child_process';
+execSync('echo $$ > pid; trap "" INT; sleep 300; sleep 300');`),
+  );
+  await expect(runNotebook({ path, cellTimeout: 1 })).rejects.toMatchObject({
+    reason: 'took longer than 1 s',
+  });
+  const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
+  await until(() => {
+    try {
+      return !process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+  }, 3000);
+}, 60_000);
+
+it.concurrent.each(['SIGTERM', 'SIGHUP', 'SIGINT'] as const)(
   '%s keeps what ran, also of the cell that runs',
   async (signal) => {
     const path = write(
@@ -125,23 +146,3 @@ it('a notebook that is not there is told in one line', async () => {
   expect(told).toContain('nosuch.ipynb');
   expect(more.filter((line) => !line.includes('--help'))).toEqual([]);
 });
-
-it('a child of a cell that ran too long does not outlive its kernel', async () => {
-  const path = write(
-    'children.ipynb',
-    {},
-    code(`import { execSync } from 'node:child_process';
-execSync('echo $$ > pid; trap "" INT; sleep 300; sleep 300');`),
-  );
-  await expect(runNotebook({ path, cellTimeout: 1 })).rejects.toMatchObject({
-    reason: 'took longer than 1 s',
-  });
-  const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
-  await until(() => {
-    try {
-      return !process.kill(pid, 0);
-    } catch {
-      return true;
-    }
-  }, 3000);
-}, 60_000);

@@ -1,37 +1,48 @@
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { KernelClient } from '../../../kernels/headless/client';
 import { hook, RawKernel, until } from '../raw-kernel';
 
-let kernel: RawKernel;
-afterEach(() => kernel?.stop());
+/** The kernel of all tests that leave it as it was: a start takes seconds. */
+let shared: RawKernel;
+beforeAll(async () => {
+  shared = await RawKernel.start();
+});
+afterAll(() => shared.stop());
+
+/** Kernels of one test alone. */
+const own: RawKernel[] = [];
+afterEach(() => {
+  for (const kernel of own.splice(0)) kernel.stop();
+});
+async function startOwn(environment?: NodeJS.ProcessEnv): Promise<RawKernel> {
+  const kernel = await RawKernel.start(environment);
+  own.push(kernel);
+  return kernel;
+}
 
 /** Keeps the thread of a cell busy. */
 const BLOCK = 'const block = (ms: number) => { const end = Date.now() + ms; while (Date.now() < end); };';
 
 it('output and updates of a cell that never yields appear at once', async () => {
-  kernel = await RawKernel.start();
-  await kernel.execute(`${BLOCK}
-const show = ${hook('display')};
+  await shared.execute(`const show = ${hook('display')};
 show('step 0', { id: 'd' });`);
   const id =
-    kernel.begin(`console.log('one'); console.error('two'); console.log('three'); console.log('four');
+    shared.begin(`console.log('one'); console.error('two'); console.log('three'); console.log('four');
 show('step 1', { id: 'd', update: true });
-block(8000);
-console.log('end');`);
-  await until(() => kernel.textOf(id) === 'one\ntwo\nthree\nfour\n', 5000);
-  await until(() => kernel.outputsOf(id).some(({ type }) => type === 'update_display_data'), 5000);
-  expect(kernel.replies.some(({ parent }) => parent === id)).toBe(false); // it still runs
-  await kernel.request('interrupt_request', {}, 'control');
-  expect((await kernel.finished(id)).reply.status).toBe('error');
+while (true);`);
+  await until(() => shared.textOf(id) === 'one\ntwo\nthree\nfour\n');
+  await until(() => shared.outputsOf(id).some(({ type }) => type === 'update_display_data'));
+  await shared.request('interrupt_request', {}, 'control');
+  expect((await shared.finished(id)).reply.status).toBe('error');
 });
 
 it.each([
   ['process.kill(process.pid, "SIGKILL")', 'SIGKILL', 'block(500);'],
   ['process.abort()', 'SIGABRT', ''],
 ])('what was printed before %s arrives', async (end, signal, before) => {
-  kernel = await RawKernel.start();
+  const kernel = await startOwn();
   await kernel.execute(BLOCK);
   const lines = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join('');
   const id = kernel.begin(`for (let n = 0; n < 500; n++) console.log('line', n); ${before} ${end};`);
@@ -40,22 +51,20 @@ it.each([
 });
 
 it('100,000 lines come in few messages, whole and in order', async () => {
-  kernel = await RawKernel.start();
-  const { outputs } = await kernel.execute(
+  const { outputs } = await shared.execute(
     `for (let n = 0; n < 100_000; n++) (n % 1000 ? console.log : console.error)('é', n)`,
   );
   expect(outputs.map(({ content }) => content.text).join('')).toBe(
     Array.from({ length: 100_000 }, (_, n) => `é ${n}\n`).join(''),
   );
   expect(outputs.length).toBeLessThan(500);
-  const long = await kernel.execute(`console.log('a'.repeat(300_000)); console.log('b')`);
+  const long = await shared.execute(`console.log('a'.repeat(300_000)); console.log('b')`);
   expect(long.outputs.map(({ content }) => content.text).join('')).toBe(`${'a'.repeat(300_000)}\nb\n`);
 });
 
 it('no half of a surrogate pair reaches a front end, and backslashes stay', async () => {
-  kernel = await RawKernel.start();
   const half = `'👍'.slice(0, 1)`;
-  const { outputs } = await kernel.execute(`console.log(${half}, '👍', '\\\\ud83d');
+  const { outputs } = await shared.execute(`console.log(${half}, '👍', '\\\\ud83d');
 const show = ${hook('display')};
 show({ [Symbol.for('Jupyter.display')]: () => ({ 'text/plain': ${half}, 'application/json': { [${half}]: [${half} + '\\\\ud800'] } }) });
 throw new Error('broken ' + ${half} + 'x')`);
@@ -70,8 +79,7 @@ throw new Error('broken ' + ${half} + 'x')`);
 });
 
 it('a display that is not JSON does not hold back others', async () => {
-  kernel = await RawKernel.start();
-  const { reply, outputs } = await kernel.execute(`
+  const { reply, outputs } = await shared.execute(`
 const show = ${hook('display')};
 const bundle = (data: object) => ({ [Symbol.for('Jupyter.display')]: () => data });
 const circular: { self?: object } = {};
@@ -94,11 +102,11 @@ show('last', { id: 'd' });`);
   expect(errors.join('')).toMatch(
     /A display was not updated:.*BigInt.*A display was not updated:.*circular/s,
   );
-  expect((await kernel.execute('1')).reply.status).toBe('ok');
+  expect((await shared.execute('1')).reply.status).toBe('ok');
 });
 
 it('a client with the identity of another is answered on every socket', async () => {
-  kernel = await RawKernel.start();
+  const kernel = await startOwn();
   for (const name of ['shell', 'control'] as const) {
     const old = kernel.sockets[name];
     // The old connection stays open, as that of a laptop that sleeps does.
@@ -120,29 +128,27 @@ it('a client with the identity of another is answered on every socket', async ()
 });
 
 it('an interrupt reaches the child that a cell waits for, and no detached one', async () => {
-  kernel = await RawKernel.start();
-  const { outputs } = await kernel.execute(`
+  const { outputs } = await shared.execute(`
 import { execFileSync, execSync, spawn } from 'node:child_process';
 spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).pid`);
   const detached = Number(outputs.at(-1)!.content.data['text/plain']);
   try {
     for (const waits of [`execSync('sleep 60; echo')`, `execFileSync('sleep', ['60'])`]) {
-      const id = kernel.begin(`console.log('begun'); ${waits}`);
-      await until(() => kernel.textOf(id) === 'begun\n');
+      const id = shared.begin(`console.log('begun'); ${waits}`);
+      await until(() => shared.textOf(id) === 'begun\n');
       await sleep(300);
-      await kernel.request('interrupt_request', {}, 'control');
-      expect((await kernel.finished(id)).reply.status).toBe('error');
+      await shared.request('interrupt_request', {}, 'control');
+      expect((await shared.finished(id)).reply.status).toBe('error');
     }
     expect(process.kill(detached, 0)).toBe(true);
-    expect((await kernel.execute('1')).reply.status).toBe('ok');
+    expect((await shared.execute('1')).reply.status).toBe('ok');
   } finally {
     process.kill(detached, 'SIGKILL');
   }
 });
 
 it('what children and fs.writeSync put on file descriptor 1 belongs to the cell', async () => {
-  kernel = await RawKernel.start();
-  const { reply, outputs } = await kernel.execute(`
+  const { reply, outputs } = await shared.execute(`
 import { execSync, spawnSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
 console.log('before');
@@ -156,7 +162,7 @@ spawnSync('sh', ['-c', 'head -c 300000 /dev/zero | tr "\\\\0" x; echo'], { stdio
     .join('')
     .split('\n');
   expect(lines.sort()).toEqual(['', 'before', 'between', 'by number', 'x'.repeat(300_000), 'é from a shell']);
-  const later = await kernel.execute(`import { spawn } from 'node:child_process';
+  const later = await shared.execute(`import { spawn } from 'node:child_process';
 await new Promise((done) => spawn('sh', ['-c', 'sleep 0.3; echo later'], { stdio: 'inherit' }).on('exit', done));`);
   expect(later.outputs[0]).toMatchObject({ type: 'stream', content: { name: 'stdout', text: 'later\n' } });
 });
@@ -172,7 +178,7 @@ it('a client does not wait for ever for a kernel that stopped answering', async 
 });
 
 it('a kernel without a place for its pipe starts nevertheless', async () => {
-  kernel = await RawKernel.start({ TMPDIR: '/nonexistent' });
+  const kernel = await startOwn({ TMPDIR: '/nonexistent' });
   const { outputs } = await kernel.execute(`console.log('here')`);
   expect(outputs.map(({ content }) => content.text)).toEqual(['here\n']);
 });

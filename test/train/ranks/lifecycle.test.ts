@@ -109,7 +109,8 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     for (const text of Object.values(await run.logs())) expect(text).not.toContain('Debugger listening');
   });
 
-  it('is refused to a second launcher, whose ranks are told why; the first goes on', async () => {
+  // These wait for other processes more than they compute.
+  it.concurrent('is refused to a second launcher, whose ranks are told why; the first goes on', async () => {
     const run = await prepareRun({ ...long, ranks: 1 });
     const first = launch(run, 27_101);
     await reach(run, 5);
@@ -127,7 +128,7 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     expect(new Set(steps).size).toBe(steps.length);
   });
 
-  it('says so when it is launched with another number of ranks than it was prepared for', async () => {
+  it.concurrent('says so when it is launched with another number of ranks than it was prepared for', async () => {
     const run = await prepareRun({ ...tiny, ranks: 4, batch: 2 });
     expect((await launch(run, 27_103).ended).code).toBe(0);
     expect((await run.status()).note).toBe(
@@ -135,7 +136,7 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     );
   });
 
-  it('on another machine is left alone, with the name of that machine, until that one is gone', async () => {
+  it.concurrent('on another machine is left alone, with the name of that machine, until that one is gone', async () => {
     const run = await prepareRun(tiny);
     const owner = { ...identify(process.pid)!, host: 'node7', machine: 'node7 since its last boot' };
     const pids = { supervisor: identify(process.pid)!, ranks: [] };
@@ -143,7 +144,7 @@ describe('the life of a run', { timeout: 180_000 }, () => {
     const path = join(run.dir, 'owner.json');
     writeFileSync(path, JSON.stringify({ ...owner, role: 'supervisor', token: 'x' }));
     let clock = 1000;
-    const beats = setInterval(() => utimesSync(path, ++clock, clock), 1000);
+    const beats = setInterval(() => utimesSync(path, ++clock, clock), 250);
     await expect(run.stop()).rejects.toThrow('go to node7 for it');
     await expect(run.resume()).rejects.toThrow('stop it first, received "running on node7"');
     await expect(run.remove()).rejects.toThrow('running on node7');

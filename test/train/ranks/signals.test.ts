@@ -106,7 +106,7 @@ describe('a signal to a launched rank', { timeout: 120_000 }, () => {
     expect(await ended).toBe(0);
   });
 
-  it.each([0, 30, 60, 90, 150, 300])(
+  it.concurrent.each([0, 30, 60, 90, 150, 300])(
     'SIGUSR1 %s ms after its start leaves no debugger open',
     async (delay) => {
       // The first line of every program of ours, and then what has become of Node's debugger.
@@ -123,7 +123,7 @@ describe('a signal to a launched rank', { timeout: 120_000 }, () => {
     },
   );
 
-  it('a process of ours cannot open a debugger port even before its first line', async () => {
+  it.concurrent('a process of ours cannot open a debugger port even before its first line', async () => {
     const args = nodeArguments('-e', 'setTimeout(() => {}, 2000)');
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';

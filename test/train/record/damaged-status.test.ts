@@ -27,7 +27,8 @@ beforeAll(() => {
 afterAll(() => removeRuns());
 
 describe('a status that is missing or damaged', { timeout: 120_000 }, () => {
-  it.each(['', '\0\0\0\0', '{"state":', 'null', '{}', '{"state":"done"}', noProcess, undefined])(
+  // Each waits until nothing has healed the status.
+  it.concurrent.each(['', '\0\0\0\0', '{"state":', 'null', '{}', '{"state":"done"}', noProcess, undefined])(
     'reads as damaged, with what the rest of the folder knows: %j',
     async (content) => {
       const { dir, id } = await prepareRun({ ...tiny, steps: 7 });
@@ -52,7 +53,7 @@ describe('a status that is missing or damaged', { timeout: 120_000 }, () => {
     },
   );
 
-  it('is healed by a run that lives, before anybody believes it', async () => {
+  it.concurrent('is healed by a run that lives, before anybody believes it', async () => {
     const { dir } = await prepareRun(tiny);
     appendFileSync(join(dir, 'logs', 'rank-0.log'), '');
     writeFileSync(join(dir, 'status.json'), '');
