@@ -26,7 +26,7 @@ export class KernelLink {
   /**
    * @param target the kernel's part that answers
    * @param named what the comm is opened with, such as `{ id }`
-   * @param onMessage hears every message; `ended` and `error` are the last
+   * @param onMessage hears every message; `error` is the last
    * @param onLost hears that the kernel or the connection to it is gone, as long as the link may come back
    */
   constructor(
@@ -90,7 +90,7 @@ export class KernelLink {
       const isFirst = !this.#heard;
       this.#heard = true;
       this.onMessage(data, buffers.map(toArrayBuffer), isFirst);
-      if (data.type === 'ended' || data.type === 'error') this.close();
+      if (data.type === 'error') this.close();
     };
     comm.onClose = () => {
       if (this.#comm !== comm) return;

@@ -1,4 +1,7 @@
-/** What live figures follow: one run or several. Any number of viewers cost one reader of a run's folder. */
+/**
+ * What live figures follow: one run or several. Any number of viewers cost one reader of a run's folder. A run that has
+ * ended may be resumed, by whoever has its folder: its follower looks at its status as long as somebody views it.
+ */
 import { type Figure, type LatestSlices, type MetricRecord, Run, type RunStatus } from '../../src/index';
 import { appendRecord, type RunOfLine, type Series, seriesFigure, thin, titleOf } from '../../src/internal';
 
@@ -8,6 +11,7 @@ export interface Tick {
   readonly added: ReadonlyMap<string, Pick<Series, 'x' | 'y'>>;
   /** The pictures changed too, so new points of lines do not suffice. */
   readonly isNew: boolean;
+  /** No more comes, unless the run is resumed. */
   readonly ended: boolean;
 }
 
@@ -22,7 +26,7 @@ const STATUS_MS = 1000;
 
 export class RunFollower {
   readonly run: Run;
-  readonly #lines = new Map<string, Series>();
+  #lines = new Map<string, Series>();
   readonly #viewers = new Set<Viewer>();
   readonly #abort = new AbortController();
   #added = new Map<string, Pick<Series, 'x' | 'y'>>();
@@ -32,11 +36,13 @@ export class RunFollower {
   #isNew = false;
   #changed = false;
   #ended = false;
+  /** Hears of every status that is read. */
+  #onStatus: (status: RunStatus) => void = () => {};
   #ticks: NodeJS.Timeout | undefined;
   #statuses: NodeJS.Timeout | undefined;
 
   /**
-   * @param onIdle called when the last viewer has left or the run has ended, and the follower stops
+   * @param onIdle called when the last viewer has left, and the follower stops
    * @param among which run it is, if a figure shows several
    */
   constructor(
@@ -63,7 +69,7 @@ export class RunFollower {
   async start(): Promise<void> {
     this.#ticks = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#statuses = setInterval(() => void this.#readStatus(), STATUS_MS).unref();
-    await new Promise<void>((caughtUp) => void this.#follow(caughtUp));
+    await new Promise<void>((caughtUp) => void this.#followAll(caughtUp));
     await this.#readSlices();
     await this.#readStatus();
   }
@@ -82,38 +88,60 @@ export class RunFollower {
     if (this.#viewers.size === 0) this.#stop();
   }
 
+  /** Follows the run to its end, and again if it is resumed. @param caughtUp as of `#follow`, for the first time */
+  async #followAll(caughtUp: () => void): Promise<void> {
+    const { signal } = this.#abort;
+    for (let whenRead = caughtUp; !signal.aborted; whenRead = () => this.#tick()) {
+      await this.#follow(whenRead);
+      await this.#readStatus();
+      this.#ended = true;
+      this.#changed = true;
+      this.#tick();
+      if (this.#failure) return this.#stop();
+      const { state } = this.#status ?? {};
+      await new Promise<void>((resumed) => {
+        this.#onStatus = (status) => {
+          if (status.state === state) return;
+          this.#onStatus = () => {};
+          this.#ended = false;
+          resumed();
+        };
+      });
+    }
+  }
+
   /** @param caughtUp called once all records so far have been read, or cannot be */
   async #follow(caughtUp: () => void): Promise<void> {
-    let isPast = true;
+    // A run that is resumed may have lost the records after its checkpoint. The lines before stay until all is read.
+    let past: Map<string, Series> | undefined = new Map();
     const endPast = (): void => {
-      isPast = false;
+      if (!past) return;
+      if (this.#lines.size > 0) this.#isNew = true;
+      this.#lines = past;
+      this.#added = new Map();
+      this.#changed = true;
+      past = undefined;
       caughtUp();
     };
     const { signal } = this.#abort;
     try {
       for await (const record of this.run.metrics({ signal, caughtUp: endPast })) {
-        this.#append(record, isPast);
-        if (isPast) continue;
-        if (record.split === 'validation') await this.#readSlices();
+        this.#append(record, past);
+        if (!past && record.split === 'validation') await this.#readSlices();
       }
     } catch (error) {
-      if (signal.aborted) return;
-      this.#failure = (error as Error).message; // the folder is gone
+      if (!signal.aborted) this.#failure = (error as Error).message; // the folder is gone
     } finally {
       endPast();
     }
-    await this.#readStatus();
-    this.#ended = true;
-    this.#changed = true;
-    this.#tick();
-    this.#stop();
   }
 
   /** Adds a record to its lines, whose length stays bounded however long the run is. */
-  #append(record: MetricRecord, isPast: boolean): void {
-    for (const { key, x, y } of appendRecord(this.#lines, record, this.among)) {
-      thin(this.#lines.get(key)!, MOST_KEPT);
-      if (isPast) continue;
+  #append(record: MetricRecord, past: Map<string, Series> | undefined): void {
+    const lines = past ?? this.#lines;
+    for (const { key, x, y } of appendRecord(lines, record, this.among)) {
+      thin(lines.get(key)!, MOST_KEPT);
+      if (past) continue;
       const line = this.#added.get(key) ?? { x: [], y: [] };
       line.x.push(x);
       line.y.push(y);
@@ -127,6 +155,7 @@ export class RunFollower {
       const status = await this.run.status();
       if (status.state !== this.#status?.state || status.step !== this.#status.step) this.#changed = true;
       this.#status = status;
+      this.#onStatus(status);
     } catch {
       // The run has only just been made, or its folder is going away: the last status stays.
     }
@@ -151,6 +180,7 @@ export class RunFollower {
   }
 
   #stop(): void {
+    if (this.#abort.signal.aborted) return;
     clearInterval(this.#ticks);
     clearInterval(this.#statuses);
     this.#abort.abort();
@@ -179,7 +209,7 @@ export class GroupFollower implements Followed {
     const listeners = this.followers.map(
       (): Viewer => (tick) => viewer({ ...tick, figure: this.figure(), ended: this.ended }),
     );
-    for (const [at, follower] of this.followers.entries()) if (!follower.ended) follower.view(listeners[at]!);
+    for (const [at, follower] of this.followers.entries()) follower.view(listeners[at]!);
     this.#listeners.set(viewer, listeners);
   }
 

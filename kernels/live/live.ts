@@ -1,7 +1,8 @@
 /**
  * Live figures: a run's metric stream in a cell. Front ends with our extension open a comm to `patchwise.live` and get
  * a whole figure, then only what is new, three times a second; all others, and the saved notebook, see the same
- * display replaced once a second. Both go on for as long as the run does, whichever cell runs meanwhile.
+ * display replaced once a second. Both go on for as long as the run does, whichever cell runs meanwhile, and again if a run
+ * that has ended is resumed.
  *
  * Messages to the front end: `{type: 'figure', figure: {data, layout}}`, `{type: 'points', points: {uid: {x, y}},
  * layout?}`, `{type: 'ended'}`, `{type: 'error', message}`. From it: the comm's `{dir, id}` or `{runs: [{dir, id}]}`, then
@@ -38,13 +39,12 @@ export class LiveFigures {
     private readonly outside: AsyncResource,
   ) {}
 
-  /** Shows runs in the running cell and keeps that display up to date until they have ended. */
+  /** Shows runs in the running cell and keeps that display up to date. */
   async show(runs: readonly Run[], options: DisplayOptions = {}): Promise<void> {
     const follower = await this.#follow(runs);
     const id = options.id ?? `patchwise-live-${process.pid}-${++this.#displays}`;
     const bundle = (figure: Figure): MimeBundle => figureBundle(figure, runs);
     this.outlet.display(bundle(follower.figure()), { ...options, id });
-    if (follower.ended) return;
 
     const update = (figure: Figure): void =>
       this.outside.runInAsyncScope(() => this.outlet.display(bundle(figure), { id, update: true }));
@@ -54,6 +54,7 @@ export class LiveFigures {
       waiting = figure;
       if (ended) {
         clearTimeout(timer);
+        timer = undefined;
         update(figure);
       } else {
         timer ??= setTimeout(() => {
@@ -94,7 +95,7 @@ export class LiveFigures {
     comm.onClose(() => follower.leave(viewer));
     stream.sendWhole(follower.figure());
     if (follower.ended) comm.send({ type: 'ended' });
-    else follower.view(viewer);
+    follower.view(viewer);
   }
 
   /** The follower of the runs' folders, started where there is none. */

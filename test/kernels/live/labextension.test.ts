@@ -268,15 +268,20 @@ describe.skipIf(!hasChromium('the JupyterLab extension'))('the JupyterLab extens
     expect(await lab.run((lab) => lab.kernel.comms.length)).toBe(1);
   });
 
-  it('stores the last picture when the run ends, and lets go', async () => {
+  it('stores the last picture when the run ends, and goes on if it is resumed', async () => {
     await lab.render(bundle(5));
     const figure = plain(runFigure(recordsOf(50), { ...status, state: 'done', step: 50 }));
     await lab.run((lab, given) => lab.receive({ type: 'figure', figure: given }), figure);
     await lab.run((lab) => lab.receive({ type: 'ended' }));
-    expect(await lab.run((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
     expect(await lab.run((lab) => lab.model.stored.length)).toBe(1);
     expect(await lab.run((lab, mime) => lab.model.data[mime!]!.figure, FIGURE_MIME)).toEqual(figure);
+    const title = () => lab.run((lab) => lab.drawing.querySelector('.gtitle')?.textContent);
+    await expect.poll(title).toContain('done · step 50');
+    const resumed = plain(runFigure(recordsOf(60), { ...status, state: 'running', step: 60 }));
+    await lab.run((lab, given) => lab.receive({ type: 'figure', figure: given }), resumed);
+    await expect.poll(title).toContain('running · step 60');
     await lab.run((lab) => lab.widget.dispose());
+    expect(await lab.run((lab) => lab.kernel.comms[0]!.closed)).toBe(true);
     expect(lab.errors).toEqual([]);
   });
 

@@ -284,6 +284,43 @@ describe('a live figure', () => {
     }
   });
 
+  it('goes on with a run that is resumed from before its end', async () => {
+    await run.append(0, 20);
+    const { sent, open, displays, live } = makeKernel();
+    await live.show([await attach(run.dir)]);
+    open('a', { dir: run.dir });
+    await until(() => sent[0]);
+    await run.status('stopped', 20);
+    await until(() => sent.at(-1)?.type === 'ended');
+    open('late', { dir: run.dir }); // a page that was reloaded meanwhile
+    await until(() => sent.filter(({ type }) => type === 'ended').length === 2);
+    const before = sent.length;
+
+    // The checkpoint was of step 15: the records after it are cut off.
+    await writeFile(join(run.dir, 'metrics.jsonl'), '');
+    await run.append(0, 15);
+    await run.status('running', 15);
+    await run.append(15, 17);
+    const title = (each: Sent) => (each.figure?.layout ?? each.layout)?.title.text ?? '';
+    await until(
+      () => sent.slice(before).filter((each) => title(each).includes('running')).length >= 2,
+      10_000,
+    );
+    await run.append(17, 24);
+    const last = (each: Sent) => lossOf(each)?.x.at(-1) ?? each.points?.['loss-train']?.x.at(-1);
+    await until(() => sent.slice(before).filter((each) => last(each) === 24).length === 2, 10_000);
+    await until(() => String(displays.at(-1)!.bundle['text/plain']).includes('running'));
+
+    await run.status('done', 24);
+    await until(() => sent.filter(({ type }) => type === 'ended').length === 4);
+    const whole = sent.filter(({ figure }) => figure).slice(-2);
+    for (const each of whole) {
+      expect(lossOf(each)!.x).toEqual(Array.from({ length: 24 }, (_, at) => at + 1)); // every step once
+      expect(title(each)).toContain('done');
+    }
+    await until(() => String(displays.at(-1)!.bundle['text/plain']).includes('done'));
+  }, 40_000);
+
   it('shows a run that has ended once', async () => {
     await run.append(0, 3);
     await run.status('done', 3);
