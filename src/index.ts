@@ -211,6 +211,6 @@ export { type Dataset, type OpenDatasetOptions, openDataset } from './volume/sto
 export type { LeftOut, SplitName } from './volume/store/format';
 export type { ReadPatchOptions, StoredImage, StoredVolume } from './volume/store/stored-image';
 export type { BaselineView, GivenView } from './volume/view';
-export { centreMask, resampleVolume, slabOf, viewVolume } from './volume/view';
+export { centreMask, cropVolume, resampleVolume, slabOf } from './volume/view';
 export { type NdArray, Volume, type VolumePlace } from './volume/volume';
 export { type Slab, type VoxelStorage, type WriteOptions, writeSlabs, writeVolume } from './volume/write';

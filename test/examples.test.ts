@@ -47,7 +47,7 @@ const mostUsed = [
     'forecastMemory',
   ],
   ...['frameOf', 'listRuns', 'openDataset', 'phantom', 'planGrid', 'prepareDataset', 'psnr', 'readVolume'],
-  ...['reconstruct', 'ssim', 'train', 'viewVolume', 'volumeFigure', 'writeVolume'],
+  ...['reconstruct', 'resampleVolume', 'ssim', 'train', 'volumeFigure', 'writeVolume'],
 ];
 
 describe('the docstrings of the public names', () => {

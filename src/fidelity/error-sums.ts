@@ -66,7 +66,7 @@ export function psnrOfMse(mse: number, { dataRange }: RangeOption): number {
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
- * const half = pw.resampleVolume(pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] }), ct.shape);
+ * const half = pw.resampleVolume(pw.resampleVolume(ct, [32, 32, 24]), ct.shape);
  * console.log(pw.psnr(ct.data, half.data, { dataRange: 2000 }), 'dB');
  * ```
  */

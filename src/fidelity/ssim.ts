@@ -43,7 +43,7 @@ export interface SsimOptions extends IntensityRange, LongCall {
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
- * const half = pw.resampleVolume(pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] }), ct.shape);
+ * const half = pw.resampleVolume(pw.resampleVolume(ct, [32, 32, 24]), ct.shape);
  * console.log(pw.ssim(ct.data, half.data, { shape: ct.shape, low: -1000, dataRange: 2000 }));
  * ```
  */

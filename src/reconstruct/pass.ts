@@ -10,7 +10,7 @@ import { attach } from '../train/runs';
 import type { RunConfig, WeightsName } from '../train/settings/config';
 import type { Size } from '../vec3';
 import { chosenByAuto, type Intensity, type IntensitySpec, resolveIntensity } from '../volume/intensity';
-import { viewVolume } from '../volume/view';
+import { takeView } from '../volume/view';
 import type { Volume } from '../volume/volume';
 import type { ModelPatch, ModelSetup } from './model-threads';
 
@@ -57,7 +57,7 @@ export async function planPass(model: ModelSource, volume: Volume, options: Pass
     : intensityOf(volume, config.intensity, intensities);
   const trained = config.view ?? 'full'; // checkpoints from before there were views have none
   // A model of the volume's centre saw voxels at full resolution, so it takes the whole volume patch by patch.
-  const view = trained === 'full' || trained.how === 'crop' ? undefined : viewVolume(volume, trained);
+  const view = trained === 'full' || trained.how === 'crop' ? undefined : takeView(volume, trained);
   const { overlap, stride = overlap === undefined ? config.stride : undefined } = options;
   const { patch } = config;
   const grid = planGrid((view ?? volume).shape, { patch, stride, overlap });

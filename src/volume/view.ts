@@ -16,17 +16,50 @@ export interface GivenView {
   readonly how: BaselineView['how'];
 }
 
+/** The view of a volume that a baseline sees. */
+export function takeView(volume: Volume, { shape, how }: GivenView): Volume {
+  return how === 'crop' ? cropVolume(volume, shape) : resampleVolume(volume, shape);
+}
+
 /**
- * The smaller view of a volume that a baseline sees: all of it in fewer voxels (smoothed, then trilinear), or its centre.
+ * The centre of a volume, in another shape. Where the volume is smaller, its border voxels are repeated.
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
- * const smaller = pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] });
+ * const centre = pw.cropVolume(ct, [32, 32, 24]);
  * ```
  */
-export function viewVolume(volume: Volume, { shape, how }: GivenView): Volume {
-  const { data, ...place } = viewImage(volume, { shape: checkShape('shape', shape), how });
-  const source = `${how === 'crop' ? 'the centre' : 'a smaller view'} of ${volume.source ?? 'a volume'}`;
+export function cropVolume(volume: Volume, shape: Size): Volume {
+  return viewOf(
+    volume,
+    { shape: checkShape('shape', shape), how: 'crop' },
+    `the centre of ${nameOf(volume)}`,
+  );
+}
+
+/**
+ * All of a volume, in another number of voxels: trilinear, as PyTorch's `interpolate` with align_corners off. Axes that lose
+ * voxels are smoothed first, to prevent aliasing.
+ *
+ * ```ts
+ * const ct = await pw.readVolume('ct.nii.gz');
+ * const smaller = pw.resampleVolume(ct, [32, 32, 24]);
+ * ```
+ */
+export function resampleVolume(volume: Volume, shape: Size): Volume {
+  return viewOf(
+    volume,
+    { shape: checkShape('shape', shape), how: 'resample' },
+    `${nameOf(volume)}, resampled`,
+  );
+}
+
+function nameOf({ source = 'a volume' }: Volume): string {
+  return source;
+}
+
+function viewOf(volume: Volume, view: BaselineView, source: string): Volume {
+  const { data, ...place } = viewImage(volume, view);
   return new Volume({ ...place, data: data as Float32Array, source });
 }
 
@@ -37,14 +70,6 @@ export function viewImage(
   options: { readonly antialias?: boolean } = {},
 ): VoxelImage {
   return how === 'crop' ? cropToShape(image, shape) : resampleToShape(image, shape, options);
-}
-
-/**
- * Resamples the whole extent of a volume to another shape: trilinear, as PyTorch's `interpolate` with align_corners off.
- * Axes that lose voxels are smoothed first, to prevent aliasing.
- */
-export function resampleVolume(volume: Volume, shape: Size): Volume {
-  return viewVolume(volume, { shape, how: 'resample' });
 }
 
 /**
@@ -75,7 +100,7 @@ export function slabOf(volume: Volume, from: number, to: number): Volume {
     throw new InvalidArgument('from, to', `slices in 0 to ${nz}, ascending`, [from, to]);
   const data = volume.data.subarray(from * nx * ny, to * nx * ny);
   const { spacing, affine } = volume;
-  const source = `slices ${from} to ${to - 1} of ${volume.source ?? 'a volume'}`;
+  const source = `slices ${from} to ${to - 1} of ${nameOf(volume)}`;
   const moved = shiftedAffine(affine, [0, 0, from], [1, 1, 1]);
   return new Volume({ shape: [nx, ny, to - from], data, spacing, affine: moved, source });
 }

@@ -32,7 +32,7 @@ export interface ComparisonFigureOptions extends PageOptions {
  *
  * ```ts
  * const ct = await pw.readVolume('ct.nii.gz');
- * const smaller = pw.viewVolume(ct, { how: 'resample', shape: [32, 32, 24] });
+ * const smaller = pw.resampleVolume(ct, [32, 32, 24]);
  * const again = pw.resampleVolume(smaller, ct.shape);
  * pw.comparisonFigure(pw.compareVolumes(ct, { again }), { plane: 'coronal' });
  * ```

@@ -13,7 +13,7 @@ import { resampleToSpacing, shapeAtSpacing } from '../../volume/resample';
 import { type Dataset, isDataset, openDataset } from '../../volume/store/dataset';
 import type { SplitName } from '../../volume/store/format';
 import type { StoredImage, StoredVolume } from '../../volume/store/stored-image';
-import { viewVolume } from '../../volume/view';
+import { takeView } from '../../volume/view';
 import { Volume } from '../../volume/volume';
 import type { RunConfig } from '../settings/config';
 import { PatchSet } from './patch-set';
@@ -77,7 +77,7 @@ async function readVolumes(config: RunConfig, call: LongCall): Promise<Loaded[]>
     const volume = await readSource(name, config, call);
     loaded.push({
       name,
-      view: view === 'full' ? volume : viewVolume(volume, view),
+      view: view === 'full' ? volume : takeView(volume, view),
       // Of the whole volume, so that every view of it has the same map.
       intensity: resolveIntensity(intensity, volume),
       digest: digestOf(volume),

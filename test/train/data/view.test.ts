@@ -11,7 +11,7 @@ import { fromModel, toModel } from '../../../src/volume/intensity';
 import { phantom } from '../../../src/volume/phantom/phantom';
 import { prepareDataset } from '../../../src/volume/prepare/prepare';
 import { readVolume } from '../../../src/volume/read';
-import { resampleVolume, viewVolume } from '../../../src/volume/view';
+import { resampleVolume, takeView } from '../../../src/volume/view';
 import { writeVolume } from '../../../src/volume/write';
 import { tiny, useTemporaryRuns } from '../tiny';
 
@@ -40,7 +40,7 @@ describe('a run that sees a smaller view', { timeout: 180_000 }, () => {
     const fromStore = await loadData(configOf([store], { validation: 0 }));
     expect(fromFiles.train.count).toBe(3);
     expect(fromStore.train.count).toBe(3);
-    const small = viewVolume(phantom({ shape, seed: 1 }), view);
+    const small = takeView(phantom({ shape, seed: 1 }), view);
     const expected = toModel(small.data.map(Math.round), { name: 'ctpa', low: -200, high: 500, units: 'HU' });
     for (const { train: set } of [fromFiles, fromStore]) {
       const patch = await set.read(0);
@@ -63,7 +63,7 @@ describe('a run that sees a smaller view', { timeout: 180_000 }, () => {
     await reconstruct(run, volume, { workers: 1, to: path });
     const written = await readVolume(path);
     expect(Math.max(...written.data.map((v, i) => Math.abs(v - whole.data[i]!)))).toBeLessThan(1e-3);
-    const detail = resampleVolume(viewVolume(volume, view), shape);
+    const detail = resampleVolume(takeView(volume, view), shape);
     const error = (a: Float32Array) => a.reduce((sum, v, i) => sum + Math.abs(v - whole.data[i]!), 0);
     const clip = (a: Float32Array) => fromModel(toModel(a, whole.intensity), whole.intensity);
     // What comes out is a blurred volume: nearer to its own blurred original than to the sharp one.
