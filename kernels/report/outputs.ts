@@ -140,6 +140,8 @@ const STILL = '<p class="note">As it was left. In the notebook these controls ca
 function isInteraction(value: unknown): value is StoredInteraction {
   const { controls, values, outputs } = (value ?? {}) as Partial<StoredInteraction>;
   if (!Array.isArray(controls) || typeof values !== 'object' || values === null) return false;
+  // An object's own `toString` may be no function: such a value has no words.
+  if (Object.values(values).some((one) => typeof one === 'object' && one !== null)) return false;
   return controls.every(isControl) && Array.isArray(outputs) && outputs.every(isOutput);
 }
 
@@ -147,7 +149,8 @@ function isControl(control: Partial<Record<string, unknown>> | null): control is
   const { kind, name, min, max, step, options, label } = control ?? {};
   if (typeof name !== 'string') return false;
   if (kind === 'slider') return [min, max, step].every(Number.isFinite);
-  if (kind === 'choice') return Array.isArray(options);
+  if (kind === 'choice')
+    return Array.isArray(options) && options.every((one) => ['string', 'number'].includes(typeof one));
   return kind === 'checkbox' || kind === 'text' || (kind === 'button' && typeof label === 'string');
 }
 

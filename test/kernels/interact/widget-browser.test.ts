@@ -169,6 +169,71 @@ describe.skipIf(!hasChromium('widgets'))('a widget on a page', () => {
     expect(await lab.run((lab) => lab.widget.node.textContent)).toContain(why);
   });
 
+  it('may speak before the kernel hears it, and its newest values win', async () => {
+    const eager = `export default {
+      initialize({ model }) {
+        model.set('count', 10);
+        model.set('bytes', new DataView(new Uint8Array([1, 2]).buffer));
+        model.save_changes();
+        model.send({ ready: 1 }, undefined, [new Uint8Array([9])]);
+      },
+      render({ model, el }) { el.textContent = model.get('count') + ' ' + model.get('other'); model.on('change:count change:other', () => {
+        el.textContent = model.get('count') + ' ' + model.get('other'); }); },
+    }`;
+    await render(stored(eager, { count: 3, other: 1, bytes: null }));
+    const sent = () => lab.run((lab) => lab.kernel.comms[0]!.sent);
+    expect(await sent()).toEqual([]);
+    const all = { type: 'update', state: { count: 3, other: 2, bytes: null }, buffer_paths: [] };
+    await lab.run((lab, given) => lab.receive(given), all);
+    expect(await sent()).toEqual([
+      { type: 'update', state: { count: 10, bytes: null }, buffer_paths: [['bytes']] },
+      { type: 'custom', content: { ready: 1 } },
+    ]);
+    expect(await lab.page.locator('.patchwise-widget').textContent()).toContain('10 2');
+    await lab.run((lab) => lab.receive({ type: 'update', state: { count: 4 }, buffer_paths: [] }));
+    expect(await lab.page.locator('.patchwise-widget').textContent()).toContain('4 2');
+    expect(await sent()).toHaveLength(2);
+  });
+
+  it('calls a command of the cell while it is drawn, and hears its response, its error, or nothing', async () => {
+    const caller = `export default {
+      async render({ el, signal, experimental }) {
+        signal.addEventListener('abort', () => { globalThis.left = true; });
+        const said = (promise) => promise.then(([response, [bytes]]) => response + ' ' + bytes.getUint8(0), (error) => error.message);
+        el.textContent = await said(experimental.invoke('shout', 'hi', { buffers: [new Uint8Array([5])] }));
+        el.textContent += ' | ' + await said(experimental.invoke('fail'));
+        el.textContent += ' | ' + await said(experimental.invoke('never', null, { signal: AbortSignal.timeout(50) }));
+      },
+    }`;
+    const drawn = render(stored(caller, {}));
+    const calls = () =>
+      lab.run((lab) =>
+        (lab.kernel.comms[0]?.sent ?? []).map(
+          ({ content }) => content as { id: string; name: string; msg: unknown },
+        ),
+      );
+    await expect.poll(() => lab.run((lab) => lab.kernel.comms.length)).toBe(1);
+    await lab.run((lab) => lab.receive({ type: 'update', state: {}, buffer_paths: [] }));
+    const answer = async (at: number, content: object): Promise<void> => {
+      await expect.poll(async () => (await calls()).length).toBe(at + 1);
+      const { id } = (await calls())[at]!;
+      await lab.run(
+        (lab, given) => lab.receive({ type: 'custom', content: given }, [new Uint8Array([7]).buffer]),
+        { id, kind: 'anywidget-command-response', ...content },
+      );
+    };
+    await answer(0, { id: 'of another page', response: 'not mine' });
+    await answer(0, { response: 'HI' });
+    expect((await calls())[0]).toMatchObject({ kind: 'anywidget-command', name: 'shout', msg: 'hi' });
+    await answer(1, { error: 'no such slice' });
+    await drawn;
+    expect(await lab.page.locator('.patchwise-widget').textContent()).toMatch(
+      /HI 7 \| no such slice \| .*timed? ?out/i,
+    );
+    await lab.run((lab) => lab.widget.dispose());
+    expect(await lab.page.evaluate(() => (window as unknown as { left: boolean }).left)).toBe(true);
+  });
+
   it('does not run in a notebook that its reader does not trust', async () => {
     await lab.render(bundle(stored(counter)), false);
     expect(await lab.run((lab) => lab.widget.node.textContent)).toBe('a widget');
