@@ -6,8 +6,9 @@ import { attempt, InvalidArgument, UnreadableFile } from '../errors';
 import type { LongCall } from '../progress';
 import { withConverted } from './dicom/convert';
 import { looksLikeDicom } from './dicom/elements';
+import { safePath } from './dicom/pseudonym';
 import { type DicomContent, type Series, scanDicom } from './dicom/scan';
-import { searchFolder } from './folder';
+import { type FolderContent, searchFolder } from './folder';
 import { isVolumeName } from './formats/names';
 
 /** Chooses DICOM series: by number, or by a text or pattern within the name or description. Case does not count in a text. */
@@ -36,9 +37,12 @@ export interface SeriesFile {
  * ```
  */
 export async function listSeries(path: string, call: LongCall = {}): Promise<DicomContent> {
-  const content = await scanDicom(resolve(path), dicomFiles(path) ?? [], call);
-  if (content.series.length > 0) return content;
-  const [most] = [...content.skipped].sort((a, b) => b.files - a.files);
+  const { files, leftOut } = dicomFiles(path);
+  const content = await scanDicom(resolve(path), files, call);
+  const lost = leftOut.map(({ file, reason }) => ({ reason, files: 1, example: safePath(file) }));
+  const skipped = [...content.skipped, ...lost];
+  if (content.series.length > 0) return { ...content, skipped };
+  const [most] = skipped.sort((a, b) => b.files - a.files);
   const found = most
     ? `${most.files === 1 ? most.example : `${most.files} files, ${most.example} first`}: ${most.reason}`
     : 'none';
@@ -65,14 +69,12 @@ export async function withSeries<T>(
   );
 }
 
-/** The files at a path that may be DICOM: those of a folder, or the file itself. Undefined for other files. */
-export function dicomFiles(path: string): string[] | undefined {
-  const state = attempt(() => statSync(path));
-  if (state?.isDirectory()) {
-    const files = searchFolder(path).mayBeDicom.map((file) => join(resolve(path), file));
-    return files.length > 0 ? files : undefined;
-  }
-  return isDicomFile(path) ? [resolve(path)] : undefined;
+/** The files at a path that may be DICOM: those of a folder, or the file itself. And what of a folder cannot be searched. */
+function dicomFiles(path: string): { files: string[]; leftOut: FolderContent['leftOut'] } {
+  if (!attempt(() => statSync(path))?.isDirectory())
+    return { files: isDicomFile(path) ? [resolve(path)] : [], leftOut: [] };
+  const { mayBeDicom, leftOut } = searchFolder(path);
+  return { files: mayBeDicom.map((file) => join(resolve(path), file)), leftOut };
 }
 
 /** Whether a file's content is DICOM. The first bytes of a NIfTI file may be anything, so a volume's name counts more. */

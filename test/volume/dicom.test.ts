@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -156,6 +157,15 @@ describe('listSeries', () => {
     writeFileSync(process.env.PATCHWISE_PATIENT_KEY, 'not a key');
     await expect(patientOf(copy)).rejects.toThrow(/PATCHWISE_PATIENT_KEY: expected a file with the key/);
     process.env.PATCHWISE_PATIENT_KEY = key;
+  });
+
+  it('names a link to nothing', async () => {
+    const folder = join(temporary(), 'links');
+    cpSync(join(folderA, 'ST000001', 'SE000000'), folder, { recursive: true });
+    symlinkSync(join(temporary(), 'Müller'), join(folder, 'Müller'));
+    const { series, skipped } = await listSeries(folder);
+    expect(series).toHaveLength(1);
+    expect(skipped).toEqual([{ reason: expect.stringMatching(/link/), files: 1, example: '*' }]);
   });
 
   it('refuses a folder without DICOM', async () => {
