@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gatherCodes, nearestCode } from '../compute/ops/ops';
+import { sumsByCode } from '../compute/ops/sums-by-code';
 import { InvalidArgument } from '../errors';
 import { Random } from '../random';
 import type { StoredTensor } from '../safetensors';
 import type { QuantiserStatistics, RowRange } from './quantisers/quantiser';
-import { drawRows, sumsByCode, toUnitRows } from './rows';
+import { drawRows, toUnitRows } from './rows';
 
 /** What ranks sum over all of them before `apply`: plain sums, so any number of ranks gives the same codebook. */
 export interface CodebookStatistics extends QuantiserStatistics {
@@ -40,7 +41,7 @@ const SMOOTHING = 1e-7;
  * The original redraws a dead code in every step until its count has grown to the threshold.
  *
  * `statistics` and `initialisation` give what one rank adds to a sum over all ranks; `apply` and `initialise` take
- * the sum, and leave bit-identical codebooks wherever the sum is. Both run in plain arrays, in one fixed order.
+ * the sum, and leave bit-identical codebooks wherever the sum is: they run in plain arrays, in one fixed order.
  */
 export class Codebook {
   readonly codes: number;
@@ -85,20 +86,18 @@ export class Codebook {
     return tf.tensor2d(rows, [codes.length, codeDim]);
   }
 
-  /** What this rank's latents [m, codeDim] and their codes [m] add to the sum that `apply` takes. */
+  /** What this rank's latents [m, codeDim] and their codes, int32 [m], add to the sum that `apply` takes. */
   statistics(
     latents: tf.Tensor2D,
-    codes: ArrayLike<number>,
+    codes: tf.Tensor1D,
     rows: RowRange & { readonly step: number },
   ): CodebookStatistics {
-    const { codeDim } = this;
-    const vectors = latents.dataSync<'float32'>();
-    const { counts, sums } = sumsByCode(vectors, codes, this.codes, codeDim);
+    const { counts, sums } = sumsByCode(latents, codes, this.codes);
     const random = new Random(rows.seed, `${this.name} restart`, rows.step);
     const candidates =
       this.options.restartBelow > 0
-        ? drawRows(vectors, codeDim, this.codes, rows, random)
-        : new Float32Array(this.codes * codeDim);
+        ? drawRows(latents, this.codes, rows, random)
+        : new Float32Array(this.codes * this.codeDim);
     return { counts, sums, candidates };
   }
 
@@ -149,7 +148,7 @@ export class Codebook {
   /** The rows this rank owns of the latents the codes start from; zero elsewhere. Sum over ranks, then `initialise`. */
   initialisation(latents: tf.Tensor2D, rows: RowRange): Float32Array {
     const random = new Random(rows.seed, `${this.name} initialisation`);
-    return drawRows(latents.dataSync<'float32'>(), this.codeDim, this.codes, rows, random);
+    return drawRows(latents, this.codes, rows, random);
   }
 
   /** Starts every code from the summed `initialisation`, as if so many latents had chosen it; one by default. */

@@ -1,3 +1,5 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { gatherCodes } from '../compute/ops/ops';
 import type { Random } from '../random';
 import type { RowRange } from './quantisers/quantiser';
 
@@ -7,17 +9,19 @@ import type { RowRange } from './quantisers/quantiser';
  *
  * Where the batch has fewer rows than are drawn, rows repeat with a little noise, so that no two are equal
  * (standard deviation 0.01 / sqrt(width), as in VideoGPT).
+ *
+ * @param rows [m, width], of which only those that are drawn come to JavaScript
  */
 export function drawRows(
-  rows: Float32Array,
-  width: number,
+  rows: tf.Tensor2D,
   count: number,
   { offset, total }: RowRange,
   random: Random,
 ): Float32Array {
-  const owned = rows.length / width;
+  const [owned, width] = rows.shape;
   const noise = 0.01 / Math.sqrt(width);
-  const drawn = new Float32Array(count * width);
+  const places = new Int32Array(count).fill(-1);
+  const jitters = new Float64Array(count * width);
   let moved = new Map<number, number>();
   for (let i = 0; i < count; i++) {
     const pass = i % total;
@@ -26,41 +30,21 @@ export function drawRows(
     const pick = pass + random.below(total - pass);
     const row = (moved.get(pick) ?? pick) - offset;
     moved.set(pick, moved.get(pass) ?? pass);
-    const repeats = i >= total;
-    for (let c = 0; c < width; c++) {
-      const jitter = repeats ? noise * random.normal() : 0;
-      if (row >= 0 && row < owned) drawn[i * width + c] = rows[row * width + c]! + jitter;
-    }
+    if (row >= 0 && row < owned) places[i] = row;
+    if (i >= total) for (let c = 0; c < width; c++) jitters[i * width + c] = noise * random.normal();
   }
-  return drawn;
-}
-
-/** How many latents chose each code, and their sums, in doubles so that any split over ranks rounds almost alike. */
-export function sumsByCode(
-  latents: Float32Array,
-  codes: ArrayLike<number>,
-  count: number,
-  width: number,
-): { counts: Float32Array; sums: Float32Array } {
-  const counts = new Float32Array(count);
-  const sums = new Float64Array(count * width);
-  addByCode(latents, codes, counts, sums);
-  return { counts, sums: new Float32Array(sums) };
-}
-
-/** A function of its own: in a longer one V8 leaves a compiled loop for the interpreter at code it has not run before. */
-function addByCode(
-  latents: Float32Array,
-  codes: ArrayLike<number>,
-  counts: Float32Array,
-  sums: Float64Array,
-): void {
-  const width = sums.length / counts.length;
-  for (let row = 0; row < codes.length; row++) {
-    const code = codes[row]!;
-    counts[code]!++;
-    for (let c = 0; c < width; c++) sums[code * width + c]! += latents[row * width + c]!;
-  }
+  const read = tf.tidy(() =>
+    gatherCodes(
+      rows,
+      tf.tensor1d(
+        places.map((row) => Math.max(row, 0)),
+        'int32',
+      ),
+    ).dataSync<'float32'>(),
+  );
+  return Float32Array.from(jitters, (jitter, i) =>
+    places[Math.floor(i / width)]! < 0 ? 0 : read[i]! + jitter,
+  );
 }
 
 /** Scales every row to length 1, in place; a row of zeros stays. */

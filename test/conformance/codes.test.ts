@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runKernel } from '../../src/compute/contract/registry';
 import { conv3d, gatherCodes, nearestCode, stopGradient, straightThrough } from '../../src/compute/ops/ops';
+import { sumsByCode } from '../../src/compute/ops/sums-by-code';
 import { backendNames, useBackend } from '../../src/compute/use-backend';
 import { normal, tensor, worstError } from './tensors';
 
@@ -55,6 +56,22 @@ describe.each(backendNames)('backend %s', (name) => {
         const least = Math.min(...Array.from({ length: k }, (_, other) => distance(row, other)));
         expect(distance(row, code)).toBeLessThanOrEqual(least * (1 + 1e-5) + 1e-6);
       });
+    });
+
+    it.each([
+      [1, 4, 3],
+      [3000, 7, 5],
+      [500, 130, 64],
+    ])('sums %i latents by %i codes of width %i, rounded once', (m, k, d) => {
+      const z = normal(3, [m, d]);
+      const codes = Int32Array.from({ length: m }, (_, row) => (row * row + 3) % (k - 1));
+      const [counts, sums] = [new Float32Array(k), new Float64Array(k * d)];
+      codes.forEach((code, row) => {
+        counts[code]!++;
+        for (let i = 0; i < d; i++) sums[code * d + i]! += z[row * d + i]!;
+      });
+      const found = tf.tidy(() => sumsByCode(tf.tensor2d(z, [m, d]), tf.tensor1d(codes, 'int32'), k));
+      expect(found).toEqual({ counts, sums: Float32Array.from(sums) });
     });
 
     it('takes the lower of two equal codes', () => {

@@ -129,9 +129,7 @@ describe('dead codes', () => {
         [latents, 1],
       );
       const { codes: numbers, embeddings } = codebook.quantise(z);
-      const count = codebook.apply(
-        codebook.statistics(z, numbers.dataSync(), { ...none, total: latents, step }),
-      );
+      const count = codebook.apply(codebook.statistics(z, numbers, { ...none, total: latents, step }));
       if (step >= steps - 100) restarted += count;
       tf.dispose([z, numbers, embeddings]);
     }
@@ -142,7 +140,7 @@ describe('dead codes', () => {
 test('statistics are plain sums over the latents of each code', () => {
   const codebook = corners();
   const latents = tf.tensor2d([1, 2, 3, 4, 5, 6], [3, 2]);
-  const { counts, sums } = codebook.statistics(latents, [3, 0, 3], {
+  const { counts, sums } = codebook.statistics(latents, tf.tensor1d([3, 0, 3], 'int32'), {
     ...none,
     total: 3,
     step: 0,
@@ -175,7 +173,7 @@ describe('initialisation', () => {
   });
 
   test('of more codes than latents repeats them with a little noise', () => {
-    const drawn = drawRows(Float32Array.of(10, 20), 1, 6, { offset: 0, total: 2, seed: 0 }, new Random(0));
+    const drawn = drawRows(tf.tensor2d([[10], [20]]), 6, { offset: 0, total: 2, seed: 0 }, new Random(0));
     expect(new Set(drawn).size).toBe(6);
     expect([...drawn].map((value) => Math.round(value / 10)).sort()).toEqual([1, 1, 1, 2, 2, 2]);
     for (const value of drawn) expect(Math.abs(value - 10 * Math.round(value / 10))).toBeLessThan(0.1);
@@ -183,10 +181,12 @@ describe('initialisation', () => {
 
   test('draws every row equally often', () => {
     const hits = new Float64Array(10);
-    const all = Float32Array.from({ length: 10 }, (_, i) => i);
+    const all = tf.tensor2d(
+      Float32Array.from({ length: 10 }, (_, i) => i),
+      [10, 1],
+    );
     for (let trial = 0; trial < 2000; trial++)
-      for (const row of drawRows(all, 1, 3, { offset: 0, total: 10, seed: 0 }, new Random(trial)))
-        hits[row]!++;
+      for (const row of drawRows(all, 3, { offset: 0, total: 10, seed: 0 }, new Random(trial))) hits[row]!++;
     for (const count of hits) expect(Math.abs(count - 600)).toBeLessThan(100); // 5 standard deviations
   });
 });

@@ -70,7 +70,7 @@ describe.each(backendNames)('against PyTorch, backend %s', (name) => {
       expect(losses.reconstruction).toBeCloseTo(reconstruction, 4);
       expect(losses.commitment).toBeCloseTo(commitment, 4);
       const rows = { offset: 0, total: latents.shape[0], seed: 0, step };
-      codebookOf(model).apply(codebookOf(model).statistics(latents, codes.dataSync(), rows));
+      codebookOf(model).apply(codebookOf(model).statistics(latents, codes, rows));
       descend(model, gradients, reference.rate);
     }
     const codebook = codebookOf(model).state();
@@ -120,7 +120,7 @@ async function globalStep(ranks: VqGan[], batch: tf.Tensor5D, step: number) {
   const parts = results.map(({ latents, codes }, rank) => {
     const m = latents.shape[0];
     const rows = { offset: rank * m, total: m * ranks.length, seed: 5, step };
-    return codebookOf(ranks[rank]!).statistics(latents, codes.dataSync(), rows);
+    return codebookOf(ranks[rank]!).statistics(latents, codes, rows);
   });
   const statistics = {
     counts: sum(parts.map(({ counts }) => counts)),
@@ -155,7 +155,7 @@ test('steps leave no tensor behind', async () => {
   const step = async () => {
     const { gradients, latents, codes } = await lossAndGradients(model, x);
     const rows = { offset: 0, total: latents.shape[0], seed: 0, step: 0 };
-    codebookOf(model).apply(codebookOf(model).statistics(latents, codes.dataSync(), rows));
+    codebookOf(model).apply(codebookOf(model).statistics(latents, codes, rows));
     tf.dispose([gradients, latents, codes]);
     reconstruct(model, x).dispose();
   };
@@ -172,7 +172,7 @@ test('a loaded state gives the same reconstruction and the same state, bit for b
   const x = referenceBatch(reference, 1);
   const { latents, codes } = await lossAndGradients(model, x);
   codebookOf(model).apply(
-    codebookOf(model).statistics(latents, codes.dataSync(), {
+    codebookOf(model).statistics(latents, codes, {
       offset: 0,
       total: latents.shape[0],
       seed: 0,

@@ -39,7 +39,7 @@ export interface Backend {
   /** Why GPUs that are here are not used. */
   readonly warning?: string | undefined;
   readonly kernels: Kernels;
-  /** Updates weights where they are, so that gradients need not leave the backend. */
+  /** Learns where the weights are, so that gradients and latents need not leave the backend. */
   readonly optimiser?: OptimiserKernels;
   /** Its tensors for other native code of this process that links the same libtorch. */
   readonly libtorch?: LibtorchAccess;
@@ -105,7 +105,12 @@ export interface Kernels {
 export interface OptimiserKernels {
   /** The next [w, m, v]. */
   adam(w: Info, g: Info, m: Info, v: Info, step: AdamStep): Info[];
-  /** The sum of the squares of all values of all tensors. */
+  /**
+   * How many rows of z [m, d] have each of `count` codes, [count], and the sums of those rows, [count, d]. It adds in
+   * doubles and in one order, so that it rounds once. Codes are int32 [m], each in [0, count).
+   */
+  sumByCode(z: Info, codes: Info, size: { readonly count: number }): Info[];
+  /** The sum of the squares of all values of all tensors, the same to the bit on processors of different kinds. */
   squares(tensors: readonly Info[]): number;
 }
 

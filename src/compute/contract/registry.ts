@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { UnavailableBackend } from '../../errors';
 import type { Backend, Kernels, OptimiserKernels, Precision } from './backend';
 
-type AllKernels = Kernels & Pick<OptimiserKernels, 'adam'>;
+type AllKernels = Kernels & Pick<OptimiserKernels, 'adam' | 'sumByCode'>;
 
 /** The tensors that each kernel takes, in order, by the names under which the tape keeps them. */
 const inputsOf = {
@@ -16,6 +16,7 @@ const inputsOf = {
   groupNormGradient: ['dy', 'x', 'gamma', 'beta', 'mean', 'scale'],
   nearestCode: ['z', 'codebook'],
   adam: ['w', 'g', 'm', 'v'],
+  sumByCode: ['z', 'codes'],
 } as const satisfies Record<keyof AllKernels, readonly string[]>;
 
 type KernelName = keyof typeof inputsOf;

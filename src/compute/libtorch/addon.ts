@@ -107,6 +107,8 @@ export interface NativeKernels {
   groupNormGradient(
     ...norm: [dy: TensorInfo, x: TensorInfo, ...NormTensors, groups: number, silu: boolean]
   ): TensorInfo[];
+  /** [counts, sums]. */
+  sumByCode(z: TensorInfo, codes: TensorInfo, count: number): TensorInfo[];
   /** The next [w, m, v]. */
   adam(w: TensorInfo, g: TensorInfo, m: TensorInfo, v: TensorInfo, step: readonly number[]): TensorInfo[];
 }

@@ -36,6 +36,7 @@ export function libtorchOptimiser({ native, addon, handle }: LibtorchTensors): O
   return {
     adam: (w, g, m, v, { rate, beta1, beta2, correction, epsilon, shrink, pull, scale }) =>
       native.adam(w, g, m, v, [rate, beta1, beta2, correction, epsilon, shrink, pull, scale]),
+    sumByCode: (z, codes, { count }) => native.sumByCode(z, codes, count),
     squares: (all) => addon.squares(all.map(handle)),
   };
 }

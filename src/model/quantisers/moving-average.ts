@@ -98,12 +98,13 @@ export class MovingAverageQuantiser implements Quantiser {
     codes: tf.Tensor1D,
     rows: RowRange & { readonly step: number },
   ): CodebookStatistics {
-    const chosen = codes.dataSync<'int32'>();
     return tf.tidy(() => {
       let left = this.compared(latents);
+      if (this.codebooks === 1) return this.books[0]!.statistics(left, codes, rows);
+      const chosen = codes.dataSync<'int32'>();
       const parts = this.books.map((book, b) => {
         const own = this.codesOf(chosen, b);
-        const statistics = book.statistics(left, own, rows);
+        const statistics = book.statistics(left, tf.tensor1d(Int32Array.from(own), 'int32'), rows);
         if (book !== this.books.at(-1)) left = tf.sub(left, book.embed(own));
         return statistics;
       });

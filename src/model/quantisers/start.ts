@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { nearestCode } from '../../compute/ops/ops';
+import { sumsByCode } from '../../compute/ops/sums-by-code';
 import { oneOf } from '../../setting';
 import type { Codebook } from '../codebook';
-import { sumsByCode, toUnitRows } from '../rows';
+import { toUnitRows } from '../rows';
 import type { RowRange, SumOverRanks } from './quantiser';
 
 type Initialisation = 'random' | 'kmeans';
@@ -62,7 +63,7 @@ export async function kMeans(
   let counts: Float32Array = new Float32Array(count);
   for (let iteration = 0; iteration < iterations; iteration++) {
     const found = latents
-      ? sumsByCode(latents.dataSync<'float32'>(), nearest(latents, centres, width), count, width)
+      ? tf.tidy(() => sumsByCode(latents, nearestCode(latents, tf.tensor2d(centres, [count, width])), count))
       : { counts: new Float32Array(count), sums: new Float32Array(count * width) };
     await sum([found.counts, found.sums]);
     counts = found.counts;
@@ -73,11 +74,4 @@ export async function kMeans(
     if (cosine) toUnitRows(centres, width);
   }
   return { centres, counts };
-}
-
-function nearest(latents: tf.Tensor2D, centres: Float32Array, width: number): Int32Array {
-  const codes = tf.tidy(() => nearestCode(latents, tf.tensor2d(centres, [centres.length / width, width])));
-  const numbers = codes.dataSync<'int32'>();
-  codes.dispose();
-  return numbers;
 }

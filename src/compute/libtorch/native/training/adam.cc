@@ -51,15 +51,23 @@ Results adam(Environment& environment, Tensor w, Tensor g, Tensor m, Tensor v, s
 // Squares that are added in single precision before they join the sum, and those that a thread adds at a time.
 constexpr int64_t kRun = 1024, kPart = 64 * kRun;
 
+// Sums that are kept side by side: as many on every processor, because ranks on processors of two kinds must agree.
+constexpr int kSums = 16;
+
 // The sum of `count` squares.
 double sumOfSquares(const float* values, int64_t count) {
   double sum = 0;
   for (int64_t start = 0; start < count; start += kRun) {
-    Floats some{};
+    Floats some[kSums / kLanes] = {};
     int64_t end = std::min(start + kRun, count), i = start;
-    for (; i + kLanes <= end; i += kLanes) some += load(values + i) * load(values + i);
+    for (; i + kSums <= end; i += kSums)
+      for (int at = 0; at < kSums / kLanes; at++) {
+        Floats part = load(values + i + at * kLanes);
+        some[at] += part * part;
+      }
     for (; i < end; i++) sum += (double)values[i] * values[i];
-    sum += total(some);
+    for (const Floats& part : some)
+      for (int lane = 0; lane < kLanes; lane++) sum += part[lane];
   }
   return sum;
 }

@@ -1,4 +1,6 @@
-// The nearest code of every latent, without the matrix of distances.
+// Codes of latents: the nearest one, without the matrix of distances, and the sums of those that chose each.
+#include <ATen/Parallel.h>
+#include <torch/version.h>
 #include <limits>
 #include "binding/call.h"
 #include "processor/simd.h"
@@ -84,7 +86,43 @@ Tensor nearestCode(Environment& environment, Tensor z, Tensor codebook) {
   return codes;
 }
 
-const Exports search{"kernels", {{"nearestCode", nearestCode}}};
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 6)
+using Index = std::optional<Tensor>;
+#else
+using Index = c10::optional<Tensor>;
+#endif
+
+// [counts [count], sums [count, d]] of the rows of z [m, d] with each code, added in doubles, in the order of the rows.
+Results sumByCode(Environment& environment, Tensor z, Tensor codes, int64_t count) {
+  z = z.to(at::kFloat).contiguous(), codes = codes.contiguous();
+  TORCH_CHECK(z.dim() == 2 && codes.dim() == 1 && codes.size(0) == z.size(0), "z [m, d] and codes [m] expected");
+  int64_t rows = z.size(0), width = z.size(1);
+  if (rows > 0) {
+    auto [least, most] = at::aminmax(codes);
+    TORCH_CHECK(least.item<int64_t>() >= 0 && most.item<int64_t>() < count, "codes in [0, ", count, ") expected");
+  }
+  auto doubles = z.options().dtype(at::kDouble);
+  Tensor counts = at::zeros({count}, doubles), sums = at::zeros({count, width}, doubles);
+  if (!environment.ownLoops) {
+    // Unlike index_add, this sorts the codes on a GPU, and adds in the same order every time.
+    c10::List<Index> at{Index(codes.to(at::kLong))};
+    counts.index_put_(at, at::full({rows}, 1, doubles), true);
+    sums.index_put_(at, z.to(at::kDouble), true);
+    return {counts.to(at::kFloat), sums.to(at::kFloat)};
+  }
+  const float* from = z.data_ptr<float>();
+  const int32_t* code = codes.data_ptr<int32_t>();
+  double *number = counts.data_ptr<double>(), *to = sums.data_ptr<double>();
+  for (int64_t row = 0; row < rows; row++) number[code[row]]++;
+  // Each thread has some columns of all rows.
+  at::parallel_for(0, width, 16, [&](int64_t start, int64_t end) {
+    for (int64_t row = 0; row < rows; row++)
+      for (int64_t i = start; i < end; i++) to[code[row] * width + i] += from[row * width + i];
+  });
+  return {counts.to(at::kFloat), sums.to(at::kFloat)};
+}
+
+const Exports search{"kernels", {{"nearestCode", nearestCode}, {"sumByCode", sumByCode}}};
 
 } // namespace
 } // namespace patchwise
