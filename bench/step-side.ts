@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import * as tf from '@tensorflow/tfjs-core';
 import { isPatchwiseError, presetNamed, UnavailableBackend, useBackend } from '../src/index';
-import { alone, currentBackend, makeOptimiser, Objective, storeActivationsIn, VqGan } from '../src/internal';
+import { alone, currentBackend, makeOptimiser, Objective, setPrecision, VqGan } from '../src/internal';
 import type { StepSetup } from './step-sides';
 
 interface Entry {
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
 
 async function serve(setup: StepSetup & { readonly backend: string }): Promise<void> {
   const info = await useBackend(setup.backend);
-  storeActivationsIn(setup.precision);
+  setPrecision(setup.precision);
   const bytes = readFileSync(`${setup.state}.bin`);
   const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const entries = JSON.parse(readFileSync(`${setup.state}.json`, 'utf8')) as Entry[];

@@ -53,7 +53,7 @@ export interface StepBenchOptions extends LongCall {
   readonly device?: Device;
   /** What all sides recompute in the backward pass; default none. */
   readonly checkpointing?: Checkpointing;
-  /** Storage type of our activations; `bf16` adds PyTorch's bf16 autocast as a peer. Default float32. */
+  /** Our precision; `bf16` adds PyTorch's bf16 autocast as a peer, `tf32` is PyTorch's too. Default float32. */
   readonly precision?: Precision;
   /** Whether torch.compile is a peer too; it takes minutes to compile. Default false. */
   readonly compile?: boolean;
@@ -132,7 +132,7 @@ export async function benchStep(options: StepBenchOptions = {}): Promise<BenchRe
       ...(options.hidden ? [`${options.hidden} channels`] : []),
       size.join(' x '),
       ...(batch > 1 ? [`batch ${batch}`] : []),
-      ...(precision === 'bf16' ? ['bf16'] : []),
+      ...(precision === 'float32' ? [] : [precision]),
       ...(checkpointing === 'none' ? [] : [`${checkpointing} recomputed`]),
       ...(device === 'cpu' ? [] : [device]),
     ].join(', ');

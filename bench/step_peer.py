@@ -1,6 +1,6 @@
 """The VQ-GAN's training step in PyTorch eager; the peer of `bench step`.
 
-Arguments: one JSON value {state, config, device, channelsLast, bf16, compile, checkpointing, threads}. Its first line is
+Arguments: one JSON value {state, config, device, precision, channelsLast, bf16, compile, checkpointing, threads}. Its first line is
 {version}, or {unable} with the reason. A line with n on stdin runs n steps, one with an array of codes for each step as
 many; the answer is one JSON line {ms, losses, codes, peak, ties}, or {unable} where memory is out. `state` is a stem:
 .json names the arrays of .bin, in Patchwise's layout.
@@ -90,6 +90,8 @@ def main():
     if DEVICE == "cuda" and not torch.cuda.is_available():
         print(json.dumps(dict(unable="no CUDA")), flush=True)
         return
+    # Without it PyTorch's convolutions would round to TF32 whatever was asked for.
+    torch.backends.cudnn.allow_tf32 = ARGUMENTS["precision"] == "tf32"
     values = np.fromfile(ARGUMENTS["state"] + ".bin", "<f4")
     arrays = {}
     for entry in json.load(open(ARGUMENTS["state"] + ".json")):

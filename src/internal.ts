@@ -4,7 +4,7 @@
  */
 export { checkMachine, type Finding } from './compute/check-machine';
 export { precisions } from './compute/contract/backend';
-export { currentBackend, storeActivationsIn } from './compute/contract/registry';
+export { currentBackend, setPrecision } from './compute/contract/registry';
 export { buildLibtorch } from './compute/libtorch/build';
 export { buildTensorflow } from './compute/tensorflow/build';
 export { backendNames } from './compute/use-backend';

@@ -1,7 +1,7 @@
 /** Chooses the backend that computes, loads it and makes it current. */
 import * as tf from '@tensorflow/tfjs-core';
 import { InvalidArgument, UnavailableBackend } from '../errors';
-import { type Backend, type BackendName, type Precision, precisions } from './contract/backend';
+import type { Backend, BackendName } from './contract/backend';
 import { registerBackend } from './contract/registry';
 import { loadCpu } from './cpu/backend';
 import { loadLibtorch } from './libtorch/backend';
@@ -14,13 +14,11 @@ import { loadTensorflow } from './tensorflow/backend';
 import { loadWasm } from './wasm/backend';
 
 /** What a backend says of itself, and why it was taken. */
-export interface BackendInfo extends Pick<Backend, 'name' | 'device' | 'threads' | 'version'> {
+export interface BackendInfo extends Pick<Backend, 'name' | 'device' | 'threads' | 'version' | 'precisions'> {
   /** Why this one. */
   readonly reason: string;
   /** What is wrong with the choice: GPUs that are here are not used. */
   readonly warning?: string;
-  /** What activations can be stored in. */
-  readonly precisions: readonly Precision[];
   /** Stock tfjs kernels that models or losses may ask for and this backend lacks. */
   readonly missing: readonly string[];
   /** All other kernels of tfjs that this backend lacks: what a notebook's own tensors cannot use on it. */
@@ -143,16 +141,16 @@ async function activate(name: BackendName, reason: string): Promise<BackendInfo>
     const cure = `Run ${isNative(name) ? `\`${buildCommand(name)}\`` : '`npm ci` in the Patchwise folder'}`;
     throw new UnavailableBackend(name, why, cure, { cause: error });
   }
-  const { device, threads, version, warning, onHost = [] } = backend;
+  const { device, threads, version, precisions, warning, onHost = [] } = backend;
   return {
     name,
     device,
     threads,
     version,
     reason,
+    precisions,
     onHost,
     ...(warning !== undefined && { warning }),
-    precisions: backend.storeActivationsIn ? precisions : ['float32'],
     missing: STOCK_KERNELS.filter((kernel) => !tf.getKernel(kernel, name)),
     unsupported: allKernels().filter((kernel) => !tf.getKernel(kernel, name)),
   };

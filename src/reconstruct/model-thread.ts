@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs-core';
-import { storeActivationsIn } from '../compute/contract/registry';
+import { setPrecision } from '../compute/contract/registry';
 import { useBackend } from '../compute/use-backend';
 import { UnreadableFile } from '../errors';
 import { countCodes } from '../model/quantisers/quantiser';
@@ -44,7 +44,7 @@ async function load(): Promise<VqGan> {
   // As it was trained and validated, if this backend can.
   const wanted = config.precision ?? 'float32';
   const precision = backend.precisions.includes(wanted) ? wanted : 'float32';
-  storeActivationsIn(precision);
+  setPrecision(precision);
   const vqgan = new VqGan(config.model, 0);
   vqgan.load(usedModel(checkpoint, setup.use));
   const bytes = workerBytes(config.model, setup.patch, forecastDeviceOf(backend), precision);

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { storeActivationsIn } from '../../src/compute/contract/registry';
+import { setPrecision } from '../../src/compute/contract/registry';
 import { findLibtorch } from '../../src/compute/libtorch/locate';
 import type { LibtorchTensors } from '../../src/compute/libtorch/tensors';
 import { conv3d, conv3dTranspose, groupNorm, nearestCode, normSiluConv3d } from '../../src/compute/ops/ops';
@@ -19,6 +19,8 @@ import { codebookOf, lossAndGradients } from '../model/plain';
 const built = backendNames.includes('libtorch');
 if (!built) console.log('skipped: backend libtorch is not built (npx patchwise backend build libtorch)');
 
+const likeCuda = !!process.env.PATCHWISE_LIKE_CUDA;
+
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
@@ -30,6 +32,13 @@ describe('finding libtorch', () => {
     rmSync(empty, { recursive: true });
   });
 });
+
+/** The bfloat16 nearest a float; of two the even one. */
+function roundToHalf(value: number): number {
+  const bits = new Uint32Array(Float32Array.of(value).buffer);
+  bits[0] = (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer)[0]!;
+}
 
 describe.skipIf(!built)('the native part of libtorch', () => {
   let backend: LibtorchTensors;
@@ -128,6 +137,68 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     });
   });
 
+  it.each(['float32', 'bf16'] as const)('computes volumes by parts with ATen alone, in %s', (precision) => {
+    // 20 planes in parts of 7, 7 and 6; the output in parts of 2.
+    const x = tensor<tf.Tensor5D>(1, [2, 20, 18, 16, 16]);
+    const [gamma, beta] = [tensor<tf.Tensor1D>(4, [16]), tensor<tf.Tensor1D>(5, [16])];
+    const [wide, thin] = [
+      tensor<tf.Tensor5D>(2, [3, 3, 3, 16, 16]),
+      tensor<tf.Tensor5D>(3, [3, 3, 3, 16, 1]),
+    ];
+    const net = (...[y, g, b, w, v]: tf.Tensor[]) => {
+      const norm = { groups: 4, silu: true };
+      const first = conv3d(y as tf.Tensor5D, w as tf.Tensor5D);
+      return conv3d(groupNorm(first, g as tf.Tensor1D, b as tf.Tensor1D, norm), v as tf.Tensor5D);
+    };
+    const inputs = [x, gamma, beta, wide, thin];
+    const compute = () => [net(...inputs), ...tf.grads(net)(inputs)].map((y) => y.dataSync<'float32'>());
+    const ours = compute();
+    setPrecision(precision);
+    backend.addon.ownLoops(false);
+    const theirs = compute();
+    backend.addon.ownLoops(true);
+    setPrecision('float32');
+    ours.forEach((values, i) => {
+      expect(worstError(values, theirs[i]!)).toBeLessThan(precision === 'bf16' ? 0.03 : 1e-5);
+    });
+  });
+
+  it.each([
+    ['float32', 4, 0.3],
+    ['bf16', 2, 0.8],
+  ] as const)('needs little beside what it stores with ATen alone, in %s', (precision, bytes, spare) => {
+    setPrecision(precision);
+    backend.addon.ownLoops(false);
+    const { native, addon } = backend;
+    const plan = [false, [1, 1, 1], [1, 1, 1], [1, 1, 1]] as const;
+    const [given, w] = [tensor(1, [1, 48, 24, 24, 32]), tensor(2, [3, 3, 3, 32, 32])];
+    const [gamma, beta] = [tensor(3, [32]), tensor(4, [32])];
+    const volume = bytes * given.size;
+    /** What a call keeps and what it needs beside that, in stored volumes. */
+    const measured = <Result>(run: () => Result) => {
+      const { live } = addon.memory();
+      addon.resetPeak();
+      const made = run();
+      const after = addon.memory();
+      return { made, kept: (after.live - live) / volume, beside: (after.peak - after.live) / volume };
+    };
+    const border = (50 * 26 * 26) / (48 * 24 * 24);
+    const x = native.convolve(given, w, -1, ...plan);
+    const norm = measured(() => native.groupNorm(x, gamma, beta, 8, 1e-6, true));
+    const [y, mean, scale] = norm.made as [tf.TensorInfo, tf.TensorInfo, tf.TensorInfo];
+    const input = measured(() => native.convolveInput(x, w, ...plan, [48, 24, 24]));
+    const back = measured(() => native.groupNormGradient(input.made, x, gamma, beta, mean, scale, 8, true));
+    addon.ownLoops(true);
+    setPrecision('float32');
+    expect(norm.kept).toBeCloseTo(border, 2);
+    expect(norm.beside).toBeLessThan(spare);
+    expect(input.kept).toBeCloseTo(border, 1);
+    expect(input.beside).toBeLessThan(0.15);
+    expect(back.kept).toBeCloseTo(1, 2);
+    expect(back.beside).toBeLessThan(spare);
+    for (const { dataId } of [x, y, mean, scale, input.made, ...back.made]) backend.disposeData(dataId);
+  });
+
   it.each([
     [1, 4, 6, 8, 16, 32],
     [2, 3, 5, 7, 32, 16],
@@ -149,7 +220,8 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     });
   });
 
-  it.each([
+  // ATen rounds gradients of weights to bfloat16 too.
+  it.skipIf(likeCuda).each([
     ['conv3d', 1, [1, 4, 6, 8], [3, 3, 3, 16, 32]],
     ['conv3d', 1, [2, 3, 5, 7], [3, 3, 3, 32, 16]],
     ['conv3d', 1, [1, 5, 4, 37], [3, 3, 3, 80, 144]],
@@ -176,17 +248,19 @@ describe.skipIf(!built)('the native part of libtorch', () => {
           bias as tf.Tensor1D,
           { stride },
         );
-      storeActivationsIn('bf16');
+      setPrecision('bf16');
       const dy = whole(4, convolve(...inputs).shape);
       const compute = () =>
         [convolve(...inputs), ...tf.grads(convolve)(inputs, dy)].map((y) => y.dataSync<'float32'>());
       const ours = compute();
+      setPrecision('float32');
       backend.addon.ownLoops(false);
       const theirs = compute();
       backend.addon.ownLoops(true);
-      storeActivationsIn('float32');
       ours.forEach((values, i) => {
-        expect(worstError(values, theirs[i]!)).toBe(0);
+        // y is rounded as it is stored; the gradient of x before its border is folded, and after.
+        if (i === 1) expect(worstError(values, theirs[i]!)).toBeLessThan(2 ** -7);
+        else expect(worstError(values, i === 0 ? theirs[i]!.map(roundToHalf) : theirs[i]!)).toBe(0);
       });
       expect(theirs[0]!.some((value) => value !== 0)).toBe(true);
     },
@@ -238,7 +312,7 @@ describe.skipIf(!built)('the native part of libtorch', () => {
   it.each(['float32', 'bf16'] as const)(
     'in %s a bias has the same gradient, asked for alone or with that of its weights',
     (precision) => {
-      storeActivationsIn(precision);
+      setPrecision(precision);
       const [x, bias] = [tensor<tf.Tensor5D>(1, [2, 9, 10, 70, 16]), tensor<tf.Tensor1D>(2, [48])];
       const [w, next] = [
         tensor<tf.Tensor5D>(3, [4, 4, 4, 16, 48]),
@@ -248,7 +322,7 @@ describe.skipIf(!built)('the native part of libtorch', () => {
         tf.sum(tf.square(conv3d(conv3d(x, w as tf.Tensor5D, b as tf.Tensor1D, { stride: 2 }), next)));
       const [, both] = tf.grads(y)([w, bias]) as [tf.Tensor, tf.Tensor];
       const alone = tf.grad((b) => y(w, b))(bias);
-      storeActivationsIn('float32');
+      setPrecision('float32');
       expect(worstError(both.dataSync(), alone.dataSync())).toBeLessThan(1e-5);
     },
   );
@@ -263,7 +337,7 @@ describe.skipIf(!built)('the native part of libtorch', () => {
     };
     const x = tensor<tf.Tensor5D>(1, [1, 32, 32, 32, 1]);
     const compute = async (precision: 'float32' | 'bf16') => {
-      storeActivationsIn(precision);
+      setPrecision(precision);
       const model = new VqGan({ ...config, codes: 4 }, 3);
       codebookOf(model).initialise(Float32Array.from({ length: 4 * config.codeDim }, (_, i) => (i % 5) - 2));
       backend.addon.resetPeak();
@@ -276,9 +350,10 @@ describe.skipIf(!built)('the native part of libtorch', () => {
       return { losses, peak, values };
     };
     const [full, half] = [await compute('float32'), await compute('bf16')];
-    storeActivationsIn('float32');
+    setPrecision('float32');
     expect(half.losses.loss / full.losses.loss).toBeCloseTo(1, 2);
-    expect(half.peak / full.peak).toBeLessThan(0.7);
+    // Through ATen alone oneDNN copies halves to floats, as cuDNN does not.
+    if (!likeCuda) expect(half.peak / full.peak).toBeLessThan(0.7);
     const dot = (a: Float32Array[], b: Float32Array[]) =>
       a.reduce((sum, values, i) => sum + values.reduce((part, v, j) => part + v * b[i]![j]!, 0), 0);
     const { values: f } = full;

@@ -21,8 +21,11 @@ import type { Convolution } from './geometry';
 /** The backends of this version. */
 export type BackendName = NativeBackend | 'wasm' | 'cpu';
 
-/** What activations of convolutions and norms are stored in. */
-export const precisions = ['float32', 'bf16'] as const;
+/**
+ * How convolutions and norms compute: `bf16` stores their activations in half of the memory. `tf32` stores float32, and
+ * convolutions on NVIDIA GPUs multiply 10 of the 23 bits of each mantissa.
+ */
+export const precisions = ['float32', 'tf32', 'bf16'] as const;
 export type Precision = (typeof precisions)[number];
 
 /** What computes, and all it can do. What is optional, some backends cannot do. */
@@ -43,11 +46,13 @@ export interface Backend {
   readonly optimiser?: OptimiserKernels;
   /** Its tensors for other native code of this process that links the same libtorch. */
   readonly libtorch?: LibtorchAccess;
+  /** What it can compute in. */
+  readonly precisions: readonly Precision[];
   /**
-   * Sets what activations are stored in from now on; without it they are float32.
-   * @throws UnavailableBackend where this software or device computes wrongly in it
+   * Takes one of its precisions from now on; at first float32.
+   * @throws UnavailableBackend where this software computes wrongly in it
    */
-  storeActivationsIn?(precision: Precision): void;
+  setPrecision?(precision: Precision): void;
   memory?(): BackendMemory;
 }
 

@@ -58,18 +58,20 @@ export function currentBackend(): Backend {
 }
 
 /**
- * Sets what the current backend stores activations in from now on. With `bf16` they take half the memory; weights, norm
- * statistics, the optimiser, latents and losses stay float32, and so do tensors to whoever reads them.
+ * Sets how the current backend computes from now on. With `bf16` activations take half the memory; weights, norm
+ * statistics, the optimiser, latents and losses stay float32, and so do tensors to whoever reads them. With `tf32`
+ * convolutions round what they multiply, and nothing else changes.
  *
- * @throws UnavailableBackend for `bf16` on a backend without it.
+ * @throws UnavailableBackend for a precision that the backend does not have on its device.
  */
-export function storeActivationsIn(precision: Precision): void {
+export function setPrecision(precision: Precision): void {
   const backend = currentBackend();
-  if (!backend.storeActivationsIn && precision === 'bf16') {
-    const cure = 'Use precision float32, or backend libtorch (`npx patchwise backend build libtorch`)';
-    throw new UnavailableBackend(backend.name, 'it has no bf16', cure);
+  if (!backend.precisions.includes(precision)) {
+    const where = precision === 'tf32' ? ' on an NVIDIA GPU' : '';
+    const cure = `Use precision float32, or backend libtorch${where} (\`npx patchwise backend build libtorch\`)`;
+    throw new UnavailableBackend(backend.name, `it has no ${precision} on ${backend.device}`, cure);
   }
-  backend.storeActivationsIn?.(precision);
+  backend.setPrecision?.(precision);
 }
 
 /** Runs a kernel on the current backend, on the tape. */

@@ -10,6 +10,7 @@ export async function loadCpu(): Promise<Backend> {
     device: 'CPU',
     threads: 1,
     version: `tfjs ${tf.version_core}`,
+    precisions: ['float32'],
     kernels: referenceKernels(() => tf.backend()),
   };
 }

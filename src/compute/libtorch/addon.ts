@@ -37,6 +37,8 @@ export interface Addon {
   ownLoops(on: boolean): void;
   /** Whether activations of convolutions and norms are stored as bfloat16. Tensors are float32 to JavaScript either way. */
   halfStorage(on: boolean): void;
+  /** Whether convolutions on GPUs multiply 10 bits of each mantissa; at first they do not. */
+  tf32(on: boolean): void;
   /** How many GPUs libtorch sees. */
   gpus(): number;
   /** Why it sees none, in CUDA's words; empty if it sees some. */

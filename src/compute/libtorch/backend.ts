@@ -8,7 +8,7 @@
 import { totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { UnavailableBackend } from '../../errors';
-import type { Backend, Precision } from '../contract/backend';
+import { type Backend, type Precision, precisions } from '../contract/backend';
 import { askedGpu, hiddenGpus, idleGpus } from '../machine/gpus';
 import { rankGpu, rankThreads } from '../machine/threads';
 import { buildCommand } from '../machine/toolchain';
@@ -29,44 +29,48 @@ export async function loadLibtorch(): Promise<Backend> {
   if (allowed && allowed < totalmem()) addon.limitMemory(allowed);
   const cudnn = device === 'CPU' ? '' : `, cuDNN ${cudnnName(addon.cudnn())}`;
   const version = `libtorch ${addon.version}${cudnn} (${build.from})`;
-  return { ...(await libtorchBackend(addon)), device, version, warning };
+  return { ...(await libtorchBackend(addon, device)), version, warning };
 }
 
 /** The backend of an addon whose threads and device are chosen. */
-export async function libtorchBackend(addon: Addon): Promise<Backend> {
+export async function libtorchBackend(addon: Addon, device: string): Promise<Backend> {
+  const onGpu = device !== 'CPU';
   const tensors = new LibtorchTensors(addon);
   tf.registerBackend('libtorch', () => tensors);
   return {
     name: 'libtorch',
-    device: 'CPU',
+    device,
     threads: addon.threads(0),
     version: addon.version,
     onHost: await registerStockKernels('libtorch', tensors),
     kernels: libtorchKernels(tensors),
     optimiser: libtorchOptimiser(tensors),
     libtorch: { version: addon.version, address: (tensor) => addon.address(tensors.handle(tensor)) },
-    storeActivationsIn: (precision) => storeActivationsIn(addon, precision),
+    precisions: onGpu ? precisions : ['float32', 'bf16'],
+    setPrecision: (precision) => setPrecision(addon, precision, onGpu),
     memory: () => addon.memory(),
   };
 }
 
-function storeActivationsIn(addon: Addon, precision: Precision): void {
-  const half = precision === 'bf16';
-  const problem = half && addon.gpus() > 0 ? bf16Problem(addon.version, addon.cudnn()) : undefined;
+function setPrecision(addon: Addon, precision: Precision, onGpu: boolean): void {
+  const problem = onGpu ? precisionProblem(precision, addon.version, addon.cudnn()) : undefined;
   const cure = 'Use precision float32, or PyTorch 2.9.1 or newer with cuDNN 9.15 or newer';
   if (problem !== undefined) throw new UnavailableBackend('libtorch', problem, cure);
-  addon.halfStorage(half);
+  addon.halfStorage(precision === 'bf16');
+  if (onGpu) addon.tf32(precision === 'tf32');
 }
 
 /**
- * Why not to compute 3D convolutions in bf16 on GPUs with these versions; undefined if they are right. cuDNN 9.8 to 9.14
- * computes wrong values on large volumes (pytorch#163539). PyTorch 2.9.0 does not use cuDNN for them, which takes 4 times
- * as long and up to 17 times the memory (pytorch#166643).
+ * Why not to compute 3D convolutions in a precision on GPUs with these versions; undefined if they are right. cuDNN 9.8 to
+ * 9.14 computes wrong values in bf16 on large volumes (pytorch#163539), 9.10 to 9.14 in tf32 (pytorch#167024). PyTorch
+ * 2.9.0 does not use cuDNN for bf16, which takes 4 times as long and up to 17 times the memory (pytorch#166643).
  */
-export function bf16Problem(torch: string, cudnn: number): string | undefined {
-  if (torch.startsWith('2.9.0')) return `PyTorch ${torch} computes 3D convolutions in bf16 without cuDNN`;
-  if (cudnn >= 90_800 && cudnn < 91_500)
-    return `cuDNN ${cudnnName(cudnn)} computes wrong 3D convolutions in bf16 on large volumes`;
+export function precisionProblem(precision: Precision, torch: string, cudnn: number): string | undefined {
+  if (precision === 'bf16' && torch.startsWith('2.9.0'))
+    return `PyTorch ${torch} computes 3D convolutions in bf16 without cuDNN`;
+  const firstWrong = { float32: Number.POSITIVE_INFINITY, tf32: 91_000, bf16: 90_800 }[precision];
+  if (cudnn >= firstWrong && cudnn < 91_500)
+    return `cuDNN ${cudnnName(cudnn)} computes wrong 3D convolutions in ${precision} on large volumes`;
   return undefined;
 }
 

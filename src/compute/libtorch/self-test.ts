@@ -11,7 +11,7 @@ void printSelfTest(async () => {
   const cuda = addon.gpus() > 0 && process.env.PATCHWISE_DEVICE !== 'cpu';
   if (cuda) addon.useCuda(0);
   return {
-    backend: await libtorchBackend(addon),
+    backend: await libtorchBackend(addon, cuda ? 'CUDA:0' : 'CPU'),
     found: { cuda, cudaProblem: addon.cudaProblem() || undefined },
   };
 });

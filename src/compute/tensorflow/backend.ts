@@ -43,6 +43,7 @@ export function tensorflowBackend(folder: string, packageName: TfjsNodePackage):
     device,
     threads,
     version: binding.TF_Version,
+    precisions: ['float32'],
     kernels: tensorflowKernels(backend),
   };
 }

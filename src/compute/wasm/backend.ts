@@ -21,6 +21,7 @@ export async function loadWasm(): Promise<Backend> {
     device: 'CPU',
     threads: 1,
     version: `tfjs ${tf.version_core}`,
+    precisions: ['float32'],
     kernels: shared.freeing(simd),
   };
 }

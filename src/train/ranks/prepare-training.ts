@@ -1,4 +1,4 @@
-import { storeActivationsIn } from '../../compute/contract/registry';
+import { setPrecision } from '../../compute/contract/registry';
 import { type BackendInfo, useBackend } from '../../compute/use-backend';
 import { InvalidConfig, RunFailed, UnavailableBackend } from '../../errors';
 import { fitsSsim, TAPS } from '../../fidelity/ssim';
@@ -40,7 +40,7 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const { rank, worldSize: ranks } = collective;
   const backend = await useBackend(config.backend);
   await compareDevices(collective, backend);
-  storeActivationsIn(config.precision);
+  setPrecision(config.precision);
   const data = await loadData(config, { signal: stop });
   const sampler = new Sampler({ ...config, patches: data.train.count, ranks });
   checkBestMetric(config, data);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { figuresIn } from '../../../src/compute/libtorch/addon';
-import { bf16Problem, cudnnName, cureOf } from '../../../src/compute/libtorch/backend';
+import { cudnnName, cureOf, precisionProblem } from '../../../src/compute/libtorch/backend';
 import {
   deviceFiles,
   idleGpus,
@@ -187,11 +187,18 @@ describe('what CUDA says', () => {
     expect(figuresIn('CUDNN_STATUS_ALLOC_FAILED')).toEqual({});
   });
 
-  it('of versions decides whether bf16 can be trusted', () => {
+  it('of versions decides which precision can be trusted', () => {
     expect([91_501, 90_800, 8902].map(cudnnName)).toEqual(['9.15.1', '9.8.0', '8.9.2']);
-    expect(bf16Problem('2.8.0', 91_002)).toContain('cuDNN 9.10.2 computes wrong');
-    expect(bf16Problem('2.9.0', 91_501)).toContain('without cuDNN');
-    expect(bf16Problem('2.11.0', 91_900)).toBeUndefined();
-    expect(bf16Problem('2.7.1', 90_501)).toBeUndefined();
+    expect(precisionProblem('bf16', '2.8.0', 91_002)).toContain('cuDNN 9.10.2 computes wrong');
+    expect(precisionProblem('bf16', '2.9.0', 91_501)).toContain('without cuDNN');
+    expect(precisionProblem('tf32', '2.8.0', 91_002)).toContain('cuDNN 9.10.2 computes wrong');
+    for (const [precision, torch, cudnn] of [
+      ['bf16', '2.11.0', 91_900],
+      ['bf16', '2.7.1', 90_501],
+      ['tf32', '2.9.0', 91_501],
+      ['tf32', '2.8.0', 90_901],
+      ['float32', '2.8.0', 91_002],
+    ] as const)
+      expect(precisionProblem(precision, torch, cudnn)).toBeUndefined();
   });
 });

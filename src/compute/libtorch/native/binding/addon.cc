@@ -116,7 +116,6 @@ void attach(Call& call) {
 void useCuda(Environment& environment, int64_t device) {
   TORCH_CHECK(environment.handles() == 0, "tensors are alive on another device");
   environment.device = startCuda(device);
-  environment.ownLoops = false;
 }
 
 const Exports control{"", {
@@ -129,8 +128,9 @@ const Exports control{"", {
   {"resetPeak", [](Environment& environment) { resetPeakOn(environment.device); }},
   {"releaseCache", [](Environment& environment) { releaseCacheOn(environment.device); }},
   {"limitMemory", limitMemory},
-  {"ownLoops", [](Environment& environment, bool on) { environment.ownLoops = on && !likeCuda(); }},
+  {"ownLoops", allowOwnLoops},
   {"halfStorage", [](Environment& environment, bool on) { environment.storage = on ? at::kBFloat16 : at::kFloat; }},
+  {"tf32", allowTf32},
   {"gpus", [] { return (double)cudaDevices(); }},
   {"cudaProblem", cudaProblem},
   {"cudnn", [] { return (double)cudnnVersion(); }},

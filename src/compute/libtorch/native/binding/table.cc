@@ -1,4 +1,6 @@
 #include "binding/table.h"
+#include <atomic>
+#include <cstdlib>
 #include "convolution/border.h"
 
 namespace patchwise {
@@ -18,7 +20,13 @@ int32_t codeOf(at::ScalarType type) {
   }
 }
 
+const bool likeCuda = std::getenv("PATCHWISE_LIKE_CUDA") != nullptr;
+std::atomic<bool> ownLoops{!likeCuda};
+
 } // namespace
+
+bool takesOwnLoops(const Tensor& x) { return ownLoops && x.device().is_cpu() && x.numel() > 0; }
+void allowOwnLoops(bool allow) { ownLoops = allow && !likeCuda; }
 
 Tensor valueOf(Slot& slot) {
   if (!slot.value.defined()) {

@@ -7,7 +7,6 @@
 #include <c10/util/BFloat16.h>
 #include <node_api.h>
 #include <array>
-#include <cstdlib>
 #include <vector>
 
 namespace patchwise {
@@ -31,14 +30,11 @@ struct Border {
   }
 };
 
-// PATCHWISE_LIKE_CUDA, for tests: tensors on the CPU are computed as on a GPU, without our own loops.
-inline bool likeCuda() {
-  static const bool on = std::getenv("PATCHWISE_LIKE_CUDA") != nullptr;
-  return on;
-}
-
-// Whether our own loops and oneDNN may read a tensor.
-inline bool onCpu(const Tensor& x) { return x.device().is_cpu() && !likeCuda(); }
+// Whether our own loops compute with a tensor: it is on the CPU, and has values. ATen alone computes with all others.
+// PATCHWISE_LIKE_CUDA, for tests, treats the CPU like a GPU.
+bool takesOwnLoops(const Tensor& x);
+// False treats the CPU like a GPU too. True changes nothing where PATCHWISE_LIKE_CUDA is set.
+void allowOwnLoops(bool allow);
 
 // Calls body with a value of the type that a tensor is stored in.
 template <typename Body>
@@ -74,8 +70,6 @@ struct Environment {
   int32_t* results = nullptr; // JavaScript's array, 16 numbers for each result: type, rank, sizes; last the handle
   napi_ref resultsArray = nullptr;
   at::Device device{at::kCPU};
-  // Whether hand-written CPU loops are used. Without them all is ATen's, as on other devices.
-  bool ownLoops = !likeCuda();
   // What activations of convolutions and norms are stored in: floats or bfloat16. JavaScript always sees floats.
   at::ScalarType storage = at::kFloat;
 

@@ -23,25 +23,24 @@ void foldAll(const Tensor& from, const Border& border, Tensor& to) {
 }
 
 // Adds the faces to the voxels beside them, axis by axis, in floats and in one order. torch's own gradient of a
-// replicated border adds atomically on GPUs, in any order, and refuses 2^31 numbers and more.
-Tensor foldOnDevice(Tensor part, const Border& border) {
+// replicated border adds atomically on GPUs, in any order, and refuses 2^31 numbers and more. Returns the inside.
+Tensor foldInPlace(const Tensor& gradient, const Border& border) {
+  Tensor part = gradient;
   for (int axis = 0; axis < 3; axis++) {
     int64_t dim = 1 + axis, before = border.before[axis], after = border.after[axis];
-    int64_t size = part.size(dim) - before - after;
-    if (before + after == 0) continue;
-    auto sumOf = [&](int64_t start, int64_t length) {
-      return part.narrow(dim, start, length).sum(dim, true, at::kFloat).to(part.scalar_type());
+    int64_t size = part.size(dim) - before - after, last = before + size - 1;
+    auto sumInto = [&](int64_t at, int64_t start, int64_t length) {
+      if (length > 1) part.narrow(dim, at, 1).copy_(part.narrow(dim, start, length).sum(dim, true, at::kFloat));
     };
     if (size == 1) {
-      part = sumOf(0, before + 1 + after);
-      continue;
+      sumInto(before, 0, before + 1 + after);
+    } else {
+      sumInto(before, 0, before + 1);
+      sumInto(last, last, after + 1);
     }
-    Tensor first = sumOf(0, before + 1), last = sumOf(before + size - 1, after + 1);
-    part = part.narrow(dim, before, size).clone(at::MemoryFormat::Contiguous);
-    part.narrow(dim, 0, 1).copy_(first);
-    part.narrow(dim, size - 1, 1).copy_(last);
+    part = part.narrow(dim, before, size);
   }
-  return part.contiguous();
+  return part;
 }
 
 } // namespace
@@ -65,7 +64,7 @@ Tensor addBorder(const Tensor& x, const Border& border) {
   if (border.empty()) return x;
   Tensor from = x.contiguous();
   Tensor to = at::empty(border.around(x.sizes()), x.options());
-  if (!onCpu(x)) {
+  if (!takesOwnLoops(x)) {
     insideOf(to, border).copy_(from);
     spreadBorder(to, border);
     return to;
@@ -91,11 +90,19 @@ Tensor addBorder(const Tensor& x, const Border& border) {
 
 Tensor foldBorder(const Tensor& gradient, const Border& border) {
   if (border.empty()) return gradient;
+  if (!takesOwnLoops(gradient)) return foldInPlace(gradient, border).contiguous();
   Tensor from = gradient.contiguous();
-  if (!onCpu(gradient)) return foldOnDevice(from, border);
   Tensor to = at::empty(border.around(gradient.sizes(), -1), gradient.options());
   withType(gradient, [&](auto stored) { foldAll<decltype(stored)>(from, border, to); });
   return to;
+}
+
+const Tensor& insideValueOf(Slot& slot) {
+  if (!slot.value.defined()) {
+    slot.value = foldInPlace(slot.gradient, slot.border);
+    slot.gradient = Tensor();
+  }
+  return slot.value;
 }
 
 Tensor insideOf(const Tensor& bordered, const Border& border) {

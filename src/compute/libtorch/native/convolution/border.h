@@ -6,8 +6,10 @@ namespace patchwise {
 
 // A new tensor with the border; x itself if the border is empty.
 Tensor addBorder(const Tensor& x, const Border& border);
-// The sums of what was replicated from each voxel.
+// The sums of what was replicated from each voxel. May write into the gradient, which nobody reads after that.
 Tensor foldBorder(const Tensor& gradient, const Border& border);
+// The value of a slot, without a copy of a gradient that is folded for it: a view of its inside.
+const Tensor& insideValueOf(Slot& slot);
 // Fills the border of `bordered` from its inside, in place.
 void spreadBorder(Tensor& bordered, const Border& border);
 // The view of the inside.

@@ -36,8 +36,8 @@ const Sizes kOnes{1, 1, 1};
 const Sizes kZeros{0, 0, 0};
 
 // Whether Winograd's loops take it.
-bool byWinograd(const Environment& environment, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
-  return environment.ownLoops && !plan.transposed && x.numel() > 0 && winogradFits(weights, plan.stride);
+bool byWinograd(const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
+  return takesOwnLoops(x) && !plan.transposed && winogradFits(weights, plan.stride);
 }
 
 // Whether bfloat16 is multiplied as it is stored.
@@ -51,8 +51,8 @@ Tensor readByTaps(const Environment& environment, const Tensor& x) {
 // Whether our loops over rows of taps take it: all bfloat16 if the matrix unit multiplies it, and what Winograd's do not
 // take.
 bool byTaps(const Environment& environment, const Plan& plan, const Tensor& x, at::IntArrayRef weights) {
-  bool own = environment.ownLoops && x.numel() > 0 && weights[0] * weights[1] * weights[2] > 1;
-  return own && tapsFit(weights, plan.stride) && (multiplyHalves(environment) || !byWinograd(environment, plan, x, weights));
+  bool own = takesOwnLoops(x) && weights[0] * weights[1] * weights[2] > 1;
+  return own && tapsFit(weights, plan.stride) && (multiplyHalves(environment) || !byWinograd(plan, x, weights));
 }
 
 // A transposed convolution of a replicated border crops this much from every side.
@@ -89,9 +89,7 @@ at::ScalarType storageOf(const Environment& environment, at::IntArrayRef weights
 
 // What libtorch computes in. On processors without a matrix unit, oneDNN is slower in bfloat16 than in floats at these
 // sizes; on those with one, our own loops take what fits. cuDNN computes in what is stored.
-at::ScalarType computeIn(const Environment& environment, at::ScalarType stored) {
-  return environment.device.is_cpu() && !likeCuda() ? at::kFloat : stored;
-}
+at::ScalarType computeIn(const Tensor& x, at::ScalarType stored) { return takesOwnLoops(x) ? at::kFloat : stored; }
 
 const Tensor& filterIn(Slot& slot, bool transposed, at::ScalarType type) {
   if (!slot.filter.defined() || slot.filter.scalar_type() != type)
@@ -102,25 +100,80 @@ const Tensor& filterIn(Slot& slot, bool transposed, at::ScalarType type) {
 // ATen sends small convolutions to a slow path of its own. So on the CPU we ask oneDNN directly.
 Tensor plainConvolution(const Tensor& x, const Tensor& filter, const Tensor& bias, const Sizes& stride) {
   c10::optional<Tensor> b = bias.defined() ? c10::optional<Tensor>(bias) : c10::nullopt;
-  if (onCpu(x) && at::hasMKLDNN() && x.numel() > 0)
+  if (takesOwnLoops(x) && at::hasMKLDNN())
     return at::mkldnn_convolution(x, filter, b, kZeros, stride, kOnes, 1);
   return at::convolution(x, filter, b, stride, kZeros, kOnes, false, kZeros, 1);
 }
 
-Tensor gradientOf(const Tensor& dy, const Tensor& x, const Tensor& filter, const Sizes& stride, bool ofWeights) {
-  auto gradients = at::convolution_backward(dy, x, filter, c10::nullopt, stride, kZeros, kOnes, false, kZeros, 1,
+Tensor gradientOf(const Tensor& dy, const Tensor& x, const Tensor& filter, const Sizes& stride, bool ofWeights,
+                  const Sizes& padding = kZeros) {
+  auto gradients = at::convolution_backward(dy, x, filter, c10::nullopt, stride, padding, kOnes, false, kZeros, 1,
                                             {!ofWeights, ofWeights, false});
   return ofWeights ? std::get<1>(gradients) : std::get<0>(gradients);
 }
 
-// A transposed convolution of a replicated border; it crops kernel - 1 voxels from every side.
+// Some planes of a plain convolution: of its output, and of the input that they need.
+struct Planes {
+  int64_t start, length, from, needed;
+  Tensor ofOutput(const Tensor& y) const { return y.narrow(1, start, length); }
+  Tensor ofInput(const Tensor& x) const { return x.narrow(1, from, needed); }
+};
+
+// What is stored in half and computed in floats has a copy in floats. By parts, that is small beside the volume.
+std::vector<Planes> planesOf(const Tensor& x, int64_t kernel, int64_t stride) {
+  std::vector<Planes> parts;
+  int64_t outputs = (x.size(1) - kernel) / stride + 1, some = std::max<int64_t>(1, outputs / 8);
+  for (int64_t start = 0; start < outputs; start += some) {
+    int64_t length = std::min(some, outputs - start);
+    parts.push_back({start, length, start * stride, (length - 1) * stride + kernel});
+  }
+  return parts;
+}
+
+bool isHalf(const Tensor& x) { return x.scalar_type() == at::kBFloat16; }
+
+// y in floats of x in halves.
+Tensor convolveHalves(const Plan& plan, const Tensor& x, const Tensor& filter, const Tensor& bias) {
+  Sizes shape{x.size(0)};
+  for (int axis = 0; axis < 3; axis++)
+    shape.push_back((x.size(1 + axis) - filter.size(2 + axis)) / plan.stride[axis] + 1);
+  shape.push_back(filter.size(0));
+  Tensor y = at::empty(shape, x.options().dtype(at::kFloat));
+  for (const Planes& part : planesOf(x, filter.size(2), plan.stride[0])) {
+    Tensor floats = channelsFirst(part.ofInput(x).to(at::kFloat).contiguous());
+    part.ofOutput(y).copy_(channelsLast(plainConvolution(floats, filter, bias, plan.strides())));
+  }
+  return y;
+}
+
+// The filter's gradient where x or dy is in halves, and the other in floats.
+Tensor gradientOfHalves(const Plan& plan, const Tensor& x, const Tensor& dy, const Tensor& filter) {
+  Tensor sum = at::zeros_like(filter);
+  for (const Planes& part : planesOf(x, filter.size(2), plan.stride[0])) {
+    Tensor floats = part.ofInput(x).to(at::kFloat), gradients = part.ofOutput(dy).to(at::kFloat);
+    sum += gradientOf(channelsFirst(gradients), channelsFirst(floats), filter, plan.strides(), true);
+  }
+  return sum;
+}
+
+// What a transposed convolution of a replicated border crops from every side.
+Sizes cropBy(const Tensor& filter) { return {filter.size(2) - 1, filter.size(3) - 1, filter.size(4) - 1}; }
+
+// The input's gradient as cuDNN computes it: a transposed convolution, without a tensor that only tells the size of x.
+Tensor inputGradientOnDevice(const Plan& plan, const Tensor& dy, const Tensor& filter, const Sizes& shape) {
+  if (plan.transposed) return at::convolution(dy, filter, c10::nullopt, plan.strides(), cropBy(filter), kOnes, false, kZeros, 1);
+  Sizes left; // behind the last output
+  for (int axis = 0; axis < 3; axis++) left.push_back((shape[1 + axis] - filter.size(2 + axis)) % plan.stride[axis]);
+  return at::convolution(dy, filter, c10::nullopt, plan.strides(), kZeros, kOnes, true, left, 1);
+}
+
+// A transposed convolution of a replicated border.
 Tensor transposedConvolution(const Tensor& x, const Tensor& filter, const Tensor& bias, const Sizes& stride) {
-  Sizes crop;
-  for (int axis = 0; axis < 3; axis++) crop.push_back(filter.size(2 + axis) - 1);
+  Sizes crop = cropBy(filter);
 #if TORCH_VERSION_MAJOR < 2
   // libtorch 1 unfolds each voxel to all taps for it: 16 times the memory, and slow. oneDNN's input gradient of a plain
   // convolution is the same sum.
-  if (onCpu(x) && x.numel() > 0) {
+  if (takesOwnLoops(x)) {
     Sizes shape{x.size(0), filter.size(1)};
     for (int axis = 0; axis < 3; axis++) shape.push_back((x.size(2 + axis) - 1) * stride[axis] + 1 - crop[axis]);
     Tensor like = at::empty(shape, x.options(), at::MemoryFormat::ChannelsLast3d); // only its shape is read
@@ -144,16 +197,18 @@ Tensor uncropped(const Tensor& dy, const Tensor& filter) {
 Slot convolve(Environment& environment, Slot& given, Slot& weights, std::optional<Tensor> offset, Plan plan) {
   Tensor w = valueOf(weights), x = borderedOf(given, plan.border), bias = offset.value_or(Tensor());
   TORCH_CHECK(x.dim() == 5 && w.dim() == 5 && x.size(4) == w.size(3), "x [n, d, h, w, in] and w [..., in, out] expected");
-  Thin thin = environment.ownLoops && !plan.transposed ? thinFits(w, plan.stride) : Thin::kNo;
+  Thin thin = takesOwnLoops(x) && !plan.transposed ? thinFits(w, plan.stride) : Thin::kNo;
   at::ScalarType type = storageOf(environment, w.sizes(), w.size(4));
   if (thin == Thin::kIn) return thinConvolve(x.to(at::kFloat).contiguous(), w, bias, thin, type);
   if (thin == Thin::kOut) return thinConvolve(x.contiguous(), w, bias, thin, at::kFloat);
   if (byTaps(environment, plan, x, w.sizes())) return tapsConvolve(plan, readByTaps(environment, x), w, bias).to(type);
-  if (byWinograd(environment, plan, x, w.sizes())) return winogradConvolve(x.to(type).contiguous(), w, bias);
-  at::ScalarType inner = computeIn(environment, type);
-  x = x.to(inner).contiguous();
+  if (byWinograd(plan, x, w.sizes())) return winogradConvolve(x.to(type).contiguous(), w, bias);
+  at::ScalarType inner = computeIn(x, type);
   if (bias.defined()) bias = bias.to(inner);
   const Tensor& filter = filterIn(weights, plan.transposed, inner);
+  bool byParts = !takesOwnLoops(x) && !plan.transposed && x.numel() > 0;
+  if (byParts && isHalf(x) && inner == at::kFloat) return convolveHalves(plan, x, filter, bias);
+  x = x.to(inner).contiguous();
   auto compute = plan.transposed ? transposedConvolution : plainConvolution;
   return channelsLast(compute(channelsFirst(x), filter, bias, plan.strides())).to(type).contiguous();
 }
@@ -165,17 +220,19 @@ Slot convolveInput(Environment& environment, Tensor dy, Slot& weights, Plan plan
   Sizes shape = plan.border.around({dy.size(0), size[0], size[1], size[2], w.size(3)});
   at::ScalarType type = storageOf(environment, w.sizes(), w.size(3));
   Tensor gradient;
-  if (environment.ownLoops && !plan.transposed && thinFits(w, plan.stride) == Thin::kOut) {
+  if (takesOwnLoops(dy) && !plan.transposed && thinFits(w, plan.stride) == Thin::kOut) {
     gradient = thinInputGradient(dy.to(at::kFloat), w, type);
   } else if (byTaps(environment, plan, dy, w.sizes())) {
     gradient = tapsInputGradient(plan, readByTaps(environment, dy), w, shape).to(type);
-  } else if (byWinograd(environment, plan, dy, w.sizes())) {
+  } else if (byWinograd(plan, dy, w.sizes())) {
     gradient = winogradInputGradient(dy.to(type), w);
   } else {
-    at::ScalarType inner = computeIn(environment, type);
+    at::ScalarType inner = computeIn(dy, type);
     dy = dy.to(inner);
     const Tensor& filter = filterIn(weights, plan.transposed, inner);
-    if (plan.transposed) {
+    if (!takesOwnLoops(dy)) {
+      gradient = inputGradientOnDevice(plan, channelsFirst(dy), filter, shape);
+    } else if (plan.transposed) {
       gradient = plainConvolution(uncropped(dy, filter), filter, Tensor(), plan.strides());
     } else {
       Tensor like = channelsFirst(at::empty(shape, dy.options())); // only its shape is read
@@ -194,7 +251,7 @@ Slot convolveInput(Environment& environment, Tensor dy, Slot& weights, Plan plan
 Tensor convolveWeight(Environment& environment, Slot& input, Slot& gradients, Plan plan, Sizes shape) {
   Tensor dy = valueOf(gradients).contiguous(), x = borderedOf(input, plan.border).contiguous();
   Tensor weights = at::empty(shape, environment.floats()); // only its shape is read
-  Thin thin = environment.ownLoops && !plan.transposed ? thinFits(weights, plan.stride) : Thin::kNo;
+  Thin thin = takesOwnLoops(dy) && !plan.transposed ? thinFits(weights, plan.stride) : Thin::kNo;
   if (thin == Thin::kIn) return thinWeightGradient(x.to(at::kFloat), dy, weights, thin);
   if (thin == Thin::kOut) return thinWeightGradient(x, dy.to(at::kFloat), weights, thin);
   if (byTaps(environment, plan, dy, shape)) {
@@ -202,20 +259,23 @@ Tensor convolveWeight(Environment& environment, Slot& input, Slot& gradients, Pl
     Tensor* sums = given.scalar_type() == dy.scalar_type() ? &gradients.channelSums : nullptr; // not of rounded values
     return tapsWeightGradient(plan, readByTaps(environment, x), given, shape, sums);
   }
-  if (byWinograd(environment, plan, dy, shape)) return winogradWeightGradient(x, dy, shape);
-  at::ScalarType type = computeIn(environment, x.scalar_type() == dy.scalar_type() ? dy.scalar_type() : at::kFloat);
-  x = x.to(type), dy = dy.to(type);
+  if (byWinograd(plan, dy, shape)) return winogradWeightGradient(x, dy, shape);
+  at::ScalarType type = computeIn(dy, x.scalar_type() == dy.scalar_type() ? dy.scalar_type() : at::kFloat);
   Tensor filter = filterOf(weights.to(type), plan.transposed).contiguous(at::MemoryFormat::ChannelsLast3d);
-  Tensor gradient = plan.transposed
-                        ? gradientOf(channelsFirst(x), uncropped(dy, filter), filter, plan.strides(), true)
-                        : gradientOf(channelsFirst(dy), channelsFirst(x), filter, plan.strides(), true);
+  bool byParts = !takesOwnLoops(dy) && !plan.transposed && dy.numel() > 0;
+  if (byParts && isHalf(x) != isHalf(dy)) return weightsOf(gradientOfHalves(plan, x, dy, filter), false);
+  x = x.to(type), dy = dy.to(type);
+  Tensor gradient;
+  if (!plan.transposed) gradient = gradientOf(channelsFirst(dy), channelsFirst(x), filter, plan.strides(), true);
+  else if (takesOwnLoops(dy)) gradient = gradientOf(channelsFirst(x), uncropped(dy, filter), filter, plan.strides(), true);
+  else gradient = gradientOf(channelsFirst(x), channelsFirst(dy), filter, plan.strides(), true, cropBy(filter));
   return weightsOf(gradient.to(at::kFloat), plan.transposed);
 }
 
-Tensor sumChannels(Environment& environment, Slot& given) {
+Tensor sumChannels(Slot& given) {
   if (given.channelSums.defined()) return given.channelSums;
   Tensor dy = valueOf(given);
-  return environment.ownLoops ? channelSums(dy.contiguous()) : dy.reshape({-1, dy.size(-1)}).sum(0, false, at::kFloat);
+  return takesOwnLoops(dy) ? channelSums(dy.contiguous()) : dy.reshape({-1, dy.size(-1)}).sum(0, false, at::kFloat);
 }
 
 const Exports convolutions{"kernels", {

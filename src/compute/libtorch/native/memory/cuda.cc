@@ -60,6 +60,8 @@ at::Device startCuda(int64_t device) {
   return gpu;
 }
 
+void allowTf32(bool allow) { at::globalContext().setAllowTF32CuDNN(allow); }
+
 bool saysOutOfMemory(const std::string& why) {
   for (const char* words : {"not enough memory", "out of memory", "unable to find an engine to execute this computation",
                             "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",

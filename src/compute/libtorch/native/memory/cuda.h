@@ -18,6 +18,9 @@ int64_t cudnnVersion();
 // Initialises a GPU, and makes its results exact and repeatable: floats are floats, and the same bits every time.
 at::Device startCuda(int64_t device);
 
+// Whether convolutions may multiply 10 bits of each mantissa. Matrix products never do: they find the nearest codes.
+void allowTf32(bool allow);
+
 // Whether an error's words are about memory. cuDNN finds no engine if there is no room for a workspace.
 bool saysOutOfMemory(const std::string& why);
 

@@ -125,30 +125,79 @@ void apply(const Norm& s, const Tensor& x, int64_t n, const Border& border, Tens
   });
 }
 
+// Some planes of a volume. ATen computes floats from them, so its copies in floats are small beside the volume. Parts
+// depend on the shape alone, so sums over them are the same every time.
+struct Part {
+  int64_t start, planes;
+  Tensor of(const Tensor& volume) const { return volume.narrow(1, start, planes); }
+};
+
+std::vector<Part> partsOf(const Tensor& x) {
+  constexpr int64_t kLeast = 1 << 16, kMost = 1 << 26; // numbers
+  int64_t depth = x.size(1), numbers = std::clamp(x.numel() / 8, kLeast, kMost);
+  int64_t planes = x.numel() == 0 ? depth : std::max<int64_t>(1, numbers * depth / x.numel());
+  if (planes >= depth) return {{0, depth}};
+  std::vector<Part> parts;
+  for (int64_t start = 0; start < depth; start += planes) parts.push_back({start, std::min(planes, depth - start)});
+  return parts;
+}
+
+const Sizes kVolume{1, 2, 3}; // the axes of one channel
+
+// A value of each group, [n, groups], as one of each channel, [n, 1, 1, 1, channels].
+Tensor byChannel(const NormSizes& s, const Tensor& ofGroups) {
+  return ofGroups.reshape({s.n, s.groups, 1}).expand({s.n, s.groups, s.perGroup()}).reshape({s.n, 1, 1, 1, s.channels});
+}
+
+// The sum of each group, [n, groups], from one of each channel.
+Tensor sumGroups(const NormSizes& s, const Tensor& ofChannels) {
+  return ofChannels.reshape({s.n, s.groups, s.perGroup()}).sum(2);
+}
+
+// Mean and scale by ATen, from those of each part and channel. All have weights: the last part may have fewer planes.
+std::array<Tensor, 2> statisticsOnDevice(const NormSizes& s, const Tensor& x, double eps) {
+  std::vector<Tensor> means, variances;
+  std::vector<double> shares;
+  for (const Part& part : partsOf(x)) {
+    auto [variance, mean] = at::var_mean(part.of(x).to(at::kFloat), at::OptionalIntArrayRef(at::IntArrayRef(kVolume)),
+                                         kPopulation, false);
+    means.push_back(mean), variances.push_back(variance);
+    shares.push_back((double)part.planes / x.size(1) / s.perGroup());
+  }
+  auto averaged = [&](const std::vector<Tensor>& values) {
+    Tensor sum = values[0] * shares[0];
+    for (size_t i = 1; i < values.size(); i++) sum += values[i] * shares[i];
+    return sumGroups(s, sum);
+  };
+  Tensor center = averaged(means), wide = byChannel(s, center).reshape({s.n, s.channels});
+  for (size_t i = 0; i < means.size(); i++) variances[i] += (means[i] - wide).square_();
+  return {center, averaged(variances).add_(eps).rsqrt_()};
+}
+
 // By channel, [n, 1, 1, 1, channels]: x * factor + offset = gamma * scale * (x - mean) + beta.
 std::array<Tensor, 2> factorAndOffset(const Norm& s) {
-  Sizes byGroup{s.n, s.groups, 1}, byChannel{1, s.groups, s.perGroup()}, wide{s.n, 1, 1, 1, s.channels};
-  Tensor factor = s.scale.reshape(byGroup) * s.gamma.reshape(byChannel);
-  Tensor offset = s.beta.reshape(byChannel) - s.mean.reshape(byGroup) * factor;
-  return {factor.reshape(wide), offset.reshape(wide)};
+  Tensor factor = byChannel(s, s.scale) * s.gamma;
+  return {factor, s.beta - byChannel(s, s.mean) * factor};
+}
+
+void applyOnDevice(const Norm& s, const Tensor& x, Slot& slot) {
+  auto [factor, offset] = factorAndOffset(s);
+  for (const Part& part : partsOf(x)) {
+    Tensor y = at::addcmul(offset, part.of(x), factor);
+    part.of(slot.value).copy_(s.silu ? at::silu_(y) : y);
+  }
+  spreadBorder(slot.bordered, slot.border);
 }
 
 // gamma * scale * (x - mean) + beta, with the border that the next 3x3x3 convolution needs.
 Slot normalised(const Environment& environment, const Norm& s, const Tensor& x) {
-  Tensor y;
-  if (!environment.ownLoops || x.numel() == 0) {
-    auto [factor, offset] = factorAndOffset(s);
-    y = at::addcmul(offset, x, factor);
-    if (s.silu) at::silu_(y);
-    if (x.numel() == 0) return y.to(environment.storage);
-  }
+  if (x.numel() == 0) return x.to(environment.storage);
   Slot slot;
   slot.border = {{1, 1, 1}, {1, 1, 1}};
   slot.bordered = at::empty(slot.border.around(x.sizes()), x.options().dtype(environment.storage));
   slot.value = insideOf(slot.bordered, slot.border);
-  if (y.defined()) {
-    slot.value.copy_(y);
-    spreadBorder(slot.bordered, slot.border);
+  if (!takesOwnLoops(x)) {
+    applyOnDevice(s, x, slot);
     return slot;
   }
   withType(x, [&](auto in) {
@@ -165,22 +214,16 @@ Results groupNorm(Environment& environment, Tensor x, Tensor gamma, Tensor beta,
   x = x.contiguous();
   NormSizes s(x, groups);
   Tensor mean, scale;
-  if (!environment.ownLoops || x.numel() == 0) {
-    // In our order of memory. torch's own norm wants another order, and computes y in another way than `normalise`
-    // does: the backward pass would see other values than the forward pass.
-    Tensor byGroup = x.reshape({s.n, s.rows * s.width, groups, s.perGroup()}).to(at::kFloat);
-    Sizes within{1, 3};
-    auto [variance, center] =
-        at::var_mean(byGroup, at::OptionalIntArrayRef(at::IntArrayRef(within)), kPopulation, false);
-    mean = center;
-    scale = variance.add(eps).rsqrt_();
-  } else {
+  if (takesOwnLoops(x)) {
     mean = at::empty({s.n, groups}, environment.floats()), scale = at::empty({s.n, groups}, environment.floats());
     withType(x, [&](auto in) {
       for (int64_t n = 0; n < s.n; n++)
         statistics(s, x.data_ptr<decltype(in)>() + n * s.rows * s.row.size, eps, mean.data_ptr<float>() + n * groups,
                    scale.data_ptr<float>() + n * groups);
     });
+  } else {
+    auto [center, reciprocal] = statisticsOnDevice(s, x, eps);
+    mean = center, scale = reciprocal;
   }
   return {normalised(environment, Norm(s, gamma, beta, mean, scale, silu), x), mean, scale};
 }
@@ -191,26 +234,29 @@ Slot normalise(Environment& environment, Tensor x, Tensor gamma, Tensor beta, Te
   return normalised(environment, Norm(NormSizes(x, groups), gamma, beta, mean, scale, silu), x);
 }
 
-Results gradientOnDevice(const Norm& s, Tensor dy, Tensor x) {
-  at::ScalarType type = x.scalar_type();
-  dy = dy.to(at::kFloat).contiguous(), x = x.to(at::kFloat);
-  if (s.silu) {
+// dx holds the gradient before SiLU at first, as it is stored: once the sums are known, it becomes that of x.
+Results gradientOnDevice(const Norm& s, const Tensor& dy, const Tensor& x) {
+  auto [factor, offset] = factorAndOffset(s);
+  Tensor mean = byChannel(s, s.mean), scale = byChannel(s, s.scale), dx = at::empty_like(x);
+  Tensor sums = at::zeros_like(mean), products = at::zeros_like(mean); // of g, and of g * (x - mean)
+  for (const Part& part : partsOf(x)) {
+    Tensor g = part.of(dy).to(at::kFloat), v = part.of(x);
     // Computes the value before SiLU again. If it were kept, it would double what a norm holds until the gradient.
-    auto [factor, offset] = factorAndOffset(s);
-    dy = at::silu_backward(dy, at::addcmul(offset, x, factor));
+    if (s.silu) g = at::silu_backward(g, at::addcmul(offset, v, factor));
+    part.of(dx).copy_(g);
+    sums += g.sum(kVolume, true);
+    products += at::sub(v, mean).mul_(g).sum(kVolume, true);
   }
-  Sizes byGroup{s.n, s.groups, 1}, byChannel{s.n, s.groups, s.perGroup()}, rows{s.n, s.rows * s.width, s.channels};
-  Tensor g = dy.reshape(rows), v = x.reshape(rows);
-  auto wide = [&](const Tensor& t) { return t.expand(byChannel).reshape({s.n, 1, s.channels}); };
-  Tensor m = s.mean.reshape(byGroup), r = s.scale.reshape(byGroup);
-  // By channel of a sample: the sums of dy, and of dy * (x - mean) * scale.
-  Tensor sums = g.sum(1).reshape(byChannel), products = (v - wide(m)).mul_(g).sum(1).reshape(byChannel) * r;
-  Tensor weight = s.gamma.reshape({1, s.groups, s.perGroup()});
-  Tensor sum = (sums * weight).sum(2, true), product = (products * weight).sum(2, true); // by group, after gamma
-  Tensor along = r * product / s.count();
-  Tensor dx = at::addcmul(wide(m * r * along - r * sum / s.count()), g, wide(weight * r));
-  dx.addcmul_(v, wide(r * along), -1);
-  return {dx.reshape(x.sizes()).to(type), products.sum(0).reshape({s.channels}), sums.sum(0).reshape({s.channels})};
+  products *= scale;
+  auto averaged = [&](const Tensor& ofChannels) {
+    return byChannel(s, sumGroups(s, ofChannels * s.gamma)) * scale / s.count();
+  };
+  Tensor along = averaged(products) * scale, start = mean * along - averaged(sums);
+  for (const Part& part : partsOf(x)) {
+    Tensor to = part.of(dx);
+    to.copy_(at::addcmul(start, to, factor).addcmul_(part.of(x), along, -1));
+  }
+  return {dx, products.sum(0).reshape({s.channels}), sums.sum(0).reshape({s.channels})};
 }
 
 // dx, and dgamma and dbeta added to, from dy with its border; both as they are stored.
@@ -271,7 +317,7 @@ Results groupNormGradient(Environment& environment, Slot& given, Tensor x, Tenso
                           Tensor scale, int64_t groups, bool silu) {
   x = x.contiguous();
   Norm s(NormSizes(x, groups), gamma, beta, mean, scale, silu);
-  if (!environment.ownLoops || x.numel() == 0) return gradientOnDevice(s, valueOf(given), x);
+  if (!takesOwnLoops(x)) return gradientOnDevice(s, insideValueOf(given), x);
   bool folded = given.value.defined();
   Tensor dy = (folded ? given.value : given.gradient).contiguous();
   Border border = folded ? Border{} : given.border;

@@ -27,7 +27,7 @@ Tensor stridedSlice(Tensor x, Sizes begin, Sizes end, Sizes stride) {
 
 Tensor gather(Tensor x, Tensor indices, int64_t axis) {
   // A GPU finds a wrong index too late, and no call works after that.
-  if (!onCpu(x) && indices.numel() > 0) {
+  if (!takesOwnLoops(x) && indices.numel() > 0) {
     auto [least, most] = at::aminmax(indices);
     int64_t low = least.item<int64_t>(), high = most.item<int64_t>();
     TORCH_CHECK_INDEX(low >= 0 && high < x.size(axis), "gather: index ", low < 0 ? low : high,

@@ -27,13 +27,13 @@ void move(const AdamStep& s, const float* w, const float* g, const float* m, con
 }
 
 // The next w, m, v.
-Results adam(Environment& environment, Tensor w, Tensor g, Tensor m, Tensor v, std::vector<double> step) {
+Results adam(Tensor w, Tensor g, Tensor m, Tensor v, std::vector<double> step) {
   w = w.contiguous(), g = g.contiguous(), m = m.contiguous(), v = v.contiguous();
   TORCH_CHECK(step.size() == 8, "a step of 8 numbers expected");
   auto part = [&](size_t i) { return (float)step[i]; };
   AdamStep s{part(0), part(1), part(2), part(3), part(4), part(5), part(6), part(7)};
   TORCH_CHECK(w.sizes() == g.sizes() && w.sizes() == m.sizes() && w.sizes() == v.sizes(), "w, g, m, v of one shape");
-  if (!environment.ownLoops) {
+  if (!takesOwnLoops(w)) {
     Tensor gradient = s.pull ? g * s.scale + w * s.pull : g * s.scale;
     Tensor first = m * s.beta1 + gradient * (1 - s.beta1);
     Tensor second = (v * s.beta2).addcmul_(gradient, gradient, 1 - s.beta2);
@@ -77,7 +77,7 @@ double squares(std::vector<Tensor> tensors) {
   double sum = 0;
   Tensor onDevice;
   for (const Tensor& tensor : tensors) {
-    if (onCpu(tensor)) {
+    if (takesOwnLoops(tensor)) {
       Tensor dense = tensor.contiguous();
       const float* values = dense.data_ptr<float>();
       std::vector<double> parts((dense.numel() + kPart - 1) / kPart);

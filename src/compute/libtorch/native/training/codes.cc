@@ -61,11 +61,11 @@ void nearestRows(const float* z, const Packed& packed, int32_t* out) {
 }
 
 // int32 [m]: the row of codebook [k, d] nearest each row of z [m, d]
-Tensor nearestCode(Environment& environment, Tensor z, Tensor codebook) {
+Tensor nearestCode(Tensor z, Tensor codebook) {
   z = z.to(at::kFloat).contiguous(), codebook = codebook.contiguous();
   TORCH_CHECK(z.dim() == 2 && codebook.dim() == 2 && z.size(1) == codebook.size(1) && codebook.size(0) > 0,
               "z [m, d] and codebook [k, d] expected");
-  if (!environment.ownLoops) {
+  if (!takesOwnLoops(z)) {
     // In parts of at most this many distances.
     int64_t rows = std::max<int64_t>(1, (int64_t(1) << 24) / codebook.size(0));
     Tensor starts = codebook.square().sum(1).mul(-0.5f);
