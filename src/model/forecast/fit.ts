@@ -73,7 +73,7 @@ export function memoryRemedies(request: FitRequest): { setting: string; memory: 
   if (batch > 1) propose(`batch=${fewer}${batch % 2 === 0 ? ' accumulate=2' : ''}`, { batch: fewer });
   if (checkpointing === 'none' && hasBlocks(model))
     propose('checkpointing=blocks', { checkpointing: 'blocks' });
-  if (precision === 'float32' && device !== 'wasm') propose('precision=bf16', { precision: 'bf16' });
+  if (precision !== 'bf16' && device !== 'wasm') propose('precision=bf16', { precision: 'bf16' });
   return remedies;
 }
 

@@ -1,5 +1,5 @@
 import { type ConvolutionShape, weightBytes } from './layers';
-import { type Activation, type Added, bytesOf, type Habits, type Ledger } from './ledger';
+import { type Activation, type Added, bytesOf, type Habits, type Ledger, partBytes } from './ledger';
 
 const NONE: Added = [0, 0, 0];
 /** The border of a 3 x 3 x 3 convolution, which norms write along. */
@@ -22,25 +22,31 @@ export class Kernels {
 
   /** Of a convolution's input, the copy with the border; nothing where it has one. */
   private bordered({ x, added, kernel }: ConvolutionShape, hasBorder: boolean): number {
-    const { keepsBorders, padsRows, padding } = this.habits;
+    const { keepsBorders, padsRows, padding, asStored } = this.habits;
     if (kernel.every((k) => k === 1)) return 0;
     if (hasBorder && keepsBorders) return 0;
-    return padding * bytesOf({ ...x, width: 4 }, padsRows ? [0, 0, added[2]] : added);
+    const width = asStored ? x.width : 4;
+    return padding * bytesOf({ ...x, width }, padsRows ? [0, 0, added[2]] : added);
   }
 
   /** Takes y. The pass counts the copy of the weights that oneDNN keeps. */
   convolve(c: ConvolutionShape, hasBorder = false): void {
     const { y } = c;
-    const recast = y.width < 4 && !isWinograd(c) ? bytesOf({ ...y, width: 4 }) : 0;
     this.ledger.take(bytesOf(y));
-    this.ledger.during(this.bordered(c, hasBorder) + recast + this.packed(c));
+    this.ledger.during(this.bordered(c, hasBorder) + this.recast(c) + this.packed(c));
+  }
+
+  /** Copies of what is stored in half and computed in floats. */
+  private recast(c: ConvolutionShape): number {
+    if (this.habits.asStored) return c.x.width === c.y.width ? 0 : Math.max(partBytes(c.x), partBytes(c.y));
+    return c.y.width < 4 && !isWinograd(c) ? bytesOf({ ...c.y, width: 4 }) : 0;
   }
 
   /** Takes the weights' gradient and, where `input` is wanted, that of x; folds dy. */
   convolveBack(c: ConvolutionShape, dy: Gradient, input: boolean, hasBorder = false): Gradient | undefined {
     const { ledger, habits } = this;
     this.fold(dy);
-    const around = c.transposed ? bytesOf({ ...c.y, width: 4 }, grown(c)) : 0;
+    const around = c.transposed && !habits.asStored ? bytesOf({ ...c.y, width: 4 }, grown(c)) : 0;
     const packed = this.packed(c);
     const dx = { of: c.x, added: habits.keepsBorders ? borderOf(c) : NONE };
     if (input) {
@@ -53,8 +59,10 @@ export class Kernels {
     }
     const dw = weightBytes(c);
     ledger.take(dw);
+    const cast = habits.asStored ? this.recast(c) : 0;
     const gathered = habits.padsRows ? bytesOf(c.transposed ? c.y : c.x, [0, 0, c.added[2]]) : 0;
-    ledger.during(Math.max(gathered, this.bordered(c, hasBorder)) + (habits.padsRows ? dw : around + 2 * dw));
+    const copies = cast + Math.max(gathered, this.bordered(c, hasBorder));
+    ledger.during(copies + (habits.padsRows ? dw : around + 2 * dw));
     return input ? dx : undefined;
   }
 
@@ -63,17 +71,20 @@ export class Kernels {
     const y = { ...x, width };
     const bytes = bytesOf(y, this.habits.keepsBorders ? NEXT : NONE);
     this.ledger.take(bytes);
-    this.ledger.during(this.habits.norm * bytesOf({ ...x, width: 4 }));
+    this.during(this.habits.norm, x, width);
     return bytes;
   }
 
   /** Takes dx; dy stays, and its border is read as it is. */
   normBack(x: Activation): Gradient {
     this.ledger.take(bytesOf(x));
-    // ATen computes in floats: what is stored as bf16 has a cast copy too.
-    const cast = this.habits.normGradient > 0 && x.width < 4 ? bytesOf(x) : 0;
-    this.ledger.during(this.habits.normGradient * bytesOf({ ...x, width: 4 }) + cast);
+    this.during(this.habits.normGradient, x, x.width);
     return { of: x, added: NONE };
+  }
+
+  /** Copies of a part of x in floats. What is stored as bf16 has a cast copy too. */
+  private during(copies: number, x: Activation, width: number): void {
+    if (copies > 0) this.ledger.during((copies + (width < 4 ? 1 : 0)) * partBytes(x));
   }
 
   /** Folds the border of a gradient inwards. */

@@ -35,6 +35,12 @@ export function bytesOf({ n, size, channels, width }: Activation, added: Added =
   return size.reduce((product, length, axis) => product * (length + added[axis]!), n * channels * width);
 }
 
+/** Bytes in floats of the part of an activation that ATen computes at a time; see `partsOf` in `native/norm/norm.cc`. */
+export function partBytes(x: Activation): number {
+  const numbers = bytesOf({ ...x, width: 1 });
+  return 4 * Math.min(numbers, Math.max(2 ** 16, Math.min(numbers / 8, 2 ** 26)));
+}
+
 /** What a backend takes beside a tensor itself, in copies of it that live no longer than one kernel. */
 export interface Habits {
   /** Whether norms write, and input gradients leave, the border of the next convolution along with the volume. */
@@ -45,7 +51,9 @@ export interface Habits {
   readonly reorders: boolean;
   /** Copies of a bordered input while it is made. */
   readonly padding: number;
-  /** Copies while a norm or its gradient is computed. */
+  /** Whether convolutions compute in what is stored; else half is copied to floats and back. */
+  readonly asStored: boolean;
+  /** Copies of a part in floats while a norm or its gradient is computed; with bf16 one more. */
   readonly norm: number;
   readonly normGradient: number;
   /** Copies of a strided convolution's bordered input while its input gradient is computed. */
@@ -57,14 +65,15 @@ const libtorch: Habits = {
   padsRows: false,
   reorders: false,
   padding: 1,
+  asStored: false,
   norm: 0,
   normGradient: 0,
   inputGradient: 1,
 };
 
-/** Backends' own code, read and measured; `gpu` is libtorch's with ATen's kernels, read alone. */
+/** Backends' own code, read and measured; `gpu` is libtorch's with ATen's kernels, measured on a processor. */
 export const habits: Readonly<Record<'libtorch' | 'gpu' | 'wasm', Habits>> = {
   libtorch,
-  gpu: { ...libtorch, reorders: true, padding: 2, norm: 2, normGradient: 3 },
+  gpu: { ...libtorch, reorders: true, asStored: true, norm: 1, normGradient: 2, inputGradient: 0 },
   wasm: { ...libtorch, keepsBorders: false, padsRows: true, inputGradient: 0 },
 };
