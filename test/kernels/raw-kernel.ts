@@ -21,6 +21,9 @@ export const KEY = 'a key of this test alone';
 export const hook = (name: 'display' | 'clearOutput' | 'input'): string =>
   `(globalThis as unknown as Record<symbol, (...given: unknown[]) => unknown>)[Symbol.for('patchwise.${name}')]!`;
 
+/** The environment of a kernel that checks no types, which take a second or two to load. */
+export const untyped = { PATCHWISE_TYPES: 'off' };
+
 /** The fields of messages that the tests read. A message has those of its type. */
 export interface Content {
   status: string;
@@ -116,7 +119,9 @@ export class RawKernel {
       kernel.send('shell', 'kernel_info_request', {});
       await sleep(100);
     }
-    await kernel.request('inspect_request', { code: '', cursor_pos: 0 }); // the types are there from here on
+    // The types are there from here on; a kernel that checks none does not load them.
+    if (environment.PATCHWISE_TYPES !== 'off')
+      await kernel.request('inspect_request', { code: '', cursor_pos: 0 });
     return kernel;
   }
 

@@ -6,7 +6,7 @@ import { fuzzKernel } from '../../../bench/kernel-rounds/fuzz';
 import { soakKernel } from '../../../bench/kernel-rounds/soak';
 import { testNotebooks } from '../../../kernels/headless/test';
 import { findLab, HOW_TO_GET_LAB } from '../../../kernels/install';
-import { RawKernel } from '../raw-kernel';
+import { RawKernel, untyped } from '../raw-kernel';
 
 /* The short forms of `kernel fuzz` (10,000 messages) and `kernel soak` (an hour), and what prints much. */
 
@@ -29,7 +29,7 @@ it('a session that follows a run leaves no listeners and no open files behind', 
 }, 120_000);
 
 it('100,000 lines of one cell arrive in order, and the kernel keeps none of them', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   const rss = () =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${kernel!.child.pid}/status`, 'utf8'))![1]) / 1000;
   let before = 0; // what one such cell needs is taken once: the garbage of the first turn is the room of the next
@@ -45,7 +45,7 @@ it('100,000 lines of one cell arrive in order, and the kernel keeps none of them
 });
 
 it('of a thousand updates a second a few are sent, and the last one always', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   const { outputs } = await kernel.execute(`for (let i = 1; i <= 2000; i++) {
     pw.display(i, { id: 'counter' });
     if (i % 20 === 0) await new Promise((r) => setTimeout(r, 20));

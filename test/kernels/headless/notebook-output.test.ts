@@ -6,7 +6,7 @@ import { afterAll, expect, it } from 'vitest';
 import type { Cell, Notebook } from '../../../kernels/headless/notebook';
 import { runNotebook } from '../../../kernels/headless/run';
 import { PatchwiseCommand } from '../../command';
-import { until } from '../raw-kernel'; // refuses a stale build
+import { until, untyped } from '../raw-kernel'; // refuses a stale build
 
 const folder = mkdtempSync(join(tmpdir(), 'patchwise-headless-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -41,7 +41,7 @@ it.concurrent('a child of a cell that ran too long does not outlive its kernel',
     code(`import { execSync } from 'node:child_process';
 execSync('echo $$ > pid; trap "" INT; sleep 300; sleep 300');`),
   );
-  await expect(runNotebook({ path, cellTimeout: 1 })).rejects.toMatchObject({
+  await expect(runNotebook({ path, cellTimeout: 1, environment: untyped })).rejects.toMatchObject({
     reason: 'took longer than 1 s',
   });
   const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
@@ -106,7 +106,7 @@ it('-o - writes the notebook to stdout, and nothing else there; a link is follow
   expect(existsSync(join(folder, '-'))).toBe(false);
   writeFileSync(join(folder, 'real.ipynb'), '');
   symlinkSync('real.ipynb', join(folder, 'link.ipynb'));
-  await runNotebook({ path, output: join(folder, 'link.ipynb') });
+  await runNotebook({ path, output: join(folder, 'link.ipynb'), environment: untyped });
   expect(printed(join(folder, 'real.ipynb'))).toEqual(['said\n']);
 }, 60_000);
 
@@ -116,7 +116,7 @@ it('a cell tagged skip-execution is left as it is', async () => {
     execution_count: 7,
   };
   const path = write('skips.ipynb', {}, code('const one = 1'), skipped, code('one + 1'));
-  const { notebook } = await runNotebook({ path });
+  const { notebook } = await runNotebook({ path, environment: untyped });
   expect(notebook.cells[1]).toMatchObject({ outputs: [], execution_count: 7 });
   expect(notebook.cells[2]!.outputs).toMatchObject([{ data: { 'text/plain': '2' } }]);
   const tested = await command.json('notebook', 'test', path);

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { attach } from '../../../src/index';
-import { KERNEL, RawKernel, until } from '../raw-kernel';
+import { KERNEL, RawKernel, until, untyped } from '../raw-kernel';
 
 let kernel: RawKernel;
 afterEach(() => kernel.stop());
@@ -69,7 +69,7 @@ function ownCopyThen(): string {
 }
 
 it('the heart beats while a cell blocks the thread', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   const id = await kernel.running('const until = Date.now() + 1500; while (Date.now() < until);');
   const sent = Date.now();
   await kernel.heartbeat.send('ping');
@@ -80,7 +80,7 @@ it('the heart beats while a cell blocks the thread', async () => {
 });
 
 it('shutdown_request is answered and ends the kernel, and the processes its cells left', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   const { outputs } = await kernel.execute(
     `import { spawn } from 'node:child_process';\nspawn('sleep', ['600']).pid`,
   );
@@ -97,7 +97,7 @@ it('shutdown_request is answered and ends the kernel, and the processes its cell
 });
 
 it('a run outlives the interrupt of its cell, and the kernel that started it', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   const runs = join(kernel.folder, 'runs');
   await kernel.execute(`process.env.PATCHWISE_RUNS = ${JSON.stringify(runs)}`);
   const id = kernel.begin(
@@ -122,14 +122,14 @@ it('a run outlives the interrupt of its cell, and the kernel that started it', a
 }, 180_000);
 
 it('a cell may end the process itself; what it printed before arrives', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   const id = kernel.begin(`console.log('goodbye'); process.exit(7)`);
   expect(await kernel.exit).toEqual([7, null]);
   await until(() => kernel.textOf(id) === 'goodbye\n');
 });
 
 it('shutdown_request ends even a kernel whose cell never yields', async () => {
-  kernel = await RawKernel.start();
+  kernel = await RawKernel.start(untyped);
   await kernel.running('while (true);');
   kernel.send('control', 'shutdown_request', { restart: true });
   const [code] = await kernel.exit;
@@ -139,7 +139,7 @@ it('shutdown_request ends even a kernel whose cell never yields', async () => {
 it('a kernel whose parent has died ends, even in a cell that never yields', async () => {
   // The shell writes the kernel's pid and ends; the kernel was told that the shell is its parent.
   const script = `JPY_PARENT_PID=$$ "${process.execPath}" "${KERNEL}" "$1" & echo $! > pid; read line < hold`;
-  kernel = await RawKernel.start({}, ['sh', '-c', `mkfifo hold; ${script}`, 'sh']);
+  kernel = await RawKernel.start(untyped, ['sh', '-c', `mkfifo hold; ${script}`, 'sh']);
   const pid = Number((await import('node:fs')).readFileSync(join(kernel.folder, 'pid'), 'utf8'));
   expect(isAlive(pid)).toBe(true);
   await kernel.running('while (true);');

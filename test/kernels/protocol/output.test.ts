@@ -2,12 +2,12 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { KernelClient } from '../../../kernels/headless/client';
-import { hook, RawKernel, until } from '../raw-kernel';
+import { hook, RawKernel, until, untyped } from '../raw-kernel';
 
 /** The kernel of all tests that leave it as it was: a start takes seconds. */
 let shared: RawKernel;
 beforeAll(async () => {
-  shared = await RawKernel.start();
+  shared = await RawKernel.start(untyped);
 });
 afterAll(() => shared.stop());
 
@@ -17,7 +17,7 @@ afterEach(() => {
   for (const kernel of own.splice(0)) kernel.stop();
 });
 async function startOwn(environment?: NodeJS.ProcessEnv): Promise<RawKernel> {
-  const kernel = await RawKernel.start(environment);
+  const kernel = await RawKernel.start({ ...untyped, ...environment });
   own.push(kernel);
   return kernel;
 }
@@ -26,10 +26,12 @@ async function startOwn(environment?: NodeJS.ProcessEnv): Promise<RawKernel> {
 const BLOCK = 'const block = (ms: number) => { const end = Date.now() + ms; while (Date.now() < end); };';
 
 it('output and updates of a cell that never yields appear at once', async () => {
-  await shared.execute(`const show = ${hook('display')};
+  await shared.execute(`${BLOCK}
+const show = ${hook('display')};
 show('step 0', { id: 'd' });`);
   const id =
     shared.begin(`console.log('one'); console.error('two'); console.log('three'); console.log('four');
+block(50); // updates are gathered for 30 ms after any message, and this cell never gives them a chance to leave later
 show('step 1', { id: 'd', update: true });
 while (true);`);
   await until(() => shared.textOf(id) === 'one\ntwo\nthree\nfour\n');
