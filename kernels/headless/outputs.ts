@@ -1,4 +1,5 @@
 /** The outputs of the cells of one notebook, as the messages of their kernel build them up. */
+import { type AnswerOutput, INTERACT_MIME, type StoredInteraction } from '../../src/controls/interact-bundle';
 import type { Json, Message } from '../protocol/wire';
 import type { Output } from './notebook';
 
@@ -49,6 +50,20 @@ export class CellOutputs {
     else outputs.length = 0;
     return outputs;
   }
+}
+
+/** The error of an answer of controls. The cell itself goes well, so that a reader can move the controls. */
+export function answerError(
+  outputs: readonly Output[],
+): (AnswerOutput & { output_type: 'error' }) | undefined {
+  for (const output of outputs) {
+    const stored =
+      'data' in output ? (output.data[INTERACT_MIME] as StoredInteraction | undefined) : undefined;
+    const given = Array.isArray(stored?.outputs) ? stored.outputs : [];
+    const error = given.find((one) => one.output_type === 'error');
+    if (error) return error;
+  }
+  return undefined;
 }
 
 function append(outputs: Output[], output: Output): void {

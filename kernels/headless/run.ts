@@ -17,7 +17,7 @@ import {
   withParameters,
 } from './notebook';
 import { NotebookSaver, OutputFile } from './output-file';
-import { CellOutputs } from './outputs';
+import { answerError, CellOutputs } from './outputs';
 
 /** What happens while a notebook runs, for a terminal to print. `cell` counts the code cells from 1. */
 export type NotebookEvent =
@@ -149,11 +149,12 @@ async function runCells(
     }
     cell.execution_count = Number(reply.content.execution_count ?? number);
     await saver.save();
-    const ok = reply.content.status === 'ok';
+    const failed = reply.content.status === 'ok' ? answerError(outputs) : reply.content;
+    const ok = failed === undefined;
     onEvent({ type: 'cell-ended', cell: number, ok, seconds: (performance.now() - begun) / 1000 });
     const expected = options.allowErrors || hasTag(cell, 'raises-exception');
-    if (!ok && (limit.reason() !== undefined || !expected)) {
-      const { ename, evalue, traceback } = reply.content;
+    if (failed && (limit.reason() !== undefined || !expected)) {
+      const { ename, evalue, traceback } = failed;
       const reason = limit.reason() ?? `${ename}: ${evalue}`;
       return new NotebookFailed(output, number, reason, (traceback ?? []) as string[]);
     }

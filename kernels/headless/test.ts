@@ -3,7 +3,8 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { InvalidArgument, NotebookFailed } from '../../src/index';
-import { cellsToRun, hasTag, type Notebook, type Parameters, readNotebook } from './notebook';
+import { cellsToRun, hasTag, type Notebook, type Output, type Parameters, readNotebook } from './notebook';
+import { answerError } from './outputs';
 import { type NotebookEvent, runNotebook } from './run';
 
 interface NotebookTest {
@@ -83,9 +84,13 @@ async function testNotebook(
 
 function cellThatShouldHaveFailed(notebook: Notebook): number | undefined {
   const at = cellsToRun(notebook).findIndex(
-    (cell) => hasTag(cell, 'raises-exception') && !cell.outputs?.some((each) => each.output_type === 'error'),
+    (cell) => hasTag(cell, 'raises-exception') && !hasRaised(cell.outputs ?? []),
   );
   return at < 0 ? undefined : at + 1;
+}
+
+function hasRaised(outputs: readonly Output[]): boolean {
+  return outputs.some(({ output_type }) => output_type === 'error') || answerError(outputs) !== undefined;
 }
 
 async function notebooksAt(path: string): Promise<string[]> {

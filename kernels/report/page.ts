@@ -46,7 +46,8 @@ pre.stderr, pre.error { color: var(--error); }
 table { border-collapse: collapse; margin: 0.8rem 0; font-variant-numeric: tabular-nums; } caption { color: var(--quiet); text-align: left; }
 th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--rule); } th { border-bottom-width: 2px; text-align: left; }
 img { max-width: 100%; } blockquote { margin: 1em 0; padding-left: 1em; border-left: 3px solid var(--rule); color: var(--quiet); }
-${CONTROLS_STYLE}.interaction { --controls-ink: var(--ink); --controls-quiet: var(--quiet); --controls-field: var(--wash); --controls-rule: #767f8c; --controls-mark: var(--link); }
+${CONTROLS_STYLE}.interaction > .note { margin-top: -0.2rem; }
+.interaction { --controls-ink: var(--ink); --controls-quiet: var(--quiet); --controls-field: var(--wash); --controls-rule: #767f8c; --controls-mark: var(--link); }
 .widget-frame { display: block; width: 100%; height: 150px; border: 0; margin: 0.4rem 0 1rem; }
 footer { margin-top: 4rem; padding-top: 0.8rem; border-top: 1px solid var(--rule); color: var(--quiet); font-size: 0.85rem; }
 `;

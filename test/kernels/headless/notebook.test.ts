@@ -95,6 +95,29 @@ it('a cell tagged raises-exception may fail; one that takes too long is interrup
   expect(slow!.map(({ output_type }) => output_type)).toEqual(['stream', 'error']);
 });
 
+it('a cell whose controls have no answer but an error fails, and one whose answer never comes', async () => {
+  const begin = "import * as pw from 'patchwise';\n";
+  const bad = `${begin}pw.interact({ z: [0, 10] }, ({ z }) => { throw new RangeError('no slice ' + z); })`;
+  const failed = { tag: 'NotebookFailed', cell: 2 };
+  await expect(
+    runNotebook({ path: write('answer.ipynb', code('1'), code(bad), code('2')) }),
+  ).rejects.toMatchObject({
+    ...failed,
+    reason: 'RangeError: no slice 5',
+    traceback: expect.arrayContaining([expect.stringContaining('no slice 5')]),
+  });
+  const { notebook } = await runNotebook({
+    path: write('expected.ipynb', code(bad, 'raises-exception'), code('2')),
+  });
+  expect(notebook.cells[1]!.outputs).toHaveLength(1);
+  const never = `${begin}pw.interact({ z: [0, 10] }, () => new Promise(() => {}))`;
+  const path = write('never.ipynb', code('1'), code(never));
+  await expect(runNotebook({ path, cellTimeout: 2 })).rejects.toMatchObject({
+    ...failed,
+    reason: 'took longer than 2 s',
+  });
+});
+
 it('an abort signal ends the run; a kernel that dies is told', async () => {
   const waiting = write('waits.ipynb', code('await new Promise(() => {})'));
   const signal = AbortSignal.timeout(2500);
