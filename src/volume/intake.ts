@@ -5,10 +5,10 @@ import { attempt, InvalidArgument, UnreadableFile } from '../errors';
 import { reasonOf } from './base/fault';
 import { notDicom } from './dicom/elements';
 import { type DicomContent, type Series, scanDicom, whyNotDicom } from './dicom/scan';
-import { searchFolder } from './folder';
+import { type FolderContent, searchFolder } from './folder';
 import { hasDicomEnding } from './formats/foreign';
 import { patientsBelow } from './patient-name';
-import { isDicomFile, matchingSeries, type SeriesOptions } from './series';
+import { isDicomFile, matchingSeries, type SeriesOptions, unnamed } from './series';
 
 /** A volume file or a DICOM series. */
 export interface FoundVolume {
@@ -66,6 +66,7 @@ export async function findVolumes(
   const typed = new Map<string, string>();
   const datasets: string[] = [];
   const leftOut: NotUsed[] = [];
+  const unsearched: { entry: string; one: FolderContent['leftOut'][number] }[] = [];
   const empty: { entry: string; maybe: readonly string[]; zarr: readonly string[] }[] = [];
   for (const entry of entries) {
     const path = resolve(entry);
@@ -91,10 +92,14 @@ export async function findVolumes(
     }
     const maybe = content.mayBeDicom.map((file) => join(path, file));
     for (const one of maybe) maybeDicom.add(one);
-    leftOut.push(...content.leftOut.map((one) => ({ ...one, given: join(entry, one.file) })));
+    unsearched.push(...content.leftOut.map((one) => ({ entry, one })));
     if (content.volumes.length + content.leftOut.length === 0) empty.push({ entry, maybe, zarr });
   }
   const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybeDicom, ...typed.keys()], call);
+  for (const { entry, one } of unsearched) {
+    const own = dicom.series.length > 0 ? unnamed(one) : one;
+    leftOut.push({ ...own, given: join(entry, own.file) });
+  }
   const series = usableSeries(dicom, call);
   leftOut.push(...unusable(dicom, typed));
   const slices = new Set(dicom.series.flatMap((one) => one.files));

@@ -39,7 +39,7 @@ export interface SeriesFile {
 export async function listSeries(path: string, call: LongCall = {}): Promise<DicomContent> {
   const { files, leftOut } = dicomFiles(path);
   const content = await scanDicom(resolve(path), files, call);
-  const lost = leftOut.map(({ file, reason }) => ({ reason, files: 1, example: safePath(file) }));
+  const lost = leftOut.map(unnamed).map(({ file, reason }) => ({ reason, files: 1, example: file }));
   const skipped = [...content.skipped, ...lost];
   if (content.series.length > 0) return { ...content, skipped };
   const [most] = skipped.sort((a, b) => b.files - a.files);
@@ -75,6 +75,12 @@ function dicomFiles(path: string): { files: string[]; leftOut: FolderContent['le
     return { files: isDicomFile(path) ? [resolve(path)] : [], leftOut: [] };
   const { mayBeDicom, leftOut } = searchFolder(path);
   return { files: mayBeDicom.map((file) => join(resolve(path), file)), leftOut };
+}
+
+/** A link or folder among DICOM files that cannot be searched, without what may name a patient. */
+export function unnamed(own: FolderContent['leftOut'][number]): FolderContent['leftOut'][number] {
+  if (own.reason.startsWith('a link')) return { file: safePath(own.file), reason: 'a link to nothing' };
+  return own.reason.startsWith('a folder') ? { ...own, file: safePath(own.file) } : own;
 }
 
 /** Whether a file's content is DICOM. The first bytes of a NIfTI file may be anything, so a volume's name counts more. */

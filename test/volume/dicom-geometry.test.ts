@@ -216,10 +216,17 @@ describe('a multi-frame file', () => {
     expectField(volume, tolerance);
   });
 
-  it('compressed, a piece for each frame', async () => {
-    const path = join(temporary(), 'enhanced packed', 'file');
+  it.each(['a piece for each frame', 'two pieces for each frame'])('compressed, %s', async (name) => {
+    const path = join(temporary(), `enhanced, ${name}`, 'file');
     const packed = voxels(even, ones).map(runLengths);
-    writeDicom(path, [...enhanced(even, ones), [0x7fe00010, 'OB', [Buffer.alloc(0), ...packed]]], rle);
+    let [pieces, offsets] = [packed, Buffer.alloc(0)];
+    if (name.startsWith('two')) {
+      pieces = packed.flatMap((own) => [own.subarray(0, 100), own.subarray(100)]);
+      // A frame is its two pieces, each with a head of eight bytes.
+      const starts = packed.map((_, n) => packed.slice(0, n).reduce((sum, own) => sum + own.length + 16, 0));
+      offsets = Buffer.from(Uint32Array.from(starts).buffer);
+    }
+    writeDicom(path, [...enhanced(even, ones), [0x7fe00010, 'OB', [offsets, ...pieces]]], rle);
     const volume = await readVolume(path);
     expect(volume.shape).toEqual([12, 10, 5]);
     expectField(volume, 0.51);

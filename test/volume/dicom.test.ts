@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { convertDicom } from '../../src/volume/convert-dicom';
+import { findVolumes } from '../../src/volume/intake';
 import { readHeader, readVolume } from '../../src/volume/read';
 import { listSeries } from '../../src/volume/series';
 import { wholeStorage, writeVolume } from '../../src/volume/write';
@@ -159,13 +160,15 @@ describe('listSeries', () => {
     process.env.PATCHWISE_PATIENT_KEY = key;
   });
 
-  it('names a link to nothing', async () => {
+  it('tells of a link to nothing, and not its name', async () => {
     const folder = join(temporary(), 'links');
     cpSync(join(folderA, 'ST000001', 'SE000000'), folder, { recursive: true });
     symlinkSync(join(temporary(), 'Müller'), join(folder, 'Müller'));
     const { series, skipped } = await listSeries(folder);
     expect(series).toHaveLength(1);
-    expect(skipped).toEqual([{ reason: expect.stringMatching(/link/), files: 1, example: '*' }]);
+    expect(skipped).toEqual([{ reason: 'a link to nothing', files: 1, example: '*' }]);
+    const { leftOut } = await findVolumes(folder);
+    expect(leftOut).toEqual([{ file: '*', given: join(folder, '*'), reason: 'a link to nothing' }]);
   });
 
   it('refuses a folder without DICOM', async () => {

@@ -5,6 +5,8 @@
 import type { PixelPlace } from './elements';
 import type { DicomHeader, PixelFormat, Place } from './header';
 
+type Range = readonly [at: number, end: number];
+
 /** A slice of a series, and where its pixels lie. */
 export interface Slice {
   /** The number of its file in the series. */
@@ -15,14 +17,14 @@ export interface Slice {
   readonly format: PixelFormat;
   readonly slope: number;
   readonly intercept: number;
-  /** The bytes of its pixels: as they are, or the compressed pieces with their heads. */
-  readonly pixels: readonly [at: number, end: number];
+  /** Where the bytes of its pixels lie. Compressed ones may lie in several pieces. */
+  readonly pixels: readonly Range[];
 }
 
 /** The content of a file: bytes of its own, and ranges of a file of the disk. */
 export interface SliceFile {
   readonly path: string;
-  readonly pieces: readonly (Uint8Array | readonly [at: number, end: number])[];
+  readonly pieces: readonly (Uint8Array | Range)[];
 }
 
 const explicit = '1.2.840.10008.1.2.1';
@@ -45,26 +47,28 @@ export function slicesOf(header: DicomHeader, file: number): Slice[] | undefined
   return slices;
 }
 
+/** The ranges of a frame's pixels; undefined if the file does not tell them. */
 function pixelsOf(
   frame: number,
   frames: number,
   format: PixelFormat,
   place: PixelPlace,
-): Slice['pixels'] | undefined {
-  const { pieces, offsets = [] } = place;
-  const end = place.at + place.bytes;
+): Range[] | undefined {
+  const { at: start, bytes: length, pieces, offsets = [] } = place;
   if (!pieces) {
     const bytes = (format.rows * format.columns * format.allocated) / 8;
-    const at = place.at + frame * bytes;
-    return plain.has(format.syntax) && at + bytes <= end ? [at, at + bytes] : undefined;
+    const at = start + frame * bytes;
+    return plain.has(format.syntax) && at + bytes <= start + length ? [[at, at + bytes]] : undefined;
   }
-  const first = pieces[0];
-  if (!first || plain.has(format.syntax)) return undefined;
-  if (frames === 1) return [first[0], end];
-  if (pieces.length === frames) return pieces[frame];
+  const first = pieces[0]?.[0];
+  if (first === undefined || plain.has(format.syntax)) return undefined;
+  // A piece begins with a head of eight bytes.
+  const contents = pieces.map(([at, end]): Range => [at + 8, end]);
+  if (frames === 1) return contents;
+  if (contents.length === frames) return [contents[frame]!];
   if (offsets.length !== frames) return undefined;
-  const next = offsets[frame + 1];
-  return [first[0] + offsets[frame]!, next === undefined ? end : first[0] + next];
+  const next = offsets[frame + 1] ?? Number.POSITIVE_INFINITY;
+  return contents.filter(([at]) => at - 8 >= first + offsets[frame]! && at - 8 < first + next);
 }
 
 /** The file that dcm2niix sees of a slice, at place `index` of the stack. */
@@ -100,12 +104,12 @@ export function sliceFile(
     texts(0x0028, 0x1052, 'DS', decimal(intercept)),
     texts(0x0028, 0x1053, 'DS', decimal(slope)),
   ];
-  const [at, end] = pixels;
-  const head = longHead(0x7fe0, 0x0010, 'OW', isPlain ? end - at : 0xffffffff, syntax !== bigEndian);
-  // Compressed pixels begin with an empty list of offsets.
-  const before = isPlain ? [head] : [head, shortItem(0xe000)];
-  const bytes = Buffer.concat([...metaInformation(syntax), ...header, ...before]);
-  return { path, pieces: isPlain ? [bytes, pixels] : [bytes, pixels, shortItem(0xe0dd)] };
+  const bytes = pixels.reduce((sum, [at, end]) => sum + end - at, 0);
+  const head = longHead(0x7fe0, 0x0010, 'OW', isPlain ? bytes : 0xffffffff, syntax !== bigEndian);
+  // Compressed pixels are an empty list of offsets, one piece and an end: dcm2niix does not join several.
+  const before = isPlain ? [head] : [head, item(0xe000, 0), item(0xe000, bytes)];
+  const start = Buffer.concat([...metaInformation(syntax), ...header, ...before]);
+  return { path, pieces: isPlain ? [start, ...pixels] : [start, ...pixels, item(0xe0dd, 0)] };
 }
 
 function metaInformation(syntax: string): Buffer[] {
@@ -170,9 +174,11 @@ function longHead(
   return head;
 }
 
-/** An item without content, or the end of a list of items. */
-function shortItem(element: number): Buffer {
-  return Buffer.from([0xfe, 0xff, element & 0xff, element >> 8, 0, 0, 0, 0]);
+/** The head of an item, or the end of a list of items. */
+function item(element: number, length: number): Buffer {
+  const head = Buffer.from([0xfe, 0xff, element & 0xff, element >> 8, 0, 0, 0, 0]);
+  head.writeUInt32LE(length, 4);
+  return head;
 }
 
 /** A decimal string of at most 16 characters, as exact as it may be. */
