@@ -93,7 +93,7 @@ using Index = c10::optional<Tensor>;
 #endif
 
 // [counts [count], sums [count, d]] of the rows of z [m, d] with each code, added in doubles, in the order of the rows.
-Results sumByCode(Environment& environment, Tensor z, Tensor codes, int64_t count) {
+Results sumByCode(Tensor z, Tensor codes, int64_t count) {
   z = z.to(at::kFloat).contiguous(), codes = codes.contiguous();
   TORCH_CHECK(z.dim() == 2 && codes.dim() == 1 && codes.size(0) == z.size(0), "z [m, d] and codes [m] expected");
   int64_t rows = z.size(0), width = z.size(1);
@@ -103,7 +103,7 @@ Results sumByCode(Environment& environment, Tensor z, Tensor codes, int64_t coun
   }
   auto doubles = z.options().dtype(at::kDouble);
   Tensor counts = at::zeros({count}, doubles), sums = at::zeros({count, width}, doubles);
-  if (!environment.ownLoops) {
+  if (!takesOwnLoops(z)) {
     // Unlike index_add, this sorts the codes on a GPU, and adds in the same order every time.
     c10::List<Index> at{Index(codes.to(at::kLong))};
     counts.index_put_(at, at::full({rows}, 1, doubles), true);
