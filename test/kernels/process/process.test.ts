@@ -70,12 +70,11 @@ function ownCopyThen(): string {
 
 it('the heart beats while a cell blocks the thread', async () => {
   kernel = await RawKernel.start(untyped);
-  const id = await kernel.running('const until = Date.now() + 1500; while (Date.now() < until);');
-  const sent = Date.now();
+  const id = await kernel.running('while (true);');
   await kernel.heartbeat.send('ping');
   const [pong] = await kernel.heartbeat.receive();
   expect(pong!.toString()).toBe('ping');
-  expect(Date.now() - sent).toBeLessThan(300);
+  kernel.send('control', 'interrupt_request', {});
   await kernel.finished(id);
 });
 
