@@ -13,6 +13,7 @@ import {
   prepareDataset,
   readVolume,
 } from '../src/index';
+import { oddityText } from '../src/internal';
 
 /** A collection to download. */
 export interface Collection {
@@ -170,7 +171,7 @@ export async function prepareCollection(
   const prepared = await prepareDataset(input, output, { ...options, only: found.volumes });
   const { train, validation, test } = prepared.split;
   for (const { file, reason } of prepared.leftOut) say(`  left out ${file}: ${reason}`);
-  for (const note of prepared.notes) say(`  note: ${note}`);
+  for (const note of [...prepared.oddities.map(oddityText), ...prepared.notes]) say(`  note: ${note}`);
   say(
     `written ${prepared.written.length}, kept ${prepared.kept.length}, left out ${prepared.leftOut.length}`,
   );

@@ -10,7 +10,7 @@ import type { Series } from '../volume/dicom/scan';
 import { asGiven, type FoundVolume, findVolumes, nothingFound } from '../volume/intake';
 import { patientByName, patientsBelow } from '../volume/patient-name';
 import { type InspectedFile, type Inspection, inspectFiles, strictError } from '../volume/prepare/inspect';
-import { oddityText } from '../volume/prepare/oddities';
+import { type Oddity, oddityText } from '../volume/prepare/oddities';
 import { describe } from '../volume/series';
 import { openDataset } from '../volume/store/dataset';
 import type { LeftOut } from '../volume/store/format';
@@ -18,6 +18,7 @@ import { Volume } from '../volume/volume';
 import { writeVolume } from '../volume/write';
 import { isPhantom, phantomOptions } from './data/loader';
 import type { RunConfig } from './settings/config';
+import { onTwoSides } from './two-sides';
 
 /** One volume or dataset of a run. A phantom and a dataset are texts. */
 type DataEntry = Volume | FoundVolume | string;
@@ -27,6 +28,8 @@ interface FoundData {
   /** The patient of each entry. Absent for datasets, which know theirs. */
   readonly patients?: readonly string[];
   readonly leftOut: readonly LeftOut[];
+  /** What is odd about datasets beside one another. */
+  readonly oddities: readonly Oddity[];
   /** Which DICOM series is used of each patient, and which are not. */
   readonly notes: readonly string[];
 }
@@ -34,7 +37,8 @@ interface FoundData {
 /**
  * Finds the volumes of a run. Of each DICOM patient it takes the series with the most slices: the others are mostly the
  * same scan once more.
- * @throws InvalidConfig if there is none, or there are datasets beside volumes; UnreadableFile for a damaged dataset
+ * @throws InvalidConfig if there is none, there are datasets beside volumes, or a patient is on different sides of two
+ * datasets; UnreadableFile for a damaged dataset
  */
 export async function findData(given: readonly (string | Volume)[], call: LongCall): Promise<FoundData> {
   const isPath = (entry: string | Volume): entry is string =>
@@ -42,7 +46,7 @@ export async function findData(given: readonly (string | Volume)[], call: LongCa
   const paths = given.filter(isPath);
   const intake = await findVolumes(paths, { signal: call.signal }).catch(asProblem);
   const { datasets } = intake;
-  for (const dir of datasets) openDataset(dir);
+  const opened = datasets.map((dir) => openDataset(dir));
   const { chosen, notes } = onePerPatient(intake.volumes);
   const found: DataEntry[] = [...datasets, ...chosen];
   const first = given.findIndex(isPath);
@@ -53,8 +57,11 @@ export async function findData(given: readonly (string | Volume)[], call: LongCa
   if (given.length > 0 && entries.length === 0) throw noData(paths, intake.leftOut.map(asGiven));
   const others = entries.filter((entry) => typeof entry !== 'string' || !datasets.includes(entry));
   if (datasets.length > 0 && others.length > 0) throw mixed(others.map(nameOf));
-  const patients = datasets.length > 0 ? undefined : patientsOf(entries);
-  return { entries, patients, leftOut: intake.leftOut.map(asGiven), notes };
+  const leftOut = intake.leftOut.map(asGiven);
+  if (datasets.length === 0) return { entries, patients: patientsOf(entries), leftOut, oddities: [], notes };
+  const { certain, odd: oddities } = onTwoSides(opened);
+  if (certain.length > 0) throw twoSides(certain);
+  return { entries, leftOut, oddities, notes };
 }
 
 /** A phantom is a patient of its own. So is a volume that was made in memory. */
@@ -85,7 +92,8 @@ export interface RunData extends Pick<Inspection, 'leftOut' | 'oddities'> {
 export interface TrainCall extends LongCall {
   /** Refuse data of which anything is left out or odd. */
   readonly strict?: boolean;
-  /** Called with what was found, before the ranks start; default: warn of it on the console. Not called for datasets. */
+  /** Called with what was found, before the ranks start; default: warn of it on the console. Datasets are looked at only beside one
+   * another. */
   readonly onInspect?: (inspection: Inspection) => void;
 }
 
@@ -96,7 +104,7 @@ export interface TrainCall extends LongCall {
  */
 export async function keepData(
   folder: string,
-  { entries, leftOut: notUsed, notes }: FoundData,
+  { entries, leftOut: notUsed, oddities: before, notes }: FoundData,
   config: RunConfig,
   call: TrainCall,
 ): Promise<RunData> {
@@ -125,16 +133,17 @@ export async function keepData(
     index,
     holdsOut: config.validation > 0,
   });
-  const { leftOut: all, oddities } = inspection;
+  const { leftOut: all } = inspection;
+  const oddities = [...before, ...inspection.oddities];
   const unreadable = new Set(all.map(({ file }) => file));
   const left = kept.filter(({ file }) => !file || !unreadable.has(file.file));
   const data = left.map(({ path }) => path);
   const patients = left.flatMap(({ patient }) => patient ?? []);
   if (data.length === 0 && entries.length > 0) throw noData(entries.map(nameOf), all);
   const refused = call.strict
-    ? strictError(entries.map(nameOf).slice(0, 3).join(', '), inspection)
+    ? strictError(entries.map(nameOf).slice(0, 3).join(', '), { leftOut: all, oddities })
     : undefined;
-  if (files.length + all.length > 0) (call.onInspect ?? warn)(inspection);
+  if (files.length + all.length + oddities.length > 0) (call.onInspect ?? warn)({ ...inspection, oddities });
   if (refused) throw refused;
   return { data, ...(patients.length > 0 && { patients }), leftOut: all, oddities, notes };
 }
@@ -198,6 +207,12 @@ function checkDatasets(entries: readonly DataEntry[], config: RunConfig): void {
 function mixed(others: readonly string[]): InvalidConfig {
   const expected = 'either prepared datasets or volumes: their splits do not mix';
   return new InvalidConfig([{ key: 'data', expected, received: others }]);
+}
+
+function twoSides(pairs: readonly string[]): InvalidConfig {
+  const expected =
+    'datasets that have each patient on one side; make one dataset of all their files with `npx patchwise prepare`';
+  return new InvalidConfig([{ key: 'data', expected, received: pairs }]);
 }
 
 /** An entry in a message. */

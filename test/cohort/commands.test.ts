@@ -8,6 +8,7 @@ import { own } from '../../data/own/prepare';
 import { useBackend } from '../../src/compute/use-backend';
 import { compareRuns } from '../../src/evaluate/compare-runs';
 import { prepareRun } from '../../src/train/train';
+import type { Oddity } from '../../src/volume/prepare/oddities';
 import { readVolume } from '../../src/volume/read';
 import { listSeries } from '../../src/volume/series';
 import type { DatasetIndex } from '../../src/volume/store/format';
@@ -79,7 +80,12 @@ function copiesIn(notes: readonly string[]): string[] {
 
 describe('of a folder with everything in it, the same files are used, and left out in the same words', () => {
   it('by prepare', async () => {
-    const { leftOut, written } = await command.json('prepare', 'scans', 'dataset');
+    const { leftOut, written, oddities } = await command.json('prepare', 'scans', 'dataset');
+    const noted = (note: RegExp) =>
+      (oddities as Oddity[]).filter((one) => note.test(one.note)).flatMap(({ files }) => files);
+    expect(noted(/scaled twice/)).toEqual(['odd/p011_scaled-twice.nii']);
+    expect(noted(/padding/)).toEqual(expect.arrayContaining(['odd/p013_padding.nii']));
+    expect(noted(/padding far below air/)).not.toContain('odd/p011_scaled-twice.nii');
     const index = JSON.parse(readFileSync(join(root, 'dataset', 'dataset.json'), 'utf8')) as DatasetIndex;
     const files = index.volumes.map(({ source }) => source.file);
     expect(written).toHaveLength(files.length);

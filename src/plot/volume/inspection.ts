@@ -14,7 +14,9 @@ const mostFiles = 4;
 export function inspectionTables(inspection: ShownInspection): Table[] {
   const { volumes, oddities, leftOut } = inspection;
   return [
-    volumes.length > mostRows ? summaryTable(inspection) : volumesTable(inspection),
+    ...(volumes.length === 0
+      ? []
+      : [volumes.length > mostRows ? summaryTable(inspection) : volumesTable(inspection)]),
     ...listTable(
       'what is odd',
       oddities.map(({ note, files }): Cell[] => [note, files.length, named(files)]),

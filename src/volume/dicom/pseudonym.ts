@@ -67,6 +67,11 @@ export class Pseudonyms {
   }
 }
 
+/** Whether a text is the name of a patient, as `Pseudonyms` gives it. */
+export function isPseudonym(text: string): boolean {
+  return /^P\d{12}$/.test(text);
+}
+
 /** Whether a text is the name of a series, as `Pseudonyms` gives it. */
 export function isSeriesName(text: string): boolean {
   return /^P\d{12}_s\d+_\d{6}$/.test(text);

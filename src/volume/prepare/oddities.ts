@@ -69,7 +69,12 @@ const rules: readonly { readonly note: string; readonly is: (volume: InspectedVo
   },
   {
     note: 'padding far below air (-1000): a window such as ctpa clips it, but `minmax` and errors count it',
-    is: (volume) => !isScaledTwice(volume) && (volume.voxels?.range[0] ?? 0) < farBelowAir,
+    is: (volume) =>
+      reachesBelowAir(volume) && !isScaledTwice(volume) && !Number.isNaN(volume.voxels!.belowAir),
+  },
+  {
+    note: `values below ${farBelowAir}: padding, or Hounsfield units scaled twice`,
+    is: (volume) => reachesBelowAir(volume) && Number.isNaN(volume.voxels!.belowAir),
   },
   {
     note: 'values up to 65535: negative numbers may have been stored as unsigned ones',
@@ -92,6 +97,10 @@ const rules: readonly { readonly note: string; readonly is: (volume: InspectedVo
     is: isSheared,
   },
 ];
+
+function reachesBelowAir({ voxels }: InspectedVolume): boolean {
+  return voxels !== undefined && voxels.range[0] < farBelowAir;
+}
 
 /** Padding has one value, and air comes next. Values that were scaled twice reach down without a gap. */
 function isScaledTwice({ voxels }: InspectedVolume): boolean {

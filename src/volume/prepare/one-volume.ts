@@ -15,6 +15,7 @@ import { writeImage } from '../store/image-writer';
 import { verifyShard } from '../store/shard';
 import { viewImage } from '../view';
 import { filesOf, type Source, sourceError, stateOf } from './sources';
+import { farBelowAir, partBelowAir } from './voxel-facts';
 
 /** One volume to prepare. */
 export interface VolumeJob {
@@ -53,6 +54,7 @@ export async function prepareVolume(job: VolumeJob): Promise<VolumeRecord> {
       source: await unchangedSource(source, before),
       settings,
       range,
+      ...(range[0] < farBelowAir && { belowAir: partBelowAir(voxels.data, voxels) }),
       intensity: resolveIntensity(intensity, { data: Float32Array.from(range) }),
       image: await write('image', image),
       baseline: settings.baseline && (await write('baseline', viewImage(image, settings.baseline, settings))),

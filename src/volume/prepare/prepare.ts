@@ -173,9 +173,9 @@ function odditiesAfter(
   const known = volumes.flatMap((volume) => {
     const record = made.get(volume.file);
     if (!record) return [];
-    const { range, source } = record;
-    // A file's checksum stands for its voxels.
-    const facts = { range, second: range[0], atLeast: 0, belowAir: 0, digest: source.sha256 };
+    const { range, source, belowAir = Number.NaN } = record;
+    // A file's checksum stands for its voxels. The part below air is without the least value.
+    const facts = { range, second: range[0], atLeast: 0, belowAir, digest: source.sha256 };
     return [{ ...volume, voxels: volume.voxels ?? facts, notes: [] }];
   });
   const { canonical, index } = settings;

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { VolumeHeader } from '../formats/header';
+import { valueRange } from '../intensity';
 import { type ReadOptions, scanVolume } from '../read';
 
 /** What the values of a volume tell. Only finite values count. */
@@ -10,6 +11,7 @@ export interface VoxelFacts {
   readonly second: number;
   /** Part of the voxels with the least value, and below `farBelowAir`. */
   readonly atLeast: number;
+  /** NaN if an older dataset does not know it. */
   readonly belowAir: number;
   /** The same for the same values in the same order, whatever their format and type. */
   readonly digest: string;
@@ -17,6 +19,21 @@ export interface VoxelFacts {
 
 /** Air is -1000 HU; noise and filters reach a little lower. */
 export const farBelowAir = -1200;
+
+/** Part of the voxels that are far below air and have not the least value: not padding, but values. */
+export function partBelowAir(
+  stored: ArrayLike<number>,
+  scaling: { readonly slope: number; readonly intercept: number },
+): number {
+  const { slope, intercept } = scaling;
+  const [least] = valueRange(stored, scaling) ?? [0];
+  let count = 0;
+  for (let n = 0; n < stored.length; n++) {
+    const value = Math.fround(stored[n]! * slope + intercept);
+    if (value < farBelowAir && value > least) count++;
+  }
+  return count / stored.length;
+}
 
 /** Reads a volume once, in little memory. The facts are undefined if no value is finite. Errors are those of `readVolume`. */
 export async function readFacts(

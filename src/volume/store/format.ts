@@ -65,6 +65,8 @@ export interface VolumeRecord {
   readonly settings: VoxelSettings;
   /** Least and greatest finite value. */
   readonly range: readonly [number, number];
+  /** Where `range` begins far below air: `partBelowAir` of the file. Older datasets have none. */
+  readonly belowAir?: number;
   readonly intensity: Intensity;
   readonly image: ImageRecord;
   readonly baseline: ImageRecord | null;
