@@ -9,10 +9,19 @@ export function escapeXml(text: string): string {
   return escapeHtml(text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, ''));
 }
 
-/** Shows control characters, which would steer a terminal, as `\x1b` and the like. Lines stay lines. */
+/**
+ * Shows control characters, which would steer a terminal, as `\x1b` and the like, and those that turn the direction of
+ * writing as `\u202e`. Lines stay lines.
+ */
 export function escapeControls(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is shown
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`;
   });
+}
+
+/** The same on one line, for names of files: they may hold anything, also what looks like another message. */
+export function onOneLine(text: string): string {
+  return escapeControls(text.replaceAll('\n', '\\n').replaceAll('\t', '\\t'));
 }

@@ -9,7 +9,7 @@ export { buildLibtorch } from './compute/libtorch/build';
 export { buildTensorflow } from './compute/tensorflow/build';
 export { backendNames } from './compute/use-backend';
 export { duration } from './duration';
-export { escapeControls } from './escape';
+export { escapeControls, onOneLine } from './escape';
 export { ErrorSums } from './fidelity/error-sums';
 export { type Fit, fitMemory } from './model/forecast/fit';
 export { forecastDevices, forecastReconstruction, processBytes } from './model/forecast/forecast';

@@ -19,6 +19,7 @@ import {
   tablesText,
   tell,
   tellLeftOut,
+  tellText,
 } from './terminal';
 
 interface PrepareFlags extends PrepareOptions {
@@ -75,7 +76,7 @@ export function addPrepare(program: Command): void {
         throw new InvalidArgument('out', 'the folder of the dataset, or --check', output);
       const told = new Set<string>();
       const onInspect: PrepareOptions['onInspect'] = (inspection) => {
-        tell(inspectionText(inspection));
+        tellText(inspectionText(inspection));
         for (const oddity of inspection.oddities) told.add(oddityText(oddity));
       };
       // Commander says true where the option is not given; the dataset may say otherwise.

@@ -13,7 +13,7 @@ import { addInterchange } from './interchange';
 import { addNotebook } from './notebook';
 import { addPlan } from './plan';
 import { addPrepare } from './prepare';
-import { tell } from './terminal';
+import { tellText } from './terminal';
 import { addTrain } from './train';
 
 const commands = [
@@ -51,6 +51,6 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     const told = tellFailure(error);
-    if (told !== undefined) tell(`patchwise: ${told}`);
+    if (told !== undefined) tellText(`patchwise: ${told}`);
   }
 }

@@ -8,7 +8,7 @@ import {
   type SeriesChoice,
   type Size,
 } from '../index';
-import { escapeControls, strictError } from '../internal';
+import { escapeControls, onOneLine, strictError } from '../internal';
 
 /** A progress bar on stderr that redraws one line on a terminal and prints every tenth elsewhere. */
 function progressBar(label: string): (progress: Progress) => void {
@@ -35,7 +35,12 @@ export function interruptible(label: string): LongCall {
 
 /** Writes a line to stderr. File names in it may hold anything. */
 export function tell(line: string): void {
-  process.stderr.write(`${escapeControls(line)}\n`);
+  process.stderr.write(`${onOneLine(line)}\n`);
+}
+
+/** Writes a text of several lines, in which names are on one line each. */
+export function tellText(text: string): void {
+  process.stderr.write(`${escapeControls(text)}\n`);
 }
 
 /**

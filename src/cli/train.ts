@@ -7,7 +7,7 @@ import { settingLines } from './config';
 import { follow, told } from './follow';
 import { fileToRead, folderToRead } from './paths';
 import { addRuns } from './runs';
-import { interruptible, tell, tellLeftOut } from './terminal';
+import { interruptible, tell, tellLeftOut, tellText } from './terminal';
 
 interface TrainCommandOptions {
   readonly preset?: string;
@@ -39,7 +39,7 @@ export function addTrain(program: Command): void {
       const overrides = [...overridesOf({ preset, ranks, steps }), ...set];
       const config = await readConfig(file, { overrides, data });
       const onInspect: TrainCall['onInspect'] = (inspection) => {
-        tell(inspectionText(inspection));
+        tellText(inspectionText(inspection));
         tellLeftOut(inspection.leftOut, [config.data ?? []].flat());
       };
       const call = { ...interruptible('look'), strict, onInspect };

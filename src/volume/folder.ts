@@ -4,12 +4,21 @@ import { join } from 'node:path';
 import { isSystemError } from '../atomic-file';
 import { openError } from './base/fault';
 import { isDicomName } from './formats/foreign';
-import { imageAlone, isRawName, isTextHeaderName, isVolumeName, pairPaths, rawAlone } from './formats/names';
+import {
+  imageAlone,
+  isRawName,
+  isTextHeaderName,
+  isUnfinishedName,
+  isVolumeName,
+  pairPaths,
+  rawAlone,
+  unfinishedFile,
+} from './formats/names';
 
 export interface FolderContent {
   /** Files with the name of a volume, relative to the folder, with forward slashes, sorted by path. */
   readonly volumes: readonly string[];
-  /** Folders and links that cannot be searched, and images without their header. */
+  /** Folders and links that cannot be searched, images without their header, and downloads that have not ended. */
   readonly leftOut: readonly { readonly file: string; readonly reason: string }[];
   /** Files whose names may be those of DICOM files, relative to the folder, sorted by path. Most have no extension. */
   readonly mayBeDicom: readonly string[];
@@ -82,6 +91,7 @@ export function searchFolder(root: string): FolderContent {
     const names = new Set(files);
     for (const name of files)
       if (isVolumeName(name)) volumes.push(pathOf(name));
+      else if (isUnfinishedName(name)) leftOut.push({ file: pathOf(name), reason: unfinishedFile });
       else if (/\.img(\.gz)?$/i.test(name) && !hasHeader(name, names))
         leftOut.push({ file: pathOf(name), reason: imageAlone });
       else if (isRawName(name) && !files.some(isTextHeaderName))

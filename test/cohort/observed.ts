@@ -1,5 +1,6 @@
 /** What a command used and what it left out, by the names of the tree. */
 import { join } from 'node:path';
+import { onOneLine } from '../../src/escape';
 
 export interface Observed {
   readonly used: readonly string[];
@@ -11,9 +12,9 @@ interface LeftOut {
   readonly reason: string;
 }
 
-/** Names and reasons as they would be if every path began at the tree. */
+/** Names and reasons as they would be shown if every path began at the tree. */
 export function observed(root: string, used: readonly string[], leftOut: readonly LeftOut[]): Observed {
-  const plain = (text: string) => withoutRoot(root, text);
+  const plain = (text: string) => onOneLine(withoutRoot(root, text));
   return {
     used: used.map(plain).sort(),
     leftOut: Object.fromEntries(leftOut.map(({ file, reason }) => [plain(file), plain(reason)])),
@@ -27,6 +28,6 @@ export function withoutRoot(root: string, text: string): string {
 
 /** The lines `left out FILE: REASON` of a command. */
 export function leftOutOf(stderr: string): LeftOut[] {
-  const lines = [...stderr.matchAll(/^(?:left out|patchwise: left out) (\S+): (.*)$/gm)];
+  const lines = [...stderr.matchAll(/^(?:patchwise: )?left out (.+?): (.*)$/gm)];
   return lines.map(([, file, reason]) => ({ file: file!, reason: reason! }));
 }

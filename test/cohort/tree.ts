@@ -134,6 +134,7 @@ export const entries: Readonly<Record<string, Entry>> = {
       () => new Volume({ shape: [16, 16, 3], spacing: [22, 22, 5], data: ct(15).data.slice(0, 768) }),
     ),
   },
+  'odd/p018 بيمار\u202e\x1b[31m.nii': { expected: 'used', make: write(() => ct(18)) },
   'odd/p016_copy.nii.gz': { expected: 'used', odd: /the same voxels/, make: write(() => ct(1)) },
   'odd/p017_nan.nii': {
     expected: 'used',
@@ -184,6 +185,14 @@ export const entries: Readonly<Record<string, Entry>> = {
   'bad/p045_dicom.nii': {
     expected: because(/DICOM/),
     make: (path) => cpSync(join(folderA, 'ST000000/SE000001/IM0000'), path),
+  },
+  'bad/p046.nii.gz.part': {
+    expected: because(/a download or copy that has not ended$/),
+    make: packed(46, 1, 0.5),
+  },
+  'bad/p047\nleft out p048.nii': {
+    expected: because(/web page/),
+    make: bytes('<!DOCTYPE html><title>Sign in</title>'),
   },
   // Litter of desktops, and what stands beside volumes.
   'site/deep/er/._p001_a.nii.gz': { expected: 'skipped', make: bytes('\0\x05\x16\x07\0\x02\0\0Mac OS X') },

@@ -1,5 +1,5 @@
 import { InvalidArgument } from '../../errors';
-import { escapeHtml } from '../../escape';
+import { escapeHtml, onOneLine } from '../../escape';
 import type { Place, Trace } from './layout';
 import { clear, hairline, wash } from './theme';
 
@@ -53,7 +53,12 @@ export class Table {
       return padded.join('  ').trimEnd();
     };
     const rule = widths.map((width) => '-'.repeat(width)).join('  ');
-    return [...(this.caption ? [this.caption] : []), line(this.columns), rule, ...texts.map(line)].join('\n');
+    return [
+      ...(this.caption ? [onOneLine(this.caption)] : []),
+      line(this.columns),
+      rule,
+      ...texts.map(line),
+    ].join('\n');
   }
 
   /** The table as a Plotly trace within a figure. */
@@ -101,7 +106,7 @@ export class Table {
 function cellText(cell: Cell, digits: number): string {
   if (cell === null || cell === undefined) return '';
   if (cell === Number.POSITIVE_INFINITY) return '∞';
-  if (typeof cell !== 'number' || !Number.isFinite(cell)) return String(cell);
+  if (typeof cell !== 'number' || !Number.isFinite(cell)) return onOneLine(String(cell));
   if (Number.isInteger(cell)) return Number.isFinite(digits) ? cell.toFixed(digits) : String(cell);
   return isPlain(cell) ? cell.toFixed(digitsOf(cell)) : cell.toExponential(2);
 }

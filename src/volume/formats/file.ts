@@ -3,7 +3,7 @@ import { withFile } from '../../atomic-file';
 import { attempt, UnreadableFile } from '../../errors';
 import { ByteReader } from './bytes';
 import { isMetaImage, parseMetaImage } from './metaimage';
-import { imageAlone, isTextHeaderName, pairPaths } from './names';
+import { imageAlone, isTextHeaderName, isUnfinishedName, pairPaths, unfinishedFile } from './names';
 import { readNifti } from './nifti';
 import { nifti2Bytes } from './nifti-bytes';
 import { isNrrd, parseNrrd } from './nrrd';
@@ -17,6 +17,7 @@ const textLengths = [2 ** 16, 2 ** 23] as const;
  * its header contradicts itself.
  */
 export async function readVolumeFile(path: string, signal?: AbortSignal): Promise<VolumeFile> {
+  if (isUnfinishedName(path) && existsSync(path)) throw new UnreadableFile(path, 'a volume', unfinishedFile);
   const pair = pairPaths(path);
   if (pair && pair.header !== path && !existsSync(pair.header) && existsSync(path))
     throw new UnreadableFile(path, 'a volume', imageAlone);

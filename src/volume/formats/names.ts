@@ -10,6 +10,12 @@ export function isVolumeName(name: string): boolean {
   return volumeName.test(name);
 }
 
+/** Whether a browser or a copying program names a file so until all of it is there. */
+export function isUnfinishedName(name: string): boolean {
+  const [, whole] = /^(.*)\.(?:part|partial|filepart|crdownload|download)$/i.exec(name) ?? [];
+  return whole !== undefined && isVolumeName(whole);
+}
+
 /** A path without a volume's extension. */
 export function volumeStem(path: string): string {
   return path.replace(/\.(nii|hdr|img|mha|mhd|nrrd|nhdr)(\.gz)?$/i, '');
@@ -25,7 +31,8 @@ export function isRawName(name: string): boolean {
   return /\.z?raw$/i.test(name);
 }
 
-/** The faults of voxels that lie alone, in the words of folders and of readers. */
+/** What names alone tell, in the words of folders and of readers. */
+export const unfinishedFile = 'a download or copy that has not ended';
 export const imageAlone = 'an image without its header (.hdr)';
 export const rawAlone = 'voxels without a header; give the .mhd or .nhdr file that describes them';
 

@@ -1,6 +1,7 @@
 /** Looks at volumes before they are used: what they are, and what is odd about them. */
 import { setImmediate } from 'node:timers/promises';
 import { attempt, UnreadableFile } from '../../errors';
+import { onOneLine } from '../../escape';
 import type { LongCall } from '../../progress';
 import type { Vec3 } from '../../vec3';
 import type { Affine } from '../base/affine';
@@ -199,8 +200,8 @@ export function strictError(
 ): UnreadableFile | undefined {
   if (leftOut.length + oddities.length === 0) return undefined;
   const lines = [
-    ...leftOut.map(({ file, reason }) => `left out ${file}: ${reason}`),
-    ...oddities.map(({ note, files }) => `${note}: ${files.join(', ')}`),
+    ...leftOut.map(({ file, reason }) => onOneLine(`left out ${file}: ${reason}`)),
+    ...oddities.map(({ note, files }) => onOneLine(`${note}: ${files.join(', ')}`)),
   ];
   return new UnreadableFile(input, 'only sound volumes (strict)', `\n  ${lines.join('\n  ')}`);
 }
