@@ -15,8 +15,13 @@ async function main(): Promise<void> {
 function endWithoutReader(stream: NodeJS.WriteStream): void {
   const trains = ['rank', 'supervise'].includes(process.argv[2] ?? '');
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    if (!trains) process.exit();
+    if (trains && error.code !== 'EPIPE') throw error;
+    if (trains) return;
+    if (error.code === 'EPIPE') process.exit();
+    // Such as a full disk below `> results.txt`.
+    if (stream === process.stdout)
+      tellText(`patchwise: ${tellFailure(Object.assign(error, { path: 'the output' }))}`);
+    process.exit(1);
   });
 }
 
