@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import './early-signals';
+import { tellFailure } from './cli/failure';
 import { runCommandLine } from './cli/program';
+import { tellText } from './cli/terminal';
 
 async function main(): Promise<void> {
   endWithoutReader(process.stdout);

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { replaceFileBy } from '../../atomic-file';
+import { replaceFileBy, withPath } from '../../atomic-file';
 import { UnreadableFile } from '../../errors';
 
 /** 64 random hexadecimal digits. */
@@ -56,7 +56,7 @@ function makeOnce(path: string): void {
       copyFileSync(temporary, path, constants.COPYFILE_EXCL); // some file systems have no links
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw withPath(error, path);
   } finally {
     rmSync(temporary, { force: true });
   }
