@@ -26,6 +26,8 @@ export interface Build {
     readonly cuda: boolean;
     /** Why not, in CUDA's words, if libtorch has CUDA. */
     readonly cudaProblem?: string;
+    /** What is wrong if this host has GPUs that it does not use. */
+    readonly warning?: string;
   };
 }
 

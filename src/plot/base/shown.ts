@@ -38,7 +38,7 @@ export interface ShownDataset {
 
 export type ShownRecord = Pick<MetricRecord, 'step' | 'split'> & Partial<MetricRecord>;
 
-export type ShownStatus = Partial<Pick<RunStatus, 'step' | 'steps' | 'backend' | 'error'>> & {
+export type ShownStatus = Partial<Pick<RunStatus, 'step' | 'steps' | 'backend' | 'idle' | 'error'>> & {
   readonly state: string;
 };
 

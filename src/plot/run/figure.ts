@@ -156,6 +156,8 @@ function runTitle(status: ShownStatus | undefined, name = 'run'): string {
   const of = status.steps ? ` of ${status.steps}` : '';
   const parts = [name, status.state, ...(status.step === undefined ? [] : [`step ${status.step}${of}`])];
   if (status.backend) parts.push(status.backend);
+  // What comes before the reason; the terminal and the log have all of it.
+  if (status.idle) parts.push(status.idle.split(':')[0]!);
   if (status.state !== 'running' && status.error) parts.push(String(status.error).slice(0, 80));
   return parts.join(' · ');
 }

@@ -45,9 +45,9 @@ export function runLines(
 }
 
 /** What a reader of a run should know beside its state, one line each. */
-export function runNotices({ warning, note, restarts, restartReason }: RunStatus): string[] {
+export function runNotices({ idle, warning, note, restarts, restartReason }: RunStatus): string[] {
   const again = restarts > 0 && `started again ${restarts} time(s): ${restartReason ?? ''}`;
-  return [warning, note, again].filter(Boolean).map((notice) => `! ${notice}`);
+  return [idle, warning, note, again].filter(Boolean).map((notice) => `! ${notice}`);
 }
 
 /** Percent of a step by what it was spent on. */

@@ -63,14 +63,13 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   if (checkpoint) learner.load(checkpoint);
 
   const notes = [
-    backend.warning,
     ...passedOver,
     resumed ? reshaped : whatWasPrepared(config, ranks),
     changes.length > 0 ? `from step ${step} on: ${listed(changes)}` : undefined,
     fewLatents(config.model, config.patch, config.batch * config.accumulate * ranks),
   ];
   const note = notes.filter((each) => each !== undefined).join('; ') || undefined;
-  if (note) console.error(note);
+  for (const said of [backend.warning, note]) if (said) console.error(said);
   progress.step = step;
   progress.training = true;
   const warn = (warning: string | undefined) => void report({ type: 'warning', warning });
@@ -79,7 +78,8 @@ export async function prepareTraining({ runDir, collective, stop, report, progre
   const { patches } = printOf(data);
   const resolved = { backend, intensities: data.intensities, steps, stepsPerEpoch, patches };
   await writer?.open(resolved, step, changes.length === 0 && reshaped === undefined);
-  await report({ type: 'ready', steps, step, backend: backend.name, reason: backend.reason, note });
+  const { name, reason, warning: idle } = backend;
+  await report({ type: 'ready', steps, step, backend: name, reason, idle, note });
   return { id: stored.id, config, backend, data, feed, learner, ranking, writer, step, steps, resumed };
 }
 

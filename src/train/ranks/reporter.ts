@@ -12,6 +12,8 @@ export type RankMessage =
       readonly step: number;
       readonly backend: string;
       readonly reason: string;
+      /** GPUs of this host that the run does not use, and why. */
+      readonly idle?: string | undefined;
       /** What has changed since the run was interrupted, and what in its config is doubtful. */
       readonly note?: string | undefined;
     }
@@ -55,8 +57,8 @@ export function openReporter(runDir: string, rank: number): Reporter {
 export function applyToStatus(status: StatusFile, rank: number, message: RankMessage): void {
   status.heartbeat(rank);
   if (message.type === 'ready' && rank === 0) {
-    const { steps, step, backend, reason, note } = message;
-    status.update({ state: 'running', steps, step, backend, reason, ...(note && { note }) });
+    const { steps, step, backend, reason, idle, note } = message;
+    status.update({ state: 'running', steps, step, backend, reason, idle, ...(note && { note }) });
     status.flush(); // else a quick run has steps in its log while it is still said to start
   }
   if (message.type === 'note' && rank === 0) {

@@ -39,6 +39,7 @@ export async function supervise({ runDir }: { readonly runDir: string }): Promis
     heartbeats: [],
     error: undefined,
     warning: undefined,
+    idle: undefined,
     note: undefined,
   });
   status.flush();

@@ -36,6 +36,8 @@ export interface RunStatus {
   readonly error?: string;
   /** What people should see to while the run goes on, such as a full disk. */
   readonly warning?: string | undefined;
+  /** GPUs of this host that the run does not use, and why. */
+  readonly idle?: string | undefined;
   /** What changed when the run was resumed, such as the number of ranks. */
   readonly note?: string | undefined;
   readonly backend?: string;

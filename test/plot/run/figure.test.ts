@@ -34,6 +34,9 @@ describe('a run', () => {
     // A group that starts again stands at an earlier step than its records.
     const again = runFigure(recordsOf(40), { state: 'starting', step: 0, steps: 60 }).summary;
     expect(again).toMatch(/starting · step 0 of 60 · training at step 40: /);
+    const idle = 'this host has 4 GPU(s), and the CPU computes: CUDA_VISIBLE_DEVICES="" hides them';
+    const told = runFigure(recordsOf(40), { ...status, idle }).summary;
+    expect(told).toContain('wasm · this host has 4 GPU(s), and the CPU computes · training');
   });
 
   it('has a line for every measure, split and rank, and gives values as the table of measures does', () => {
