@@ -96,13 +96,15 @@ export async function findVolumes(
     if (content.volumes.length + content.leftOut.length === 0) empty.push({ entry, maybe, zarr });
   }
   const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybeDicom, ...typed.keys()], call);
+  const slices = new Set(dicom.series.flatMap((one) => one.files));
   for (const { entry, one } of unsearched) {
-    const own = dicom.series.length > 0 ? unnamed(one) : one;
+    // A name beside DICOM files may be a patient's.
+    const beside = `${dirname(join(resolve(entry), one.file))}/`;
+    const own = [...slices].some((path) => path.startsWith(beside)) ? unnamed(one) : one;
     leftOut.push({ ...own, given: join(entry, own.file) });
   }
   const series = usableSeries(dicom, call);
   leftOut.push(...unusable(dicom, typed));
-  const slices = new Set(dicom.series.flatMap((one) => one.files));
   const used = new Set(series.flatMap((one) => one.series?.files ?? []));
   for (const { entry, maybe, zarr } of empty) {
     if (maybe.some((path) => slices.has(path))) {
