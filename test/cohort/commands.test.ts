@@ -213,6 +213,16 @@ describe('one file that is no volume is refused in the words that a folder has f
     expect((await readVolume(scans, { series })).source).toBe(series);
   });
 
+  it('by train beside others, which ends with 1 as every command does for a path that was given', async () => {
+    const given = ['P002.NII.GZ', 'p003.hdr', 'bad/p038_empty.nii.gz'].map((name) => join('scans', name));
+    const settings = ['--preset', 'toy', '--set', 'patch=8,8,2', 'stride=8,8,2'];
+    const train = ['train', '--prepare', ...settings, '--data'];
+    const { code, stderr } = await runHere(root, [...train, ...given]);
+    expect(leftOutOf(stderr)).toEqual([{ file: given[2], reason: expect.stringContaining('empty') }]);
+    expect(code).toBe(1);
+    expect((await runHere(root, [...train, ...given.slice(0, 2)])).code).toBe(0);
+  });
+
   it('by plan, reconstruct, encode, evaluate and train', async () => {
     const [name] = ['bad/p036_page.nii.gz'];
     const file = join('scans', name);
