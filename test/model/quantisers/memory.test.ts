@@ -32,6 +32,7 @@ describe.each(backendNames.filter((name) => name !== 'cpu'))('nearest code on %s
     });
     const { wrong, mebibytes } = JSON.parse(out) as { wrong: number; mebibytes: number };
     expect(wrong).toBe(0);
-    expect(mebibytes).toBeLessThan(64);
+    // ATen has 64 MiB of distances at a time.
+    expect(mebibytes).toBeLessThan(process.env.PATCHWISE_LIKE_CUDA ? 96 : 64);
   }, 240_000);
 });
