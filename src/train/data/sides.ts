@@ -39,18 +39,48 @@ export async function sidesOf(config: RunConfig): Promise<SideOf> {
   const volumes = config.data.some(isDataset)
     ? config.data.filter(isDataset).flatMap(storedVolumes)
     : await fileVolumes(config);
+  // A DICOM series has one name in datasets, in converted files and in the data of runs.
+  const names = new Map(volumes.toReversed().map(({ source, side }) => [volumeStem(basename(source)), side]));
+  const places = new Map(volumes.toReversed().map(({ source, side }) => [placeOf(source), side]));
+  const contents = new Contents(volumes);
   return async (source) => {
-    const place = placeOf(source);
-    const isSeries = isSeriesName(source);
-    // A DICOM series has one name in datasets, in converted files and in the data of runs.
-    const named = volumes.find((volume) =>
-      isSeries ? volumeStem(basename(volume.source)) === source : placeOf(volume.source) === place,
-    );
-    if (named) return named.side;
+    const named = isSeriesName(source) ? names.get(source) : places.get(placeOf(source));
+    if (named) return named;
     if (!existsSync(source) || isDataset(source)) return undefined;
-    for (const volume of volumes) if (await isSameFile(source, volume)) return volume.side;
-    return undefined;
+    return contents.sideOf(source);
   };
+}
+
+/** Finds a run's volume by its content. Reads each of its files once at most, and only if a file of its size comes. */
+class Contents {
+  private readonly sums = new Map<KnownVolume, string>();
+  private readonly bySize = new Map<number, KnownVolume[]>();
+
+  constructor(volumes: readonly KnownVolume[]) {
+    for (const volume of volumes) {
+      const { source, content } = volume;
+      const bytes = content?.bytes ?? attempt(() => stateOf({ path: source }).bytes);
+      if (bytes === undefined) continue; // a phantom, or a file that is gone
+      const same = this.bySize.get(bytes);
+      if (same) same.push(volume);
+      else this.bySize.set(bytes, [volume]);
+    }
+  }
+
+  async sideOf(path: string): Promise<RunSide | undefined> {
+    const same = this.bySize.get(stateOf({ path }).bytes) ?? [];
+    if (same.length === 0) return undefined;
+    const wanted = await checksum({ path });
+    for (const volume of same) if ((await this.sumOf(volume)) === wanted) return volume.side;
+    return undefined;
+  }
+
+  private async sumOf(volume: KnownVolume): Promise<string> {
+    const { source, content } = volume;
+    const sum = content?.sha256 ?? this.sums.get(volume) ?? (await checksum({ path: source }));
+    this.sums.set(volume, sum);
+    return sum;
+  }
 }
 
 function storedVolumes(dir: string): KnownVolume[] {
@@ -78,13 +108,6 @@ function shapesOf(config: RunConfig): Promise<Vec3[]> {
 /** One place for all names of a file. */
 export function placeOf(source: string): string {
   return attempt(() => realpathSync(source)) ?? source; // a phantom's name, or a file that is gone
-}
-
-async function isSameFile(path: string, { source, content }: KnownVolume): Promise<boolean> {
-  if (!content && !existsSync(source)) return false;
-  const bytes = content?.bytes ?? stateOf({ path: source }).bytes;
-  if (bytes !== stateOf({ path }).bytes) return false;
-  return (content?.sha256 ?? (await checksum({ path: source }))) === (await checksum({ path }));
 }
 
 /** A volume that a run did not train on. */
