@@ -150,6 +150,9 @@ class C10d implements Collective {
   /** Rejects with the failure of another rank. */
   private readonly lost: Promise<never>;
 
+  /** The version of libtorch that the addon links. Reading it hashes the addon's source, so once. */
+  private readonly builtFor = builtC10d()?.libtorch;
+
   constructor(
     private readonly addon: C10dAddon,
     private readonly store: StoreHandle,
@@ -177,7 +180,7 @@ class C10d implements Collective {
   get reduceInPlace(): Collective['reduceInPlace'] {
     const { libtorch, device } = currentBackend();
     const reaches = (device === 'CPU') === (this.options.gpu === undefined);
-    if (!libtorch || !reaches || libtorch.version !== builtC10d()?.libtorch) return undefined;
+    if (!libtorch || !reaches || libtorch.version !== this.builtFor) return undefined;
     return (tensor: tf.Tensor, name = '') =>
       this.inTurn(`reduce ${name}`.trim(), tensor.size, () =>
         this.addon.reduce(this.group, libtorch.address(tensor)),
