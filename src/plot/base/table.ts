@@ -31,7 +31,7 @@ export class Table {
     const align = this.alignment();
     const line = (tag: string, row: readonly string[]): string => {
       const cells = row.map(
-        (text, i) => `<${tag} style="text-align:${align[i]}">${escapeHtml(text)}</${tag}>`,
+        (text, i) => `<${tag} style="text-align:${align[i]}${wrapping(text)}">${escapeHtml(text)}</${tag}>`,
       );
       return `<tr>${cells.join('')}</tr>`;
     };
@@ -100,6 +100,12 @@ export class Table {
     );
     return this.rows.map((row) => row.map((cell, i) => cellText(cell, digits[i]!)));
   }
+}
+
+/** A long path breaks anywhere, so that it does not push the other columns out of sight; sizes and ranges do not break. */
+function wrapping(text: string): string {
+  if (/^-?[\d.]+(?: (?:x|to) -?[\d.]+)+$/.test(text)) return ';white-space:nowrap';
+  return /\S{41}/.test(text) ? ';min-width:16em;max-width:32em;overflow-wrap:anywhere' : '';
 }
 
 /** @param digits after the point of a whole number among fractions; infinite elsewhere */
