@@ -7,6 +7,9 @@
 namespace patchwise {
 namespace {
 
+// at::hasCUDA() is about GPUs that answer, this about how libtorch was built.
+bool builtWithCuda() { return at::detail::getCUDAHooks().hasCUDART(); }
+
 void initialiseCuda() {
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 6)
   at::globalContext().lazyInitDevice(at::kCUDA);
@@ -24,7 +27,7 @@ int64_t cudaDevices() {
 }
 
 std::string cudaProblem() {
-  if (!at::hasCUDA()) return "this libtorch was built without CUDA";
+  if (!builtWithCuda()) return "this libtorch was built without CUDA";
   if (at::getNumGPUs() > 0) return "";
   try {
     initialiseCuda();
@@ -37,7 +40,7 @@ std::string cudaProblem() {
 }
 
 int64_t cudnnVersion() {
-  if (!at::hasCUDA()) return 0;
+  if (!builtWithCuda()) return 0;
   try {
     return at::detail::getCUDAHooks().hasCuDNN() ? at::detail::getCUDAHooks().versionCuDNN() : 0;
   } catch (const std::exception&) {
