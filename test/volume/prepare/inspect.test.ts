@@ -211,7 +211,8 @@ describe('a strict preparation', { timeout: 60_000 }, () => {
     expect(oddities.map(({ files }) => files)).toEqual([
       ['P2.nii.gz'],
       ['P3.nii.gz'],
-      ['P4.nii.gz', 'P5.nii.gz'],
+      ['P4.nii.gz'],
+      ['P5.nii.gz'],
     ]);
   });
 });
