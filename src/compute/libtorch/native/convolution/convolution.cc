@@ -162,6 +162,11 @@ Sizes cropBy(const Tensor& filter) { return {filter.size(2) - 1, filter.size(3) 
 // The input's gradient as cuDNN computes it: a transposed convolution, without a tensor that only tells the size of x.
 Tensor inputGradientOnDevice(const Plan& plan, const Tensor& dy, const Tensor& filter, const Sizes& shape) {
   if (plan.transposed) return at::convolution(dy, filter, c10::nullopt, plan.strides(), cropBy(filter), kOnes, false, kZeros, 1);
+#if TORCH_VERSION_MAJOR < 2
+  // libtorch 1 unfolds each voxel to all taps for a transposed convolution, and takes none in bfloat16.
+  Tensor like = channelsFirst(at::empty(shape, dy.options())); // only its shape is read
+  return gradientOf(dy, like, filter, plan.strides(), false);
+#endif
   Sizes left; // behind the last output
   for (int axis = 0; axis < 3; axis++) left.push_back((shape[1 + axis] - filter.size(2 + axis)) % plan.stride[axis]);
   return at::convolution(dy, filter, c10::nullopt, plan.strides(), kZeros, kOnes, true, left, 1);
