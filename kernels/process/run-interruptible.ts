@@ -19,10 +19,11 @@ const LONGEST_WAY_MS = 5000;
 /** Some never come: Node leaves one out that comes right before a script begins. The next run waits no longer for it. */
 const PATIENCE_MS = 500;
 
-/** Slots of a gate: its state, and when the last signal passed, 0 once it is taken. */
+/** Slots of a gate: its state, when the last signal passed, 0 once it is taken, and how many have passed in all. */
 const STATE = 0;
 const PASSED = 1;
-export const GATE_SLOTS = 2;
+const COUNT = 2;
+export const GATE_SLOTS = 3;
 
 /**
  * V8 takes the signal over when an interruptible
@@ -33,9 +34,9 @@ export class SigintGate {
   /** @param state GATE_SLOTS of memory that both threads share */
   constructor(private readonly state: Int32Array) {}
 
-  /** Whether a signal has passed that was not taken. */
-  get hasPassed(): boolean {
-    return Atomics.load(this.state, PASSED) !== 0;
+  /** How many signals have passed by now. */
+  get count(): number {
+    return Atomics.load(this.state, COUNT);
   }
 
   /** Resolves once a signal that has passed has come. Without it: at once. On the main thread. */
@@ -84,6 +85,7 @@ export class SigintGate {
     const send = (): boolean => {
       if (!isMeant()) return false;
       Atomics.store(this.state, PASSED, now());
+      Atomics.add(this.state, COUNT, 1);
       signal();
       return true;
     };
@@ -134,13 +136,13 @@ export function runInterruptible<T>(body: () => T): T {
     }
   };
   gate.close();
-  const hadPassed = gate.hasPassed;
+  const count = gate.count;
   try {
     return call.runInThisContext({ breakOnSigint: true }) as T;
   } finally {
     if (Atomics.exchange(depth, 0, before) !== before)
       gate.take(); // an interrupted script runs no `finally`
-    else if (before === 0 && !hadPassed && gate.hasPassed) absorb();
+    else if (before === 0 && gate.count > count) absorb();
     gate.open();
   }
 }
