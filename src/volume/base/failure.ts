@@ -1,6 +1,6 @@
 import { isSystemError } from '../../atomic-file';
 import { InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend, UnreadableFile } from '../../errors';
-import { isOutOfMemory } from './fault';
+import { errorOfLoading, isOutOfMemory } from './fault';
 
 /** Our errors that keep their class and fields between threads. */
 const crossing = [UnreadableFile, InvalidArgument, NoMemory, OutOfMemory, UnavailableBackend];
@@ -32,7 +32,8 @@ export function errorOf({ message, kind, fields }: Failure): Error {
  * The error of a thread that died. If the system let it not start, only a text tells so: the error gets back its code,
  * call and path.
  */
-export function errorOfThread(error: unknown): Error {
+export function errorOfThread(thrown: unknown): Error {
+  const error = errorOfLoading(thrown);
   if (!(error instanceof Error)) return new Error(String(error));
   const [, code, syscall = 'thread', path] =
     /(?:^|: )(E[A-Z]{3,})(?:: .*?, (\w+)(?: '(.*)')?)?$/.exec(error.message) ?? [];

@@ -1,6 +1,7 @@
 /** Whether a file or the machine is at fault when a volume cannot be read. */
 
-import { readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { isSystemError } from '../../atomic-file';
 import { attempt, type InvalidArgument, isPatchwiseError, UnreadableFile } from '../../errors';
 
@@ -44,6 +45,43 @@ export function openError(path: string, error: unknown): unknown {
   const missing = error.code === 'ENOENT' || error.code === 'ELOOP';
   const found = missing ? missingFile(path) : `a file that cannot be opened (${error.code})`;
   return new UnreadableFile(path, 'a file', found, { cause: error });
+}
+
+/** A package that `import()` loads. @throws what `errorOfLoading` says */
+export async function loaded<Package>(loading: Promise<Package>): Promise<Package> {
+  try {
+    return await loading;
+  } catch (error) {
+    throw errorOfLoading(error);
+  }
+}
+
+/**
+ * The error of code that could not be loaded. If no more files can be opened, Node calls a package or module missing,
+ * because it cannot read it: if it is there, this is the system's error instead.
+ */
+export function errorOfLoading(error: unknown): unknown {
+  const message = error instanceof Error ? error.message : '';
+  const [, name, from = ''] =
+    /^Cannot find (?:package|module) '([^']+)'(?:(?: imported from |\nRequire stack:\n- )(.*))?/.exec(
+      message,
+    ) ?? [];
+  const path = name && placesOf(name, from).find((place) => existsSync(place));
+  if (!path) return error;
+  const fields = { code: 'EMFILE', syscall: 'open', path };
+  return Object.assign(new Error(`EMFILE: too many open files, open '${path}'`, { cause: error }), fields);
+}
+
+/** Where a package or module that a file asks for may be. Of a package whose description cannot be read, its folder. */
+function placesOf(name: string, from: string): string[] {
+  if (isAbsolute(name))
+    return [name, name.replace(/(node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]index\.js$/, '$1')];
+  if (name.startsWith('.')) return [resolve(dirname(from), name), resolve(dirname(from), `${name}.js`)];
+  const places: string[] = [];
+  for (let folder = dirname(from); ; folder = dirname(folder)) {
+    places.push(join(folder, 'node_modules', name));
+    if (dirname(folder) === folder) return places;
+  }
 }
 
 /** Describes a path without a file: nothing is there, or a broken link. */

@@ -1,5 +1,6 @@
 import { UnreadableFile } from '../../errors';
 import { eachAxis, type Vec3 } from '../../vec3';
+import { loaded } from '../base/fault';
 import { foreignContent } from './foreign';
 import type { VolumeHeader } from './header';
 import { type NiftiExtras, parseExtras } from './nifti-extras';
@@ -63,7 +64,7 @@ export async function parseHeader(bytes: Uint8Array, path: string): Promise<RawH
 }
 
 async function parseNifti1(bytes: Uint8Array, view: DataView): Promise<RawHeader> {
-  const { NIFTI1 } = await import('nifti-reader-js');
+  const { NIFTI1 } = await loaded(import('nifti-reader-js'));
   const header = new NIFTI1();
   // It gets the header's 348 bytes only, because its code for extensions can loop on bad sizes.
   header.readHeader(bytes.slice(0, nifti1Bytes).buffer);

@@ -14,6 +14,7 @@ import type { Codec } from 'numcodecs';
 import { eachAxis, type Vec3 } from '../../vec3';
 import type { Affine } from '../base/affine';
 import { type StoredType, storedTypes } from '../base/datatypes';
+import { loaded } from '../base/fault';
 import type { Intensity, IntensitySpec } from '../intensity';
 import type { BaselineView } from '../view';
 
@@ -131,7 +132,7 @@ function bloscConfiguration(type: StoredType) {
 /** The codec of an array's chunks. It encodes by `bloscConfiguration` and decodes any blosc. */
 export async function blosc(type: StoredType): Promise<Codec> {
   // numcodecs is an ES module, which CommonJS can only load with import().
-  const { default: Blosc } = await import('numcodecs/blosc');
+  const { default: Blosc } = await loaded(import('numcodecs/blosc'));
   const { cname, clevel, shuffle, blocksize } = bloscConfiguration(type);
   return Blosc.fromConfig({
     id: 'blosc',
