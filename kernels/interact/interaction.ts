@@ -71,7 +71,8 @@ export class Interaction implements ShownControls {
 
   /** Shows it in the running cell. Resolves once there is an answer. */
   async show(options: DisplayOptions = {}): Promise<void> {
-    const answering = this.#answer === 0 ? this.#makeAnswers() : this.#answering;
+    if (this.#hasEnded) [this.#hasEnded, this.#isStale] = [false, true]; // an answer of other controls shows it again
+    const answering = this.#isStale ? this.#makeAnswers() : this.#answering;
     await Promise.race([answering, sleep(SHOW_MS)]);
     const shown = this.#answer;
     this.display.show(options);
@@ -88,7 +89,7 @@ export class Interaction implements ShownControls {
     this.#tell(page);
   }
 
-  /** Stops for good: its cell runs again. */
+  /** Stops: its cell runs again, or nothing shows it any more. */
   end(): void {
     this.#hasEnded = true;
     this.#abort?.abort();

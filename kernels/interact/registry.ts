@@ -1,4 +1,7 @@
-/** The interactions and widgets of a kernel, each for as long as its cell does not run again and something shows it. */
+/**
+ * The interactions and widgets of a kernel. Each lasts until its cell runs again. One that only answers of controls show
+ * ends once none shows it any more, and begins again when a later answer does.
+ */
 import type { Comm } from '../protocol/comms';
 import type { Json } from '../protocol/wire';
 import type { StoredDisplay } from './stored-display';
@@ -16,8 +19,9 @@ export class Registry {
 
   /** @param cellId the cell of the notebook that shows it, if the front end names it */
   add<T extends Opened>(one: T, cellId: string | undefined): T {
-    this.#opened.set(one.id, { one, cellId });
-    one.display.onUnseen(() => this.#end(one)); // an answer of controls showed it
+    const enter = (): void => void this.#opened.set(one.id, { one, cellId });
+    enter();
+    one.display.onSight(enter, () => this.#end(one));
     return one;
   }
 

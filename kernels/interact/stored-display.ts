@@ -5,7 +5,10 @@ import type { DisplayOptions } from '../display/displays';
 
 export interface DisplayOutlet {
   display(bundle: MimeBundle, options: DisplayOptions): void;
-  /** Calls `work` once what is shown now is shown nowhere any more: in an answer of controls, until the next but one. */
+  /**
+   * Calls `work` once what is shown now is shown nowhere any more. An answer of controls is shown until the second one
+   * after it. What a cell shows is never let go.
+   */
   onRelease(work: () => void): void;
 }
 
@@ -16,6 +19,7 @@ export class StoredDisplay {
   readonly #ids = new Set<string>();
   /** Places that show it. */
   #places = 0;
+  #onSeen = (): void => {};
   #onUnseen = (): void => {};
   #timer: NodeJS.Timeout | undefined;
 
@@ -31,15 +35,16 @@ export class StoredDisplay {
     private readonly outside: AsyncResource,
   ) {}
 
-  /** `work` is called once it was shown and no place shows it any more. A cell shows it until it runs again. */
-  onUnseen(work: () => void): void {
-    this.#onUnseen = work;
+  /** `seen` is called when a first place shows it, `unseen` once no place shows it any more, each as often as that is. */
+  onSight(seen: () => void, unseen: () => void): void {
+    this.#onSeen = seen;
+    this.#onUnseen = unseen;
   }
 
   /** Shows it in the running cell, or in the answer that is made. */
   show({ id = this.name }: { readonly id?: string } = {}): void {
     this.#ids.add(id);
-    this.#places++;
+    if (this.#places++ === 0) this.#onSeen();
     this.outlet.onRelease(() => {
       if (--this.#places === 0) this.#onUnseen();
     });

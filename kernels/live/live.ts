@@ -103,7 +103,9 @@ export class LiveFigures {
     const name = runs.map(({ dir }) => dir).join('\n');
     const known = this.#followers.get(name);
     if (known) return known;
-    const forget = (): void => void this.#followers.delete(name);
+    const forget = (): void => {
+      if (this.#followers.get(name) === started) this.#followers.delete(name);
+    };
     const started = this.outside.runInAsyncScope(async (): Promise<Followed> => {
       const followers = runs.map(
         (run, number) => new RunFollower(run, forget, runs.length > 1 ? { number, id: run.id } : undefined),

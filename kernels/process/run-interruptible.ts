@@ -19,24 +19,29 @@ const LONGEST_WAY_MS = 5000;
 /** Some never come: Node leaves one out that comes right before a script begins. The next run waits no longer for it. */
 const PATIENCE_MS = 500;
 
-/** Slots of a gate: its state, when the last signal passed, 0 once it is taken, and how many have passed in all. */
+/** Slots of a gate: its state; when the last signal passed (0 once it is taken); how many have passed in all. */
 const STATE = 0;
 const PASSED = 1;
 const COUNT = 2;
 export const GATE_SLOTS = 3;
 
 /**
- * V8 takes the signal over when an interruptible
- * script starts and gives it back when the script ends; during the handover nobody listens. The main thread closes the
- * gate for these moments. The control thread, which sends the signals, waits at it.
+ * V8 takes SIGINT over when an interruptible script starts, and gives it back when the script ends. During each handover
+ * nobody listens, and a signal would end the process. So the main thread closes the gate for these moments, and the
+ * control thread, which sends the signals, waits until it is open.
  */
 export class SigintGate {
   /** @param state GATE_SLOTS of memory that both threads share */
   constructor(private readonly state: Int32Array) {}
 
-  /** How many signals have passed by now. */
-  get count(): number {
+  /** How many signals have passed so far. */
+  get passed(): number {
     return Atomics.load(this.state, COUNT);
+  }
+
+  /** Whether a signal has passed since there were `before` of them, and was not taken. */
+  hasPassedSince(before: number): boolean {
+    return this.passed > before && Atomics.load(this.state, PASSED) !== 0;
   }
 
   /** Resolves once a signal that has passed has come. Without it: at once. On the main thread. */
@@ -136,13 +141,13 @@ export function runInterruptible<T>(body: () => T): T {
     }
   };
   gate.close();
-  const count = gate.count;
+  const passed = gate.passed;
   try {
     return call.runInThisContext({ breakOnSigint: true }) as T;
   } finally {
     if (Atomics.exchange(depth, 0, before) !== before)
       gate.take(); // an interrupted script runs no `finally`
-    else if (before === 0 && gate.count > count) absorb();
+    else if (before === 0 && gate.hasPassedSince(passed)) absorb();
     gate.open();
   }
 }

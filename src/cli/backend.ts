@@ -38,9 +38,8 @@ async function libtorch({ libtorch, march, gpu }: BuildFlags): Promise<Answer> {
     `collective for several hosts: ${'missing' in collective ? collective.missing : partsOf(collective)}`,
     'Runs take it by themselves from now on; PATCHWISE_BACKEND=wasm goes back.',
   ];
-  const {
-    warning = build.cuda && test.cudaProblem && `it has CUDA, and no GPU answers: ${test.cudaProblem}`,
-  } = test;
+  const problem = build.cuda && test.cudaProblem && `it has CUDA, and no GPU answers: ${test.cudaProblem}`;
+  const warning = test.warning ?? problem;
   if (warning) lines.splice(2, 0, `WRONG: ${warning}`);
   return [{ ...build, collective }, lines];
 }

@@ -114,7 +114,7 @@ function named<T>(read: () => T): T {
   }
 }
 
-/** Prints the answer of a command, or what it has of it before it fails. */
+/** Prints the answer of a command, also of one that fails after a part of its work. */
 export function print(answer: Answer | undefined, command: Command): void {
   if (!answer) return;
   const [value, lines] = answer;

@@ -6,7 +6,7 @@ import { interruptible, parseSeries } from './terminal';
 
 export function addConvert(program: Command): void {
   addCommand(program, 'convert', {
-    does: 'convert DICOM series to NIfTI (dcm2niix), with pseudonyms and without dates',
+    does: 'convert DICOM series to NIfTI, with pseudonyms and without dates',
     takes: `
       <in>                      a folder with DICOM files, searched through, or one DICOM file
       <out>                     the folder of the NIfTI files: PATIENT_sNUMBER_DIGITS.nii.gz

@@ -53,9 +53,10 @@ export function sliderText({ min, step }: Slider, value: number): string {
   return value.toFixed(Math.max(digitsOf(min), digitsOf(step)));
 }
 
-/** Digits after the point: 2 of 0.25, 7 of 5e-7. */
+/** Digits after the point: 2 of 0.25, 7 of 5e-7. Of 0.1 + 0.2 it is 1: what follows is rounding. */
 function digitsOf(value: number): number {
-  const [, digits = '', power = '0'] = /^-?\d+(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value)) ?? [];
+  const [, digits = '', power = '0'] =
+    /^-?\d+(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(Number(value.toPrecision(12)))) ?? [];
   return Math.min(Math.max(0, digits.length - Number(power)), 20);
 }
 

@@ -132,7 +132,8 @@ function checkState(argument: string, state: object): void {
     if (isOther || value instanceof Map || value instanceof Set)
       throw new InvalidArgument(place, 'JSON, a typed array, or both within one another', value);
     if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || 'toJSON' in value) return;
-    if (above.has(value)) throw new InvalidArgument(place, 'a value that does not contain itself', value);
+    if (above.has(value))
+      throw new InvalidArgument(place, 'a value that does not contain itself', value.constructor?.name);
     above.add(value);
     for (const [name, one] of Object.entries(value)) walk(`${place}.${name}`, one);
     above.delete(value);

@@ -33,15 +33,10 @@ export function drawRows(
     if (row >= 0 && row < owned) places[i] = row;
     if (i >= total) for (let c = 0; c < width; c++) jitters[i * width + c] = noise * random.normal();
   }
-  const read = tf.tidy(() =>
-    gatherCodes(
-      rows,
-      tf.tensor1d(
-        places.map((row) => Math.max(row, 0)),
-        'int32',
-      ),
-    ).dataSync<'float32'>(),
-  );
+  const owns = places.map((row) => Math.max(row, 0));
+  const taken = tf.tidy(() => gatherCodes(rows, tf.tensor1d(owns, 'int32')));
+  const read = taken.dataSync<'float32'>();
+  taken.dispose();
   return Float32Array.from(jitters, (jitter, i) =>
     places[Math.floor(i / width)]! < 0 ? 0 : read[i]! + jitter,
   );

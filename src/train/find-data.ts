@@ -92,8 +92,8 @@ export interface RunData extends Pick<Inspection, 'leftOut' | 'oddities'> {
 export interface TrainCall extends LongCall {
   /** Refuse data of which anything is left out or odd. */
   readonly strict?: boolean;
-  /** Called with what was found, before the ranks start; default: warn of it on the console. Datasets are looked at only beside one
-   * another. */
+  /** Called with what was found, before the ranks start; default: warn of it on the console. `prepare` has looked at datasets: it is
+   * called for them only if patients of one name are on different sides. */
   readonly onInspect?: (inspection: Inspection) => void;
 }
 

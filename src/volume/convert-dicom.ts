@@ -31,7 +31,7 @@ export interface Conversion {
 }
 
 /**
- * Converts the DICOM series of a folder and its subfolders to NIfTI by dcm2niix, one series in memory at a time. Files are
+ * Converts the DICOM series of a folder and its subfolders to NIfTI, one series in memory at a time. Files are
  * named by a patient's pseudonym, the series' number and six digits: `P482913350612_s2_582131.nii.gz`. The same patient
  * has the same pseudonym in every call, as long as the key of the pseudonyms is the same: it lies in
  * `~/.config/patchwise/patient-key`, or where PATCHWISE_PATIENT_KEY says. The files hold no names and dates. A series that

@@ -97,10 +97,13 @@ export async function findVolumes(
   }
   const dicom = await scanDicom(resolve(entries[0] ?? '.'), [...maybeDicom, ...typed.keys()], call);
   const slices = new Set(dicom.series.flatMap((one) => one.files));
+  /** The folders that hold slices, at any depth. */
+  const ofDicom = new Set<string>();
+  for (const path of slices)
+    for (let folder = dirname(path); !ofDicom.has(folder); folder = dirname(folder)) ofDicom.add(folder);
   for (const { entry, one } of unsearched) {
     // A name beside DICOM files may be a patient's.
-    const beside = `${dirname(join(resolve(entry), one.file))}/`;
-    const own = [...slices].some((path) => path.startsWith(beside)) ? unnamed(one) : one;
+    const own = ofDicom.has(dirname(join(resolve(entry), one.file))) ? unnamed(one) : one;
     leftOut.push({ ...own, given: join(entry, own.file) });
   }
   const series = usableSeries(dicom, call);

@@ -11,6 +11,7 @@ describe('a slider', () => {
     [slider(0, 5e-5, 5e-7), 2.5e-6, '0.0000025'],
     [slider(1.5e-8, 1, 0.25), 0.25, '0.250000000'],
     [slider(0, 1e22, 1e21), 1e21, '1e+21'],
+    [slider(0, 3, 0.1 * 3), 0.6, '0.6'],
   ])('%j says %d as %s', (of, value, text) => {
     expect(sliderText(of, value)).toBe(text);
   });

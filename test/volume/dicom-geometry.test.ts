@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readVolume } from '../../src/volume/read';
@@ -127,6 +128,38 @@ describe('a series whose slices lie oddly', () => {
     expect(volume.notes).toEqual([]);
   });
 
+  it('a slice that lies beside the others is moved to its place, and that is told', async () => {
+    const places = along(even).map(([x, y, z], n): Place => [n === 3 ? x + 3.5 : x, y, z]);
+    const volume = await readVolume(write('beside', places, upright));
+    expect(volume.shape[0]).toBeGreaterThan(12);
+    expect(volume.notes).toContain(
+      'its slices lie beside each other; they are moved to their places on a wider grid',
+    );
+  });
+
+  it.each(['0000', 'zzzz'])('an odd image called %s leaves the series as it is', async (file) => {
+    const folder = write(`stray ${file}`, along(even), upright);
+    const odd = write(`odd ${file}`, along([100]), upright, (elements) =>
+      [
+        [0x00080008, 'CS', 'ORIGINAL\\PRIMARY\\LOCALIZER'] as Element,
+        [0x00280004, 'CS', 'PALETTE COLOR'] as Element,
+        [0x00280030, 'DS', '3\\3'] as Element,
+        [0x00080018, 'UI', '1.2.3.99'] as Element,
+      ].reduce(replaced, elements),
+    );
+    renameSync(join(odd, '0'), join(folder, file));
+    const volume = await readVolume(folder);
+    expect(volume.shape).toEqual([12, 10, 8]);
+    expectField(volume, 0.51);
+  });
+
+  it('slices of two pixel sizes are two kinds of images: none is read with the size of another', async () => {
+    const folder = write('two sizes', along(even), upright, (elements, n) =>
+      n < 4 ? elements : replaced(elements, [0x00280030, 'DS', '0.9\\0.9']),
+    );
+    await expect(readVolume(folder)).rejects.toThrow('several sizes or directions');
+  });
+
   it('echo times and gantry tilts that tags alone tell split nothing', async () => {
     const folder = write('tags', along(even), upright, (elements, n) => [
       ...elements,
@@ -161,6 +194,13 @@ describe('a series whose slices lie oddly', () => {
 
   it.each([
     ['most slices missing', along([0, 2, 100, 102]), upright, {}, '48 of its 52 slices are missing'],
+    [
+      'a hole among uneven slices',
+      along([0, 1, 2, 3, 4, 80, 81.07, 82.14, 83.21]),
+      upright,
+      {},
+      'slices are missing',
+    ],
     [
       'far apart',
       along(even).map(([x, y, z], n): Place => [n === 3 ? x + 500 : x, y, z]),

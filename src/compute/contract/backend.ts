@@ -5,9 +5,9 @@
  * Contract:
  * - One backend is current in a process. It is chosen by `useBackend`, before the first tensor is made.
  * - Work on it is synchronous and happens in order. On a GPU a call may return when its work is queued.
- * - A kernel gets the infos of live tensors of its backend, never changes them, and returns new ones that the engine
- *   owns. It leaves no other allocation behind, also where it fails. Only a collective changes a tensor, one whose data
- *   nobody else has.
+ * - A kernel gets the infos of live tensors of its backend, leaves their values as they are, and returns new ones that
+ *   the engine owns. It leaves no other allocation behind, also where it fails. A collective may sum a tensor in place,
+ *   if no other tensor has its data.
  * - Tensors belong to whoever made them (`tf.tidy` or `dispose`).
  * - Tensors are float32 to whoever reads them, unless said otherwise, whatever they are stored as.
  * - Lack of memory is an OutOfMemory, after which the backend works on.
@@ -115,7 +115,7 @@ export interface OptimiserKernels {
    * doubles and in one order, so that it rounds once. Codes are int32 [m], each in [0, count).
    */
   sumByCode(z: Info, codes: Info, size: { readonly count: number }): Info[];
-  /** The sum of the squares of all values of all tensors, the same to the bit on processors of different kinds. */
+  /** The sum of the squares of all values of all tensors, the same to the bit whatever the width of the vectors of a processor with FMA. */
   squares(tensors: readonly Info[]): number;
 }
 

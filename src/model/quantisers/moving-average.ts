@@ -98,18 +98,29 @@ export class MovingAverageQuantiser implements Quantiser {
     codes: tf.Tensor1D,
     rows: RowRange & { readonly step: number },
   ): CodebookStatistics {
-    return tf.tidy(() => {
-      let left = this.compared(latents);
-      if (this.codebooks === 1) return this.books[0]!.statistics(left, codes, rows);
-      const chosen = codes.dataSync<'int32'>();
-      const parts = this.books.map((book, b) => {
-        const own = this.codesOf(chosen, b);
-        const statistics = book.statistics(left, tf.tensor1d(Int32Array.from(own), 'int32'), rows);
-        if (book !== this.books.at(-1)) left = tf.sub(left, book.embed(own));
-        return statistics;
-      });
-      return joinStatistics(parts);
+    let found!: CodebookStatistics;
+    // Returns nothing: tfjs would look for tensors among all numbers of the arrays, which takes a second for 2 million.
+    tf.tidy(() => {
+      found = this.statisticsOf(latents, codes, rows);
     });
+    return found;
+  }
+
+  private statisticsOf(
+    latents: tf.Tensor2D,
+    codes: tf.Tensor1D,
+    rows: RowRange & { readonly step: number },
+  ): CodebookStatistics {
+    let left = this.compared(latents);
+    if (this.codebooks === 1) return this.books[0]!.statistics(left, codes, rows);
+    const chosen = codes.dataSync<'int32'>();
+    const parts = this.books.map((book, b) => {
+      const own = this.codesOf(chosen, b);
+      const statistics = book.statistics(left, tf.tensor1d(Int32Array.from(own), 'int32'), rows);
+      if (book !== this.books.at(-1)) left = tf.sub(left, book.embed(own));
+      return statistics;
+    });
+    return joinStatistics(parts);
   }
 
   noStatistics(): CodebookStatistics {

@@ -62,9 +62,15 @@ export async function kMeans(
   if (cosine) toUnitRows(centres, width);
   let counts: Float32Array = new Float32Array(count);
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const found = latents
-      ? tf.tidy(() => sumsByCode(latents, nearestCode(latents, tf.tensor2d(centres, [count, width])), count))
-      : { counts: new Float32Array(count), sums: new Float32Array(count * width) };
+    let found: ReturnType<typeof sumsByCode> = {
+      counts: new Float32Array(count),
+      sums: new Float32Array(count * width),
+    };
+    if (latents) {
+      const codes = tf.tidy(() => nearestCode(latents, tf.tensor2d(centres, [count, width])));
+      found = sumsByCode(latents, codes, count);
+      codes.dispose();
+    }
     await sum([found.counts, found.sums]);
     counts = found.counts;
     for (let i = 0; i < centres.length; i++) {

@@ -19,8 +19,8 @@ export interface Collective {
    */
   allReduce(arrays: readonly Float32Array[], name?: string): Promise<void>;
   /**
-   * Sums a tensor of the current backend over all ranks where it is, with the same bits on every rank. It is the one thing
-   * that changes a tensor: nobody else may have its data. Absent where the tensors cannot be reached.
+   * Sums a tensor of the current backend in place over all ranks, with the same bits on every rank. No other tensor may
+   * have its data. Absent if this collective cannot reach the backend's tensors.
    */
   readonly reduceInPlace?: ((tensor: tf.Tensor, name?: string) => Promise<void>) | undefined;
   /** Overwrites the arrays, in place, with those of rank `root`. */

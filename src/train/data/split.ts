@@ -54,7 +54,7 @@ export function planSplit(
   return { train: whole('train', stride), validation: validation > 0 ? whole('validation', patch) : [] };
 }
 
-/** The volumes that are held out. Runs of before know no patients: theirs are drawn as they always were. */
+/** The volumes that are held out. Runs of older versions have no `patients`: their volumes are drawn as before. */
 function heldOutOf(
   volumes: number,
   { validation, seed, patients }: Pick<RunConfig, 'validation' | 'seed' | 'patients'>,

@@ -55,11 +55,15 @@ export const runSettings = {
       'or prepared datasets, which bring their own split.',
   }),
   patients: optional(
-    listOf('a patient for each volume', (value) => (typeof value === 'string' ? value : undefined), {
-      meaning:
-        'The patient of each volume of `data`, in the same order. By default `train` tells them as `prepare` does: by the ' +
-        'names of files and folders, or by the patient ids of DICOM.',
-    }),
+    listOf(
+      'a patient for each volume',
+      (value) => (['string', 'number'].includes(typeof value) ? String(value) : undefined),
+      {
+        meaning:
+          'The patient of each volume of `data`, in the same order. By default `train` tells them as `prepare` does: by the ' +
+          'names of files and folders, or by the patient ids of DICOM.',
+      },
+    ),
   ),
   canonical: flag({
     default: false,
@@ -136,7 +140,7 @@ export const runSettings = {
     default: 'float32',
     meaning:
       'How convolutions and norms compute. `bf16` halves the memory of activations and needs `libtorch`. `tf32` is float32 ' +
-      'whose convolutions multiply 10 of 23 bits of a mantissa, several times as fast on NVIDIA GPUs since Ampere.',
+      'whose convolutions multiply 10 of 23 bits of a mantissa; it needs an NVIDIA GPU since Ampere.',
   }),
   checkpointing: oneOf(checkpointings, {
     default: 'none',

@@ -25,11 +25,11 @@ export interface ConvertedSeries {
 }
 
 const pack = '@niivue/dcm2niix';
-const unknown = 'damaged files, or a kind that it does not know';
+const unknown = 'damaged files, or a kind that dcm2niix does not know';
 
 /**
- * Converts a series to an uncompressed NIfTI file in a folder that holds nothing else. dcm2niix decodes the slices; their
- * order, size and place are of the geometry. Memory is a few times the volume. The file has no text of the DICOM files.
+ * Converts a series to an uncompressed NIfTI file in a folder that holds nothing else. dcm2niix decodes the slices;
+ * Patchwise orders and places them by their positions. Memory is a few times the volume. The file has no text of the DICOM files.
  * Throws UnreadableFile if dcm2niix makes no volume of it, NoMemory if it lacks memory, the disk's error.
  */
 export async function convertSeries(series: Series, folder: string): Promise<ConvertedSeries> {
@@ -127,8 +127,12 @@ function decoded(series: Series, made: readonly string[], folder: string, code: 
 
 function notesOn(geometry: Geometry, { planes, shifts, affine }: Grid): string[] {
   const notes: string[] = [];
-  if (shifts && geometry.tilt > 0)
-    notes.push(`its gantry tilt of ${digits(geometry.tilt, 1)} degrees is corrected`);
+  if (shifts)
+    notes.push(
+      geometry.tilt > 0
+        ? `its gantry tilt of ${digits(geometry.tilt, 1)} degrees is corrected`
+        : 'its slices lie beside each other; they are moved to their places on a wider grid',
+    );
   if (geometry.uneven || geometry.missing.length > 0) {
     const step = Math.hypot(affine[2]!, affine[6]!, affine[10]!);
     notes.push(`its slices are interpolated to ${planes}, ${digits(step, 3)} mm apart`);

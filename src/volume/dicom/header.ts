@@ -157,7 +157,7 @@ export function readHeader(path: string): DicomHeader {
     slopes: ofAll(tags.slope, 1),
     intercepts: ofAll(tags.intercept, 0),
     orientation: isOne(ofFrames(tags.orientation)) ? one(tags.orientation, 6) : undefined,
-    pixelSpacing: one(tags.pixelSpacing, 2),
+    pixelSpacing: isOne(ofFrames(tags.pixelSpacing)) ? one(tags.pixelSpacing, 2) : undefined,
     person: {
       id: decoded(tags.id),
       name: decoded(tags.name),

@@ -120,7 +120,7 @@ function seriesOf(headers: readonly DicomHeader[], pseudonyms: Pseudonyms): Seri
   const images = mainImages(all);
   const stack = images && stackOf(images);
   const geometry = stack?.geometry;
-  const reason = reasonAgainst(all, images, first, geometry);
+  const reason = reasonAgainst(images ?? all, images !== undefined, first.modality, geometry);
   const { format } = images?.[0] ?? first;
   return {
     name: pseudonyms.series(first),
@@ -146,37 +146,42 @@ const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7';
 /** Deflated, and what this build of dcm2niix decodes: uncompressed, RLE, JPEG, lossless JPEG, JPEG-LS, JPEG 2000. */
 const decodable = /^1\.2\.840\.10008\.1\.2(?:\.1\.99|\.[12]|\.5|\.4\.(?:50|51|57|70|80|81|90|91))?$/;
 
-/** The most planes that interpolation may add to those of a series: as many as it has. */
-const mostMissing = 2;
+/** The most planes for each slice: interpolation adds at most as many as there are. */
+const planesPerSlice = 2;
 
-/** Why a series is no volume. */
+/**
+ * Why a series is no volume.
+ * @param images those that are used, all if none are
+ * @param areAlike whether they have one size and direction
+ */
 function reasonAgainst(
-  all: readonly DicomHeader[],
-  images: readonly DicomHeader[] | undefined,
-  { sopClass, imageType, modality }: DicomHeader,
+  images: readonly DicomHeader[],
+  areAlike: boolean,
+  modality: string,
   geometry: Geometry | undefined,
 ): string | undefined {
-  const [first] = all;
+  const [first] = images;
   if (!first) return `no image${/^[A-Z]{2,16}$/.test(modality) ? ` (${modality})` : ''}`;
+  const { sopClass, imageType, format, pixelSpacing } = first;
   if (`${sopClass}.`.startsWith(`${secondaryCapture}.`)) return 'a screen capture';
   if (imageType.includes('LOCALIZER')) return 'a localiser';
-  if (first.samples > 1 || first.format.photometric === 'PALETTE COLOR') return 'a colour picture';
-  const coded = all.find(({ format }) => !decodable.test(format.syntax))?.format.syntax;
+  if (first.samples > 1 || format.photometric === 'PALETTE COLOR') return 'a colour picture';
+  const coded = images.find(({ format }) => !decodable.test(format.syntax))?.format.syntax;
   if (coded) return `compressed in a way that cannot be read (${coded}); unpack it with \`gdcmconv -w\``;
-  const cut = all.filter(({ pixels }) => pixels === 'cut').length;
-  if (cut > 0) return `${cut} of its ${all.length} files are cut short; copy or download them again`;
-  if (all.every(({ positions, orientation }) => positions.length === 0 || !orientation))
+  const cut = images.filter(({ pixels }) => pixels === 'cut').length;
+  if (cut > 0) return `${cut} of its ${images.length} files are cut short; copy or download them again`;
+  if (images.every(({ positions, orientation }) => positions.length === 0 || !orientation))
     return 'its slices have no place in the patient';
-  if (!images) return 'its slices have several sizes or directions';
-  const [{ format, pixelSpacing }] = images as [DicomHeader];
+  if (!areAlike) return 'its slices have several sizes or directions';
   const { allocated, stored, high, columns, rows } = format;
   if (![8, 16, 32].includes(allocated) || high !== stored - 1)
     return `pixels of ${stored} bits up to bit ${high} of ${allocated}`;
   if (!pixelSpacing?.every((distance) => distance > 0)) return 'its pixels have no size in mm';
   if (!geometry) return 'its files do not tell the place of every slice';
   if (geometry.slices < 2) return 'one slice';
-  const planes = geometry.planes.at(-1)! + 1;
-  if (planes > mostMissing * geometry.slices)
+  const { uneven, extent, spacing } = geometry;
+  const planes = 1 + (uneven ? Math.round(extent / spacing[2]) : geometry.planes.at(-1)!);
+  if (planes > planesPerSlice * geometry.slices)
     return `${planes - geometry.slices} of its ${planes} slices are missing; copy or download them again`;
   return gridOf(geometry, columns, rows) ? undefined : 'its slices do not lie above each other';
 }

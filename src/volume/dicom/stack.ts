@@ -23,6 +23,8 @@ function isAlike(a: DicomHeader, b: DicomHeader): boolean {
   );
   if (!same || a.positions.length > 0 !== b.positions.length > 0) return false;
   if (!a.orientation || !b.orientation) return a.orientation === b.orientation;
+  if (a.pixelSpacing?.length !== b.pixelSpacing?.length) return false;
+  if (a.pixelSpacing?.some((step, i) => Math.abs(step - b.pixelSpacing![i]!) > 1e-3 * step)) return false;
   return b.orientation.every((value, i) => Math.abs(value - a.orientation![i]!) < 1e-2);
 }
 

@@ -306,6 +306,14 @@ describe('an interaction in a kernel', () => {
     }
     lasting.set({ y: 2 });
     expect(await lasting.answered(1)).toBe('2');
+    // What the code holds ends while no answer shows it, and begins again with the next that does.
+    for (const [at, keep] of [false, false, true].entries()) {
+      page.set({ keep, z: at });
+      await page.answered(8 + at);
+    }
+    const again = new FakePage(inner().at(-1)!.id);
+    again.set({ y: 9 });
+    expect(await again.answered(1)).toBe('9');
   });
 
   it.each([

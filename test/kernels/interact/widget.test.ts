@@ -178,6 +178,9 @@ describe('a widget in a kernel', () => {
     expect(await refused('(() => { const a: { a?: object } = {}; a.a = a; return a; })()')).toContain(
       'state.a: expected a value that does not contain itself',
     );
+    expect(await refused('(() => { const a: unknown[] = []; a.push(a); return { a }; })()')).toContain(
+      'state.a.0: expected a value that does not contain itself',
+    );
     const twice = await show(`const part = [1];
       const n = pw.widget({ esm: ${esm}, state: { a: part, b: part, at: new Date(0), of: 1 as unknown } }); n`);
     expect(twice.state).toEqual({ a: [1], b: [1], at: '1970-01-01T00:00:00.000Z', of: 1 });

@@ -154,6 +154,14 @@ describe('config file', () => {
     });
   });
 
+  it.each([
+    ['patients=[A, A, B]', ['A', 'A', 'B']],
+    ['patients=1,1,2', ['1', '1', '2']],
+  ])('takes patients by name or number: %s', async (override, patients) => {
+    const config = await readConfig(undefined, { overrides: ['data=[a.nii, b.nii, c.nii]', override] });
+    expect(config.patients).toEqual(patients);
+  });
+
   it('says what is wrong with a file or an override', async () => {
     await expect(readConfig(undefined, { overrides: ['codes'] })).rejects.toThrow(InvalidConfig);
     await expect(readConfig(undefined, { overrides: ['__proto__.x=1'] })).rejects.toThrow(InvalidConfig);

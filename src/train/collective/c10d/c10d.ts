@@ -147,8 +147,8 @@ class C10d implements Collective {
   private closed: Promise<void> | undefined;
   private last: Promise<unknown> = Promise.resolve();
   private current = 'waiting';
-  /** Rejects with the failure of another rank. */
-  private readonly lost: Promise<never>;
+  /** What rejects the operations under way. */
+  private readonly waiting = new Set<(failure: CollectiveFailed) => void>();
 
   /** The version of libtorch that the addon links. Reading it hashes the addon's source, so once. */
   private readonly builtFor = builtC10d()?.libtorch;
@@ -162,14 +162,11 @@ class C10d implements Collective {
   ) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
-    this.lost = new Promise((_, reject) => {
-      line.onFailure = ({ reason }) => {
-        this.failure ??= new CollectiveFailed(this.rank, this.current, reason);
-        this.letGo();
-        reject(this.failure);
-      };
-    });
-    this.lost.catch(() => {});
+    line.onFailure = ({ reason }) => {
+      this.failure ??= new CollectiveFailed(this.rank, this.current, reason);
+      this.letGo();
+      for (const reject of this.waiting) reject(this.failure);
+    };
   }
 
   async allReduce(arrays: Arrays, name = ''): Promise<void> {
@@ -251,9 +248,7 @@ class C10d implements Collective {
         const agreed = this.agree(sequence, size, operation);
         const operated = operate();
         operated.catch(() => {});
-        agreed.catch(() => {});
-        await Promise.race([this.lost, agreed]);
-        await Promise.race([this.lost, operated]);
+        await this.unlessLost(agreed.then(() => operated));
       } catch (error) {
         throw await this.fail(operation, error as Error);
       }
@@ -261,6 +256,19 @@ class C10d implements Collective {
     this.last = done;
     done.catch(() => {});
     return done;
+  }
+
+  /**
+   * Settles as the work does, or rejects with the failure of another rank if that comes first. One promise of that failure
+   * for all operations would keep something of each of them as long as the run lasts.
+   */
+  private unlessLost(work: Promise<void>): Promise<void> {
+    let stop!: (failure: CollectiveFailed) => void;
+    const lost = new Promise<never>((_, reject) => {
+      stop = reject;
+    });
+    this.waiting.add(stop);
+    return Promise.race([lost, work]).finally(() => this.waiting.delete(stop));
   }
 
   /** Makes sure that all ranks are at the same operation: Gloo itself would mix operations up, or wait. */

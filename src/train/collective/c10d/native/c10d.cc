@@ -383,6 +383,7 @@ Work reduce(Arguments& given) {
   auto work = group->backend->allreduce(tensors);
   return [work, sum]() -> Answer {
     c10::InferenceMode guard;
+    SideStream stream(sum.device());
     work->wait();
     return nullptr;
   };
