@@ -158,8 +158,8 @@ describe('config file', () => {
     ['patients=[A, A, B]', ['A', 'A', 'B']],
     ['patients=1,1,2', ['1', '1', '2']],
   ])('takes patients by name or number: %s', async (override, patients) => {
-    const config = await readConfig(undefined, { overrides: ['data=[a.nii, b.nii, c.nii]', override] });
-    expect(config.patients).toEqual(patients);
+    const config = await readConfig(undefined, { overrides: [override] });
+    expect(resolveConfig({ ...config, data: ['a.nii', 'b.nii', 'c.nii'] }).patients).toEqual(patients);
   });
 
   it('says what is wrong with a file or an override', async () => {
